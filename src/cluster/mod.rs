@@ -1,0 +1,171 @@
+//! Services, EndpointSlices and Nodes as kube-proxy sees them: checked, typed, joined, one table per IP family. The
+//! same for every node of the cluster.
+
+use std::net::IpAddr;
+
+use compact_str::CompactString;
+
+use crate::input::Position;
+use crate::names::ServicePortName;
+use crate::net::{Cidr, Family, Port};
+
+/// The checked cluster.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// Service ports with a cluster IP in IPv4.
+    pub ipv4: FamilyTable,
+    /// Service ports with a cluster IP in IPv6.
+    pub ipv6: FamilyTable,
+    /// Nodes, by name.
+    pub nodes: Vec<Node>,
+    /// Networks of all ServiceCIDR objects.
+    pub service_cidrs: Vec<Cidr>,
+}
+
+impl Cluster {
+    /// The table of one family.
+    pub fn family(&self, family: Family) -> &FamilyTable {
+        match family {
+            Family::Ipv4 => &self.ipv4,
+            Family::Ipv6 => &self.ipv6,
+        }
+    }
+
+    /// The Node of that name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+}
+
+/// Service ports of one family.
+#[derive(Debug, Default)]
+pub struct FamilyTable {
+    /// Sorted by namespace, Service name, port name, protocol.
+    pub service_ports: Vec<ServicePort>,
+}
+
+/// One entry of a Service's `spec.ports` in one family, with its endpoints.
+#[derive(Debug, Clone)]
+pub struct ServicePort {
+    /// Its identity.
+    pub name: ServicePortName,
+    /// Where the Service was read.
+    pub position: Position,
+    /// Index in `spec.ports`.
+    pub port_index: usize,
+    /// Index of the cluster IP in `spec.clusterIPs`; none where `spec.clusterIP` was used.
+    pub cluster_ip_index: Option<usize>,
+    /// The cluster IP of this family.
+    pub cluster_ip: IpAddr,
+    /// `port`
+    pub port: Port,
+    /// `nodePort`
+    pub node_port: Option<Port>,
+    /// `spec.externalIPs` of this family, in order.
+    pub external_ips: Vec<Indexed<IpAddr>>,
+    /// IPs of `status.loadBalancer.ingress` of this family that are virtual (`ipMode: VIP`), in order.
+    pub load_balancer_ips: Vec<Indexed<IpAddr>>,
+    /// `spec.loadBalancerSourceRanges` of this family that restrict anything, in order.
+    pub source_ranges: Vec<Indexed<Cidr>>,
+    /// `internalTrafficPolicy`
+    pub internal_policy: TrafficPolicy,
+    /// `externalTrafficPolicy`, where the Service's type lets it count.
+    pub external_policy: TrafficPolicy,
+    /// Seconds of `sessionAffinity: ClientIP`.
+    pub affinity_seconds: Option<u32>,
+    /// `healthCheckNodePort`, where it counts.
+    pub health_check_node_port: Option<Port>,
+    /// Whether zone hints may be used (an annotation decides up to 1.30).
+    pub zone_hints_allowed: bool,
+    /// All endpoints, sorted by their text `ip:port`, bytewise; duplicates stand side by side in visiting order.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// A value and its index in the list it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Indexed<T> {
+    /// Index in the object's list.
+    pub index: usize,
+    /// The value.
+    pub value: T,
+}
+
+/// `internalTrafficPolicy`, `externalTrafficPolicy`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TrafficPolicy {
+    /// Endpoints on any node.
+    Cluster,
+    /// Endpoints on this node only.
+    Local,
+}
+
+/// One endpoint of a Service port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `ip:port`, IPv6 as `[ip]:port`. The address as the release prints it: up to 1.30 as written in the slice.
+    pub text: CompactString,
+    /// The address.
+    pub ip: IpAddr,
+    /// The port, from the slice.
+    pub port: Port,
+    /// `conditions.ready`, absent counts as true.
+    pub ready: bool,
+    /// `conditions.serving`, absent counts as true.
+    pub serving: bool,
+    /// `conditions.terminating`, absent counts as false.
+    pub terminating: bool,
+    /// `nodeName`
+    pub node_name: Option<CompactString>,
+    /// `hints`
+    pub hints: Option<Box<Hints>>,
+    /// Name of the Pod in `targetRef`.
+    pub pod: Option<CompactString>,
+    /// Where it was read.
+    pub place: EndpointPlace,
+}
+
+impl Endpoint {
+    /// The address part of [`Endpoint::text`], without brackets.
+    pub fn ip_text(&self) -> &str {
+        let address = self
+            .text
+            .rsplit_once(':')
+            .map_or(self.text.as_str(), |(address, _)| address);
+        address.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
+/// The slice and index of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointPlace {
+    /// Where the slice was read.
+    pub slice: Position,
+    /// Index in `endpoints`.
+    pub index: u32,
+}
+
+/// `hints` of an endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// `forZones`
+    pub zones: Vec<CompactString>,
+    /// `forNodes`
+    pub nodes: Vec<CompactString>,
+}
+
+/// A Node.
+#[derive(Debug, Clone, Default)]
+pub struct Node {
+    /// `metadata.name`
+    pub name: CompactString,
+    /// Where it was read.
+    pub position: Option<Position>,
+    /// The label `topology.kubernetes.io/zone`.
+    pub zone: Option<CompactString>,
+    /// `status.addresses` of type InternalIP.
+    pub internal_ips: Vec<IpAddr>,
+    /// `status.addresses` of type ExternalIP.
+    pub external_ips: Vec<IpAddr>,
+    /// `spec.podCIDRs`
+    pub pod_cidrs: Vec<Cidr>,
+}

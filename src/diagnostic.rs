@@ -1,0 +1,225 @@
+//! What is wrong with the input, told to a person: place, object, fault, remedy.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// kube-proxy would go on, with a log line; so do we, unless `--strict`.
+    Warning,
+    /// The real kube-proxy could not load this cluster; `--force` goes on.
+    Unloadable,
+    /// There is no right answer for this input.
+    Error,
+}
+
+/// A place in the input.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file as the user named it; `<stdin>` for standard input.
+    pub file: Arc<str>,
+    /// Line, counted from 1.
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", Inert(&self.file)),
+            None => Inert(&self.file).fmt(f),
+        }
+    }
+}
+
+/// An API object by kind and name, such as `Service shop/web`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef {
+    /// The kind, such as `Service`.
+    pub kind: Arc<str>,
+    /// The namespace, empty for objects outside any.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, namespace, name) = (Inert(&self.kind), Inert(&self.namespace), Inert(&self.name));
+        if self.namespace.is_empty() {
+            write!(f, "{kind} {name}")
+        } else {
+            write!(f, "{kind} {namespace}/{name}")
+        }
+    }
+}
+
+/// One finding about the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is, if it has a place.
+    pub place: Option<Place>,
+    /// The object it is about.
+    pub object: Option<ObjectRef>,
+    /// What is wrong; begins with the field's path where there is one, as `spec.ports[0].port: ...`.
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub help: String,
+}
+
+impl Diagnostic {
+    /// A fault for which there is no right answer.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message)
+    }
+
+    /// A fault that makes the real kube-proxy fail.
+    pub fn unloadable(message: impl Into<String>) -> Self {
+        Self::new(Severity::Unloadable, message)
+    }
+
+    /// Something that kube-proxy passes over.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message)
+    }
+
+    fn new(severity: Severity, message: impl Into<String>) -> Self {
+        Diagnostic {
+            severity,
+            place: None,
+            object: None,
+            message: message.into(),
+            help: String::new(),
+        }
+    }
+
+    /// Adds the place.
+    #[must_use]
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Adds the object.
+    #[must_use]
+    pub fn about(mut self, object: ObjectRef) -> Self {
+        self.object = Some(object);
+        self
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.severity {
+            Severity::Warning => "warning: ",
+            Severity::Unloadable | Severity::Error => "error: ",
+        })?;
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        if let Some(object) = &self.object {
+            write!(f, "{object}: ")?;
+        }
+        write!(f, "{}", Inert(&self.message))?;
+        if !self.help.is_empty() {
+            write!(f, "\n  help: {}", Inert(&self.help))?;
+        }
+        Ok(())
+    }
+}
+
+/// Text from outside, made harmless for a terminal: control characters, direction marks and other invisible
+/// characters are printed as `\u{...}`.
+#[derive(Debug, Clone, Copy)]
+pub struct Inert<'a>(pub &'a str);
+
+impl fmt::Display for Inert<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        for c in self.0.chars() {
+            if is_invisible(c) {
+                write!(f, "{}", c.escape_unicode())?
+            } else {
+                f.write_char(c)?
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Collects what is found on the way, so that one run tells everything that is wrong.
+#[derive(Debug, Default)]
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// All of them, in the order found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.found.iter()
+    }
+
+    /// Appends those of another stage.
+    pub fn append(&mut self, mut other: Diagnostics) {
+        self.found.append(&mut other.found);
+    }
+
+    /// The worst severity present.
+    pub fn worst(&self) -> Option<Severity> {
+        self.found.iter().map(|d| d.severity).max()
+    }
+
+    /// Whether there is a fault for which there is no right answer.
+    pub fn has_errors(&self) -> bool {
+        self.worst() == Some(Severity::Error)
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.found.into_iter()
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Diagnostics {
+            found: vec![diagnostic],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_escapes_come_out_inert() {
+        assert_eq!(
+            Inert("a\u{1b}[31m\u{202e}b\n").to_string(),
+            "a\\u{1b}[31m\\u{202e}b\\u{a}"
+        );
+    }
+}

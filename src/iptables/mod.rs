@@ -1,0 +1,3 @@
+//! The iptables rule language: a typed ruleset, its compiler, its texts.
+
+pub mod ruleset;

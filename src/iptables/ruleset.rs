@@ -1,0 +1,583 @@
+//! A ruleset of iptables as a value. What the compiler emits and what the parser reads are the same types; a match or
+//! target that kube-proxy never writes is kept as opaque text.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use compact_str::CompactString;
+
+use crate::net::{Cidr, Family, Port, Protocol};
+use crate::plan::origin::Origin;
+
+/// All tables of one family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruleset {
+    /// The family.
+    pub family: Family,
+    /// Tables, in the order of `iptables-save`.
+    pub tables: Vec<Table>,
+}
+
+impl Ruleset {
+    /// The table of that name.
+    pub fn table(&self, name: TableName) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+}
+
+/// Name of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as the tables are")]
+pub enum TableName {
+    Mangle,
+    Security,
+    Raw,
+    Filter,
+    Nat,
+}
+
+impl TableName {
+    /// In the order in which `iptables-save` (nft variant) prints them.
+    pub const ALL: [TableName; 5] = [
+        TableName::Mangle,
+        TableName::Security,
+        TableName::Raw,
+        TableName::Filter,
+        TableName::Nat,
+    ];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableName::Mangle => "mangle",
+            TableName::Security => "security",
+            TableName::Raw => "raw",
+            TableName::Filter => "filter",
+            TableName::Nat => "nat",
+        }
+    }
+
+    /// Reads the name.
+    pub fn from_name(text: &str) -> Option<TableName> {
+        TableName::ALL.into_iter().find(|t| t.name() == text)
+    }
+
+    /// Its built-in chains, in hook order.
+    pub fn builtin_chains(self) -> &'static [&'static str] {
+        match self {
+            TableName::Mangle => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+            TableName::Security | TableName::Filter => &["INPUT", "FORWARD", "OUTPUT"],
+            TableName::Raw => &["PREROUTING", "OUTPUT"],
+            TableName::Nat => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+        }
+    }
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: TableName,
+    /// Its chains: built-in ones in hook order, then the others sorted by name.
+    pub chains: Vec<Chain>,
+}
+
+impl Table {
+    /// The chain of that name.
+    pub fn chain(&self, name: &str) -> Option<&Chain> {
+        self.chains.iter().find(|chain| chain.name.as_str() == name)
+    }
+}
+
+/// A chain's name: at most 28 bytes (XT_EXTENSION_MAXNAMELEN in linux/netfilter/x_tables.h), held in place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChainName {
+    bytes: [u8; ChainName::MAX],
+    length: u8,
+}
+
+impl ChainName {
+    /// The longest name in bytes.
+    pub const MAX: usize = 28;
+
+    /// A name, if it has 1 to 28 bytes of printable ASCII without blanks.
+    pub fn new(text: &str) -> Option<ChainName> {
+        if !(1..=Self::MAX).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return None;
+        }
+        let mut bytes = [0; Self::MAX];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Some(ChainName {
+            bytes,
+            length: u8::try_from(text.len()).ok()?,
+        })
+    }
+
+    /// The name of a chain that every ruleset has. Longer text is cut.
+    pub const fn fixed(text: &'static str) -> ChainName {
+        let source = text.as_bytes();
+        let mut bytes = [0; Self::MAX];
+        let mut i = 0;
+        while i < source.len() && i < Self::MAX {
+            bytes[i] = source[i];
+            i += 1;
+        }
+        ChainName {
+            bytes,
+            length: i as u8,
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for ChainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for ChainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name.
+    pub name: ChainName,
+    /// The policy of a built-in chain; none for the others.
+    pub policy: Option<Policy>,
+    /// Its rules, in order.
+    pub rules: Vec<PlacedRule>,
+    /// Who made it.
+    pub owner: Owner,
+}
+
+/// Policy of a built-in chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the policies are")]
+pub enum Policy {
+    Accept,
+    Drop,
+}
+
+/// Who makes a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The kernel: a built-in chain.
+    Kernel,
+    /// kube-proxy.
+    KubeProxy,
+    /// The kubelet (pkg/kubelet/kubelet_network_linux.go); kube-proxy makes sure that it exists.
+    Kubelet,
+    /// Somebody else.
+    Foreign,
+}
+
+/// A rule in a chain, with what made it. Two are equal if their rules are.
+#[derive(Debug, Clone)]
+pub struct PlacedRule {
+    /// The rule.
+    pub rule: Rule,
+    /// What made it; none for captured rules.
+    pub origin: Option<Origin>,
+    /// Packets and bytes counted, where the capture has them.
+    pub counters: Option<(u64, u64)>,
+}
+
+impl PartialEq for PlacedRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.rule == other.rule
+    }
+}
+
+impl Eq for PlacedRule {}
+
+/// One rule. The fields stand in the order in which `iptables-save` prints them.
+#[derive(Debug, Clone, Default)]
+pub struct Rule {
+    /// `-s`
+    pub source: Option<AddressMatch>,
+    /// `-d`
+    pub destination: Option<AddressMatch>,
+    /// `-i`
+    pub in_interface: Option<InterfaceMatch>,
+    /// `-o`
+    pub out_interface: Option<InterfaceMatch>,
+    /// `-p`
+    pub protocol: Option<ProtocolMatch>,
+    /// `-m ...`, in order.
+    pub matches: Vec<Match>,
+    /// `-j` or `-g`; none for a rule that only counts.
+    pub target: Option<Target>,
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        effective(&self.source) == effective(&other.source)
+            && effective(&self.destination) == effective(&other.destination)
+            && self.in_interface == other.in_interface
+            && self.out_interface == other.out_interface
+            && self.protocol == other.protocol
+            && self.matches == other.matches
+            && self.target == other.target
+    }
+}
+
+impl Eq for Rule {}
+
+/// An address match that matches everything is none: `iptables-save` leaves it out.
+pub fn effective(address: &Option<AddressMatch>) -> Option<&AddressMatch> {
+    address.as_ref().filter(|a| a.negated || !a.net.is_everything())
+}
+
+/// `-s`, `-d`. Two are equal whatever their written text.
+#[derive(Debug, Clone)]
+pub struct AddressMatch {
+    /// `!`
+    pub negated: bool,
+    /// The network.
+    pub net: Cidr,
+    /// What kube-proxy hands to `iptables-restore`, where it is not the usual text: a single address bare, a network
+    /// with its length.
+    pub written: Option<CompactString>,
+}
+
+impl PartialEq for AddressMatch {
+    fn eq(&self, other: &Self) -> bool {
+        self.negated == other.negated && self.net == other.net
+    }
+}
+
+impl Eq for AddressMatch {}
+
+/// `-i`, `-o`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceMatch {
+    /// `!`
+    pub negated: bool,
+    /// The name; a trailing `+` stands for any rest.
+    pub name: CompactString,
+}
+
+/// `-p`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtocolMatch {
+    /// `!`
+    pub negated: bool,
+    /// The protocol.
+    pub protocol: ProtocolName,
+}
+
+/// A protocol in a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProtocolName {
+    /// One that a Service port can have.
+    Known(Protocol),
+    /// Any other, as printed.
+    Other(CompactString),
+}
+
+/// `-m ...`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// `-m comment --comment ...`, unescaped.
+    Comment(CompactString),
+    /// `-m tcp`, `-m udp`, `-m sctp`, perhaps with `--dport`.
+    Transport {
+        /// The protocol.
+        protocol: Protocol,
+        /// `--dport` with one port.
+        destination_port: Option<Port>,
+    },
+    /// `-m conntrack --ctstate ...`
+    ConntrackState {
+        /// `!`
+        negated: bool,
+        /// The states.
+        states: StateSet,
+    },
+    /// `-m mark --mark value/mask`
+    Mark {
+        /// `!`
+        negated: bool,
+        /// The value.
+        value: u32,
+        /// The mask.
+        mask: u32,
+    },
+    /// `-m addrtype --src-type LOCAL` or `--dst-type LOCAL`
+    AddressType {
+        /// Which end of the packet.
+        end: End,
+        /// `!`
+        negated: bool,
+    },
+    /// `-m statistic --mode random --probability ...`
+    Probability(Probability),
+    /// `-m recent ...`
+    Recent {
+        /// `--name`
+        list: ChainName,
+        /// What is done with the list.
+        action: RecentAction,
+    },
+    /// `-m nfacct --nfacct-name ...`; always matches, and counts.
+    Nfacct(CompactString),
+    /// Any other, as printed, from `-m` or `!` on.
+    Opaque(CompactString),
+}
+
+/// An end of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "plain")]
+pub enum End {
+    Source,
+    Destination,
+}
+
+/// What a `recent` match does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecentAction {
+    /// `--set`: puts the source address on the list; always matches.
+    Set,
+    /// `--rcheck --seconds N --reap`: whether the source address was put on the list in the last N seconds.
+    Check {
+        /// `--seconds`
+        seconds: u32,
+    },
+}
+
+/// A set of conntrack states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StateSet(u8);
+
+impl StateSet {
+    /// Names in the order in which `iptables-save` prints them, with their bits.
+    pub const NAMES: [&'static str; 7] = [
+        "INVALID",
+        "NEW",
+        "RELATED",
+        "ESTABLISHED",
+        "UNTRACKED",
+        "SNAT",
+        "DNAT",
+    ];
+
+    /// The set of these states; unknown names make it none.
+    pub fn of(names: &[&str]) -> Option<StateSet> {
+        let bit = |name: &&str| StateSet::NAMES.iter().position(|n| n == name).map(|i| 1u8 << i);
+        names
+            .iter()
+            .map(bit)
+            .try_fold(0, |set, bit| Some(set | bit?))
+            .map(StateSet)
+    }
+
+    /// Names of its members, in printed order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES
+            .into_iter()
+            .enumerate()
+            .filter(move |(i, _)| self.0 & (1 << i) != 0)
+            .map(|(_, n)| n)
+    }
+
+    /// Whether a state is a member.
+    pub fn contains(self, name: &str) -> bool {
+        self.names().any(|n| n == name)
+    }
+}
+
+/// A probability as the kernel holds it: a multiple of 2^-31 (linux/netfilter/xt_statistic.h). Two are equal if the
+/// kernel's values are.
+#[derive(Debug, Clone, Copy)]
+pub struct Probability {
+    units: u32,
+    one_in: Option<u32>,
+}
+
+impl PartialEq for Probability {
+    fn eq(&self, other: &Self) -> bool {
+        self.units == other.units
+    }
+}
+
+impl Eq for Probability {}
+
+impl Probability {
+    const ONE: u64 = 1 << 31;
+
+    /// One in `n`, as kube-proxy writes it: ten decimals.
+    pub fn one_in(n: u32) -> Probability {
+        Probability {
+            units: Self::units_of_one_in(n),
+            one_in: Some(n),
+        }
+    }
+
+    /// Reads the decimals that `iptables-save` prints or kube-proxy writes.
+    pub fn parse(text: &str) -> Option<Probability> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        if whole.len() > 1 || decimals.len() > 18 || !decimals.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let scale = 10u128.pow(u32::try_from(decimals.len()).ok()?);
+        let digits: u128 = if decimals.is_empty() {
+            0
+        } else {
+            decimals.parse().ok()?
+        };
+        let value = whole.parse::<u128>().ok()?.checked_mul(scale)? + digits;
+        let units = u32::try_from((value * u128::from(Self::ONE) + scale / 2) / scale).ok()?;
+        if u64::from(units) > Self::ONE {
+            return None;
+        }
+        let n = if units == 0 {
+            0
+        } else {
+            u32::try_from((Self::ONE + u64::from(units) / 2) / u64::from(units)).ok()?
+        };
+        let one_in = (n > 0 && Self::units_of_one_in(n) == units).then_some(n);
+        Some(Probability { units, one_in })
+    }
+
+    fn units_of_one_in(n: u32) -> u32 {
+        let ten_decimals = Self::ten_decimals(n);
+        let units = (ten_decimals * Self::ONE + 5_000_000_000) / 10_000_000_000;
+        u32::try_from(units).unwrap_or(1 << 31)
+    }
+
+    /// 1/n in units of 10^-10: the digits that Go's `%0.10f` gives the double 1/n (proxier.go, computeProbability).
+    fn ten_decimals(n: u32) -> u64 {
+        let text = format!("{:.10}", 1.0 / f64::from(n.max(1)));
+        text.bytes()
+            .filter(u8::is_ascii_digit)
+            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))
+    }
+
+    /// The kernel's value, in units of 2^-31.
+    pub fn units(self) -> u32 {
+        self.units
+    }
+
+    /// The n for which this is "one in n", where there is one.
+    pub fn share(self) -> Option<u32> {
+        self.one_in
+    }
+
+    /// As kube-proxy writes it: ten decimals.
+    pub fn restore_text(self) -> String {
+        let value = match self.one_in {
+            Some(n) => Self::ten_decimals(n),
+            None => (u64::from(self.units) * 10_000_000_000 + Self::ONE / 2) / Self::ONE,
+        };
+        format!("{}.{:010}", value / 10_000_000_000, value % 10_000_000_000)
+    }
+
+    /// As `iptables-save` prints it: eleven decimals of the kernel's value, halves to even as printf rounds.
+    pub fn save_text(self) -> String {
+        let product = u128::from(self.units) * 100_000_000_000;
+        let (mut value, rest) = (product / u128::from(Self::ONE), product % u128::from(Self::ONE));
+        let half = u128::from(Self::ONE) / 2;
+        if rest > half || (rest == half && value % 2 == 1) {
+            value += 1;
+        }
+        format!("{}.{:011}", value / 100_000_000_000, value % 100_000_000_000)
+    }
+}
+
+/// `-j`, `-g`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `-j CHAIN`
+    Jump(ChainName),
+    /// `-g CHAIN`
+    Goto(ChainName),
+    /// `-j ACCEPT`
+    Accept,
+    /// `-j DROP`
+    Drop,
+    /// `-j RETURN`
+    Return,
+    /// `-j REJECT` with a port-unreachable answer, the default.
+    Reject,
+    /// `-j MARK --set-xmark value/mask`: mark = (mark & !mask) ^ value.
+    SetMark {
+        /// The value.
+        value: u32,
+        /// The mask.
+        mask: u32,
+    },
+    /// `-j MASQUERADE`
+    Masquerade {
+        /// `--random-fully`
+        random_fully: bool,
+    },
+    /// `-j DNAT --to-destination ...`
+    Dnat(Destination),
+    /// Any other, as printed, from `-j` on.
+    Opaque(CompactString),
+}
+
+/// Where DNAT sends a packet. Two are equal whatever their written text.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// What kube-proxy hands to `iptables-restore`, where it is not the canonical text.
+    pub written: Option<CompactString>,
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+impl Eq for Destination {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_print_as_kube_proxy_and_iptables_save_do() {
+        let cases = [
+            (2, "0.5000000000", "0.50000000000"),
+            (3, "0.3333333333", "0.33333333349"),
+            (6, "0.1666666667", "0.16666666651"),
+            (7, "0.1428571429", "0.14285714272"),
+            (10, "0.1000000000", "0.10000000009"),
+            (13, "0.0769230769", "0.07692307699"),
+        ];
+        for (n, restore, save) in cases {
+            let p = Probability::one_in(n);
+            assert_eq!(
+                (p.restore_text().as_str(), p.save_text().as_str()),
+                (restore, save)
+            );
+            assert_eq!(Probability::parse(save).and_then(Probability::share), Some(n));
+        }
+        assert_eq!(Probability::one_in(2048).restore_text(), "0.0004882812");
+        assert_eq!(Probability::one_in(100_000).save_text(), "0.00001000008");
+        assert_eq!(
+            Probability::parse("1.00000000000").map(Probability::units),
+            Some(1 << 31)
+        );
+        assert_eq!(Probability::parse("1.5"), None);
+    }
+
+    #[test]
+    fn states_print_in_the_order_of_the_tool() {
+        let set = StateSet::of(&["RELATED", "DNAT", "INVALID"]).unwrap();
+        assert_eq!(set.names().collect::<Vec<_>>(), ["INVALID", "RELATED", "DNAT"]);
+        assert_eq!(StateSet::of(&["BOGUS"]), None);
+    }
+}

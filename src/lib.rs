@@ -1,0 +1,15 @@
+//! Offline compiler for the rules that Kubernetes' kube-proxy writes on a node.
+//!
+//! The data flows one way: [`input`] → [`cluster`] → [`plan`] → a ruleset ([`iptables`], [`nftables`]) → text, walk,
+//! comparison. A module knows what it stands on, never what stands on it.
+
+pub mod cli;
+pub mod cluster;
+pub mod diagnostic;
+pub mod input;
+pub mod iptables;
+pub mod names;
+pub mod net;
+pub mod nftables;
+pub mod plan;
+pub mod settings;

@@ -1,0 +1,154 @@
+//! Names that may reach a ruleset: checked by the API server's own rules when they are made, so that no printer has to.
+
+use std::fmt;
+
+use compact_str::CompactString;
+
+use crate::net::Protocol;
+
+/// Whether `text` is a DNS-1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63 bytes
+/// (k8s.io/apimachinery/pkg/util/validation).
+pub fn is_dns_label(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (1..=63).contains(&bytes.len())
+        && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
+        && bytes.first().is_some_and(alphanumeric)
+        && bytes.last().is_some_and(alphanumeric)
+}
+
+/// Whether `text` is a DNS-1123 subdomain: labels joined by dots, at most 253 bytes.
+pub fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(|label| is_dns_label_of_any_length(label))
+}
+
+fn is_dns_label_of_any_length(text: &str) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.iter().all(|b| alphanumeric(*b) || *b == b'-')
+        && bytes.first().is_some_and(|b| alphanumeric(*b))
+        && bytes.last().is_some_and(|b| alphanumeric(*b))
+}
+
+/// Whether `text` can be the name of a network interface in a rule: `[A-Za-z0-9._-]`, at most 15 bytes
+/// (IFNAMSIZ in linux/if.h, less its terminating zero).
+pub fn is_interface_name(text: &str) -> bool {
+    (1..=15).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// A name that breaks the API server's rules.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {text:?} is not a DNS label (lower-case letters, digits and '-', at most 63)")]
+pub struct InvalidName {
+    /// What the name is of, such as `namespace`.
+    pub what: &'static str,
+    /// The name.
+    pub text: String,
+}
+
+/// The identity of a Service port: what kube-proxy calls a `ServicePortName`. Prints as `namespace/name:port`, or
+/// `namespace/name` where the port has no name; the protocol is no part of the text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServicePortName {
+    namespace: CompactString,
+    service: CompactString,
+    port: CompactString,
+    protocol: Protocol,
+}
+
+impl ServicePortName {
+    /// A Service port's name; `port` may be empty.
+    ///
+    /// # Errors
+    /// Any part that is not a DNS label.
+    pub fn new(namespace: &str, service: &str, port: &str, protocol: Protocol) -> Result<Self, InvalidName> {
+        let check = |what, text: &str| {
+            if is_dns_label(text) {
+                Ok(CompactString::from(text))
+            } else {
+                Err(InvalidName {
+                    what,
+                    text: text.to_owned(),
+                })
+            }
+        };
+        let port = if port.is_empty() {
+            CompactString::default()
+        } else {
+            check("port name", port)?
+        };
+        Ok(ServicePortName {
+            namespace: check("namespace", namespace)?,
+            service: check("Service name", service)?,
+            port,
+            protocol,
+        })
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name of the Service.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The name of the port; empty where it has none.
+    pub fn port(&self) -> &str {
+        &self.port
+    }
+
+    /// The protocol.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+}
+
+impl fmt::Display for ServicePortName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.service)?;
+        if self.port.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ":{}", self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_break_a_rule_are_refused() {
+        for bad in [
+            "",
+            "x\" -j ACCEPT",
+            "a\nb",
+            "A",
+            "-a",
+            "a-",
+            "a.b",
+            "a;b",
+            &"a".repeat(64),
+        ] {
+            assert!(
+                ServicePortName::new("ns", bad, "", Protocol::Tcp).is_err(),
+                "{bad:?}"
+            );
+        }
+        let name = ServicePortName::new("ns", "web", "http", Protocol::Tcp).unwrap();
+        assert_eq!(name.to_string(), "ns/web:http");
+        assert_eq!(
+            ServicePortName::new("ns", "web", "", Protocol::Tcp)
+                .unwrap()
+                .to_string(),
+            "ns/web"
+        );
+    }
+}

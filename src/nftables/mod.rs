@@ -1,0 +1,3 @@
+//! The nftables rule language: a typed ruleset, its compiler, its texts.
+
+pub mod ruleset;

@@ -1,0 +1,325 @@
+//! kube-proxy's releases as data: a table of what changed when. Nothing else in the program compares version numbers.
+//!
+//! To add a release: add its row to [`RELEASES`] as the previous one with its differences.
+
+use std::fmt;
+
+/// A release of kube-proxy: its version and what is particular to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Release {
+    /// `1.minor`
+    pub minor: u16,
+    /// The first patch level from which this row holds.
+    pub since_patch: u16,
+    /// Model and configuration, common to both modes.
+    pub model: ModelFacts,
+    /// Differences of the iptables rules.
+    pub iptables: IptablesFacts,
+    /// Differences of the nftables rules.
+    pub nftables: NftablesFacts,
+    /// Default and lock of each feature gate.
+    pub gates: GateTable,
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.minor)
+    }
+}
+
+/// Which Services, slices and endpoints count, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelFacts {
+    /// A Service with the label `service.kubernetes.io/headless` is passed over (to 1.35).
+    pub headless_label_hides_service: bool,
+    /// A slice with the label `service.kubernetes.io/service-proxy-name` is passed over (to 1.35).
+    pub proxy_name_label_hides_slice: bool,
+    /// Endpoint addresses go into the rules as written (to 1.30); later they are printed canonically.
+    pub endpoint_text_as_written: bool,
+    /// Endpoints of the other family are dropped one by one (to 1.32); later only `addressType` counts.
+    pub endpoints_filtered_by_address: bool,
+    /// Which of two endpoints with the same address and port stays.
+    pub duplicate_endpoint: DuplicateEndpoint,
+    /// A node without a zone can match a hint for the zone named "" (from 1.33).
+    pub empty_zone_matches_hint: bool,
+    /// A source range of length 0 makes the family's list empty (from 1.34).
+    pub zero_source_range_lifts_restriction: bool,
+    /// Any network of length 0 in nodePortAddresses means everything (from 1.34); before only `0.0.0.0/0` and `::/0`.
+    pub any_zero_cidr_is_everything: bool,
+    /// nodePortAddresses knows the word `primary` (from 1.31).
+    pub primary_node_port_address: bool,
+    /// `clusterCIDR` is validated only in the mode ClusterCIDR (from 1.31).
+    pub cluster_cidr_checked_in_its_mode_only: bool,
+    /// `portRange` is parsed and a bad value refused (to 1.30).
+    pub port_range_checked: bool,
+    /// `--masquerade-all` sets the field of the active mode (from 1.31); before always the iptables one.
+    pub masquerade_all_flag_follows_mode: bool,
+}
+
+/// Which of two endpoints with the same address and port stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicateEndpoint {
+    /// The first, unless a later one is local.
+    LocalWins,
+    /// The last that is not terminating.
+    NonTerminatingWins,
+}
+
+/// Differences of the iptables rules.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IptablesFacts {
+    /// Packets are counted by nfacct where the kernel can (from 1.31).
+    pub nfacct: bool,
+}
+
+/// Differences of the nftables rules.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NftablesFacts {
+    /// Base chains at -110/-90 (old) or 0 and -110 (new).
+    pub layout: BaseLayout,
+    /// `iifname` instead of `iif`, which needs the interface to exist when the rules load.
+    pub interface_by_name: bool,
+    /// Where ClusterIP traffic from outside is marked.
+    pub cluster_ip_masquerade: ClusterIpMasquerade,
+    /// Packets are marked in line instead of by `jump mark-for-masquerade`, hairpin traffic by the set
+    /// `hairpin-connections` instead of by a rule per endpoint, and endpoint chains are left out where there is no
+    /// affinity (1.36).
+    pub direct_dnat: bool,
+    /// Elements of `firewall-ips` carry a comment (1.30).
+    pub firewall_element_comments: bool,
+    /// Unset nodePortAddresses, or none of the family, mean the node's address of that family (1.30); later `primary`.
+    pub node_ip_where_no_node_port_addresses: bool,
+}
+
+/// Base chains of the nftables table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseLayout {
+    /// To 1.33.5.
+    Old,
+    /// From 1.33.6.
+    New,
+}
+
+/// Where ClusterIP traffic from outside is marked for masquerading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterIpMasquerade {
+    /// In each Service port's chain, for its address, protocol and port (to 1.33).
+    PerPort,
+    /// In each Service port's chain, for its address (1.34, 1.35).
+    PerAddress,
+    /// Once, for the set `cluster-ips` (1.36).
+    BySet,
+}
+
+/// State of a feature gate in a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateState {
+    /// The release does not know the name; what the gate stands for is in effect or not all the same.
+    Absent {
+        /// Whether the release behaves as if the gate were on.
+        in_effect: bool,
+    },
+    /// Off unless set.
+    Off,
+    /// On unless set.
+    On,
+    /// On; setting it to false is refused.
+    Locked,
+}
+
+/// Feature gates of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the gates are")]
+pub struct GateTable {
+    pub topology_aware_hints: GateState,
+    pub service_traffic_distribution: GateState,
+    pub prefer_same_traffic_distribution: GateState,
+    pub nftables_proxy_mode: GateState,
+    pub load_balancer_ip_mode: GateState,
+    pub multi_cidr_service_allocator: GateState,
+    pub allow_service_external_ips: GateState,
+}
+
+use GateState::{Locked, Off, On};
+
+const NOT_YET: GateState = GateState::Absent { in_effect: false };
+const FOR_GOOD: GateState = GateState::Absent { in_effect: true };
+
+const V1_30: Release = Release {
+    minor: 30,
+    since_patch: 0,
+    model: ModelFacts {
+        headless_label_hides_service: true,
+        proxy_name_label_hides_slice: true,
+        endpoint_text_as_written: true,
+        endpoints_filtered_by_address: true,
+        duplicate_endpoint: DuplicateEndpoint::LocalWins,
+        empty_zone_matches_hint: false,
+        zero_source_range_lifts_restriction: false,
+        any_zero_cidr_is_everything: false,
+        primary_node_port_address: false,
+        cluster_cidr_checked_in_its_mode_only: false,
+        port_range_checked: true,
+        masquerade_all_flag_follows_mode: false,
+    },
+    iptables: IptablesFacts { nfacct: false },
+    nftables: NftablesFacts {
+        layout: BaseLayout::Old,
+        interface_by_name: false,
+        cluster_ip_masquerade: ClusterIpMasquerade::PerPort,
+        direct_dnat: false,
+        firewall_element_comments: true,
+        node_ip_where_no_node_port_addresses: true,
+    },
+    gates: GateTable {
+        topology_aware_hints: On,
+        service_traffic_distribution: Off,
+        prefer_same_traffic_distribution: NOT_YET,
+        nftables_proxy_mode: Off,
+        load_balancer_ip_mode: On,
+        multi_cidr_service_allocator: Off,
+        allow_service_external_ips: FOR_GOOD,
+    },
+};
+
+const V1_31: Release = Release {
+    minor: 31,
+    model: ModelFacts {
+        endpoint_text_as_written: false,
+        primary_node_port_address: true,
+        cluster_cidr_checked_in_its_mode_only: true,
+        port_range_checked: false,
+        masquerade_all_flag_follows_mode: true,
+        ..V1_30.model
+    },
+    iptables: IptablesFacts { nfacct: true },
+    nftables: NftablesFacts {
+        firewall_element_comments: false,
+        node_ip_where_no_node_port_addresses: false,
+        ..V1_30.nftables
+    },
+    gates: GateTable {
+        service_traffic_distribution: On,
+        nftables_proxy_mode: On,
+        ..V1_30.gates
+    },
+    ..V1_30
+};
+
+const V1_32: Release = Release {
+    minor: 32,
+    gates: GateTable {
+        load_balancer_ip_mode: Locked,
+        ..V1_31.gates
+    },
+    ..V1_31
+};
+
+const V1_33: Release = Release {
+    minor: 33,
+    model: ModelFacts {
+        endpoints_filtered_by_address: false,
+        empty_zone_matches_hint: true,
+        ..V1_32.model
+    },
+    gates: GateTable {
+        topology_aware_hints: Locked,
+        service_traffic_distribution: Locked,
+        prefer_same_traffic_distribution: Off,
+        nftables_proxy_mode: Locked,
+        multi_cidr_service_allocator: On,
+        ..V1_32.gates
+    },
+    ..V1_32
+};
+
+const V1_33_6: Release = Release {
+    since_patch: 6,
+    nftables: NftablesFacts {
+        layout: BaseLayout::New,
+        interface_by_name: true,
+        ..V1_33.nftables
+    },
+    ..V1_33
+};
+
+const V1_34: Release = Release {
+    minor: 34,
+    since_patch: 0,
+    model: ModelFacts {
+        zero_source_range_lifts_restriction: true,
+        any_zero_cidr_is_everything: true,
+        ..V1_33.model
+    },
+    nftables: NftablesFacts {
+        layout: BaseLayout::New,
+        interface_by_name: false,
+        cluster_ip_masquerade: ClusterIpMasquerade::PerAddress,
+        ..V1_33.nftables
+    },
+    gates: GateTable {
+        prefer_same_traffic_distribution: On,
+        multi_cidr_service_allocator: Locked,
+        ..V1_33.gates
+    },
+    ..V1_33
+};
+
+const V1_34_2: Release = Release {
+    since_patch: 2,
+    nftables: NftablesFacts {
+        interface_by_name: true,
+        ..V1_34.nftables
+    },
+    ..V1_34
+};
+
+const V1_35: Release = Release {
+    minor: 35,
+    since_patch: 0,
+    gates: GateTable {
+        prefer_same_traffic_distribution: Locked,
+        load_balancer_ip_mode: FOR_GOOD,
+        ..V1_34_2.gates
+    },
+    ..V1_34_2
+};
+
+const V1_36: Release = Release {
+    minor: 36,
+    model: ModelFacts {
+        headless_label_hides_service: false,
+        proxy_name_label_hides_slice: false,
+        duplicate_endpoint: DuplicateEndpoint::NonTerminatingWins,
+        ..V1_35.model
+    },
+    nftables: NftablesFacts {
+        cluster_ip_masquerade: ClusterIpMasquerade::BySet,
+        direct_dnat: true,
+        ..V1_35.nftables
+    },
+    gates: GateTable {
+        topology_aware_hints: FOR_GOOD,
+        service_traffic_distribution: FOR_GOOD,
+        allow_service_external_ips: On,
+        ..V1_35.gates
+    },
+    ..V1_35
+};
+
+/// Every row, oldest first.
+pub const RELEASES: [Release; 9] = [V1_30, V1_31, V1_32, V1_33, V1_33_6, V1_34, V1_34_2, V1_35, V1_36];
+
+impl Release {
+    /// The newest release.
+    pub const NEWEST: Release = V1_36;
+
+    /// The row for `1.minor`, or for a patch level of it; without one the newest patch is meant.
+    pub fn find(minor: u16, patch: Option<u16>) -> Option<Release> {
+        let patch = patch.unwrap_or(u16::MAX);
+        RELEASES
+            .into_iter()
+            .rev()
+            .find(|r| r.minor == minor && r.since_patch <= patch)
+    }
+}
