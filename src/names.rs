@@ -19,7 +19,7 @@ pub fn is_dns_label(text: &str) -> bool {
 
 /// Whether `text` is a DNS-1123 subdomain: labels joined by dots, at most 253 bytes.
 pub fn is_dns_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(|label| is_dns_label_of_any_length(label))
+    text.len() <= 253 && text.split('.').all(is_dns_label_of_any_length)
 }
 
 fn is_dns_label_of_any_length(text: &str) -> bool {

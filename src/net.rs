@@ -259,17 +259,29 @@ fn strip_zeros_of_embedded_ipv4(text: &str) -> Option<String> {
     Some(format!("{head}:{}", parse_ipv4_lenient(tail)?))
 }
 
-/// The text that the C library's `inet_ntop` gives, which is what iptables prints: like the canonical form, but the
-/// last 32 bits are dotted where the rest is zero or `::ffff` (RFC 5952 section 5 leaves this to the printer).
-pub fn inet_ntop(ip: IpAddr) -> String {
-    let IpAddr::V6(v6) = ip else { return ip.to_string() };
-    let groups = v6.segments();
-    let embeds = groups[..6] == [0; 6] && groups[6] != 0;
-    if !embeds {
-        return v6.to_string();
+/// Prints the text that the C library's `inet_ntop` gives, which is what iptables prints: like the canonical form, but
+/// the last 32 bits are dotted where the rest is zero or `::ffff` (RFC 5952 section 5 leaves this to the printer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InetNtop(pub IpAddr);
+
+impl fmt::Display for InetNtop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IpAddr::V6(v6) = self.0 else {
+            return self.0.fmt(f);
+        };
+        let groups = v6.segments();
+        let embeds = groups[..6] == [0; 6] && groups[6] != 0;
+        if !embeds {
+            return v6.fmt(f);
+        }
+        let [.., a, b, c, d] = v6.octets();
+        write!(f, "::{}", Ipv4Addr::new(a, b, c, d))
     }
-    let [.., a, b, c, d] = v6.octets();
-    format!("::{}", Ipv4Addr::new(a, b, c, d))
+}
+
+/// The text of [`InetNtop`].
+pub fn inet_ntop(ip: IpAddr) -> String {
+    InetNtop(ip).to_string()
 }
 
 #[cfg(test)]

@@ -146,8 +146,8 @@ impl fmt::Display for ChainName {
     }
 }
 
-/// One chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One chain. Two are equal whatever they counted.
+#[derive(Debug, Clone)]
 pub struct Chain {
     /// Its name.
     pub name: ChainName,
@@ -157,6 +157,27 @@ pub struct Chain {
     pub rules: Vec<PlacedRule>,
     /// Who made it.
     pub owner: Owner,
+    /// What fell to the policy. Zero for chains without one, and in the nft variant.
+    pub counters: Counters,
+}
+
+impl PartialEq for Chain {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.policy == other.policy
+            && self.rules == other.rules
+            && self.owner == other.owner
+    }
+}
+
+impl Eq for Chain {}
+
+/// Packets and bytes counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "plain")]
+pub struct Counters {
+    pub packets: u64,
+    pub bytes: u64,
 }
 
 /// Policy of a built-in chain.
@@ -180,6 +201,47 @@ pub enum Owner {
     Foreign,
 }
 
+impl Owner {
+    /// Chains of kube-proxy besides those of Services (pkg/proxy/iptables/proxier.go).
+    const KUBE_PROXY: [&'static str; 8] = [
+        "KUBE-EXTERNAL-SERVICES",
+        "KUBE-FORWARD",
+        "KUBE-MARK-MASQ",
+        "KUBE-NODEPORTS",
+        "KUBE-POSTROUTING",
+        "KUBE-PROXY-CANARY",
+        "KUBE-PROXY-FIREWALL",
+        "KUBE-SERVICES",
+    ];
+
+    /// Chains of kube-proxy's Services and endpoints; the hash follows.
+    const KUBE_PROXY_PREFIXES: [&'static str; 5] =
+        ["KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-FW-"];
+
+    /// Chains of the kubelet. Up to Kubernetes 1.27 it also made KUBE-MARK-DROP.
+    const KUBELET: [&'static str; 4] = [
+        "KUBE-FIREWALL",
+        "KUBE-IPTABLES-HINT",
+        "KUBE-KUBELET-CANARY",
+        "KUBE-MARK-DROP",
+    ];
+
+    /// Who makes the chain of that name in that table.
+    pub fn of(table: TableName, chain: &str) -> Owner {
+        if table.builtin_chains().contains(&chain) {
+            Owner::Kernel
+        } else if Self::KUBELET.contains(&chain) {
+            Owner::Kubelet
+        } else if Self::KUBE_PROXY.contains(&chain)
+            || Self::KUBE_PROXY_PREFIXES.iter().any(|p| chain.starts_with(p))
+        {
+            Owner::KubeProxy
+        } else {
+            Owner::Foreign
+        }
+    }
+}
+
 /// A rule in a chain, with what made it. Two are equal if their rules are.
 #[derive(Debug, Clone)]
 pub struct PlacedRule {
@@ -187,8 +249,8 @@ pub struct PlacedRule {
     pub rule: Rule,
     /// What made it; none for captured rules.
     pub origin: Option<Origin>,
-    /// Packets and bytes counted, where the capture has them.
-    pub counters: Option<(u64, u64)>,
+    /// What it counted, where the capture has it.
+    pub counters: Option<Counters>,
 }
 
 impl PartialEq for PlacedRule {
@@ -450,7 +512,7 @@ impl Probability {
 
     fn units_of_one_in(n: u32) -> u32 {
         let ten_decimals = Self::ten_decimals(n);
-        let units = (ten_decimals * Self::ONE + 5_000_000_000) / 10_000_000_000;
+        let units = (u128::from(ten_decimals) * u128::from(Self::ONE) + 5_000_000_000) / 10_000_000_000;
         u32::try_from(units).unwrap_or(1 << 31)
     }
 
@@ -475,8 +537,10 @@ impl Probability {
     /// As kube-proxy writes it: ten decimals.
     pub fn restore_text(self) -> String {
         let value = match self.one_in {
-            Some(n) => Self::ten_decimals(n),
-            None => (u64::from(self.units) * 10_000_000_000 + Self::ONE / 2) / Self::ONE,
+            Some(n) => u128::from(Self::ten_decimals(n)),
+            None => {
+                (u128::from(self.units) * 10_000_000_000 + u128::from(Self::ONE / 2)) / u128::from(Self::ONE)
+            }
         };
         format!("{}.{:010}", value / 10_000_000_000, value % 10_000_000_000)
     }
@@ -570,6 +634,12 @@ mod tests {
         assert_eq!(
             Probability::parse("1.00000000000").map(Probability::units),
             Some(1 << 31)
+        );
+        assert_eq!(
+            Probability::parse("0.9")
+                .map(Probability::restore_text)
+                .as_deref(),
+            Some("0.9000000000")
         );
         assert_eq!(Probability::parse("1.5"), None);
     }
