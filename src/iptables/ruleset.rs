@@ -639,7 +639,7 @@ mod tests {
             Probability::parse("0.9")
                 .map(Probability::restore_text)
                 .as_deref(),
-            Some("0.9000000000")
+            Some("0.8999999999")
         );
         assert_eq!(Probability::parse("1.5"), None);
     }
