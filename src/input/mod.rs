@@ -82,8 +82,12 @@ pub struct Snapshot {
     pub service_cidrs: Vec<Located<api::ServiceCidr>>,
     /// `v1` Pods.
     pub pods: Vec<Located<api::Pod>>,
+    /// Deployments and other kinds that make Pods.
+    pub workloads: Vec<Located<api::Workload>>,
     /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
     pub configurations: Vec<Located<api::ConfigurationText>>,
+    /// How many objects of other kinds were passed over, by kind; legacy `Endpoints` are among them.
+    pub skipped: std::collections::BTreeMap<String, usize>,
 }
 
 /// Names an object in messages.

@@ -2,31 +2,70 @@
 //! not yet filled in. Everything else (managedFields, most annotations, statuses) is dropped while decoding.
 
 mod endpoint_slice;
+mod fields;
 mod node;
 mod pod;
 mod service;
+mod workload;
 
 pub use compact_str::CompactString as Text;
-pub use endpoint_slice::{Conditions, Endpoint, EndpointSlice, Hints, SlicePort, TargetRef};
+pub use endpoint_slice::{Addresses, Conditions, Endpoint, EndpointSlice, Hints, SlicePort, TargetRef};
 pub use node::{Node, NodeAddress};
 pub use pod::{ContainerPort, Pod};
 pub use service::{Ingress, IntOrString, Service, ServicePort, ServiceSpec};
+pub use workload::{Workload, WorkloadKind};
+
+use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::ObjectRef;
+use fields::{nullable, pairs};
 
 /// `metadata` of an object.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", expecting = "a map")]
 pub struct Metadata {
     /// `metadata.name`
+    #[serde(deserialize_with = "nullable")]
     pub name: Text,
-    /// `metadata.namespace`; empty where absent.
+    /// `metadata.namespace`; `default` where a namespaced object has none, empty for the others.
+    #[serde(deserialize_with = "nullable")]
     pub namespace: Text,
     /// `metadata.labels`, sorted by key.
+    #[serde(deserialize_with = "pairs")]
     pub labels: Vec<(Text, Text)>,
     /// Those of `metadata.annotations` that kube-proxy or a controller reads, sorted by key.
+    #[serde(deserialize_with = "fields::annotations")]
     pub annotations: Vec<(Text, Text)>,
     /// Whether `metadata.deletionTimestamp` is set.
+    #[serde(rename = "deletionTimestamp", deserialize_with = "fields::present")]
     pub being_deleted: bool,
+    /// The entry of `metadata.ownerReferences` that is a controller.
+    #[serde(rename = "ownerReferences", deserialize_with = "controller")]
+    pub owner: Option<Box<Owner>>,
+}
+
+/// The controller that made an object, such as the ReplicaSet of a Pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// `kind`
+    pub kind: Text,
+    /// `name`
+    pub name: Text,
+}
+
+fn controller<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Owner>>, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, expecting = "a map")]
+    struct Reference {
+        #[serde(deserialize_with = "nullable")]
+        kind: Text,
+        #[serde(deserialize_with = "nullable")]
+        name: Text,
+        controller: Option<bool>,
+    }
+    let owners = nullable::<Vec<Reference>, _>(deserializer)?;
+    let controller = owners.into_iter().find(|owner| owner.controller == Some(true));
+    Ok(controller.map(|Reference { kind, name, .. }| Box::new(Owner { kind, name })))
 }
 
 impl Metadata {
@@ -56,12 +95,34 @@ fn lookup<'a>(pairs: &'a [(Text, Text)], key: &str) -> Option<&'a str> {
 }
 
 /// `networking.k8s.io` ServiceCIDR.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, expecting = "a map")]
 pub struct ServiceCidr {
     /// `metadata`
+    #[serde(deserialize_with = "nullable")]
     pub metadata: Metadata,
     /// `spec.cidrs`
+    #[serde(rename = "spec", deserialize_with = "spec_cidrs")]
     pub cidrs: Vec<Text>,
+}
+
+/// `spec.cidrs`; the first alpha had the fields `ipv4` and `ipv6` instead.
+fn spec_cidrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text>, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, expecting = "a map")]
+    struct Spec {
+        #[serde(deserialize_with = "nullable")]
+        cidrs: Vec<Text>,
+        ipv4: Option<Text>,
+        ipv6: Option<Text>,
+    }
+    let spec = nullable::<Spec, _>(deserializer)?;
+    let alpha = [spec.ipv4, spec.ipv6].into_iter().flatten();
+    Ok(spec
+        .cidrs
+        .into_iter()
+        .chain(alpha.filter(|cidr| !cidr.is_empty()))
+        .collect())
 }
 
 /// The text of a KubeProxyConfiguration, YAML or JSON, not yet read.

@@ -1,9 +1,13 @@
 //! `v1` Node.
 
+use serde::Deserialize;
+
+use super::fields::nullable;
 use super::{Metadata, Text};
 
 /// `v1` Node.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Wire")]
 pub struct Node {
     /// `metadata`
     pub metadata: Metadata,
@@ -15,11 +19,53 @@ pub struct Node {
     pub addresses: Vec<NodeAddress>,
 }
 
+/// A Node as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, expecting = "a map")]
+struct Wire {
+    #[serde(deserialize_with = "nullable")]
+    metadata: Metadata,
+    #[serde(deserialize_with = "nullable")]
+    spec: Spec,
+    #[serde(deserialize_with = "nullable")]
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, expecting = "a map")]
+struct Spec {
+    #[serde(rename = "podCIDR", deserialize_with = "nullable")]
+    pod_cidr: Text,
+    #[serde(rename = "podCIDRs", deserialize_with = "nullable")]
+    pod_cidrs: Vec<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, expecting = "a map")]
+struct Status {
+    #[serde(deserialize_with = "nullable")]
+    addresses: Vec<NodeAddress>,
+}
+
+impl From<Wire> for Node {
+    fn from(wire: Wire) -> Self {
+        Node {
+            metadata: wire.metadata,
+            pod_cidr: wire.spec.pod_cidr,
+            pod_cidrs: wire.spec.pod_cidrs,
+            addresses: wire.status.addresses,
+        }
+    }
+}
+
 /// An entry of `status.addresses`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, expecting = "a map")]
 pub struct NodeAddress {
     /// `type`
+    #[serde(rename = "type", deserialize_with = "nullable")]
     pub type_: Text,
     /// `address`
+    #[serde(deserialize_with = "nullable")]
     pub address: Text,
 }

@@ -1,0 +1,78 @@
+//! Decoding of fields as the API server does it: null is the same as absent.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::Text;
+
+/// A field whose null counts as its empty value.
+pub(super) fn nullable<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Whether a field is there and not null.
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
+}
+
+/// A map of strings, sorted by key.
+pub(super) fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Text, Text)>, D::Error> {
+    deserializer.deserialize_option(Pairs { wanted: |_| true })
+}
+
+/// The annotations that kube-proxy or a controller reads, sorted by key.
+pub(super) fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Text, Text)>, D::Error> {
+    let wanted = |key: &str| {
+        matches!(
+            key,
+            "service.kubernetes.io/topology-aware-hints" | "service.kubernetes.io/topology-mode"
+        )
+    };
+    deserializer.deserialize_option(Pairs { wanted })
+}
+
+struct Pairs {
+    wanted: fn(&str) -> bool,
+}
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Vec<(Text, Text)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found: Vec<(Text, Text)> = Vec::new();
+        while let Some(key) = map.next_key::<Text>()? {
+            if (self.wanted)(&key) {
+                let value = map.next_value::<Option<Text>>()?.unwrap_or_default();
+                found.push((key, value));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        // The last of several equal keys counts, as in Go's JSON.
+        found.reverse();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found.dedup_by(|later, kept| later.0 == kept.0);
+        Ok(found)
+    }
+}
