@@ -1,6 +1,12 @@
 //! Services, EndpointSlices and Nodes as kube-proxy sees them: checked, typed, joined, one table per IP family. The
 //! same for every node of the cluster.
 
+mod build;
+mod endpoints;
+mod nodes;
+mod report;
+mod services;
+
 use std::net::IpAddr;
 
 use compact_str::CompactString;

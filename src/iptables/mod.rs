@@ -1,4 +1,9 @@
 //! The iptables rule language: a typed ruleset, its compiler, its texts.
 
+mod build;
+pub(crate) mod chains;
+mod compile;
 pub mod ruleset;
 pub mod save;
+
+pub use compile::compile;

@@ -1,6 +1,9 @@
 //! What one node must forward, in one IP family: the intermediate representation that both compilers read. It knows
 //! nothing of iptables or nft; every decision is made here, once, and carries its reason.
 
+mod build;
+mod endpoints;
+mod node;
 pub mod origin;
 
 use std::net::IpAddr;

@@ -1,0 +1,124 @@
+//! From a snapshot to the checked cluster.
+
+use std::collections::HashMap;
+
+use super::endpoints::SliceIndex;
+use super::report::Report;
+use super::{Cluster, FamilyTable, ServicePort, nodes, services};
+use crate::diagnostic::Diagnostics;
+use crate::input::{Located, Snapshot, api};
+use crate::net::{Cidr, Family, parse_ip_lenient};
+use crate::settings::Settings;
+
+impl Cluster {
+    /// Checks the objects of a snapshot and joins them, by the rules of the release.
+    ///
+    /// Where the diagnostics hold errors the cluster is incomplete and must not be used.
+    pub fn build(snapshot: &Snapshot, settings: &Settings) -> (Cluster, Diagnostics) {
+        let mut report = Report::new(&snapshot.sources);
+        let slices = SliceIndex::new(snapshot, settings, &mut report);
+        let mut cluster = Cluster {
+            nodes: nodes::nodes(snapshot, &mut report),
+            service_cidrs: service_cidrs(snapshot, &mut report),
+            ..Cluster::default()
+        };
+        let mut services: Vec<&Located<api::Service>> = snapshot.services.iter().collect();
+        services.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
+        for service in services {
+            for port in services::service_ports(service, settings, &mut report) {
+                let family = Family::of(port.cluster_ip);
+                let endpoints = slices.endpoints(&port.name, family, settings, &mut report);
+                cluster.table_mut(family).service_ports.push(ServicePort { endpoints, ..port });
+            }
+        }
+        for family in Family::ALL {
+            let table = cluster.table_mut(family);
+            table.service_ports.sort_by(|a, b| a.name.cmp(&b.name));
+            warn_of_conflicts(table, &mut report);
+        }
+        (cluster, report.finish())
+    }
+
+    fn table_mut(&mut self, family: Family) -> &mut FamilyTable {
+        match family {
+            Family::Ipv4 => &mut self.ipv4,
+            Family::Ipv6 => &mut self.ipv6,
+        }
+    }
+}
+
+fn name_of(service: &Located<api::Service>) -> (&str, &str) {
+    (&service.object.metadata.namespace, &service.object.metadata.name)
+}
+
+/// Two Service ports that claim one address and port: which takes the traffic is a matter of kube-proxy's random order.
+fn warn_of_conflicts(table: &FamilyTable, report: &mut Report<'_>) {
+    let mut claims: HashMap<(Option<std::net::IpAddr>, crate::net::Protocol, u16), &ServicePort> = HashMap::new();
+    for port in &table.service_ports {
+        let virtual_ips = std::iter::once(port.cluster_ip)
+            .chain(port.external_ips.iter().map(|e| e.value))
+            .chain(port.load_balancer_ips.iter().map(|e| e.value))
+            .map(|ip| (Some(ip), port.port.get()));
+        let node_port = port.node_port.map(|p| (None, p.get()));
+        for (ip, number) in virtual_ips.chain(node_port) {
+            let protocol = port.name.protocol();
+            let first = *claims.entry((ip, protocol, number)).or_insert(port);
+            if first.name == port.name {
+                continue;
+            }
+            let place = ip.map_or_else(|| format!("node port {number}"), |ip| format!("{ip} port {number}"));
+            report.about(services::object_ref(&port.name), port.position).warning(
+                "",
+                format!("{place}/{protocol} is claimed by {} too", first.name),
+                "one of the two takes the traffic, at random between kube-proxy's runs; give one of them another address",
+            );
+        }
+    }
+}
+
+fn service_cidrs(snapshot: &Snapshot, report: &mut Report<'_>) -> Vec<Cidr> {
+    let mut cidrs = Vec::new();
+    for located in &snapshot.service_cidrs {
+        let mut object = report.about(located.object.metadata.object_ref("ServiceCIDR"), located.position);
+        for (i, text) in located.object.cidrs.iter().enumerate() {
+            match Cidr::parse_lenient(text) {
+                Some(cidr) => cidrs.push(cidr),
+                None => object.error(
+                    &format!("spec.cidrs[{i}]"),
+                    format!("{text:?} is not a network"),
+                    "write it as address/length",
+                ),
+            }
+        }
+    }
+    cidrs.sort_unstable();
+    cidrs.dedup();
+    cidrs
+}
+
+/// Whether `ip` may be an endpoint or an external IP: the API server refuses addresses that would hijack traffic of
+/// the host itself (pkg/apis/core/validation, ValidateEndpointIP).
+pub(super) fn special_purpose(ip: std::net::IpAddr) -> Option<&'static str> {
+    use std::net::IpAddr;
+    let (link_local, link_local_multicast) = match ip {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] & 0xff0f == 0xff02),
+    };
+    if ip.is_unspecified() {
+        Some("the unspecified address")
+    } else if ip.is_loopback() {
+        Some("a loopback address")
+    } else if link_local {
+        Some("a link-local address")
+    } else {
+        link_local_multicast.then_some("a link-local multicast address")
+    }
+}
+
+/// Reads an address leniently; blank text is none without a word.
+pub(super) fn address(text: &str) -> Result<Option<std::net::IpAddr>, ()> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    parse_ip_lenient(text).map(Some).ok_or(())
+}

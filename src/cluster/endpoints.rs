@@ -1,0 +1,255 @@
+//! EndpointSlices, joined to Service ports.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use compact_str::{CompactString, format_compact};
+
+use super::build::special_purpose;
+use super::report::{ObjectReport, Report};
+use super::{Endpoint, EndpointPlace, Hints};
+use crate::input::{Located, Snapshot, api};
+use crate::names::{ServicePortName, is_dns_label};
+use crate::net::{Family, Port, Protocol, parse_ip_lenient};
+use crate::settings::Settings;
+
+const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+/// EndpointSlices by Service.
+pub(super) struct SliceIndex<'s> {
+    by_service: HashMap<(&'s str, &'s str), Vec<UsableSlice<'s>>>,
+}
+
+/// A slice that kube-proxy reads.
+struct UsableSlice<'s> {
+    slice: &'s Located<api::EndpointSlice>,
+    family: Family,
+    /// Name, protocol and port of each usable entry of `ports`.
+    ports: Vec<(&'s str, Protocol, Port)>,
+}
+
+impl<'s> SliceIndex<'s> {
+    pub(super) fn new(snapshot: &'s Snapshot, settings: &Settings, report: &mut Report<'_>) -> Self {
+        let mut by_service: HashMap<_, Vec<UsableSlice<'s>>> = HashMap::new();
+        for slice in &snapshot.endpoint_slices {
+            let metadata = &slice.object.metadata;
+            let mut report = report.about(metadata.object_ref("EndpointSlice"), slice.position);
+            let Some(service) = service_of(&slice.object, settings) else { continue };
+            if let Some(usable) = usable_slice(slice, &mut report) {
+                by_service.entry((metadata.namespace.as_str(), service)).or_default().push(usable);
+            }
+        }
+        // kube-proxy visits a Service's slices in random order; by name is one of them.
+        for slices in by_service.values_mut() {
+            slices.sort_by(|a, b| a.slice.object.metadata.name.cmp(&b.slice.object.metadata.name));
+        }
+        SliceIndex { by_service }
+    }
+
+    /// All endpoints of a Service port in one family, sorted.
+    pub(super) fn endpoints(
+        &self,
+        name: &ServicePortName,
+        family: Family,
+        settings: &Settings,
+        report: &mut Report<'_>,
+    ) -> Vec<Endpoint> {
+        let slices = self.by_service.get(&(name.namespace(), name.service()));
+        let mut endpoints = Vec::new();
+        for usable in slices.into_iter().flatten().filter(|usable| usable.family == family) {
+            let metadata = &usable.slice.object.metadata;
+            let mut report = report.about(metadata.object_ref("EndpointSlice"), usable.slice.position);
+            let fits = |(port, protocol, _): &&(&str, Protocol, Port)| {
+                *port == name.port() && *protocol == name.protocol()
+            };
+            for (_, _, port) in usable.ports.iter().filter(fits) {
+                endpoints.extend(slice_endpoints(usable, *port, settings, &mut report));
+            }
+        }
+        // Stable: duplicates keep the visiting order.
+        endpoints.sort_by(|a, b| a.text.cmp(&b.text));
+        endpoints
+    }
+}
+
+/// The Service that a slice belongs to, where kube-proxy reads the slice at all.
+fn service_of<'s>(slice: &'s api::EndpointSlice, settings: &Settings) -> Option<&'s str> {
+    let hidden = slice.metadata.label(super::services::HEADLESS_LABEL).is_some()
+        || (settings.release.model.proxy_name_label_hides_slice
+            && slice.metadata.label(super::services::PROXY_NAME_LABEL).is_some());
+    slice.metadata.label(SERVICE_NAME_LABEL).filter(|name| !hidden && !name.is_empty())
+}
+
+fn usable_slice<'s>(
+    slice: &'s Located<api::EndpointSlice>,
+    report: &mut ObjectReport<'_, '_>,
+) -> Option<UsableSlice<'s>> {
+    let family = match slice.object.address_type.as_str() {
+        "IPv4" => Family::Ipv4,
+        "IPv6" => Family::Ipv6,
+        "FQDN" => return None,
+        "" => {
+            report.error("addressType", "is missing", "one of IPv4, IPv6, FQDN is required");
+            return None;
+        }
+        other => {
+            report.error("addressType", format!("{other:?} is unknown"), "use IPv4, IPv6 or FQDN");
+            return None;
+        }
+    };
+    let ports = (slice.object.ports.iter().enumerate())
+        .filter_map(|(i, port)| usable_port(i, port, report))
+        .collect::<Vec<_>>();
+    warn_of_repeated_ports(&ports, report);
+    Some(UsableSlice { slice, family, ports })
+}
+
+fn usable_port<'s>(
+    i: usize,
+    port: &'s api::SlicePort,
+    report: &mut ObjectReport<'_, '_>,
+) -> Option<(&'s str, Protocol, Port)> {
+    let number = port.port.unwrap_or_default();
+    if number == 0 {
+        report.warning(&format!("ports[{i}].port"), "is absent or 0 and kube-proxy passes it over", "");
+        return None;
+    }
+    let Some(number) = Port::new(number) else {
+        report.error(&format!("ports[{i}].port"), format!("{number} is no port"), "use 1 to 65535");
+        return None;
+    };
+    if !port.name.is_empty() && !is_dns_label(&port.name) {
+        report.error(&format!("ports[{i}].name"), "is not a DNS label", "use lower-case letters, digits and '-'");
+        return None;
+    }
+    let protocol = if port.protocol.is_empty() { Some(Protocol::Tcp) } else { Protocol::from_api_name(&port.protocol) };
+    let Some(protocol) = protocol else {
+        report.error(
+            &format!("ports[{i}].protocol"),
+            format!("{:?} is unknown", port.protocol),
+            "use TCP, UDP or SCTP, in capitals",
+        );
+        return None;
+    };
+    Some((&port.name, protocol, number))
+}
+
+fn warn_of_repeated_ports(ports: &[(&str, Protocol, Port)], report: &mut ObjectReport<'_, '_>) {
+    for (i, (name, ..)) in ports.iter().enumerate() {
+        if ports[..i].iter().any(|(earlier, ..)| earlier == name) {
+            report.error(
+                &format!("ports[{i}].name"),
+                format!("{name:?} stands twice in this slice"),
+                "the API server refuses this; give each port its own name",
+            );
+        }
+    }
+}
+
+fn slice_endpoints(
+    usable: &UsableSlice<'_>,
+    port: Port,
+    settings: &Settings,
+    report: &mut ObjectReport<'_, '_>,
+) -> Vec<Endpoint> {
+    let slice = &usable.slice.object;
+    let mut found = Vec::with_capacity(slice.endpoints.len());
+    for (i, endpoint) in slice.endpoints.iter().enumerate() {
+        let Some(written) = endpoint.addresses.first() else { continue };
+        let Some((ip, text)) = endpoint_address(written, i, usable.family, settings, report) else { continue };
+        let place = EndpointPlace { slice: usable.slice.position, index: u32::try_from(i).unwrap_or(u32::MAX) };
+        let bracketed = text.contains(':');
+        found.push(Endpoint {
+            text: if bracketed { format_compact!("[{text}]:{port}") } else { format_compact!("{text}:{port}") },
+            ip,
+            port,
+            ready: endpoint.conditions.ready.unwrap_or(true),
+            serving: endpoint.conditions.serving.unwrap_or(true),
+            terminating: endpoint.conditions.terminating.unwrap_or(false),
+            node_name: endpoint.node_name.clone(),
+            hints: endpoint.hints.as_deref().map(hints),
+            pod: pod_name(endpoint),
+            place,
+        });
+    }
+    found
+}
+
+fn hints(hints: &api::Hints) -> Box<Hints> {
+    Box::new(Hints { zones: hints.zones.clone(), nodes: hints.nodes.clone() })
+}
+
+fn pod_name(endpoint: &api::Endpoint) -> Option<CompactString> {
+    endpoint.target_ref.as_ref().filter(|target| target.kind == "Pod").map(|target| target.name.clone())
+}
+
+/// The address and the text that stands for it in rules; none where kube-proxy drops the endpoint.
+fn endpoint_address(
+    written: &str,
+    i: usize,
+    family: Family,
+    settings: &Settings,
+    report: &mut ObjectReport<'_, '_>,
+) -> Option<(IpAddr, CompactString)> {
+    let parsed = parse_ip_lenient(written);
+    if let Some(ip) = parsed.filter(|ip| Family::of(*ip) == family && special_purpose(*ip).is_none()) {
+        let canonical = format_compact!("{ip}");
+        if !settings.release.model.endpoint_text_as_written || canonical == written {
+            return Some((ip, canonical));
+        }
+    }
+    odd_address(written, parsed, &format!("endpoints[{i}].addresses[0]"), family, settings, report)
+}
+
+fn odd_address(
+    written: &str,
+    parsed: Option<IpAddr>,
+    field: &str,
+    family: Family,
+    settings: &Settings,
+    report: &mut ObjectReport<'_, '_>,
+) -> Option<(IpAddr, CompactString)> {
+    let model = settings.release.model;
+    let belongs = match parsed {
+        Some(ip) => Family::of(ip) == family,
+        // kube-proxy up to 1.32 takes text that does not parse for "not IPv6".
+        None => family == Family::Ipv4,
+    };
+    if !belongs && model.endpoints_filtered_by_address {
+        report.warning(field, format!("{written:?} is no {family} address and is passed over"), "");
+        return None;
+    }
+    let mut unloadable = |what: &str| {
+        let release = settings.release;
+        let whole = format!("kube-proxy {release} would send it, and the load of all its {family} rules would fail");
+        report.unloadable(field, format!("{written:?} {what}: {whole}"), "correct the EndpointSlice");
+    };
+    let Some(ip) = parsed else {
+        unloadable("is not an IP address");
+        return Some((unspecified(family), unparsable_text(written, model.endpoint_text_as_written)));
+    };
+    if !belongs {
+        unloadable(&format!("is no {family} address"));
+    } else if let Some(kind) = special_purpose(ip) {
+        let help = "the API server refuses this as an endpoint; correct the EndpointSlice";
+        report.error(field, format!("{written:?} is {kind}"), help);
+    } else if ip.is_ipv4() {
+        unloadable("is written with leading zeros");
+    }
+    let text = if model.endpoint_text_as_written { written.into() } else { format_compact!("{ip}") };
+    Some((ip, text))
+}
+
+fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// What kube-proxy writes for an address that does not parse: the raw text, or Go's `<nil>`. Text that could change the
+/// meaning of a rule never gets through.
+fn unparsable_text(written: &str, as_written: bool) -> CompactString {
+    let harmless = written.len() <= 64 && written.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b':');
+    if as_written && harmless { written.into() } else { "<nil>".into() }
+}

@@ -1,0 +1,116 @@
+//! The chains of kube-proxy: fixed names, and names made by hashing (pkg/proxy/iptables/proxier.go).
+
+use std::fmt::Write;
+
+use data_encoding::BASE32_NOPAD;
+use sha2::{Digest, Sha256};
+
+use super::ruleset::{ChainName, Owner, TableName};
+use crate::names::ServicePortName;
+
+macro_rules! fixed {
+    ($($name:ident = $text:literal),+ $(,)?) => { $(pub(crate) const $name: ChainName = ChainName::fixed($text);)+ };
+}
+
+fixed! {
+    PREROUTING = "PREROUTING",
+    INPUT = "INPUT",
+    FORWARD = "FORWARD",
+    OUTPUT = "OUTPUT",
+    POSTROUTING = "POSTROUTING",
+    KUBE_PROXY_CANARY = "KUBE-PROXY-CANARY",
+    KUBE_SERVICES = "KUBE-SERVICES",
+    KUBE_EXTERNAL_SERVICES = "KUBE-EXTERNAL-SERVICES",
+    KUBE_FORWARD = "KUBE-FORWARD",
+    KUBE_NODEPORTS = "KUBE-NODEPORTS",
+    KUBE_PROXY_FIREWALL = "KUBE-PROXY-FIREWALL",
+    KUBE_FIREWALL = "KUBE-FIREWALL",
+    KUBE_POSTROUTING = "KUBE-POSTROUTING",
+    KUBE_MARK_MASQ = "KUBE-MARK-MASQ",
+}
+
+/// The chains of one Service port: they share one hash.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceChains {
+    /// What the hash begins with: `namespace/name:port` and the protocol.
+    hashed: String,
+    /// Policy Cluster.
+    pub(crate) cluster: ChainName,
+    /// Policy Local.
+    pub(crate) local: ChainName,
+    /// External destinations.
+    pub(crate) external: ChainName,
+    /// Source ranges.
+    pub(crate) firewall: ChainName,
+}
+
+impl ServiceChains {
+    pub(crate) fn new(name: &ServicePortName) -> Self {
+        let hashed = format!("{name}{}", name.protocol());
+        let hash = hash(&hashed, "");
+        let named = |prefix| chain_name(prefix, &hash);
+        ServiceChains {
+            cluster: named("KUBE-SVC-"),
+            local: named("KUBE-SVL-"),
+            external: named("KUBE-EXT-"),
+            firewall: named("KUBE-FW-"),
+            hashed,
+        }
+    }
+
+    /// The chain of the endpoint with the text `ip:port`.
+    pub(crate) fn endpoint(&self, endpoint: &str) -> ChainName {
+        chain_name("KUBE-SEP-", &hash(&self.hashed, endpoint))
+    }
+}
+
+/// The first 16 characters of the base32 form of SHA-256, which are its first 10 bytes.
+fn hash(first: &str, second: &str) -> [u8; 16] {
+    let digest = Sha256::new().chain_update(first).chain_update(second).finalize();
+    let mut text = [0; 16];
+    BASE32_NOPAD.encode_mut(&digest[..10], &mut text);
+    text
+}
+
+fn chain_name(prefix: &'static str, hash: &[u8; 16]) -> ChainName {
+    let mut text = compact_str::CompactString::from(prefix);
+    for byte in hash {
+        let _ = text.write_char(char::from(*byte));
+    }
+    ChainName::new(&text).unwrap_or(ChainName::fixed(prefix))
+}
+
+/// Who makes a chain of that name.
+pub(crate) fn owner(table: TableName, name: &ChainName) -> Owner {
+    let name = name.as_str();
+    if table.builtin_chains().contains(&name) {
+        return Owner::Kernel;
+    }
+    match name {
+        "KUBE-FIREWALL" | "KUBE-KUBELET-CANARY" | "KUBE-IPTABLES-HINT" => Owner::Kubelet,
+        "KUBE-PROXY-CANARY" | "KUBE-SERVICES" | "KUBE-EXTERNAL-SERVICES" | "KUBE-FORWARD" | "KUBE-NODEPORTS"
+        | "KUBE-PROXY-FIREWALL" | "KUBE-POSTROUTING" | "KUBE-MARK-MASQ" => Owner::KubeProxy,
+        _ if SERVICE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => Owner::KubeProxy,
+        _ => Owner::Foreign,
+    }
+}
+
+/// How the names of chains of Services and endpoints begin.
+const SERVICE_PREFIXES: [&str; 5] = ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Protocol;
+
+    #[test]
+    fn names_are_kube_proxys() {
+        let name = ServicePortName::new("default", "db", "mysql", Protocol::Tcp).unwrap();
+        let chains = ServiceChains::new(&name);
+        assert_eq!(chains.cluster.as_str(), "KUBE-SVC-LWCOPZ2PU4UVGIWV");
+        assert_eq!(chains.endpoint("10.32.0.15:3306").as_str(), "KUBE-SEP-G74LK4IE3HKNIZYS");
+        let name = ServicePortName::new("ns1", "unnamed", "", Protocol::Tcp).unwrap();
+        let endpoint = ServiceChains::new(&name).endpoint("[fd00:244::9]:8081");
+        assert_eq!(endpoint.as_str(), "KUBE-SEP-A3QCQ7KEBTKDKFYI");
+    }
+}

@@ -1,0 +1,94 @@
+//! From a plan to the ruleset: what kube-proxy's `syncProxyRules` writes (pkg/proxy/iptables/proxier.go).
+
+mod base;
+mod service;
+
+use std::collections::HashMap;
+
+use super::chains;
+use super::ruleset::{Chain, ChainName, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
+use crate::net::Family;
+use crate::plan::Plan;
+use crate::plan::origin::Origin;
+
+/// Takes chains and rules as kube-proxy writes them: rules of a chain in order, chains in the order of their lines.
+pub(super) trait Sink {
+    /// The chain exists, even if it gets no rule.
+    fn chain(&mut self, table: TableName, chain: ChainName);
+    /// The next rule of a chain.
+    fn rule(&mut self, table: TableName, chain: ChainName, rule: Rule, origin: Origin);
+}
+
+/// The whole ruleset of a node with kube-proxy alone, as the kernel holds it.
+pub fn compile(plan: &Plan<'_>) -> Ruleset {
+    let mut collector = Collector::new(plan.family);
+    base::installed(&mut collector);
+    sync(plan, &mut collector);
+    collector.finish()
+}
+
+/// What one full sync hands to `iptables-restore`.
+pub(super) fn sync(plan: &Plan<'_>, sink: &mut impl Sink) {
+    base::head(plan, sink);
+    for (index, service_port) in plan.service_ports.iter().enumerate() {
+        service::rules(plan, index, service_port, sink);
+    }
+    base::tail(plan, sink);
+}
+
+/// Gathers what is written into tables.
+struct Collector {
+    ruleset: Ruleset,
+    index: HashMap<(TableName, ChainName), (usize, usize)>,
+}
+
+impl Collector {
+    fn new(family: Family) -> Self {
+        let mut collector = Collector { ruleset: Ruleset { family, tables: Vec::new() }, index: HashMap::new() };
+        for table in [TableName::Mangle, TableName::Filter, TableName::Nat] {
+            collector.ruleset.tables.push(Table { name: table, chains: Vec::new() });
+            for name in table.builtin_chains() {
+                collector.position(table, ChainName::fixed(name));
+            }
+        }
+        collector
+    }
+
+    fn position(&mut self, table: TableName, name: ChainName) -> Option<&mut Chain> {
+        let tables = &mut self.ruleset.tables;
+        let table_index = tables.iter().position(|t| t.name == table)?;
+        let (table_index, chain_index) = *self.index.entry((table, name)).or_insert_with(|| {
+            let builtin = table.builtin_chains().contains(&name.as_str());
+            let chains = &mut tables[table_index].chains;
+            chains.push(Chain {
+                name,
+                policy: builtin.then_some(Policy::Accept),
+                rules: Vec::new(),
+                owner: chains::owner(table, &name),
+            });
+            (table_index, chains.len() - 1)
+        });
+        tables.get_mut(table_index)?.chains.get_mut(chain_index)
+    }
+
+    /// Built-in chains first, in hook order; the others by name.
+    fn finish(mut self) -> Ruleset {
+        for table in &mut self.ruleset.tables {
+            let builtin = table.name.builtin_chains().len();
+            table.chains[builtin..].sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+        }
+        self.ruleset
+    }
+}
+
+impl Sink for Collector {
+    fn chain(&mut self, table: TableName, chain: ChainName) {
+        self.position(table, chain);
+    }
+
+    fn rule(&mut self, table: TableName, chain: ChainName, rule: Rule, origin: Origin) {
+        if let Some(chain) = self.position(table, chain) {
+            chain.rules.push(PlacedRule { rule, origin: Some(origin), counters: None });
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Which endpoints of a Service port traffic on this node is balanced over (pkg/proxy/topology.go,
+//! CategorizeEndpoints).
+
+use super::{Basis, Choice, HintUse, HintsIgnored};
+use crate::cluster::{Endpoint, ServicePort};
+use crate::settings::{Settings, release::DuplicateEndpoint};
+
+/// What endpoint selection depends on beside the endpoints.
+pub(super) struct Here<'a> {
+    /// The node's name.
+    pub(super) node_name: &'a str,
+    /// The node's zone.
+    pub(super) zone: Option<&'a str>,
+    pub(super) settings: &'a Settings,
+}
+
+/// The endpoint sets of one Service port.
+pub(super) struct Selected<'c> {
+    pub(super) cluster: Vec<&'c Endpoint>,
+    pub(super) local: Vec<&'c Endpoint>,
+    pub(super) reachable: Vec<&'c Endpoint>,
+    pub(super) has_endpoints: bool,
+    pub(super) cluster_choice: Choice,
+    pub(super) local_choice: Choice,
+}
+
+/// Which sets the Service port uses.
+#[derive(Clone, Copy)]
+pub(super) struct Uses {
+    pub(super) cluster: bool,
+    pub(super) local: bool,
+}
+
+const UNUSED: Choice = Choice { basis: Basis::Unused, hints: HintUse::None };
+
+impl Here<'_> {
+    fn is_local(&self, endpoint: &Endpoint) -> bool {
+        endpoint.node_name.as_deref() == Some(self.node_name)
+    }
+
+    /// The endpoint sets of a Service port.
+    pub(super) fn select<'c>(&self, port: &'c ServicePort, uses: Uses) -> Selected<'c> {
+        let all = self.without_duplicates(&port.endpoints);
+        let (cluster, cluster_choice) =
+            if uses.cluster { self.cluster_endpoints(port, &all) } else { (Vec::new(), UNUSED) };
+        let (local, local_choice) = if uses.local { self.local_endpoints(&all) } else { (Vec::new(), UNUSED) };
+        let usable_anywhere = || all.iter().any(|e| e.ready || (e.serving && e.terminating));
+        let has_endpoints = !cluster.is_empty() || (uses.local && usable_anywhere());
+        let reachable = match uses {
+            Uses { local: false, .. } => cluster.clone(),
+            Uses { cluster: false, .. } => local.clone(),
+            _ => union(&cluster, &local),
+        };
+        Selected { cluster, local, reachable, has_endpoints, cluster_choice, local_choice }
+    }
+
+    /// One of each group of endpoints with the same address and port (pkg/proxy/endpointslicecache.go).
+    fn without_duplicates<'c>(&self, sorted: &'c [Endpoint]) -> Vec<&'c Endpoint> {
+        let mut kept: Vec<&Endpoint> = Vec::with_capacity(sorted.len());
+        for endpoint in sorted {
+            match kept.last_mut().filter(|last| last.text == endpoint.text) {
+                Some(last) if self.replaces(endpoint) => *last = endpoint,
+                Some(_) => {}
+                None => kept.push(endpoint),
+            }
+        }
+        kept
+    }
+
+    fn replaces(&self, later: &Endpoint) -> bool {
+        match self.settings.release.model.duplicate_endpoint {
+            DuplicateEndpoint::LocalWins => self.is_local(later),
+            DuplicateEndpoint::NonTerminatingWins => !later.terminating,
+        }
+    }
+
+    fn cluster_endpoints<'c>(&self, port: &ServicePort, all: &[&'c Endpoint]) -> (Vec<&'c Endpoint>, Choice) {
+        let ready: Vec<&Endpoint> = all.iter().copied().filter(|e| e.ready).collect();
+        let hints = self.hint_use(port, &ready);
+        if ready.is_empty() {
+            return fallback(all.iter().copied(), hints);
+        }
+        let taken = match hints {
+            HintUse::SameNode => ready.into_iter().filter(|e| hinted_for_node(e, self.node_name)).collect(),
+            HintUse::SameZone => ready.into_iter().filter(|e| self.hinted_for_zone(e)).collect(),
+            HintUse::None | HintUse::Ignored(_) => ready,
+        };
+        (taken, Choice { basis: Basis::Ready, hints })
+    }
+
+    fn local_endpoints<'c>(&self, all: &[&'c Endpoint]) -> (Vec<&'c Endpoint>, Choice) {
+        let here = || all.iter().copied().filter(|e| self.is_local(e));
+        let ready: Vec<&Endpoint> = here().filter(|e| e.ready).collect();
+        if ready.is_empty() {
+            return fallback(here(), HintUse::None);
+        }
+        (ready, Choice { basis: Basis::Ready, hints: HintUse::None })
+    }
+
+    /// Hints count only if every ready endpoint has one and one of them is for here; node hints come first.
+    fn hint_use(&self, port: &ServicePort, ready: &[&Endpoint]) -> HintUse {
+        let has = |of: fn(&Endpoint) -> usize| ready.iter().any(|e| of(e) > 0);
+        let all_have = |of: fn(&Endpoint) -> usize| !ready.is_empty() && ready.iter().all(|e| of(e) > 0);
+        let gates = &self.settings.gates;
+        let node_hints_read = gates.prefer_same_traffic_distribution;
+        if node_hints_read && all_have(node_hints) && ready.iter().any(|e| hinted_for_node(e, self.node_name)) {
+            return HintUse::SameNode;
+        }
+        if port.zone_hints_allowed && all_have(zone_hints) && ready.iter().any(|e| self.hinted_for_zone(e)) {
+            return HintUse::SameZone;
+        }
+        if !has(zone_hints) && !(node_hints_read && has(node_hints)) {
+            return HintUse::None;
+        }
+        HintUse::Ignored(if !port.zone_hints_allowed {
+            HintsIgnored::SwitchedOff
+        } else if !all_have(zone_hints) {
+            HintsIgnored::EndpointWithoutHint
+        } else if self.zone_for_hints().is_none() || self.zone.is_none() {
+            HintsIgnored::NodeWithoutZone
+        } else {
+            HintsIgnored::NoneForHere
+        })
+    }
+
+    /// The zone that hints are compared with: from 1.33 on a node without one is in the zone "".
+    fn zone_for_hints(&self) -> Option<&str> {
+        let empty_matches = self.settings.release.model.empty_zone_matches_hint;
+        match self.zone {
+            Some(zone) if !zone.is_empty() || empty_matches => Some(zone),
+            None if empty_matches => Some(""),
+            _ => None,
+        }
+    }
+
+    fn hinted_for_zone(&self, endpoint: &Endpoint) -> bool {
+        let zone = self.zone_for_hints();
+        endpoint.hints.as_ref().is_some_and(|hints| hints.zones.iter().any(|z| Some(z.as_str()) == zone))
+    }
+}
+
+fn hinted_for_node(endpoint: &Endpoint, node_name: &str) -> bool {
+    endpoint.hints.as_ref().is_some_and(|hints| hints.nodes.iter().any(|n| n == node_name))
+}
+
+fn zone_hints(endpoint: &Endpoint) -> usize {
+    endpoint.hints.as_ref().map_or(0, |hints| hints.zones.len())
+}
+
+fn node_hints(endpoint: &Endpoint) -> usize {
+    endpoint.hints.as_ref().map_or(0, |hints| hints.nodes.len())
+}
+
+/// None is ready: those that terminate but still serve, whatever their hints.
+fn fallback<'c>(candidates: impl Iterator<Item = &'c Endpoint>, hints: HintUse) -> (Vec<&'c Endpoint>, Choice) {
+    let taken: Vec<&Endpoint> = candidates.filter(|e| e.serving && e.terminating).collect();
+    let basis = if taken.is_empty() { Basis::Nothing } else { Basis::Terminating };
+    let hinted = taken.iter().any(|e| zone_hints(e) + node_hints(e) > 0);
+    let hints = if hinted { HintUse::Ignored(HintsIgnored::FallbackToTerminating) } else { hints };
+    (taken, Choice { basis, hints })
+}
+
+/// Both, sorted by their text. kube-proxy's order is random where one is not part of the other.
+fn union<'c>(a: &[&'c Endpoint], b: &[&'c Endpoint]) -> Vec<&'c Endpoint> {
+    let mut all: Vec<&Endpoint> = a.iter().chain(b).copied().collect();
+    all.sort_by(|x, y| x.text.cmp(&y.text));
+    all.dedup_by(|x, y| x.text == y.text);
+    all
+}

@@ -1,0 +1,122 @@
+//! What the plan needs to know of its node: addresses, local traffic, node ports.
+
+use std::net::IpAddr;
+
+use super::{LocalTraffic, NodePorts};
+use crate::cluster::Node;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::net::{Cidr, Family};
+use crate::settings::{DetectLocal, NodePortAddresses, ProxyMode, Settings};
+
+/// The node's own address in a family: `bindAddress` overrides its own family.
+pub(super) fn node_ip(node: &Node, settings: &Settings, family: Family) -> Option<IpAddr> {
+    settings.bind_address.filter(|ip| Family::of(*ip) == family).or_else(|| address_of_node(node, family))
+}
+
+/// InternalIPs before ExternalIPs: the first of them, and the first of the other family (pkg/util/node,
+/// GetNodeHostIPs).
+fn address_of_node(node: &Node, family: Family) -> Option<IpAddr> {
+    node.internal_ips.iter().chain(&node.external_ips).copied().find(|ip| Family::of(*ip) == family)
+}
+
+/// Every address known to be on an interface of the node, loopback included, ascending.
+pub(super) fn interface_addresses(node: &Node, settings: &Settings, family: Family) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = (node.internal_ips.iter().copied())
+        .chain(address_of_node(node, family))
+        .chain(settings.host.addresses.iter().copied())
+        .filter(|ip| Family::of(*ip) == family)
+        .chain([family.loopback()])
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// How traffic of local pods is told in a family; none where kube-proxy has no detector.
+pub(super) fn local_traffic(
+    node: &Node,
+    settings: &Settings,
+    family: Family,
+    found: &mut Diagnostics,
+) -> Option<LocalTraffic> {
+    let first = |cidrs: &[Cidr]| cidrs.iter().copied().find(|cidr| cidr.family() == family).map(LocalTraffic::From);
+    match &settings.detect_local {
+        DetectLocal::ClusterCidr(cidrs) => first(cidrs),
+        DetectLocal::NodeCidr => {
+            if node.pod_cidrs.is_empty() {
+                let message = format!("Node {}: spec.podCIDRs is empty, and detectLocalMode is NodeCIDR", node.name);
+                let help = "kube-proxy would wait five minutes for it and exit; add spec.podCIDRs to the Node";
+                found.push(Diagnostic::error(message).help(help));
+            }
+            first(&node.pod_cidrs)
+        }
+        DetectLocal::BridgeInterface(name) => Some(LocalTraffic::Interface(name.clone())),
+        DetectLocal::InterfaceNamePrefix(prefix) => Some(LocalTraffic::InterfacePrefix(prefix.clone())),
+    }
+}
+
+/// Where node ports are served, before loopback addresses are left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Selection {
+    /// On every local address.
+    Everything,
+    /// On the node's addresses in these networks.
+    Networks(Vec<Cidr>),
+}
+
+/// `nodePortAddresses` as it counts in a family (pkg/proxy/util/nodeport_addresses.go).
+pub(super) fn selection(node: &Node, settings: &Settings, family: Family) -> Selection {
+    let model = settings.release.model;
+    let own_ip = || node_ip(node, settings, family).filter(|ip| !ip.is_loopback());
+    let primary = || own_ip().map_or(Selection::Everything, |ip| Selection::Networks(vec![Cidr::host(ip)]));
+    let nftables = settings.mode == ProxyMode::Nftables;
+    let by_node_ip = nftables && settings.release.nftables.node_ip_where_no_node_port_addresses;
+    let none_of_family = || match by_node_ip {
+        true => Selection::Networks(vec![Cidr::host(node_ip(node, settings, family).unwrap_or(family.loopback()))]),
+        false => Selection::Everything,
+    };
+    match &settings.node_port_addresses {
+        NodePortAddresses::Unset if nftables && model.primary_node_port_address => primary(),
+        NodePortAddresses::Unset => none_of_family(),
+        NodePortAddresses::Primary => primary(),
+        NodePortAddresses::Networks(written) => {
+            let of_family = || written.iter().filter(|w| w.cidr.family() == family);
+            let is_everything = |text: &str, cidr: Cidr| {
+                text == "0.0.0.0/0" || text == "::/0" || (model.any_zero_cidr_is_everything && cidr.is_everything())
+            };
+            if of_family().any(|w| is_everything(&w.text, w.cidr)) {
+                Selection::Everything
+            } else if of_family().next().is_none() {
+                none_of_family()
+            } else {
+                Selection::Networks(of_family().map(|w| w.cidr).collect())
+            }
+        }
+    }
+}
+
+impl Selection {
+    /// Whether it takes in IPv4 loopback: everything does, and a network that lies in 127.0.0.0/8 or holds 127.0.0.0.
+    pub(super) fn has_ipv4_loopback(&self) -> bool {
+        match self {
+            Selection::Everything => true,
+            Selection::Networks(networks) => networks.iter().any(|cidr| {
+                cidr.family() == Family::Ipv4
+                    && (cidr.network().is_loopback() || cidr.contains(IpAddr::from([127, 0, 0, 0])))
+            }),
+        }
+    }
+
+    /// The concrete addresses of the node, loopback only where `loopback` allows it.
+    pub(super) fn node_ports(&self, interface_addresses: &[IpAddr], loopback: bool) -> NodePorts {
+        match self {
+            Selection::Everything => NodePorts::AllLocal,
+            Selection::Networks(networks) => NodePorts::Addresses(
+                (interface_addresses.iter().copied())
+                    .filter(|ip| networks.iter().any(|cidr| cidr.contains(*ip)))
+                    .filter(|ip| loopback || !ip.is_loopback())
+                    .collect(),
+            ),
+        }
+    }
+}
