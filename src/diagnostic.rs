@@ -86,13 +86,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, message: impl Into<String>) -> Self {
-        Diagnostic {
-            severity,
-            place: None,
-            object: None,
-            message: message.into(),
-            help: String::new(),
-        }
+        Diagnostic { severity, place: None, object: None, message: message.into(), help: String::new() }
     }
 
     /// Adds the place.
@@ -146,11 +140,7 @@ impl fmt::Display for Inert<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
         for c in self.0.chars() {
-            if is_invisible(c) {
-                write!(f, "{}", c.escape_unicode())?
-            } else {
-                f.write_char(c)?
-            }
+            if is_invisible(c) { write!(f, "{}", c.escape_unicode())? } else { f.write_char(c)? }
         }
         Ok(())
     }
@@ -205,9 +195,7 @@ impl IntoIterator for Diagnostics {
 
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Self {
-        Diagnostics {
-            found: vec![diagnostic],
-        }
+        Diagnostics { found: vec![diagnostic] }
     }
 }
 
@@ -217,9 +205,6 @@ mod tests {
 
     #[test]
     fn terminal_escapes_come_out_inert() {
-        assert_eq!(
-            Inert("a\u{1b}[31m\u{202e}b\n").to_string(),
-            "a\\u{1b}[31m\\u{202e}b\\u{a}"
-        );
+        assert_eq!(Inert("a\u{1b}[31m\u{202e}b\n").to_string(), "a\\u{1b}[31m\\u{202e}b\\u{a}");
     }
 }

@@ -34,9 +34,7 @@ fn is_dns_label_of_any_length(text: &str) -> bool {
 /// (IFNAMSIZ in linux/if.h, less its terminating zero).
 pub fn is_interface_name(text: &str) -> bool {
     (1..=15).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// A name that breaks the API server's rules.
@@ -69,17 +67,10 @@ impl ServicePortName {
             if is_dns_label(text) {
                 Ok(CompactString::from(text))
             } else {
-                Err(InvalidName {
-                    what,
-                    text: text.to_owned(),
-                })
+                Err(InvalidName { what, text: text.to_owned() })
             }
         };
-        let port = if port.is_empty() {
-            CompactString::default()
-        } else {
-            check("port name", port)?
-        };
+        let port = if port.is_empty() { CompactString::default() } else { check("port name", port)? };
         Ok(ServicePortName {
             namespace: check("namespace", namespace)?,
             service: check("Service name", service)?,
@@ -112,11 +103,7 @@ impl ServicePortName {
 impl fmt::Display for ServicePortName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.service)?;
-        if self.port.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.port)
-        }
+        if self.port.is_empty() { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 
@@ -126,29 +113,11 @@ mod tests {
 
     #[test]
     fn names_that_would_break_a_rule_are_refused() {
-        for bad in [
-            "",
-            "x\" -j ACCEPT",
-            "a\nb",
-            "A",
-            "-a",
-            "a-",
-            "a.b",
-            "a;b",
-            &"a".repeat(64),
-        ] {
-            assert!(
-                ServicePortName::new("ns", bad, "", Protocol::Tcp).is_err(),
-                "{bad:?}"
-            );
+        for bad in ["", "x\" -j ACCEPT", "a\nb", "A", "-a", "a-", "a.b", "a;b", &"a".repeat(64)] {
+            assert!(ServicePortName::new("ns", bad, "", Protocol::Tcp).is_err(), "{bad:?}");
         }
         let name = ServicePortName::new("ns", "web", "http", Protocol::Tcp).unwrap();
         assert_eq!(name.to_string(), "ns/web:http");
-        assert_eq!(
-            ServicePortName::new("ns", "web", "", Protocol::Tcp)
-                .unwrap()
-                .to_string(),
-            "ns/web"
-        );
+        assert_eq!(ServicePortName::new("ns", "web", "", Protocol::Tcp).unwrap().to_string(), "ns/web");
     }
 }

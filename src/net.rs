@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// An IP family. kube-proxy keeps one ruleset per family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -162,6 +162,9 @@ impl fmt::Display for Port {
 pub struct Cidr(IpNet);
 
 impl Cidr {
+    /// `127.0.0.0/8`
+    pub const IPV4_LOOPBACK: Cidr = Cidr(IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)));
+
     /// The network of `length` bits around `ip`, if the length fits the family.
     pub fn new(ip: IpAddr, length: u8) -> Option<Cidr> {
         IpNet::new(ip, length).ok().map(|net| Cidr(net.trunc()))

@@ -53,7 +53,8 @@ fn name_of(service: &Located<api::Service>) -> (&str, &str) {
 
 /// Two Service ports that claim one address and port: which takes the traffic is a matter of kube-proxy's random order.
 fn warn_of_conflicts(table: &FamilyTable, report: &mut Report<'_>) {
-    let mut claims: HashMap<(Option<std::net::IpAddr>, crate::net::Protocol, u16), &ServicePort> = HashMap::new();
+    let mut claims: HashMap<(Option<std::net::IpAddr>, crate::net::Protocol, u16), &ServicePort> =
+        HashMap::new();
     for port in &table.service_ports {
         let virtual_ips = std::iter::once(port.cluster_ip)
             .chain(port.external_ips.iter().map(|e| e.value))

@@ -31,17 +31,16 @@ struct UsableSlice<'s> {
 impl<'s> SliceIndex<'s> {
     pub(super) fn new(snapshot: &'s Snapshot, settings: &Settings, report: &mut Report<'_>) -> Self {
         let mut by_service: HashMap<_, Vec<UsableSlice<'s>>> = HashMap::new();
-        for slice in &snapshot.endpoint_slices {
+        // kube-proxy visits a Service's slices in random order; by name is one of them.
+        let mut slices: Vec<_> = snapshot.endpoint_slices.iter().collect();
+        slices.sort_by(|a, b| a.object.metadata.name.cmp(&b.object.metadata.name));
+        for slice in slices {
             let metadata = &slice.object.metadata;
             let mut report = report.about(metadata.object_ref("EndpointSlice"), slice.position);
             let Some(service) = service_of(&slice.object, settings) else { continue };
             if let Some(usable) = usable_slice(slice, &mut report) {
                 by_service.entry((metadata.namespace.as_str(), service)).or_default().push(usable);
             }
-        }
-        // kube-proxy visits a Service's slices in random order; by name is one of them.
-        for slices in by_service.values_mut() {
-            slices.sort_by(|a, b| a.slice.object.metadata.name.cmp(&b.slice.object.metadata.name));
         }
         SliceIndex { by_service }
     }
@@ -119,10 +118,15 @@ fn usable_port<'s>(
         return None;
     };
     if !port.name.is_empty() && !is_dns_label(&port.name) {
-        report.error(&format!("ports[{i}].name"), "is not a DNS label", "use lower-case letters, digits and '-'");
+        report.error(
+            &format!("ports[{i}].name"),
+            "is not a DNS label",
+            "use lower-case letters, digits and '-'",
+        );
         return None;
     }
-    let protocol = if port.protocol.is_empty() { Some(Protocol::Tcp) } else { Protocol::from_api_name(&port.protocol) };
+    let protocol =
+        if port.protocol.is_empty() { Some(Protocol::Tcp) } else { Protocol::from_api_name(&port.protocol) };
     let Some(protocol) = protocol else {
         report.error(
             &format!("ports[{i}].protocol"),
@@ -156,11 +160,18 @@ fn slice_endpoints(
     let mut found = Vec::with_capacity(slice.endpoints.len());
     for (i, endpoint) in slice.endpoints.iter().enumerate() {
         let Some(written) = endpoint.addresses.first() else { continue };
-        let Some((ip, text)) = endpoint_address(written, i, usable.family, settings, report) else { continue };
-        let place = EndpointPlace { slice: usable.slice.position, index: u32::try_from(i).unwrap_or(u32::MAX) };
+        let Some((ip, text)) = endpoint_address(written, i, usable.family, settings, report) else {
+            continue;
+        };
+        let place =
+            EndpointPlace { slice: usable.slice.position, index: u32::try_from(i).unwrap_or(u32::MAX) };
         let bracketed = text.contains(':');
         found.push(Endpoint {
-            text: if bracketed { format_compact!("[{text}]:{port}") } else { format_compact!("{text}:{port}") },
+            text: if bracketed {
+                format_compact!("[{text}]:{port}")
+            } else {
+                format_compact!("{text}:{port}")
+            },
             ip,
             port,
             ready: endpoint.conditions.ready.unwrap_or(true),
@@ -221,7 +232,8 @@ fn odd_address(
     }
     let mut unloadable = |what: &str| {
         let release = settings.release;
-        let whole = format!("kube-proxy {release} would send it, and the load of all its {family} rules would fail");
+        let whole =
+            format!("kube-proxy {release} would send it, and the load of all its {family} rules would fail");
         report.unloadable(field, format!("{written:?} {what}: {whole}"), "correct the EndpointSlice");
     };
     let Some(ip) = parsed else {
@@ -250,6 +262,7 @@ fn unspecified(family: Family) -> IpAddr {
 /// What kube-proxy writes for an address that does not parse: the raw text, or Go's `<nil>`. Text that could change the
 /// meaning of a rule never gets through.
 fn unparsable_text(written: &str, as_written: bool) -> CompactString {
-    let harmless = written.len() <= 64 && written.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b':');
+    let harmless =
+        written.len() <= 64 && written.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b':');
     if as_written && harmless { written.into() } else { "<nil>".into() }
 }

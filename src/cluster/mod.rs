@@ -133,10 +133,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// The address part of [`Endpoint::text`], without brackets.
     pub fn ip_text(&self) -> &str {
-        let address = self
-            .text
-            .rsplit_once(':')
-            .map_or(self.text.as_str(), |(address, _)| address);
+        let address = self.text.rsplit_once(':').map_or(self.text.as_str(), |(address, _)| address);
         address.trim_start_matches('[').trim_end_matches(']')
     }
 }

@@ -54,7 +54,8 @@ fn addresses(node: &api::Node, kind: &str, report: &mut ObjectReport<'_, '_>) ->
 
 fn pod_cidrs(node: &api::Node, report: &mut ObjectReport<'_, '_>) -> Vec<Cidr> {
     let only = [node.pod_cidr.clone()];
-    let texts: &[_] = if node.pod_cidrs.is_empty() && !node.pod_cidr.is_empty() { &only } else { &node.pod_cidrs };
+    let texts: &[_] =
+        if node.pod_cidrs.is_empty() && !node.pod_cidr.is_empty() { &only } else { &node.pod_cidrs };
     let mut found = Vec::new();
     for (i, text) in texts.iter().enumerate() {
         match Cidr::parse_lenient(text) {

@@ -124,7 +124,11 @@ fn check_words(service: &api::Service, report: &mut ObjectReport<'_, '_>) {
         ("spec.sessionAffinity", &spec.session_affinity, &["None", "ClientIP"]),
         ("spec.externalTrafficPolicy", &spec.external_traffic_policy, &["Cluster", "Local"]),
         ("spec.internalTrafficPolicy", &spec.internal_traffic_policy, &["Cluster", "Local"]),
-        ("spec.ipFamilyPolicy", &spec.ip_family_policy, &["SingleStack", "PreferDualStack", "RequireDualStack"]),
+        (
+            "spec.ipFamilyPolicy",
+            &spec.ip_family_policy,
+            &["SingleStack", "PreferDualStack", "RequireDualStack"],
+        ),
     ];
     for (field, value, allowed) in words {
         if !value.is_empty() && !allowed.contains(&value) {
@@ -169,7 +173,8 @@ fn checked_port(
     service: &api::Service,
     report: &mut ObjectReport<'_, '_>,
 ) -> Option<CheckedPort> {
-    let protocol = if port.protocol.is_empty() { Some(Protocol::Tcp) } else { Protocol::from_api_name(&port.protocol) };
+    let protocol =
+        if port.protocol.is_empty() { Some(Protocol::Tcp) } else { Protocol::from_api_name(&port.protocol) };
     if protocol.is_none() {
         let message = format!("{:?} is unknown", port.protocol);
         report.error(&format!("spec.ports[{i}].protocol"), message, "use TCP, UDP or SCTP, in capitals");
@@ -201,7 +206,14 @@ fn check_repeated_ports(ports: &[CheckedPort], report: &mut ObjectReport<'_, '_>
         for (_, earlier, earlier_port, earlier_node_port) in &ports[..at] {
             let same_protocol = earlier.protocol() == name.protocol();
             let repeated = if earlier.port() == name.port() {
-                Some(("name", if name.port().is_empty() { "no name".to_owned() } else { format!("the name {}", name.port()) }))
+                Some((
+                    "name",
+                    if name.port().is_empty() {
+                        "no name".to_owned()
+                    } else {
+                        format!("the name {}", name.port())
+                    },
+                ))
             } else if same_protocol && earlier_port == port {
                 Some(("port", format!("port {port}/{}", name.protocol())))
             } else if same_protocol && node_port.is_some() && earlier_node_port == node_port {
@@ -211,7 +223,11 @@ fn check_repeated_ports(ports: &[CheckedPort], report: &mut ObjectReport<'_, '_>
             };
             if let Some((field, what)) = repeated {
                 let message = format!("two ports have {what}");
-                report.error(&format!("spec.ports[{i}].{field}"), message, "the API server refuses this; make them differ");
+                report.error(
+                    &format!("spec.ports[{i}].{field}"),
+                    message,
+                    "the API server refuses this; make them differ",
+                );
             }
         }
     }
@@ -237,7 +253,8 @@ fn cluster_ips(service: &api::Service, report: &mut ObjectReport<'_, '_>) -> Vec
         (&spec.cluster_ips[..], true)
     };
     let texts = if texts[0].is_empty() { &spec.cluster_ips[..] } else { texts };
-    if !spec.cluster_ip.is_empty() && spec.cluster_ips.first().is_some_and(|first| *first != spec.cluster_ip) {
+    if !spec.cluster_ip.is_empty() && spec.cluster_ips.first().is_some_and(|first| *first != spec.cluster_ip)
+    {
         report.error("spec.clusterIPs[0]", "differs from spec.clusterIP", "the API server keeps them equal");
     }
     let mut found = Vec::new();
@@ -251,7 +268,11 @@ fn cluster_ips(service: &api::Service, report: &mut ObjectReport<'_, '_>) -> Vec
         if found.iter().any(|(_, earlier)| Family::of(*earlier) == family) {
             report.error(&field, format!("is a second {family} address"), "give at most one per family");
         } else if let Some(wanted) = spec.ip_families.get(i).filter(|wanted| *wanted != family.api_name()) {
-            report.error(&field, format!("{ip} is not of the family {wanted}"), "order clusterIPs as ipFamilies");
+            report.error(
+                &field,
+                format!("{ip} is not of the family {wanted}"),
+                "order clusterIPs as ipFamilies",
+            );
         } else if !by_index || i < spec.ip_families.len() {
             found.push((by_index.then_some(i), ip));
         }
@@ -272,7 +293,8 @@ impl Common {
         let spec = &service.spec;
         let policy = |local: bool| if local { TrafficPolicy::Local } else { TrafficPolicy::Cluster };
         // pkg/api/v1/service, ExternallyAccessible: counted before external IPs are filtered by family.
-        let from_outside = matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") || !spec.external_ips.is_empty();
+        let from_outside =
+            matches!(spec.type_.as_str(), "LoadBalancer" | "NodePort") || !spec.external_ips.is_empty();
         let external_policy = policy(from_outside && spec.external_traffic_policy == "Local");
         Common {
             internal_policy: policy(spec.internal_traffic_policy == "Local"),
@@ -317,7 +339,12 @@ struct Addresses {
 }
 
 impl Addresses {
-    fn new(service: &api::Service, family: Family, settings: &Settings, report: &mut ObjectReport<'_, '_>) -> Self {
+    fn new(
+        service: &api::Service,
+        family: Family,
+        settings: &Settings,
+        report: &mut ObjectReport<'_, '_>,
+    ) -> Self {
         Addresses {
             external_ips: external_ips(service, family, report),
             load_balancer_ips: load_balancer_ips(service, family, settings, report),
@@ -326,7 +353,11 @@ impl Addresses {
     }
 }
 
-fn external_ips(service: &api::Service, family: Family, report: &mut ObjectReport<'_, '_>) -> Vec<Indexed<IpAddr>> {
+fn external_ips(
+    service: &api::Service,
+    family: Family,
+    report: &mut ObjectReport<'_, '_>,
+) -> Vec<Indexed<IpAddr>> {
     let mut found = Vec::new();
     for (index, text) in service.spec.external_ips.iter().enumerate() {
         let field = || format!("spec.externalIPs[{index}]");
@@ -364,7 +395,11 @@ fn load_balancer_ips(
             Ok(_) => {}
             Err(()) => {
                 let field = format!("status.loadBalancer.ingress[{index}].ip");
-                report.warning(&field, format!("{:?} is not an IP address and is passed over", ingress.ip), "");
+                report.warning(
+                    &field,
+                    format!("{:?} is not an IP address and is passed over", ingress.ip),
+                    "",
+                );
             }
         }
     }

@@ -43,10 +43,7 @@ struct Source {
 impl Sources {
     /// Takes the bytes of one file or pipe.
     pub fn add(&mut self, name: &str, bytes: Vec<u8>) -> SourceId {
-        self.sources.push(Source {
-            name: name.into(),
-            bytes,
-        });
+        self.sources.push(Source { name: name.into(), bytes });
         SourceId(u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX))
     }
 
@@ -55,10 +52,7 @@ impl Sources {
         let source = self.sources.get(position.source.0 as usize)?;
         let before = source.bytes.get(..position.offset)?;
         let line = 1 + before.iter().filter(|b| **b == b'\n').count();
-        Some(Place {
-            file: source.name.clone(),
-            line: u32::try_from(line).ok(),
-        })
+        Some(Place { file: source.name.clone(), line: u32::try_from(line).ok() })
     }
 
     /// The place of a field of an object, such as `spec.ports[1].nodePort`; the object's own where the field is absent.

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use compact_str::CompactString;
 
 use super::ruleset::{
-    AddressMatch, ChainName, Destination, End, InterfaceMatch, Match, Probability, ProtocolMatch, ProtocolName,
-    RecentAction, Rule, StateSet, Target,
+    AddressMatch, ChainName, Destination, End, InterfaceMatch, Match, Probability, ProtocolMatch,
+    ProtocolName, RecentAction, Rule, StateSet, Target,
 };
 use crate::net::{Cidr, Port, Protocol};
 use crate::plan::LocalTraffic;
@@ -39,34 +39,34 @@ impl Rule {
         self.matching(Match::Transport { protocol, destination_port: Some(port) })
     }
 
-    pub(super) fn to_ip(mut self, ip: IpAddr) -> Rule {
+    pub(super) fn destination_ip(mut self, ip: IpAddr) -> Rule {
         self.destination = Some(AddressMatch { negated: false, net: Cidr::host(ip), written: None });
         self
     }
 
-    pub(super) fn to_net(mut self, net: Cidr) -> Rule {
+    pub(super) fn destination_net(mut self, net: Cidr) -> Rule {
         self.destination = Some(as_network(false, net));
         self
     }
 
-    pub(super) fn not_to_net(mut self, net: Cidr) -> Rule {
+    pub(super) fn not_destination_net(mut self, net: Cidr) -> Rule {
         self.destination = Some(as_network(true, net));
         self
     }
 
     /// `-s ip`, where `text` is how kube-proxy writes the address.
-    pub(super) fn from_ip(mut self, ip: IpAddr, text: &str) -> Rule {
-        let written = (text != CompactString::from(ip.to_string())).then(|| text.into());
+    pub(super) fn source_ip(mut self, ip: IpAddr, text: &str) -> Rule {
+        let written = (text != ip.to_string()).then(|| text.into());
         self.source = Some(AddressMatch { negated: false, net: Cidr::host(ip), written });
         self
     }
 
-    pub(super) fn from_net(mut self, net: Cidr) -> Rule {
+    pub(super) fn source_net(mut self, net: Cidr) -> Rule {
         self.source = Some(as_network(false, net));
         self
     }
 
-    pub(super) fn not_from_net(mut self, net: Cidr) -> Rule {
+    pub(super) fn not_source_net(mut self, net: Cidr) -> Rule {
         self.source = Some(as_network(true, net));
         self
     }

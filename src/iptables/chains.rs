@@ -88,8 +88,14 @@ pub(crate) fn owner(table: TableName, name: &ChainName) -> Owner {
     }
     match name {
         "KUBE-FIREWALL" | "KUBE-KUBELET-CANARY" | "KUBE-IPTABLES-HINT" => Owner::Kubelet,
-        "KUBE-PROXY-CANARY" | "KUBE-SERVICES" | "KUBE-EXTERNAL-SERVICES" | "KUBE-FORWARD" | "KUBE-NODEPORTS"
-        | "KUBE-PROXY-FIREWALL" | "KUBE-POSTROUTING" | "KUBE-MARK-MASQ" => Owner::KubeProxy,
+        "KUBE-PROXY-CANARY"
+        | "KUBE-SERVICES"
+        | "KUBE-EXTERNAL-SERVICES"
+        | "KUBE-FORWARD"
+        | "KUBE-NODEPORTS"
+        | "KUBE-PROXY-FIREWALL"
+        | "KUBE-POSTROUTING"
+        | "KUBE-MARK-MASQ" => Owner::KubeProxy,
         _ if SERVICE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => Owner::KubeProxy,
         _ => Owner::Foreign,
     }

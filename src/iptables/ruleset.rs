@@ -38,13 +38,8 @@ pub enum TableName {
 
 impl TableName {
     /// In the order in which `iptables-save` (nft variant) prints them.
-    pub const ALL: [TableName; 5] = [
-        TableName::Mangle,
-        TableName::Security,
-        TableName::Raw,
-        TableName::Filter,
-        TableName::Nat,
-    ];
+    pub const ALL: [TableName; 5] =
+        [TableName::Mangle, TableName::Security, TableName::Raw, TableName::Filter, TableName::Nat];
 
     /// The name.
     pub fn name(self) -> &'static str {
@@ -107,10 +102,7 @@ impl ChainName {
         }
         let mut bytes = [0; Self::MAX];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Some(ChainName {
-            bytes,
-            length: u8::try_from(text.len()).ok()?,
-        })
+        Some(ChainName { bytes, length: u8::try_from(text.len()).ok()? })
     }
 
     /// The name of a chain that every ruleset has. Longer text is cut.
@@ -122,10 +114,7 @@ impl ChainName {
             bytes[i] = source[i];
             i += 1;
         }
-        ChainName {
-            bytes,
-            length: i as u8,
-        }
+        ChainName { bytes, length: i as u8 }
     }
 
     /// The name.
@@ -219,12 +208,8 @@ impl Owner {
         ["KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-FW-"];
 
     /// Chains of the kubelet. Up to Kubernetes 1.27 it also made KUBE-MARK-DROP.
-    const KUBELET: [&'static str; 4] = [
-        "KUBE-FIREWALL",
-        "KUBE-IPTABLES-HINT",
-        "KUBE-KUBELET-CANARY",
-        "KUBE-MARK-DROP",
-    ];
+    const KUBELET: [&'static str; 4] =
+        ["KUBE-FIREWALL", "KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "KUBE-MARK-DROP"];
 
     /// Who makes the chain of that name in that table.
     pub fn of(table: TableName, chain: &str) -> Owner {
@@ -422,33 +407,18 @@ pub struct StateSet(u8);
 
 impl StateSet {
     /// Names in the order in which `iptables-save` prints them, with their bits.
-    pub const NAMES: [&'static str; 7] = [
-        "INVALID",
-        "NEW",
-        "RELATED",
-        "ESTABLISHED",
-        "UNTRACKED",
-        "SNAT",
-        "DNAT",
-    ];
+    pub const NAMES: [&'static str; 7] =
+        ["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT"];
 
     /// The set of these states; unknown names make it none.
     pub fn of(names: &[&str]) -> Option<StateSet> {
         let bit = |name: &&str| StateSet::NAMES.iter().position(|n| n == name).map(|i| 1u8 << i);
-        names
-            .iter()
-            .map(bit)
-            .try_fold(0, |set, bit| Some(set | bit?))
-            .map(StateSet)
+        names.iter().map(bit).try_fold(0, |set, bit| Some(set | bit?)).map(StateSet)
     }
 
     /// Names of its members, in printed order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMES
-            .into_iter()
-            .enumerate()
-            .filter(move |(i, _)| self.0 & (1 << i) != 0)
-            .map(|(_, n)| n)
+        Self::NAMES.into_iter().enumerate().filter(move |(i, _)| self.0 & (1 << i) != 0).map(|(_, n)| n)
     }
 
     /// Whether a state is a member.
@@ -478,10 +448,7 @@ impl Probability {
 
     /// One in `n`, as kube-proxy writes it: ten decimals.
     pub fn one_in(n: u32) -> Probability {
-        Probability {
-            units: Self::units_of_one_in(n),
-            one_in: Some(n),
-        }
+        Probability { units: Self::units_of_one_in(n), one_in: Some(n) }
     }
 
     /// Reads the decimals that `iptables-save` prints or kube-proxy writes.
@@ -491,11 +458,7 @@ impl Probability {
             return None;
         }
         let scale = 10u128.pow(u32::try_from(decimals.len()).ok()?);
-        let digits: u128 = if decimals.is_empty() {
-            0
-        } else {
-            decimals.parse().ok()?
-        };
+        let digits: u128 = if decimals.is_empty() { 0 } else { decimals.parse().ok()? };
         let value = whole.parse::<u128>().ok()?.checked_mul(scale)? + digits;
         let units = u32::try_from((value * u128::from(Self::ONE) + scale / 2) / scale).ok()?;
         if u64::from(units) > Self::ONE {
@@ -519,9 +482,7 @@ impl Probability {
     /// 1/n in units of 10^-10: the digits that Go's `%0.10f` gives the double 1/n (proxier.go, computeProbability).
     fn ten_decimals(n: u32) -> u64 {
         let text = format!("{:.10}", 1.0 / f64::from(n.max(1)));
-        text.bytes()
-            .filter(u8::is_ascii_digit)
-            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))
+        text.bytes().filter(u8::is_ascii_digit).fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))
     }
 
     /// The kernel's value, in units of 2^-31.
@@ -623,24 +584,13 @@ mod tests {
         ];
         for (n, restore, save) in cases {
             let p = Probability::one_in(n);
-            assert_eq!(
-                (p.restore_text().as_str(), p.save_text().as_str()),
-                (restore, save)
-            );
+            assert_eq!((p.restore_text().as_str(), p.save_text().as_str()), (restore, save));
             assert_eq!(Probability::parse(save).and_then(Probability::share), Some(n));
         }
         assert_eq!(Probability::one_in(2048).restore_text(), "0.0004882812");
         assert_eq!(Probability::one_in(100_000).save_text(), "0.00001000008");
-        assert_eq!(
-            Probability::parse("1.00000000000").map(Probability::units),
-            Some(1 << 31)
-        );
-        assert_eq!(
-            Probability::parse("0.9")
-                .map(Probability::restore_text)
-                .as_deref(),
-            Some("0.8999999999")
-        );
+        assert_eq!(Probability::parse("1.00000000000").map(Probability::units), Some(1 << 31));
+        assert_eq!(Probability::parse("0.9").map(Probability::restore_text).as_deref(), Some("0.8999999999"));
         assert_eq!(Probability::parse("1.5"), None);
     }
 

@@ -14,7 +14,12 @@ const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
 
 impl<'c> Plan<'c> {
     /// What `node` must forward in `family`. A Node that is not in the cluster is one without zone and addresses.
-    pub fn new(cluster: &'c Cluster, settings: &Settings, node: &Node, family: Family) -> (Plan<'c>, Diagnostics) {
+    pub fn new(
+        cluster: &'c Cluster,
+        settings: &Settings,
+        node: &Node,
+        family: Family,
+    ) -> (Plan<'c>, Diagnostics) {
         let mut found = Diagnostics::default();
         let table = cluster.family(family);
         let interface_addresses = node::interface_addresses(node, settings, family);
@@ -57,17 +62,26 @@ impl<'c> Plan<'c> {
         if self.local_traffic.is_none() && !self.service_ports.is_empty() {
             let family = self.family;
             found.push(
-                Diagnostic::warning(format!("nothing tells kube-proxy which {family} traffic comes from pods"))
-                    .help("clients outside the cluster are not masqueraded on cluster IPs; set clusterCIDR"),
+                Diagnostic::warning(format!(
+                    "nothing tells kube-proxy which {family} traffic comes from pods"
+                ))
+                .help("clients outside the cluster are not masqueraded on cluster IPs; set clusterCIDR"),
             );
         }
-        if let (node::Selection::Networks(networks), super::NodePorts::Addresses(addresses)) = (selection, &self.node_ports)
+        if let (node::Selection::Networks(networks), super::NodePorts::Addresses(addresses)) =
+            (selection, &self.node_ports)
             && addresses.is_empty()
             && self.service_ports.iter().any(|port| port.node_port().is_some())
         {
             let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
-            let message = format!("no known address of node {} lies in {}: node ports are served nowhere", self.node_name, networks.join(", "));
-            found.push(Diagnostic::warning(message).help("name the addresses on its interfaces with --host-ip"));
+            let message = format!(
+                "no known address of node {} lies in {}: node ports are served nowhere",
+                self.node_name,
+                networks.join(", ")
+            );
+            found.push(
+                Diagnostic::warning(message).help("name the addresses on its interfaces with --host-ip"),
+            );
         }
     }
 }
@@ -85,7 +99,11 @@ fn service_cidrs(cluster: &Cluster, settings: &Settings, family: Family) -> Vec<
     cluster.service_cidrs.iter().copied().filter(|cidr| cidr.family() == family).collect()
 }
 
-fn service_port_plan<'c>(port: &'c ServicePort, here: &Here<'_>, node_ip: std::net::IpAddr) -> ServicePortPlan<'c> {
+fn service_port_plan<'c>(
+    port: &'c ServicePort,
+    here: &Here<'_>,
+    node_ip: std::net::IpAddr,
+) -> ServicePortPlan<'c> {
     let externally_accessible =
         port.node_port.is_some() || !port.load_balancer_ips.is_empty() || !port.external_ips.is_empty();
     let local = TrafficPolicy::Local;
@@ -93,7 +111,8 @@ fn service_port_plan<'c>(port: &'c ServicePort, here: &Here<'_>, node_ip: std::n
         cluster: port.internal_policy != local || externally_accessible,
         local: port.internal_policy == local || (port.external_policy == local && externally_accessible),
     };
-    let Selected { cluster, local, reachable, has_endpoints, cluster_choice, local_choice } = here.select(port, uses);
+    let Selected { cluster, local, reachable, has_endpoints, cluster_choice, local_choice } =
+        here.select(port, uses);
     let route = |policy| Route { policy, reach: reach(policy, has_endpoints, local.is_empty()) };
     ServicePortPlan {
         service_port: port,

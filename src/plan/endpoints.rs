@@ -43,7 +43,8 @@ impl Here<'_> {
         let all = self.without_duplicates(&port.endpoints);
         let (cluster, cluster_choice) =
             if uses.cluster { self.cluster_endpoints(port, &all) } else { (Vec::new(), UNUSED) };
-        let (local, local_choice) = if uses.local { self.local_endpoints(&all) } else { (Vec::new(), UNUSED) };
+        let (local, local_choice) =
+            if uses.local { self.local_endpoints(&all) } else { (Vec::new(), UNUSED) };
         let usable_anywhere = || all.iter().any(|e| e.ready || (e.serving && e.terminating));
         let has_endpoints = !cluster.is_empty() || (uses.local && usable_anywhere());
         let reachable = match uses {
@@ -103,13 +104,14 @@ impl Here<'_> {
         let all_have = |of: fn(&Endpoint) -> usize| !ready.is_empty() && ready.iter().all(|e| of(e) > 0);
         let gates = &self.settings.gates;
         let node_hints_read = gates.prefer_same_traffic_distribution;
-        if node_hints_read && all_have(node_hints) && ready.iter().any(|e| hinted_for_node(e, self.node_name)) {
+        if node_hints_read && all_have(node_hints) && ready.iter().any(|e| hinted_for_node(e, self.node_name))
+        {
             return HintUse::SameNode;
         }
         if port.zone_hints_allowed && all_have(zone_hints) && ready.iter().any(|e| self.hinted_for_zone(e)) {
             return HintUse::SameZone;
         }
-        if !has(zone_hints) && !(node_hints_read && has(node_hints)) {
+        if !(has(zone_hints) || node_hints_read && has(node_hints)) {
             return HintUse::None;
         }
         HintUse::Ignored(if !port.zone_hints_allowed {
@@ -152,7 +154,10 @@ fn node_hints(endpoint: &Endpoint) -> usize {
 }
 
 /// None is ready: those that terminate but still serve, whatever their hints.
-fn fallback<'c>(candidates: impl Iterator<Item = &'c Endpoint>, hints: HintUse) -> (Vec<&'c Endpoint>, Choice) {
+fn fallback<'c>(
+    candidates: impl Iterator<Item = &'c Endpoint>,
+    hints: HintUse,
+) -> (Vec<&'c Endpoint>, Choice) {
     let taken: Vec<&Endpoint> = candidates.filter(|e| e.serving && e.terminating).collect();
     let basis = if taken.is_empty() { Basis::Nothing } else { Basis::Terminating };
     let hinted = taken.iter().any(|e| zone_hints(e) + node_hints(e) > 0);

@@ -39,13 +39,16 @@ pub(super) fn local_traffic(
     family: Family,
     found: &mut Diagnostics,
 ) -> Option<LocalTraffic> {
-    let first = |cidrs: &[Cidr]| cidrs.iter().copied().find(|cidr| cidr.family() == family).map(LocalTraffic::From);
+    let first =
+        |cidrs: &[Cidr]| cidrs.iter().copied().find(|cidr| cidr.family() == family).map(LocalTraffic::From);
     match &settings.detect_local {
         DetectLocal::ClusterCidr(cidrs) => first(cidrs),
         DetectLocal::NodeCidr => {
             if node.pod_cidrs.is_empty() {
-                let message = format!("Node {}: spec.podCIDRs is empty, and detectLocalMode is NodeCIDR", node.name);
-                let help = "kube-proxy would wait five minutes for it and exit; add spec.podCIDRs to the Node";
+                let message =
+                    format!("Node {}: spec.podCIDRs is empty, and detectLocalMode is NodeCIDR", node.name);
+                let help =
+                    "kube-proxy would wait five minutes for it and exit; add spec.podCIDRs to the Node";
                 found.push(Diagnostic::error(message).help(help));
             }
             first(&node.pod_cidrs)
@@ -72,7 +75,9 @@ pub(super) fn selection(node: &Node, settings: &Settings, family: Family) -> Sel
     let nftables = settings.mode == ProxyMode::Nftables;
     let by_node_ip = nftables && settings.release.nftables.node_ip_where_no_node_port_addresses;
     let none_of_family = || match by_node_ip {
-        true => Selection::Networks(vec![Cidr::host(node_ip(node, settings, family).unwrap_or(family.loopback()))]),
+        true => Selection::Networks(vec![Cidr::host(
+            node_ip(node, settings, family).unwrap_or(family.loopback()),
+        )]),
         false => Selection::Everything,
     };
     match &settings.node_port_addresses {
@@ -82,7 +87,9 @@ pub(super) fn selection(node: &Node, settings: &Settings, family: Family) -> Sel
         NodePortAddresses::Networks(written) => {
             let of_family = || written.iter().filter(|w| w.cidr.family() == family);
             let is_everything = |text: &str, cidr: Cidr| {
-                text == "0.0.0.0/0" || text == "::/0" || (model.any_zero_cidr_is_everything && cidr.is_everything())
+                text == "0.0.0.0/0"
+                    || text == "::/0"
+                    || (model.any_zero_cidr_is_everything && cidr.is_everything())
             };
             if of_family().any(|w| is_everything(&w.text, w.cidr)) {
                 Selection::Everything

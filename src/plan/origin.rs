@@ -11,10 +11,7 @@ pub struct Origin {
 
 impl Origin {
     /// Of a rule that every node has.
-    pub const BASE: Origin = Origin {
-        service_port: None,
-        field: Field::Base,
-    };
+    pub const BASE: Origin = Origin { service_port: None, field: Field::Base };
 }
 
 /// The field of an object or the configuration that made a rule.

@@ -126,11 +126,6 @@ pub struct HostFacts {
 
 impl Default for HostFacts {
     fn default() -> Self {
-        HostFacts {
-            addresses: Vec::new(),
-            nfacct: true,
-            random_fully: true,
-            conntrack_liberal: false,
-        }
+        HostFacts { addresses: Vec::new(), nfacct: true, random_fully: true, conntrack_liberal: false }
     }
 }

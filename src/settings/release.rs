@@ -198,30 +198,16 @@ const V1_31: Release = Release {
         node_ip_where_no_node_port_addresses: false,
         ..V1_30.nftables
     },
-    gates: GateTable {
-        service_traffic_distribution: On,
-        nftables_proxy_mode: On,
-        ..V1_30.gates
-    },
+    gates: GateTable { service_traffic_distribution: On, nftables_proxy_mode: On, ..V1_30.gates },
     ..V1_30
 };
 
-const V1_32: Release = Release {
-    minor: 32,
-    gates: GateTable {
-        load_balancer_ip_mode: Locked,
-        ..V1_31.gates
-    },
-    ..V1_31
-};
+const V1_32: Release =
+    Release { minor: 32, gates: GateTable { load_balancer_ip_mode: Locked, ..V1_31.gates }, ..V1_31 };
 
 const V1_33: Release = Release {
     minor: 33,
-    model: ModelFacts {
-        endpoints_filtered_by_address: false,
-        empty_zone_matches_hint: true,
-        ..V1_32.model
-    },
+    model: ModelFacts { endpoints_filtered_by_address: false, empty_zone_matches_hint: true, ..V1_32.model },
     gates: GateTable {
         topology_aware_hints: Locked,
         service_traffic_distribution: Locked,
@@ -235,11 +221,7 @@ const V1_33: Release = Release {
 
 const V1_33_6: Release = Release {
     since_patch: 6,
-    nftables: NftablesFacts {
-        layout: BaseLayout::New,
-        interface_by_name: true,
-        ..V1_33.nftables
-    },
+    nftables: NftablesFacts { layout: BaseLayout::New, interface_by_name: true, ..V1_33.nftables },
     ..V1_33
 };
 
@@ -267,10 +249,7 @@ const V1_34: Release = Release {
 
 const V1_34_2: Release = Release {
     since_patch: 2,
-    nftables: NftablesFacts {
-        interface_by_name: true,
-        ..V1_34.nftables
-    },
+    nftables: NftablesFacts { interface_by_name: true, ..V1_34.nftables },
     ..V1_34
 };
 
@@ -317,9 +296,6 @@ impl Release {
     /// The row for `1.minor`, or for a patch level of it; without one the newest patch is meant.
     pub fn find(minor: u16, patch: Option<u16>) -> Option<Release> {
         let patch = patch.unwrap_or(u16::MAX);
-        RELEASES
-            .into_iter()
-            .rev()
-            .find(|r| r.minor == minor && r.since_patch <= patch)
+        RELEASES.into_iter().rev().find(|r| r.minor == minor && r.since_patch <= patch)
     }
 }

@@ -114,12 +114,8 @@ fn hints<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Hints>
         name: Text,
     }
     let names = |hints: Vec<Hint>| hints.into_iter().map(|hint| hint.name).collect();
-    Ok(Option::<Written>::deserialize(deserializer)?.map(|written| {
-        Box::new(Hints {
-            zones: names(written.for_zones),
-            nodes: names(written.for_nodes),
-        })
-    }))
+    Ok(Option::<Written>::deserialize(deserializer)?
+        .map(|written| Box::new(Hints { zones: names(written.for_zones), nodes: names(written.for_nodes) })))
 }
 
 /// `targetRef` of an endpoint; its namespace is the slice's.

@@ -82,11 +82,7 @@ impl Metadata {
     /// Names the object in messages.
     pub fn object_ref(&self, kind: &str) -> ObjectRef {
         let namespace = self.namespace.as_str().into();
-        ObjectRef {
-            kind: kind.into(),
-            namespace,
-            name: self.name.as_str().into(),
-        }
+        ObjectRef { kind: kind.into(), namespace, name: self.name.as_str().into() }
     }
 }
 
@@ -118,11 +114,7 @@ fn spec_cidrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text>, D
     }
     let spec = nullable::<Spec, _>(deserializer)?;
     let alpha = [spec.ipv4, spec.ipv6].into_iter().flatten();
-    Ok(spec
-        .cidrs
-        .into_iter()
-        .chain(alpha.filter(|cidr| !cidr.is_empty()))
-        .collect())
+    Ok(spec.cidrs.into_iter().chain(alpha.filter(|cidr| !cidr.is_empty())).collect())
 }
 
 /// The text of a KubeProxyConfiguration, YAML or JSON, not yet read.

@@ -69,10 +69,7 @@ pub(super) struct PodSpec {
 impl PodSpec {
     /// Ports of the containers that run as long as the Pod does.
     pub(super) fn ports(&mut self) -> Vec<ContainerPort> {
-        let sidecars = self
-            .init_containers
-            .iter_mut()
-            .filter(|c| c.restart_policy == "Always");
+        let sidecars = self.init_containers.iter_mut().filter(|c| c.restart_policy == "Always");
         let containers = self.containers.iter_mut().chain(sidecars);
         containers.flat_map(|c| std::mem::take(&mut c.ports)).collect()
     }

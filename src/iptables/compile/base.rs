@@ -67,10 +67,10 @@ pub(super) fn head(plan: &Plan<'_>, sink: &mut impl Sink) {
 }
 
 fn block_localnet(sink: &mut impl Sink) {
-    let Some(loopback) = Cidr::new([127, 0, 0, 0].into(), 8) else { return };
+    let loopback = Cidr::IPV4_LOOPBACK;
     let rule = Rule::commented("block incoming localnet connections")
-        .to_net(loopback)
-        .not_from_net(loopback)
+        .destination_net(loopback)
+        .not_source_net(loopback)
         .state(true, &["RELATED", "ESTABLISHED", "DNAT"])
         .then(Target::Drop);
     sink.chain(Filter, KUBE_FIREWALL);
@@ -104,14 +104,14 @@ fn node_port_jumps(plan: &Plan<'_>, sink: &mut impl Sink) {
         NodePorts::AllLocal => {
             let rule = rule().local(End::Destination);
             let rule = match loopback_left_out(plan) {
-                Some(loopback) => rule.not_to_net(loopback),
+                Some(loopback) => rule.not_destination_net(loopback),
                 None => rule,
             };
             sink.rule(Nat, KUBE_SERVICES, rule.jump(KUBE_NODEPORTS), origin);
         }
         NodePorts::Addresses(addresses) => {
             for ip in addresses {
-                sink.rule(Nat, KUBE_SERVICES, rule().to_ip(*ip).jump(KUBE_NODEPORTS), origin);
+                sink.rule(Nat, KUBE_SERVICES, rule().destination_ip(*ip).jump(KUBE_NODEPORTS), origin);
             }
         }
     }
@@ -121,7 +121,7 @@ fn node_port_jumps(plan: &Plan<'_>, sink: &mut impl Sink) {
 fn loopback_left_out(plan: &Plan<'_>) -> Option<Cidr> {
     match plan.family {
         Family::Ipv4 if plan.localhost_node_ports => None,
-        Family::Ipv4 => Cidr::new([127, 0, 0, 0].into(), 8),
+        Family::Ipv4 => Some(Cidr::IPV4_LOOPBACK),
         Family::Ipv6 => Some(Cidr::host(plan.family.loopback())),
     }
 }
@@ -134,6 +134,7 @@ fn forwarding(plan: &Plan<'_>, sink: &mut impl Sink) {
     }
     let marked = Rule::commented("kubernetes forwarding rules").mark(false, plan.masquerade.mark);
     sink.rule(Filter, KUBE_FORWARD, marked.then(Target::Accept), Origin::BASE);
-    let known = Rule::commented("kubernetes forwarding conntrack rule").state(false, &["RELATED", "ESTABLISHED"]);
+    let known =
+        Rule::commented("kubernetes forwarding conntrack rule").state(false, &["RELATED", "ESTABLISHED"]);
     sink.rule(Filter, KUBE_FORWARD, known.then(Target::Accept), Origin::BASE);
 }

@@ -44,7 +44,8 @@ struct Collector {
 
 impl Collector {
     fn new(family: Family) -> Self {
-        let mut collector = Collector { ruleset: Ruleset { family, tables: Vec::new() }, index: HashMap::new() };
+        let mut collector =
+            Collector { ruleset: Ruleset { family, tables: Vec::new() }, index: HashMap::new() };
         for table in [TableName::Mangle, TableName::Filter, TableName::Nat] {
             collector.ruleset.tables.push(Table { name: table, chains: Vec::new() });
             for name in table.builtin_chains() {
@@ -65,6 +66,7 @@ impl Collector {
                 policy: builtin.then_some(Policy::Accept),
                 rules: Vec::new(),
                 owner: chains::owner(table, &name),
+                counters: Default::default(),
             });
             (table_index, chains.len() - 1)
         });

@@ -103,11 +103,12 @@ impl<S: Sink> Writer<'_, '_, S> {
         match self.refusal(self.this.internal.reach) {
             None => {
                 let chain = self.chain_of(self.this.internal.policy);
-                let rule = self.about(" cluster IP").port(self.protocol, self.port()).to_ip(ip).jump(chain);
+                let rule =
+                    self.about(" cluster IP").port(self.protocol, self.port()).destination_ip(ip).jump(chain);
                 self.nat(KUBE_SERVICES, rule, Field::ClusterIp);
             }
             Some((rule, target)) => {
-                let rule = rule.port(self.protocol, self.port()).to_ip(ip).then(target);
+                let rule = rule.port(self.protocol, self.port()).destination_ip(ip).then(target);
                 self.filter(KUBE_SERVICES, rule, Field::ClusterIp);
             }
         }
@@ -120,7 +121,8 @@ impl<S: Sink> Writer<'_, '_, S> {
         for entry in &self.this.service_port.external_ips {
             let field = Field::ExternalIp(entry.index as u32);
             if self.this.has_endpoints {
-                let rule = self.about(" external IP").port(self.protocol, self.port()).to_ip(entry.value);
+                let rule =
+                    self.about(" external IP").port(self.protocol, self.port()).destination_ip(entry.value);
                 self.nat(KUBE_SERVICES, rule.jump(self.chains.external), field);
             }
             self.refuse_external(entry.value, field);
@@ -129,7 +131,7 @@ impl<S: Sink> Writer<'_, '_, S> {
 
     fn refuse_external(&mut self, ip: std::net::IpAddr, field: Field) {
         if let Some((rule, target)) = self.refusal(self.this.external.reach) {
-            let rule = rule.port(self.protocol, self.port()).to_ip(ip).then(target);
+            let rule = rule.port(self.protocol, self.port()).destination_ip(ip).then(target);
             self.filter(KUBE_EXTERNAL_SERVICES, rule, field);
         }
     }
@@ -140,12 +142,16 @@ impl<S: Sink> Writer<'_, '_, S> {
         for entry in &self.this.service_port.load_balancer_ips {
             let field = Field::LoadBalancerIp(entry.index as u32);
             if self.this.has_endpoints {
-                let rule = self.about(" loadbalancer IP").port(self.protocol, self.port()).to_ip(entry.value);
+                let rule = self
+                    .about(" loadbalancer IP")
+                    .port(self.protocol, self.port())
+                    .destination_ip(entry.value);
                 self.nat(KUBE_SERVICES, rule.jump(chain), field);
             }
             if firewall {
                 let rule = self.about(&format!(" traffic not accepted by {}", self.chains.firewall));
-                let rule = rule.port(self.protocol, self.port()).to_ip(entry.value).then(Target::Drop);
+                let rule =
+                    rule.port(self.protocol, self.port()).destination_ip(entry.value).then(Target::Drop);
                 self.filter(KUBE_PROXY_FIREWALL, rule, field);
             }
         }
@@ -160,10 +166,9 @@ impl<S: Sink> Writer<'_, '_, S> {
         if self.this.has_endpoints {
             let rule = self.about("").port(self.protocol, node_port);
             if self.plan.nfacct && self.plan.localhost_node_ports {
-                if let Some(loopback) = Cidr::new([127, 0, 0, 0].into(), 8) {
-                    let counted = rule.clone().to_net(loopback).counted_by("localhost_nps_accepted_pkts");
-                    self.nat(KUBE_NODEPORTS, counted.jump(self.chains.external), field);
-                }
+                let counted = rule.clone().destination_net(Cidr::IPV4_LOOPBACK);
+                let counted = counted.counted_by("localhost_nps_accepted_pkts").jump(self.chains.external);
+                self.nat(KUBE_NODEPORTS, counted, field);
             }
             self.nat(KUBE_NODEPORTS, rule.jump(self.chains.external), field);
         }
@@ -187,7 +192,7 @@ impl<S: Sink> Writer<'_, '_, S> {
         }
         let chain = self.chain_of(self.this.internal.policy);
         let rule = (self.about(" cluster IP").port(self.protocol, self.port()))
-            .to_ip(self.this.service_port.cluster_ip)
+            .destination_ip(self.this.service_port.cluster_ip)
             .jump(KUBE_MARK_MASQ);
         if self.plan.masquerade.all {
             self.nat(chain, rule, Field::Masquerade);
@@ -237,17 +242,18 @@ impl<S: Sink> Writer<'_, '_, S> {
         let (firewall, external) = (self.chains.firewall, self.chains.external);
         self.sink.chain(Nat, firewall);
         for range in &self.this.service_port.source_ranges {
-            let rule = self.about(" loadbalancer IP").from_net(range.value).jump(external);
+            let rule = self.about(" loadbalancer IP").source_net(range.value).jump(external);
             self.nat(firewall, rule, Field::SourceRange(range.index as u32));
         }
         if self.this.allow_from_node {
             for entry in &self.this.service_port.load_balancer_ips {
                 let ip = entry.value;
-                let rule = self.about(" loadbalancer IP").from_ip(ip, &ip.to_string()).jump(external);
+                let rule = self.about(" loadbalancer IP").source_ip(ip, &ip.to_string()).jump(external);
                 self.nat(firewall, rule, Field::LoadBalancerIp(entry.index as u32));
             }
         }
-        let closing = format_compact!("other traffic to {} will be dropped by KUBE-PROXY-FIREWALL", self.name);
+        let closing =
+            format_compact!("other traffic to {} will be dropped by KUBE-PROXY-FIREWALL", self.name);
         self.nat(firewall, Rule::commented(closing), Field::SourceRange(0));
     }
 
@@ -302,7 +308,7 @@ impl<S: Sink> Writer<'_, '_, S> {
             let field = Field::Endpoint(i as u32);
             self.sink.chain(Nat, chain);
             let rule = || if self.plan.large_cluster { Rule::default() } else { self.about("") };
-            let hairpin = rule().from_ip(endpoint.ip, endpoint.ip_text()).jump(KUBE_MARK_MASQ);
+            let hairpin = rule().source_ip(endpoint.ip, endpoint.ip_text()).jump(KUBE_MARK_MASQ);
             let dnat = match self.this.service_port.affinity_seconds {
                 Some(_) => rule().recent(chain, RecentAction::Set),
                 None => rule(),

@@ -1,0 +1,164 @@
+//! Prints what kube-proxy hands to `iptables-restore --noflush --counters` in one full sync.
+
+use std::fmt::Write;
+
+use super::compile::{Sink, sync};
+use super::ruleset::{
+    AddressMatch, ChainName, End, InterfaceMatch, Match, Probability, ProtocolName, RecentAction, Rule,
+    TableName, Target,
+};
+use crate::plan::Plan;
+use crate::plan::origin::Origin;
+
+/// The text of one full sync on a node that has nothing yet.
+pub fn print(plan: &Plan<'_>, out: &mut String) {
+    let mut text = RestoreText::default();
+    sync(plan, &mut text);
+    for (table, document) in [(TableName::Filter, &text.filter), (TableName::Nat, &text.nat)] {
+        for part in ["*", table.name(), "\n", &document.chains, &document.rules, "COMMIT\n"] {
+            out.push_str(part);
+        }
+    }
+}
+
+#[derive(Default)]
+struct RestoreText {
+    filter: Document,
+    nat: Document,
+}
+
+#[derive(Default)]
+struct Document {
+    chains: String,
+    rules: String,
+}
+
+impl RestoreText {
+    fn document(&mut self, table: TableName) -> &mut Document {
+        if table == TableName::Filter { &mut self.filter } else { &mut self.nat }
+    }
+}
+
+impl Sink for RestoreText {
+    fn chain(&mut self, table: TableName, chain: ChainName) {
+        let out = &mut self.document(table).chains;
+        append(out, &[":", chain.as_str(), " - [0:0]\n"]);
+    }
+
+    fn rule(&mut self, table: TableName, chain: ChainName, rule: Rule, _: Origin) {
+        rule_line(&chain, &rule, &mut self.document(table).rules);
+    }
+}
+
+/// One rule in the order in which kube-proxy writes its parts: comment, address type and `recent`, protocol,
+/// destination, port, source, and the rest.
+fn rule_line(chain: &ChainName, rule: &Rule, out: &mut String) {
+    append(out, &["-A ", chain.as_str()]);
+    for matched in rule.matches.iter().filter(|m| precedes_addresses(m)) {
+        matching(matched, out);
+    }
+    if let Some(ProtocolName::Known(protocol)) = rule.protocol.as_ref().map(|p| &p.protocol) {
+        append(out, &[" -m ", protocol.lower_name(), " -p ", protocol.lower_name()]);
+    }
+    address(" -d ", rule.destination.as_ref(), out);
+    for matched in &rule.matches {
+        if let Match::Transport { destination_port: Some(port), .. } = matched {
+            let _ = write!(out, " --dport {port}");
+        }
+    }
+    address(" -s ", rule.source.as_ref(), out);
+    interface(rule.in_interface.as_ref(), out);
+    for matched in rule.matches.iter().filter(|m| !precedes_addresses(m)) {
+        matching(matched, out);
+    }
+    if let Some(target) = &rule.target {
+        append_target(target, out);
+    }
+    out.push('\n');
+}
+
+fn precedes_addresses(matched: &Match) -> bool {
+    matches!(matched, Match::Comment(_) | Match::AddressType { .. } | Match::Recent { .. })
+}
+
+fn append(out: &mut String, parts: &[&str]) {
+    for part in parts {
+        out.push_str(part);
+    }
+}
+
+fn address(option: &str, address: Option<&AddressMatch>, out: &mut String) {
+    let Some(address) = address else { return };
+    append(out, &[if address.negated { " !" } else { "" }, option]);
+    let _ = match &address.written {
+        Some(text) => out.write_str(text),
+        None if address.net.is_host() => write!(out, "{}", address.net.network()),
+        None => write!(out, "{}", address.net),
+    };
+}
+
+fn interface(interface: Option<&InterfaceMatch>, out: &mut String) {
+    if let Some(interface) = interface {
+        append(out, &[if interface.negated { " !" } else { "" }, " -i ", &interface.name]);
+    }
+}
+
+fn matching(matched: &Match, out: &mut String) {
+    let _ = match matched {
+        Match::Comment(text) => {
+            append(out, &[" -m comment --comment "]);
+            comment(text, out);
+            Ok(())
+        }
+        Match::ConntrackState { negated, states } => {
+            let names: Vec<&str> = states.names().collect();
+            write!(out, " -m conntrack {}--ctstate {}", bang(*negated), names.join(","))
+        }
+        Match::Mark { negated, value, mask } => {
+            write!(out, " -m mark {}--mark {value:#010x}/{mask:#010x}", bang(*negated))
+        }
+        Match::AddressType { end: End::Source, .. } => out.write_str(" -m addrtype --src-type LOCAL"),
+        Match::AddressType { end: End::Destination, .. } => out.write_str(" -m addrtype --dst-type LOCAL"),
+        Match::Probability(probability) => statistic(*probability, out),
+        Match::Recent { list, action: RecentAction::Set } => write!(out, " -m recent --name {list} --set"),
+        Match::Recent { list, action: RecentAction::Check { seconds } } => {
+            write!(out, " -m recent --name {list} --rcheck --seconds {seconds} --reap")
+        }
+        Match::Nfacct(name) => write!(out, " -m nfacct --nfacct-name {name}"),
+        Match::Transport { .. } | Match::Opaque(_) => Ok(()),
+    };
+}
+
+fn statistic(probability: Probability, out: &mut String) -> std::fmt::Result {
+    write!(out, " -m statistic --mode random --probability {}", probability.restore_text())
+}
+
+fn bang(negated: bool) -> &'static str {
+    if negated { "! " } else { "" }
+}
+
+/// kube-proxy quotes a comment that holds a blank, and no other.
+fn comment(text: &str, out: &mut String) {
+    let quote = if text.contains(' ') { "\"" } else { "" };
+    append(out, &[quote, text, quote]);
+}
+
+fn append_target(target: &Target, out: &mut String) {
+    let _ = match target {
+        Target::Jump(chain) => write!(out, " -j {chain}"),
+        Target::Goto(chain) => write!(out, " -g {chain}"),
+        Target::Accept => out.write_str(" -j ACCEPT"),
+        Target::Drop => out.write_str(" -j DROP"),
+        Target::Return => out.write_str(" -j RETURN"),
+        Target::Reject => out.write_str(" -j REJECT"),
+        Target::SetMark { value, mask: 0 } => write!(out, " -j MARK --xor-mark {value:#010x}"),
+        Target::SetMark { value, .. } => write!(out, " -j MARK --or-mark {value:#010x}"),
+        Target::Masquerade { random_fully: true } => out.write_str(" -j MASQUERADE --random-fully"),
+        Target::Masquerade { random_fully: false } => out.write_str(" -j MASQUERADE"),
+        Target::Dnat(destination) => match &destination.written {
+            Some(text) => write!(out, " -j DNAT --to-destination {text}"),
+            None => write!(out, " -j DNAT --to-destination {}", destination.address),
+        },
+        Target::Opaque(_) => Ok(()),
+    };
+}
