@@ -1,12 +1,21 @@
 //! What kube-proxy is told beside the cluster: its configuration, its release, and facts of the host.
 
+pub mod configuration;
+mod document;
+pub mod duration;
+mod gates;
 pub mod release;
+mod resolve;
+mod section;
+mod validate;
 
 use std::net::IpAddr;
 
 use compact_str::CompactString;
 
 use crate::net::{Cidr, Family};
+pub use configuration::{Configuration, Flags};
+pub use gates::{parse_feature_gates, parse_go_bool};
 pub use release::Release;
 
 /// Which kind of rules kube-proxy writes.

@@ -3,6 +3,7 @@
 //! To add a release: add its row to [`RELEASES`] as the previous one with its differences.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A release of kube-proxy: its version and what is particular to it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +55,17 @@ pub struct ModelFacts {
     pub port_range_checked: bool,
     /// `--masquerade-all` sets the field of the active mode (from 1.31); before always the iptables one.
     pub masquerade_all_flag_follows_mode: bool,
+    /// How kube-proxy names fields when it refuses a configuration.
+    pub validation_paths: ValidationPaths,
+}
+
+/// How kube-proxy names fields when it refuses a configuration (pkg/proxy/apis/config/validation/validation.go).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValidationPaths {
+    /// By the fields of v1alpha1 (to 1.30).
+    Versioned,
+    /// By the internal type, in which `detectLocal`, `conntrack` and the sync periods stand elsewhere (from 1.31).
+    Internal,
 }
 
 /// Which of two endpoints with the same address and port stays.
@@ -119,9 +131,14 @@ pub enum GateState {
         /// Whether the release behaves as if the gate were on.
         in_effect: bool,
     },
-    /// Off unless set.
-    Off,
-    /// On unless set.
+    /// Off unless set, by name or by `AllAlpha`.
+    Alpha,
+    /// On or off unless set, by name or by `AllBeta`.
+    Beta {
+        /// The default.
+        on: bool,
+    },
+    /// On unless set by name.
     On,
     /// On; setting it to false is refused.
     Locked,
@@ -140,8 +157,10 @@ pub struct GateTable {
     pub allow_service_external_ips: GateState,
 }
 
-use GateState::{Locked, Off, On};
+use GateState::{Alpha, Locked, On};
 
+const BETA: GateState = GateState::Beta { on: true };
+const BETA_OFF: GateState = GateState::Beta { on: false };
 const NOT_YET: GateState = GateState::Absent { in_effect: false };
 const FOR_GOOD: GateState = GateState::Absent { in_effect: true };
 
@@ -161,6 +180,7 @@ const V1_30: Release = Release {
         cluster_cidr_checked_in_its_mode_only: false,
         port_range_checked: true,
         masquerade_all_flag_follows_mode: false,
+        validation_paths: ValidationPaths::Versioned,
     },
     iptables: IptablesFacts { nfacct: false },
     nftables: NftablesFacts {
@@ -172,12 +192,12 @@ const V1_30: Release = Release {
         node_ip_where_no_node_port_addresses: true,
     },
     gates: GateTable {
-        topology_aware_hints: On,
-        service_traffic_distribution: Off,
+        topology_aware_hints: BETA,
+        service_traffic_distribution: Alpha,
         prefer_same_traffic_distribution: NOT_YET,
-        nftables_proxy_mode: Off,
-        load_balancer_ip_mode: On,
-        multi_cidr_service_allocator: Off,
+        nftables_proxy_mode: Alpha,
+        load_balancer_ip_mode: BETA,
+        multi_cidr_service_allocator: Alpha,
         allow_service_external_ips: FOR_GOOD,
     },
 };
@@ -190,6 +210,7 @@ const V1_31: Release = Release {
         cluster_cidr_checked_in_its_mode_only: true,
         port_range_checked: false,
         masquerade_all_flag_follows_mode: true,
+        validation_paths: ValidationPaths::Internal,
         ..V1_30.model
     },
     iptables: IptablesFacts { nfacct: true },
@@ -198,7 +219,12 @@ const V1_31: Release = Release {
         node_ip_where_no_node_port_addresses: false,
         ..V1_30.nftables
     },
-    gates: GateTable { service_traffic_distribution: On, nftables_proxy_mode: On, ..V1_30.gates },
+    gates: GateTable {
+        service_traffic_distribution: BETA,
+        nftables_proxy_mode: BETA,
+        multi_cidr_service_allocator: BETA_OFF,
+        ..V1_30.gates
+    },
     ..V1_30
 };
 
@@ -211,9 +237,9 @@ const V1_33: Release = Release {
     gates: GateTable {
         topology_aware_hints: Locked,
         service_traffic_distribution: Locked,
-        prefer_same_traffic_distribution: Off,
+        prefer_same_traffic_distribution: Alpha,
         nftables_proxy_mode: Locked,
-        multi_cidr_service_allocator: On,
+        multi_cidr_service_allocator: BETA,
         ..V1_32.gates
     },
     ..V1_32
@@ -240,7 +266,7 @@ const V1_34: Release = Release {
         ..V1_33.nftables
     },
     gates: GateTable {
-        prefer_same_traffic_distribution: On,
+        prefer_same_traffic_distribution: BETA,
         multi_cidr_service_allocator: Locked,
         ..V1_33.gates
     },
@@ -297,5 +323,86 @@ impl Release {
     pub fn find(minor: u16, patch: Option<u16>) -> Option<Release> {
         let patch = patch.unwrap_or(u16::MAX);
         RELEASES.into_iter().rev().find(|r| r.minor == minor && r.since_patch <= patch)
+    }
+
+    /// The minor releases known, oldest first, such as `1.30`.
+    pub fn names() -> Vec<String> {
+        let mut names: Vec<String> = RELEASES.iter().map(Release::to_string).collect();
+        names.dedup();
+        names
+    }
+}
+
+/// A version that is none, or that no row of [`RELEASES`] covers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a release of kube-proxy that kuberules knows ({})", Release::names().join(", "))]
+pub struct UnknownRelease {
+    text: String,
+}
+
+impl FromStr for Release {
+    type Err = UnknownRelease;
+
+    /// Reads `1.34`, `1.34.2`, `v1.34.2` and what distributions make of it, such as `v1.34.2+k3s1`.
+    fn from_str(text: &str) -> Result<Release, UnknownRelease> {
+        parse_version(text)
+            .and_then(|(minor, patch)| Release::find(minor, patch))
+            .ok_or_else(|| UnknownRelease { text: text.to_owned() })
+    }
+}
+
+fn parse_version(text: &str) -> Option<(u16, Option<u16>)> {
+    let numbers = text.strip_prefix('v').unwrap_or(text).strip_prefix("1.")?;
+    let Some((minor, patch)) = numbers.split_once('.') else {
+        return Some((number(numbers)?, None));
+    };
+    let patch = patch.split(['-', '+']).next()?;
+    Some((number(minor)?, Some(number(patch)?)))
+}
+
+fn number(text: &str) -> Option<u16> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(text: &str) -> (u16, u16) {
+        let release: Release = text.parse().unwrap();
+        (release.minor, release.since_patch)
+    }
+
+    #[test]
+    fn versions_find_their_row() {
+        assert_eq!(row("1.30"), (30, 0));
+        assert_eq!(row("v1.30.14"), (30, 0));
+        assert_eq!(row("1.33"), (33, 6));
+        assert_eq!(row("1.33.5"), (33, 0));
+        assert_eq!(row("1.33.6"), (33, 6));
+        assert_eq!(row("v1.33.13+k3s1"), (33, 6));
+        assert_eq!(row("1.34.1"), (34, 0));
+        assert_eq!(row("1.34.2-eks-1a2b3c"), (34, 2));
+        assert_eq!(row("1.36"), (36, 0));
+    }
+
+    #[test]
+    fn wrong_versions_are_refused_with_the_list() {
+        for bad in ["1.29", "1.37", "2.0", "1", "1.", "1.36.", "1.+36", "", "newest", "1.36.x", "1.99999"] {
+            let error = bad.parse::<Release>().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "{bad:?} is not a release of kube-proxy that kuberules knows (1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36)"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn rows_stand_in_order() {
+        let keys: Vec<_> = RELEASES.iter().map(|r| (r.minor, r.since_patch)).collect();
+        assert!(keys.is_sorted());
+        assert_eq!(RELEASES.last(), Some(&Release::NEWEST));
     }
 }

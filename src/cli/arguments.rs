@@ -1,0 +1,192 @@
+//! Arguments that several subcommands share: the input and the settings. What was typed stands here; what it means is
+//! a [`Settings`].
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::session::{Session, Stop};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::input::Snapshot;
+use crate::net::{Family, parse_ip_lenient};
+use crate::settings::{
+    Configuration, Flags, HostFacts, Release, Settings, parse_feature_gates, parse_go_bool,
+};
+
+/// The cluster's objects.
+#[derive(Debug, Clone, Args)]
+pub(super) struct InputArguments {
+    /// Files, folders (with all below) or `-`; none means standard input.
+    ///
+    /// YAML (one or many documents, List kinds) and JSON are told apart by content. Objects of other kinds are passed
+    /// over.
+    #[arg(value_name = "INPUT")]
+    pub(super) input: Vec<PathBuf>,
+}
+
+/// What kube-proxy is told beside the cluster.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub(super) struct SettingsArguments {
+    /// A KubeProxyConfiguration (YAML or JSON), or the ConfigMap kube-system/kube-proxy that holds one; without it, the
+    /// one in the input counts
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The mode; overrides the configuration
+    #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
+    pub(super) proxy_mode: Option<String>,
+    /// The release of kube-proxy, 1.30 to 1.36; without a patch level its newest patch, without the flag the newest
+    #[arg(long, value_name = "X.Y[.Z]", default_value = "1.36", hide_default_value = true)]
+    pub(super) kube_version: Release,
+    /// The IP families; `all` means every one in which the cluster has a Service address
+    #[arg(long, value_name = "FAMILY", default_value = "all")]
+    pub(super) family: FamilyChoice,
+    /// An address on an interface of the node, beside loopback and the Node's own (repeatable)
+    #[arg(long, value_name = "IP", value_parser = parse_ip)]
+    pub(super) host_ip: Vec<IpAddr>,
+    /// The kernel has no nfacct counters
+    #[arg(long)]
+    pub(super) no_nfacct: bool,
+    /// The node's iptables does not know --random-fully (before 1.6.2)
+    #[arg(long)]
+    pub(super) no_random_fully: bool,
+    /// The sysctl nf_conntrack_tcp_be_liberal of the node is not 0
+    #[arg(long)]
+    pub(super) conntrack_liberal: bool,
+    #[command(flatten)]
+    pub(super) flags: FlagArguments,
+}
+
+/// kube-proxy's own flags.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "kube-proxy's own flags (they override the configuration)")]
+pub(super) struct FlagArguments {
+    /// The pods' network, or two of different families with a comma between
+    #[arg(long, value_name = "CIDR[,CIDR]")]
+    cluster_cidr: Option<String>,
+    /// How traffic of local pods is told
+    #[arg(long, value_name = "MODE", value_parser = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"])]
+    detect_local_mode: Option<String>,
+    /// The bridge of --detect-local-mode BridgeInterface
+    #[arg(long, value_name = "NAME")]
+    pod_bridge_interface: Option<String>,
+    /// The prefix of --detect-local-mode InterfaceNamePrefix
+    #[arg(long, value_name = "PREFIX")]
+    pod_interface_name_prefix: Option<String>,
+    /// Networks on whose addresses node ports are served, or `primary` (repeatable)
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',')]
+    nodeport_addresses: Option<Vec<String>>,
+    /// Masquerade all traffic to cluster IPs
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
+    masquerade_all: Option<bool>,
+    /// The bit of the firewall mark in iptables mode, 0 to 31
+    #[arg(long, value_name = "BIT", allow_negative_numbers = true)]
+    iptables_masquerade_bit: Option<i32>,
+    /// Serve node ports on 127.0.0.1 (iptables mode)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
+    iptables_localhost_nodeports: Option<bool>,
+    /// Let kube-proxy set nf_conntrack_tcp_be_liberal
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
+    conntrack_tcp_be_liberal: Option<bool>,
+    /// What kube-proxy takes for the node's own address
+    #[arg(long, value_name = "IP")]
+    bind_address: Option<String>,
+    /// The node's name, where --node does not give it
+    #[arg(long, value_name = "NAME")]
+    hostname_override: Option<String>,
+    /// Feature gates (repeatable)
+    #[arg(long, value_name = "NAME=BOOL,...", value_parser = parse_feature_gates)]
+    feature_gates: Vec<BTreeMap<String, bool>>,
+}
+
+/// `--family`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FamilyChoice {
+    Ipv4,
+    Ipv6,
+    All,
+}
+
+impl FamilyChoice {
+    fn families(self) -> Option<Vec<Family>> {
+        match self {
+            FamilyChoice::Ipv4 => Some(vec![Family::Ipv4]),
+            FamilyChoice::Ipv6 => Some(vec![Family::Ipv6]),
+            FamilyChoice::All => None,
+        }
+    }
+}
+
+impl SettingsArguments {
+    /// What the arguments mean, with the configuration they name or the one in the input.
+    ///
+    /// # Errors
+    /// A wrong value; told in the session.
+    pub(super) fn resolve(&self, snapshot: &Snapshot, session: &mut Session) -> Result<Settings, Stop> {
+        let mut configuration = match &self.config {
+            Some(path) => from_file(path, session)?,
+            None => from_snapshot(snapshot, session)?,
+        };
+        configuration.override_with(&self.flags(), &self.kube_version);
+        let families = self.family.families();
+        let (settings, found) =
+            Settings::resolve(&configuration, self.kube_version, self.host_facts(), families);
+        session.take(found)?;
+        Ok(settings)
+    }
+
+    fn host_facts(&self) -> HostFacts {
+        HostFacts {
+            addresses: self.host_ip.clone(),
+            nfacct: !self.no_nfacct,
+            random_fully: !self.no_random_fully,
+            conntrack_liberal: self.conntrack_liberal,
+        }
+    }
+
+    fn flags(&self) -> Flags {
+        let typed = self.flags.clone();
+        Flags {
+            proxy_mode: self.proxy_mode.clone(),
+            cluster_cidr: typed.cluster_cidr,
+            detect_local_mode: typed.detect_local_mode,
+            pod_bridge_interface: typed.pod_bridge_interface,
+            pod_interface_name_prefix: typed.pod_interface_name_prefix,
+            nodeport_addresses: typed.nodeport_addresses,
+            masquerade_all: typed.masquerade_all,
+            iptables_masquerade_bit: typed.iptables_masquerade_bit,
+            iptables_localhost_nodeports: typed.iptables_localhost_nodeports,
+            conntrack_tcp_be_liberal: typed.conntrack_tcp_be_liberal,
+            bind_address: typed.bind_address,
+            hostname_override: typed.hostname_override,
+            feature_gates: typed.feature_gates.into_iter().flatten().collect(),
+        }
+    }
+}
+
+fn from_file(path: &Path, session: &mut Session) -> Result<Configuration, Stop> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot read the configuration {}: {error}", path.display());
+        session.stop(Diagnostic::error(message))
+    })?;
+    let place = Place { file: path.display().to_string().into(), line: None };
+    let (configuration, found) = Configuration::read(&text, Some(place));
+    session.take(found)?;
+    Ok(configuration)
+}
+
+fn from_snapshot(snapshot: &Snapshot, session: &mut Session) -> Result<Configuration, Stop> {
+    let (configuration, found) = Configuration::from_snapshot(snapshot);
+    session.take(found)?;
+    Ok(configuration)
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, String> {
+    parse_ip_lenient(text).ok_or_else(|| "not an IP address".to_owned())
+}
+
+fn parse_bool(text: &str) -> Result<bool, String> {
+    parse_go_bool(text).ok_or_else(|| "expect true or false".to_owned())
+}

@@ -1,0 +1,39 @@
+//! `kuberules man`
+
+use std::io;
+
+use clap::Args;
+
+use super::session::{Answer, Session, Stop};
+use crate::diagnostic::Diagnostic;
+
+/// Prints the manual page, of the program or of one subcommand.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kuberules man | man -l -\n  kuberules man compile > kuberules-compile.1"
+)]
+pub(super) struct Arguments {
+    /// The subcommand
+    subcommand: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    let mut definition = super::definition();
+    definition.build();
+    let command = match &arguments.subcommand {
+        None => definition,
+        Some(name) => definition
+            .find_subcommand(name)
+            .cloned()
+            .ok_or_else(|| session.stop(Diagnostic::error(format!("there is no subcommand {name:?}"))))?,
+    };
+    render(command)
+        .map(Answer::text)
+        .map_err(|error| session.stop(Diagnostic::error(format!("cannot make the manual page: {error}"))))
+}
+
+fn render(command: clap::Command) -> io::Result<String> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}

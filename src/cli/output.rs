@@ -1,0 +1,98 @@
+//! Files that appear under their names only when all of them are whole.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
+
+use crate::diagnostic::Diagnostic;
+
+/// Files written beside their final names; dropped, they vanish.
+#[derive(Debug, Default)]
+pub(super) struct PendingFiles {
+    files: Vec<(TempPath, PathBuf)>,
+}
+
+impl PendingFiles {
+    /// Writes a file that is to be called `directory/name`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn add(&mut self, directory: &Path, name: &str, text: &str) -> Result<(), Box<Diagnostic>> {
+        let path = directory.join(name);
+        let temporary =
+            write_beside(directory, text).map_err(|error| Box::new(cannot_write(&path, &error)))?;
+        self.files.push((temporary, path));
+        Ok(())
+    }
+
+    /// Gives every file its name, over one that is there.
+    ///
+    /// # Errors
+    /// A file cannot be renamed; how many were already is told.
+    pub(super) fn keep(self) -> Result<(), Box<Diagnostic>> {
+        let count = self.files.len();
+        for (done, (temporary, path)) in self.files.into_iter().enumerate() {
+            if let Err(fault) = temporary.persist(&path) {
+                let help = format!("{done} of {count} files have been written before this one");
+                return Err(Box::new(cannot_write(&path, &fault.error).help(help)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_beside(directory: &Path, text: &str) -> io::Result<TempPath> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".kuberules-")
+        .permissions(plain_permissions())
+        .tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    Ok(file.into_temp_path())
+}
+
+/// What any other new file gets, less the umask; the crate's default is for secrets.
+fn plain_permissions() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::Permissions::from_mode(0o666)
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error(format!("cannot write {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn files_appear_together_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = PendingFiles::default();
+        files.add(directory.path(), "a", "1").unwrap();
+        drop(files);
+        assert!(names(directory.path()).is_empty());
+        let mut files = PendingFiles::default();
+        files.add(directory.path(), "a", "1").unwrap();
+        files.add(directory.path(), "b", "2").unwrap();
+        files.keep().unwrap();
+        assert_eq!(names(directory.path()), ["a", "b"]);
+        assert_eq!(std::fs::read_to_string(directory.path().join("b")).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error() {
+        let fault = PendingFiles::default().add(Path::new("/nonexistent"), "a", "").unwrap_err();
+        assert!(fault.to_string().starts_with("error: cannot write /nonexistent/a: No such file"));
+    }
+}

@@ -1,0 +1,207 @@
+//! One run of the program: what was found on the way, when to stop, and what reaches the standard streams.
+
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::output::PendingFiles;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+
+/// Could not do it.
+const FAILED: u8 = 2;
+
+/// Flags that every subcommand has.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Messages")]
+pub(super) struct SessionArguments {
+    /// Do not print warnings
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Take warnings for errors: exit 2 and print nothing
+    #[arg(long, global = true)]
+    strict: bool,
+    /// Go on where the real kube-proxy could not load its rules, and print what it would send
+    #[arg(long, global = true)]
+    force: bool,
+    /// Colour of messages; `auto` looks at NO_COLOR, CLICOLOR_FORCE and the terminal
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What a subcommand found out.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// What goes to standard output.
+    pub(super) text: String,
+    /// Files that get their final names when all is well.
+    pub(super) files: PendingFiles,
+    /// Differences or findings: exit 1 instead of 0.
+    pub(super) differs: bool,
+}
+
+impl Answer {
+    /// Text alone, exit 0.
+    pub(super) fn text(text: String) -> Answer {
+        Answer { text, ..Answer::default() }
+    }
+}
+
+/// The run cannot go on; why stands in the session's diagnostics.
+#[derive(Debug)]
+pub(super) struct Stop;
+
+/// One run of the program.
+#[derive(Debug)]
+pub(super) struct Session {
+    quiet: bool,
+    strict: bool,
+    force: bool,
+    color: bool,
+    found: Diagnostics,
+}
+
+impl Session {
+    pub(super) fn new(arguments: &SessionArguments) -> Session {
+        Session {
+            quiet: arguments.quiet,
+            strict: arguments.strict,
+            force: arguments.force,
+            color: wants_color(arguments.color),
+            found: Diagnostics::default(),
+        }
+    }
+
+    /// Takes what a stage found.
+    ///
+    /// # Errors
+    /// There is a fault with which the run cannot go on.
+    pub(super) fn take(&mut self, found: impl Into<Diagnostics>) -> Result<(), Stop> {
+        let found = found.into();
+        let stops = found.worst().is_some_and(|worst| self.stops_at(worst));
+        self.found.append(found);
+        if stops { Err(Stop) } else { Ok(()) }
+    }
+
+    /// Takes an error or anything else that ends the run.
+    pub(super) fn stop(&mut self, diagnostic: Diagnostic) -> Stop {
+        self.found.append(diagnostic.into());
+        Stop
+    }
+
+    fn stops_at(&self, severity: Severity) -> bool {
+        match severity {
+            Severity::Warning => false,
+            Severity::Unloadable => !self.force,
+            Severity::Error => true,
+        }
+    }
+
+    /// Prints what was found and, if nothing speaks against it, the answer.
+    pub(super) fn finish(self, answer: Result<Answer, Stop>) -> ExitCode {
+        let refused = self.strict && self.found.worst().is_some();
+        self.tell();
+        match answer {
+            Ok(answer) if !refused => self.deliver(answer),
+            Ok(_) | Err(Stop) => ExitCode::from(FAILED),
+        }
+    }
+
+    fn tell(&self) {
+        let mut told = BTreeSet::new();
+        let mut hidden = 0;
+        for diagnostic in self.found.iter() {
+            let text = diagnostic.to_string();
+            if self.quiet && diagnostic.severity == Severity::Warning {
+                hidden += 1;
+            } else if told.insert(text.clone()) {
+                self.print_message(&text);
+            }
+        }
+        if self.strict && hidden > 0 {
+            self.print_message(&format!(
+                "error: {hidden} warnings count as errors (--strict); run without --quiet to see them"
+            ));
+        }
+    }
+
+    fn print_message(&self, text: &str) {
+        let colored = if self.color { color_label(text) } else { text.to_owned() };
+        // Nobody is left to be told where standard error is gone.
+        let _ = writeln!(io::stderr().lock(), "{colored}");
+    }
+
+    fn deliver(&self, answer: Answer) -> ExitCode {
+        if let Err(diagnostic) = answer.files.keep() {
+            self.print_message(&diagnostic.to_string());
+            return ExitCode::from(FAILED);
+        }
+        match write_stdout(answer.text.as_bytes()) {
+            Ok(()) => ExitCode::from(u8::from(answer.differs)),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ExitCode::from(u8::from(answer.differs))
+            }
+            Err(error) => {
+                self.print_message(&format!("error: cannot write to standard output: {error}"));
+                ExitCode::from(FAILED)
+            }
+        }
+    }
+}
+
+fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Prints help, version or a usage error, each where it belongs.
+pub(super) fn show_usage(message: &clap::Error) -> ExitCode {
+    let failed = message.use_stderr();
+    match message.print() {
+        Err(error) if !failed && error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
+        _ if failed => ExitCode::from(FAILED),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// The flag, then NO_COLOR (no-color.org), CLICOLOR_FORCE (bixense.com/clicolors), then the terminal.
+fn wants_color(color: Color) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if is_set("NO_COLOR") => false,
+        Color::Auto if is_set("CLICOLOR_FORCE") => true,
+        Color::Auto => io::stderr().is_terminal(),
+    }
+}
+
+/// Colours the word `error` or `warning` at the beginning.
+fn color_label(text: &str) -> String {
+    match text.split_once(": ") {
+        Some(("error", rest)) => format!("\u{1b}[1;31merror\u{1b}[0m: {rest}"),
+        Some(("warning", rest)) => format!("\u{1b}[1;33mwarning\u{1b}[0m: {rest}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_label_is_coloured() {
+        assert_eq!(color_label("error: a: b"), "\u{1b}[1;31merror\u{1b}[0m: a: b");
+        assert_eq!(color_label("warning: x"), "\u{1b}[1;33mwarning\u{1b}[0m: x");
+        assert_eq!(color_label("x"), "x");
+    }
+}

@@ -1,0 +1,323 @@
+//! From what was written to what is meant: defaults filled in, values checked by the rules and in the words of
+//! kube-proxy (pkg/proxy/apis/config/validation/validation.go, v1alpha1/defaults.go).
+
+use std::net::IpAddr;
+
+use super::configuration::Configuration;
+use super::document::shown;
+use super::release::{Release, ValidationPaths};
+use super::validate;
+use super::{DetectLocal, HostFacts, NodePortAddresses, ProxyMode, Settings, WrittenCidr, gates};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::names::is_interface_name;
+use crate::net::{Cidr, Family, parse_ip_lenient};
+
+/// What a bit of a firewall mark can be.
+const MASQUERADE_BITS: std::ops::RangeInclusive<i32> = 0..=31;
+const DEFAULT_MASQUERADE_BIT: u8 = 14;
+
+const PLAIN_CIDR: &str = "must be a valid CIDR block (e.g. 10.100.0.0/16 or fde4:8dba:82e1::/48)";
+const PAIR_OF_CIDRS: &str =
+    "must be a either a single CIDR or dual-stack pair of CIDRs (e.g. [10.100.0.0/16, fde4:8dba:82e1::/48]";
+const ONE_CIDR_OR_PAIR: &str =
+    "only one CIDR allowed or a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
+const DUAL_STACK_CIDR: &str = "must be a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
+
+impl Settings {
+    /// The settings that a configuration means to a release. With an error among the diagnostics the settings must not
+    /// be used: the wrong value has been replaced by the default.
+    pub fn resolve(
+        written: &Configuration,
+        release: Release,
+        host: HostFacts,
+        families: Option<Vec<Family>>,
+    ) -> (Settings, Diagnostics) {
+        let mut check = Check { written, release, found: Diagnostics::default() };
+        let gates = check.gates();
+        let mode = check.mode(gates.nftables_proxy_mode);
+        let masquerade_bit = check.masquerade_bits(mode);
+        let settings = Settings {
+            release,
+            mode,
+            node_name: check.node_name(),
+            detect_local: check.detect_local(),
+            node_port_addresses: check.node_port_addresses(),
+            masquerade_bit,
+            masquerade_all: match mode {
+                ProxyMode::Iptables => written.iptables.masquerade_all,
+                ProxyMode::Nftables => written.nftables.masquerade_all,
+            }
+            .unwrap_or(false),
+            localhost_node_ports: written.localhost_node_ports.unwrap_or(true),
+            bind_address: check.bind_address(),
+            gates,
+            host: HostFacts {
+                conntrack_liberal: host.conntrack_liberal
+                    || written.conntrack.tcp_be_liberal.unwrap_or(false),
+                ..host
+            },
+            families,
+        };
+        validate::other_fields(&mut check, mode);
+        (settings, check.found)
+    }
+}
+
+/// The checks of one configuration.
+pub(super) struct Check<'w> {
+    pub(super) written: &'w Configuration,
+    pub(super) release: Release,
+    pub(super) found: Diagnostics,
+}
+
+impl Check<'_> {
+    /// Refuses the value of `field` in kube-proxy's words: its own `path`, the value as it prints it, the rule.
+    fn refuse(&mut self, field: &'static str, path: &str, fault: &str) {
+        let diagnostic = Diagnostic::error(format!("KubeProxyConfiguration.{path}: {fault}"));
+        self.tell(field, diagnostic.help(self.where_to_change(field)));
+    }
+
+    /// Refuses a value in kube-proxy's words `Invalid value`.
+    fn invalid(&mut self, field: &'static str, path: &str, value: &str, rule: &str) {
+        self.refuse(field, path, &format!("Invalid value: {value}: {rule}"));
+    }
+
+    /// Adds a diagnostic about `field`, with the place of the configuration unless a flag gave the field.
+    pub(super) fn tell(&mut self, field: &'static str, diagnostic: Diagnostic) {
+        let by_flag = self.written.given_by_flag.contains(field);
+        let place = if by_flag { None } else { self.written.place.clone() };
+        self.found.push(diagnostic.at(place));
+    }
+
+    fn where_to_change(&self, field: &str) -> String {
+        match flag_of(field) {
+            Some(flag) if self.written.given_by_flag.contains(field) => format!("change the flag {flag}"),
+            Some(flag) => format!("change the field {field}, or override it by {flag}"),
+            None => format!("change the field {field}"),
+        }
+    }
+
+    fn gates(&mut self) -> super::Gates {
+        let (gates, found) = gates::resolve(&self.release.gates, &self.written.feature_gates);
+        for diagnostic in found {
+            self.tell("featureGates", diagnostic);
+        }
+        gates
+    }
+
+    fn mode(&mut self, nftables: bool) -> ProxyMode {
+        match self.written.mode.as_deref() {
+            None | Some("iptables") => ProxyMode::Iptables,
+            Some("nftables") if nftables => ProxyMode::Nftables,
+            Some("ipvs") => {
+                let diagnostic = Diagnostic::error("mode: ipvs is a mode that kuberules does not compile")
+                    .help(
+                        "see what another mode would do with --proxy-mode iptables or --proxy-mode nftables",
+                    );
+                self.tell("mode", diagnostic);
+                ProxyMode::Iptables
+            }
+            Some(other) => {
+                self.unknown_mode(other, nftables);
+                ProxyMode::Iptables
+            }
+        }
+    }
+
+    fn unknown_mode(&mut self, mode: &str, nftables: bool) {
+        let modes = if nftables { "iptables, ipvs, nftables" } else { "iptables, ipvs" };
+        let rule =
+            format!("must be {modes} or blank (blank means the best-available proxy [currently iptables])");
+        let message =
+            format!("KubeProxyConfiguration.Mode.ProxyMode: Invalid value: {:?}: {rule}", shown(mode));
+        let help = if mode == "nftables" {
+            "this release has the mode behind a feature gate: --feature-gates NFTablesProxyMode=true"
+                .to_owned()
+        } else {
+            self.where_to_change("mode")
+        };
+        self.tell("mode", Diagnostic::error(message).help(help));
+    }
+
+    /// The bit of the mode. The one of iptables is checked in every mode, the one of nftables in its own only.
+    fn masquerade_bits(&mut self, mode: ProxyMode) -> u8 {
+        let iptables = self.masquerade_bit(
+            "iptables.masqueradeBit",
+            "KubeProxyIPTablesConfiguration.MasqueradeBit",
+            self.written.iptables.masquerade_bit,
+        );
+        match mode {
+            ProxyMode::Iptables => iptables,
+            ProxyMode::Nftables => self.masquerade_bit(
+                "nftables.masqueradeBit",
+                "KubeProxyNFTablesConfiguration.MasqueradeBit",
+                self.written.nftables.masquerade_bit,
+            ),
+        }
+    }
+
+    fn masquerade_bit(&mut self, field: &'static str, path: &str, bit: Option<i32>) -> u8 {
+        let Some(bit) = bit else {
+            return DEFAULT_MASQUERADE_BIT;
+        };
+        if !MASQUERADE_BITS.contains(&bit) {
+            self.invalid(field, path, &bit.to_string(), "must be within the range [0, 31]");
+        }
+        u8::try_from(bit).unwrap_or(DEFAULT_MASQUERADE_BIT)
+    }
+
+    /// `hostnameOverride`, trimmed and lower-cased (pkg/util/node, GetHostname).
+    fn node_name(&mut self) -> Option<compact_str::CompactString> {
+        let name = self.written.hostname_override.as_deref()?.trim().to_lowercase();
+        if name.is_empty() {
+            let diagnostic = Diagnostic::error("hostnameOverride: empty hostname is invalid");
+            self.tell("hostnameOverride", diagnostic.help(self.where_to_change("hostnameOverride")));
+            return None;
+        }
+        Some(name.into())
+    }
+
+    fn bind_address(&mut self) -> Option<IpAddr> {
+        let text = self.written.bind_address.as_deref()?;
+        let address = parse_ip_lenient(text);
+        if address.is_none() {
+            let rule = "not a valid textual representation of an IP address";
+            self.invalid("bindAddress", "BindAddress", &quoted(text), rule);
+        }
+        address.filter(|ip| !ip.is_unspecified())
+    }
+
+    fn detect_local(&mut self) -> DetectLocal {
+        let mode = self.written.detect_local_mode.as_deref().unwrap_or("ClusterCIDR");
+        let checked_always = !self.release.model.cluster_cidr_checked_in_its_mode_only;
+        let networks = if mode == "ClusterCIDR" || checked_always { self.cluster_cidr() } else { Vec::new() };
+        match mode {
+            "ClusterCIDR" => DetectLocal::ClusterCidr(networks),
+            "NodeCIDR" => DetectLocal::NodeCidr,
+            "BridgeInterface" => DetectLocal::BridgeInterface(self.interface(
+                "detectLocal.bridgeInterface",
+                "InterfaceName",
+                self.written.bridge_interface.as_deref(),
+            )),
+            "InterfaceNamePrefix" => DetectLocal::InterfaceNamePrefix(self.interface(
+                "detectLocal.interfaceNamePrefix",
+                "InterfacePrefix",
+                self.written.interface_name_prefix.as_deref(),
+            )),
+            other => {
+                let fault = format!(
+                    "Unsupported value: {:?}: supported values: \"ClusterCIDR\", \"NodeCIDR\", \"BridgeInterface\", \
+                     \"InterfaceNamePrefix\", \"\"",
+                    shown(other)
+                );
+                self.refuse("detectLocalMode", "DetectLocalMode", &fault);
+                DetectLocal::ClusterCidr(networks)
+            }
+        }
+    }
+
+    /// kube-proxy wants the name not to be empty, no more; what cannot be a name of an interface would break the rule.
+    fn interface(
+        &mut self,
+        field: &'static str,
+        path: &str,
+        name: Option<&str>,
+    ) -> compact_str::CompactString {
+        let name = name.unwrap_or_default();
+        if name.is_empty() {
+            let path = match self.release.model.validation_paths {
+                ValidationPaths::Versioned => path.to_owned(),
+                ValidationPaths::Internal => format!("DetectLocalConfiguration.{path}"),
+            };
+            self.invalid(field, &path, "\"\"", "must not be empty");
+        } else if !is_interface_name(name) {
+            let message = format!(
+                "{field}: {:?} cannot be the name of an interface (letters, digits, '.', '_' and '-', at most 15)",
+                shown(name)
+            );
+            self.tell(field, Diagnostic::error(message).help(self.where_to_change(field)));
+        }
+        name.into()
+    }
+
+    fn cluster_cidr(&mut self) -> Vec<Cidr> {
+        let Some(text) = self.written.cluster_cidr.as_deref() else {
+            return Vec::new();
+        };
+        let texts: Vec<&str> = text.split(',').collect();
+        let networks: Vec<Option<Cidr>> = texts.iter().map(|text| Cidr::parse_lenient(text)).collect();
+        match self.release.model.validation_paths {
+            ValidationPaths::Versioned => self.check_cluster_cidr_text(text, &networks),
+            ValidationPaths::Internal => self.check_cluster_cidrs(&texts, &networks),
+        }
+        networks.into_iter().flatten().collect()
+    }
+
+    fn check_cluster_cidr_text(&mut self, text: &str, networks: &[Option<Cidr>]) {
+        let rule = match networks {
+            [Some(_)] => return,
+            [Some(a), Some(b)] if a.family() != b.family() => return,
+            [_] => PLAIN_CIDR,
+            [_, _] => DUAL_STACK_CIDR,
+            _ => ONE_CIDR_OR_PAIR,
+        };
+        self.invalid("clusterCIDR", "ClusterCIDR", &quoted(text), rule);
+    }
+
+    fn check_cluster_cidrs(&mut self, texts: &[&str], networks: &[Option<Cidr>]) {
+        let path = "DetectLocalConfiguration.ClusterCIDRs";
+        let list = || format!("[{}]", texts.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(","));
+        if networks.len() > 2 {
+            return self.invalid("clusterCIDR", path, &shown(&list()), PAIR_OF_CIDRS);
+        }
+        for (index, text) in texts.iter().enumerate().filter(|(i, _)| networks.get(*i) == Some(&None)) {
+            self.invalid("clusterCIDR", &format!("{path}[{index}]"), &quoted(text), PLAIN_CIDR);
+        }
+        if let [Some(a), Some(b)] = networks
+            && a.family() == b.family()
+        {
+            self.invalid("clusterCIDR", path, &list(), PAIR_OF_CIDRS);
+        }
+    }
+
+    fn node_port_addresses(&mut self) -> NodePortAddresses {
+        let texts = &self.written.node_port_addresses;
+        let knows_primary = self.release.model.primary_node_port_address;
+        let mut networks = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let path = format!("NodePortAddresses[{index}]");
+            if knows_primary && text == "primary" {
+                if texts.len() == 1 {
+                    return NodePortAddresses::Primary;
+                }
+                let rule = "can't use both 'primary' and CIDRs";
+                self.invalid("nodePortAddresses", &path, &quoted(text), rule);
+                break;
+            }
+            match Cidr::parse_lenient(text) {
+                Some(cidr) => networks.push(WrittenCidr { cidr, text: text.into() }),
+                None => self.invalid("nodePortAddresses", &path, &quoted(text), "must be a valid CIDR"),
+            }
+        }
+        if networks.is_empty() { NodePortAddresses::Unset } else { NodePortAddresses::Networks(networks) }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("{:?}", shown(text))
+}
+
+fn flag_of(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "mode" => "--proxy-mode",
+        "clusterCIDR" => "--cluster-cidr",
+        "detectLocalMode" => "--detect-local-mode",
+        "detectLocal.bridgeInterface" => "--pod-bridge-interface",
+        "detectLocal.interfaceNamePrefix" => "--pod-interface-name-prefix",
+        "nodePortAddresses" => "--nodeport-addresses",
+        "iptables.masqueradeBit" => "--iptables-masquerade-bit",
+        "bindAddress" => "--bind-address",
+        "hostnameOverride" => "--node",
+        _ => return None,
+    })
+}
