@@ -5,6 +5,7 @@ mod build;
 mod endpoints;
 mod node;
 pub mod origin;
+pub mod reasons;
 
 use std::net::IpAddr;
 
