@@ -3,6 +3,7 @@
 mod build;
 pub(crate) mod chains;
 mod compile;
+pub mod json;
 pub mod restore;
 pub mod ruleset;
 pub mod save;

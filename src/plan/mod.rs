@@ -3,6 +3,7 @@
 
 mod build;
 mod endpoints;
+mod json;
 mod node;
 pub mod origin;
 pub mod reasons;
@@ -194,7 +195,7 @@ pub enum HintUse {
 }
 
 /// Why hints were not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HintsIgnored {
     /// A gate or a missing annotation switches them off (to 1.32).
     SwitchedOff,

@@ -1,0 +1,75 @@
+//! The plan's decisions and the origins of rules as JSON, the same for both rule languages.
+
+use serde_json::{Value, json};
+
+use super::origin::Origin;
+use super::{EndpointSet, Plan, Reach, Route, ServicePortPlan};
+use crate::cluster::{Endpoint, TrafficPolicy};
+use crate::input::Sources;
+
+impl Origin {
+    /// Service port, field, file and line of what made a rule; null for rules that every node has.
+    pub fn json(&self, plan: &Plan<'_>, sources: &Sources) -> Value {
+        let source = self.source(plan);
+        let service_port = self.service_port(plan).map(|p| &p.service_port.name);
+        if service_port.is_none() && source.path.is_empty() {
+            return Value::Null;
+        }
+        let place = source.position.and_then(|position| sources.field_place(position, &source.path));
+        json!({
+            "servicePort": service_port.map(ToString::to_string),
+            "protocol": service_port.map(|name| name.protocol().lower_name()),
+            "field": source.path,
+            "file": place.as_ref().map(|place| &*place.file),
+            "line": place.as_ref().and_then(|place| place.line),
+        })
+    }
+}
+
+impl Plan<'_> {
+    /// Every Service port with its decisions and their reasons.
+    pub fn service_ports_json(&self) -> Value {
+        self.service_ports.iter().map(ServicePortPlan::json).collect()
+    }
+}
+
+impl ServicePortPlan<'_> {
+    fn json(&self) -> Value {
+        let name = &self.service_port.name;
+        let external = self.externally_accessible.then(|| self.route_json(self.external));
+        json!({
+            "servicePort": name.to_string(),
+            "protocol": name.protocol().lower_name(),
+            "internal": self.route_json(self.internal),
+            "external": external,
+            "clusterEndpoints": texts(&self.cluster_endpoints),
+            "localEndpoints": texts(&self.local_endpoints),
+            "leftOut": self.left_out_json(),
+        })
+    }
+
+    fn route_json(&self, route: Route) -> Value {
+        let policy = match route.policy {
+            TrafficPolicy::Cluster => "Cluster",
+            TrafficPolicy::Local => "Local",
+        };
+        let reach = match route.reach {
+            Reach::Balance(EndpointSet::Cluster) => "balance-cluster-endpoints",
+            Reach::Balance(EndpointSet::Local) => "balance-local-endpoints",
+            Reach::DropNoLocalEndpoints => "drop",
+            Reach::RejectNoEndpoints => "reject",
+        };
+        let reasons: Vec<&str> = self.route_reasons(route).iter().map(|r| r.code()).collect();
+        json!({ "policy": policy, "reach": reach, "reasons": reasons })
+    }
+
+    fn left_out_json(&self) -> Value {
+        let set = if self.uses_cluster_endpoints { EndpointSet::Cluster } else { EndpointSet::Local };
+        let entry = |(endpoint, why): (&Endpoint, super::reasons::LeftOut)| json!({ "endpoint": endpoint.text, "reason": why.code() });
+        self.left_out(set).into_iter().map(entry).collect()
+    }
+}
+
+fn texts(endpoints: &[&Endpoint]) -> Vec<String> {
+    endpoints.iter().map(|e| e.text.to_string()).collect()
+}
