@@ -99,7 +99,7 @@ impl ServicePortPlan<'_> {
         self.route_reasons(self.external)
     }
 
-    fn route_reasons(&self, route: Route) -> Vec<Reason> {
+    pub(super) fn route_reasons(&self, route: Route) -> Vec<Reason> {
         match route.reach {
             Reach::RejectNoEndpoints if self.service_port.endpoints.is_empty() => vec![Reason::NoEndpoints],
             Reach::RejectNoEndpoints => vec![Reason::NoReadyEndpoints],
