@@ -3,6 +3,8 @@
 use std::fmt;
 
 use compact_str::CompactString;
+use data_encoding::BASE32;
+use sha2::{Digest, Sha256};
 
 use crate::net::Protocol;
 
@@ -35,6 +37,14 @@ fn is_dns_label_of_any_length(text: &str) -> bool {
 pub fn is_interface_name(text: &str) -> bool {
     (1..=15).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// The first `length` characters of the base32 text (RFC 4648) of the SHA-256 of `text`, as kube-proxy builds them into
+/// chain names.
+pub fn short_hash(text: &str, length: usize) -> String {
+    let mut hash = BASE32.encode(&Sha256::digest(text.as_bytes()));
+    hash.truncate(length);
+    hash
 }
 
 /// A name that breaks the API server's rules.

@@ -1,3 +1,11 @@
 //! The nftables rule language: a typed ruleset, its compiler, its texts.
 
+mod chain_name;
+mod compile;
+mod interval;
+pub mod list;
+pub mod order;
 pub mod ruleset;
+pub mod script;
+
+pub use compile::{TABLE, compile};

@@ -1,0 +1,91 @@
+//! The name that nft gives a chain's priority.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::nftables::ruleset::{BaseChain, Hook, TableFamily};
+
+/// nft says `name - 5` up to this distance.
+const REACH: i32 = 10;
+
+/// A priority as nft 1.0.6 prints it: by the nearest name that the family and the hook know (nft's src/rule.c).
+pub(super) struct Priority {
+    value: i32,
+    named: Option<Named>,
+}
+
+impl Priority {
+    pub(super) fn of(base: &BaseChain, family: TableFamily) -> Self {
+        let near = |named: &&Named| (base.priority - named.value).abs() <= REACH;
+        let names: &[Named] = if family == TableFamily::Bridge {
+            &BRIDGE
+        } else {
+            &INET
+        };
+        Priority {
+            value: base.priority,
+            named: names
+                .iter()
+                .find(near)
+                .copied()
+                .filter(|named| named.known_to(family, base.hook)),
+        }
+    }
+}
+
+impl Display for Priority {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(Named { name, value, .. }) = self.named else {
+            return self.value.fmt(f);
+        };
+        match self.value - value {
+            0 => f.write_str(name),
+            off if off < 0 => write!(f, "{name} - {}", -off),
+            off => write!(f, "{name} + {off}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Named {
+    name: &'static str,
+    value: i32,
+    hook: Option<Hook>,
+}
+
+impl Named {
+    const fn anywhere(name: &'static str, value: i32) -> Self {
+        let hook = None;
+        Named { name, value, hook }
+    }
+
+    const fn at(name: &'static str, value: i32, hook: Hook) -> Self {
+        let hook = Some(hook);
+        Named { name, value, hook }
+    }
+
+    fn known_to(&self, family: TableFamily, hook: Hook) -> bool {
+        let family_knows = match family {
+            TableFamily::Arp | TableFamily::Netdev => self.value == 0,
+            _ => true,
+        };
+        family_knows && self.hook.is_none_or(|only| only == hook)
+    }
+}
+
+/// linux/netfilter_ipv4.h
+const INET: [Named; 6] = [
+    Named::anywhere("raw", -300),
+    Named::anywhere("mangle", -150),
+    Named::at("dstnat", -100, Hook::Prerouting),
+    Named::anywhere("filter", 0),
+    Named::anywhere("security", 50),
+    Named::at("srcnat", 100, Hook::Postrouting),
+];
+
+/// linux/netfilter_bridge.h
+const BRIDGE: [Named; 4] = [
+    Named::at("dstnat", -300, Hook::Prerouting),
+    Named::anywhere("filter", -200),
+    Named::at("out", 100, Hook::Output),
+    Named::at("srcnat", 300, Hook::Postrouting),
+];

@@ -1,0 +1,161 @@
+//! Sets and maps in a listing.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::join;
+use crate::net::inet_ntop;
+use crate::nftables::ruleset::{DataType, Datum, Element, MapValue, Set};
+
+const NEXT_LINE: &str = ",\n\t\t\t     ";
+
+impl Display for Set {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kind = if self.maps_to.is_some() { "map" } else { "set" };
+        writeln!(f, "\t{kind} {} {{", self.name)?;
+        self.fmt_properties(f)?;
+        if !self.elements.is_empty() {
+            f.write_str("\t\telements = { ")?;
+            self.fmt_elements(f)?;
+            f.write_str(" }\n")?;
+        }
+        f.write_str("\t}\n")
+    }
+}
+
+impl Set {
+    fn fmt_properties(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            writeln!(f, "\t\ttype {}", Type(self))?;
+        }
+        self.fmt_opaque(f, Ahead::Size)?;
+        if let Some(size) = self.size {
+            writeln!(f, "\t\tsize {size}")?;
+        }
+        if !self.flags.is_empty() {
+            writeln!(f, "\t\tflags {}", self.flags.join(","))?;
+        }
+        self.fmt_opaque(f, Ahead::Timeout)?;
+        if let Some(seconds) = self.timeout_seconds {
+            writeln!(f, "\t\ttimeout {}", Duration(seconds))?;
+        }
+        self.fmt_opaque(f, Ahead::Comment)?;
+        match &self.comment {
+            Some(comment) => writeln!(f, "\t\tcomment \"{comment}\""),
+            None => Ok(()),
+        }
+    }
+
+    fn fmt_opaque(&self, f: &mut Formatter<'_>, place: Ahead) -> fmt::Result {
+        self.opaque
+            .iter()
+            .filter(|text| Ahead::of(text) == place)
+            .try_for_each(|text| writeln!(f, "\t\t{text}"))
+    }
+
+    fn fmt_elements(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let per_line = self.elements_per_line();
+        self.elements.iter().enumerate().try_for_each(|(i, element)| {
+            f.write_str(match i {
+                0 => "",
+                i if i % per_line == 0 => NEXT_LINE,
+                _ => ", ",
+            })?;
+            element.fmt(f)
+        })
+    }
+
+    /// As many as nft 1.0.6 puts on a line for keys of one part (nft's src/expression.c).
+    fn elements_per_line(&self) -> usize {
+        match self.key.as_slice() {
+            [DataType::Ipv4Addr] => 2,
+            [DataType::InetProto | DataType::InetService] => 5,
+            [DataType::Other(name)] if matches!(name.as_str(), "mark" | "integer" | "tcp_flag") => 5,
+            _ => 1,
+        }
+    }
+}
+
+/// Ahead of which property nft lists one that the types do not know.
+#[derive(PartialEq)]
+enum Ahead {
+    Size,
+    Timeout,
+    Comment,
+}
+
+impl Ahead {
+    fn of(text: &str) -> Ahead {
+        match text.split_whitespace().next() {
+            Some("typeof" | "policy") => Ahead::Size,
+            Some("gc-interval") => Ahead::Comment,
+            _ => Ahead::Timeout,
+        }
+    }
+}
+
+struct Type<'a>(&'a Set);
+
+impl Display for Type<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        join(f, &self.0.key, " . ")?;
+        match &self.0.maps_to {
+            Some(value) => write!(f, " : {value}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for DataType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Seconds as `1d2h3m4s`, without the parts that are zero.
+struct Duration(u32);
+
+impl Display for Duration {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let seconds = self.0;
+        let parts = [
+            (seconds / 86_400, 'd'),
+            (seconds / 3600 % 24, 'h'),
+            (seconds / 60 % 60, 'm'),
+            (seconds % 60, 's'),
+        ];
+        parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
+    }
+}
+
+impl Display for Element {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        join(f, &self.key, " . ")?;
+        if let Some(opaque) = &self.opaque {
+            write!(f, " {opaque}")?;
+        }
+        if let Some(comment) = &self.comment {
+            write!(f, " comment \"{comment}\"")?;
+        }
+        match &self.value {
+            Some(MapValue::Verdict(verdict)) => write!(f, " : {verdict}"),
+            Some(MapValue::Opaque(text)) => write!(f, " : {text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Datum {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Datum::Address(ip) => f.write_str(&inet_ntop(*ip)),
+            Datum::Network(cidr) => write!(f, "{}/{}", inet_ntop(cidr.network()), cidr.length()),
+            Datum::Range(first, last) => write!(f, "{}-{}", inet_ntop(*first), inet_ntop(*last)),
+            Datum::Protocol(protocol) => protocol.fmt(f),
+            Datum::Port(port) => port.fmt(f),
+            Datum::Other(text) => f.write_str(text),
+        }
+    }
+}
