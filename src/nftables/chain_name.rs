@@ -19,13 +19,8 @@ pub(super) struct ServiceChains {
 
 impl ServiceChains {
     pub(super) fn new(name: &ServicePortName) -> Self {
-        let path = format_compact!(
-            "{}/{}/{}/{}",
-            name.namespace(),
-            name.service(),
-            name.protocol(),
-            name.port()
-        );
+        let path =
+            format_compact!("{}/{}/{}/{}", name.namespace(), name.service(), name.protocol(), name.port());
         let base = hashed(&path);
         ServiceChains { path, base }
     }
@@ -91,24 +86,14 @@ mod tests {
 
     #[test]
     fn names_are_those_of_kube_proxy() {
+        assert_eq!(chains("ns1", "svc1", "p80").service(), "service-ULMVA6XW-ns1/svc1/tcp/p80");
+        assert_eq!(chains("default", "web", "").external(), "external-PFISGYVC-default/web/tcp/");
         assert_eq!(
-            chains("ns1", "svc1", "p80").service(),
-            "service-ULMVA6XW-ns1/svc1/tcp/p80"
-        );
-        assert_eq!(
-            chains("default", "web", "").external(),
-            "external-PFISGYVC-default/web/tcp/"
-        );
-        assert_eq!(
-            chains("ns1", "svc1", "p80")
-                .endpoint(&endpoint("[fd80::1]:80"))
-                .chain,
+            chains("ns1", "svc1", "p80").endpoint(&endpoint("[fd80::1]:80")).chain,
             "endpoint-KZVARCB2-ns1/svc1/tcp/p80__fd80..1/80"
         );
         assert_eq!(
-            chains("default", "web", "")
-                .endpoint(&endpoint("10.244.0.5:8080"))
-                .affinity_set,
+            chains("default", "web", "").endpoint(&endpoint("10.244.0.5:8080")).affinity_set,
             "affinity-35HIXDJL-default/web/tcp/__10.244.0.5/8080"
         );
     }
@@ -116,13 +101,9 @@ mod tests {
     #[test]
     fn long_names_are_cut() {
         let (n, s, p) = ("n".repeat(63), "s".repeat(63), "p".repeat(63));
-        let name = chains(&n, &s, &p)
-            .endpoint(&endpoint("[fd00:1111:2222:3333:4444:5555:6666:7777]:80"))
-            .chain;
-        assert_eq!(
-            name,
-            format!("endpoint-M77JYLNS-{n}/{s}/tcp/{p}__fd00.1111.2222.3333.4444.5555.6...")
-        );
+        let name =
+            chains(&n, &s, &p).endpoint(&endpoint("[fd00:1111:2222:3333:4444:5555:6666:7777]:80")).chain;
+        assert_eq!(name, format!("endpoint-M77JYLNS-{n}/{s}/tcp/{p}__fd00.1111.2222.3333.4444.5555.6..."));
         assert_eq!(name.len(), "endpoint-".len() + LONGEST);
     }
 }

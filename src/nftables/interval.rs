@@ -7,10 +7,7 @@ use crate::net::{Cidr, Family};
 
 impl From<Cidr> for Interval {
     fn from(cidr: Cidr) -> Self {
-        Interval {
-            first: cidr.network(),
-            last: cidr.last(),
-        }
+        Interval { first: cidr.network(), last: cidr.last() }
     }
 }
 
@@ -20,9 +17,7 @@ impl Interval {
         let (first, last) = (number(self.first), number(self.last));
         let host_bits = first ^ last;
         let is_block = first & host_bits == 0 && host_bits & host_bits.wrapping_add(1) == 0;
-        let length = Family::of(self.first)
-            .bits()
-            .checked_sub(u8::try_from(host_bits.count_ones()).ok()?)?;
+        let length = Family::of(self.first).bits().checked_sub(u8::try_from(host_bits.count_ones()).ok()?)?;
         Cidr::new(self.first, length).filter(|_| is_block)
     }
 
@@ -31,14 +26,8 @@ impl Interval {
         let (first, last) = (number(self.first), number(self.last));
         let middle = first + (last - first) / 2;
         let family = Family::of(self.first);
-        let lower = Interval {
-            first: self.first,
-            last: address(middle, family),
-        };
-        let upper = Interval {
-            first: address(middle.saturating_add(1).min(last), family),
-            last: self.last,
-        };
+        let lower = Interval { first: self.first, last: address(middle, family) };
+        let upper = Interval { first: address(middle.saturating_add(1).min(last), family), last: self.last };
         [lower, upper]
     }
 }
@@ -98,20 +87,11 @@ mod tests {
         assert_eq!(shown(&["10.0.0.0/8"]), "10.0.0.0/8");
         assert_eq!(shown(&["198.51.100.7/32"]), "198.51.100.7");
         assert_eq!(shown(&["10.0.0.0/24", "10.0.1.0/24"]), "{ 10.0.0.0/23 }");
-        assert_eq!(
-            shown(&["10.0.2.0/24", "10.0.0.0/24", "10.0.1.0/24"]),
-            "{ 10.0.0.0-10.0.2.255 }"
-        );
+        assert_eq!(shown(&["10.0.2.0/24", "10.0.0.0/24", "10.0.1.0/24"]), "{ 10.0.0.0-10.0.2.255 }");
         assert_eq!(shown(&["10.0.0.0/8", "10.1.0.0/16"]), "{ 10.0.0.0/8 }");
         assert_eq!(shown(&["0.0.0.0/0", "6.6.6.1/32"]), "{ 0.0.0.0/0 }");
         assert_eq!(
-            shown(&[
-                "203.0.113.0/25",
-                "192.168.0.0/24",
-                "10.0.0.0/8",
-                "5.6.7.8/32",
-                "5.6.7.9/32"
-            ]),
+            shown(&["203.0.113.0/25", "192.168.0.0/24", "10.0.0.0/8", "5.6.7.8/32", "5.6.7.9/32"]),
             "{ 5.6.7.8/31, 10.0.0.0/8, 192.168.0.0/24, 203.0.113.0/25 }"
         );
         assert_eq!(shown(&["1.2.3.4/32", "224.0.0.0/3"]), "{ 1.2.3.4, 224.0.0.0/3 }");

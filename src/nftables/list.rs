@@ -51,9 +51,7 @@ impl Display for Table {
 
 impl Table {
     fn opaque_at(&self, place: OpaquePlace) -> impl Iterator<Item = &String> {
-        self.opaque
-            .iter()
-            .filter(move |text| OpaquePlace::of(text) == place)
+        self.opaque.iter().filter(move |text| OpaquePlace::of(text) == place)
     }
 }
 

@@ -23,15 +23,9 @@ pub fn print(ruleset: &Ruleset) -> String {
 pub(super) fn keeping_braces(ruleset: &Ruleset) -> Ruleset {
     let mut written = ruleset.clone();
     let chains = written.tables.iter_mut().flat_map(|table| &mut table.chains);
-    let statements = chains
-        .flat_map(|chain| &mut chain.rules)
-        .flat_map(|placed| &mut placed.rule.statements);
+    let statements = chains.flat_map(|chain| &mut chain.rules).flat_map(|placed| &mut placed.rule.statements);
     for statement in statements {
-        if let Statement::Address {
-            addresses: Addresses::Anonymous(intervals),
-            ..
-        } = statement
-        {
+        if let Statement::Address { addresses: Addresses::Anonymous(intervals), .. } = statement {
             split_single(intervals);
         }
     }

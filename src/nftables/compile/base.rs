@@ -12,27 +12,15 @@ use crate::settings::release::{BaseLayout, ClusterIpMasquerade};
 
 /// Base chains, then the chains that they jump to, in the order in which kube-proxy makes them.
 pub(super) fn chains(plan: &Plan<'_>) -> Vec<Chain> {
-    let mut chains: Vec<Chain> = layout(plan.release.nftables.layout)
-        .into_iter()
-        .chain(NAT_CHAINS)
-        .map(Hooked::into_chain)
-        .collect();
+    let mut chains: Vec<Chain> =
+        layout(plan.release.nftables.layout).into_iter().chain(NAT_CHAINS).map(Hooked::into_chain).collect();
     chains.extend([
-        fixed(
-            name::NODE_PORT_ENDPOINTS_CHECK,
-            vec![node_ports_without_endpoints(plan)],
-        ),
+        fixed(name::NODE_PORT_ENDPOINTS_CHECK, vec![node_ports_without_endpoints(plan)]),
         fixed(
             name::SERVICE_ENDPOINTS_CHECK,
-            vec![base_rule(vec![by_address(
-                plan.family,
-                name::NO_ENDPOINT_SERVICES,
-            )])],
+            vec![base_rule(vec![by_address(plan.family, name::NO_ENDPOINT_SERVICES)])],
         ),
-        fixed(
-            name::FIREWALL_CHECK,
-            vec![base_rule(vec![by_address(plan.family, name::FIREWALL_IPS)])],
-        ),
+        fixed(name::FIREWALL_CHECK, vec![base_rule(vec![by_address(plan.family, name::FIREWALL_IPS)])]),
         fixed(name::SERVICES, services(plan)),
         fixed(name::MASQUERADING, masquerading(plan)),
         fixed(name::CLUSTER_IPS_CHECK, cluster_ips_check(plan)),
@@ -59,23 +47,11 @@ struct Hooked {
 
 impl Hooked {
     const fn filter(name: &'static str, hook: Hook, priority: i32, jumps: &'static [&'static str]) -> Self {
-        Hooked {
-            name,
-            kind: "filter",
-            hook,
-            priority,
-            jumps,
-        }
+        Hooked { name, kind: "filter", hook, priority, jumps }
     }
 
     const fn nat(name: &'static str, hook: Hook, priority: i32, jumps: &'static [&'static str]) -> Self {
-        Hooked {
-            name,
-            kind: "nat",
-            hook,
-            priority,
-            jumps,
-        }
+        Hooked { name, kind: "nat", hook, priority, jumps }
     }
 
     /// The kernel shows a nat chain only the first packet of a connection; a filter chain asks for it.
@@ -146,28 +122,18 @@ fn base_rule(statements: Vec<Statement>) -> PlacedRule {
 }
 
 fn made_by(field: origin::Field) -> Origin {
-    Origin {
-        field,
-        ..Origin::BASE
-    }
+    Origin { field, ..Origin::BASE }
 }
 
 fn by_address(family: Family, map: &str) -> Statement {
     Statement::VerdictMap {
-        key: vec![
-            Field::DestinationAddress(family),
-            Field::L4Protocol,
-            Field::DestinationPort,
-        ],
+        key: vec![Field::DestinationAddress(family), Field::L4Protocol, Field::DestinationPort],
         map: map.into(),
     }
 }
 
 fn by_node_port(map: &str) -> Statement {
-    Statement::VerdictMap {
-        key: vec![Field::L4Protocol, Field::DestinationPort],
-        map: map.into(),
-    }
+    Statement::VerdictMap { key: vec![Field::L4Protocol, Field::DestinationPort], map: map.into() }
 }
 
 fn not_loopback(family: Family) -> Statement {
@@ -185,10 +151,7 @@ fn node_ports_without_endpoints(plan: &Plan<'_>) -> PlacedRule {
 
 fn node_ports(plan: &Plan<'_>) -> PlacedRule {
     let mut statements = match plan.node_ports {
-        NodePorts::AllLocal => vec![
-            Statement::FibLocal(FibEnd::Destination),
-            not_loopback(plan.family),
-        ],
+        NodePorts::AllLocal => vec![Statement::FibLocal(FibEnd::Destination), not_loopback(plan.family)],
         NodePorts::Addresses(_) => vec![destination_in(plan.family, name::NODE_PORT_IPS)],
     };
     statements.push(by_node_port(name::SERVICE_NODE_PORTS));
@@ -227,11 +190,7 @@ const MASQUERADE: Statement = Statement::Masquerade { fully_random: true };
 
 fn masquerading(plan: &Plan<'_>) -> Vec<PlacedRule> {
     let mark = plan.masquerade.mark;
-    let marked = |negated| Statement::Mark {
-        mask: mark,
-        negated,
-        value: 0,
-    };
+    let marked = |negated| Statement::Mark { mask: mark, negated, value: 0 };
     let clear_mark = Statement::SetMarkXor(mark);
     let rules = if plan.release.nftables.direct_dnat {
         vec![

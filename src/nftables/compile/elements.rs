@@ -16,13 +16,7 @@ pub(super) struct Elements(BTreeMap<Vec<u8>, Element>);
 impl Elements {
     /// Adds a key of a set.
     pub(super) fn add(&mut self, key: Vec<Datum>, origin: Origin) {
-        self.put(Element {
-            key,
-            comment: None,
-            value: None,
-            opaque: None,
-            origin: Some(origin),
-        });
+        self.put(Element { key, comment: None, value: None, opaque: None, origin: Some(origin) });
     }
 
     /// Maps a key to a verdict.

@@ -42,27 +42,13 @@ impl FixedSets {
         let address = DataType::from(self.family);
         let by_address = || vec![address.clone(), DataType::InetProto, DataType::InetService];
         let by_node_port = || vec![DataType::InetProto, DataType::InetService];
-        let by_connection = vec![
-            address.clone(),
-            address.clone(),
-            DataType::InetProto,
-            DataType::InetService,
-        ];
+        let by_connection =
+            vec![address.clone(), address.clone(), DataType::InetProto, DataType::InetService];
         let mut sets = Vec::new();
         if let Some(elements) = self.hairpin {
-            sets.push(set(
-                name::HAIRPIN,
-                by_connection,
-                "service hairpin connections",
-                elements,
-            ));
+            sets.push(set(name::HAIRPIN, by_connection, "service hairpin connections", elements));
         }
-        sets.push(set(
-            name::CLUSTER_IPS,
-            vec![address.clone()],
-            "Active ClusterIPs",
-            self.cluster_ips,
-        ));
+        sets.push(set(name::CLUSTER_IPS, vec![address.clone()], "Active ClusterIPs", self.cluster_ips));
         if let Some(elements) = self.node_port_ips {
             let comment = "IPs that accept NodePort traffic";
             sets.push(set(name::NODE_PORT_IPS, vec![address.clone()], comment, elements));
@@ -92,12 +78,7 @@ impl FixedSets {
                 "ClusterIP, ExternalIP and LoadBalancer IP traffic",
                 self.service_ips,
             ),
-            map(
-                name::SERVICE_NODE_PORTS,
-                by_node_port(),
-                "NodePort traffic",
-                self.service_node_ports,
-            ),
+            map(name::SERVICE_NODE_PORTS, by_node_port(), "NodePort traffic", self.service_node_ports),
         ]);
         sets
     }
@@ -107,10 +88,7 @@ fn node_port_ips(node_ports: &NodePorts) -> Option<Elements> {
     let NodePorts::Addresses(addresses) = node_ports else {
         return None;
     };
-    let origin = Origin {
-        field: Field::NodePortAddresses,
-        ..Origin::BASE
-    };
+    let origin = Origin { field: Field::NodePortAddresses, ..Origin::BASE };
     let mut elements = Elements::default();
     for ip in addresses {
         elements.add(vec![Datum::Address(*ip)], origin);
@@ -133,8 +111,5 @@ fn set(name: &str, key: Vec<DataType>, comment: &str, elements: Elements) -> Set
 }
 
 fn map(name: &str, key: Vec<DataType>, comment: &str, elements: Elements) -> Set {
-    Set {
-        maps_to: Some(DataType::Verdict),
-        ..set(name, key, comment, elements)
-    }
+    Set { maps_to: Some(DataType::Verdict), ..set(name, key, comment, elements) }
 }

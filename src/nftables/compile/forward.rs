@@ -34,19 +34,11 @@ impl<'p> Forwarding<'p> {
         } else {
             Vec::new()
         };
-        Forwarding {
-            plan,
-            index,
-            service_port,
-            endpoint_names,
-        }
+        Forwarding { plan, index, service_port, endpoint_names }
     }
 
     fn rule(&self, statements: Vec<Statement>, field: Field) -> PlacedRule {
-        let origin = Origin {
-            service_port: Some(self.index),
-            field,
-        };
+        let origin = Origin { service_port: Some(self.index), field };
         rule(statements, None, origin)
     }
 
@@ -94,19 +86,12 @@ impl<'p> Forwarding<'p> {
     fn stay_with(&self, index: u32, names: &EndpointNames) -> PlacedRule {
         let had_it = Addresses::Named(names.affinity_set.clone());
         let client = source(self.plan.family, false, had_it);
-        self.rule(
-            vec![client, goto(names.chain.clone())],
-            Field::SessionAffinity(index),
-        )
+        self.rule(vec![client, goto(names.chain.clone())], Field::SessionAffinity(index))
     }
 
     fn random_dnat(&self, endpoints: &[&Endpoint]) -> Statement {
         let destinations: Vec<_> = (0u32..).zip(endpoints.iter().map(|e| target(e))).collect();
-        Statement::RandomDnat {
-            family: self.plan.family,
-            modulus: count(&destinations),
-            destinations,
-        }
+        Statement::RandomDnat { family: self.plan.family, modulus: count(&destinations), destinations }
     }
 
     fn protocol(&self) -> Statement {
@@ -147,21 +132,14 @@ impl<'p> Forwarding<'p> {
             return Vec::new();
         };
         let names = self.endpoint_names.iter();
-        names
-            .map(|names| affinity_set(self.plan, names, seconds))
-            .collect()
+        names.map(|names| affinity_set(self.plan, names, seconds)).collect()
     }
 }
 
 fn random_endpoint_chain(endpoints: &[(u32, &EndpointNames)]) -> Statement {
-    let chains = endpoints
-        .iter()
-        .map(|(_, names)| Verdict::Goto(names.chain.clone()));
+    let chains = endpoints.iter().map(|(_, names)| Verdict::Goto(names.chain.clone()));
     let verdicts: Vec<_> = (0u32..).zip(chains).collect();
-    Statement::RandomVerdict {
-        modulus: count(&verdicts),
-        verdicts,
-    }
+    Statement::RandomVerdict { modulus: count(&verdicts), verdicts }
 }
 
 fn affinity_set(plan: &Plan<'_>, names: &EndpointNames, seconds: u32) -> Set {

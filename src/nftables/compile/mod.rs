@@ -74,22 +74,11 @@ mod name {
 }
 
 fn rule(statements: Vec<Statement>, comment: Option<&str>, origin: Origin) -> PlacedRule {
-    PlacedRule {
-        rule: Rule {
-            statements,
-            comment: comment.map(CompactString::from),
-        },
-        origin: Some(origin),
-    }
+    PlacedRule { rule: Rule { statements, comment: comment.map(CompactString::from) }, origin: Some(origin) }
 }
 
 fn chain(name: CompactString, rules: Vec<PlacedRule>) -> Chain {
-    Chain {
-        name,
-        comment: None,
-        base: None,
-        rules,
-    }
+    Chain { name, comment: None, base: None, rules }
 }
 
 fn jump(to: &str) -> Statement {
@@ -101,19 +90,11 @@ fn goto(to: CompactString) -> Statement {
 }
 
 fn source(family: Family, negated: bool, addresses: Addresses) -> Statement {
-    Statement::Address {
-        field: Field::SourceAddress(family),
-        negated,
-        addresses,
-    }
+    Statement::Address { field: Field::SourceAddress(family), negated, addresses }
 }
 
 fn destination(family: Family, negated: bool, addresses: Addresses) -> Statement {
-    Statement::Address {
-        field: Field::DestinationAddress(family),
-        negated,
-        addresses,
-    }
+    Statement::Address { field: Field::DestinationAddress(family), negated, addresses }
 }
 
 fn destination_in(family: Family, set: &str) -> Statement {
@@ -144,11 +125,8 @@ fn masqueraded_cluster_ip_traffic(plan: &Plan<'_>) -> Option<(Vec<Statement>, or
 }
 
 fn local_traffic_match(plan: &Plan<'_>, negated: bool) -> Option<Statement> {
-    let interface = |name| Statement::InInterface {
-        by_name: plan.release.nftables.interface_by_name,
-        negated,
-        name,
-    };
+    let interface =
+        |name| Statement::InInterface { by_name: plan.release.nftables.interface_by_name, negated, name };
     Some(match plan.local_traffic.as_ref()? {
         LocalTraffic::From(cidr) => source(plan.family, negated, Addresses::One(*cidr)),
         LocalTraffic::Interface(name) => interface(name.clone()),

@@ -12,11 +12,7 @@ use crate::plan::{
 };
 use crate::settings::Release;
 
-const POSITION: Position = Position {
-    source: SourceId(0),
-    offset: 0,
-    length: 0,
-};
+const POSITION: Position = Position { source: SourceId(0), offset: 0, length: 0 };
 
 /// A ready endpoint.
 pub(in crate::nftables) fn endpoint(text: &str) -> Endpoint {
@@ -31,10 +27,7 @@ pub(in crate::nftables) fn endpoint(text: &str) -> Endpoint {
         node_name: None,
         hints: None,
         pod: None,
-        place: EndpointPlace {
-            slice: POSITION,
-            index: 0,
-        },
+        place: EndpointPlace { slice: POSITION, index: 0 },
     }
 }
 
@@ -68,11 +61,7 @@ pub(in crate::nftables) fn plan(release: Release, service_ports: &[ServicePort])
         node_name: "worker".into(),
         node_ip: "192.168.0.2".parse().unwrap(),
         interface_addresses: Vec::new(),
-        masquerade: Masquerade {
-            mark: 1 << 14,
-            all: false,
-            random_fully: true,
-        },
+        masquerade: Masquerade { mark: 1 << 14, all: false, random_fully: true },
         local_traffic: Some(LocalTraffic::From(Cidr::parse_lenient("10.244.0.0/16").unwrap())),
         node_ports: NodePorts::Addresses(vec!["192.168.0.2".parse().unwrap()]),
         localhost_node_ports: false,
@@ -97,10 +86,7 @@ fn planned(service_port: &ServicePort) -> ServicePortPlan<'_> {
         };
         Route { policy, reach }
     };
-    let choice = Choice {
-        basis: Basis::Ready,
-        hints: HintUse::None,
-    };
+    let choice = Choice { basis: Basis::Ready, hints: HintUse::None };
     let local_policy =
         [service_port.internal_policy, service_port.external_policy].contains(&TrafficPolicy::Local);
     ServicePortPlan {

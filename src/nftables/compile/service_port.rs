@@ -43,20 +43,11 @@ impl<'p, 'c> Compiler<'p, 'c> {
     pub(super) fn new(plan: &'p Plan<'c>, index: u32, service_port: &'p ServicePortPlan<'c>) -> Self {
         let names = ServiceChains::new(&service_port.service_port.name);
         let forwarding = Forwarding::new(plan, index, service_port, &names);
-        Compiler {
-            plan,
-            index,
-            service_port,
-            names,
-            forwarding,
-        }
+        Compiler { plan, index, service_port, names, forwarding }
     }
 
     fn origin(&self, field: Field) -> Origin {
-        Origin {
-            service_port: Some(self.index),
-            field,
-        }
+        Origin { service_port: Some(self.index), field }
     }
 
     fn rule(&self, statements: Vec<Statement>, comment: Option<&str>, field: Field) -> PlacedRule {
@@ -151,12 +142,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
         let service_port = self.service_port.service_port;
         let mut allowed: Vec<Cidr> = service_port.source_ranges.iter().map(|r| r.value).collect();
         if self.service_port.allow_from_node {
-            allowed.extend(
-                service_port
-                    .load_balancer_ips
-                    .iter()
-                    .map(|ip| Cidr::host(ip.value)),
-            );
+            allowed.extend(service_port.load_balancer_ips.iter().map(|ip| Cidr::host(ip.value)));
         }
         let first = service_port.source_ranges.first().map_or(0, |r| r.index);
         let from_elsewhere = source(self.plan.family, true, interval::anonymous(allowed));
@@ -214,12 +200,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
 
     fn add_load_balancer_ips(&self, sets: &mut FixedSets) {
         let comment = &self.service_port.service_port.name;
-        let comment = self
-            .plan
-            .release
-            .nftables
-            .firewall_element_comments
-            .then_some(comment);
+        let comment = self.plan.release.nftables.firewall_element_comments.then_some(comment);
         for ip in &self.service_port.service_port.load_balancer_ips {
             let origin = self.origin(Field::LoadBalancerIp(narrow(ip.index)));
             self.add_external(sets, ip.value, origin);
@@ -241,8 +222,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
     fn refuse(&self, sets: &mut FixedSets, ip: IpAddr, reach: Reach, origin: Origin) {
         if let Some(verdict) = refusal(reach) {
             let comment = Some(&self.service_port.service_port.name);
-            sets.no_endpoint_services
-                .map(self.key(ip), verdict, comment, origin);
+            sets.no_endpoint_services.map(self.key(ip), verdict, comment, origin);
         }
     }
 

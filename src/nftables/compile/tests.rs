@@ -63,26 +63,18 @@ fn cluster_ip_traffic_is_marked_where_the_release_marks_it() {
 
 fn claiming(port_name: &str, ip: &str) -> ServicePort {
     let mut claimant = service_port(port_name);
-    claimant.external_ips = vec![Indexed {
-        index: 0,
-        value: ip.parse().unwrap(),
-    }];
+    claimant.external_ips = vec![Indexed { index: 0, value: ip.parse().unwrap() }];
     claimant
 }
 
 #[test]
 fn last_of_two_claimants_has_the_element() {
     let mut claimants = [claiming("a", "203.0.113.1"), claiming("b", "203.0.113.1")];
-    claimants
-        .iter_mut()
-        .for_each(|c| c.endpoints = vec![endpoint("10.244.0.5:8080")]);
+    claimants.iter_mut().for_each(|c| c.endpoints = vec![endpoint("10.244.0.5:8080")]);
     claimants[1].cluster_ip = "10.96.0.14".parse().unwrap();
     let ruleset = compiled(36, &claimants);
     let taken: Vec<String> = elements(&ruleset, "service-ips");
-    assert!(
-        taken[0].starts_with("203.0.113.1 . tcp . 80 : goto external-"),
-        "{taken:?}"
-    );
+    assert!(taken[0].starts_with("203.0.113.1 . tcp . 80 : goto external-"), "{taken:?}");
     assert!(taken[0].ends_with("default/web/tcp/b"), "{taken:?}");
 }
 

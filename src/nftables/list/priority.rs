@@ -16,18 +16,10 @@ pub(super) struct Priority {
 impl Priority {
     pub(super) fn of(base: &BaseChain, family: TableFamily) -> Self {
         let near = |named: &&Named| (base.priority - named.value).abs() <= REACH;
-        let names: &[Named] = if family == TableFamily::Bridge {
-            &BRIDGE
-        } else {
-            &INET
-        };
+        let names: &[Named] = if family == TableFamily::Bridge { &BRIDGE } else { &INET };
         Priority {
             value: base.priority,
-            named: names
-                .iter()
-                .find(near)
-                .copied()
-                .filter(|named| named.known_to(family, base.hook)),
+            named: names.iter().find(near).copied().filter(|named| named.known_to(family, base.hook)),
         }
     }
 }

@@ -123,10 +123,7 @@ impl Display for Duration {
             (seconds / 60 % 60, 'm'),
             (seconds % 60, 's'),
         ];
-        parts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
+        parts.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
     }
 }
 

@@ -20,19 +20,11 @@ impl Display for Rule {
 impl Display for Statement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Statement::Address {
-                field,
-                negated,
-                addresses,
-            } => {
+            Statement::Address { field, negated, addresses } => {
                 write!(f, "{field} {}{addresses}", Not(*negated))
             }
             Statement::InSet { key, negated, set } => write!(f, "{} {}@{set}", Key(key), Not(*negated)),
-            Statement::InInterface {
-                by_name,
-                negated,
-                name,
-            } => {
+            Statement::InInterface { by_name, negated, name } => {
                 let word = if *by_name { "iifname" } else { "iif" };
                 write!(f, "{word} {}\"{name}\"", Not(*negated))
             }
@@ -50,19 +42,10 @@ impl Display for Statement {
                 write!(f, "{} vmap {}", Random(*modulus), Numbered(verdicts))
             }
             Statement::Dnat(to) => write!(f, "dnat to {}", Target(*to)),
-            Statement::RandomDnat {
-                family,
-                modulus,
-                destinations,
-            } => {
+            Statement::RandomDnat { family, modulus, destinations } => {
                 let family = TableFamily::from(*family).name();
                 let destinations: Vec<_> = destinations.iter().map(|(n, to)| (*n, Pair(*to))).collect();
-                write!(
-                    f,
-                    "dnat {family} to {} map {}",
-                    Random(*modulus),
-                    Numbered(&destinations)
-                )
+                write!(f, "dnat {family} to {} map {}", Random(*modulus), Numbered(&destinations))
             }
             Statement::UpdateSet { set, field } => write!(f, "update @{set} {{ {field} }}"),
             Statement::Masquerade { fully_random: true } => f.write_str("masquerade fully-random"),
@@ -146,11 +129,7 @@ struct Network(Cidr);
 impl Display for Network {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&inet_ntop(self.0.network()))?;
-        if self.0.is_host() {
-            Ok(())
-        } else {
-            write!(f, "/{}", self.0.length())
-        }
+        if self.0.is_host() { Ok(()) } else { write!(f, "/{}", self.0.length()) }
     }
 }
 

@@ -5,23 +5,11 @@ use crate::nftables::ruleset::{
 };
 
 fn rule(statements: Vec<Statement>) -> PlacedRule {
-    PlacedRule {
-        rule: Rule {
-            statements,
-            comment: None,
-        },
-        origin: None,
-    }
+    PlacedRule { rule: Rule { statements, comment: None }, origin: None }
 }
 
 fn element(key: Datum, opaque: Option<&str>, value: Option<MapValue>) -> Element {
-    Element {
-        key: vec![key],
-        comment: None,
-        value,
-        opaque: opaque.map(Into::into),
-        origin: None,
-    }
+    Element { key: vec![key], comment: None, value, opaque: opaque.map(Into::into), origin: None }
 }
 
 fn base(hook: Hook, priority: i32) -> Chain {
@@ -50,9 +38,7 @@ fn foreign_objects_stand_where_nft_puts_them() {
         flags: vec!["interval".into(), "timeout".into()],
         timeout_seconds: Some(90061),
         comment: Some("cc".into()),
-        opaque: ["policy memory", "counter", "auto-merge", "gc-interval 10s"]
-            .map(Into::into)
-            .to_vec(),
+        opaque: ["policy memory", "counter", "auto-merge", "gc-interval 10s"].map(Into::into).to_vec(),
         elements: vec![element(
             Datum::Range("10.0.0.0".parse().unwrap(), "11.0.0.5".parse().unwrap()),
             Some("counter packets 0 bytes 0 timeout 5m"),
@@ -69,11 +55,7 @@ fn foreign_objects_stand_where_nft_puts_them() {
         opaque: Vec::new(),
         elements: ["1.2.3.4", "1.2.3.5", "1.2.3.6"]
             .map(|ip| {
-                element(
-                    Datum::Address(ip.parse().unwrap()),
-                    None,
-                    Some(MapValue::Verdict(Verdict::Drop)),
-                )
+                element(Datum::Address(ip.parse().unwrap()), None, Some(MapValue::Verdict(Verdict::Drop)))
             })
             .to_vec(),
         ..set.clone()
@@ -85,19 +67,11 @@ fn foreign_objects_stand_where_nft_puts_them() {
             Statement::Masquerade { fully_random: false },
         ]),
         rule(vec![
-            Statement::Mark {
-                mask: 1 << 31,
-                negated: true,
-                value: 0,
-            },
+            Statement::Mark { mask: 1 << 31, negated: true, value: 0 },
             Statement::Verdict(Verdict::Accept),
         ]),
         rule(vec![
-            Statement::Mark {
-                mask: u32::MAX,
-                negated: false,
-                value: 5,
-            },
+            Statement::Mark { mask: u32::MAX, negated: false, value: 5 },
             Statement::ConntrackState(vec!["established".into(), "related".into()]),
         ]),
     ];
@@ -109,10 +83,7 @@ fn foreign_objects_stand_where_nft_puts_them() {
         comment: Some("hello".into()),
         sets: vec![set, map],
         chains: vec![chain],
-        opaque: vec![
-            "flags dormant".into(),
-            "counter c1 {\n\tpackets 0 bytes 0\n}".into(),
-        ],
+        opaque: vec!["flags dormant".into(), "counter c1 {\n\tpackets 0 bytes 0\n}".into()],
     };
     insta::assert_snapshot!(print(&Ruleset { tables: vec![table] }));
 }
