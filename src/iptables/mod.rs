@@ -4,6 +4,7 @@ mod build;
 pub(crate) mod chains;
 mod compile;
 pub mod json;
+pub mod loadable;
 pub mod restore;
 pub mod ruleset;
 pub mod save;

@@ -1,0 +1,39 @@
+//! Plans that the real `iptables-restore` refuses, so that a node would be left without any rules of the family.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::{LocalTraffic, Plan, Reach, ServicePortPlan};
+
+/// The longest interface name that iptables takes, a trailing `+` included (IFNAMSIZ in linux/if.h, less one).
+const LONGEST_INTERFACE: usize = 15;
+
+/// What `iptables-restore` would refuse.
+pub fn check(plan: &Plan<'_>) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    match &plan.local_traffic {
+        Some(LocalTraffic::From(cidr)) if cidr.is_everything() && masquerades_others(plan) => {
+            let message = format!("the cluster network {cidr} makes the rule `! -s {cidr}`");
+            found.push(refused(plan, &message, "name the network of the pods alone"));
+        }
+        Some(LocalTraffic::InterfacePrefix(prefix)) if prefix.len() >= LONGEST_INTERFACE => {
+            let message =
+                format!("the interface name {prefix}+ is longer than {LONGEST_INTERFACE} characters");
+            found.push(refused(plan, &message, "shorten detectLocal.interfaceNamePrefix"));
+        }
+        _ => {}
+    }
+    found
+}
+
+/// Some chain begins with the rule for traffic that is not of local pods.
+fn masquerades_others(plan: &Plan<'_>) -> bool {
+    let balances = |port: &ServicePortPlan<'_>| matches!(port.internal.reach, Reach::Balance(_));
+    !plan.masquerade.all && plan.service_ports.iter().any(balances)
+}
+
+fn refused(plan: &Plan<'_>, message: &str, help: &str) -> Diagnostic {
+    let family = plan.family;
+    Diagnostic::unloadable(format!(
+        "{message}, which iptables refuses: no {family} rule of any Service would be there"
+    ))
+    .help(help)
+}
