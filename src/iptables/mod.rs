@@ -5,6 +5,7 @@ pub(crate) mod chains;
 mod compile;
 pub mod json;
 pub mod loadable;
+pub mod parse;
 pub mod restore;
 pub mod ruleset;
 pub mod save;

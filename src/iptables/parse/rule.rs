@@ -1,0 +1,211 @@
+//! The options of a rule.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use compact_str::CompactString;
+
+use crate::iptables::ruleset::{
+    AddressMatch, ChainName, Counters, InterfaceMatch, Match, ProtocolMatch, ProtocolName, Rule,
+};
+use crate::net::{Cidr, Family, Protocol, parse_ip_lenient};
+
+use super::token::{Token, split};
+use super::{Fault, Shown, matches, target};
+
+/// What a rule can refer to.
+pub(super) struct Scope<'a> {
+    /// Whether the table has a chain of that name.
+    pub(super) is_chain: &'a dyn Fn(&ChainName) -> bool,
+}
+
+/// Reads rules; keeps its buffers from one to the next.
+#[derive(Default)]
+pub(super) struct RuleReader<'a> {
+    tokens: Vec<Token<'a>>,
+    /// Tokens of matches, without options of the rule itself that stand among them.
+    rest: Vec<Token<'a>>,
+    matches: Vec<Match>,
+}
+
+/// Options of the rule itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Source,
+    Destination,
+    InInterface,
+    OutInterface,
+    Protocol,
+    Counters,
+}
+
+impl Own {
+    fn of(option: &str) -> Option<Own> {
+        Some(match option {
+            "-s" | "--source" | "--src" => Own::Source,
+            "-d" | "--destination" | "--dst" => Own::Destination,
+            "-i" | "--in-interface" => Own::InInterface,
+            "-o" | "--out-interface" => Own::OutInterface,
+            "-p" | "--protocol" | "--proto" => Own::Protocol,
+            "-c" | "--set-counters" => Own::Counters,
+            _ => return None,
+        })
+    }
+}
+
+/// The families that something in a rule speaks for.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Families {
+    pub(super) ipv4: bool,
+    pub(super) ipv6: bool,
+}
+
+impl Families {
+    pub(super) fn note(&mut self, family: Family) {
+        match family {
+            Family::Ipv4 => self.ipv4 = true,
+            Family::Ipv6 => self.ipv6 = true,
+        }
+    }
+}
+
+/// A rule that is being read, and what it speaks for.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) rule: Rule,
+    pub(super) counters: Option<Counters>,
+    pub(super) families: Families,
+}
+
+impl<'a> RuleReader<'a> {
+    /// Reads what follows `-A CHAIN`.
+    pub(super) fn read(&mut self, options: &'a str, scope: &Scope<'_>) -> Result<Reading, Fault> {
+        self.tokens.clear();
+        self.rest.clear();
+        self.matches.clear();
+        split(options, &mut self.tokens)?;
+        let mut reading = Reading::default();
+        let mut words: &[Token<'a>] = &self.tokens;
+        while let [word, ..] = words {
+            if target::is_option(word.raw) {
+                reading.rule.target = Some(target::read(words, options, scope, &mut reading.families)?);
+                break;
+            }
+            words = reading.step(words, &mut self.rest)?;
+        }
+        let mut rest: &[Token<'a>] = &self.rest;
+        while let [_, ..] = rest {
+            let (group, after) = rest.split_at(matches::group_length(rest)?);
+            self.matches.push(matches::read(group, options, &mut reading.families));
+            rest = after;
+        }
+        reading.rule.matches = self.matches.drain(..).collect();
+        Ok(reading)
+    }
+}
+
+impl Reading {
+    /// Takes an option of the rule itself, or passes a word on to the matches. Gives the words after it.
+    fn step<'t, 'a>(
+        &mut self,
+        words: &'t [Token<'a>],
+        rest: &mut Vec<Token<'a>>,
+    ) -> Result<&'t [Token<'a>], Fault> {
+        let (negated, after_bang) = match words {
+            [bang, after @ ..] if bang.raw == "!" => (true, after),
+            _ => (false, words),
+        };
+        if let [option, after @ ..] = after_bang
+            && let Some(own) = Own::of(option.raw)
+        {
+            return self.own(own, negated, option.raw, after);
+        }
+        // What follows --comment may look like any option: a word without blanks is not quoted.
+        let length = if words.first().is_some_and(|w| w.raw == "--comment") { 2 } else { 1 };
+        let (passed, after) = words.split_at(length.min(words.len()));
+        rest.extend_from_slice(passed);
+        Ok(after)
+    }
+
+    fn own<'t, 'a>(
+        &mut self,
+        own: Own,
+        negated: bool,
+        option: &str,
+        words: &'t [Token<'a>],
+    ) -> Result<&'t [Token<'a>], Fault> {
+        let [word, after @ ..] = words else {
+            return Err(format!("nothing follows {option}"));
+        };
+        let value = word.value();
+        let rule = &mut self.rule;
+        match own {
+            Own::Source => once(&mut rule.source, option, self.families.address(negated, &value)?)?,
+            Own::Destination => once(&mut rule.destination, option, self.families.address(negated, &value)?)?,
+            Own::InInterface => once(&mut rule.in_interface, option, interface(negated, &value))?,
+            Own::OutInterface => once(&mut rule.out_interface, option, interface(negated, &value))?,
+            Own::Protocol => once(&mut rule.protocol, option, protocol(negated, &value))?,
+            Own::Counters => return self.counters(&value, after),
+        }
+        Ok(after)
+    }
+
+    fn counters<'t, 'a>(&mut self, packets: &str, words: &'t [Token<'a>]) -> Result<&'t [Token<'a>], Fault> {
+        let number = |text: &str| text.parse().map_err(|_| format!("{} is no count", Shown(text)));
+        let [bytes, after @ ..] = words else {
+            return Err("-c without packets and bytes".to_owned());
+        };
+        self.counters = Some(Counters { packets: number(packets)?, bytes: number(bytes.raw)? });
+        Ok(after)
+    }
+}
+
+impl Families {
+    fn address(&mut self, negated: bool, text: &str) -> Result<AddressMatch, Fault> {
+        let net = network(text)
+            .ok_or_else(|| format!("{} is no address or network that can be read here", Shown(text)))?;
+        self.note(net.family());
+        Ok(AddressMatch { negated, net, written: None })
+    }
+}
+
+fn once<T>(place: &mut Option<T>, option: &str, value: T) -> Result<(), Fault> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{option} stands twice")),
+    }
+}
+
+/// Reads an address, perhaps with a length or a mask without gaps.
+fn network(text: &str) -> Option<Cidr> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (ip(address)?, Some(length)),
+        None => (ip(text)?, None),
+    };
+    match length {
+        None => Some(Cidr::host(address)),
+        Some(length) if length.contains(['.', ':']) => Cidr::new(address, mask_length(ip(length)?)?),
+        Some(length) => Cidr::new(address, length.parse().ok()?),
+    }
+}
+
+/// An IPv4-mapped IPv6 address stays one: ip6tables knows no other.
+fn ip(text: &str) -> Option<IpAddr> {
+    if text.contains(':') {
+        return text.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    }
+    text.parse::<Ipv4Addr>().ok().map(IpAddr::V4).or_else(|| parse_ip_lenient(text))
+}
+
+fn mask_length(mask: IpAddr) -> Option<u8> {
+    ipnet::ip_mask_to_prefix(mask).ok()
+}
+
+fn interface(negated: bool, name: &str) -> InterfaceMatch {
+    InterfaceMatch { negated, name: name.into() }
+}
+
+fn protocol(negated: bool, name: &str) -> ProtocolMatch {
+    let other = || ProtocolName::Other(CompactString::from(name));
+    let protocol = Protocol::from_lower_name(name).map_or_else(other, ProtocolName::Known);
+    ProtocolMatch { negated, protocol }
+}
