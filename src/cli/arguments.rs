@@ -26,6 +26,33 @@ pub(super) struct InputArguments {
     pub(super) input: Vec<PathBuf>,
 }
 
+impl InputArguments {
+    /// Reads the input.
+    ///
+    /// # Errors
+    /// It cannot be read, or not be understood; told in the session.
+    pub(super) fn read(&self, session: &mut Session) -> Result<Snapshot, Stop> {
+        let (snapshot, found) = (Snapshot::default(), crate::diagnostic::Diagnostics::default());
+        session.take(found)?;
+        Ok(snapshot)
+    }
+}
+
+/// The node to look at.
+#[derive(Debug, Clone, Args)]
+pub(super) struct NodeArgument {
+    /// The node to look at; needed unless the input has exactly one Node or the configuration has hostnameOverride
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+}
+
+impl NodeArgument {
+    /// As typed.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+}
+
 /// What kube-proxy is told beside the cluster.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
@@ -38,8 +65,8 @@ pub(super) struct SettingsArguments {
     #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
     pub(super) proxy_mode: Option<String>,
     /// The release of kube-proxy, 1.30 to 1.36; without a patch level its newest patch, without the flag the newest
-    #[arg(long, value_name = "X.Y[.Z]", default_value = "1.36", hide_default_value = true)]
-    pub(super) kube_version: Release,
+    #[arg(long, value_name = "X.Y[.Z]")]
+    pub(super) kube_version: Option<Release>,
     /// The IP families; `all` means every one in which the cluster has a Service address
     #[arg(long, value_name = "FAMILY", default_value = "all")]
     pub(super) family: FamilyChoice,
@@ -61,7 +88,7 @@ pub(super) struct SettingsArguments {
 
 /// kube-proxy's own flags.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "kube-proxy's own flags (they override the configuration)")]
+#[command(next_help_heading = "Flags of kube-proxy, which override the configuration")]
 pub(super) struct FlagArguments {
     /// The pods' network, or two of different families with a comma between
     #[arg(long, value_name = "CIDR[,CIDR]")]
@@ -129,10 +156,10 @@ impl SettingsArguments {
             Some(path) => from_file(path, session)?,
             None => from_snapshot(snapshot, session)?,
         };
-        configuration.override_with(&self.flags(), &self.kube_version);
+        let release = self.kube_version.unwrap_or(Release::NEWEST);
+        configuration.override_with(&self.flags(), &release);
         let families = self.family.families();
-        let (settings, found) =
-            Settings::resolve(&configuration, self.kube_version, self.host_facts(), families);
+        let (settings, found) = Settings::resolve(&configuration, release, self.host_facts(), families);
         session.take(found)?;
         Ok(settings)
     }

@@ -1,26 +1,126 @@
 //! `kuberules compile`
 
-use clap::Args;
+use std::path::PathBuf;
 
-use super::arguments::{InputArguments, SettingsArguments};
+use clap::{Args, ValueEnum};
+
+use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::output::PendingFiles;
+use super::pipeline::Pipeline;
+use super::render::{Format, render};
 use super::session::{Answer, Session, Stop};
-use crate::diagnostic::Diagnostic;
-use crate::input::Snapshot;
+use crate::cluster::Node;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::names::is_dns_subdomain;
+use crate::settings::ProxyMode;
 
 /// Prints the rules that kube-proxy would write on a node.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  kubectl get services,endpointslices,nodes -A -o yaml | kuberules compile --node worker-1
+  kuberules compile cluster/ --node worker-1 --proxy-mode nftables --kube-version 1.36
+  kuberules compile cluster.yaml --config kube-proxy.yaml --output restore --family ipv4
+  kuberules compile cluster.yaml --all-nodes --out-dir rules/")]
 pub(super) struct Arguments {
     #[command(flatten)]
     input: InputArguments,
     #[command(flatten)]
+    node: NodeArgument,
+    /// The form of the answer: for iptables save (default) or restore, for nftables list (default) or script, for both
+    /// json
+    ///
+    /// save: what iptables-save prints on the node. restore: what kube-proxy feeds to iptables-restore. list: what nft
+    /// list table prints. script: a file for nft -f that yields that listing. With save or restore and two families, a
+    /// comment line with the family leads each text.
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<OutputFormat>,
+    /// Write the files of every node in the input
+    ///
+    /// NODE.iptables-save and NODE.ip6tables-save (or -restore), NODE.ip.nft and NODE.ip6.nft, or NODE.json; all of
+    /// them or none.
+    #[arg(long, requires = "out_dir", conflicts_with = "node")]
+    all_nodes: bool,
+    /// The folder for the files of --all-nodes; it must exist
+    #[arg(long, value_name = "DIR", requires = "all_nodes")]
+    out_dir: Option<PathBuf>,
+    #[command(flatten)]
     settings: SettingsArguments,
-    /// The node to compile for; needed unless there is exactly one, or hostnameOverride names it
-    #[arg(long, value_name = "NAME")]
-    node: Option<String>,
+}
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Save,
+    Restore,
+    List,
+    Script,
+    Json,
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
-    let _settings = arguments.settings.resolve(&Snapshot::default(), session)?;
-    let _ = (&arguments.input.input, &arguments.node, super::node::choose, super::output::PendingFiles::add);
-    Err(session.stop(Diagnostic::error("compile is not there yet")))
+    let pipeline = Pipeline::read(&arguments.input, &arguments.settings, session)?;
+    let format = format(arguments.output, pipeline.settings.mode).map_err(|fault| session.stop(fault))?;
+    match &arguments.out_dir {
+        Some(directory) => {
+            let files = every_node(&pipeline, format, directory, session)?;
+            Ok(Answer { files, ..Answer::default() })
+        }
+        None => {
+            let node = pipeline.node(arguments.node.name(), session)?;
+            let plans = pipeline.plans(&node, session)?;
+            Ok(Answer::text(render(&plans, format, &pipeline.snapshot.sources).into_text()))
+        }
+    }
+}
+
+/// The format of the answer: the one asked for, if the mode has it, else the mode's default.
+fn format(asked: Option<OutputFormat>, mode: ProxyMode) -> Result<Format, Diagnostics> {
+    Ok(match (mode, asked) {
+        (ProxyMode::Iptables, None | Some(OutputFormat::Save)) => Format::Save,
+        (ProxyMode::Iptables, Some(OutputFormat::Restore)) => Format::Restore,
+        (ProxyMode::Iptables, Some(OutputFormat::Json)) => Format::IptablesJson,
+        (ProxyMode::Nftables, None | Some(OutputFormat::List)) => Format::List,
+        (ProxyMode::Nftables, Some(OutputFormat::Script)) => Format::Script,
+        (ProxyMode::Iptables, Some(other)) => return Err(wrong_format(other, mode, "save, restore or json")),
+        (ProxyMode::Nftables, Some(other)) => return Err(wrong_format(other, mode, "list, script or json")),
+    })
+}
+
+fn wrong_format(asked: OutputFormat, mode: ProxyMode, right: &str) -> Diagnostics {
+    let name = format!("{asked:?}").to_lowercase();
+    let message = format!("--output {name} does not go with the mode {}", mode.name());
+    Diagnostic::error(message).help(format!("give --output {right}, or another --proxy-mode")).into()
+}
+
+fn every_node(
+    pipeline: &Pipeline,
+    format: Format,
+    directory: &std::path::Path,
+    session: &mut Session,
+) -> Result<PendingFiles, Stop> {
+    let nodes = &pipeline.cluster.nodes;
+    if nodes.is_empty() {
+        let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
+        return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
+    }
+    let mut files = PendingFiles::default();
+    for node in nodes {
+        check_file_name(node).map_err(|fault| session.stop(fault))?;
+        let plans = pipeline.plans(node, session)?;
+        for (suffix, text) in render(&plans, format, &pipeline.snapshot.sources).into_files() {
+            let name = format!("{}.{suffix}", node.name);
+            files.add(directory, &name, &text).map_err(|fault| session.stop(fault))?;
+        }
+    }
+    Ok(files)
+}
+
+/// The name of a Node becomes the name of a file: nothing that leads elsewhere may pass.
+fn check_file_name(node: &Node) -> Result<(), Diagnostics> {
+    if is_dns_subdomain(&node.name) {
+        return Ok(());
+    }
+    let message = format!("Node {}: not a name that a Node can have", node.name);
+    Err(Diagnostic::error(message).into())
 }

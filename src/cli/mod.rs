@@ -7,6 +7,8 @@ mod completions;
 mod man;
 mod node;
 mod output;
+mod pipeline;
+mod render;
 mod session;
 
 use std::process::ExitCode;

@@ -9,39 +9,30 @@ use crate::settings::{DetectLocal, Settings};
 /// At most this many names are listed in a message.
 const LISTED: usize = 10;
 
-/// The node of `--node`, else of `hostnameOverride`, else the only one. An error among the diagnostics means there is
-/// no right choice; the name is then empty.
-pub(super) fn choose(
-    cluster: &Cluster,
-    settings: &Settings,
-    flag: Option<&str>,
-) -> (CompactString, Diagnostics) {
-    let wanted = flag
-        .map(|name| CompactString::from(name.trim().to_lowercase()))
-        .or_else(|| settings.node_name.clone());
-    match (wanted, cluster.nodes.as_slice()) {
-        (Some(name), []) => without_nodes(name, settings),
-        (Some(name), nodes) if nodes.iter().any(|node| node.name == name) => (name, Diagnostics::default()),
-        (Some(name), nodes) => fail(unknown(&name, nodes)),
-        (None, [only]) => (only.name.clone(), Diagnostics::default()),
-        (None, []) => fail(
-            Diagnostic::error("which node? The input has no Nodes, and nothing names one")
-                .help("add the output of kubectl get nodes -o yaml to the input, or give --node NAME"),
-        ),
-        (None, nodes) => fail(
+/// The node of `--node`, else of `hostnameOverride`, else the only one. With an error among the diagnostics there is no
+/// right choice, and the node must not be used.
+pub(super) fn choose(cluster: &Cluster, settings: &Settings, flag: Option<&str>) -> (Node, Diagnostics) {
+    let wanted = flag.map(|name| name.trim().to_lowercase().into()).or_else(|| settings.node_name.clone());
+    let fault = match (wanted, cluster.nodes.as_slice()) {
+        (Some(name), []) => return without_nodes(name, settings),
+        (None, [only]) => return (only.clone(), Diagnostics::default()),
+        (Some(name), nodes) => match cluster.node(&name) {
+            Some(node) => return (node.clone(), Diagnostics::default()),
+            None => unknown(&name, nodes),
+        },
+        (None, []) => Diagnostic::error("which node? The input has no Nodes, and nothing names one")
+            .help("add the output of kubectl get nodes -o yaml to the input, or give --node NAME"),
+        (None, nodes) => {
             Diagnostic::error(format!("which node? The input has {}: {}", nodes.len(), list(nodes)))
-                .help("give --node NAME, or compile --all-nodes --out-dir DIR"),
-        ),
-    }
-}
-
-fn fail(diagnostic: Diagnostic) -> (CompactString, Diagnostics) {
-    (CompactString::default(), diagnostic.into())
+                .help("give --node NAME")
+        }
+    };
+    (Node::default(), fault.into())
 }
 
 /// kube-proxy goes on without its Node, with no zone and loopback as the node's address, except where it needs the
 /// Node's pod networks.
-fn without_nodes(name: CompactString, settings: &Settings) -> (CompactString, Diagnostics) {
+fn without_nodes(name: CompactString, settings: &Settings) -> (Node, Diagnostics) {
     let diagnostic = if settings.detect_local == DetectLocal::NodeCidr {
         Diagnostic::error(format!(
             "there is no Node {name} in the input, and detectLocalMode NodeCIDR needs its podCIDRs"
@@ -52,7 +43,7 @@ fn without_nodes(name: CompactString, settings: &Settings) -> (CompactString, Di
         ))
     };
     let help = "add the output of kubectl get nodes -o yaml to the input";
-    (name, diagnostic.help(help).into())
+    (Node { name, ..Node::default() }, diagnostic.help(help).into())
 }
 
 fn unknown(name: &str, nodes: &[Node]) -> Diagnostic {
@@ -102,9 +93,9 @@ mod tests {
             nodes: nodes.iter().map(|name| Node { name: (*name).into(), ..Node::default() }).collect(),
             ..Cluster::default()
         };
-        let (name, found) = choose(&cluster, settings, flag);
+        let (node, found) = choose(&cluster, settings, flag);
         let told: Vec<String> = found.iter().map(ToString::to_string).collect();
-        (name.into(), told.join("\n"))
+        (node.name.into(), told.join("\n"))
     }
 
     #[test]

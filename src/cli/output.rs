@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Files written beside their final names; dropped, they vanish.
 #[derive(Debug, Default)]
@@ -18,10 +18,9 @@ impl PendingFiles {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(super) fn add(&mut self, directory: &Path, name: &str, text: &str) -> Result<(), Box<Diagnostic>> {
+    pub(super) fn add(&mut self, directory: &Path, name: &str, text: &str) -> Result<(), Diagnostics> {
         let path = directory.join(name);
-        let temporary =
-            write_beside(directory, text).map_err(|error| Box::new(cannot_write(&path, &error)))?;
+        let temporary = write_beside(directory, text).map_err(|error| cannot_write(&path, &error))?;
         self.files.push((temporary, path));
         Ok(())
     }
@@ -30,12 +29,12 @@ impl PendingFiles {
     ///
     /// # Errors
     /// A file cannot be renamed; how many were already is told.
-    pub(super) fn keep(self) -> Result<(), Box<Diagnostic>> {
+    pub(super) fn keep(self) -> Result<(), Diagnostics> {
         let count = self.files.len();
         for (done, (temporary, path)) in self.files.into_iter().enumerate() {
             if let Err(fault) = temporary.persist(&path) {
                 let help = format!("{done} of {count} files have been written before this one");
-                return Err(Box::new(cannot_write(&path, &fault.error).help(help)));
+                return Err(cannot_write(&path, &fault.error).help(help).into());
             }
         }
         Ok(())
@@ -92,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
-        let fault = PendingFiles::default().add(Path::new("/nonexistent"), "a", "").unwrap_err();
+        let faults = PendingFiles::default().add(Path::new("/nonexistent"), "a", "").unwrap_err();
+        let fault = faults.iter().next().unwrap();
         assert!(fault.to_string().starts_with("error: cannot write /nonexistent/a: No such file"));
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::output::PendingFiles;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostics, Severity};
 
 /// Could not do it.
 const FAILED: u8 = 2;
@@ -92,8 +92,8 @@ impl Session {
     }
 
     /// Takes an error or anything else that ends the run.
-    pub(super) fn stop(&mut self, diagnostic: Diagnostic) -> Stop {
-        self.found.append(diagnostic.into());
+    pub(super) fn stop(&mut self, fault: impl Into<Diagnostics>) -> Stop {
+        self.found.append(fault.into());
         Stop
     }
 
@@ -140,8 +140,8 @@ impl Session {
     }
 
     fn deliver(&self, answer: Answer) -> ExitCode {
-        if let Err(diagnostic) = answer.files.keep() {
-            self.print_message(&diagnostic.to_string());
+        if let Err(faults) = answer.files.keep() {
+            faults.iter().for_each(|fault| self.print_message(&fault.to_string()));
             return ExitCode::from(FAILED);
         }
         match write_stdout(answer.text.as_bytes()) {

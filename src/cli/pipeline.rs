@@ -1,0 +1,83 @@
+//! From arguments to plans: the stages that every subcommand over a cluster goes through.
+
+use super::arguments::{InputArguments, SettingsArguments};
+use super::node;
+use super::session::{Session, Stop};
+use crate::cluster::{Cluster, Node};
+use crate::input::Snapshot;
+use crate::net::Family;
+use crate::plan::Plan;
+use crate::settings::Settings;
+
+/// A cluster with the settings to see it by.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) snapshot: Snapshot,
+    pub(super) settings: Settings,
+    pub(super) cluster: Cluster,
+}
+
+impl Pipeline {
+    /// Reads the input and resolves the settings.
+    ///
+    /// # Errors
+    /// Anything that leaves no right answer; told in the session.
+    pub(super) fn read(
+        input: &InputArguments,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        let snapshot = input.read(session)?;
+        Pipeline::of(snapshot, settings, session)
+    }
+
+    /// Builds the cluster of a snapshot.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn of(
+        snapshot: Snapshot,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        let settings = settings.resolve(&snapshot, session)?;
+        let (cluster, found) = Cluster::build(&snapshot, &settings);
+        session.take(found)?;
+        Ok(Pipeline { snapshot, settings, cluster })
+    }
+
+    /// The node to look at: see [`node::choose`].
+    ///
+    /// # Errors
+    /// There is no right choice.
+    pub(super) fn node(&self, flag: Option<&str>, session: &mut Session) -> Result<Node, Stop> {
+        let (node, found) = node::choose(&self.cluster, &self.settings, flag);
+        session.take(found)?;
+        Ok(node)
+    }
+
+    /// The families asked for, or else those in which the cluster has a Service address; IPv4 where it has none at all.
+    pub(super) fn families(&self) -> Vec<Family> {
+        if let Some(families) = &self.settings.families {
+            return families.clone();
+        }
+        let mut families = Family::ALL.to_vec();
+        families.retain(|family| !self.cluster.family(*family).service_ports.is_empty());
+        if families.is_empty() {
+            families.push(Family::Ipv4);
+        }
+        families
+    }
+
+    /// What a node must forward, one plan per family.
+    ///
+    /// # Errors
+    /// There is no right answer for this node.
+    pub(super) fn plans(&self, node: &Node, session: &mut Session) -> Result<Vec<Plan<'_>>, Stop> {
+        let plan = |family| {
+            let (plan, found) = Plan::new(&self.cluster, &self.settings, node, family);
+            session.take(found).map(|()| plan)
+        };
+        self.families().into_iter().map(plan).collect()
+    }
+}

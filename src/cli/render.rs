@@ -1,0 +1,104 @@
+//! Plans to text, in the format asked for.
+
+use crate::input::Sources;
+use crate::net::Family;
+use crate::plan::Plan;
+use crate::{iptables, nftables};
+
+/// A mode with one of its output formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Save,
+    Restore,
+    IptablesJson,
+    List,
+    Script,
+}
+
+impl Format {
+    /// How the file of a node and a family ends; without a family, the file of all.
+    fn suffix(self, family: Family) -> &'static str {
+        match (self, family) {
+            (Format::Save, Family::Ipv4) => "iptables-save",
+            (Format::Save, Family::Ipv6) => "ip6tables-save",
+            (Format::Restore, Family::Ipv4) => "iptables-restore",
+            (Format::Restore, Family::Ipv6) => "ip6tables-restore",
+            (Format::List | Format::Script, Family::Ipv4) => "ip.nft",
+            (Format::List | Format::Script, Family::Ipv6) => "ip6.nft",
+            (Format::IptablesJson, _) => "json",
+        }
+    }
+
+    /// Whether a text does not tell its family by itself.
+    fn needs_heading(self) -> bool {
+        matches!(self, Format::Save | Format::Restore)
+    }
+}
+
+/// The rulesets of one node as text.
+#[derive(Debug)]
+pub(super) enum Rendered {
+    /// A text per family.
+    Families(Format, Vec<(Family, String)>),
+    /// One text for all families.
+    Whole(String),
+}
+
+impl Rendered {
+    /// All of it for standard output.
+    pub(super) fn into_text(self) -> String {
+        let (format, texts) = match self {
+            Rendered::Whole(text) => return text,
+            Rendered::Families(format, texts) => (format, texts),
+        };
+        let headed = texts.len() > 1 && format.needs_heading();
+        let mut all = String::new();
+        for (family, text) in texts {
+            if headed {
+                all.push_str(&format!("# {family}: {}\n", format.suffix(family)));
+            }
+            all.push_str(&text);
+        }
+        all
+    }
+
+    /// Endings of file names, with the text of each file.
+    pub(super) fn into_files(self) -> Vec<(&'static str, String)> {
+        match self {
+            Rendered::Whole(text) => vec![("json", text)],
+            Rendered::Families(format, texts) => {
+                texts.into_iter().map(|(family, text)| (format.suffix(family), text)).collect()
+            }
+        }
+    }
+}
+
+/// Compiles the plans of a node and prints the rulesets.
+pub(super) fn render(plans: &[Plan<'_>], format: Format, sources: &Sources) -> Rendered {
+    let text: fn(&Plan<'_>) -> String = match format {
+        Format::Save => save,
+        Format::Restore => restore,
+        Format::List => |plan| nftables::list::print(&nftables::compile(plan)),
+        Format::Script => |plan| nftables::script::print(&nftables::compile(plan)),
+        Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources)),
+    };
+    Rendered::Families(format, plans.iter().map(|plan| (plan.family, text(plan))).collect())
+}
+
+fn save(plan: &Plan<'_>) -> String {
+    let mut text = String::new();
+    iptables::save::print(&iptables::compile(plan), &mut text);
+    text
+}
+
+fn restore(plan: &Plan<'_>) -> String {
+    let mut text = String::new();
+    iptables::restore::print(plan, &mut text);
+    text
+}
+
+fn iptables_json(plans: &[Plan<'_>], sources: &Sources) -> String {
+    let rulesets: Vec<_> = plans.iter().map(iptables::compile).collect();
+    let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
+    format!("{:#}\n", iptables::json::print(&pairs, sources))
+}
