@@ -1,5 +1,11 @@
 //! What the integration tests share: the program, the corpus, the comparison of rulesets as text.
-#![allow(dead_code, missing_docs, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its part"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
