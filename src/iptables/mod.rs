@@ -9,5 +9,7 @@ pub mod parse;
 pub mod restore;
 pub mod ruleset;
 pub mod save;
+#[cfg(test)]
+pub(crate) mod strategies;
 
 pub use compile::compile;

@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::iptables::ruleset::{Counters, Match, Owner, Rule, TableName, Target};
-use crate::iptables::save;
+use crate::iptables::{save, strategies};
 
 fn read(text: &str) -> Capture {
     parse(text, None).unwrap()
@@ -265,5 +267,42 @@ fn faults_name_the_line() {
         (nat(&" ".repeat(MAX_LINE + 1)), "line 4: the line is longer than 65536 bytes"),
     ] {
         assert!(fault(&text).starts_with(expected), "{}\n{expected}", fault(&text));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn printed_rulesets_read_as_they_were(ruleset in strategies::rulesets()) {
+        let text = printed(&ruleset);
+        let capture = parse(&text, Some(ruleset.family)).unwrap();
+        prop_assert_eq!(capture.parts.len(), 1);
+        prop_assert_eq!(&capture.parts[0].ruleset, &ruleset);
+        prop_assert_eq!(printed(&capture.parts[0].ruleset), text);
+    }
+
+    #[test]
+    fn counters_read_as_they_were(ruleset in strategies::rulesets()) {
+        let mut text = String::new();
+        save::print_with_counters(&ruleset, &mut text);
+        let capture = parse(&text, Some(ruleset.family)).unwrap();
+        let mut again = String::new();
+        save::print_with_counters(&capture.parts[0].ruleset, &mut again);
+        prop_assert_eq!(again, text);
+    }
+
+    #[test]
+    fn no_text_breaks_the_reader(text in "(\\PC|[\\[\\]:*#\"\\\\! \t\r\n]|-[A-Zmjgspdio] |--[a-z]{1,9} |COMMIT\n|\n\\*nat\n|:X - \n|-A X ){0,60}") {
+        let _ = parse(&text, None);
+    }
+
+    #[test]
+    fn no_options_break_the_reader(options in "( |\"|\\\\|!|-[mjgspdiofc] |--[a-z-]{1,14} |[0-9./:x,]{1,9} |comment |mark |recent |DNAT |MARK |REJECT ){0,30}") {
+        let text = nat(&format!("-A KUBE-X {options}"));
+        if let Ok(capture) = parse(&text, None) {
+            let printed = printed(&capture.parts[0].ruleset);
+            prop_assert!(parse(&printed, None).is_ok(), "{}", printed);
+        }
     }
 }
