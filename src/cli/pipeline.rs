@@ -5,9 +5,10 @@ use super::node;
 use super::session::{Session, Stop};
 use crate::cluster::{Cluster, Node};
 use crate::input::Snapshot;
+use crate::iptables;
 use crate::net::Family;
 use crate::plan::Plan;
-use crate::settings::Settings;
+use crate::settings::{ProxyMode, Settings};
 
 /// A cluster with the settings to see it by.
 #[derive(Debug)]
@@ -75,7 +76,10 @@ impl Pipeline {
     /// There is no right answer for this node.
     pub(super) fn plans(&self, node: &Node, session: &mut Session) -> Result<Vec<Plan<'_>>, Stop> {
         let plan = |family| {
-            let (plan, found) = Plan::new(&self.cluster, &self.settings, node, family);
+            let (plan, mut found) = Plan::new(&self.cluster, &self.settings, node, family);
+            if self.settings.mode == ProxyMode::Iptables {
+                found.append(iptables::loadable::check(&plan));
+            }
             session.take(found).map(|()| plan)
         };
         self.families().into_iter().map(plan).collect()

@@ -256,26 +256,39 @@ fn conntrack(mut section: Section<'_, '_>) -> Conntrack {
     conntrack
 }
 
-/// The configuration among the documents of a file.
+/// The configuration among the documents of a file, or in the first ConfigMap or List that holds one.
 fn find(documents: Vec<Value>) -> Result<Value, String> {
     let mut seen = Vec::new();
     for document in documents {
-        if let Some(inner) = held_by_config_map(&document) {
-            return Ok(inner);
-        }
         let api_version = document.get("apiVersion").and_then(Value::as_text).unwrap_or_default();
         let kind = document.get("kind").and_then(Value::as_text).unwrap_or_default();
         match (api_version, kind) {
             (API_VERSION, KIND) => return Ok(document),
             (_, KIND) => return Err(wrong_version(api_version)),
-            (_, "") if api_version.is_empty() => {
-                seen.push("a document without apiVersion and kind".to_owned())
-            }
-            _ => seen.push(format!("{} {}", shown(api_version), shown(kind))),
+            ("", "") => seen.push("a document without apiVersion and kind".to_owned()),
+            _ => match find(held_by(&document)) {
+                Ok(inner) => return Ok(inner),
+                Err(_) => seen.push(format!("{} {}", shown(api_version), shown(kind))),
+            },
         }
     }
     let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
     Err(format!("holds no KubeProxyConfiguration, but {seen}"))
+}
+
+/// The documents in the data of a ConfigMap, or the items of a List.
+fn held_by(document: &Value) -> Vec<Value> {
+    match (document.get("kind").and_then(Value::as_text), document.get("data"), document.get("items")) {
+        (Some("ConfigMap"), Some(Value::Map(data)), _) => data
+            .iter()
+            .filter_map(|(_, value)| value.as_text())
+            .filter_map(|text| document::parse_documents(text).ok())
+            .flatten()
+            .filter(|inner| inner.get("kind").and_then(Value::as_text) == Some(KIND))
+            .collect(),
+        (Some("List" | "ConfigMapList"), _, Some(Value::List(items))) => items.clone(),
+        _ => Vec::new(),
+    }
 }
 
 fn wrong_version(api_version: &str) -> String {
@@ -287,21 +300,6 @@ fn wrong_version(api_version: &str) -> String {
         "apiVersion: no kind {KIND:?} is known for the {fault} {:?}, only for {API_VERSION}",
         shown(api_version)
     )
-}
-
-/// The KubeProxyConfiguration in the data of a ConfigMap, under whatever key.
-fn held_by_config_map(document: &Value) -> Option<Value> {
-    if document.get("kind").and_then(Value::as_text) != Some("ConfigMap") {
-        return None;
-    }
-    let Some(Value::Map(data)) = document.get("data") else {
-        return None;
-    };
-    data.iter()
-        .filter_map(|(_, value)| value.as_text())
-        .filter_map(|text| document::parse_documents(text).ok())
-        .flatten()
-        .find(|inner| inner.get("kind").and_then(Value::as_text) == Some(KIND))
 }
 
 impl Configuration {
@@ -331,3 +329,6 @@ impl Configuration {
         Configuration::read(&chosen.object.text, place)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -321,3 +321,6 @@ fn flag_of(field: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;
