@@ -3,6 +3,7 @@
 mod chain_name;
 mod compile;
 mod interval;
+pub mod json;
 pub mod list;
 pub mod order;
 pub mod ruleset;
