@@ -1,8 +1,22 @@
 //! Bytes to API objects, with their positions.
 
 pub mod api;
+mod document;
+mod duplicates;
+mod files;
+mod json;
+mod object;
+mod source;
+#[cfg(test)]
+mod tests;
+mod wording;
+mod yaml;
 
-use crate::diagnostic::{ObjectRef, Place};
+use std::io::Read;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+pub use files::InputPath;
+pub use source::Sources;
 
 /// The number of a source in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,39 +42,6 @@ pub struct Located<T> {
     pub position: Position,
 }
 
-/// The bytes read, kept so that a line number can be found when somebody asks for it.
-#[derive(Debug, Default)]
-pub struct Sources {
-    sources: Vec<Source>,
-}
-
-#[derive(Debug)]
-struct Source {
-    name: std::sync::Arc<str>,
-    bytes: Vec<u8>,
-}
-
-impl Sources {
-    /// Takes the bytes of one file or pipe.
-    pub fn add(&mut self, name: &str, bytes: Vec<u8>) -> SourceId {
-        self.sources.push(Source { name: name.into(), bytes });
-        SourceId(u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX))
-    }
-
-    /// The place of an object: its file and first line.
-    pub fn place(&self, position: Position) -> Option<Place> {
-        let source = self.sources.get(position.source.0 as usize)?;
-        let before = source.bytes.get(..position.offset)?;
-        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
-        Some(Place { file: source.name.clone(), line: u32::try_from(line).ok() })
-    }
-
-    /// The place of a field of an object, such as `spec.ports[1].nodePort`; the object's own where the field is absent.
-    pub fn field_place(&self, position: Position, _field: &str) -> Option<Place> {
-        self.place(position)
-    }
-}
-
 /// Everything that was read and that kuberules knows, in the order of the input.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -82,6 +63,62 @@ pub struct Snapshot {
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were passed over, by kind; legacy `Endpoints` are among them.
     pub skipped: std::collections::BTreeMap<String, usize>,
+}
+
+/// Reads files, folders and standard input, which counts also where nothing is named. Warnings come with the objects.
+///
+/// # Errors
+/// Everything that is wrong, where anything is.
+pub fn read(paths: &[InputPath], stdin: impl Read) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+    let mut diagnostics = Diagnostics::default();
+    let sources = files::read(paths, stdin, &mut diagnostics);
+    finish(sources, diagnostics)
+}
+
+/// Reads one text, named as messages shall name it.
+///
+/// # Errors
+/// Everything that is wrong, where anything is.
+pub fn read_text(name: &str, text: impl Into<String>) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+    let mut sources = Sources::default();
+    sources.add(name, text.into());
+    finish(sources, Diagnostics::default())
+}
+
+fn finish(sources: Sources, mut diagnostics: Diagnostics) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+    let mut batch = object::Batch::default();
+    for (id, text) in sources.iter() {
+        batch.append(document::read(text, id));
+    }
+    batch.snapshot.sources = sources;
+    diagnostics.append(batch.diagnostics());
+    let mut snapshot = batch.snapshot;
+    duplicates::remove(&mut snapshot, &mut diagnostics);
+    if !diagnostics.has_errors() && snapshot.is_empty() {
+        diagnostics.push(nothing_found(&snapshot, batch.documents));
+    }
+    if diagnostics.has_errors() { Err(diagnostics) } else { Ok((snapshot, diagnostics)) }
+}
+
+impl Snapshot {
+    /// Whether there is no object of any kind that is decoded.
+    fn is_empty(&self) -> bool {
+        let objects = self.services.len() + self.endpoint_slices.len() + self.nodes.len() + self.pods.len();
+        objects + self.service_cidrs.len() + self.workloads.len() + self.configurations.len() == 0
+    }
+}
+
+fn nothing_found(snapshot: &Snapshot, documents: usize) -> Diagnostic {
+    let message = if !snapshot.skipped.is_empty() {
+        let kinds = snapshot.skipped.iter().map(|(kind, count)| format!("{count} {kind}"));
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        format!("the input has no Service, EndpointSlice or Node, only {kinds}")
+    } else if documents > 0 {
+        "the input has only empty lists".to_owned()
+    } else {
+        "the input is empty".to_owned()
+    };
+    Diagnostic::error(message).help("kubectl get services,endpointslices,nodes -A -o yaml")
 }
 
 /// Names an object in messages.

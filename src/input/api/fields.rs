@@ -1,5 +1,6 @@
 //! Decoding of fields as the API server does it: null is the same as absent.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -31,6 +32,12 @@ pub(super) fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         matches!(key, "service.kubernetes.io/topology-aware-hints" | "service.kubernetes.io/topology-mode")
     };
     deserializer.deserialize_option(Pairs { wanted })
+}
+
+/// The values of a map of strings.
+pub(super) fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let map = nullable::<BTreeMap<Text, Option<String>>, _>(deserializer)?;
+    Ok(map.into_values().flatten().collect())
 }
 
 struct Pairs {

@@ -125,3 +125,29 @@ pub struct ConfigurationText {
     /// The text.
     pub text: String,
 }
+
+/// `v1` ConfigMap, as far as a kube-proxy configuration may be in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, expecting = "a map")]
+pub(super) struct ConfigMap {
+    #[serde(deserialize_with = "nullable")]
+    pub(super) metadata: Metadata,
+    /// The values of `data`.
+    #[serde(deserialize_with = "fields::values")]
+    pub(super) data: Vec<String>,
+}
+
+/// What names an object, decoded where the rest cannot be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Header {
+    pub(super) metadata: HeaderMetadata,
+}
+
+/// See [`Header`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct HeaderMetadata {
+    pub(super) name: Text,
+    pub(super) namespace: Text,
+}

@@ -1,0 +1,71 @@
+//! The same object twice: copies count once, contradictions are refused.
+
+use super::object::Object;
+use super::{Located, Snapshot, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+
+/// Keeps the first of several equal objects; different ones of one name go to the diagnostics.
+pub(super) fn remove(snapshot: &mut Snapshot, diagnostics: &mut Diagnostics) {
+    let sources = &snapshot.sources;
+    let mut remove = Remove { sources, diagnostics };
+    remove.from(&mut snapshot.services, |_| "Service");
+    remove.from(&mut snapshot.endpoint_slices, |_| "EndpointSlice");
+    remove.from(&mut snapshot.nodes, |_| "Node");
+    remove.from(&mut snapshot.service_cidrs, |_| "ServiceCIDR");
+    remove.from(&mut snapshot.pods, |_| "Pod");
+    remove.from(&mut snapshot.workloads, |workload| workload.kind.name());
+}
+
+struct Remove<'a> {
+    sources: &'a Sources,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Remove<'_> {
+    fn from<T: Object + PartialEq>(&mut self, objects: &mut Vec<Located<T>>, kind: fn(&T) -> &'static str) {
+        let name = |at: &usize| {
+            let object = objects.get(*at).map(|located| &located.object);
+            object.map(|object| (kind(object), &object.metadata().namespace, &object.metadata().name))
+        };
+        let mut order: Vec<usize> = (0..objects.len()).collect();
+        order.sort_by(|a, b| name(a).cmp(&name(b)).then(a.cmp(b)));
+        let mut surplus = vec![false; objects.len()];
+        let mut first = None;
+        for at in order {
+            if let Some(original) = first.filter(|original| name(original) == name(&at)) {
+                self.compare(objects.get(original), objects.get(at), kind);
+                if let Some(flag) = surplus.get_mut(at) {
+                    *flag = true;
+                }
+            } else {
+                first = Some(at);
+            }
+        }
+        if surplus.contains(&true) {
+            let mut surplus = surplus.into_iter();
+            objects.retain(|_| surplus.next() != Some(true));
+        }
+    }
+
+    fn compare<T: Object + PartialEq>(
+        &mut self,
+        original: Option<&Located<T>>,
+        copy: Option<&Located<T>>,
+        kind: fn(&T) -> &'static str,
+    ) {
+        let (Some(original), Some(copy)) = (original, copy) else {
+            return;
+        };
+        if original.object == copy.object {
+            return;
+        }
+        let metadata = original.object.metadata();
+        let object: ObjectRef = metadata.object_ref(kind(&original.object));
+        let message = match self.sources.place(original.position) {
+            Some(place) => format!("differs from the same object at {place}"),
+            None => "differs from the same object read before".to_owned(),
+        };
+        let diagnostic = Diagnostic::error(message).about(object).help("leave one of them out");
+        self.diagnostics.push(diagnostic.at(self.sources.place(copy.position)));
+    }
+}

@@ -1,0 +1,201 @@
+//! The texts that were read, and where in them a byte or a field stands.
+
+use std::sync::{Arc, OnceLock};
+
+use super::yaml::{Tape, Value};
+use super::{Position, SourceId};
+use crate::diagnostic::Place;
+
+/// The texts read, kept so that a line number can be found when somebody asks for it.
+#[derive(Debug, Default)]
+pub struct Sources {
+    sources: Vec<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    name: Arc<str>,
+    text: String,
+    /// Line breaks before each block of [`BLOCK`] bytes.
+    breaks: OnceLock<Vec<u32>>,
+}
+
+const BLOCK: usize = 1 << 16;
+
+impl Sources {
+    /// Takes the text of one file or pipe.
+    pub fn add(&mut self, name: &str, text: String) -> SourceId {
+        self.sources.push(Source { name: name.into(), text, breaks: OnceLock::new() });
+        SourceId(u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Numbers and texts of all sources.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SourceId, &str)> {
+        (0..).map(SourceId).zip(self.sources.iter().map(|source| source.text.as_str()))
+    }
+
+    /// The place of an object: its file and first line.
+    pub fn place(&self, position: Position) -> Option<Place> {
+        let source = self.source(position.source)?;
+        Some(Place { file: source.name.clone(), line: Some(source.line(position.offset)) })
+    }
+
+    /// The place of a field of an object, such as `spec.ports[1].nodePort`; where it is absent that of the nearest
+    /// field that contains it.
+    pub fn field_place(&self, position: Position, field: &str) -> Option<Place> {
+        let mut place = self.place(position)?;
+        let lines = self.standalone(position).and_then(|text| lines_before_field(&text, field));
+        if let (Some(line), Some(lines)) = (place.line.as_mut(), lines) {
+            *line += lines;
+        }
+        Some(place)
+    }
+
+    /// The text of an object as a document of its own.
+    pub fn standalone(&self, position: Position) -> Option<String> {
+        standalone(&self.source(position.source)?.text, position)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    fn source(&self, id: SourceId) -> Option<&Source> {
+        self.sources.get(usize::try_from(id.0).ok()?)
+    }
+}
+
+/// The text of an object as a document of its own: in block-style YAML its first line lacks the indent of the others.
+pub(super) fn standalone(text: &str, position: Position) -> Option<String> {
+    let object = text.get(position.offset..position.offset + position.length)?;
+    let before = text.get(..position.offset)?;
+    let line = before.get(before.rfind('\n').map_or(0, |newline| newline + 1)..)?;
+    let indent = line.chars().count();
+    Some(format!("{}{object}", " ".repeat(indent.min(MAX_INDENT))))
+}
+
+/// Objects further to the right are not block-style YAML.
+const MAX_INDENT: usize = 10_000;
+
+impl Source {
+    /// The line in which a byte stands, counted from 1.
+    fn line(&self, offset: usize) -> u32 {
+        let breaks = self.breaks.get_or_init(|| breaks_before_blocks(self.text.as_bytes()));
+        let block = offset / BLOCK;
+        let bytes = self.text.as_bytes();
+        let rest = bytes.get(block * BLOCK..offset.min(bytes.len())).unwrap_or_default();
+        1 + breaks.get(block).copied().unwrap_or_default() + count_breaks(rest)
+    }
+}
+
+fn breaks_before_blocks(bytes: &[u8]) -> Vec<u32> {
+    let mut total = 0;
+    let mut before = vec![0];
+    for block in bytes.chunks(BLOCK) {
+        total += count_breaks(block);
+        before.push(total);
+    }
+    before
+}
+
+fn count_breaks(bytes: &[u8]) -> u32 {
+    u32::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX)
+}
+
+/// Lines before the innermost field of a path that exists.
+fn lines_before_field(text: &str, field: &str) -> Option<u32> {
+    let tape = Tape::read(text).ok()?;
+    let mut key = 0;
+    let mut value = 0;
+    for segment in Segments(field) {
+        while let Some(Value::Alias(target)) = tape.node(value).map(|node| &node.value) {
+            value = *target;
+        }
+        let found = match segment {
+            Segment::Key(name) => tape.get(value, name).map(|value| (value - 1, value)),
+            Segment::Index(n) => tape.element(value, n).map(|element| (element, element)),
+        };
+        let Some(found) = found else { break };
+        (key, value) = found;
+    }
+    tape.node(key).map(|node| node.line)
+}
+
+/// A step of a field's path.
+#[derive(Debug, PartialEq, Eq)]
+enum Segment<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// The steps of a path such as `metadata.labels["a.b/c"]` or `spec.ports[1]`.
+struct Segments<'a>(&'a str);
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        let path = self.0.strip_prefix('.').unwrap_or(self.0);
+        if let Some(bracket) = path.strip_prefix('[') {
+            let quoted = bracket.strip_prefix('"');
+            let (inside, rest) = match quoted {
+                Some(quoted) => quoted.split_once("\"]")?,
+                None => bracket.split_once(']')?,
+            };
+            self.0 = rest;
+            let index = inside.parse().ok().filter(|_| quoted.is_none());
+            return Some(index.map_or(Segment::Key(inside), Segment::Index));
+        }
+        let end = path.find(['.', '[']).unwrap_or(path.len());
+        let (name, rest) = path.split_at(end);
+        self.0 = rest;
+        (!name.is_empty()).then_some(Segment::Key(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_split_into_keys_and_indexes() {
+        let segments: Vec<_> = Segments("spec.ports[1].nodePort").collect();
+        let expected =
+            [Segment::Key("spec"), Segment::Key("ports"), Segment::Index(1), Segment::Key("nodePort")];
+        assert_eq!(segments, expected);
+        let segments: Vec<_> = Segments("labels[\"a.b/c\"][x/y]").collect();
+        let expected = [Segment::Key("labels"), Segment::Key("a.b/c"), Segment::Key("x/y")];
+        assert_eq!(segments, expected);
+    }
+
+    #[test]
+    fn a_field_is_found_in_block_yaml_and_json() {
+        let mut sources = Sources::default();
+        let text =
+            "items:\n- kind: Service\n  spec:\n    ports:\n    - name: a\n    - name: b\n      nodePort: 1\n";
+        let source = sources.add("a.yaml", text.to_owned());
+        let offset = text.find("kind").unwrap();
+        let position = Position { source, offset, length: text.len() - offset };
+        let line = |sources: &Sources, field| sources.field_place(position, field).unwrap().line;
+        assert_eq!(line(&sources, "spec.ports[1].nodePort"), Some(7));
+        assert_eq!(line(&sources, "spec.ports[1].absent"), Some(6));
+        assert_eq!(line(&sources, "spec.ports[7]"), Some(4));
+        assert_eq!(line(&sources, "absent"), Some(2));
+        let json = "[\n{\n  \"spec\": {\n    \"ports\": [\n      80\n]}}]";
+        let source = sources.add("a.json", json.to_owned());
+        let position = Position { source, offset: 2, length: json.len() - 3 };
+        assert_eq!(sources.field_place(position, "spec.ports[0]").unwrap().line, Some(5));
+    }
+
+    #[test]
+    fn lines_are_counted_across_blocks() {
+        let mut sources = Sources::default();
+        let text = "x\n".repeat(BLOCK);
+        let source = sources.add("a", text);
+        for offset in [0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, BLOCK * 2 - 2] {
+            let position = Position { source, offset, length: 0 };
+            let line = u32::try_from(offset / 2 + 1).unwrap();
+            assert_eq!(sources.place(position).unwrap().line, Some(line));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! YAML as kubectl reads it: one document becomes a flat list of nodes, from which the API types are decoded.
+
+mod de;
+mod scalar;
+mod tape;
+
+pub(super) use tape::{Tape, Value};
+
+/// Deepest nesting of YAML that is read. The scanner's own bound for flow style is 255; objects nest some 20 levels.
+pub(super) const MAX_DEPTH: usize = 200;
+
+/// How many nodes aliases may add to a document before it counts as an attack.
+pub(super) const MAX_ALIASED_NODES: usize = 1_000_000;
+
+/// What is wrong with a YAML text, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// What is wrong.
+    pub(super) message: String,
+    /// Line within the text, counted from 0.
+    pub(super) line: u32,
+}

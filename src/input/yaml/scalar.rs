@@ -1,0 +1,151 @@
+//! Resolution of plain scalars, as `sigs.k8s.io/yaml` does it (go-yaml v2: YAML 1.1 words, base prefixes, no
+//! sexagesimals).
+
+/// A plain scalar's meaning.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Resolved {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A whole number; floats without a fraction count, as they become whole in JSON.
+    Int(i64),
+    /// A whole number beyond `i64`.
+    BigInt(u64),
+    /// Another number.
+    Float(f64),
+    /// Text.
+    String,
+}
+
+/// Resolves a plain scalar.
+pub(super) fn resolve(text: &str) -> Resolved {
+    match text.as_bytes().first() {
+        None => Resolved::Null,
+        Some(b'+' | b'-' | b'.' | b'0'..=b'9') => number(text),
+        Some(b'~' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'y' | b'Y' | b'o' | b'O') => word(text),
+        Some(_) => Resolved::String,
+    }
+}
+
+fn word(text: &str) -> Resolved {
+    match text {
+        "~" | "null" | "Null" | "NULL" => Resolved::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Resolved::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Resolved::Bool(false)
+        }
+        _ => Resolved::String,
+    }
+}
+
+fn number(text: &str) -> Resolved {
+    match text {
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Resolved::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Resolved::Float(f64::NEG_INFINITY),
+        ".nan" | ".NaN" | ".NAN" => return Resolved::Float(f64::NAN),
+        _ => {}
+    }
+    let without_underscores;
+    let digits = if text.contains('_') {
+        without_underscores = text.replace('_', "");
+        without_underscores.as_str()
+    } else {
+        text
+    };
+    integer(digits).or_else(|| float(digits)).unwrap_or(Resolved::String)
+}
+
+fn integer(text: &str) -> Option<Resolved> {
+    let (negative, magnitude) = match text.as_bytes().first()? {
+        b'-' => (true, text.get(1..)?),
+        b'+' => (false, text.get(1..)?),
+        _ => (false, text),
+    };
+    let (radix, digits) = radix(magnitude);
+    // `from_str_radix` would take a second sign.
+    if !digits.bytes().next()?.is_ascii_alphanumeric() {
+        return None;
+    }
+    let magnitude = u64::from_str_radix(digits, radix).ok()?;
+    if negative {
+        0i64.checked_sub_unsigned(magnitude).map(Resolved::Int)
+    } else {
+        Some(i64::try_from(magnitude).map_or(Resolved::BigInt(magnitude), Resolved::Int))
+    }
+}
+
+fn radix(magnitude: &str) -> (u32, &str) {
+    let after = |prefixes: [&str; 2]| prefixes.iter().find_map(|prefix| magnitude.strip_prefix(prefix));
+    if let Some(digits) = after(["0x", "0X"]) {
+        (16, digits)
+    } else if let Some(digits) = after(["0o", "0O"]) {
+        (8, digits)
+    } else if let Some(digits) = after(["0b", "0B"]) {
+        (2, digits)
+    } else if magnitude.len() > 1 && magnitude.starts_with('0') {
+        (8, magnitude)
+    } else {
+        (10, magnitude)
+    }
+}
+
+fn float(text: &str) -> Option<Resolved> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+    let value = text.parse::<f64>().ok().filter(|value| plain && value.is_finite())?;
+    Some(whole(value).map_or(Resolved::Float(value), Resolved::Int))
+}
+
+/// The float as a whole number, where it is one and exact.
+#[expect(clippy::cast_possible_truncation, reason = "checked to lie within 2^53")]
+fn whole(value: f64) -> Option<i64> {
+    (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_scalars_mean_what_kubectl_takes_them_for() {
+        for (text, meaning) in [
+            ("", Resolved::Null),
+            ("~", Resolved::Null),
+            ("null", Resolved::Null),
+            ("None", Resolved::String),
+            ("yes", Resolved::Bool(true)),
+            ("off", Resolved::Bool(false)),
+            ("nope", Resolved::String),
+            ("80", Resolved::Int(80)),
+            ("-1", Resolved::Int(-1)),
+            ("+7", Resolved::Int(7)),
+            ("0x50", Resolved::Int(80)),
+            ("0120", Resolved::Int(80)),
+            ("0o120", Resolved::Int(80)),
+            ("0b11", Resolved::Int(3)),
+            ("1_000", Resolved::Int(1000)),
+            ("09", Resolved::Int(9)),
+            ("80.0", Resolved::Int(80)),
+            ("1.30", Resolved::Float(1.3)),
+            ("1e3", Resolved::Int(1000)),
+            ("-9223372036854775808", Resolved::Int(i64::MIN)),
+            ("18446744073709551615", Resolved::BigInt(u64::MAX)),
+            ("1:20", Resolved::String),
+            ("10.0.0.1", Resolved::String),
+            ("10.0.0.0/8", Resolved::String),
+            ("::1", Resolved::String),
+            ("2026-01-01T00:00:00Z", Resolved::String),
+            ("--1", Resolved::String),
+            ("+-1", Resolved::String),
+            ("-", Resolved::String),
+            ("0x", Resolved::String),
+            (".", Resolved::String),
+            ("-inf", Resolved::String),
+            ("1e999", Resolved::String),
+        ] {
+            assert_eq!(resolve(text), meaning, "{text}");
+        }
+    }
+}
