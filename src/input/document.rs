@@ -192,13 +192,13 @@ impl<'a> Reader<'a> {
         items: bool,
     ) {
         let origin = Origin { position, lines_from };
-        if !type_.kind.is_empty() && !(items && "List".starts_with(&type_.kind)) {
-            return self.batch.add(type_, written, origin);
-        }
-        let diagnostic = if items {
+        let is_cut_off = items && "List".starts_with(&type_.kind);
+        let diagnostic = if is_cut_off {
             Diagnostic::error("items without `kind: List`, which kubectl prints after them").help(CUT_OFF)
-        } else {
+        } else if type_.kind.is_empty() {
             Diagnostic::warning("no Kubernetes object: it has no kind; passed over")
+        } else {
+            return self.batch.add(type_, written, origin);
         };
         self.batch.find(diagnostic, position, 0);
     }

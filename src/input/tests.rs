@@ -53,7 +53,7 @@ apiVersion: v1
 kind: Service
 metadata: {namespace: shop}
 ";
-    insta::assert_snapshot!(faults(text), @"");
+    insta::assert_snapshot!(faults(text));
 }
 
 #[test]
@@ -71,5 +71,5 @@ fn texts_that_cannot_be_read() {
         "==== START logs for container c of pod ns/p ====\nx\n",
     ];
     let all: String = texts.iter().map(|text| format!("{text:?}\n{}", faults(text))).collect();
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all);
 }

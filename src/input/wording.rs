@@ -18,14 +18,14 @@ pub(super) fn of(message: &str) -> Wording {
 
 fn mismatch(found: &str, expected: &str) -> Wording {
     let expected = match expected {
-        "i64" => "a whole number",
+        "i64" => "a number",
         "a boolean" => "true or false",
         other => other,
     };
     let (found, is_text) = describe(found);
     let help = match (expected, is_text) {
         ("a string", Found::NumberOrBool) => "write it in quotes",
-        ("a whole number", Found::Text { number: true }) => "write it without quotes",
+        ("a number", Found::Text { number: true }) => "write it without quotes",
         ("true or false", Found::Text { .. }) => "write it without quotes",
         _ => "",
     };
@@ -72,7 +72,7 @@ mod tests {
         for (serde, message, help) in [
             (
                 "invalid type: string \"80\", expected i64",
-                "expected a whole number, found the string \"80\"",
+                "expected a number, found the string \"80\"",
                 "write it without quotes",
             ),
             (
