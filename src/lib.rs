@@ -13,3 +13,4 @@ pub mod net;
 pub mod nftables;
 pub mod plan;
 pub mod settings;
+pub mod walk;

@@ -1,0 +1,55 @@
+//! Rules that cannot be walked.
+
+use compact_str::CompactString;
+
+use crate::net::Family;
+
+/// Why a packet cannot be followed through a ruleset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WalkError {
+    /// The ruleset is for the other family.
+    #[error("the rules are for {rules}, the packet is {packet}")]
+    WrongFamily {
+        /// Family of the ruleset.
+        rules: Family,
+        /// Family of the packet.
+        packet: Family,
+    },
+    /// A jump to a chain that is not there.
+    #[error("table {table}, chain {chain}: a rule jumps to the chain {target}, which does not exist")]
+    NoSuchChain {
+        /// The table.
+        table: CompactString,
+        /// The chain with the jump.
+        chain: CompactString,
+        /// Where it jumps to.
+        target: CompactString,
+    },
+    /// A set or map that is not there.
+    #[error("table {table}, chain {chain}: a rule asks the set {set}, which does not exist")]
+    NoSuchSet {
+        /// The table.
+        table: CompactString,
+        /// The chain with the rule.
+        chain: CompactString,
+        /// The set or map.
+        set: CompactString,
+    },
+    /// Chains call one another deeper than a kernel allows, or in a circle.
+    #[error("table {table}, chain {chain}: chains call one another too deeply or in a circle")]
+    TooDeep {
+        /// The table.
+        table: CompactString,
+        /// The last chain.
+        chain: CompactString,
+    },
+    /// The walk comes to no end: chains lead to one another in a circle.
+    #[error("the walk comes to no end: chains lead to one another in a circle")]
+    Endless,
+    /// Too many ways to follow.
+    #[error("more than {most} ways lead through these rules: too many of them are not understood")]
+    TooManyWays {
+        /// How many are followed.
+        most: usize,
+    },
+}

@@ -1,0 +1,123 @@
+//! What the walk must know of the node beside its rules: addresses, pod networks, a sysctl.
+
+use std::net::{IpAddr, SocketAddr};
+
+use compact_str::CompactString;
+
+use crate::net::{Cidr, Family};
+
+use super::packet::Origin;
+
+/// The node that a packet meets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Addresses on its interfaces, the node's own first. Loopback addresses are local without being listed.
+    pub addresses: Vec<IpAddr>,
+    /// Networks of the pods on this node (`spec.podCIDRs`).
+    pub pod_networks: Vec<Cidr>,
+    /// Networks of all pods of the cluster (`clusterCIDR`).
+    pub cluster_networks: Vec<Cidr>,
+    /// Addresses of pods that are known to run on this node, whatever network they lie in.
+    pub local_pods: Vec<IpAddr>,
+    /// The interface by which packets of local pods come in, where it has a name that rules use.
+    pub pod_interface: Option<PodInterface>,
+    /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
+    /// kube-proxy sets it where it serves node ports on 127.0.0.1.
+    pub route_localnet: bool,
+}
+
+/// The interface of local pods, as `detectLocal` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodInterface {
+    /// One interface, a bridge.
+    Name(CompactString),
+    /// One interface per pod, with names that begin so.
+    Prefix(CompactString),
+}
+
+impl Host {
+    /// Whether an address is the node's own: on an interface, or a loopback address.
+    pub fn is_local(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.addresses.contains(&ip)
+    }
+
+    /// Whether an address is that of a pod on this node.
+    pub fn is_local_pod(&self, ip: IpAddr) -> bool {
+        self.local_pods.contains(&ip) || self.pod_networks.iter().any(|net| net.contains(ip))
+    }
+
+    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod if it lies in a pod
+    /// network, else outside. Without a network of the node's own pods every pod counts as one of this node.
+    pub fn origin_of(&self, source: IpAddr) -> Origin {
+        if self.is_local(source) {
+            return Origin::Node;
+        }
+        if self.is_local_pod(source) {
+            return Origin::LocalPod;
+        }
+        if !self.cluster_networks.iter().any(|net| net.contains(source)) {
+            return Origin::Outside;
+        }
+        let family = Family::of(source);
+        if self.pod_networks.iter().any(|net| net.family() == family) {
+            Origin::RemotePod
+        } else {
+            Origin::LocalPod
+        }
+    }
+
+    /// The node's own address in a family: the first listed.
+    pub fn primary_address(&self, family: Family) -> Option<IpAddr> {
+        self.addresses
+            .iter()
+            .copied()
+            .find(|ip| Family::of(*ip) == family)
+    }
+
+    /// The source that the kernel gives to a packet of the node itself: the destination where that is local, else
+    /// the node's own address (net/ipv4/route.c, `ip_route_output_key_hash_rcu`).
+    pub fn source_to(&self, destination: SocketAddr) -> IpAddr {
+        let ip = destination.ip();
+        if ip.is_loopback() {
+            return Family::of(ip).loopback();
+        }
+        if self.is_local(ip) {
+            return ip;
+        }
+        let family = Family::of(ip);
+        self.primary_address(family).unwrap_or_else(|| family.loopback())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            addresses: vec!["192.168.0.11".parse().unwrap(), "fd00::11".parse().unwrap()],
+            pod_networks: vec![Cidr::parse_lenient("10.244.1.0/24").unwrap()],
+            cluster_networks: vec![Cidr::parse_lenient("10.244.0.0/16").unwrap()],
+            ..Host::default()
+        }
+    }
+
+    #[test]
+    fn sources_are_told_apart() {
+        let origin = |text: &str| host().origin_of(text.parse().unwrap());
+        assert_eq!(origin("192.168.0.11"), Origin::Node);
+        assert_eq!(origin("127.0.0.5"), Origin::Node);
+        assert_eq!(origin("10.244.1.9"), Origin::LocalPod);
+        assert_eq!(origin("10.244.2.9"), Origin::RemotePod);
+        assert_eq!(origin("198.51.100.7"), Origin::Outside);
+    }
+
+    #[test]
+    fn the_node_speaks_from_the_address_it_speaks_to() {
+        let source = |text: &str| host().source_to(text.parse().unwrap()).to_string();
+        assert_eq!(source("127.0.0.1:80"), "127.0.0.1");
+        assert_eq!(source("192.168.0.11:80"), "192.168.0.11");
+        assert_eq!(source("10.96.0.1:443"), "192.168.0.11");
+        assert_eq!(source("[fd00:96::1]:443"), "fd00::11");
+    }
+}

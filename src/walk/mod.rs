@@ -1,0 +1,49 @@
+//! The walk: follows the first packet of a new connection through the netfilter hooks of a node and tells everything
+//! that can become of it, with its exact chance and every step.
+//!
+//! It works on rulesets alone, so that it serves compiled and captured ones alike. Connections that exist already do
+//! not pass these rules: connection tracking keeps sending them where they went first.
+//!
+//! ```
+//! use kuberules::net::Protocol;
+//! use kuberules::walk::{Host, Packet, Verdict, Walker};
+//!
+//! # let ruleset = kuberules::nftables::ruleset::Ruleset::default();
+//! let host = Host {
+//!     addresses: vec!["192.168.0.11".parse()?],
+//!     ..Host::default()
+//! };
+//! let walker = Walker::new(&ruleset, &host);
+//! let packet = Packet::new(&host, Protocol::Tcp, "10.244.1.9".parse()?, "10.96.0.12:3306".parse()?)?;
+//! let outcomes = walker.walk(&packet)?;
+//! assert_eq!(outcomes[0].verdict, Verdict::Accept);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod chance;
+mod error;
+mod host;
+mod iptables;
+mod machine;
+mod nftables;
+mod op;
+mod opaque;
+mod opaque_nft;
+mod outcome;
+mod packet;
+mod passing;
+mod program;
+mod rule_index;
+mod set_index;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod walker;
+
+pub use chance::Chance;
+pub use error::WalkError;
+pub use host::{Host, PodInterface};
+pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
+pub use packet::{FamilyMismatch, Interface, Origin, Packet, Tracking, View};
+pub use walker::{Rules, Walker};

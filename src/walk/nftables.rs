@@ -1,0 +1,263 @@
+//! A ruleset of nftables, ready to be walked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
+use compact_str::CompactString;
+
+use crate::net::Family;
+use crate::nftables::ruleset::{
+    Addresses, Chain, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
+};
+
+use super::op::{Act, ChainId, End, InterfaceEnd, Op, States, Test, TestKind};
+use super::opaque_nft;
+use super::outcome::{Answer, Hook, RuleRef};
+use super::packet::View;
+use super::program::{self, Base, Bases};
+use super::set_index::{Lookup, SetIndex};
+
+pub(super) struct Program<'r> {
+    tables: Vec<&'r Table>,
+    chains: Vec<(usize, &'r Chain)>,
+    chain_names: HashMap<(usize, &'r str), ChainId>,
+    sets: HashMap<(usize, &'r str), SetSlot<'r>>,
+    /// Sets that rules fill, by number of the table.
+    filled: OnceLock<HashSet<(usize, &'r str)>>,
+    bases: [Bases; 2],
+}
+
+struct SetSlot<'r> {
+    set: &'r Set,
+    index: OnceLock<SetIndex<'r>>,
+}
+
+impl<'r> Program<'r> {
+    pub(super) fn new(ruleset: &'r Ruleset) -> Program<'r> {
+        let mut program = Program {
+            tables: Vec::new(),
+            chains: Vec::new(),
+            chain_names: HashMap::new(),
+            sets: HashMap::new(),
+            filled: OnceLock::new(),
+            bases: Default::default(),
+        };
+        for table in &ruleset.tables {
+            program.add_table(table);
+        }
+        for bases in &mut program.bases {
+            bases.sort();
+        }
+        program
+    }
+
+    fn add_table(&mut self, table: &'r Table) {
+        let number = self.tables.len();
+        self.tables.push(table);
+        for set in &table.sets {
+            let index = OnceLock::new();
+            self.sets
+                .insert((number, set.name.as_str()), SetSlot { set, index });
+        }
+        for chain in &table.chains {
+            self.add_chain(number, table, chain);
+        }
+    }
+
+    fn add_chain(&mut self, number: usize, table: &'r Table, chain: &'r Chain) {
+        let id = ChainId(u32::try_from(self.chains.len()).unwrap_or(u32::MAX));
+        self.chains.push((number, chain));
+        self.chain_names.insert((number, chain.name.as_str()), id);
+        let Some((hook, base)) = base_of(id, chain) else {
+            return;
+        };
+        for (bases, family) in self.bases.iter_mut().zip(Family::ALL) {
+            if table.family.sees(family) {
+                bases.add(hook, base);
+            }
+        }
+    }
+
+    pub(super) fn bases(&self, hook: Hook, family: Family) -> &[Base] {
+        let [ipv4, ipv6] = &self.bases;
+        match family {
+            Family::Ipv4 => ipv4.at(hook),
+            Family::Ipv6 => ipv6.at(hook),
+        }
+    }
+
+    pub(super) fn chain_count(&self) -> usize {
+        self.chains.len()
+    }
+
+    pub(super) fn find(&self, from: ChainId, name: &str) -> Option<ChainId> {
+        let (table, _) = self.chains.get(from.index())?;
+        self.chain_names.get(&(*table, name)).copied()
+    }
+
+    pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {
+        let (table, chain) = *self.chains.get(chain.index())?;
+        let table = *self.tables.get(table)?;
+        Some(RuleRef::Nftables { table, chain, index })
+    }
+
+    pub(super) fn next_rule(&self, chain: ChainId, from: usize) -> Option<usize> {
+        let (_, chain) = self.chains.get(chain.index())?;
+        (from < chain.rules.len()).then_some(from)
+    }
+
+    pub(super) fn op(&self, chain: ChainId, rule: usize, part: usize) -> Option<Op<'r>> {
+        let (table, chain) = *self.chains.get(chain.index())?;
+        let statement = chain.rules.get(rule)?.rule.statements.get(part)?;
+        Some(self.statement(table, statement))
+    }
+
+    /// What a named set or map of the chain's table has for a key.
+    pub(super) fn look_up(&self, chain: ChainId, set: &str, key: &[Field], view: &View) -> Lookup<'r> {
+        let Some((table, _)) = self.chains.get(chain.index()) else {
+            return Lookup::Miss;
+        };
+        match self.sets.get(&(*table, set)) {
+            Some(slot) => {
+                let set: &'r Set = slot.set;
+                slot.index.get_or_init(|| SetIndex::new(set)).look_up(key, view)
+            }
+            None => Lookup::NoSuchSet,
+        }
+    }
+
+    /// Whether a set is one that rules themselves fill with clients. A listing as JSON does not always tell `dynamic`.
+    fn is_memory(&self, table: usize, set: &str) -> bool {
+        let Some(slot) = self.sets.get(&(table, set)) else {
+            return false;
+        };
+        let forgets = |flag: &CompactString| flag == "dynamic" || flag == "timeout";
+        slot.set.flags.iter().any(forgets) && self.filled_sets().contains(&(table, set))
+    }
+
+    fn filled_sets(&self) -> &HashSet<(usize, &'r str)> {
+        self.filled.get_or_init(|| {
+            let updates = |&(table, chain): &(usize, &'r Chain)| {
+                let statements = chain.rules.iter().flat_map(|placed| &placed.rule.statements);
+                statements.filter_map(move |statement| match statement {
+                    Statement::UpdateSet { set, .. } => Some((table, set.as_str())),
+                    _ => None,
+                })
+            };
+            self.chains.iter().flat_map(updates).collect()
+        })
+    }
+
+    fn statement(&self, table: usize, statement: &'r Statement) -> Op<'r> {
+        match statement {
+            Statement::Address {
+                field,
+                negated,
+                addresses,
+            } => self.address(table, *field, *negated, addresses),
+            Statement::InSet { key, negated, set } => match key.as_slice() {
+                [Field::SourceAddress(_)] if self.is_memory(table, set) => {
+                    test(*negated, TestKind::Remembered(set))
+                }
+                _ => test(*negated, TestKind::InSet(key, set)),
+            },
+            Statement::InInterface { negated, name, .. } => {
+                test(*negated, TestKind::Interface(InterfaceEnd::In, name))
+            }
+            Statement::ConntrackState(names) => test(false, TestKind::State(States::Nftables(names))),
+            Statement::ConntrackStatusDnat => test(false, TestKind::Translated),
+            Statement::L4Protocol(protocol) => test(false, TestKind::Protocol(*protocol)),
+            Statement::DestinationPort(protocol, port) => test(false, TestKind::Port(*protocol, *port)),
+            Statement::Mark { mask, negated, value } => test(
+                *negated,
+                TestKind::Mark {
+                    value: *value,
+                    mask: *mask,
+                },
+            ),
+            Statement::FibLocal(FibEnd::Source) => test(false, TestKind::Local(End::Source)),
+            Statement::FibLocal(FibEnd::Destination) => test(false, TestKind::Local(End::Destination)),
+            Statement::Counter { .. } => Op::Nothing,
+            Statement::Opaque(text) => opaque_nft::statement(text),
+            _ => action(statement).map_or(Op::Nothing, Op::Act),
+        }
+    }
+
+    fn address(&self, table: usize, field: Field, negated: bool, addresses: &'r Addresses) -> Op<'r> {
+        let (end, family) = match field {
+            Field::SourceAddress(family) => (End::Source, family),
+            Field::DestinationAddress(family) => (End::Destination, family),
+            Field::L4Protocol | Field::DestinationPort => return Op::Nothing,
+        };
+        match addresses {
+            Addresses::Named(set) if end == End::Source && self.is_memory(table, set) => {
+                test(negated, TestKind::Remembered(set))
+            }
+            _ => test(negated, TestKind::Addresses(end, family, addresses)),
+        }
+    }
+}
+
+fn test<'r>(negated: bool, kind: TestKind<'r>) -> Op<'r> {
+    Op::Test(Test { negated, kind })
+}
+
+fn action(statement: &Statement) -> Option<Act<'_>> {
+    Some(match statement {
+        Statement::SetMarkOr(bits) => Act::OrMark(*bits),
+        Statement::SetMarkXor(bits) => Act::SetMark {
+            keep: u32::MAX,
+            flip: *bits,
+        },
+        Statement::VerdictMap { key, map } => Act::VerdictMap(key, map),
+        Statement::RandomVerdict { modulus, verdicts } => Act::RandomVerdict(*modulus, verdicts),
+        Statement::Dnat(address) => Act::Dnat(*address),
+        Statement::RandomDnat {
+            modulus,
+            destinations,
+            ..
+        } => Act::RandomDnat(*modulus, destinations),
+        Statement::UpdateSet { set, .. } => Act::Remember(set),
+        Statement::Masquerade { .. } => Act::Masquerade,
+        Statement::Reject => Act::Reject(Answer::PortUnreachable),
+        Statement::Verdict(verdict) => verdict_act(verdict),
+        _ => return None,
+    })
+}
+
+pub(super) fn verdict_act(verdict: &Verdict) -> Act<'_> {
+    match verdict {
+        Verdict::Accept => Act::Accept,
+        Verdict::Drop => Act::Drop,
+        Verdict::Return => Act::Return,
+        Verdict::Continue => Act::Continue,
+        Verdict::Jump(chain) => Act::Jump(chain),
+        Verdict::Goto(chain) => Act::Goto(chain),
+    }
+}
+
+fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, Base)> {
+    let base = chain.base.as_ref()?;
+    let hook = match base.hook {
+        RuleHook::Prerouting => Hook::Prerouting,
+        RuleHook::Input => Hook::Input,
+        RuleHook::Forward => Hook::Forward,
+        RuleHook::Output => Hook::Output,
+        RuleHook::Postrouting => Hook::Postrouting,
+        RuleHook::Ingress | RuleHook::Egress => return None,
+    };
+    let nat = base.kind == "nat";
+    let priority = match (nat, hook) {
+        (false, _) => base.priority,
+        (true, Hook::Prerouting | Hook::Output) => program::NAT_DESTINATION,
+        (true, _) => program::NAT_SOURCE,
+    };
+    let base = Base {
+        chain: id,
+        priority,
+        own_priority: base.priority,
+        nat,
+        drops: base.drops_by_default,
+    };
+    Some((hook, base))
+}

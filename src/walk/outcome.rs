@@ -1,0 +1,295 @@
+//! What becomes of a packet, and by which steps.
+
+use std::net::SocketAddr;
+
+use compact_str::CompactString;
+
+use crate::iptables::ruleset as iptables;
+use crate::net::Family;
+use crate::nftables::ruleset as nftables;
+use crate::plan::origin::Origin;
+
+use super::chance::Chance;
+use super::packet::View;
+
+/// One thing that can become of a packet.
+#[derive(Debug, Clone)]
+pub struct Outcome<'r> {
+    /// Whether it gets through.
+    pub verdict: Verdict,
+    /// How likely it is, under the conditions in [`Outcome::given`]. Those of all outcomes with the same conditions
+    /// and of those without any that do not contradict them add up to 1.
+    pub chance: Chance,
+    /// Where it goes after DNAT; the original destination where there was none.
+    pub destination: SocketAddr,
+    /// Whether its source is rewritten.
+    pub snat: bool,
+    /// Whether it ends on the node itself, rather than leaving by an interface.
+    pub delivered_locally: bool,
+    /// What must hold for this outcome beside what is known; empty for a client's first contact with rules that are
+    /// understood.
+    pub given: Vec<Condition<'r>>,
+    /// What happened to it, in order.
+    pub steps: Vec<Step<'r>>,
+}
+
+/// Whether a packet gets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It goes on to its destination.
+    Accept,
+    /// It is dropped without a word: the client waits until its time is up.
+    Drop,
+    /// It is refused with an answer.
+    Reject(Answer),
+}
+
+impl Verdict {
+    /// The word in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Accept => "accept",
+            Verdict::Drop => "drop",
+            Verdict::Reject(_) => "reject",
+        }
+    }
+}
+
+/// What a refused client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Answer {
+    /// ICMP or ICMPv6 port unreachable: "connection refused".
+    PortUnreachable,
+    /// A TCP reset: "connection refused".
+    TcpReset,
+    /// Another ICMP message.
+    OtherIcmp,
+}
+
+impl Answer {
+    /// The word in JSON.
+    pub fn name(self, family: Family) -> &'static str {
+        match (self, family) {
+            (Answer::PortUnreachable, Family::Ipv4) => "icmp-port-unreachable",
+            (Answer::PortUnreachable, Family::Ipv6) => "icmp6-port-unreachable",
+            (Answer::TcpReset, _) => "tcp-reset",
+            (Answer::OtherIcmp, _) => "icmp",
+        }
+    }
+}
+
+/// What an outcome depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition<'r> {
+    /// This client was sent to an endpoint before and is remembered by this list (`recent`) or set.
+    Affinity {
+        /// Name of the list or set.
+        list: CompactString,
+        /// The rule that looks the client up.
+        rule: RuleRef<'r>,
+    },
+    /// A rule has a part that is not understood; the outcome is that of its matching, or of its not matching.
+    Opaque {
+        /// The part, as printed.
+        text: CompactString,
+        /// The first rule that has it.
+        rule: RuleRef<'r>,
+        /// Whether it is taken to match.
+        matches: bool,
+    },
+}
+
+/// A netfilter hook, or the routing between two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "named as the hooks are")]
+pub enum Hook {
+    Prerouting,
+    Input,
+    Forward,
+    Output,
+    Postrouting,
+    /// Not a hook: the routing decision.
+    Routing,
+}
+
+impl Hook {
+    /// The word in a listing.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hook::Prerouting => "prerouting",
+            Hook::Input => "input",
+            Hook::Forward => "forward",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+            Hook::Routing => "routing",
+        }
+    }
+}
+
+/// Something that happened to a packet.
+#[derive(Debug, Clone)]
+pub struct Step<'r> {
+    /// At which hook.
+    pub hook: Hook,
+    /// The rule that did it; none for the kernel's own doing.
+    pub rule: Option<RuleRef<'r>>,
+    /// The packet as the rule saw it.
+    pub seen: View,
+    /// The chance with which a random rule was taken.
+    pub chance: Option<Chance>,
+    /// What was done, in order; never empty.
+    pub effects: Vec<Effect<'r>>,
+}
+
+/// What a rule or the kernel did with a packet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Effect<'r> {
+    /// On to another chain, and back when that is through.
+    Jump(&'r str),
+    /// On to another chain for good.
+    Goto(&'r str),
+    /// Back to where the chain was called from.
+    Return,
+    /// No more rules of this base chain, or of this table of iptables.
+    Accept,
+    /// The end.
+    Drop,
+    /// The end, with an answer.
+    Reject(Answer),
+    /// The policy of a chain dropped it.
+    PolicyDrop,
+    /// The mark is now this.
+    Mark(u32),
+    /// The destination is now this.
+    Dnat(SocketAddr),
+    /// The source will be an address of the node.
+    Masquerade,
+    /// The source will be another address.
+    Snat,
+    /// The client is remembered by this list or set.
+    Remember(&'r str),
+    /// Connection tracking passes it over.
+    Untrack,
+    /// It will be delivered on the node.
+    RouteLocal,
+    /// It will be forwarded.
+    RouteForward,
+    /// The kernel drops it: a loopback address on another interface (`martian`).
+    Martian,
+    /// A target that is not understood: taken to drop it or to let it through, as the condition says.
+    Unknown {
+        /// Whether it is taken to drop the packet.
+        drops: bool,
+    },
+}
+
+/// A rule of a ruleset, or the policy of a base chain.
+#[derive(Debug, Clone, Copy)]
+pub enum RuleRef<'r> {
+    /// Of iptables.
+    Iptables {
+        /// The family of the ruleset.
+        family: Family,
+        /// The table.
+        table: iptables::TableName,
+        /// The chain.
+        chain: &'r iptables::Chain,
+        /// Index of the rule; none for the policy.
+        index: Option<usize>,
+    },
+    /// Of nftables.
+    Nftables {
+        /// The table.
+        table: &'r nftables::Table,
+        /// The chain.
+        chain: &'r nftables::Chain,
+        /// Index of the rule; none for the policy.
+        index: Option<usize>,
+    },
+}
+
+impl PartialEq for RuleRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index() == other.index() && self.chain_address() == other.chain_address()
+    }
+}
+
+impl<'r> RuleRef<'r> {
+    fn chain_address(&self) -> usize {
+        match self {
+            RuleRef::Iptables { chain, .. } => std::ptr::from_ref(*chain) as usize,
+            RuleRef::Nftables { chain, .. } => std::ptr::from_ref(*chain) as usize,
+        }
+    }
+
+    fn index(&self) -> Option<usize> {
+        match self {
+            RuleRef::Iptables { index, .. } | RuleRef::Nftables { index, .. } => *index,
+        }
+    }
+
+    /// The table: `nat`, or with its family `ip kube-proxy`.
+    pub fn table_name(&self) -> CompactString {
+        match self {
+            RuleRef::Iptables { table, .. } => table.name().into(),
+            RuleRef::Nftables { table, .. } => {
+                compact_str::format_compact!("{} {}", table.family.name(), table.name)
+            }
+        }
+    }
+
+    /// The chain.
+    pub fn chain_name(&self) -> &'r str {
+        match self {
+            RuleRef::Iptables { chain, .. } => chain.name.as_str(),
+            RuleRef::Nftables { chain, .. } => &chain.name,
+        }
+    }
+
+    /// The rule's number in its chain, from 1; none for the policy.
+    pub fn number(&self) -> Option<usize> {
+        self.index().map(|index| index + 1)
+    }
+
+    /// The rule as it is listed: `-A CHAIN ...` of `iptables-save`, a line of `nft list`.
+    pub fn text(&self) -> String {
+        match self {
+            RuleRef::Iptables {
+                family, chain, index, ..
+            } => match index.and_then(|i| chain.rules.get(i)) {
+                Some(placed) => format!("{family}{placed:?}"),
+                None => policy_line(chain),
+            },
+            RuleRef::Nftables { chain, index, .. } => match index.and_then(|i| chain.rules.get(i)) {
+                Some(placed) => format!("{placed:?}"),
+                None => "policy drop".to_owned(),
+            },
+        }
+    }
+
+    /// Its comment.
+    pub fn comment(&self) -> Option<&'r str> {
+        match self {
+            RuleRef::Iptables { chain, index, .. } => {
+                let placed = chain.rules.get((*index)?)?;
+                placed.rule.matches.iter().find_map(|m| match m {
+                    iptables::Match::Comment(text) => Some(text.as_str()),
+                    _ => None,
+                })
+            }
+            RuleRef::Nftables { chain, index, .. } => chain.rules.get((*index)?)?.rule.comment.as_deref(),
+        }
+    }
+
+    /// What made it, where that is known.
+    pub fn origin(&self) -> Option<Origin> {
+        match self {
+            RuleRef::Iptables { chain, index, .. } => chain.rules.get((*index)?)?.origin,
+            RuleRef::Nftables { chain, index, .. } => chain.rules.get((*index)?)?.origin,
+        }
+    }
+}
+
+fn policy_line(chain: &iptables::Chain) -> String {
+    format!("-P {} DROP", chain.name)
+}

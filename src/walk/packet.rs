@@ -1,0 +1,177 @@
+//! The first packet of a new connection.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::net::{Family, Protocol};
+
+use super::host::Host;
+
+/// The first packet of a new connection, as it reaches the node or leaves one of its sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Packet {
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
+    /// The source address; its port is any.
+    pub source: IpAddr,
+    /// The destination before any translation.
+    pub destination: SocketAddr,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Its firewall mark when it comes in; 0 as a rule.
+    pub mark: u32,
+}
+
+/// Where a packet comes from, which decides how it enters the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// A pod on this node: comes in by the pods' interface.
+    LocalPod,
+    /// A pod on another node: comes in from the network.
+    RemotePod,
+    /// The node itself, or a pod in its network namespace: goes out from a socket.
+    Node,
+    /// Anybody else: comes in from the network.
+    Outside,
+}
+
+impl Origin {
+    /// All of them.
+    pub const ALL: [Origin; 4] = [Origin::LocalPod, Origin::RemotePod, Origin::Node, Origin::Outside];
+
+    /// The word in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::LocalPod | Origin::RemotePod => "pod",
+            Origin::Node => "node",
+            Origin::Outside => "external",
+        }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Origin::LocalPod => "a pod on this node",
+            Origin::RemotePod => "a pod on another node",
+            Origin::Node => "the node itself",
+            Origin::Outside => "outside the cluster",
+        }
+    }
+}
+
+/// An interface that a packet crosses, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Interface {
+    /// None: the packet was made on the node, or stays there.
+    None,
+    /// `lo`
+    Loopback,
+    /// That of the pods on this node; see [`super::Host::pod_interface`].
+    PodSide,
+    /// That of the network, by which other nodes and the outside are reached.
+    External,
+}
+
+/// Source and destination of different IP families.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the source {from} is {}, the destination {to} is {}", Family::of(*.from), Family::of(*.to))]
+pub struct FamilyMismatch {
+    /// The source.
+    pub from: IpAddr,
+    /// The destination.
+    pub to: IpAddr,
+}
+
+impl Packet {
+    /// A packet whose origin follows from its source address.
+    ///
+    /// # Errors
+    /// Source and destination are of different families.
+    pub fn new(
+        host: &Host,
+        protocol: Protocol,
+        source: IpAddr,
+        destination: SocketAddr,
+    ) -> Result<Packet, FamilyMismatch> {
+        if Family::of(source) != Family::of(destination.ip()) {
+            return Err(FamilyMismatch {
+                from: source,
+                to: destination.ip(),
+            });
+        }
+        Ok(Packet {
+            protocol,
+            source,
+            destination,
+            origin: host.origin_of(source),
+            mark: 0,
+        })
+    }
+
+    /// A packet that the node itself sends, from the address that its kernel would choose.
+    pub fn from_node(host: &Host, protocol: Protocol, destination: SocketAddr) -> Packet {
+        Packet {
+            protocol,
+            source: host.source_to(destination),
+            destination,
+            origin: Origin::Node,
+            mark: 0,
+        }
+    }
+
+    /// Its IP family.
+    pub fn family(&self) -> Family {
+        Family::of(self.destination.ip())
+    }
+
+    /// The interface by which it comes in.
+    pub fn in_interface(&self) -> Interface {
+        match self.origin {
+            Origin::LocalPod => Interface::PodSide,
+            Origin::RemotePod | Origin::Outside => Interface::External,
+            Origin::Node => Interface::None,
+        }
+    }
+}
+
+/// What rules can see of a packet at one point of its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct View {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Its source at this point.
+    pub source: IpAddr,
+    /// Its destination at this point.
+    pub destination: SocketAddr,
+    /// Its firewall mark.
+    pub mark: u32,
+    /// The interface it came in by.
+    pub input: Interface,
+    /// The interface it will go out by, once that is known.
+    pub output: Interface,
+    /// What connection tracking says of it.
+    pub tracking: Tracking,
+    /// Whether its destination was translated.
+    pub translated: bool,
+}
+
+/// What connection tracking says of the first packet of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tracking {
+    /// It has not been looked at yet (hooks before priority -200), which matches as "invalid".
+    NotYet,
+    /// It begins a connection.
+    New,
+    /// A rule took it out of tracking.
+    Untracked,
+}
+
+impl Tracking {
+    /// The name of the state in rules of nftables; upper-cased in rules of iptables.
+    pub fn state_name(self) -> &'static str {
+        match self {
+            Tracking::NotYet => "invalid",
+            Tracking::New => "new",
+            Tracking::Untracked => "untracked",
+        }
+    }
+}
