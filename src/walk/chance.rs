@@ -15,10 +15,7 @@ enum Value {
 
 impl Chance {
     /// 1
-    pub const CERTAIN: Chance = Chance(Value::Exact {
-        numerator: 1,
-        denominator: 1,
-    });
+    pub const CERTAIN: Chance = Chance(Value::Exact { numerator: 1, denominator: 1 });
 
     /// `numerator` in `denominator`, at most 1; certain where the denominator is 0.
     pub fn of(numerator: u64, denominator: u64) -> Chance {
@@ -30,24 +27,15 @@ impl Chance {
 
     fn exact(numerator: u128, denominator: u128) -> Chance {
         let divisor = greatest_common_divisor(numerator, denominator).max(1);
-        Chance(Value::Exact {
-            numerator: numerator / divisor,
-            denominator: denominator / divisor,
-        })
+        Chance(Value::Exact { numerator: numerator / divisor, denominator: denominator / divisor })
     }
 
     /// The chance that both of two independent events happen.
     #[must_use]
     pub fn times(self, other: Chance) -> Chance {
         if let (
-            Value::Exact {
-                numerator: a,
-                denominator: b,
-            },
-            Value::Exact {
-                numerator: c,
-                denominator: d,
-            },
+            Value::Exact { numerator: a, denominator: b },
+            Value::Exact { numerator: c, denominator: d },
         ) = (self.0, other.0)
         {
             // Crosswise first, so that the chain 2/3 * 1/2 never grows.
@@ -69,14 +57,8 @@ impl Chance {
     #[must_use]
     pub fn plus(self, other: Chance) -> Chance {
         if let (
-            Value::Exact {
-                numerator: a,
-                denominator: b,
-            },
-            Value::Exact {
-                numerator: c,
-                denominator: d,
-            },
+            Value::Exact { numerator: a, denominator: b },
+            Value::Exact { numerator: c, denominator: d },
         ) = (self.0, other.0)
         {
             let divisor = greatest_common_divisor(b, d).max(1);
@@ -96,10 +78,9 @@ impl Chance {
     #[must_use]
     pub fn otherwise(self) -> Chance {
         match self.0 {
-            Value::Exact {
-                numerator,
-                denominator,
-            } => Chance::exact(denominator.saturating_sub(numerator), denominator),
+            Value::Exact { numerator, denominator } => {
+                Chance::exact(denominator.saturating_sub(numerator), denominator)
+            }
             Value::Approximate(value) => Chance(Value::Approximate(1.0 - value)),
         }
     }
@@ -107,10 +88,7 @@ impl Chance {
     /// The nearest floating-point number.
     pub fn as_f64(self) -> f64 {
         match self.0 {
-            Value::Exact {
-                numerator,
-                denominator,
-            } => numerator as f64 / denominator as f64,
+            Value::Exact { numerator, denominator } => numerator as f64 / denominator as f64,
             Value::Approximate(value) => value,
         }
     }
@@ -118,10 +96,7 @@ impl Chance {
     /// Numerator and denominator, where the chance is exact.
     pub fn fraction(self) -> Option<(u128, u128)> {
         match self.0 {
-            Value::Exact {
-                numerator,
-                denominator,
-            } => Some((numerator, denominator)),
+            Value::Exact { numerator, denominator } => Some((numerator, denominator)),
             Value::Approximate(_) => None,
         }
     }

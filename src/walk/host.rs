@@ -68,10 +68,7 @@ impl Host {
 
     /// The node's own address in a family: the first listed.
     pub fn primary_address(&self, family: Family) -> Option<IpAddr> {
-        self.addresses
-            .iter()
-            .copied()
-            .find(|ip| Family::of(*ip) == family)
+        self.addresses.iter().copied().find(|ip| Family::of(*ip) == family)
     }
 
     /// The source that the kernel gives to a packet of the node itself: the destination where that is local, else

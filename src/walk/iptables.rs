@@ -52,11 +52,7 @@ impl<'r> Program<'r> {
 
     fn add(&mut self, table: TableName, chain: &'r Chain) {
         let id = ChainId(u32::try_from(self.chains.len()).unwrap_or(u32::MAX));
-        self.chains.push(Slot {
-            table,
-            chain,
-            index: OnceLock::new(),
-        });
+        self.chains.push(Slot { table, chain, index: OnceLock::new() });
         self.names.insert((table, chain.name), id);
         if let Some((hook, priority)) = base_place(table, chain.name.as_str()) {
             self.bases.add(
@@ -87,12 +83,7 @@ impl<'r> Program<'r> {
 
     pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {
         let slot = self.chains.get(chain.index())?;
-        Some(RuleRef::Iptables {
-            family: self.family,
-            table: slot.table,
-            chain: slot.chain,
-            index,
-        })
+        Some(RuleRef::Iptables { family: self.family, table: slot.table, chain: slot.chain, index })
     }
 
     /// The next rule from `from` on that can match the packet.
@@ -147,20 +138,16 @@ fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
 }
 
 fn key_of(rule: &Rule) -> RuleKey {
-    let destination = rule
-        .destination
-        .as_ref()
-        .filter(|d| !d.negated && d.net.is_host());
+    let destination = rule.destination.as_ref().filter(|d| !d.negated && d.net.is_host());
     if let Some(destination) = destination {
         return RuleKey::Destination(destination.net.network());
     }
     rule.matches
         .iter()
         .find_map(|m| match m {
-            Match::Transport {
-                protocol,
-                destination_port: Some(port),
-            } => Some(RuleKey::Port(*protocol, port.get())),
+            Match::Transport { protocol, destination_port: Some(port) } => {
+                Some(RuleKey::Port(*protocol, port.get()))
+            }
             _ => None,
         })
         .unwrap_or(RuleKey::Any)
@@ -175,24 +162,15 @@ fn header(rule: &Rule, part: usize) -> Option<Test<'_>> {
         }
         1 => {
             let destination = rule.destination.as_ref()?;
-            test(
-                destination.negated,
-                TestKind::Network(End::Destination, destination.net),
-            )
+            test(destination.negated, TestKind::Network(End::Destination, destination.net))
         }
         2 => {
             let interface = rule.in_interface.as_ref()?;
-            test(
-                interface.negated,
-                TestKind::Interface(InterfaceEnd::In, &interface.name),
-            )
+            test(interface.negated, TestKind::Interface(InterfaceEnd::In, &interface.name))
         }
         3 => {
             let interface = rule.out_interface.as_ref()?;
-            test(
-                interface.negated,
-                TestKind::Interface(InterfaceEnd::Out, &interface.name),
-            )
+            test(interface.negated, TestKind::Interface(InterfaceEnd::Out, &interface.name))
         }
         _ => {
             let protocol = rule.protocol.as_ref()?;
@@ -209,23 +187,14 @@ fn matching(m: &Match) -> Op<'_> {
     let test = |negated, kind| Op::Test(Test { negated, kind });
     match m {
         Match::Comment(_) | Match::Nfacct(_) => Op::Nothing,
-        Match::Transport {
-            protocol,
-            destination_port,
-        } => match destination_port {
+        Match::Transport { protocol, destination_port } => match destination_port {
             Some(port) => test(false, TestKind::Port(*protocol, *port)),
             None => test(false, TestKind::Protocol(*protocol)),
         },
         Match::ConntrackState { negated, states } => {
             test(*negated, TestKind::State(States::Iptables(*states)))
         }
-        Match::Mark { negated, value, mask } => test(
-            *negated,
-            TestKind::Mark {
-                value: *value,
-                mask: *mask,
-            },
-        ),
+        Match::Mark { negated, value, mask } => test(*negated, TestKind::Mark { value: *value, mask: *mask }),
         Match::AddressType { end, negated } => {
             let end = match end {
                 RuleEnd::Source => End::Source,
@@ -259,10 +228,7 @@ fn target(target: &Target) -> Op<'_> {
         Target::Drop => Act::Drop,
         Target::Return => Act::Return,
         Target::Reject => Act::Reject(Answer::PortUnreachable),
-        Target::SetMark { value, mask } => Act::SetMark {
-            keep: !mask,
-            flip: *value,
-        },
+        Target::SetMark { value, mask } => Act::SetMark { keep: !mask, flip: *value },
         Target::Masquerade { .. } => Act::Masquerade,
         Target::Dnat(destination) => Act::Dnat(destination.address),
         Target::Opaque(text) => return opaque::iptables_target(text),

@@ -65,14 +65,7 @@ type Walked<T> = Result<T, WalkError>;
 
 impl<'w, 'r> Machine<'w, 'r> {
     pub(super) fn new(walker: &'w Walker<'r>, family: Family) -> Self {
-        Machine {
-            walker,
-            family,
-            path: Vec::new(),
-            leaves: Vec::new(),
-            pending: Vec::new(),
-            rules_seen: 0,
-        }
+        Machine { walker, family, path: Vec::new(), leaves: Vec::new(), pending: Vec::new(), rules_seen: 0 }
     }
 
     pub(super) fn run(&mut self, entry: Thread<'r>) -> Walked<()> {
@@ -106,17 +99,9 @@ impl<'w, 'r> Machine<'w, 'r> {
         if self.rules_seen > MOST_RULES {
             return Err(WalkError::Endless);
         }
-        let mut place = Place {
-            chain: frame.chain,
-            rule: frame.rule,
-            part: frame.part,
-        };
+        let mut place = Place { chain: frame.chain, rule: frame.rule, part: frame.part };
         if frame.part == 0 {
-            match self
-                .walker
-                .program
-                .next_rule(frame.chain, frame.rule, &thread.view)
-            {
+            match self.walker.program.next_rule(frame.chain, frame.rule, &thread.view) {
                 Some(rule) => place.rule = rule,
                 None => return Ok(self.end_of_chain(thread)),
             }
@@ -195,12 +180,7 @@ impl<'w, 'r> Machine<'w, 'r> {
         for holds in [false, true] {
             let mut way = thread.clone();
             go_to(&mut way, place.rule, place.part);
-            way.assumptions.push(Assumption {
-                predicate,
-                holds,
-                place,
-                text,
-            });
+            way.assumptions.push(Assumption { predicate, holds, place, text });
             self.pending.push(way);
         }
     }
@@ -256,11 +236,7 @@ impl<'w, 'r> Machine<'w, 'r> {
             }
             Act::Return => {
                 self.note(thread, place, Effect::Return);
-                Ok(if self.end_of_chain(thread) {
-                    Next::Elsewhere
-                } else {
-                    Next::Gone
-                })
+                Ok(if self.end_of_chain(thread) { Next::Elsewhere } else { Next::Gone })
             }
             Act::Jump(chain) => self.jump(thread, chain, place),
             Act::Goto(chain) => self.goto(thread, chain, place),
@@ -297,9 +273,7 @@ impl<'w, 'r> Machine<'w, 'r> {
                 self.one_of(thread, modulus, acts.rev(), place)
             }
             Act::RandomVerdict(modulus, verdicts) => {
-                let acts = verdicts
-                    .iter()
-                    .map(|(number, verdict)| (*number, verdict_act(verdict)));
+                let acts = verdicts.iter().map(|(number, verdict)| (*number, verdict_act(verdict)));
                 self.one_of(thread, modulus, acts.rev(), place)
             }
             Act::VerdictMap(key, map) => {
@@ -341,11 +315,7 @@ impl<'w, 'r> Machine<'w, 'r> {
     fn redirected(&self, view: &View, port: Option<u16>) -> SocketAddr {
         let own = match view.input {
             super::packet::Interface::None => self.family.loopback(),
-            _ => self
-                .walker
-                .host
-                .primary_address(self.family)
-                .unwrap_or(view.destination.ip()),
+            _ => self.walker.host.primary_address(self.family).unwrap_or(view.destination.ip()),
         };
         SocketAddr::new(own, port.unwrap_or(view.destination.port()))
     }
@@ -520,12 +490,7 @@ impl<'w, 'r> Machine<'w, 'r> {
     /// Ends a thread. Always false: there is nothing left to do for it.
     pub(super) fn end(&mut self, thread: &mut Thread<'r>, verdict: Verdict, local: bool) -> bool {
         self.leaves.push(Leaf {
-            end: End {
-                verdict,
-                destination: thread.view.destination,
-                snat: thread.snat,
-                local,
-            },
+            end: End { verdict, destination: thread.view.destination, snat: thread.snat, local },
             chance: thread.chance,
             assumptions: std::mem::take(&mut thread.assumptions),
             affinity: thread.affinity,
@@ -558,11 +523,7 @@ impl<'w, 'r> Machine<'w, 'r> {
         let number = u32::try_from(self.path.len()).ok();
         self.path.push(Node {
             before: thread.path,
-            hook: if rule.is_some() {
-                thread.phase.hook()
-            } else {
-                Hook::Routing
-            },
+            hook: if rule.is_some() { thread.phase.hook() } else { Hook::Routing },
             rule,
             seen: thread.view,
             chance,

@@ -56,8 +56,7 @@ impl<'r> Program<'r> {
         self.tables.push(table);
         for set in &table.sets {
             let index = OnceLock::new();
-            self.sets
-                .insert((number, set.name.as_str()), SetSlot { set, index });
+            self.sets.insert((number, set.name.as_str()), SetSlot { set, index });
         }
         for chain in &table.chains {
             self.add_chain(number, table, chain);
@@ -150,11 +149,9 @@ impl<'r> Program<'r> {
 
     fn statement(&self, table: usize, statement: &'r Statement) -> Op<'r> {
         match statement {
-            Statement::Address {
-                field,
-                negated,
-                addresses,
-            } => self.address(table, *field, *negated, addresses),
+            Statement::Address { field, negated, addresses } => {
+                self.address(table, *field, *negated, addresses)
+            }
             Statement::InSet { key, negated, set } => match key.as_slice() {
                 [Field::SourceAddress(_)] if self.is_memory(table, set) => {
                     test(*negated, TestKind::Remembered(set))
@@ -168,13 +165,9 @@ impl<'r> Program<'r> {
             Statement::ConntrackStatusDnat => test(false, TestKind::Translated),
             Statement::L4Protocol(protocol) => test(false, TestKind::Protocol(*protocol)),
             Statement::DestinationPort(protocol, port) => test(false, TestKind::Port(*protocol, *port)),
-            Statement::Mark { mask, negated, value } => test(
-                *negated,
-                TestKind::Mark {
-                    value: *value,
-                    mask: *mask,
-                },
-            ),
+            Statement::Mark { mask, negated, value } => {
+                test(*negated, TestKind::Mark { value: *value, mask: *mask })
+            }
             Statement::FibLocal(FibEnd::Source) => test(false, TestKind::Local(End::Source)),
             Statement::FibLocal(FibEnd::Destination) => test(false, TestKind::Local(End::Destination)),
             Statement::Counter { .. } => Op::Nothing,
@@ -205,18 +198,11 @@ fn test<'r>(negated: bool, kind: TestKind<'r>) -> Op<'r> {
 fn action(statement: &Statement) -> Option<Act<'_>> {
     Some(match statement {
         Statement::SetMarkOr(bits) => Act::OrMark(*bits),
-        Statement::SetMarkXor(bits) => Act::SetMark {
-            keep: u32::MAX,
-            flip: *bits,
-        },
+        Statement::SetMarkXor(bits) => Act::SetMark { keep: u32::MAX, flip: *bits },
         Statement::VerdictMap { key, map } => Act::VerdictMap(key, map),
         Statement::RandomVerdict { modulus, verdicts } => Act::RandomVerdict(*modulus, verdicts),
         Statement::Dnat(address) => Act::Dnat(*address),
-        Statement::RandomDnat {
-            modulus,
-            destinations,
-            ..
-        } => Act::RandomDnat(*modulus, destinations),
+        Statement::RandomDnat { modulus, destinations, .. } => Act::RandomDnat(*modulus, destinations),
         Statement::UpdateSet { set, .. } => Act::Remember(set),
         Statement::Masquerade { .. } => Act::Masquerade,
         Statement::Reject => Act::Reject(Answer::PortUnreachable),
@@ -252,12 +238,6 @@ fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, Base)> {
         (true, Hook::Prerouting | Hook::Output) => program::NAT_DESTINATION,
         (true, _) => program::NAT_SOURCE,
     };
-    let base = Base {
-        chain: id,
-        priority,
-        own_priority: base.priority,
-        nat,
-        drops: base.drops_by_default,
-    };
+    let base = Base { chain: id, priority, own_priority: base.priority, nat, drops: base.drops_by_default };
     Some((hook, base))
 }

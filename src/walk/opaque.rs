@@ -63,10 +63,8 @@ fn connmark<'r>(name: &str, text: &'r str) -> Op<'r> {
     if name != "CONNMARK" || !text.contains("--restore-mark") {
         return Op::Nothing;
     }
-    let mask = option(text, "--nfmask")
-        .or_else(|| option(text, "--mask"))
-        .and_then(number)
-        .unwrap_or(u32::MAX);
+    let mask =
+        option(text, "--nfmask").or_else(|| option(text, "--mask")).and_then(number).unwrap_or(u32::MAX);
     Op::Act(Act::SetMark { keep: !mask, flip: 0 })
 }
 
@@ -176,11 +174,7 @@ pub(super) fn port_in(list: &str, port: u16) -> Option<bool> {
     for item in list.split(',').map(str::trim) {
         let (low, high) = item.split_once([':', '-']).unwrap_or((item, item));
         let low = if low.is_empty() { 0 } else { low.parse().ok()? };
-        let high = if high.is_empty() {
-            u16::MAX
-        } else {
-            high.parse().ok()?
-        };
+        let high = if high.is_empty() { u16::MAX } else { high.parse().ok()? };
         found |= (low..=high).contains(&port);
     }
     Some(found)
@@ -206,10 +200,7 @@ pub(super) fn is_protocol(name: &str, protocol: Protocol) -> bool {
 
 /// An opaque match of iptables or statement of nftables as a test.
 pub(super) fn unknown(text: &str) -> Op<'_> {
-    Op::Test(Test {
-        negated: false,
-        kind: TestKind::Opaque(text),
-    })
+    Op::Test(Test { negated: false, kind: TestKind::Opaque(text) })
 }
 
 #[cfg(test)]
@@ -232,10 +223,7 @@ mod tests {
 
     #[test]
     fn common_foreign_matches_are_understood() {
-        let host = Host {
-            addresses: vec!["10.0.0.1".parse().unwrap()],
-            ..Host::default()
-        };
+        let host = Host { addresses: vec!["10.0.0.1".parse().unwrap()], ..Host::default() };
         let matches = |text| iptables_match(text, &view(), &host);
         assert_eq!(matches("-m multiport --dports 9100,9101"), Some(true));
         assert_eq!(matches("-m multiport ! --dports 9100:9200"), Some(false));
@@ -261,9 +249,6 @@ mod tests {
         is("-j NOTRACK", "Act(Untrack)");
         is("-j DNAT --to-destination :0", "Act(Unknown");
         is("-j NFQUEUE --queue-num 1", "Act(Unknown");
-        is(
-            "-j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xf0",
-            "Act(SetMark { keep: 4294967055",
-        );
+        is("-j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xf0", "Act(SetMark { keep: 4294967055");
     }
 }

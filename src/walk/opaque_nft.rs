@@ -9,9 +9,7 @@ use super::outcome::Answer;
 use super::packet::{Interface, View};
 
 /// Statements that let a packet go on and change nothing that the walk follows, by their first word.
-const HARMLESS: [&str; 9] = [
-    "log", "counter", "dup", "flow", "trace", "add", "update", "delete", "comment",
-];
+const HARMLESS: [&str; 9] = ["log", "counter", "dup", "flow", "trace", "add", "update", "delete", "comment"];
 
 /// What an opaque statement does, or that it is a match.
 pub(super) fn statement(text: &str) -> Op<'_> {
@@ -25,10 +23,9 @@ pub(super) fn statement(text: &str) -> Op<'_> {
         ("reject", _) => Op::Act(Act::Reject(reject_answer(text))),
         ("snat", _) => Op::Act(Act::Snat),
         ("masquerade", _) => Op::Act(Act::Masquerade),
-        ("redirect", _) => Op::Act(Act::Redirect(
-            text.rsplit_once(':')
-                .and_then(|(_, port)| Port::parse(port.trim())),
-        )),
+        ("redirect", _) => {
+            Op::Act(Act::Redirect(text.rsplit_once(':').and_then(|(_, port)| Port::parse(port.trim()))))
+        }
         ("dnat", _) => Op::Act(dnat(text)),
         ("notrack", _) => Op::Act(Act::Untrack),
         ("queue" | "tproxy" | "synproxy" | "fwd", _) => Op::Act(Act::Unknown(text)),
@@ -39,10 +36,7 @@ pub(super) fn statement(text: &str) -> Op<'_> {
 }
 
 fn dnat(text: &str) -> Act<'_> {
-    match text
-        .rsplit_once(" to ")
-        .and_then(|(_, to)| to.trim().parse().ok())
-    {
+    match text.rsplit_once(" to ").and_then(|(_, to)| to.trim().parse().ok()) {
         Some(address) => Act::Dnat(address),
         None => Act::Unknown(text),
     }
@@ -50,10 +44,7 @@ fn dnat(text: &str) -> Act<'_> {
 
 /// `meta mark set N`; another expression leaves the mark unknown, which no rule of kube-proxy's depends on.
 fn set_mark(text: &str) -> Act<'_> {
-    match text
-        .rsplit_once(" set ")
-        .and_then(|(_, value)| number(value.trim()))
-    {
+    match text.rsplit_once(" set ").and_then(|(_, value)| number(value.trim())) {
         Some(value) => Act::SetMark { keep: 0, flip: value },
         None => Act::Continue,
     }
@@ -124,10 +115,9 @@ fn known_match(selector: &str, list: &str, view: &View) -> Option<bool> {
         "th dport" => port_in(list, port),
         "tcp flags" if !is(Protocol::Tcp) => Some(false),
         "meta nfproto" => Some(list == if view.source.is_ipv4() { "ipv4" } else { "ipv6" }),
-        "meta l4proto" | "ip protocol" | "ip6 nexthdr" => Some(
-            list.split(',')
-                .any(|name| opaque::is_protocol(name, view.protocol)),
-        ),
+        "meta l4proto" | "ip protocol" | "ip6 nexthdr" => {
+            Some(list.split(',').any(|name| opaque::is_protocol(name, view.protocol)))
+        }
         "iifname" | "iif" => interface(list, view.input),
         "oifname" | "oif" => interface(list, view.output),
         _ => None,

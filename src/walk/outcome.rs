@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
-use crate::iptables::ruleset as iptables;
+use crate::iptables::{ruleset as iptables, save};
 use crate::net::Family;
 use crate::nftables::ruleset as nftables;
 use crate::plan::origin::Origin;
@@ -254,14 +254,12 @@ impl<'r> RuleRef<'r> {
     /// The rule as it is listed: `-A CHAIN ...` of `iptables-save`, a line of `nft list`.
     pub fn text(&self) -> String {
         match self {
-            RuleRef::Iptables {
-                family, chain, index, ..
-            } => match index.and_then(|i| chain.rules.get(i)) {
-                Some(placed) => format!("{family}{placed:?}"),
+            RuleRef::Iptables { family, chain, index, .. } => match index.and_then(|i| chain.rules.get(i)) {
+                Some(placed) => save::rule_text(&chain.name, &placed.rule, *family),
                 None => policy_line(chain),
             },
             RuleRef::Nftables { chain, index, .. } => match index.and_then(|i| chain.rules.get(i)) {
-                Some(placed) => format!("{placed:?}"),
+                Some(placed) => placed.rule.to_string(),
                 None => "policy drop".to_owned(),
             },
         }

@@ -93,29 +93,14 @@ impl Packet {
         destination: SocketAddr,
     ) -> Result<Packet, FamilyMismatch> {
         if Family::of(source) != Family::of(destination.ip()) {
-            return Err(FamilyMismatch {
-                from: source,
-                to: destination.ip(),
-            });
+            return Err(FamilyMismatch { from: source, to: destination.ip() });
         }
-        Ok(Packet {
-            protocol,
-            source,
-            destination,
-            origin: host.origin_of(source),
-            mark: 0,
-        })
+        Ok(Packet { protocol, source, destination, origin: host.origin_of(source), mark: 0 })
     }
 
     /// A packet that the node itself sends, from the address that its kernel would choose.
     pub fn from_node(host: &Host, protocol: Protocol, destination: SocketAddr) -> Packet {
-        Packet {
-            protocol,
-            source: host.source_to(destination),
-            destination,
-            origin: Origin::Node,
-            mark: 0,
-        }
+        Packet { protocol, source: host.source_to(destination), destination, origin: Origin::Node, mark: 0 }
     }
 
     /// Its IP family.

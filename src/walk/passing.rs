@@ -56,9 +56,9 @@ impl<'r> Machine<'_, 'r> {
         let ip = address(end, view);
         match addresses {
             Addresses::One(net) => Ok(Passing::Known(contains(*net, ip))),
-            Addresses::Anonymous(intervals) => Ok(Passing::Known(
-                intervals.iter().any(|i| (i.first..=i.last).contains(&ip)),
-            )),
+            Addresses::Anonymous(intervals) => {
+                Ok(Passing::Known(intervals.iter().any(|i| (i.first..=i.last).contains(&ip))))
+            }
             Addresses::Named(set) => {
                 let key = match end {
                     End::Source => Field::SourceAddress(family),
@@ -110,9 +110,7 @@ impl<'r> Machine<'_, 'r> {
 
 /// Whether a match can have another answer for the same packet a moment later, so that two of the same text may differ.
 fn changes_by_itself(text: &str) -> bool {
-    ["limit", "quota", "statistic", "random", "numgen"]
-        .iter()
-        .any(|word| text.contains(word))
+    ["limit", "quota", "statistic", "random", "numgen"].iter().any(|word| text.contains(word))
 }
 
 fn address(end: End, view: &View) -> IpAddr {

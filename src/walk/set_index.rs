@@ -33,10 +33,7 @@ pub(super) struct SetIndex<'r> {
 
 impl<'r> SetIndex<'r> {
     pub(super) fn new(set: &'r Set) -> SetIndex<'r> {
-        let mut index = SetIndex {
-            exact: HashMap::with_capacity(set.elements.len()),
-            others: Vec::new(),
-        };
+        let mut index = SetIndex { exact: HashMap::with_capacity(set.elements.len()), others: Vec::new() };
         for element in &set.elements {
             match element.key.iter().map(exact_part).collect::<Option<Vec<_>>>() {
                 Some(key) => _ = index.exact.insert(key, element),
@@ -47,11 +44,7 @@ impl<'r> SetIndex<'r> {
     }
 
     pub(super) fn look_up(&self, fields: &[Field], view: &View) -> Lookup<'r> {
-        let Some(key) = fields
-            .iter()
-            .map(|field| field_of(*field, view))
-            .collect::<Option<Vec<_>>>()
-        else {
+        let Some(key) = fields.iter().map(|field| field_of(*field, view)).collect::<Option<Vec<_>>>() else {
             return Lookup::Miss;
         };
         if let Some(element) = self.exact.get(&key) {

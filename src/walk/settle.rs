@@ -9,9 +9,7 @@ use super::thread::{End, Leaf, PathId, Predicate};
 
 /// The outcomes of a walk: those without a condition first, then in the order found.
 pub(super) fn outcomes<'r>(machine: Machine<'_, 'r>) -> Vec<Outcome<'r>> {
-    let Machine {
-        walker, path, leaves, ..
-    } = machine;
+    let Machine { walker, path, leaves, .. } = machine;
     let mut leaves = merge(forget_idle_assumptions(leaves));
     leaves.sort_by_key(|leaf| (leaf.affinity.is_some(), !leaf.assumptions.is_empty()));
     let build = |leaf: Leaf<'r>| Outcome {
@@ -70,9 +68,7 @@ fn ends<'r>(
     let mut ends: BTreeMap<(Given<'r>, End), Chance> = BTreeMap::new();
     for leaf in leaves.iter().filter(|leaf| holds(leaf, predicate) != Some(!side)) {
         let key = (given(leaf, all, Some(predicate)), leaf.end);
-        ends.entry(key)
-            .and_modify(|chance| *chance = chance.plus(leaf.chance))
-            .or_insert(leaf.chance);
+        ends.entry(key).and_modify(|chance| *chance = chance.plus(leaf.chance)).or_insert(leaf.chance);
     }
     ends.into_iter().collect()
 }
@@ -97,9 +93,7 @@ fn merge(leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
     let mut places: BTreeMap<(Given<'_>, End), usize> = BTreeMap::new();
     let mut merged: Vec<Leaf<'_>> = Vec::with_capacity(leaves.len());
     for leaf in leaves {
-        let place = *places
-            .entry((given(&leaf, &all, None), leaf.end))
-            .or_insert(merged.len());
+        let place = *places.entry((given(&leaf, &all, None), leaf.end)).or_insert(merged.len());
         match merged.get_mut(place) {
             Some(like) => like.chance = like.chance.plus(leaf.chance),
             None => merged.push(leaf),

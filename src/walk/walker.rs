@@ -60,10 +60,7 @@ impl<'r> Walker<'r> {
         if let Program::Iptables(program) = &self.program
             && program.family != packet.family()
         {
-            return Err(WalkError::WrongFamily {
-                rules: program.family,
-                packet: packet.family(),
-            });
+            return Err(WalkError::WrongFamily { rules: program.family, packet: packet.family() });
         }
         let mut machine = Machine::new(self, packet.family());
         machine.run(self.entry(packet))?;
@@ -83,14 +80,7 @@ impl<'r> Walker<'r> {
             translated: false,
         };
         Thread {
-            view: View {
-                output: if local {
-                    self.output_of(&view)
-                } else {
-                    Interface::None
-                },
-                ..view
-            },
+            view: View { output: if local { self.output_of(&view) } else { Interface::None }, ..view },
             phase: if local { Phase::Output } else { Phase::Prerouting },
             begun: 0,
             base: None,
@@ -197,11 +187,7 @@ impl<'r> Machine<'_, 'r> {
 
     fn note_route(&mut self, thread: &mut Thread<'r>) {
         let local = self.walker.host.is_local(thread.view.destination.ip());
-        let effect = if local {
-            Effect::RouteLocal
-        } else {
-            Effect::RouteForward
-        };
+        let effect = if local { Effect::RouteLocal } else { Effect::RouteForward };
         self.record_routing(thread, effect);
     }
 
@@ -225,15 +211,7 @@ fn begin(base: Base, thread: &mut Thread<'_>) {
 }
 
 pub(super) fn frame(chain: ChainId, thread: &Thread<'_>) -> Frame {
-    Frame {
-        chain,
-        rule: 0,
-        part: 0,
-        gotos: 0,
-        chance: None,
-        before: thread.path,
-        after: thread.path,
-    }
+    Frame { chain, rule: 0, part: 0, gotos: 0, chance: None, before: thread.path, after: thread.path }
 }
 
 /// The translation that a nat chain at a hook can make.

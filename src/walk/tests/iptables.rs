@@ -8,33 +8,21 @@ fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
     Chain {
         name: ChainName::fixed(name),
         policy: builtin.then_some(Policy::Accept),
-        rules: rules
-            .into_iter()
-            .map(|rule| PlacedRule {
-                rule,
-                origin: None,
-                counters: None,
-            })
-            .collect(),
+        rules: rules.into_iter().map(|rule| PlacedRule { rule, origin: None, counters: None }).collect(),
         owner: Owner::Foreign,
+        counters: Counters::default(),
     }
 }
 
 fn ruleset(tables: Vec<(TableName, Vec<Chain>)>) -> Ruleset {
     Ruleset {
         family: Family::Ipv4,
-        tables: tables
-            .into_iter()
-            .map(|(name, chains)| Table { name, chains })
-            .collect(),
+        tables: tables.into_iter().map(|(name, chains)| Table { name, chains }).collect(),
     }
 }
 
 fn to(target: Target) -> Rule {
-    Rule {
-        target: Some(target),
-        ..Rule::default()
-    }
+    Rule { target: Some(target), ..Rule::default() }
 }
 
 fn jump(chain: &'static str) -> Rule {
@@ -43,21 +31,11 @@ fn jump(chain: &'static str) -> Rule {
 
 fn address(text: &str, negated: bool) -> Option<AddressMatch> {
     let net = Cidr::parse_lenient(text).unwrap();
-    Some(AddressMatch {
-        negated,
-        net,
-        written: None,
-    })
+    Some(AddressMatch { negated, net, written: None })
 }
 
 fn port(rule: Rule, port: i64) -> Rule {
-    with(
-        rule,
-        Match::Transport {
-            protocol: Protocol::Tcp,
-            destination_port: Port::new(port),
-        },
-    )
+    with(rule, Match::Transport { protocol: Protocol::Tcp, destination_port: Port::new(port) })
 }
 
 fn with(mut rule: Rule, m: Match) -> Rule {
@@ -76,10 +54,7 @@ fn dest(rule: Rule, net: &str) -> Rule {
 }
 
 fn dnat(to_address: &str) -> Rule {
-    to(Target::Dnat(Destination {
-        address: to_address.parse().unwrap(),
-        written: None,
-    }))
+    to(Target::Dnat(Destination { address: to_address.parse().unwrap(), written: None }))
 }
 
 fn one_in(rule: Rule, n: u32) -> Rule {
@@ -92,24 +67,11 @@ fn on_list(rule: Rule, list: &'static str, action: RecentAction) -> Rule {
 }
 
 fn marked(rule: Rule, negated: bool) -> Rule {
-    with(
-        rule,
-        Match::Mark {
-            negated,
-            value: 0x4000,
-            mask: 0x4000,
-        },
-    )
+    with(rule, Match::Mark { negated, value: 0x4000, mask: 0x4000 })
 }
 
 fn local_destination(rule: Rule) -> Rule {
-    with(
-        rule,
-        Match::AddressType {
-            end: End::Destination,
-            negated: false,
-        },
-    )
+    with(rule, Match::AddressType { end: End::Destination, negated: false })
 }
 
 fn opaque(rule: Rule, text: &str) -> Rule {
@@ -117,10 +79,7 @@ fn opaque(rule: Rule, text: &str) -> Rule {
 }
 
 fn nat(chains: Vec<Chain>) -> (TableName, Vec<Chain>) {
-    let mark = to(Target::SetMark {
-        value: 0x4000,
-        mask: 0x4000,
-    });
+    let mark = to(Target::SetMark { value: 0x4000, mask: 0x4000 });
     let mut all = vec![
         chain("PREROUTING", vec![jump("KUBE-SERVICES")]),
         chain("OUTPUT", vec![jump("KUBE-SERVICES")]),
@@ -130,10 +89,7 @@ fn nat(chains: Vec<Chain>) -> (TableName, Vec<Chain>) {
             "KUBE-POSTROUTING",
             vec![
                 marked(to(Target::Return), true),
-                to(Target::SetMark {
-                    value: 0x4000,
-                    mask: 0,
-                }),
+                to(Target::SetMark { value: 0x4000, mask: 0 }),
                 to(Target::Masquerade { random_fully: true }),
             ],
         ),
@@ -145,13 +101,7 @@ fn nat(chains: Vec<Chain>) -> (TableName, Vec<Chain>) {
 /// One Service with three endpoints, as kube-proxy writes it.
 fn service() -> Ruleset {
     let endpoint = |name: &'static str, ip: &str| {
-        chain(
-            name,
-            vec![
-                from(jump("KUBE-MARK-MASQ"), &format!("{ip}/32")),
-                dnat(&format!("{ip}:8080")),
-            ],
-        )
+        chain(name, vec![from(jump("KUBE-MARK-MASQ"), &format!("{ip}/32")), dnat(&format!("{ip}:8080"))])
     };
     ruleset(vec![nat(vec![
         chain(
@@ -161,13 +111,7 @@ fn service() -> Ruleset {
                 local_destination(jump("KUBE-NODEPORTS")),
             ],
         ),
-        chain(
-            "KUBE-NODEPORTS",
-            vec![
-                port(jump("KUBE-MARK-MASQ"), 30080),
-                port(jump("KUBE-SVC-A"), 30080),
-            ],
-        ),
+        chain("KUBE-NODEPORTS", vec![port(jump("KUBE-MARK-MASQ"), 30080), port(jump("KUBE-SVC-A"), 30080)]),
         chain(
             "KUBE-SVC-A",
             vec![
@@ -192,11 +136,7 @@ fn a_cascade_of_probabilities_gives_equal_shares() {
     let walker = Walker::new(&rules, &host);
     assert_eq!(
         walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
-        [
-            "accept 10.244.1.5:8080 1/3",
-            "accept 10.244.2.5:8080 1/3",
-            "accept 10.244.3.5:8080 1/3",
-        ]
+        ["accept 10.244.1.5:8080 1/3", "accept 10.244.2.5:8080 1/3", "accept 10.244.3.5:8080 1/3",]
     );
 }
 
@@ -207,11 +147,7 @@ fn a_pod_that_reaches_itself_is_masqueraded() {
     let outcomes = walker.walk(&tcp("10.244.1.5", "10.96.0.1:80")).unwrap();
     assert_eq!(lines(&outcomes)[0], "accept 10.244.1.5:8080 1/3 snat");
     assert_eq!(lines(&outcomes)[1], "accept 10.244.2.5:8080 1/3");
-    let effects: Vec<_> = outcomes[0]
-        .steps
-        .iter()
-        .map(|step| (step.hook, step.effects[0]))
-        .collect();
+    let effects: Vec<_> = outcomes[0].steps.iter().map(|step| (step.hook, step.effects[0])).collect();
     assert_eq!(
         effects,
         [
@@ -266,18 +202,9 @@ fn what_no_rule_takes_is_delivered_or_forwarded() {
         walked(&walker, &tcp("198.51.100.7", "192.168.0.11:22")),
         ["accept 192.168.0.11:22 1/1 local"]
     );
-    assert_eq!(
-        walked(&walker, &from_node("127.0.0.1:22")),
-        ["accept 127.0.0.1:22 1/1 local"]
-    );
-    assert_eq!(
-        walked(&walker, &tcp("10.244.1.9", "10.96.0.99:80")),
-        ["accept 10.96.0.99:80 1/1"]
-    );
-    assert_eq!(
-        walked(&walker, &tcp("198.51.100.7", "127.0.0.1:22")),
-        ["drop 127.0.0.1:22 1/1"]
-    );
+    assert_eq!(walked(&walker, &from_node("127.0.0.1:22")), ["accept 127.0.0.1:22 1/1 local"]);
+    assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.99:80")), ["accept 10.96.0.99:80 1/1"]);
+    assert_eq!(walked(&walker, &tcp("198.51.100.7", "127.0.0.1:22")), ["drop 127.0.0.1:22 1/1"]);
 }
 
 #[test]
@@ -285,22 +212,12 @@ fn the_node_meets_its_own_input_rules_over_loopback() {
     let reject = port(local_destination(to(Target::Reject)), 30090);
     let filter = (
         TableName::Filter,
-        vec![
-            chain("INPUT", vec![reject]),
-            chain("FORWARD", vec![]),
-            chain("OUTPUT", vec![]),
-        ],
+        vec![chain("INPUT", vec![reject]), chain("FORWARD", vec![]), chain("OUTPUT", vec![])],
     );
     let (rules, host) = (ruleset(vec![filter]), host());
     let walker = Walker::new(&rules, &host);
-    for packet in [
-        from_node("192.168.0.11:30090"),
-        tcp("10.244.1.9", "192.168.0.11:30090"),
-    ] {
-        assert_eq!(
-            walked(&walker, &packet),
-            ["reject PortUnreachable 192.168.0.11:30090 1/1"]
-        );
+    for packet in [from_node("192.168.0.11:30090"), tcp("10.244.1.9", "192.168.0.11:30090")] {
+        assert_eq!(walked(&walker, &packet), ["reject PortUnreachable 192.168.0.11:30090 1/1"]);
     }
 }
 
@@ -336,11 +253,7 @@ fn affinity_is_a_condition_beside_first_contact() {
 }
 
 fn forward(rules: Vec<Rule>, others: Vec<Chain>) -> Ruleset {
-    let mut chains = vec![
-        chain("INPUT", vec![]),
-        chain("FORWARD", rules),
-        chain("OUTPUT", vec![]),
-    ];
+    let mut chains = vec![chain("INPUT", vec![]), chain("FORWARD", rules), chain("OUTPUT", vec![])];
     chains.extend(others);
     ruleset(vec![(TableName::Filter, chains)])
 }
@@ -372,32 +285,21 @@ fn a_rule_that_cannot_match_or_makes_no_difference_is_passed_over() {
     ] {
         let rules = forward(rules, vec![chain("X-", vec![]), chain("X", vec![])]);
         let walker = Walker::new(&rules, &host);
-        assert_eq!(
-            walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
-            ["accept 10.96.0.1:80 1/1"]
-        );
+        assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")), ["accept 10.96.0.1:80 1/1"]);
     }
 }
 
 #[test]
 fn one_assumption_holds_for_the_whole_way() {
     let out = |negated, rule| Rule {
-        out_interface: Some(InterfaceMatch {
-            negated,
-            name: "docker0".into(),
-        }),
+        out_interface: Some(InterfaceMatch { negated, name: "docker0".into() }),
         ..rule
     };
-    let rules = forward(
-        vec![out(true, jump("STAGE-2"))],
-        vec![chain("STAGE-2", vec![out(false, to(Target::Drop))])],
-    );
+    let rules =
+        forward(vec![out(true, jump("STAGE-2"))], vec![chain("STAGE-2", vec![out(false, to(Target::Drop))])]);
     let host = host();
     let walker = Walker::new(&rules, &host);
-    assert_eq!(
-        walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
-        ["accept 10.96.0.1:80 1/1"]
-    );
+    assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")), ["accept 10.96.0.1:80 1/1"]);
 }
 
 #[test]
@@ -406,16 +308,10 @@ fn returning_and_going_to_chains_is_as_in_the_kernel() {
     let host = host();
     let rules = forward(
         vec![jump("A-1"), to(Target::Drop)],
-        vec![
-            chain("A-1", vec![goto("A-2"), to(Target::Accept)]),
-            chain("A-2", vec![]),
-        ],
+        vec![chain("A-1", vec![goto("A-2"), to(Target::Accept)]), chain("A-2", vec![])],
     );
     let walker = Walker::new(&rules, &host);
-    assert_eq!(
-        walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
-        ["drop 10.96.0.1:80 1/1"]
-    );
+    assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")), ["drop 10.96.0.1:80 1/1"]);
     let mut rules = forward(vec![to(Target::Return), to(Target::Accept)], vec![]);
     rules.tables[0].chains[1].policy = Some(Policy::Drop);
     let walker = Walker::new(&rules, &host);
@@ -428,17 +324,13 @@ fn returning_and_going_to_chains_is_as_in_the_kernel() {
 fn circles_and_missing_chains_are_errors() {
     let host = host();
     let packet = tcp("10.244.1.9", "10.96.0.1:80");
-    let rules = forward(
-        vec![jump("A-1")],
-        vec![chain("A-1", vec![jump("A-2")]), chain("A-2", vec![jump("A-1")])],
-    );
+    let rules =
+        forward(vec![jump("A-1")], vec![chain("A-1", vec![jump("A-2")]), chain("A-2", vec![jump("A-1")])]);
     let walker = Walker::new(&rules, &host);
     assert!(matches!(walker.walk(&packet), Err(WalkError::TooDeep { .. })));
     let goto = |name| to(Target::Goto(ChainName::fixed(name)));
-    let rules = forward(
-        vec![jump("A-1")],
-        vec![chain("A-1", vec![goto("A-2")]), chain("A-2", vec![goto("A-1")])],
-    );
+    let rules =
+        forward(vec![jump("A-1")], vec![chain("A-1", vec![goto("A-2")]), chain("A-2", vec![goto("A-1")])]);
     let walker = Walker::new(&rules, &host);
     assert!(walker.walk(&packet).is_err());
     let rules = forward(vec![jump("A-1")], vec![]);
@@ -448,9 +340,8 @@ fn circles_and_missing_chains_are_errors() {
 
 #[test]
 fn a_long_chain_is_searched_by_address_and_port() {
-    let mut portals: Vec<Rule> = (0..200)
-        .map(|i| port(dest(jump("KUBE-SVC-A"), &format!("10.97.0.{i}/32")), 80))
-        .collect();
+    let mut portals: Vec<Rule> =
+        (0..200).map(|i| port(dest(jump("KUBE-SVC-A"), &format!("10.97.0.{i}/32")), 80)).collect();
     portals.push(port(dest(dnat("10.244.1.5:80"), "10.96.0.0/16"), 81));
     portals.push(dest(dnat("10.244.1.6:80"), "10.96.0.7/32"));
     let rules = ruleset(vec![nat(vec![
@@ -468,15 +359,11 @@ fn a_long_chain_is_searched_by_address_and_port() {
 
 #[test]
 fn many_unknown_branches_come_to_an_end() {
-    let rules: Vec<Rule> = (0..40)
-        .map(|i| opaque(jump("A-1"), &format!("-m set --match-set s{i} src")))
-        .collect();
+    let rules: Vec<Rule> =
+        (0..40).map(|i| opaque(jump("A-1"), &format!("-m set --match-set s{i} src"))).collect();
     let flip = to(Target::SetMark { value: 1, mask: 0 });
     let rules = forward(rules, vec![chain("A-1", vec![flip])]);
     let host = host();
     let walker = Walker::new(&rules, &host);
-    assert!(matches!(
-        walker.walk(&tcp("10.244.1.9", "10.96.0.1:80")),
-        Err(WalkError::TooManyWays { .. })
-    ));
+    assert!(matches!(walker.walk(&tcp("10.244.1.9", "10.96.0.1:80")), Err(WalkError::TooManyWays { .. })));
 }

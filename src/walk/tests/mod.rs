@@ -16,13 +16,7 @@ pub(super) fn host() -> Host {
 }
 
 pub(super) fn tcp(source: &str, destination: &str) -> Packet {
-    Packet::new(
-        &host(),
-        Protocol::Tcp,
-        source.parse().unwrap(),
-        destination.parse().unwrap(),
-    )
-    .unwrap()
+    Packet::new(&host(), Protocol::Tcp, source.parse().unwrap(), destination.parse().unwrap()).unwrap()
 }
 
 pub(super) fn from_node(destination: &str) -> Packet {

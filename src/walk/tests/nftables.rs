@@ -3,11 +3,7 @@ use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::*;
 use crate::walk::{Effect, Walker};
 
-const KEY: [Field; 3] = [
-    Field::DestinationAddress(Family::Ipv4),
-    Field::L4Protocol,
-    Field::DestinationPort,
-];
+const KEY: [Field; 3] = [Field::DestinationAddress(Family::Ipv4), Field::L4Protocol, Field::DestinationPort];
 
 fn chain(name: &str, base: Option<(&str, Hook, i32)>, rules: Vec<Vec<Statement>>) -> Chain {
     Chain {
@@ -22,13 +18,7 @@ fn chain(name: &str, base: Option<(&str, Hook, i32)>, rules: Vec<Vec<Statement>>
         }),
         rules: rules
             .into_iter()
-            .map(|statements| PlacedRule {
-                rule: Rule {
-                    statements,
-                    comment: None,
-                },
-                origin: None,
-            })
+            .map(|statements| PlacedRule { rule: Rule { statements, comment: None }, origin: None })
             .collect(),
     }
 }
@@ -60,13 +50,7 @@ fn set(name: &str, elements: Vec<Element>, flags: &[&str]) -> Set {
 }
 
 fn element(key: Vec<Datum>, value: Option<Verdict>) -> Element {
-    Element {
-        key,
-        comment: None,
-        value: value.map(MapValue::Verdict),
-        opaque: None,
-        origin: None,
-    }
+    Element { key, comment: None, value: value.map(MapValue::Verdict), opaque: None, origin: None }
 }
 
 fn portal(ip: &str, port: i64, to: Verdict) -> Element {
@@ -87,10 +71,7 @@ fn cluster_ip_check() -> Statement {
 }
 
 fn vmap(map: &str) -> Statement {
-    Statement::VerdictMap {
-        key: KEY.to_vec(),
-        map: map.into(),
-    }
+    Statement::VerdictMap { key: KEY.to_vec(), map: map.into() }
 }
 
 fn table(sets: Vec<Set>, chains: Vec<Chain>) -> Ruleset {
@@ -108,10 +89,7 @@ fn table(sets: Vec<Set>, chains: Vec<Chain>) -> Ruleset {
 
 /// The shape of 1.36: two Services, one of them with affinity.
 fn kube_proxy() -> Ruleset {
-    let destinations = vec![
-        (0, "10.244.1.5:8080".parse().unwrap()),
-        (1, "10.244.2.5:8080".parse().unwrap()),
-    ];
+    let destinations = vec![(0, "10.244.1.5:8080".parse().unwrap()), (1, "10.244.2.5:8080".parse().unwrap())];
     let remembered = |set: &str, chain: &str| {
         vec![
             Statement::Address {
@@ -127,14 +105,8 @@ fn kube_proxy() -> Ruleset {
             name,
             None,
             vec![
-                vec![Statement::UpdateSet {
-                    set: set.into(),
-                    field: Field::SourceAddress(Family::Ipv4),
-                }],
-                vec![
-                    Statement::L4Protocol(Protocol::Tcp),
-                    Statement::Dnat(to.parse().unwrap()),
-                ],
+                vec![Statement::UpdateSet { set: set.into(), field: Field::SourceAddress(Family::Ipv4) }],
+                vec![Statement::L4Protocol(Protocol::Tcp), Statement::Dnat(to.parse().unwrap())],
             ],
         )
     };
@@ -160,18 +132,12 @@ fn kube_proxy() -> Ruleset {
             ),
             set(
                 "service-ips",
-                vec![
-                    portal("10.96.0.1", 80, goto("service-a")),
-                    portal("10.96.0.2", 80, goto("service-b")),
-                ],
+                vec![portal("10.96.0.1", 80, goto("service-a")), portal("10.96.0.2", 80, goto("service-b"))],
                 &[],
             ),
             set(
                 "no-endpoint-services",
-                vec![
-                    portal("10.96.0.2", 81, goto("reject-chain")),
-                    portal("203.0.113.5", 80, Verdict::Drop),
-                ],
+                vec![portal("10.96.0.2", 81, goto("reject-chain")), portal("203.0.113.5", 80, Verdict::Drop)],
                 &[],
             ),
             set("affinity-1", vec![], &memory),
@@ -182,28 +148,13 @@ fn kube_proxy() -> Ruleset {
                 "filter-forward",
                 Some(("filter", Hook::Forward, 0)),
                 vec![
-                    vec![
-                        Statement::ConntrackState(vec!["new".into()]),
-                        vmap("no-endpoint-services"),
-                    ],
+                    vec![Statement::ConntrackState(vec!["new".into()]), vmap("no-endpoint-services")],
                     vec![cluster_ip_check(), Statement::Reject],
                 ],
             ),
-            chain(
-                "nat-prerouting",
-                Some(("nat", Hook::Prerouting, -100)),
-                vec![vec![jump("services")]],
-            ),
-            chain(
-                "nat-output",
-                Some(("nat", Hook::Output, -100)),
-                vec![vec![jump("services")]],
-            ),
-            chain(
-                "nat-postrouting",
-                Some(("nat", Hook::Postrouting, 100)),
-                vec![vec![jump("masquerading")]],
-            ),
+            chain("nat-prerouting", Some(("nat", Hook::Prerouting, -100)), vec![vec![jump("services")]]),
+            chain("nat-output", Some(("nat", Hook::Output, -100)), vec![vec![jump("services")]]),
+            chain("nat-postrouting", Some(("nat", Hook::Postrouting, 100)), vec![vec![jump("masquerading")]]),
             chain(
                 "services",
                 None,
@@ -225,11 +176,7 @@ fn kube_proxy() -> Ruleset {
                 None,
                 vec![
                     vec![
-                        Statement::Mark {
-                            mask: 0x4000,
-                            negated: true,
-                            value: 0,
-                        },
+                        Statement::Mark { mask: 0x4000, negated: true, value: 0 },
                         Statement::SetMarkXor(0x4000),
                         Statement::Masquerade { fully_random: true },
                     ],
@@ -250,11 +197,7 @@ fn kube_proxy() -> Ruleset {
                 None,
                 vec![vec![
                     Statement::L4Protocol(Protocol::Tcp),
-                    Statement::RandomDnat {
-                        family: Family::Ipv4,
-                        modulus: 2,
-                        destinations,
-                    },
+                    Statement::RandomDnat { family: Family::Ipv4, modulus: 2, destinations },
                 ]],
             ),
             chain(
@@ -280,15 +223,8 @@ fn random_destinations_are_equally_likely() {
     let (rules, host) = (kube_proxy(), host());
     let walker = Walker::new(&rules, &host);
     let outcomes = walker.walk(&tcp("10.244.1.9", "10.96.0.1:80")).unwrap();
-    assert_eq!(
-        lines(&outcomes),
-        ["accept 10.244.1.5:8080 1/2", "accept 10.244.2.5:8080 1/2"]
-    );
-    let effects: Vec<_> = outcomes[0]
-        .steps
-        .iter()
-        .flat_map(|step| step.effects.clone())
-        .collect();
+    assert_eq!(lines(&outcomes), ["accept 10.244.1.5:8080 1/2", "accept 10.244.2.5:8080 1/2"]);
+    let effects: Vec<_> = outcomes[0].steps.iter().flat_map(|step| step.effects.clone()).collect();
     assert_eq!(
         effects,
         [
@@ -311,10 +247,7 @@ fn hairpin_and_outside_traffic_is_masqueraded() {
     for packet in [tcp("198.51.100.7", "10.96.0.1:80"), from_node("10.96.0.1:80")] {
         assert_eq!(
             walked(&walker, &packet),
-            [
-                "accept 10.244.1.5:8080 1/2 snat",
-                "accept 10.244.2.5:8080 1/2 snat"
-            ]
+            ["accept 10.244.1.5:8080 1/2 snat", "accept 10.244.2.5:8080 1/2 snat"]
         );
     }
 }
@@ -356,29 +289,15 @@ fn accept_ends_one_base_chain_and_drop_all() {
     };
     let host = host();
     let packet = tcp("10.244.1.9", "10.96.0.1:80");
-    let rules = table(
-        vec![],
-        vec![
-            filter("late", 10, Verdict::Accept),
-            filter("early", -10, Verdict::Accept),
-        ],
-    );
+    let rules =
+        table(vec![], vec![filter("late", 10, Verdict::Accept), filter("early", -10, Verdict::Accept)]);
     let walker = Walker::new(&rules, &host);
     let outcomes = walker.walk(&packet).unwrap();
     assert_eq!(lines(&outcomes), ["accept 10.96.0.1:80 1/1"]);
-    let chains: Vec<_> = outcomes[0]
-        .steps
-        .iter()
-        .filter_map(|step| step.rule.map(|rule| rule.chain_name()))
-        .collect();
+    let chains: Vec<_> =
+        outcomes[0].steps.iter().filter_map(|step| step.rule.map(|rule| rule.chain_name())).collect();
     assert_eq!(chains, ["early", "late"]);
-    let rules = table(
-        vec![],
-        vec![
-            filter("early", -10, Verdict::Accept),
-            filter("late", 10, Verdict::Drop),
-        ],
-    );
+    let rules = table(vec![], vec![filter("early", -10, Verdict::Accept), filter("late", 10, Verdict::Drop)]);
     let walker = Walker::new(&rules, &host);
     assert_eq!(walked(&walker, &packet), ["drop 10.96.0.1:80 1/1"]);
 }
@@ -392,19 +311,10 @@ fn the_first_translation_binds_the_connection() {
             vec![vec![Statement::Dnat(to.parse().unwrap())]],
         )
     };
-    let rules = table(
-        vec![],
-        vec![
-            nat("second", -90, "10.0.0.2:80"),
-            nat("first", -150, "10.0.0.1:80"),
-        ],
-    );
+    let rules = table(vec![], vec![nat("second", -90, "10.0.0.2:80"), nat("first", -150, "10.0.0.1:80")]);
     let host = host();
     let walker = Walker::new(&rules, &host);
-    assert_eq!(
-        walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
-        ["accept 10.0.0.1:80 1/1"]
-    );
+    assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")), ["accept 10.0.0.1:80 1/1"]);
 }
 
 #[test]
@@ -412,12 +322,7 @@ fn foreign_statements_are_understood_as_far_as_they_go() {
     let opaque = |text: &str| Statement::Opaque(text.into());
     let host = host();
     let packet = tcp("198.51.100.7", "192.168.0.11:30080");
-    let input = |rules| {
-        table(
-            vec![],
-            vec![chain("in", Some(("filter", Hook::Input, 10)), rules)],
-        )
-    };
+    let input = |rules| table(vec![], vec![chain("in", Some(("filter", Hook::Input, 10)), rules)]);
     let accept = || verdict(Verdict::Accept);
     let refuse = || vec![opaque("reject with icmpx admin-prohibited")];
     let rules = input(vec![
