@@ -2,6 +2,8 @@
 //! a [`Settings`].
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::session::{Session, Stop};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::input::Snapshot;
+use crate::input::{self, InputPath, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
 use crate::settings::{
     Configuration, Flags, HostFacts, Release, Settings, parse_feature_gates, parse_go_bool,
@@ -23,7 +25,7 @@ pub(super) struct InputArguments {
     /// YAML (one or many documents, List kinds) and JSON are told apart by content. Objects of other kinds are passed
     /// over.
     #[arg(value_name = "INPUT")]
-    pub(super) input: Vec<PathBuf>,
+    pub(super) input: Vec<OsString>,
 }
 
 impl InputArguments {
@@ -32,7 +34,8 @@ impl InputArguments {
     /// # Errors
     /// It cannot be read, or not be understood; told in the session.
     pub(super) fn read(&self, session: &mut Session) -> Result<Snapshot, Stop> {
-        let (snapshot, found) = (Snapshot::default(), crate::diagnostic::Diagnostics::default());
+        let paths: Vec<InputPath> = self.input.iter().cloned().map(InputPath::from).collect();
+        let (snapshot, found) = input::read(&paths, io::stdin().lock()).map_err(|faults| session.stop(faults))?;
         session.take(found)?;
         Ok(snapshot)
     }

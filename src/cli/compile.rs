@@ -82,6 +82,7 @@ fn format(asked: Option<OutputFormat>, mode: ProxyMode) -> Result<Format, Diagno
         (ProxyMode::Iptables, Some(OutputFormat::Json)) => Format::IptablesJson,
         (ProxyMode::Nftables, None | Some(OutputFormat::List)) => Format::List,
         (ProxyMode::Nftables, Some(OutputFormat::Script)) => Format::Script,
+        (ProxyMode::Nftables, Some(OutputFormat::Json)) => Format::NftablesJson,
         (ProxyMode::Iptables, Some(other)) => return Err(wrong_format(other, mode, "save, restore or json")),
         (ProxyMode::Nftables, Some(other)) => return Err(wrong_format(other, mode, "list, script or json")),
     })

@@ -13,6 +13,7 @@ pub(super) enum Format {
     IptablesJson,
     List,
     Script,
+    NftablesJson,
 }
 
 impl Format {
@@ -25,7 +26,7 @@ impl Format {
             (Format::Restore, Family::Ipv6) => "ip6tables-restore",
             (Format::List | Format::Script, Family::Ipv4) => "ip.nft",
             (Format::List | Format::Script, Family::Ipv6) => "ip6.nft",
-            (Format::IptablesJson, _) => "json",
+            (Format::IptablesJson | Format::NftablesJson, _) => "json",
         }
     }
 
@@ -81,6 +82,7 @@ pub(super) fn render(plans: &[Plan<'_>], format: Format, sources: &Sources) -> R
         Format::List => |plan| nftables::list::print(&nftables::compile(plan)),
         Format::Script => |plan| nftables::script::print(&nftables::compile(plan)),
         Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources)),
+        Format::NftablesJson => return Rendered::Whole(nftables_json(plans, sources)),
     };
     Rendered::Families(format, plans.iter().map(|plan| (plan.family, text(plan))).collect())
 }
@@ -101,4 +103,10 @@ fn iptables_json(plans: &[Plan<'_>], sources: &Sources) -> String {
     let rulesets: Vec<_> = plans.iter().map(iptables::compile).collect();
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
     format!("{:#}\n", iptables::json::print(&pairs, sources))
+}
+
+fn nftables_json(plans: &[Plan<'_>], sources: &Sources) -> String {
+    let rulesets: Vec<_> = plans.iter().map(nftables::compile).collect();
+    let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
+    format!("{:#}\n", nftables::json::print(&pairs, sources))
 }
