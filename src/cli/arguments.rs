@@ -35,7 +35,8 @@ impl InputArguments {
     /// It cannot be read, or not be understood; told in the session.
     pub(super) fn read(&self, session: &mut Session) -> Result<Snapshot, Stop> {
         let paths: Vec<InputPath> = self.input.iter().cloned().map(InputPath::from).collect();
-        let (snapshot, found) = input::read(&paths, io::stdin().lock()).map_err(|faults| session.stop(faults))?;
+        let (snapshot, found) =
+            input::read(&paths, io::stdin().lock()).map_err(|faults| session.stop(faults))?;
         session.take(found)?;
         Ok(snapshot)
     }
