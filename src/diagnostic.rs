@@ -151,6 +151,29 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Why a captured text cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct ParseError {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// What is wrong; text of the line in it is inert.
+    pub message: String,
+}
+
+/// The beginning of a text from outside, quoted and inert, for a message.
+pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 60;
+        match self.0.char_indices().nth(LONGEST) {
+            None => write!(f, "'{}'", Inert(self.0)),
+            Some((end, _)) => write!(f, "'{}...'", Inert(&self.0[..end])),
+        }
+    }
+}
+
 /// Collects what is found on the way, so that one run tells everything that is wrong.
 #[derive(Debug, Default)]
 pub struct Diagnostics {

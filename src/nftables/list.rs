@@ -2,7 +2,7 @@
 //!
 //! The elements come in the order of the value; the compiler puts them in the canonical order of [`super::order`].
 
-mod priority;
+pub(in crate::nftables) mod priority;
 mod set;
 mod statement;
 

@@ -6,6 +6,7 @@ mod interval;
 pub mod json;
 pub mod list;
 pub mod order;
+pub mod parse;
 pub mod ruleset;
 pub mod script;
 

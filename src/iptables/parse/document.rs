@@ -8,7 +8,7 @@ use crate::iptables::ruleset::{
 use crate::net::Family;
 
 use super::rule::{Families, RuleReader, Scope};
-use super::{Capture, Fault, MAX_LINE, ParseError, Part, Shown, Variant};
+use super::{Capture, Excerpt, Fault, MAX_LINE, ParseError, Part, Variant};
 
 /// What has been read so far.
 #[derive(Default)]
@@ -117,7 +117,7 @@ impl Document {
             Some(_) if line.trim().is_empty() => Ok(()),
             Some(_) => Err(fault(format!(
                 "{} is no line of iptables-save (they begin with '#', '*', ':', '-' or '[', or are COMMIT)",
-                Shown(line)
+                Excerpt(line)
             ))),
         }
     }
@@ -148,7 +148,7 @@ impl Document {
             ));
         }
         let name = TableName::from_name(name.trim_end())
-            .ok_or_else(|| format!("{} is no table of iptables", Shown(name)))?;
+            .ok_or_else(|| format!("{} is no table of iptables", Excerpt(name)))?;
         self.open = Some(OpenTable::new(line, name));
         Ok(())
     }
@@ -279,7 +279,7 @@ impl OpenTable {
             Some("ACCEPT") => Some(Policy::Accept),
             Some("DROP") => Some(Policy::Drop),
             other => {
-                return Err(format!("{} is no policy of a chain", Shown(other.unwrap_or_default())));
+                return Err(format!("{} is no policy of a chain", Excerpt(other.unwrap_or_default())));
             }
         };
         let owner = Owner::of(self.table.name, name.as_str());
@@ -288,7 +288,7 @@ impl OpenTable {
         }
         let counters = match words.next() {
             None => Counters::default(),
-            Some(text) => counters(text).ok_or_else(|| format!("{} are no counters", Shown(text)))?,
+            Some(text) => counters(text).ok_or_else(|| format!("{} are no counters", Excerpt(text)))?,
         };
         if self.index.insert(name, self.table.chains.len()).is_some() {
             return Err(format!("chain {name} is declared twice"));
@@ -304,7 +304,7 @@ impl OpenTable {
         match command {
             "-A" | "--append" => self.append(number, name, rest, counted, rules),
             "-X" | "--delete-chain" if rest.trim().is_empty() => self.delete(name),
-            _ => Err(format!("{} is not read here; only -A and -X are", Shown(command))),
+            _ => Err(format!("{} is not read here; only -A and -X are", Excerpt(command))),
         }
     }
 
@@ -370,11 +370,11 @@ fn chain_name(text: &str) -> Result<ChainName, Fault> {
     if text.len() > ChainName::MAX {
         return Err(format!(
             "the chain name {} is longer than {} bytes, which iptables does not allow",
-            Shown(text),
+            Excerpt(text),
             ChainName::MAX
         ));
     }
-    ChainName::new(text).ok_or_else(|| format!("{} is no name of a chain", Shown(text)))
+    ChainName::new(text).ok_or_else(|| format!("{} is no name of a chain", Excerpt(text)))
 }
 
 fn first_word(text: &str) -> (&str, &str) {
@@ -387,7 +387,7 @@ fn split_counters(line: &str) -> Result<(Option<Counters>, &str), Fault> {
     if !line.starts_with('[') {
         return Ok((None, line));
     }
-    let fault = || format!("{} does not begin with counters as '[12:345] -A'", Shown(line));
+    let fault = || format!("{} does not begin with counters as '[12:345] -A'", Excerpt(line));
     let (text, rest) = first_word(line);
     let counters = counters(text).ok_or_else(fault)?;
     Ok((Some(counters), rest.trim_start_matches([' ', '\t'])))

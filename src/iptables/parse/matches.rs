@@ -8,14 +8,14 @@ use crate::net::{Family, Port, Protocol};
 
 use super::rule::Families;
 use super::token::Token;
-use super::{Fault, Shown};
+use super::{Excerpt, Fault};
 
 /// How many words the first match takes.
 pub(super) fn group_length(words: &[Token<'_>]) -> Result<usize, Fault> {
     let first = begin_length(words);
     if first == 0 {
         let word = words.first().map_or("", |w| w.raw);
-        return Err(format!("{} belongs to no match (-m)", Shown(word)));
+        return Err(format!("{} belongs to no match (-m)", Excerpt(word)));
     }
     let mut length = first;
     while let Some(rest) = words.get(length..).filter(|rest| !rest.is_empty()) {

@@ -10,9 +10,7 @@ mod rule;
 mod target;
 mod token;
 
-use std::fmt;
-
-use crate::diagnostic::Inert;
+use crate::diagnostic::{Excerpt, ParseError};
 use crate::net::Family;
 
 use super::ruleset::Ruleset;
@@ -49,16 +47,6 @@ pub enum Variant {
     Legacy,
 }
 
-/// Why a text cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct ParseError {
-    /// Line, counted from 1.
-    pub line: usize,
-    /// What is wrong; text of the line in it is inert.
-    pub message: String,
-}
-
 /// Reads a text. A header tells the family of its tables, else their addresses do, else `hint`, else they are taken for
 /// IPv4.
 ///
@@ -70,19 +58,6 @@ pub fn parse(text: &str, hint: Option<Family>) -> Result<Capture, ParseError> {
 
 /// A fault within a line.
 type Fault = String;
-
-/// Text of a line for an error message: inert, and cut if long.
-struct Shown<'a>(&'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 60;
-        match self.0.char_indices().nth(LONGEST) {
-            None => write!(f, "'{}'", Inert(self.0)),
-            Some((end, _)) => write!(f, "'{}...'", Inert(&self.0[..end])),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::iptables::ruleset::{
 use crate::net::{Cidr, Family, Protocol, parse_ip_lenient};
 
 use super::token::{Token, split};
-use super::{Fault, Shown, matches, target};
+use super::{Excerpt, Fault, matches, target};
 
 /// What a rule can refer to.
 pub(super) struct Scope<'a> {
@@ -150,7 +150,7 @@ impl Reading {
     }
 
     fn counters<'t, 'a>(&mut self, packets: &str, words: &'t [Token<'a>]) -> Result<&'t [Token<'a>], Fault> {
-        let number = |text: &str| text.parse().map_err(|_| format!("{} is no count", Shown(text)));
+        let number = |text: &str| text.parse().map_err(|_| format!("{} is no count", Excerpt(text)));
         let [bytes, after @ ..] = words else {
             return Err("-c without packets and bytes".to_owned());
         };
@@ -162,7 +162,7 @@ impl Reading {
 impl Families {
     fn address(&mut self, negated: bool, text: &str) -> Result<AddressMatch, Fault> {
         let net = network(text)
-            .ok_or_else(|| format!("{} is no address or network that can be read here", Shown(text)))?;
+            .ok_or_else(|| format!("{} is no address or network that can be read here", Excerpt(text)))?;
         self.note(net.family());
         Ok(AddressMatch { negated, net, written: None })
     }

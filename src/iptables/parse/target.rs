@@ -9,7 +9,7 @@ use crate::net::Family;
 use super::matches::number;
 use super::rule::{Families, Scope};
 use super::token::Token;
-use super::{Fault, Shown};
+use super::{Excerpt, Fault};
 
 /// Whether this option begins the target. All words after it belong to it.
 pub(super) fn is_option(word: &str) -> bool {
@@ -41,7 +41,7 @@ pub(super) fn read(
     };
     match typed {
         Some(target) => Ok(target),
-        None if is_goto(option.raw) => Err(format!("{} is no name of a chain", Shown(name.raw))),
+        None if is_goto(option.raw) => Err(format!("{} is no name of a chain", Excerpt(name.raw))),
         None => Ok(Target::Opaque(line.get(option.start..).unwrap_or_default().trim_end().into())),
     }
 }

@@ -24,6 +24,12 @@ impl Priority {
     }
 }
 
+/// The value of a name; the hook does not matter, as newer versions know more names for it.
+pub(in crate::nftables) fn value_of(name: &str, family: TableFamily) -> Option<i32> {
+    let names: &[Named] = if family == TableFamily::Bridge { &BRIDGE } else { &INET };
+    names.iter().find(|named| named.name == name).map(|named| named.value)
+}
+
 impl Display for Priority {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Some(Named { name, value, .. }) = self.named else {

@@ -1,0 +1,27 @@
+//! Reads what `nft list ruleset`, `nft list table` and `nft -j list ruleset` print (1.0.6 to 1.1.x).
+//!
+//! What kube-proxy never writes is kept as opaque text. Nothing here recurses into the text, and time and memory are
+//! linear in it.
+
+mod datum;
+mod element;
+mod listing;
+mod statement;
+mod word;
+
+use super::ruleset::Ruleset;
+use crate::diagnostic::ParseError;
+
+/// Reads a listing. Handles and counts of elements (`# handle 5`, `# count 2`) are passed over.
+///
+/// # Errors
+/// The first line that is not understood, and tables that are cut off or come twice.
+pub fn parse_listing(text: &str) -> Result<Ruleset, ParseError> {
+    listing::read(text)
+}
+
+/// A fault within a line.
+type Fault = String;
+
+#[cfg(test)]
+mod tests;

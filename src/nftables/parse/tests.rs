@@ -1,0 +1,58 @@
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::nftables::list;
+use crate::nftables::ruleset::{Statement, TableFamily};
+
+fn files(directory: &Path, name: &str, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, name, found);
+        } else if path.file_name().unwrap() == name {
+            found.push(path);
+        }
+    }
+}
+
+fn corpus(name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(Path::new("testdata"), name, &mut found);
+    found.sort();
+    assert!(found.len() >= 15, "{name}: {}", found.len());
+    found
+}
+
+fn assert_all_typed(ruleset: &Ruleset, path: &Path) {
+    let rules = ruleset.tables.iter().flat_map(|t| &t.chains).flat_map(|c| &c.rules);
+    for statement in rules.flat_map(|placed| &placed.rule.statements) {
+        assert!(!matches!(statement, Statement::Opaque(_)), "{} {statement:?}", path.display());
+    }
+}
+
+#[test]
+fn what_kube_proxy_left_on_nodes_prints_again() {
+    for path in corpus("nft-ip.txt").into_iter().chain(corpus("nft-ip6.txt")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let ruleset = parse_listing(&text).unwrap();
+        assert_eq!(ruleset.tables.len(), 1);
+        assert_all_typed(&ruleset, &path);
+        assert!(list::print(&ruleset) == text, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_whole_node_with_rules_of_others_prints_again() {
+    let text = std::fs::read_to_string("testdata/captures/shop-worker-1.nft-list-ruleset.txt").unwrap();
+    let ruleset = parse_listing(&text).unwrap();
+    let names: Vec<_> = ruleset.tables.iter().map(|t| (t.family, t.name.as_str())).collect();
+    let expected = [
+        (TableFamily::Ip, "kube-proxy"),
+        (TableFamily::Ip6, "kube-proxy"),
+        (TableFamily::Ip, "nat"),
+        (TableFamily::Ip, "filter"),
+        (TableFamily::Inet, "firewalld"),
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(list::print(&ruleset), text);
+}
