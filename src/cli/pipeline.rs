@@ -5,10 +5,10 @@ use super::node;
 use super::session::{Session, Stop};
 use crate::cluster::{Cluster, Node};
 use crate::input::Snapshot;
-use crate::iptables;
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::settings::{ProxyMode, Settings};
+use crate::{iptables, nftables};
 
 /// A cluster with the settings to see it by.
 #[derive(Debug)]
@@ -77,9 +77,10 @@ impl Pipeline {
     pub(super) fn plans(&self, node: &Node, session: &mut Session) -> Result<Vec<Plan<'_>>, Stop> {
         let plan = |family| {
             let (plan, mut found) = Plan::new(&self.cluster, &self.settings, node, family);
-            if self.settings.mode == ProxyMode::Iptables {
-                found.append(iptables::loadable::check(&plan));
-            }
+            found.append(match self.settings.mode {
+                ProxyMode::Iptables => iptables::loadable::check(&plan),
+                ProxyMode::Nftables => nftables::loadable::check(&plan, &self.snapshot.sources),
+            });
             session.take(found).map(|()| plan)
         };
         self.families().into_iter().map(plan).collect()

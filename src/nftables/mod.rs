@@ -5,6 +5,7 @@ mod compile;
 mod interval;
 pub mod json;
 pub mod list;
+pub mod loadable;
 pub mod order;
 pub mod parse;
 pub mod ruleset;
