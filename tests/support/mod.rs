@@ -7,6 +7,8 @@
     reason = "each test file uses its part"
 )]
 
+pub mod kernel;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,0 +1,45 @@
+//! The real kernel and its tools, in a network namespace of their own.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// Whether this machine lets a test have a network namespace with these commands. Where it does not, prints why and
+/// the test is to return; with `KUBERULES_REQUIRE_KERNEL` set that is a failure.
+pub fn available(commands: &[&str]) -> bool {
+    let missing =
+        commands.iter().find(|command| run("command -v", command).is_none_or(|o| !o.status.success()));
+    let reason = match missing {
+        Some(command) => format!("{command} is not installed"),
+        None if in_namespace("true", "").status.success() => return true,
+        None => "no network namespace can be made (run as root)".to_owned(),
+    };
+    assert!(std::env::var_os("KUBERULES_REQUIRE_KERNEL").is_none(), "the kernel tests cannot run: {reason}");
+    tell(&format!("skipped: {reason}"));
+    false
+}
+
+/// Prints past the test harness, which keeps the output of tests that pass to itself.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn run(command: &str, argument: &str) -> Option<Output> {
+    Command::new("bash").args(["-c", &format!("{command} {argument}")]).output().ok()
+}
+
+/// Runs a bash script in a fresh network namespace.
+pub fn in_namespace(script: &str, input: &str) -> Output {
+    let mut child = Command::new("unshare")
+        .args(["-n", "bash", "-euo", "pipefail", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        // The script may stop before it has read everything.
+        scope.spawn(move || drop(stdin.write_all(input.as_bytes())));
+        child.wait_with_output().unwrap()
+    })
+}
