@@ -138,14 +138,12 @@ fn usable_port<'s>(
     Some((&port.name, protocol, number))
 }
 
+/// The API server refuses a name that stands twice, but kube-proxy takes both: it goes by name and protocol.
 fn warn_of_repeated_ports(ports: &[(&str, Protocol, Port)], report: &mut ObjectReport<'_, '_>) {
     for (i, (name, ..)) in ports.iter().enumerate() {
         if ports[..i].iter().any(|(earlier, ..)| earlier == name) {
-            report.error(
-                &format!("ports[{i}].name"),
-                format!("{name:?} stands twice in this slice"),
-                "the API server refuses this; give each port its own name",
-            );
+            let message = format!("{name:?} stands twice in this slice");
+            report.warning(&format!("ports[{i}].name"), message, "give each port its own name");
         }
     }
 }
