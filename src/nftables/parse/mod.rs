@@ -5,6 +5,7 @@
 
 mod datum;
 mod element;
+mod json;
 mod listing;
 mod statement;
 mod word;
@@ -18,6 +19,21 @@ use crate::diagnostic::ParseError;
 /// The first line that is not understood, and tables that are cut off or come twice.
 pub fn parse_listing(text: &str) -> Result<Ruleset, ParseError> {
     listing::read(text)
+}
+
+/// Reads JSON. Statements that kube-proxy never writes keep their JSON text, which is no text of a listing; what
+/// kube-proxy writes is the same value as from a listing, but comments of tables and chains are missing in the JSON of
+/// versions before 1.1.
+///
+/// # Errors
+/// Text that is not JSON of nft, tables or chains that come twice, rules of chains that are not there.
+pub fn parse_json(text: &str) -> Result<Ruleset, ParseError> {
+    json::read(text)
+}
+
+/// Whether this is a name of a state that a packet can be in.
+fn is_conntrack_state(name: &str) -> bool {
+    matches!(name, "invalid" | "new" | "established" | "related" | "untracked")
 }
 
 /// A fault within a line.

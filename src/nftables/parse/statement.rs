@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
-use super::datum;
 use super::word::{Word, Words, depth, unquoted};
+use super::{datum, is_conntrack_state};
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Rule, Statement};
 
@@ -235,9 +235,8 @@ fn interface(words: &[&str]) -> Found {
 }
 
 fn conntrack_states(text: &str) -> Option<Statement> {
-    let known = |name: &&str| matches!(*name, "invalid" | "new" | "established" | "related" | "untracked");
     let names: Vec<CompactString> = text.split(',').map(CompactString::from).collect();
-    names.iter().all(|n| known(&n.as_str())).then_some(Statement::ConntrackState(names))
+    names.iter().all(|name| is_conntrack_state(name)).then_some(Statement::ConntrackState(names))
 }
 
 /// What follows `meta mark`.

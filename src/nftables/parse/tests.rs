@@ -56,3 +56,37 @@ fn a_whole_node_with_rules_of_others_prints_again() {
     assert_eq!(names, expected);
     assert_eq!(list::print(&ruleset), text);
 }
+
+/// nft 1.0.6 leaves comments of tables and chains out of its JSON.
+fn without_comments(mut ruleset: Ruleset) -> Ruleset {
+    for table in &mut ruleset.tables {
+        table.comment = None;
+        table.chains.iter_mut().for_each(|chain| chain.comment = None);
+    }
+    ruleset
+}
+
+#[test]
+fn json_is_read_as_the_listing_is() {
+    for path in corpus("nft-ip.json").into_iter().chain(corpus("nft-ip6.json")) {
+        let json = parse_json(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let listing = parse_listing(&std::fs::read_to_string(path.with_extension("txt")).unwrap()).unwrap();
+        assert_all_typed(&json, &path);
+        assert!(json == without_comments(listing), "{}", path.display());
+    }
+}
+
+#[test]
+fn kube_proxys_tables_among_others_are_read_from_json() {
+    let read =
+        |name: &str| std::fs::read_to_string(format!("testdata/captures/shop-worker-1.{name}")).unwrap();
+    let listing = without_comments(parse_listing(&read("nft-list-ruleset.txt")).unwrap());
+    let json = parse_json(&read("nft-j-list-ruleset.json")).unwrap();
+    assert_eq!(json.tables.len(), 5);
+    assert_eq!(json.tables[..2], listing.tables[..2]);
+    assert_eq!(json.tables[4].sets, listing.tables[4].sets);
+    let bases = |ruleset: &Ruleset| -> Vec<_> {
+        ruleset.tables.iter().flat_map(|t| &t.chains).map(|c| (c.name.clone(), c.base.clone())).collect()
+    };
+    assert_eq!(bases(&json), bases(&listing));
+}
