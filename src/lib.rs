@@ -12,5 +12,6 @@ pub mod names;
 pub mod net;
 pub mod nftables;
 pub mod plan;
+pub mod report;
 pub mod settings;
 pub mod walk;

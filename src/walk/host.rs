@@ -1,10 +1,13 @@
 //! What the walk must know of the node beside its rules: addresses, pod networks, a sysctl.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use compact_str::CompactString;
 
+use crate::cluster::{Cluster, Node};
 use crate::net::{Cidr, Family};
+use crate::plan::{LocalTraffic, Plan};
 
 use super::packet::Origin;
 
@@ -18,7 +21,7 @@ pub struct Host {
     /// Networks of all pods of the cluster (`clusterCIDR`).
     pub cluster_networks: Vec<Cidr>,
     /// Addresses of pods that are known to run on this node, whatever network they lie in.
-    pub local_pods: Vec<IpAddr>,
+    pub local_pods: BTreeSet<IpAddr>,
     /// The interface by which packets of local pods come in, where it has a name that rules use.
     pub pod_interface: Option<PodInterface>,
     /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
@@ -36,6 +39,52 @@ pub enum PodInterface {
 }
 
 impl Host {
+    /// A node of a cluster, with the plans for it in one or both families.
+    pub fn of_node<'p, 'c: 'p>(
+        cluster: &Cluster,
+        node: &Node,
+        plans: impl IntoIterator<Item = &'p Plan<'c>>,
+    ) -> Host {
+        let mut host = Host {
+            pod_networks: node.pod_cidrs.clone(),
+            cluster_networks: cluster.nodes.iter().flat_map(|node| &node.pod_cidrs).copied().collect(),
+            ..Host::default()
+        };
+        for plan in plans {
+            host.add_plan(plan);
+        }
+        host
+    }
+
+    fn add_plan(&mut self, plan: &Plan<'_>) {
+        let own = Some(plan.node_ip).filter(|ip| !ip.is_loopback());
+        let others = plan.interface_addresses.iter().copied().filter(|ip| !ip.is_loopback());
+        let others: Vec<IpAddr> = others.filter(|ip| Some(*ip) != own).collect();
+        self.addresses.extend(own.into_iter().chain(others));
+        match &plan.local_traffic {
+            Some(LocalTraffic::From(net)) => self.cluster_networks.push(*net),
+            Some(LocalTraffic::Interface(name)) => {
+                self.pod_interface = Some(PodInterface::Name(name.clone()))
+            }
+            Some(LocalTraffic::InterfacePrefix(name)) => {
+                self.pod_interface = Some(PodInterface::Prefix(name.clone()));
+            }
+            None => (),
+        }
+        self.route_localnet |= plan.localhost_node_ports;
+        self.add_local_pods(plan);
+    }
+
+    fn add_local_pods(&mut self, plan: &Plan<'_>) {
+        let endpoints = plan.service_ports.iter().flat_map(|port| &port.service_port.endpoints);
+        for endpoint in endpoints.filter(|endpoint| endpoint.node_name.as_ref() == Some(&plan.node_name)) {
+            let known = self.is_local(endpoint.ip) || self.is_local_pod(endpoint.ip);
+            if !known {
+                self.local_pods.insert(endpoint.ip);
+            }
+        }
+    }
+
     /// Whether an address is the node's own: on an interface, or a loopback address.
     pub fn is_local(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.addresses.contains(&ip)

@@ -23,37 +23,38 @@ const INDEXED_FROM: usize = 16;
 pub(super) struct Program<'r> {
     pub(super) family: Family,
     chains: Vec<Slot<'r>>,
-    names: HashMap<(TableName, ChainName), ChainId>,
+    /// By number of the ruleset, table and name.
+    names: HashMap<(usize, TableName, ChainName), ChainId>,
     bases: program::Bases,
 }
 
 struct Slot<'r> {
+    part: usize,
     table: TableName,
     chain: &'r Chain,
     index: OnceLock<RuleIndex>,
 }
 
 impl<'r> Program<'r> {
-    pub(super) fn new(ruleset: &'r Ruleset) -> Program<'r> {
-        let mut program = Program {
-            family: ruleset.family,
-            chains: Vec::new(),
-            names: HashMap::new(),
-            bases: program::Bases::default(),
-        };
-        for table in &ruleset.tables {
-            for chain in &table.chains {
-                program.add(table.name, chain);
+    /// Of rulesets of one family that a kernel holds side by side: of the nft and of the legacy variant.
+    pub(super) fn new(family: Family, rulesets: &[&'r Ruleset]) -> Program<'r> {
+        let mut program =
+            Program { family, chains: Vec::new(), names: HashMap::new(), bases: program::Bases::default() };
+        for (part, ruleset) in rulesets.iter().enumerate() {
+            for table in &ruleset.tables {
+                for chain in &table.chains {
+                    program.add(part, table.name, chain);
+                }
             }
         }
         program.bases.sort();
         program
     }
 
-    fn add(&mut self, table: TableName, chain: &'r Chain) {
+    fn add(&mut self, part: usize, table: TableName, chain: &'r Chain) {
         let id = ChainId(u32::try_from(self.chains.len()).unwrap_or(u32::MAX));
-        self.chains.push(Slot { table, chain, index: OnceLock::new() });
-        self.names.insert((table, chain.name), id);
+        self.chains.push(Slot { part, table, chain, index: OnceLock::new() });
+        self.names.insert((part, table, chain.name), id);
         if let Some((hook, priority)) = base_place(table, chain.name.as_str()) {
             self.bases.add(
                 hook,
@@ -77,8 +78,8 @@ impl<'r> Program<'r> {
     }
 
     pub(super) fn find(&self, from: ChainId, name: &str) -> Option<ChainId> {
-        let table = self.chains.get(from.index())?.table;
-        self.names.get(&(table, ChainName::new(name)?)).copied()
+        let slot = self.chains.get(from.index())?;
+        self.names.get(&(slot.part, slot.table, ChainName::new(name)?)).copied()
     }
 
     pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {

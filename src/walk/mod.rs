@@ -20,8 +20,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod act;
 mod chance;
 mod error;
+mod facts;
 mod host;
 mod iptables;
 mod machine;
@@ -43,6 +45,7 @@ mod walker;
 
 pub use chance::Chance;
 pub use error::WalkError;
+pub use facts::{iptables_source_networks, nftables_source_intervals};
 pub use host::{Host, PodInterface};
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Origin, Packet, Tracking, View};

@@ -137,6 +137,8 @@ pub struct Step<'r> {
     pub seen: View,
     /// The chance with which a random rule was taken.
     pub chance: Option<Chance>,
+    /// The element of a map that gave the verdict.
+    pub element: Option<&'r nftables::Element>,
     /// What was done, in order; never empty.
     pub effects: Vec<Effect<'r>>,
 }

@@ -142,6 +142,7 @@ fn steps<'r>(program: &super::program::Program<'r>, path: &[Node<'r>], end: Path
                 rule: n.rule.and_then(|(chain, rule)| program.rule_ref(chain, rule)),
                 seen: n.seen,
                 chance: n.chance,
+                element: n.element,
                 effects: vec![n.effect],
             }),
         }

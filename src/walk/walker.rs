@@ -1,5 +1,6 @@
 //! Follows a packet from hook to hook.
 
+use crate::net::Family;
 use crate::{iptables, nftables};
 
 use super::chance::Chance;
@@ -44,9 +45,23 @@ impl<'r> Walker<'r> {
     /// Makes a ruleset ready. Costs some nanoseconds per chain and set; rules are not looked at yet.
     pub fn new(rules: impl Into<Rules<'r>>, host: &'r Host) -> Walker<'r> {
         let program = match rules.into() {
-            Rules::Iptables(ruleset) => Program::Iptables(walk_iptables::Program::new(ruleset)),
+            Rules::Iptables(ruleset) => {
+                Program::Iptables(walk_iptables::Program::new(ruleset.family, &[ruleset]))
+            }
             Rules::Nftables(ruleset) => Program::Nftables(Box::new(walk_nftables::Program::new(ruleset))),
         };
+        Walker { program, host }
+    }
+
+    /// Makes rulesets of iptables ready that a kernel holds side by side: of the nft and of the legacy variant, and of
+    /// either family. Those of other families than `family` are passed over.
+    pub fn combined(
+        family: Family,
+        rulesets: impl IntoIterator<Item = &'r iptables::ruleset::Ruleset>,
+        host: &'r Host,
+    ) -> Walker<'r> {
+        let rulesets: Vec<_> = rulesets.into_iter().filter(|ruleset| ruleset.family == family).collect();
+        let program = Program::Iptables(walk_iptables::Program::new(family, &rulesets));
         Walker { program, host }
     }
 

@@ -1,0 +1,3 @@
+//! Answers as text for people, JSON and diagrams: one file per form.
+
+pub mod trace;

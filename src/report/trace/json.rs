@@ -1,0 +1,102 @@
+//! `kuberules.trace/v1`
+
+use serde_json::{Value, json};
+
+use super::{SCOPE, Trace, remarks, why, words};
+use crate::walk::{Condition, Origin, Outcome, Packet, Step, Verdict};
+
+/// One trace.
+pub fn json(trace: &Trace<'_, '_>) -> Value {
+    json!({
+        "schema": "kuberules.trace/v1",
+        "scope": SCOPE,
+        "rules": {
+            "node": trace.rules.node,
+            "language": trace.rules.language,
+            "source": trace.rules.words,
+        },
+        "packet": packet(&trace.packet, trace),
+        "outcomes": trace.outcomes.iter().map(|o| outcome(o, trace)).collect::<Vec<_>>(),
+    })
+}
+
+/// Several traces, one for each kind of source.
+pub fn all_json(traces: &[Trace<'_, '_>]) -> Value {
+    json!({
+        "schema": "kuberules.traces/v1",
+        "traces": traces.iter().map(json).collect::<Vec<_>>(),
+    })
+}
+
+fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> Value {
+    let on_node = matches!(packet.origin, Origin::LocalPod | Origin::Node);
+    json!({
+        "family": packet.family().lower_name(),
+        "protocol": packet.protocol.lower_name(),
+        "source": packet.source.to_string(),
+        "sourceName": trace.names.of(packet.source),
+        "sourcePort": null,
+        "destination": packet.destination.ip().to_string(),
+        "destinationName": trace.names.of(packet.destination.ip()),
+        "destinationPort": packet.destination.port(),
+        "origin": packet.origin.name(),
+        "originOnNode": on_node,
+    })
+}
+
+fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
+    let family = trace.packet.family();
+    let answer = match outcome.verdict {
+        Verdict::Reject(answer) => Some(answer.name(family)),
+        _ => None,
+    };
+    json!({
+        "verdict": outcome.verdict.name(),
+        "answer": answer,
+        "probability": outcome.chance.as_f64(),
+        "fraction": outcome.chance.fraction().map(|(n, d)| format!("{n}/{d}")),
+        "given": outcome.given.iter().map(condition).collect::<Vec<_>>(),
+        "destination": outcome.destination.to_string(),
+        "destinationName": trace.names.of(outcome.destination.ip()),
+        "deliveredOnNode": outcome.delivered_locally,
+        "snat": outcome.snat,
+        "remarks": remarks::remarks(outcome, trace),
+        "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+fn condition(condition: &Condition<'_>) -> Value {
+    let words = words::condition(condition);
+    match condition {
+        Condition::Affinity { list, rule } => json!({
+            "kind": "affinity",
+            "list": list,
+            "chain": rule.chain_name(),
+            "table": rule.table_name(),
+            "words": words,
+        }),
+        Condition::Opaque { text, rule, matches } => json!({
+            "kind": "opaque",
+            "text": text,
+            "table": rule.table_name(),
+            "chain": rule.chain_name(),
+            "rule": rule.text(),
+            "number": rule.number(),
+            "matches": matches,
+            "words": words,
+        }),
+    }
+}
+
+fn step(step: &Step<'_>) -> Value {
+    json!({
+        "hook": step.hook.name(),
+        "table": step.rule.map(|rule| rule.table_name()),
+        "chain": step.rule.map(|rule| rule.chain_name()),
+        "rule": step.rule.map(|rule| rule.text()),
+        "element": step.element.map(ToString::to_string),
+        "why": why::reasons(step),
+        "chance": step.chance.map(|chance| chance.as_f64()),
+        "effect": words::effects(step),
+    })
+}

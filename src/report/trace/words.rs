@@ -1,0 +1,105 @@
+//! The walk's data in words.
+
+use crate::diagnostic::Inert;
+use crate::walk::{Answer, Condition, Effect, Interface, Outcome, Step, Verdict};
+
+use super::Names;
+
+/// What a step did, its effects in order.
+pub(super) fn effects(step: &Step<'_>) -> String {
+    let effects: Vec<String> = step.effects.iter().map(|effect| self::effect(*effect, step)).collect();
+    effects.join("; ")
+}
+
+fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
+    match effect {
+        Effect::Jump(chain) => format!("jump {}", Inert(chain)),
+        Effect::Goto(chain) => format!("goto {}", Inert(chain)),
+        Effect::Return => "return to the calling chain".to_owned(),
+        Effect::Accept => "accept: no more rules of this table at this hook".to_owned(),
+        Effect::Drop => "drop".to_owned(),
+        Effect::Reject(answer) => format!("reject with {}", answer_name(answer, step)),
+        Effect::PolicyDrop => "drop: the policy of the chain".to_owned(),
+        Effect::Mark(mark) => mark_change(step.seen.mark, mark),
+        Effect::Dnat(to) => format!("dnat to {to}"),
+        Effect::Masquerade => "masquerade: the source becomes an address of the node".to_owned(),
+        Effect::Snat => "snat: the source is rewritten".to_owned(),
+        Effect::Remember(list) => format!("remember the client in {}", Inert(list)),
+        Effect::Untrack => "take out of connection tracking".to_owned(),
+        Effect::RouteLocal => "the destination is an address of the node: deliver".to_owned(),
+        Effect::RouteForward => route(step),
+        Effect::Martian => {
+            "drop: a loopback address may not cross other interfaces (route_localnet is off)".to_owned()
+        }
+        Effect::Unknown { drops: true } => "not understood, taken to drop".to_owned(),
+        Effect::Unknown { drops: false } => "not understood, taken to let through".to_owned(),
+    }
+}
+
+fn route(step: &Step<'_>) -> String {
+    let way = match step.seen.output {
+        Interface::PodSide => "to a pod on this node",
+        _ => "to the network",
+    };
+    match step.seen.input {
+        Interface::None => format!("send {way}"),
+        _ => format!("forward {way}"),
+    }
+}
+
+fn mark_change(before: u32, after: u32) -> String {
+    match (after & !before, before & !after) {
+        (0, 0) => "leave the mark as it is".to_owned(),
+        (set, 0) => format!("set mark {set:#x}"),
+        (0, cleared) => format!("clear mark {cleared:#x}"),
+        _ => format!("mark {after:#x}"),
+    }
+}
+
+fn answer_name(answer: Answer, step: &Step<'_>) -> &'static str {
+    answer.name(crate::net::Family::of(step.seen.source))
+}
+
+/// What became of the packet, in a clause.
+pub(super) fn outcome(outcome: &Outcome<'_>, names: &Names) -> String {
+    let mut words = match outcome.verdict {
+        Verdict::Accept if outcome.delivered_locally => {
+            format!("delivered on the node at {}", outcome.destination)
+        }
+        Verdict::Accept => format!("goes to {}", outcome.destination),
+        Verdict::Drop => "dropped: the client hears nothing and waits until its time is up".to_owned(),
+        Verdict::Reject(answer) => format!("rejected: {}", refusal(answer)),
+    };
+    if outcome.verdict == Verdict::Accept {
+        if let Some(name) = names.of(outcome.destination.ip()) {
+            words.push_str(&format!(" ({})", Inert(name)));
+        }
+        words.push_str(if outcome.snat { ", source rewritten" } else { ", source kept" });
+    }
+    words
+}
+
+fn refusal(answer: Answer) -> &'static str {
+    match answer {
+        Answer::PortUnreachable => {
+            "the client is told at once that the port is unreachable (\"connection refused\")"
+        }
+        Answer::TcpReset => "the client gets a TCP reset (\"connection refused\")",
+        Answer::OtherIcmp => "the client gets an ICMP error",
+    }
+}
+
+/// What an outcome depends on, as an `if`.
+pub(super) fn condition(condition: &Condition<'_>) -> String {
+    match condition {
+        Condition::Affinity { list, .. } => {
+            format!("if this client was sent there before (session affinity, list {})", Inert(list))
+        }
+        Condition::Opaque { text, rule, matches } => {
+            let number = rule.number().map_or_else(|| "the policy".to_owned(), |n| format!("rule {n}"));
+            let (table, chain) = (rule.table_name(), Inert(rule.chain_name()));
+            let matches = if *matches { "matches" } else { "does not match" };
+            format!("if {number} in chain {chain} (table {}) {matches}: {}", Inert(&table), Inert(text))
+        }
+    }
+}
