@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::session::{Session, Stop};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::input::{self, InputPath, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
+use crate::settings::configuration::Origin;
 use crate::settings::{
     Configuration, Flags, HostFacts, Release, Settings, parse_feature_gates, parse_go_bool,
 };
@@ -202,8 +203,7 @@ fn from_file(path: &Path, session: &mut Session) -> Result<Configuration, Stop> 
         let message = format!("cannot read the configuration {}: {error}", path.display());
         session.stop(Diagnostic::error(message))
     })?;
-    let place = Place { file: path.display().to_string().into(), line: None };
-    let (configuration, found) = Configuration::read(&text, Some(place));
+    let (configuration, found) = Configuration::read(&text, Origin::file(&path.display().to_string()));
     session.take(found)?;
     Ok(configuration)
 }

@@ -308,7 +308,7 @@ fn skip_markers(text: &str) -> &str {
 }
 
 /// Where the YAML document ends that begins at a position: at the next document marker or log section.
-fn yaml_end(text: &str, start: usize) -> usize {
+pub(super) fn yaml_end(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes().get(start..).unwrap_or_default();
     let mut only_directives = true;
     let mut line_start = 0;

@@ -9,6 +9,7 @@ mod object;
 mod source;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tree;
 mod wording;
 mod yaml;
 

@@ -3,21 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{self, Value, shown};
 use super::duration::GoDuration;
 use super::release::Release;
-use super::section::Section;
+use super::section::{Notes, Section, shown};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::input::Snapshot;
 use crate::input::api::Metadata;
+use crate::input::tree::{self, Tree, Value};
 
 /// What a KubeProxyConfiguration says, laid over by flags; nothing where a field is absent, null or empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs, reason = "named as the fields are")]
 pub struct Configuration {
     /// Where it was read.
-    pub place: Option<Place>,
-    /// Paths of fields that a flag gave, which do not stand at [`Configuration::place`].
+    pub origin: Origin,
+    /// Paths of fields that a flag gave, which do not stand in the file.
     pub given_by_flag: BTreeSet<&'static str>,
     pub mode: Option<String>,
     pub cluster_cidr: Option<String>,
@@ -39,6 +39,42 @@ pub struct Configuration {
     pub healthz_bind_address: Option<String>,
     pub metrics_bind_address: Option<String>,
     pub client_burst: Option<i32>,
+}
+
+/// Where a configuration and its fields stand.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Origin {
+    /// The file, with a line if the configuration begins there as a whole.
+    pub place: Option<Place>,
+    /// Whether lines of the configuration's text are lines of the file; not so within a ConfigMap.
+    pub lines_count: bool,
+    /// Lines of the fields by their paths, counted from 1 in the configuration's text.
+    pub lines: BTreeMap<String, u32>,
+}
+
+impl Origin {
+    /// The beginning of a file.
+    pub fn file(name: &str) -> Origin {
+        let place = Place { file: name.into(), line: None };
+        Origin { place: Some(place), lines_count: true, ..Origin::default() }
+    }
+
+    /// The place of a line of the configuration's text.
+    pub fn at_line(&self, line: u32) -> Option<Place> {
+        let mut place = self.place.clone()?;
+        if self.lines_count {
+            place.line = Some(line + place.line.map_or(0, |first| first.saturating_sub(1)));
+        }
+        Some(place)
+    }
+
+    /// The place of a field, or of the whole where the field is absent.
+    pub fn of_field(&self, path: &str) -> Option<Place> {
+        match self.lines.get(path) {
+            Some(line) => self.at_line(*line),
+            None => self.place.clone(),
+        }
+    }
 }
 
 /// `iptables`, `ipvs` or `nftables`, as far as they are alike.
@@ -90,33 +126,35 @@ const KIND: &str = "KubeProxyConfiguration";
 impl Configuration {
     /// Reads a KubeProxyConfiguration, YAML or JSON, or a ConfigMap whose data holds one. What is wrong is told in the
     /// diagnostics; with an error among them the result must not be used.
-    pub fn read(text: &str, place: Option<Place>) -> (Configuration, Diagnostics) {
-        let fail = |message: String, help: &str| {
-            let diagnostic = Diagnostic::error(message).help(help).at(place.clone());
-            (Configuration::default(), Diagnostics::from(diagnostic))
-        };
-        let documents = match document::parse_documents(text) {
-            Ok(documents) => documents,
-            Err(error) => return fail(format!("not a configuration: {error}"), "give YAML or JSON"),
-        };
-        match find(documents) {
-            Ok(document) => Configuration::decode(&document, place),
-            Err(message) => fail(
-                message,
-                "give a KubeProxyConfiguration or the ConfigMap kube-system/kube-proxy that holds one",
-            ),
+    pub fn read(text: &str, origin: Origin) -> (Configuration, Diagnostics) {
+        match tree::read_documents(text) {
+            Err(fault) => {
+                let diagnostic = Diagnostic::error(fault.message).at(origin.at_line(fault.line));
+                (Configuration::default(), diagnostic.help("give YAML or JSON").into())
+            }
+            Ok(documents) => match find(documents) {
+                Ok(found) => Configuration::decode(&found, origin),
+                Err(message) => {
+                    let help = "give a KubeProxyConfiguration, or the ConfigMap kube-system/kube-proxy that holds one";
+                    (Configuration::default(), Diagnostic::error(message).at(origin.place).help(help).into())
+                }
+            },
         }
     }
 
-    fn decode(document: &Value, place: Option<Place>) -> (Configuration, Diagnostics) {
-        let mut found = Diagnostics::default();
+    fn decode(found: &Found, mut origin: Origin) -> (Configuration, Diagnostics) {
+        if let Some(line) = found.within {
+            origin.place = origin.at_line(line);
+            origin.lines_count = false;
+        }
+        let mut notes = Notes { origin, ..Notes::default() };
         let mut configuration = Configuration::default();
-        let mut section = Section::new(String::new(), document, place.clone(), &mut found);
+        let mut section = Section::new(String::new(), Some(&found.tree), &mut notes);
         configuration.take_rule_fields(&mut section);
         configuration.take_other_fields(&mut section);
         section.finish();
-        configuration.place = place;
-        (configuration, found)
+        configuration.origin = notes.origin;
+        (configuration, notes.found)
     }
 
     fn take_rule_fields(&mut self, section: &mut Section<'_, '_>) {
@@ -256,19 +294,27 @@ fn conntrack(mut section: Section<'_, '_>) -> Conntrack {
     conntrack
 }
 
+/// A configuration among the documents of a file.
+struct Found {
+    tree: Tree,
+    /// Line of the text within which it stands as text of its own.
+    within: Option<u32>,
+}
+
 /// The configuration among the documents of a file, or in the first ConfigMap or List that holds one.
-fn find(documents: Vec<Value>) -> Result<Value, String> {
+fn find(documents: Vec<Tree>) -> Result<Found, String> {
     let mut seen = Vec::new();
     for document in documents {
-        let api_version = document.get("apiVersion").and_then(Value::as_text).unwrap_or_default();
-        let kind = document.get("kind").and_then(Value::as_text).unwrap_or_default();
+        let api_version = document.get("apiVersion").and_then(Tree::as_text).unwrap_or_default();
+        let kind = document.get("kind").and_then(Tree::as_text).unwrap_or_default();
         match (api_version, kind) {
-            (API_VERSION, KIND) => return Ok(document),
+            (API_VERSION, KIND) => return Ok(Found { tree: document, within: None }),
             (_, KIND) => return Err(wrong_version(api_version)),
+            ("", "") if document.value == Value::Null => {}
             ("", "") => seen.push("a document without apiVersion and kind".to_owned()),
-            _ => match find(held_by(&document)) {
-                Ok(inner) => return Ok(inner),
-                Err(_) => seen.push(format!("{} {}", shown(api_version), shown(kind))),
+            _ => match held_by(&document) {
+                Some(found) => return found,
+                None => seen.push(format!("{} {}", shown(api_version), shown(kind))),
             },
         }
     }
@@ -276,19 +322,27 @@ fn find(documents: Vec<Value>) -> Result<Value, String> {
     Err(format!("holds no KubeProxyConfiguration, but {seen}"))
 }
 
-/// The documents in the data of a ConfigMap, or the items of a List.
-fn held_by(document: &Value) -> Vec<Value> {
-    match (document.get("kind").and_then(Value::as_text), document.get("data"), document.get("items")) {
-        (Some("ConfigMap"), Some(Value::Map(data)), _) => data
-            .iter()
-            .filter_map(|(_, value)| value.as_text())
-            .filter_map(|text| document::parse_documents(text).ok())
-            .flatten()
-            .filter(|inner| inner.get("kind").and_then(Value::as_text) == Some(KIND))
-            .collect(),
-        (Some("List" | "ConfigMapList"), _, Some(Value::List(items))) => items.clone(),
-        _ => Vec::new(),
+/// The configuration in a ConfigMap, or in the items of a List.
+fn held_by(document: &Tree) -> Option<Result<Found, String>> {
+    match document.get("items").map(|items| &items.value) {
+        Some(Value::List(items)) => find(items.clone()).ok().map(Ok),
+        _ => in_config_map(document),
     }
+}
+
+/// The first text in the data of a ConfigMap that is a KubeProxyConfiguration.
+fn in_config_map(document: &Tree) -> Option<Result<Found, String>> {
+    let Value::Map(data) = &document.get("data")?.value else {
+        return None;
+    };
+    data.iter().find_map(|(_, tree)| {
+        let documents = tree::read_documents(tree.as_text()?).ok()?;
+        let is_one = |inner: &Tree| inner.get("kind").and_then(Tree::as_text) == Some(KIND);
+        let found = find(documents.into_iter().filter(is_one).collect());
+        let within = Some(tree.line);
+        (found.is_ok() || tree.as_text()?.contains(GROUP))
+            .then(|| found.map(|found| Found { within, ..found }))
+    })
 }
 
 fn wrong_version(api_version: &str) -> String {
@@ -309,24 +363,19 @@ impl Configuration {
         let all = &snapshot.configurations;
         let is_own =
             |metadata: &Metadata| metadata.namespace == "kube-system" && metadata.name == "kube-proxy";
-        let chosen = all.iter().find(|c| is_own(&c.object.metadata)).or(all.first());
-        let Some(chosen) = chosen else {
+        let Some(chosen) = all.iter().find(|c| is_own(&c.object.metadata)).or(all.first()) else {
             return (Configuration::default(), Diagnostics::default());
         };
         let place = snapshot.sources.place(chosen.position);
         let differing = all.iter().find(|c| c.object.text != chosen.object.text);
         if let Some(other) = differing.filter(|_| !is_own(&chosen.object.metadata)) {
-            let message = match snapshot.sources.place(other.position) {
-                Some(other) => {
-                    format!("two KubeProxyConfigurations that differ: another one stands at {other}")
-                }
-                None => "two KubeProxyConfigurations that differ".to_owned(),
-            };
-            let help = "name the one that counts by --config FILE";
-            let diagnostic = Diagnostic::error(message).help(help).at(place);
-            return (Configuration::default(), diagnostic.into());
+            let other = snapshot.sources.place(other.position).map_or(String::new(), |p| p.to_string());
+            let message = format!("another KubeProxyConfiguration, at {other}, says otherwise");
+            let diagnostic = Diagnostic::error(message).help("name the one that counts by --config FILE");
+            return (Configuration::default(), diagnostic.at(place).into());
         }
-        Configuration::read(&chosen.object.text, place)
+        let is_bare = chosen.object.metadata.name.is_empty();
+        Configuration::read(&chosen.object.text, Origin { place, lines_count: is_bare, ..Origin::default() })
     }
 }
 

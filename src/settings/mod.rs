@@ -1,7 +1,6 @@
 //! What kube-proxy is told beside the cluster: its configuration, its release, and facts of the host.
 
 pub mod configuration;
-mod document;
 pub mod duration;
 mod gates;
 pub mod release;

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use super::configuration::Configuration;
-use super::document::shown;
 use super::release::{Release, ValidationPaths};
+use super::section::shown;
 use super::validate;
 use super::{DetectLocal, HostFacts, NodePortAddresses, ProxyMode, Settings, WrittenCidr, gates};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -85,7 +85,7 @@ impl Check<'_> {
     /// Adds a diagnostic about `field`, with the place of the configuration unless a flag gave the field.
     pub(super) fn tell(&mut self, field: &'static str, diagnostic: Diagnostic) {
         let by_flag = self.written.given_by_flag.contains(field);
-        let place = if by_flag { None } else { self.written.place.clone() };
+        let place = if by_flag { None } else { self.written.origin.of_field(field) };
         self.found.push(diagnostic.at(place));
     }
 

@@ -1,10 +1,10 @@
 //! Fields that touch no rule, but for whose values kube-proxy would not start: told as warnings.
 
 use super::ProxyMode;
-use super::document::shown;
 use super::duration::GoDuration;
 use super::release::ValidationPaths;
 use super::resolve::Check;
+use super::section::shown;
 use crate::diagnostic::Diagnostic;
 use crate::net::parse_ip_lenient;
 

@@ -4,6 +4,7 @@ mod de;
 mod scalar;
 mod tape;
 
+pub(super) use scalar::{Resolved, resolve};
 pub(super) use tape::{Tape, Value};
 
 /// Deepest nesting of YAML that is read. The scanner's own bound for flow style is 255; objects nest some 20 levels.

@@ -3,7 +3,7 @@
 
 /// A plain scalar's meaning.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Resolved {
+pub(in crate::input) enum Resolved {
     /// `null`
     Null,
     /// `true` or `false`
@@ -19,7 +19,7 @@ pub(super) enum Resolved {
 }
 
 /// Resolves a plain scalar.
-pub(super) fn resolve(text: &str) -> Resolved {
+pub(in crate::input) fn resolve(text: &str) -> Resolved {
     match text.as_bytes().first() {
         None => Resolved::Null,
         Some(b'+' | b'-' | b'.' | b'0'..=b'9') => number(text),

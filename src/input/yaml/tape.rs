@@ -62,11 +62,19 @@ pub(in crate::input) struct Tape<'a> {
 impl<'a> Tape<'a> {
     /// Reads one document.
     pub(in crate::input) fn read(text: &'a str) -> Result<Self, Fault> {
+        Tape::build(text, Builder::default())
+    }
+
+    /// Reads one document in which keys may stand twice.
+    pub(in crate::input) fn read_with_repeated_keys(text: &'a str) -> Result<Self, Fault> {
+        Tape::build(text, Builder { may_repeat_keys: true, ..Builder::default() })
+    }
+
+    fn build(text: &'a str, mut builder: Builder<'a>) -> Result<Self, Fault> {
         if u32::try_from(text.len()).is_err() {
             let message = "a YAML document of 4 GiB or more is not read".to_owned();
             return Err(Fault { message, line: 0 });
         }
-        let mut builder = Builder::default();
         let mut parser = Parser::new(StrInput::new(text));
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(|error| scan_fault(&error))?;
@@ -141,6 +149,7 @@ struct Builder<'a> {
     anchors: HashMap<usize, usize>,
     keys: Vec<usize>,
     documents: usize,
+    may_repeat_keys: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -214,12 +223,13 @@ impl<'a> Builder<'a> {
             }
             key = self.nodes.get(node.next).map_or(usize::MAX, |value| value.next);
         }
+        let may_repeat = self.may_repeat_keys;
         match self.repeated() {
-            Some(node) => {
+            Some(node) if !may_repeat => {
                 let key = node.value.text().unwrap_or_default();
                 Err(at(node.line, format!("the key {key:?} is already set in this map")))
             }
-            None => Ok(merges),
+            _ => Ok(merges),
         }
     }
 

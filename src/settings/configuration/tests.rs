@@ -3,7 +3,7 @@ use super::*;
 const HEAD: &str = r#""apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration""#;
 
 fn read(text: &str) -> (Configuration, Vec<String>) {
-    let (configuration, found) = Configuration::read(text, None);
+    let (configuration, found) = Configuration::read(text, Origin::default());
     (configuration, found.iter().map(ToString::to_string).collect())
 }
 
@@ -136,5 +136,20 @@ fn other_documents_are_refused() {
         first_line(r#"{"mode": "iptables"}"#),
         "error: holds no KubeProxyConfiguration, but a document without apiVersion and kind"
     );
-    assert!(first_line("{").starts_with("error: not a configuration: "), "{}", first_line("{"));
+    assert!(first_line("{").starts_with("error: not YAML: "), "{}", first_line("{"));
+}
+
+#[test]
+fn messages_name_the_line() {
+    let text = "# c\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\niptables:\n  masqueradeBit: x\n  foo: 1\n";
+    let lines = |text: &str| {
+        let (_, found) = Configuration::read(text, Origin::file("kp.yaml"));
+        found.iter().map(|d| d.place.as_ref().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(text), ["kp.yaml:5", "kp.yaml:6"]);
+    let map = format!(
+        "apiVersion: v1\nkind: ConfigMap\ndata:\n  config.conf: |\n    {}\n",
+        text.replace('\n', "\n    ")
+    );
+    assert_eq!(lines(&map), ["kp.yaml:5", "kp.yaml:5"]);
 }

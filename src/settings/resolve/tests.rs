@@ -1,4 +1,5 @@
 use super::*;
+use crate::settings::configuration::Origin;
 use crate::settings::{Flags, Gates};
 
 fn release(version: &str) -> Release {
@@ -15,7 +16,7 @@ fn resolve_with(version: &str, fields: &str, flags: &Flags) -> (Settings, Vec<St
         r#"{{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"{}{fields}}}"#,
         if fields.is_empty() { "" } else { "," }
     );
-    let (mut written, mut found) = Configuration::read(&text, None);
+    let (mut written, mut found) = Configuration::read(&text, Origin::default());
     written.override_with(flags, &release(version));
     let (settings, more) = Settings::resolve(&written, release(version), HostFacts::default(), None);
     found.append(more);
@@ -331,14 +332,13 @@ fn masquerade_all_sets_the_mode_s_own_field_from_1_31_on() {
 #[test]
 fn places_and_help_tell_where_to_change_the_value() {
     let text = r#"{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "clusterCIDR": "x"}"#;
-    let place = crate::diagnostic::Place { file: "kube-proxy.json".into(), line: None };
-    let (mut written, _) = Configuration::read(text, Some(place));
+    let (mut written, _) = Configuration::read(text, Origin::file("kube-proxy.json"));
     let line = |written: &Configuration| {
         let (_, found) = Settings::resolve(written, Release::NEWEST, HostFacts::default(), None);
         found.iter().next().unwrap().to_string()
     };
     let by_file = line(&written);
-    assert!(by_file.starts_with("error: kube-proxy.json: KubeProxyConfiguration.DetectLocal"), "{by_file}");
+    assert!(by_file.starts_with("error: kube-proxy.json:1: KubeProxyConfiguration.DetectLocal"), "{by_file}");
     assert!(
         by_file.ends_with("help: change the field clusterCIDR, or override it by --cluster-cidr"),
         "{by_file}"
