@@ -141,9 +141,9 @@ impl Reading {
         match own {
             Own::Source => once(&mut rule.source, option, self.families.address(negated, &value)?)?,
             Own::Destination => once(&mut rule.destination, option, self.families.address(negated, &value)?)?,
-            Own::InInterface => once(&mut rule.in_interface, option, interface(negated, &value))?,
-            Own::OutInterface => once(&mut rule.out_interface, option, interface(negated, &value))?,
-            Own::Protocol => once(&mut rule.protocol, option, protocol(negated, &value))?,
+            Own::InInterface => once(&mut rule.in_interface, option, interface(negated, &value)?)?,
+            Own::OutInterface => once(&mut rule.out_interface, option, interface(negated, &value)?)?,
+            Own::Protocol => once(&mut rule.protocol, option, protocol(negated, &value)?)?,
             Own::Counters => return self.counters(&value, after),
         }
         Ok(after)
@@ -200,12 +200,21 @@ fn mask_length(mask: IpAddr) -> Option<u8> {
     ipnet::ip_mask_to_prefix(mask).ok()
 }
 
-fn interface(negated: bool, name: &str) -> InterfaceMatch {
-    InterfaceMatch { negated, name: name.into() }
+fn interface(negated: bool, name: &str) -> Result<InterfaceMatch, Fault> {
+    Ok(InterfaceMatch { negated, name: word(name, "interface")?.into() })
 }
 
-fn protocol(negated: bool, name: &str) -> ProtocolMatch {
-    let other = || ProtocolName::Other(CompactString::from(name));
-    let protocol = Protocol::from_lower_name(name).map_or_else(other, ProtocolName::Known);
-    ProtocolMatch { negated, protocol }
+fn protocol(negated: bool, name: &str) -> Result<ProtocolMatch, Fault> {
+    let protocol = match Protocol::from_lower_name(name) {
+        Some(known) => ProtocolName::Known(known),
+        None => ProtocolName::Other(word(name, "protocol")?.into()),
+    };
+    Ok(ProtocolMatch { negated, protocol })
+}
+
+/// A name that `iptables-save` prints without quotes: it has to stay one word when it is read again.
+fn word<'a>(name: &'a str, what: &str) -> Result<&'a str, Fault> {
+    let whole =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b'\''));
+    if whole { Ok(name) } else { Err(format!("{} is no {what}", Excerpt(name))) }
 }
