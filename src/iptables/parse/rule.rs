@@ -2,8 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use compact_str::CompactString;
-
 use crate::iptables::ruleset::{
     AddressMatch, ChainName, Counters, InterfaceMatch, Match, ProtocolMatch, ProtocolName, Rule,
 };
