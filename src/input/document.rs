@@ -3,7 +3,7 @@
 use memchr::memmem;
 
 use super::json;
-use super::object::{Batch, Origin, Type, Written, Wrong};
+use super::object::{Batch, Type, Written, Wrong};
 use super::yaml::{Fault, Tape, Value};
 use super::{Position, SourceId};
 use crate::diagnostic::Diagnostic;
@@ -15,9 +15,9 @@ const MAX_LISTS: usize = 16;
 const CUT_OFF: &str = "the dump was cut off: take it again";
 const LOG_START: &str = "==== START logs for container ";
 
-/// Reads all objects of a text.
-pub(super) fn read(text: &str, source: SourceId) -> Batch {
-    let mut reader = Reader { text, source, batch: Batch::default() };
+/// Reads all objects of a text; `quick` allows the quick way through lists, which gives the same.
+pub(super) fn read(text: &str, source: SourceId, quick: bool) -> Batch {
+    let mut reader = Reader { text, source, quick, batch: Batch::default() };
     let mut position = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     while let Some(next) = reader.document(position) {
         position = next;
@@ -25,10 +25,12 @@ pub(super) fn read(text: &str, source: SourceId) -> Batch {
     reader.batch
 }
 
-struct Reader<'a> {
-    text: &'a str,
-    source: SourceId,
-    batch: Batch,
+/// Reads objects of one text.
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) source: SourceId,
+    pub(super) quick: bool,
+    pub(super) batch: Batch,
 }
 
 impl<'a> Reader<'a> {
@@ -45,6 +47,9 @@ impl<'a> Reader<'a> {
         let content = position + rest.len() - skip_markers(rest).len();
         if self.text.get(content..)?.starts_with(['{', '[']) {
             return Some(self.json(content));
+        }
+        if let Some(end) = self.yaml_list(position) {
+            return Some(end);
         }
         let end = yaml_end(self.text, position);
         self.yaml(position, end);
@@ -67,12 +72,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn position(&self, range: std::ops::Range<usize>) -> Position {
+    pub(super) fn position(&self, range: std::ops::Range<usize>) -> Position {
         Position { source: self.source, offset: range.start, length: range.len() }
     }
 
     /// Reads one JSON value; tells where it ends.
     fn json(&mut self, start: usize) -> usize {
+        if let Some(end) = self.json_list(start) {
+            return end;
+        }
         let rest = self.text.get(start..).unwrap_or_default();
         let error = match json::first_value(rest) {
             Ok(value) => {
@@ -95,7 +103,7 @@ impl<'a> Reader<'a> {
         end
     }
 
-    fn json_value(&mut self, value: &'a str, default: &Type, lists: usize) {
+    pub(super) fn json_value(&mut self, value: &'a str, default: &Type, lists: usize) {
         let position = self.position(self.range_of(value));
         let outline = match json::outline(value) {
             Ok(outline) => outline,
@@ -113,7 +121,7 @@ impl<'a> Reader<'a> {
                     items.into_iter().for_each(|item| self.json_value(item, &of_items, lists + 1));
                 }
             }
-            items => self.object(type_, &json::Text(value), position, position.offset, items.is_some()),
+            items => self.object(type_, &json::Text { text: value, position }, items.is_some()),
         }
     }
 
@@ -137,9 +145,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn yaml_value(&mut self, document: &YamlDocument, index: usize, default: &Type, lists: usize) {
+    pub(super) fn yaml_value(&mut self, document: &YamlDocument, given: usize, default: &Type, lists: usize) {
         let tape = document.tape;
-        let Some(index) = tape.target(index) else { return };
+        let Some(index) = tape.target(given) else { return };
         let Some(node) = tape.node(index) else { return };
         let position = self.position(document.range(node.start, node.end));
         let own = yaml_type(tape, index);
@@ -153,6 +161,10 @@ impl<'a> Reader<'a> {
         let items =
             items.filter(|items| matches!(tape.node(*items).map(|node| &node.value), Some(Value::Sequence)));
         match items {
+            Some(items) if lists > 0 && (index < given || items < index) => {
+                let message = "an alias to a list within a list is not followed";
+                self.batch.find(Diagnostic::error(message), position, 0);
+            }
             Some(items) if is_list(type_) || items == index => {
                 let of_items = type_.of_items();
                 if self.deep_enough(lists, position) {
@@ -163,7 +175,7 @@ impl<'a> Reader<'a> {
             }
             items => {
                 let written = YamlObject { document, index, text: self.text, position };
-                self.object(type_, &written, position, document.start, items.is_some());
+                self.object(type_, &written, items.is_some());
             }
         }
     }
@@ -183,32 +195,30 @@ impl<'a> Reader<'a> {
         self.batch.find(diagnostic, position, 0);
     }
 
-    fn object(
-        &mut self,
-        type_: &Type,
-        written: &impl Written,
-        position: Position,
-        lines_from: usize,
-        items: bool,
-    ) {
-        let origin = Origin { position, lines_from };
+    /// Adds an object; `items` tells whether it has a list of that name, though it is no list by its kind.
+    fn object(&mut self, type_: &Type, written: &impl Written, items: bool) {
+        if is_list(type_) {
+            // Its items are null.
+            self.batch.documents += 1;
+            return;
+        }
         let is_cut_off = items && "List".starts_with(&type_.kind);
         let diagnostic = if is_cut_off {
             Diagnostic::error("items without `kind: List`, which kubectl prints after them").help(CUT_OFF)
         } else if type_.kind.is_empty() {
             Diagnostic::warning("no Kubernetes object: it has no kind; passed over")
         } else {
-            return self.batch.add(type_, written, origin);
+            return self.batch.add(type_, written);
         };
-        self.batch.find(diagnostic, position, 0);
+        self.batch.find(diagnostic, written.position(), 0);
     }
 }
 
-fn is_list(type_: &Type) -> bool {
+pub(super) fn is_list(type_: &Type) -> bool {
     type_.kind.ends_with("List")
 }
 
-fn yaml_type(tape: &Tape, index: usize) -> Type {
+pub(super) fn yaml_type(tape: &Tape, index: usize) -> Type {
     let field = |name| {
         let value = tape.get(index, name).and_then(|value| tape.target(value));
         value.and_then(|value| tape.text(value)).unwrap_or_default().to_owned()
@@ -216,10 +226,11 @@ fn yaml_type(tape: &Tape, index: usize) -> Type {
     Type { api_version: field("apiVersion"), kind: field("kind") }
 }
 
-struct YamlDocument<'t, 'a> {
-    tape: &'t Tape<'a>,
-    characters: Characters<'a>,
-    start: usize,
+/// A YAML document and where in the source it begins.
+pub(super) struct YamlDocument<'t, 'a> {
+    pub(super) tape: &'t Tape<'a>,
+    pub(super) characters: Characters<'a>,
+    pub(super) start: usize,
 }
 
 impl YamlDocument<'_, '_> {
@@ -244,7 +255,7 @@ impl Written for YamlObject<'_, '_> {
         let tape = self.document.tape;
         tape.decode(self.index).map_err(|Fault { message, line }| Wrong {
             message,
-            line,
+            line: Some(line),
             path: tape.wrong_path::<T>(self.index),
         })
     }
@@ -252,10 +263,18 @@ impl Written for YamlObject<'_, '_> {
     fn standalone(&self) -> String {
         super::source::standalone(self.text, self.position).unwrap_or_default()
     }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn lines_from(&self) -> usize {
+        self.document.start
+    }
 }
 
 /// Finds the byte of a character, without counting from the beginning each time.
-struct Characters<'a> {
+pub(super) struct Characters<'a> {
     text: &'a str,
     /// The byte of every [`Characters::STEP`]th character; empty where each character is one byte.
     bytes: Vec<usize>,
@@ -264,7 +283,7 @@ struct Characters<'a> {
 impl<'a> Characters<'a> {
     const STEP: usize = 256;
 
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         let bytes = if text.is_ascii() {
             Vec::new()
         } else {
@@ -324,7 +343,7 @@ pub(super) fn yaml_end(text: &str, start: usize) -> usize {
     text.len()
 }
 
-fn ends_document(line: &[u8]) -> bool {
+pub(super) fn ends_document(line: &[u8]) -> bool {
     let marker = line.strip_prefix(b"---").or_else(|| line.strip_prefix(b"..."));
     match marker {
         Some(after) => matches!(after.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')),

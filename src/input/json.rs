@@ -1,34 +1,115 @@
 //! JSON: values one after the other, objects decoded straight into the API types.
 
+use std::cell::Cell;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::object::{Type, Written, Wrong};
+use super::Position;
+use super::object::{Kind, Type, Written, Wrong};
+use super::typed::Typed;
 
 /// An object's text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(super) struct Text<'a> {
+    pub(super) text: &'a str,
+    pub(super) position: Position,
+}
 
 impl Written for Text<'_> {
     fn decode<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Wrong> {
-        serde_json::from_str(self.0).map_err(|error| Wrong {
+        serde_json::from_str(self.text).map_err(|error| Wrong {
             message: message(&error),
-            line: lines_before(&error),
+            line: Some(lines_before(&error)),
             path: self.wrong_path::<T>(),
         })
     }
 
     fn standalone(&self) -> String {
-        self.0.to_owned()
+        self.text.to_owned()
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn lines_from(&self) -> usize {
+        self.position.offset
     }
 }
 
 impl Text<'_> {
     fn wrong_path<T: for<'de> Deserialize<'de>>(&self) -> Option<String> {
-        let mut deserializer = serde_json::Deserializer::from_str(self.0);
+        let mut deserializer = serde_json::Deserializer::from_str(self.text);
         let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
         Some(error.path().to_string())
     }
+}
+
+/// An object at the beginning of a text, believed to be of a type.
+#[derive(Debug)]
+pub(super) struct Leading<'a> {
+    text: &'a str,
+    /// The type of objects that do not say it.
+    default: &'a Type,
+    believed: Kind,
+    /// The position; its length is known once the object is decoded.
+    position: Cell<Position>,
+}
+
+impl<'a> Leading<'a> {
+    pub(super) fn new(text: &'a str, default: &'a Type, believed: Kind, position: Position) -> Self {
+        Leading { text, default, believed, position: Cell::new(position) }
+    }
+}
+
+impl Written for Leading<'_> {
+    fn decode<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Wrong> {
+        let wrong = || Wrong { message: String::new(), line: None, path: None };
+        let (typed, length) = decode_first::<Typed<T>>(self.text).ok_or_else(wrong)?;
+        let type_ = if typed.type_.kind.is_empty() { self.default } else { &typed.type_ };
+        if Kind::of(type_) != Some(self.believed) {
+            return Err(wrong());
+        }
+        self.position.set(Position { length, ..self.position.get() });
+        Ok(typed.object)
+    }
+
+    fn standalone(&self) -> String {
+        String::new()
+    }
+
+    fn position(&self) -> Position {
+        self.position.get()
+    }
+
+    fn lines_from(&self) -> usize {
+        self.position.get().offset
+    }
+}
+
+/// What an object seems to be by its first fields; kubectl sorts them, an EndpointSlice alone begins with another.
+pub(super) fn guess(text: &str, default: &Type) -> Option<Type> {
+    if !default.kind.is_empty() {
+        return Some(default.clone());
+    }
+    let (first, value, rest) = leading_field(text.strip_prefix('{')?)?;
+    let (second, other, _) = leading_field(rest.trim_ascii_start().strip_prefix(',')?)?;
+    let (api_version, kind) = match (first, second) {
+        ("addressType", "apiVersion") => (other, "EndpointSlice"),
+        ("apiVersion", "kind") => (value, other),
+        ("kind", "apiVersion") => (other, value),
+        _ => return None,
+    };
+    Some(Type { api_version: api_version.to_owned(), kind: kind.to_owned() })
+}
+
+/// The name and value of a field of text, and what follows.
+fn leading_field(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.trim_ascii_start().strip_prefix('"')?.split_once('"')?;
+    let value = rest.trim_ascii_start().strip_prefix(':')?.trim_ascii_start().strip_prefix('"')?;
+    let (value, rest) = value.split_once('"')?;
+    Some((name, value, rest))
 }
 
 /// The message without the place that serde_json adds to it.
@@ -90,4 +171,48 @@ fn string(value: Option<&RawValue>) -> String {
 fn elements(array: &str) -> Result<Vec<&str>, serde_json::Error> {
     let elements: Vec<&RawValue> = serde_json::from_str(array)?;
     Ok(elements.into_iter().map(RawValue::get).collect())
+}
+
+/// A list of which the items were not yet looked at.
+#[derive(Debug)]
+pub(super) struct OpenList {
+    /// What stands before the items says it is.
+    pub(super) type_: Type,
+    /// Byte behind the bracket that opens the items.
+    pub(super) items: usize,
+}
+
+/// Longest text before or after the items of a list.
+const LONGEST_FRAME: usize = 4096;
+
+/// Opens the list at the beginning of a text, if its `items` come near the beginning.
+pub(super) fn open_list(text: &str) -> Option<OpenList> {
+    let beginning = text.as_bytes().get(..LONGEST_FRAME.min(text.len()))?;
+    let key = memchr::memmem::find(beginning, b"\"items\"")?;
+    // Closed at this place it must be an object, else the word found is no field of it.
+    let type_ = frame_type(&format!("{}\"items\":[]}}", text.get(..key)?))?;
+    let after = text.get(key + "\"items\"".len()..)?;
+    let bracket = after.trim_ascii_start().strip_prefix(':')?.trim_ascii_start().strip_prefix('[')?;
+    Some(OpenList { type_, items: text.len() - bracket.len() })
+}
+
+/// What the text behind the items says the list is, and where the list ends.
+pub(super) fn close_list(text: &str) -> Option<(Type, usize)> {
+    const OPENING: &str = "{\"items\":[]";
+    let near = (0..=LONGEST_FRAME.min(text.len())).rev().find_map(|end| text.get(..end))?;
+    let object = format!("{OPENING}{near}");
+    let value = first_value(&object).ok()?;
+    Some((frame_type(value)?, value.len() - OPENING.len()))
+}
+
+fn frame_type(object: &str) -> Option<Type> {
+    let fields: Fields = serde_json::from_str(object).ok()?;
+    Some(Type { api_version: string(fields.api_version), kind: string(fields.kind) })
+}
+
+/// Decodes the value at the beginning of a text; tells its length too.
+pub(super) fn decode_first<'a, T: Deserialize<'a>>(text: &'a str) -> Option<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    Some((value, values.byte_offset()))
 }

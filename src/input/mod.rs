@@ -5,11 +5,14 @@ mod document;
 mod duplicates;
 mod files;
 mod json;
+mod list;
 mod object;
+mod parallel;
 mod source;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
+mod typed;
 mod wording;
 mod yaml;
 
@@ -89,7 +92,7 @@ pub fn read_text(name: &str, text: impl Into<String>) -> Result<(Snapshot, Diagn
 fn finish(sources: Sources, mut diagnostics: Diagnostics) -> Result<(Snapshot, Diagnostics), Diagnostics> {
     let mut batch = object::Batch::default();
     for (id, text) in sources.iter() {
-        batch.append(document::read(text, id));
+        batch.append(document::read(text, id, true));
     }
     batch.snapshot.sources = sources;
     diagnostics.append(batch.diagnostics());

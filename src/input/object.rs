@@ -69,6 +69,12 @@ pub(super) trait Written {
 
     /// The text as a document of its own.
     fn standalone(&self) -> String;
+
+    /// Where it stands; known once it is decoded.
+    fn position(&self) -> Position;
+
+    /// Byte of the source from which [`Wrong::line`] counts.
+    fn lines_from(&self) -> usize;
 }
 
 /// Why an object could not be decoded.
@@ -76,18 +82,10 @@ pub(super) trait Written {
 pub(super) struct Wrong {
     /// In serde's words.
     pub(super) message: String,
-    /// Lines before it, from the origin that [`Origin::lines_from`] names.
-    pub(super) line: u32,
+    /// Lines before it, counted from [`Written::lines_from`]; none where the object as a whole is meant.
+    pub(super) line: Option<u32>,
     /// The path of the field.
     pub(super) path: Option<String>,
-}
-
-/// Where an object stands, and from where its lines are counted.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
-    pub(super) position: Position,
-    /// Byte from which [`Wrong::line`] counts.
-    pub(super) lines_from: usize,
 }
 
 /// A finding whose line is not yet counted.
@@ -123,28 +121,28 @@ impl Batch {
     }
 
     /// Decodes an object and adds it.
-    pub(super) fn add(&mut self, type_: &Type, written: &impl Written, origin: Origin) {
+    pub(super) fn add(&mut self, type_: &Type, written: &impl Written) {
         self.documents += 1;
         let Some(kind) = Kind::of(type_) else {
             return self.skip(&type_.kind);
         };
         let outcome = match kind {
-            Kind::Service => self.take(written, origin, Scope::Namespaced, |s| &mut s.services),
-            Kind::EndpointSlice => self.take(written, origin, Scope::Namespaced, |s| &mut s.endpoint_slices),
-            Kind::Node => self.take(written, origin, Scope::Cluster, |s| &mut s.nodes),
-            Kind::ServiceCidr => self.take(written, origin, Scope::Cluster, |s| &mut s.service_cidrs),
-            Kind::Pod => self.take(written, origin, Scope::Namespaced, |s| &mut s.pods),
-            Kind::Workload(kind) => self.take_workload(kind, written, origin),
-            Kind::ConfigMap => self.take_config_map(written, origin),
+            Kind::Service => self.take(written, Scope::Namespaced, |s| &mut s.services),
+            Kind::EndpointSlice => self.take(written, Scope::Namespaced, |s| &mut s.endpoint_slices),
+            Kind::Node => self.take(written, Scope::Cluster, |s| &mut s.nodes),
+            Kind::ServiceCidr => self.take(written, Scope::Cluster, |s| &mut s.service_cidrs),
+            Kind::Pod => self.take(written, Scope::Namespaced, |s| &mut s.pods),
+            Kind::Workload(kind) => self.take_workload(kind, written),
+            Kind::ConfigMap => self.take_config_map(written),
             Kind::KubeProxyConfiguration => {
                 let configuration =
                     api::ConfigurationText { metadata: api::Metadata::default(), text: written.standalone() };
-                self.snapshot.configurations.push(located(configuration, origin));
+                self.snapshot.configurations.push(located(configuration, written));
                 Ok(())
             }
         };
         if let Err(wrong) = outcome {
-            self.find_wrong(&type_.kind, written, origin, wrong);
+            self.find_wrong(&type_.kind, written, wrong);
         }
     }
 
@@ -155,30 +153,24 @@ impl Batch {
     fn take<T: Object>(
         &mut self,
         written: &impl Written,
-        origin: Origin,
         scope: Scope,
         list: fn(&mut Snapshot) -> &mut Vec<Located<T>>,
     ) -> Result<(), Wrong> {
         let mut object: T = written.decode()?;
         scope.complete(object.metadata_mut())?;
-        list(&mut self.snapshot).push(located(object, origin));
+        list(&mut self.snapshot).push(located(object, written));
         Ok(())
     }
 
-    fn take_workload(
-        &mut self,
-        kind: WorkloadKind,
-        written: &impl Written,
-        origin: Origin,
-    ) -> Result<(), Wrong> {
-        self.take::<api::Workload>(written, origin, Scope::Namespaced, |s| &mut s.workloads)?;
+    fn take_workload(&mut self, kind: WorkloadKind, written: &impl Written) -> Result<(), Wrong> {
+        self.take::<api::Workload>(written, Scope::Namespaced, |s| &mut s.workloads)?;
         if let Some(workload) = self.snapshot.workloads.last_mut() {
             workload.object.kind = kind;
         }
         Ok(())
     }
 
-    fn take_config_map(&mut self, written: &impl Written, origin: Origin) -> Result<(), Wrong> {
+    fn take_config_map(&mut self, written: &impl Written) -> Result<(), Wrong> {
         let mut map: api::ConfigMap = written.decode()?;
         Scope::Namespaced.complete(&mut map.metadata)?;
         let is_configuration = |text: &String| text.contains("KubeProxyConfiguration");
@@ -189,12 +181,12 @@ impl Batch {
         for text in texts {
             let metadata = map.metadata.clone();
             let configuration = api::ConfigurationText { metadata, text };
-            self.snapshot.configurations.push(located(configuration, origin));
+            self.snapshot.configurations.push(located(configuration, written));
         }
         Ok(())
     }
 
-    fn find_wrong(&mut self, kind: &str, written: &impl Written, origin: Origin, wrong: Wrong) {
+    fn find_wrong(&mut self, kind: &str, written: &impl Written, wrong: Wrong) {
         let Wording { message, help } = wording::of(&wrong.message);
         let message = match wrong.path.filter(|path| path != ".") {
             Some(path) => format!("{path}: {message}"),
@@ -206,8 +198,10 @@ impl Batch {
             namespace: header.metadata.namespace.as_str().into(),
             name: header.metadata.name.as_str().into(),
         };
-        let place = Position { offset: origin.lines_from, ..origin.position };
-        self.find(Diagnostic::error(message).about(object).help(help), place, wrong.line);
+        let position = written.position();
+        let offset = if wrong.line.is_some() { written.lines_from() } else { position.offset };
+        let place = Position { offset, ..position };
+        self.find(Diagnostic::error(message).about(object).help(help), place, wrong.line.unwrap_or_default());
     }
 
     /// Appends what was read after it.
@@ -248,8 +242,8 @@ impl Batch {
     }
 }
 
-fn located<T>(object: T, origin: Origin) -> Located<T> {
-    Located { object, position: origin.position }
+fn located<T>(object: T, written: &impl Written) -> Located<T> {
+    Located { object, position: written.position() }
 }
 
 /// Whether objects of a kind stand in a namespace.
@@ -270,7 +264,7 @@ impl Scope {
         if metadata.name.is_empty() {
             return Err(Wrong {
                 message: "the object has no name".to_owned(),
-                line: 0,
+                line: None,
                 path: Some("metadata.name".to_owned()),
             });
         }

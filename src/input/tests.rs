@@ -73,3 +73,171 @@ fn texts_that_cannot_be_read() {
     let all: String = texts.iter().map(|text| format!("{text:?}\n{}", faults(text))).collect();
     insta::assert_snapshot!(all);
 }
+
+/// What a text holds, objects with their positions and findings, in the quick and in the thorough way.
+fn assert_quick_equals_thorough(text: &str) -> bool {
+    let read = |quick| {
+        let batch = document::read(text, SourceId(0), quick);
+        let Snapshot {
+            services,
+            endpoint_slices,
+            nodes,
+            service_cidrs,
+            pods,
+            workloads,
+            configurations,
+            skipped,
+            ..
+        } = batch.snapshot;
+        let some = !services.is_empty();
+        let objects = format!(
+            "{services:?}\n{endpoint_slices:?}\n{nodes:?}\n{service_cidrs:?}\n{pods:?}\n{workloads:?}\n{configurations:?}\n{skipped:?}"
+        );
+        (objects, format!("{:?}", batch.findings), some)
+    };
+    let (quick, thorough) = (read(true), read(false));
+    assert!(quick == thorough, "the two ways differ for:\n{text}\n{}\n{}", quick.0, thorough.0);
+    quick.2
+}
+
+#[test]
+fn the_quick_way_gives_what_the_thorough_gives() {
+    for file in
+        ["before.yaml", "after.yaml", "before.json", "before-with-pods.yaml", "cluster-info-dump/nodes.json"]
+    {
+        let text = std::fs::read_to_string(format!("testdata/shop/{file}")).unwrap();
+        assert_quick_equals_thorough(&text);
+        assert_quick_equals_thorough(&format!("\u{feff}{text}"));
+        assert_quick_equals_thorough(&text.replace('\n', "\r\n"));
+        assert_quick_equals_thorough(&format!("{text}{text}"));
+        assert_quick_equals_thorough(&format!("{text}---\n{text}"));
+        assert_quick_equals_thorough(&format!("---\n# comment\n{text}...\n{text}"));
+    }
+}
+
+const LIST: &str = "apiVersion: v1
+items:
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: a
+  spec:
+    clusterIP: 10.0.0.1
+- apiVersion: v1
+  kind: Node
+  metadata:
+    labels: {zone: ü}
+    name: n
+kind: List
+metadata:
+  resourceVersion: \"\"
+";
+
+#[test]
+fn the_quick_way_stands_back_from_what_it_does_not_know() {
+    let name = "    name: a\n";
+    for (from, to) in [
+        (name, "    name: a # comment\n# another\n\n"),
+        (name, "    name: &x a\n    labels: {b: *x}\n"),
+        (
+            name,
+            "    name: a\n    annotations:\n      x: |\n        - apiVersion: v1\n          kind: Node\n\n        ---\n",
+        ),
+        (name, "    name: a\n    annotations:\n      x: |1\n     - y\n"),
+        (name, "    name: a\n    annotations:\n      x: \"tab\there\n- apiVersion: v1\n  kind: Node\"\n"),
+        (name, "    name: a\n    annotations:\n      x: 'q\n\n        ''- apiVersion: v1'\n"),
+        (name, "    name: a\n    annotations: {x: [1,\n- 2]}\n"),
+        (name, "\tname: a\n"),
+        (name, "    name: a\n---\n"),
+        (name, "    name: a\n...\n"),
+        (name, "    name: a\n    name: b\n"),
+        (name, "    name: 1\n"),
+        (name, "    name:\n"),
+        (name, "    {name: a}\n"),
+        ("- apiVersion: v1\n  kind: Node", "-\n  apiVersion: v1\n  kind: Node"),
+        ("- apiVersion: v1\n  kind: Node", "-   apiVersion: v1\n    kind: Node"),
+        ("- apiVersion: v1\n  kind: Node", "- - apiVersion: v1\n    kind: Node"),
+        ("- apiVersion: v1\n  kind: Node", "- !!map\n  apiVersion: v1\n  kind: Node"),
+        (
+            "- apiVersion: v1\n  kind: Node",
+            "- {apiVersion: v1, kind: Node, metadata: {name: m}}\n- apiVersion: v1\n  kind: Node",
+        ),
+        (
+            "- apiVersion: v1\n  kind: Node",
+            "- apiVersion: v1\n  kind: List\n  items:\n  - apiVersion: v1\n    kind: Node\n    metadata: {name: m}\n- apiVersion: v1\n  kind: Node",
+        ),
+        ("items:\n", "items: # all\n"),
+        ("items:\n", "items:  \n"),
+        ("items:\n", "items:\n# comment\n"),
+        ("items:\n", "x: \"\nitems:\n- \"\nitems:\n"),
+        ("apiVersion: v1\nitems", "%YAML 1.2\n---\napiVersion: v1\nitems"),
+        ("apiVersion: v1\nitems", "x: |\n items:\n - apiVersion: v1\nitems"),
+        ("kind: List\n", "kind: ServiceList\n"),
+        ("kind: List\n", ""),
+        ("kind: List\n", "kind: Li"),
+        ("kind: List\n", "items: []\nkind: List\n"),
+        ("kind: List\n", "kind: List\nx: \"- a\n- b\"\n"),
+        ("kind: List\n", "]\n"),
+    ] {
+        assert!(LIST.contains(from), "{from}");
+        assert_quick_equals_thorough(&LIST.replace(from, to));
+    }
+    for end in 0..=LIST.len() {
+        assert_quick_equals_thorough(LIST.get(..end).unwrap_or_default());
+    }
+    assert!(assert_quick_equals_thorough(
+        &LIST.replace("name: a", &format!("name: {}", "a".repeat(100_000)))
+    ));
+}
+
+#[test]
+fn the_quick_way_through_json_stands_back_too() {
+    let service = r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}"#;
+    let node = r#"{"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n", "labels": {"x": "},{\"items\"ü"}}}"#;
+    let bare = r#"{"metadata": {"name": "b"}}"#;
+    for text in [
+        format!(r#"{{"kind": "List", "apiVersion": "v1", "items": [{service}, {node}]}}"#),
+        format!(
+            r#"{{"apiVersion": "v1", "items": [{service}, {node}], "kind": "List", "metadata": {{}}}}  {service}"#
+        ),
+        format!(
+            r#"{{"kind": "ServiceList", "apiVersion": "v1", "items": [{bare}]}}{{"kind": "NodeList", "apiVersion": "v1", "items": [{bare}]}}"#
+        ),
+        format!(r#"{{"apiVersion": "v1", "items": [{bare}], "kind": "ServiceList"}}"#),
+        format!(r#"{{"kind": "List", "apiVersion": "v1", "items": [{service}, {node},]}}"#),
+        format!(r#"{{"kind": "List", "apiVersion": "v1", "items": [{service} {node}]}}"#),
+        format!(r#"{{"kind": "List", "apiVersion": "v1", "items": [], "items": [{service}]}}"#),
+        format!(r#"{{"kind": "List", "kind": "List", "apiVersion": "v1", "items": [{service}]}}"#),
+        format!(r#"{{"kind": "List", "apiVersion": "v1", "items": [{service}], "kind": "List"}}"#),
+        format!(r#"{{"metadata": {{"items": [{service}]}}, "kind": "List", "apiVersion": "v1"}}"#),
+        format!(r#"{{"x": "\"items\": [", "kind": "List", "apiVersion": "v1", "items": [{service}]}}"#),
+        format!(r#"{{"kind": "List", "apiVersion": "v1", "items": [5, {service}]}}"#),
+        r#"{"kind": "List", "apiVersion": "v1", "items": []}"#.to_owned(),
+        r#"{"kind": "List", "apiVersion": "v1", "items": null}"#.to_owned(),
+        format!("[{service}, {node}]"),
+    ] {
+        assert_quick_equals_thorough(&text);
+        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+            assert_quick_equals_thorough(text.get(..end).unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn many_parts_are_put_together() {
+    let item = "        {\n            \"apiVersion\": \"v1\",\n            \"kind\": \"Service\",\n            \"metadata\": {\n                \"name\": \"NAME\"\n            }\n        }";
+    let items: Vec<String> = (0..8_000).map(|n| item.replace("NAME", &format!("s{n}"))).collect();
+    let list = format!(
+        "{{\n    \"apiVersion\": \"v1\",\n    \"items\": [\n{}\n    ],\n    \"kind\": \"List\"\n}}\n",
+        items.join(",\n")
+    );
+    assert!(assert_quick_equals_thorough(&list));
+    assert!(assert_quick_equals_thorough(&format!("{list}{list}")));
+    assert!(assert_quick_equals_thorough(
+        &list.replace("s5000", "s5000\", \"x\": 1, \"namespace\": 5, \"y\": \"")
+    ));
+    let (snapshot, _) = read_text("x", list).unwrap();
+    let names: Vec<_> = snapshot.services.iter().map(|s| s.object.metadata.name.as_str()).collect();
+    assert!(names.iter().enumerate().all(|(n, name)| *name == format!("s{n}")));
+    assert_eq!(names.len(), 8_000);
+}

@@ -1,9 +1,11 @@
 //! YAML as kubectl reads it: one document becomes a flat list of nodes, from which the API types are decoded.
 
+mod cut;
 mod de;
 mod scalar;
 mod tape;
 
+pub(super) use cut::cut;
 pub(super) use scalar::{Resolved, resolve};
 pub(super) use tape::{Tape, Value};
 

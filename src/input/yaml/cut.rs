@@ -1,0 +1,101 @@
+//! kubectl's `List` in block style, cut at its items so that they can be read one by one.
+
+use super::{Tape, Value};
+
+/// A document that is a list, cut.
+#[derive(Debug)]
+pub(in crate::input) struct Cut {
+    /// The document with an empty list of items.
+    pub(in crate::input) skeleton: String,
+    /// Where each item begins, and behind the last where the items end.
+    pub(in crate::input) bounds: Vec<usize>,
+    /// Where the document ends.
+    pub(in crate::input) end: usize,
+}
+
+/// Longest text before or after the items.
+const LONGEST_SKELETON: usize = 1 << 16;
+
+/// Cuts the document that begins at a byte of a text, if each line of it shows plainly where it belongs: lines up to
+/// `items:`, items whose first line begins with `- ` in the first column and whose other lines are indented, and lines
+/// after the items. Whether that is the meaning of the text as well is known only when the skeleton and every item
+/// were read: a quotation that spans items leaves a part that cannot be read.
+pub(in crate::input) fn cut(text: &str, start: usize, ends_document: fn(&[u8]) -> bool) -> Option<Cut> {
+    let bytes = text.as_bytes();
+    let mut lines = Lines { bytes, start };
+    let header_end = lines.find(|line| line.trim_ascii_end() == b"items:", LONGEST_SKELETON)?;
+    let header = text.get(start..header_end)?;
+    let mut bounds = Vec::new();
+    let items_start = lines.start;
+    let items_end = loop {
+        let line_start = lines.start;
+        let Some(line) = lines.next_line() else { break text.len() };
+        match line {
+            [b'-', b' ' | b'\n' | b'\r', ..] => bounds.push(line_start),
+            [b' ' | b'\n' | b'\r' | b'#', ..] if !bounds.is_empty() => {}
+            _ => break line_start,
+        }
+    };
+    if bounds.first() != Some(&items_start) || header.contains('%') || header.contains('&') {
+        return None;
+    }
+    bounds.push(items_end);
+    lines.start = items_end;
+    let end = footer_end(&mut lines, ends_document)?;
+    let skeleton = format!("{header}items: []\n{}", text.get(items_end..end)?);
+    Some(Cut { skeleton, bounds, end })
+}
+
+fn footer_end(lines: &mut Lines, ends_document: fn(&[u8]) -> bool) -> Option<usize> {
+    let items_end = lines.start;
+    loop {
+        let line_start = lines.start;
+        if line_start - items_end > LONGEST_SKELETON {
+            return None;
+        }
+        match lines.next_line() {
+            Some(line) if !ends_document(line) => {}
+            _ => return Some(line_start),
+        }
+    }
+}
+
+impl Cut {
+    /// Reads the skeleton, if it is a map whose `items` are an empty list.
+    pub(in crate::input) fn skeleton(&self) -> Option<Tape<'_>> {
+        let tape = Tape::read(&self.skeleton).ok()?;
+        let items = tape.get(0, "items")?;
+        let is_empty =
+            matches!(tape.node(items)?.value, Value::Sequence) && tape.children(items).next().is_none();
+        is_empty.then_some(tape)
+    }
+}
+
+struct Lines<'a> {
+    bytes: &'a [u8],
+    start: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// The next line with its line break.
+    fn next_line(&mut self) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.start..).filter(|rest| !rest.is_empty())?;
+        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+        self.start += length;
+        rest.get(..length)
+    }
+
+    /// Where the next line begins that is wanted.
+    fn find(&mut self, wanted: fn(&[u8]) -> bool, at_most: usize) -> Option<usize> {
+        let first = self.start;
+        loop {
+            let line_start = self.start;
+            if line_start - first > at_most {
+                return None;
+            }
+            if wanted(self.next_line()?) {
+                return Some(line_start);
+            }
+        }
+    }
+}
