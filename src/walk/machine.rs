@@ -118,19 +118,26 @@ impl<'w, 'r> Machine<'w, 'r> {
 
     fn parts(&mut self, thread: &mut Thread<'r>, mut place: Place) -> Walked<bool> {
         while let Some(op) = self.walker.program.op(place.chain, place.rule, place.part) {
-            match op {
-                Op::Nothing => (),
-                Op::Test(test) => match self.test(thread, test, place)? {
+            let (test, act) = match op {
+                Op::Nothing => (None, None),
+                Op::Test(test) => (Some(test), None),
+                Op::Act(act) => (None, Some(act)),
+                Op::Guarded(test, act) => (Some(test), Some(act)),
+            };
+            if let Some(test) = test {
+                match self.test(thread, test, place)? {
                     Some(true) => (),
                     Some(false) => break,
                     // The ways that go on from here were put aside.
                     None => return Ok(false),
-                },
-                Op::Act(act) => match self.act(thread, act, place)? {
+                }
+            }
+            if let Some(act) = act {
+                match self.act(thread, act, place)? {
                     Next::Part => (),
                     Next::Elsewhere => return Ok(true),
                     Next::Gone => return Ok(false),
-                },
+                }
             }
             place.part += 1;
         }
@@ -164,9 +171,9 @@ impl<'w, 'r> Machine<'w, 'r> {
 
     /// Whether what follows in the rule does anything.
     fn rest_acts(&self, place: Place) -> bool {
-        (place.part + 1..)
-            .map_while(|part| self.walker.program.op(place.chain, place.rule, part))
-            .any(|op| matches!(op, Op::Act(_)))
+        let op = |part| self.walker.program.op(place.chain, place.rule, part);
+        let acts = |op| matches!(op, Op::Act(_) | Op::Guarded(..));
+        matches!(op(place.part), Some(Op::Guarded(..))) || (place.part + 1..).map_while(op).any(acts)
     }
 
     fn fork_random(&mut self, thread: &mut Thread<'r>, chance: Chance, place: Place) {

@@ -32,6 +32,8 @@ pub(super) enum Op<'r> {
     Test(Test<'r>),
     /// Does something.
     Act(Act<'r>),
+    /// Does something if the packet passes.
+    Guarded(Test<'r>, Act<'r>),
     /// Neither: a comment, a counter, an option that is not there.
     Nothing,
 }

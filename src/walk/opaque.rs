@@ -37,12 +37,17 @@ const HARMLESS: [&str; 22] = [
     "ECN",
 ];
 
+/// Whether a target of iptables lets a packet go on unchanged.
+pub(super) fn is_harmless(name: &str) -> bool {
+    HARMLESS.contains(&name)
+}
+
 /// What an opaque target of iptables does; `text` begins with `-j` or `-g`.
 pub(super) fn iptables_target(text: &str) -> Op<'_> {
     let mut words = text.split_whitespace();
     let jump = words.next().unwrap_or_default();
     let name = words.next().unwrap_or_default();
-    if HARMLESS.contains(&name) {
+    if is_harmless(name) {
         return connmark(name, text);
     }
     Op::Act(match name {

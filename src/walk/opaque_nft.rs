@@ -1,37 +1,103 @@
-//! Statements of nftables that kube-proxy never writes and that rulesets keep as text, as far as they can be understood.
+//! Statements of nftables that kube-proxy never writes and that rulesets keep as text, of a listing or of its JSON, as
+//! far as they can be understood.
 
-use crate::net::{Port, Protocol};
+use serde_json::Value;
 
-use super::host::Host;
-use super::op::{Act, Op};
+use super::op::{Act, Op, Test, TestKind};
 use super::opaque::{self, has_state, number, port_in};
 use super::outcome::Answer;
 use super::packet::{Interface, View};
+use crate::net::{Port, Protocol};
 
-/// Statements that let a packet go on and change nothing that the walk follows, by their first word.
-const HARMLESS: [&str; 9] = ["log", "counter", "dup", "flow", "trace", "add", "update", "delete", "comment"];
+/// Words with which statements begin that let a packet go on and change nothing that the walk follows.
+const HARMLESS: [&str; 10] =
+    ["log", "counter", "dup", "flow", "trace", "add", "update", "delete", "comment", "meter"];
+/// Words with which statements begin that do something the walk follows, or end the way through the chain.
+const ACTING: [&str; 10] =
+    ["reject", "snat", "dnat", "masquerade", "redirect", "notrack", "queue", "tproxy", "synproxy", "fwd"];
 
-/// What an opaque statement does, or that it is a match.
+/// What an opaque text does: matches, then perhaps an action.
+///
+/// nft prints nothing for a comment of iptables-nft, which makes an empty text; it matches everything.
 pub(super) fn statement(text: &str) -> Op<'_> {
-    let text = text.trim();
-    let mut words = text.split_whitespace();
-    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    if HARMLESS.contains(&first) {
-        return Op::Nothing;
+    if text.starts_with('{') {
+        return json_statement(text);
     }
-    match (first, second) {
-        ("reject", _) => Op::Act(Act::Reject(reject_answer(text))),
-        ("snat", _) => Op::Act(Act::Snat),
-        ("masquerade", _) => Op::Act(Act::Masquerade),
-        ("redirect", _) => {
-            Op::Act(Act::Redirect(text.rsplit_once(':').and_then(|(_, port)| Port::parse(port.trim()))))
+    let words = words(text);
+    let Some(at) = words.iter().position(|(_, word)| is_statement(word, text)) else {
+        return if words.is_empty() { Op::Nothing } else { opaque::unknown(text) };
+    };
+    let start = words.get(at).map_or(0, |(start, _)| *start);
+    let (matches, rest) = text.split_at_checked(start).unwrap_or(("", text));
+    let Some(act) = action(rest.trim()) else {
+        return Op::Nothing;
+    };
+    match matches.trim() {
+        "" => Op::Act(act),
+        matches => Op::Guarded(Test { negated: false, kind: TestKind::Opaque(matches) }, act),
+    }
+}
+
+fn is_statement(word: &str, text: &str) -> bool {
+    HARMLESS.contains(&word)
+        || ACTING.contains(&word)
+        || (word == "xt" && text.contains("xt target"))
+        || (word == "set" && text.contains(" set "))
+}
+
+/// The words outside braces and quotes, each with its place.
+fn words(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let (mut depth, mut quoted, mut start) = (0usize, false, None);
+    for (i, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        match c {
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted => depth = depth.saturating_sub(1),
+            _ => (),
         }
-        ("dnat", _) => Op::Act(dnat(text)),
-        ("notrack", _) => Op::Act(Act::Untrack),
-        ("queue" | "tproxy" | "synproxy" | "fwd", _) => Op::Act(Act::Unknown(text)),
-        ("meta", "mark") | ("mark", "set") if text.contains(" set ") => Op::Act(set_mark(text)),
-        ("meta" | "ct" | "ip" | "ip6" | "tcp" | "udp" | "th", _) if text.contains(" set ") => Op::Nothing,
-        _ => opaque::unknown(text),
+        let outside = !quoted && depth == 0;
+        match (outside && c != ' ', start) {
+            (true, None) => start = Some(i),
+            (false, Some(from)) => {
+                found.extend(text.get(from..i).map(|word| (from, word)));
+                start = None;
+            }
+            _ => (),
+        }
+    }
+    found
+}
+
+/// What a statement does that begins with one of the words above; none if nothing that counts. `set` alone is the end of
+/// `meta mark set N` and its like.
+fn action(text: &str) -> Option<Act<'_>> {
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match first {
+        "reject" => Some(Act::Reject(reject_answer(rest))),
+        "snat" => Some(Act::Snat),
+        "masquerade" => Some(Act::Masquerade),
+        "redirect" => {
+            let port = text.rsplit_once(':').and_then(|(_, port)| Port::parse(port.trim()));
+            Some(Act::Redirect(port))
+        }
+        "dnat" => Some(dnat(text)),
+        "notrack" => Some(Act::Untrack),
+        "queue" | "tproxy" | "synproxy" | "fwd" => Some(Act::Unknown(text)),
+        "xt" => xt(rest, text),
+        _ => None,
+    }
+}
+
+/// `xt match "name"`, `xt target "name"`: extensions of iptables that nft cannot say.
+fn xt<'r>(rest: &str, text: &'r str) -> Option<Act<'r>> {
+    let name = rest.strip_prefix("target ")?.split(' ').next()?.trim_matches('"');
+    match name {
+        "MASQUERADE" => Some(Act::Masquerade),
+        "SNAT" => Some(Act::Snat),
+        "REJECT" => Some(Act::Reject(Answer::PortUnreachable)),
+        name if opaque::is_harmless(name) => None,
+        _ => Some(Act::Unknown(text)),
     }
 }
 
@@ -42,16 +108,8 @@ fn dnat(text: &str) -> Act<'_> {
     }
 }
 
-/// `meta mark set N`; another expression leaves the mark unknown, which no rule of kube-proxy's depends on.
-fn set_mark(text: &str) -> Act<'_> {
-    match text.rsplit_once(" set ").and_then(|(_, value)| number(value.trim())) {
-        Some(value) => Act::SetMark { keep: 0, flip: value },
-        None => Act::Continue,
-    }
-}
-
 fn reject_answer(text: &str) -> Answer {
-    match text.split_once("with ").map(|(_, with)| with.trim()) {
+    match text.strip_prefix("with ").map(str::trim) {
         None => Answer::PortUnreachable,
         Some("tcp reset") => Answer::TcpReset,
         Some(with) if with.ends_with("port-unreachable") => Answer::PortUnreachable,
@@ -59,25 +117,55 @@ fn reject_answer(text: &str) -> Answer {
     }
 }
 
-/// Whether a packet passes an opaque match; none where that is not known.
-pub(super) fn matches(text: &str, view: &View, _host: &Host) -> Option<bool> {
-    let (selector, value) = split(text)?;
-    let (negated, value) = match value.strip_prefix("!=") {
-        Some(value) => (true, value.trim()),
-        None => (false, value),
+/// A statement as JSON has one key, its name.
+fn json_statement(text: &str) -> Op<'_> {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let Some((name, body)) = value.as_object().and_then(|object| object.iter().next()) else {
+        return opaque::unknown(text);
     };
-    let list: String = value
-        .trim_start_matches('{')
-        .trim_end_matches('}')
-        .split(',')
-        .map(str::trim)
-        .collect::<Vec<_>>()
-        .join(",");
-    known_match(selector, &list, view).map(|holds| holds != negated)
+    match name.as_str() {
+        "reject" => Op::Act(Act::Reject(json_reject(body))),
+        "snat" => Op::Act(Act::Snat),
+        "masquerade" => Op::Act(Act::Masquerade),
+        "notrack" => Op::Act(Act::Untrack),
+        "mangle" => Op::Nothing,
+        "dnat" | "redirect" | "queue" | "tproxy" | "synproxy" | "fwd" => Op::Act(Act::Unknown(text)),
+        "match" | "limit" | "xt" | "ct count" | "quota" => opaque::unknown(text),
+        name if HARMLESS.contains(&name) => Op::Nothing,
+        _ => opaque::unknown(text),
+    }
 }
 
-/// The selectors that are understood, each a prefix of the statement.
-const SELECTORS: [&str; 15] = [
+fn json_reject(body: &Value) -> Answer {
+    let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    match (field("type"), field("expr")) {
+        ("tcp reset", _) => Answer::TcpReset,
+        (_, "" | "port-unreachable") => Answer::PortUnreachable,
+        _ => Answer::OtherIcmp,
+    }
+}
+
+/// Whether a packet passes opaque matches; none where that is not known.
+pub(super) fn matches(text: &str, view: &View) -> Option<bool> {
+    if text.starts_with('{') {
+        return matches(&json_match(text)?, view);
+    }
+    let mut rest = text.trim();
+    let mut all = Some(true);
+    while !rest.is_empty() {
+        let (holds, after) = first_match(rest, view)?;
+        match holds {
+            Some(true) => (),
+            Some(false) => return Some(false),
+            None => all = None,
+        }
+        rest = after.trim_start();
+    }
+    all
+}
+
+/// The selectors that are understood.
+const SELECTORS: [&str; 18] = [
     "ct state",
     "ct status",
     "tcp dport",
@@ -93,14 +181,31 @@ const SELECTORS: [&str; 15] = [
     "iif",
     "oifname",
     "oif",
+    "meta mark",
+    "pkttype",
+    "meta pkttype",
 ];
 
-fn split(text: &str) -> Option<(&'static str, &str)> {
-    let text = text.trim();
-    SELECTORS.iter().find_map(|selector| {
+/// Whether the packet passes the first match of a text, and what follows it; none if the match is not understood at all.
+fn first_match<'t>(text: &'t str, view: &View) -> Option<(Option<bool>, &'t str)> {
+    let (selector, rest) = SELECTORS.iter().find_map(|selector| {
         let rest = text.strip_prefix(selector)?.strip_prefix(' ')?;
-        Some((*selector, rest.trim()))
-    })
+        Some((*selector, rest.trim_start()))
+    })?;
+    let (negated, rest) = match rest.strip_prefix("!= ") {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, rest.strip_prefix("== ").unwrap_or(rest)),
+    };
+    let (value, after) = match rest.strip_prefix('{') {
+        Some(rest) => rest.split_once('}')?,
+        None => rest.split_once(' ').unwrap_or((rest, "")),
+    };
+    let list = value.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+    // A value with an operator (`tcp flags & (syn|rst) == syn`) is more than one word.
+    let simple = !after.trim_start().starts_with(['&', '|', '/', '=', '!', '<', '>', '(']) && value != "&";
+    let holds = if simple { known_match(selector, &list, view) } else { None };
+    let after = if simple { after } else { "" };
+    Some((holds.map(|holds| holds != negated), after))
 }
 
 fn known_match(selector: &str, list: &str, view: &View) -> Option<bool> {
@@ -118,8 +223,10 @@ fn known_match(selector: &str, list: &str, view: &View) -> Option<bool> {
         "meta l4proto" | "ip protocol" | "ip6 nexthdr" => {
             Some(list.split(',').any(|name| opaque::is_protocol(name, view.protocol)))
         }
+        "meta mark" => Some(number(list)? == view.mark),
         "iifname" | "iif" => interface(list, view.input),
         "oifname" | "oif" => interface(list, view.output),
+        "pkttype" | "meta pkttype" => Some(list.split(',').any(|kind| kind == "unicast" || kind == "host")),
         _ => None,
     }
 }
@@ -133,5 +240,110 @@ fn interface(list: &str, interface: Interface) -> Option<bool> {
         Interface::Loopback if names_loopback => Some(true),
         Interface::Loopback => (!list.contains('*')).then_some(false),
         Interface::PodSide | Interface::External => (!names_others).then_some(false),
+    }
+}
+
+/// A match of JSON as it stands in a listing.
+fn json_match(text: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let body = value.get("match")?;
+    let negation = match body.get("op")?.as_str()? {
+        "==" | "in" => "",
+        "!=" => "!= ",
+        _ => return None,
+    };
+    Some(format!("{} {negation}{}", json_selector(body.get("left")?)?, json_value(body.get("right")?)?))
+}
+
+fn json_selector(left: &Value) -> Option<String> {
+    let text = |value: &Value, name: &str| Some(value.get(name)?.as_str()?.to_owned());
+    if let Some(ct) = left.get("ct") {
+        return Some(format!("ct {}", text(ct, "key")?));
+    }
+    if let Some(payload) = left.get("payload") {
+        return Some(format!("{} {}", text(payload, "protocol")?, text(payload, "field")?));
+    }
+    let key = text(left.get("meta")?, "key")?;
+    Some(match key.as_str() {
+        "iif" | "oif" | "iifname" | "oifname" => key,
+        _ => format!("meta {key}"),
+    })
+}
+
+fn json_value(right: &Value) -> Option<String> {
+    match right {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(items) => Some(items.iter().map(json_value).collect::<Option<Vec<_>>>()?.join(",")),
+        Value::Object(object) => match object.iter().next()? {
+            (key, Value::Array(items)) if key == "set" => {
+                let items = items.iter().map(json_value).collect::<Option<Vec<_>>>()?;
+                Some(format!("{{ {} }}", items.join(", ")))
+            }
+            (key, Value::Array(ends)) if key == "range" => {
+                Some(ends.iter().map(json_value).collect::<Option<Vec<_>>>()?.join("-"))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::walk::packet::Tracking;
+
+    fn view() -> View {
+        View {
+            protocol: Protocol::Tcp,
+            source: "10.0.0.9".parse().unwrap(),
+            destination: "10.0.0.1:10250".parse().unwrap(),
+            mark: 0,
+            input: Interface::External,
+            output: Interface::None,
+            tracking: Tracking::New,
+            translated: false,
+        }
+    }
+
+    #[test]
+    fn common_foreign_matches_are_understood() {
+        let matches = |text| matches(text, &view());
+        assert_eq!(matches("ct state { established, related }"), Some(false));
+        assert_eq!(matches("tcp dport { 22, 10250, 30000-32767 }"), Some(true));
+        assert_eq!(matches("tcp dport != { 22, 80 } meta nfproto ipv4"), Some(true));
+        assert_eq!(matches("meta nfproto ipv6 iifname \"eth0\""), Some(false));
+        assert_eq!(matches("iifname != \"lo\""), Some(true));
+        assert_eq!(matches("iifname { \"eth0\", \"eth1\" }"), None);
+        assert_eq!(matches("tcp flags & (fin | syn) == syn"), None);
+        assert_eq!(matches("limit rate 5/minute"), None);
+        assert_eq!(
+            matches(
+                r#"{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":{"set":[22,{"range":[10000,11000]}]}}}"#
+            ),
+            Some(true)
+        );
+    }
+
+    #[test]
+    fn statements_are_told_from_matches() {
+        let is = |text, expected: &str| {
+            let op = format!("{:?}", statement(text));
+            assert!(op.starts_with(expected), "{text}: {op}");
+        };
+        is("", "Nothing");
+        is("log prefix \"reject \"", "Nothing");
+        is("limit rate 5/minute log prefix \"fwd: \"", "Nothing");
+        is("reject with tcp reset", "Act(Reject(TcpReset))");
+        is("{\"reject\":{\"type\":\"icmpx\",\"expr\":\"admin-prohibited\"}}", "Act(Reject(OtherIcmp))");
+        is(
+            "oifname \"eth0\" snat to 10.0.0.1",
+            "Guarded(Test { negated: false, kind: Opaque(\"oifname \\\"eth0\\\"\")",
+        );
+        is("queue num 1", "Act(Unknown");
+        is("tcp option maxseg size set rt mtu", "Nothing");
+        is("xt target \"LOG\"", "Nothing");
+        is("xt match \"statistic\"", "Test");
     }
 }

@@ -98,7 +98,7 @@ impl<'r> Machine<'_, 'r> {
     fn opaque(&self, view: &View, text: &'r str, place: Place) -> Passing<'r> {
         let known = match self.walker.program {
             Program::Iptables(_) => opaque::iptables_match(text, view, self.walker.host),
-            Program::Nftables(_) => opaque_nft::matches(text, view, self.walker.host),
+            Program::Nftables(_) => opaque_nft::matches(text, view),
         };
         match known {
             Some(holds) => Passing::Known(holds),
