@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod compare;
 pub mod diagnostic;
 pub mod input;
 pub mod iptables;
