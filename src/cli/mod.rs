@@ -4,6 +4,7 @@
 mod arguments;
 mod compile;
 mod completions;
+mod diff;
 mod man;
 mod node;
 mod output;
@@ -37,6 +38,7 @@ struct CommandLine {
 enum Command {
     Compile(compile::Arguments),
     Completions(completions::Arguments),
+    Diff(diff::Arguments),
     Man(man::Arguments),
 }
 
@@ -45,6 +47,7 @@ impl Command {
         match self {
             Command::Compile(arguments) => compile::run(arguments, session),
             Command::Completions(arguments) => Ok(completions::run(arguments)),
+            Command::Diff(arguments) => diff::run(arguments, session),
             Command::Man(arguments) => man::run(arguments, session),
         }
     }

@@ -41,7 +41,9 @@ impl<'r> Rules<'r> {
     /// All places, sorted by their keys.
     pub fn places(self) -> Vec<Place<'r>> {
         let mut places: Vec<Place<'r>> = match self {
-            Rules::Iptables(ruleset) => ruleset.tables.iter().flat_map(|t| iptables_places(ruleset.family, t)).collect(),
+            Rules::Iptables(ruleset) => {
+                ruleset.tables.iter().flat_map(|t| iptables_places(ruleset.family, t)).collect()
+            }
             Rules::Nftables(ruleset, family) => {
                 ruleset.tables.iter().filter(|t| t.family.sees(family)).flat_map(nftables_places).collect()
             }

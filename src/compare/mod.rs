@@ -1,5 +1,6 @@
 //! What differs between two rulesets: rule by rule, and packet by packet.
 
+pub mod diff;
 pub mod listing;
 pub mod rules;
 pub mod service;

@@ -171,7 +171,12 @@ fn without_common_ends<'a, 'r>(old: &'a [Line<'r>], new: &'a [Line<'r>]) -> (&'a
     (&old[..old.len() - tail], &new[..new.len() - tail])
 }
 
-fn line_changes<'r>(old: &[Line<'r>], new: &[Line<'r>], place: Place<'r>, presence: Presence) -> PlaceChange<'r> {
+fn line_changes<'r>(
+    old: &[Line<'r>],
+    new: &[Line<'r>],
+    place: Place<'r>,
+    presence: Presence,
+) -> PlaceChange<'r> {
     let keys = |lines: &[Line<'r>]| -> Vec<String> { lines.iter().map(Line::text_without_chance).collect() };
     let (old_keys, new_keys) = (keys(old), keys(new));
     let mut change = PlaceChange { place, presence, lines: Vec::new(), rewritten: 0, reordered: false };
@@ -201,5 +206,8 @@ fn same_lines(mut old: Vec<String>, mut new: Vec<String>) -> bool {
 /// Names of all Services that two plans have.
 pub fn services(plans: &[&Plan<'_>]) -> BTreeSet<compact_str::CompactString> {
     let ports = plans.iter().flat_map(|plan| &plan.service_ports);
-    ports.map(|port| port.service_port.name.clone()).map(|n| format_compact!("{}/{}", n.namespace(), n.service())).collect()
+    ports
+        .map(|port| port.service_port.name.clone())
+        .map(|n| format_compact!("{}/{}", n.namespace(), n.service()))
+        .collect()
 }

@@ -41,7 +41,10 @@ fn ports<'p, 'c>(plan: &'p Plan<'c>, service: &str) -> Vec<&'p ServicePortPlan<'
     plan.service_ports.iter().skip(first).take_while(|port| key(port).is_eq()).collect()
 }
 
-fn find<'p, 'c>(ports: &[&'p ServicePortPlan<'c>], like: &ServicePortPlan<'_>) -> Option<&'p ServicePortPlan<'c>> {
+fn find<'p, 'c>(
+    ports: &[&'p ServicePortPlan<'c>],
+    like: &ServicePortPlan<'_>,
+) -> Option<&'p ServicePortPlan<'c>> {
     ports.iter().copied().find(|port| port.service_port.name == like.service_port.name)
 }
 
@@ -147,7 +150,9 @@ fn endpoint_changes(old: &ServicePortPlan<'_>, new: &ServicePortPlan<'_>) -> Opt
         parts.push("its first endpoints".to_owned());
     }
     let share = match new.internal.reach {
-        Reach::Balance(set) if old.endpoints(set).len() != new.endpoints(set).len() => new.endpoints(set).len(),
+        Reach::Balance(set) if old.endpoints(set).len() != new.endpoints(set).len() => {
+            new.endpoints(set).len()
+        }
         _ => 0,
     };
     let list = parts.join(", ");

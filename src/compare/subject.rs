@@ -8,8 +8,8 @@ use compact_str::{CompactString, format_compact};
 use super::listing::{Line, Place, Rules};
 use crate::iptables::ruleset as ipt;
 use crate::names::is_dns_label;
-use crate::nftables::ruleset::{self as nft, Datum, MapValue, Verdict};
 use crate::nftables::TABLE;
+use crate::nftables::ruleset::{self as nft, Datum, MapValue, Verdict};
 use crate::plan::Plan;
 
 /// What a rule is about.
@@ -89,7 +89,8 @@ impl<'r> Attribution<'r> {
         let own = ruleset.tables.iter().filter(|table| table.name == TABLE);
         for set in own.flat_map(|table| &table.sets).filter(|set| set.key.len() == 3) {
             for element in &set.elements {
-                if let (Some(Datum::Address(ip)), Some(service)) = (element.key.first(), service_of(element)) {
+                if let (Some(Datum::Address(ip)), Some(service)) = (element.key.first(), service_of(element))
+                {
                     self.cluster_ips.entry(*ip).or_insert(service);
                 }
             }
@@ -161,7 +162,9 @@ impl<'r> Attribution<'r> {
 /// A jump of kube-proxy or the kubelet in a built-in chain.
 pub fn is_own_jump(rule: &ipt::Rule) -> bool {
     match &rule.target {
-        Some(ipt::Target::Jump(to)) => ipt::Owner::of(ipt::TableName::Nat, to.as_str()) != ipt::Owner::Foreign,
+        Some(ipt::Target::Jump(to)) => {
+            ipt::Owner::of(ipt::TableName::Nat, to.as_str()) != ipt::Owner::Foreign
+        }
         _ => false,
     }
 }
@@ -220,7 +223,10 @@ mod tests {
         for (comment, service) in cases {
             assert_eq!(service_in_comment(comment).as_deref(), service, "{comment}");
         }
-        assert_eq!(service_in_path("endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80").as_deref(), Some("ns1/svc1"));
+        assert_eq!(
+            service_in_path("endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80").as_deref(),
+            Some("ns1/svc1")
+        );
         assert_eq!(service_in_path("nodeport-endpoints-check"), None);
     }
 }

@@ -47,7 +47,7 @@ pub struct Located<T> {
 }
 
 /// Everything that was read and that kuberules knows, in the order of the input.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     /// The bytes, for positions.
     pub sources: Sources,

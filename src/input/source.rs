@@ -7,12 +7,12 @@ use super::{Position, SourceId};
 use crate::diagnostic::Place;
 
 /// The texts read, kept so that a line number can be found when somebody asks for it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sources {
     sources: Vec<Source>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Source {
     name: Arc<str>,
     text: String,

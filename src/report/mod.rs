@@ -1,3 +1,4 @@
 //! Answers as text for people, JSON and diagrams: one file per form.
 
+pub mod diff;
 pub mod trace;

@@ -1,0 +1,289 @@
+//! `kuberules diff`
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::pipeline::Pipeline;
+use super::session::{Answer, Session, Stop};
+use crate::cluster::Node;
+use crate::compare::diff::{self, Diff, FamilyChange};
+use crate::compare::listing::Rules;
+use crate::compare::rules::Side;
+use crate::diagnostic::Diagnostic;
+use crate::net::Family;
+use crate::plan::Plan;
+use crate::report;
+use crate::settings::{ProxyMode, Release};
+use crate::{iptables, nftables};
+
+/// Shows what a change of the cluster, of kube-proxy's release, mode or configuration does to rules and to traffic.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  kuberules diff before.yaml after.yaml --node worker-1
+  kuberules diff main/ branch/ --all-nodes --output markdown
+  kuberules diff --old-kube-version 1.33 --new-kube-version 1.36 cluster.yaml --node worker-1
+  kuberules diff --old-proxy-mode iptables --new-proxy-mode nftables cluster.yaml --all-nodes")]
+pub(super) struct Arguments {
+    /// Two snapshots, old and new: files, folders or `-`; or one, with at least one --old-... or --new-...
+    #[arg(value_name = "OLD [NEW]", num_args = 1..=2, required = true)]
+    snapshots: Vec<OsString>,
+    #[command(flatten)]
+    node: NodeArgument,
+    /// Compare every node; those with the same change are folded together
+    #[arg(long, conflicts_with = "node")]
+    all_nodes: bool,
+    /// What to compare; without it both, between modes or releases traffic alone
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<Level>,
+    /// The form of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: OutputFormat,
+    /// Which differences make the exit status 1; without it any that is shown
+    #[arg(long, value_name = "LEVEL")]
+    fail_on: Option<FailOn>,
+    #[command(flatten)]
+    sides: SideArguments,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+/// Settings of one side alone.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Settings of one side")]
+struct SideArguments {
+    /// The release on the old side
+    #[arg(long, value_name = "X.Y[.Z]")]
+    old_kube_version: Option<Release>,
+    /// The release on the new side
+    #[arg(long, value_name = "X.Y[.Z]")]
+    new_kube_version: Option<Release>,
+    /// The mode on the old side
+    #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
+    old_proxy_mode: Option<String>,
+    /// The mode on the new side
+    #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
+    new_proxy_mode: Option<String>,
+    /// The configuration on the old side
+    #[arg(long, value_name = "FILE")]
+    old_config: Option<PathBuf>,
+    /// The configuration on the new side
+    #[arg(long, value_name = "FILE")]
+    new_config: Option<PathBuf>,
+}
+
+/// `--level`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// Rule by rule, by Service
+    Rules,
+    /// The flows whose outcome changes
+    Traffic,
+    /// Both
+    All,
+}
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Text,
+    Markdown,
+    Json,
+}
+
+/// `--fail-on`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Traffic that fares differently
+    Traffic,
+    /// Rules that differ
+    Rules,
+    /// Never
+    Nothing,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    let (old, new) = both_sides(arguments, session)?;
+    let level = arguments.level.unwrap_or_else(|| default_level(&old, &new));
+    let mut found = Diff {
+        schema: diff::SCHEMA,
+        old: name_of(arguments, &old, &new, 0),
+        new: name_of(arguments, &new, &old, 1),
+        nodes: 0,
+        changes: Vec::new(),
+        nodes_added: Vec::new(),
+        nodes_removed: Vec::new(),
+        classes: None,
+    };
+    for (before, after) in nodes(arguments, (&old, &new), &mut found, session)? {
+        let families = compare_node((&old, &before), (&new, &after), level, session)?;
+        found.add(&after.name, families);
+    }
+    let text = match arguments.output {
+        OutputFormat::Text => report::diff::text::print(&found),
+        OutputFormat::Markdown => report::diff::markdown::print(&found),
+        OutputFormat::Json => report::diff::json::print(&found),
+    };
+    Ok(Answer { differs: differs(&found, arguments.fail_on), ..Answer::text(text) })
+}
+
+fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
+    match fail_on {
+        Some(FailOn::Nothing) => false,
+        Some(FailOn::Rules) => found.rules_differ(),
+        Some(FailOn::Traffic) => false,
+        None => !(found.changes.is_empty() && found.nodes_added.is_empty() && found.nodes_removed.is_empty()),
+    }
+}
+
+fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline, Pipeline), Stop> {
+    let typed = &arguments.sides;
+    let one_side = typed.old_kube_version.is_some()
+        || typed.new_kube_version.is_some()
+        || typed.old_proxy_mode.is_some()
+        || typed.new_proxy_mode.is_some()
+        || typed.old_config.is_some()
+        || typed.new_config.is_some();
+    let read = |index: usize, session: &mut Session| {
+        let input = arguments.snapshots.get(index).cloned().into_iter().collect();
+        InputArguments { input }.read(session)
+    };
+    if arguments.snapshots.len() < 2 && !one_side {
+        let fault = Diagnostic::error("one snapshot alone has nothing to differ from");
+        let help = "give a second one, or --old-kube-version, --new-proxy-mode and the like";
+        return Err(session.stop(fault.help(help)));
+    }
+    let old = read(0, session)?;
+    let new = if arguments.snapshots.len() < 2 { old.clone() } else { read(1, session)? };
+    let old = Pipeline::of(old, &settings_of(arguments, true), session)?;
+    let new = Pipeline::of(new, &settings_of(arguments, false), session)?;
+    Ok((old, new))
+}
+
+fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {
+    let typed = arguments.sides.clone();
+    let (version, mode, config) = match old {
+        true => (typed.old_kube_version, typed.old_proxy_mode, typed.old_config),
+        false => (typed.new_kube_version, typed.new_proxy_mode, typed.new_config),
+    };
+    let mut settings = arguments.settings.clone();
+    settings.kube_version = version.or(settings.kube_version);
+    settings.proxy_mode = mode.or(settings.proxy_mode);
+    settings.config = config.or(settings.config);
+    settings
+}
+
+/// Between modes or releases nearly every rule differs.
+fn default_level(old: &Pipeline, new: &Pipeline) -> Level {
+    let same = old.settings.mode == new.settings.mode && old.settings.release == new.settings.release;
+    if same { Level::All } else { Level::Traffic }
+}
+
+/// What tells a side from the other: its file, or its settings.
+fn name_of(arguments: &Arguments, this: &Pipeline, other: &Pipeline, index: usize) -> String {
+    let mut parts = Vec::new();
+    if arguments.snapshots.len() > 1 {
+        parts.extend(arguments.snapshots.get(index).map(|path| path.to_string_lossy().into_owned()));
+    }
+    if this.settings.release != other.settings.release {
+        parts.push(format!("kube-proxy {}", this.settings.release));
+    }
+    if this.settings.mode != other.settings.mode {
+        parts.push(format!("mode {}", this.settings.mode.name()));
+    }
+    let typed = &arguments.sides;
+    let config = if index == 0 { &typed.old_config } else { &typed.new_config };
+    parts.extend(config.as_ref().map(|path| path.display().to_string()));
+    if parts.is_empty() {
+        ["old", "new"].get(index).copied().unwrap_or_default().to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// The nodes to compare, as they are on either side.
+fn nodes(
+    arguments: &Arguments,
+    (old, new): (&Pipeline, &Pipeline),
+    found: &mut Diff,
+    session: &mut Session,
+) -> Result<Vec<(Node, Node)>, Stop> {
+    if !arguments.all_nodes {
+        let before = old.node(arguments.node.name(), session)?;
+        let after = new.node(arguments.node.name(), session)?;
+        return Ok(vec![(before, after)]);
+    }
+    let names = |pipeline: &Pipeline| -> BTreeSet<_> {
+        pipeline.cluster.nodes.iter().map(|node| node.name.clone()).collect()
+    };
+    let (before, after) = (names(old), names(new));
+    if before.is_empty() && after.is_empty() {
+        let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
+        return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
+    }
+    found.nodes_removed = before.difference(&after).map(ToString::to_string).collect();
+    found.nodes_added = after.difference(&before).map(ToString::to_string).collect();
+    let pair = |name| Some((old.cluster.node(name)?.clone(), new.cluster.node(name)?.clone()));
+    Ok(before.iter().filter_map(|name| pair(name)).collect())
+}
+
+fn compare_node(
+    (old, old_node): (&Pipeline, &Node),
+    (new, new_node): (&Pipeline, &Node),
+    level: Level,
+    session: &mut Session,
+) -> Result<Vec<FamilyChange>, Stop> {
+    let before = Compiled::all(old, old_node, session)?;
+    let after = Compiled::all(new, new_node, session)?;
+    let families: BTreeSet<Family> = before.iter().chain(&after).map(|side| side.plan.family).collect();
+    let mut changes = Vec::new();
+    for family in families {
+        let of = |sides: &'_ [Compiled<'_>]| sides.iter().position(|side| side.plan.family == family);
+        let (Some(before), Some(after)) =
+            (of(&before).and_then(|i| before.get(i)), of(&after).and_then(|i| after.get(i)))
+        else {
+            continue;
+        };
+        let rules = (level != Level::Traffic && old.settings.mode == new.settings.mode)
+            .then(|| diff::rules(before.side(), after.side()));
+        changes.push(FamilyChange { family: family.lower_name(), rules });
+    }
+    Ok(changes)
+}
+
+/// A plan and the ruleset made of it.
+struct Compiled<'c> {
+    plan: Plan<'c>,
+    ruleset: Ruleset,
+}
+
+enum Ruleset {
+    Iptables(iptables::ruleset::Ruleset),
+    Nftables(nftables::ruleset::Ruleset),
+}
+
+impl<'c> Compiled<'c> {
+    /// Every family of a node.
+    fn all(pipeline: &'c Pipeline, node: &Node, session: &mut Session) -> Result<Vec<Compiled<'c>>, Stop> {
+        let compile = |plan: Plan<'c>| {
+            let ruleset = match pipeline.settings.mode {
+                ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(&plan)),
+                ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(&plan)),
+            };
+            Compiled { plan, ruleset }
+        };
+        Ok(pipeline.plans(node, session)?.into_iter().map(compile).collect())
+    }
+
+    fn side(&self) -> Side<'_> {
+        let rules = match &self.ruleset {
+            Ruleset::Iptables(ruleset) => Rules::Iptables(ruleset),
+            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, self.plan.family),
+        };
+        Side { rules, plan: Some(&self.plan) }
+    }
+}

@@ -1,0 +1,238 @@
+//! What changes on the nodes of a cluster, as a value of its own that outputs print: nodes with the same change are
+//! folded together.
+
+use serde::Serialize;
+
+use super::listing::{Line, Place};
+use super::rules::{self, Presence, RulesDiff, Side};
+use super::subject::Subject;
+use crate::iptables::ruleset::Owner;
+
+/// Name and version of the JSON form.
+pub const SCHEMA: &str = "kuberules.diff/v1";
+
+/// What differs between two states of a cluster.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    /// Name and version of this form.
+    pub schema: &'static str,
+    /// What the old side is, such as `before.yaml` or `1.33`.
+    pub old: String,
+    /// What the new side is.
+    pub new: String,
+    /// How many nodes were compared.
+    pub nodes: usize,
+    /// The changes; each node stands in at most one of them.
+    pub changes: Vec<NodesChange>,
+    /// Nodes that are on one side only.
+    pub nodes_added: Vec<String>,
+    /// Nodes that are on one side only.
+    pub nodes_removed: Vec<String>,
+    /// Packet classes compared on all nodes, if traffic was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<u64>,
+}
+
+/// A change that some nodes share.
+#[derive(Debug, Clone, Serialize)]
+pub struct NodesChange {
+    /// Their names.
+    pub nodes: Vec<String>,
+    /// What changes, by IP family.
+    pub families: Vec<FamilyChange>,
+}
+
+/// What changes in one IP family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FamilyChange {
+    /// `ipv4` or `ipv6`.
+    pub family: &'static str,
+    /// The rules, if they were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<RulesChange>,
+}
+
+/// What changes in the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RulesChange {
+    /// Rules and elements added.
+    pub added: usize,
+    /// Rules and elements removed.
+    pub removed: usize,
+    /// Rules in which the chance alone differs.
+    pub rewritten: usize,
+    /// By Service.
+    pub groups: Vec<GroupChange>,
+}
+
+/// What changes in the rules of one Service, or in those that every node has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupChange {
+    /// `namespace/name`; none for rules that every node has.
+    pub service: Option<String>,
+    /// The Service's own change in words.
+    pub changes: Vec<String>,
+    /// The chains and sets.
+    pub places: Vec<PlaceChange>,
+}
+
+/// What changes in a chain or set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlaceChange {
+    /// `nat`, `ip kube-proxy`
+    pub table: String,
+    /// `chain`, `set` or `map`
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// `changed`, `added` or `removed`
+    pub change: &'static str,
+    /// Lines removed and added, in order.
+    pub lines: Vec<LineChange>,
+    /// Rules in which the chance alone differs.
+    pub rewritten: usize,
+}
+
+/// A line removed or added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LineChange {
+    /// `-` or `+`
+    pub op: char,
+    /// The line as it is listed.
+    pub text: String,
+}
+
+impl Diff {
+    /// Takes the change of a node; one that another node has too is folded into that.
+    pub fn add(&mut self, node: &str, families: Vec<FamilyChange>) {
+        self.nodes += 1;
+        if families.iter().all(FamilyChange::is_empty) {
+            return;
+        }
+        match self.changes.iter_mut().find(|change| change.families == families) {
+            Some(change) => change.nodes.push(node.to_owned()),
+            None => self.changes.push(NodesChange { nodes: vec![node.to_owned()], families }),
+        }
+    }
+
+    /// Whether rules differ anywhere.
+    pub fn rules_differ(&self) -> bool {
+        self.families().any(|family| family.rules.as_ref().is_some_and(|rules| !rules.groups.is_empty()))
+    }
+
+    fn families(&self) -> impl Iterator<Item = &FamilyChange> {
+        self.changes.iter().flat_map(|change| &change.families)
+    }
+}
+
+impl FamilyChange {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.rules.as_ref().is_none_or(|rules| rules.groups.is_empty())
+    }
+}
+
+/// Compares the rules of two sides.
+pub fn rules(old: Side<'_>, new: Side<'_>) -> RulesChange {
+    RulesChange::from(&rules::compare(old, new))
+}
+
+impl From<&RulesDiff<'_>> for RulesChange {
+    fn from(diff: &RulesDiff<'_>) -> Self {
+        let (added, removed) = diff.counts();
+        let rewritten = diff.groups.iter().flat_map(|group| &group.places).map(|place| place.rewritten).sum();
+        let groups = diff.groups.iter().map(GroupChange::from).collect();
+        RulesChange { added, removed, rewritten, groups }
+    }
+}
+
+impl From<&rules::Group<'_>> for GroupChange {
+    fn from(group: &rules::Group<'_>) -> Self {
+        GroupChange {
+            service: match &group.subject {
+                Subject::Service(name) => Some(name.to_string()),
+                Subject::Base | Subject::Foreign => None,
+            },
+            changes: group.words.clone(),
+            places: group.places.iter().map(PlaceChange::from).collect(),
+        }
+    }
+}
+
+impl From<&rules::PlaceChange<'_>> for PlaceChange {
+    fn from(change: &rules::PlaceChange<'_>) -> Self {
+        let line = |c: &rules::LineChange<'_>| LineChange {
+            op: if c.added { '+' } else { '-' },
+            text: Line::text(&c.line),
+        };
+        PlaceChange {
+            table: change.place.table().into(),
+            kind: change.place.kind(),
+            name: change.place.name().to_owned(),
+            purpose: purpose(&change.place),
+            change: match change.presence {
+                Presence::Both => "changed",
+                Presence::OldOnly => "removed",
+                Presence::NewOnly => "added",
+            },
+            lines: change.lines.iter().map(line).collect(),
+            rewritten: change.rewritten,
+        }
+    }
+}
+
+/// What a chain or set of kube-proxy is for; empty for others.
+pub fn purpose(place: &Place<'_>) -> &'static str {
+    let foreign = match place {
+        Place::IptablesChain(_, _, chain) => chain.owner == Owner::Foreign,
+        Place::Chain(table, _) | Place::Set(table, _) => table.name != crate::nftables::TABLE,
+    };
+    if foreign {
+        return "";
+    }
+    let name = place.name();
+    PURPOSES.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or("", |(_, purpose)| purpose)
+}
+
+/// By the beginning of the name: iptables, then nftables.
+const PURPOSES: [(&str, &str); 36] = [
+    ("KUBE-SVC-", "balances over the endpoints of all nodes"),
+    ("KUBE-SVL-", "balances over the endpoints of this node"),
+    ("KUBE-SEP-", "sends to one endpoint"),
+    ("KUBE-EXT-", "takes traffic to external addresses"),
+    ("KUBE-FW-", "admits the load balancer's source ranges"),
+    ("KUBE-SERVICES", "tells Services by address and port"),
+    ("KUBE-EXTERNAL-SERVICES", "refuses external traffic without endpoints"),
+    ("KUBE-NODEPORTS", "tells Services by node port"),
+    ("KUBE-PROXY-FIREWALL", "drops what no source range admits"),
+    ("KUBE-POSTROUTING", "rewrites the source of marked packets"),
+    ("KUBE-MARK-MASQ", "marks packets whose source is to be rewritten"),
+    ("KUBE-FORWARD", "lets forwarded traffic through"),
+    ("KUBE-FIREWALL", "blocks outside traffic to loopback addresses"),
+    ("service-endpoints-check", "refuses traffic without endpoints"),
+    ("nodeport-endpoints-check", "refuses node port traffic without endpoints"),
+    ("firewall-check", "drops what no source range admits"),
+    ("cluster-ips-check", "refuses ports that no Service has"),
+    ("service-ips", "tells Services by address and port"),
+    ("service-nodeports", "tells Services by node port"),
+    ("no-endpoint-services", "refuses traffic without endpoints"),
+    ("no-endpoint-nodeports", "refuses node port traffic without endpoints"),
+    ("firewall-ips", "addresses with source ranges"),
+    ("cluster-ips", "all cluster IPs"),
+    ("nodeport-ips", "addresses that serve node ports"),
+    ("hairpin-connections", "endpoints that call themselves"),
+    ("services", "tells Services by address or node port"),
+    ("masquerading", "rewrites the source of marked packets"),
+    ("mark-for-masquerade", "marks packets whose source is to be rewritten"),
+    ("reject-chain", "refuses"),
+    ("service-", "balances over the endpoints of all nodes"),
+    ("local-", "balances over the endpoints of this node"),
+    ("external-", "takes traffic to external addresses"),
+    ("firewall-", "admits the load balancer's source ranges"),
+    ("endpoint-", "sends to one endpoint"),
+    ("affinity-", "clients of one endpoint"),
+    ("filter-", "hooks in"),
+];

@@ -1,0 +1,77 @@
+//! As text for a terminal.
+
+use std::fmt::Write;
+
+use super::{heading, nodes_of, verdict};
+use crate::compare::diff::{Diff, FamilyChange, GroupChange, PlaceChange, RulesChange};
+use crate::diagnostic::Inert;
+
+/// Prints it: the verdict, then node by node what changes.
+pub fn print(diff: &Diff) -> String {
+    let mut out = String::new();
+    line(&mut out, 0, &format!("{} (from {} to {}).", verdict(diff), diff.old, diff.new));
+    for (names, what) in [(&diff.nodes_added, "added"), (&diff.nodes_removed, "removed")] {
+        if !names.is_empty() {
+            line(&mut out, 0, &format!("Nodes {what}: {}", names.join(", ")));
+        }
+    }
+    for change in &diff.changes {
+        let what = if change.nodes.len() == 1 { "Node" } else { "Nodes" };
+        line(&mut out, 0, &format!("\n{what} {}", nodes_of(change)));
+        for family in change.families.iter().filter(|family| !family.is_empty()) {
+            print_family(&mut out, family);
+        }
+    }
+    out
+}
+
+/// Appends a line in which nothing can steer a terminal.
+fn line(out: &mut String, depth: usize, text: &str) {
+    let (blank, text) = text.strip_prefix('\n').map_or(("", text), |rest| ("\n", rest));
+    let _ = writeln!(out, "{blank}{:width$}{}", "", Inert(text), width = depth * 2);
+}
+
+fn print_family(out: &mut String, family: &FamilyChange) {
+    if let Some(rules) = family.rules.as_ref().filter(|rules| !rules.groups.is_empty()) {
+        print_rules(out, heading(family), rules);
+    }
+}
+
+fn print_rules(out: &mut String, family: &str, rules: &RulesChange) {
+    let RulesChange { added, removed, rewritten, .. } = rules;
+    let mut summary = format!("{family} rules: {added} added, {removed} removed");
+    if *rewritten > 0 {
+        let _ = write!(summary, ", {rewritten} with another chance");
+    }
+    line(out, 1, &summary);
+    for group in &rules.groups {
+        print_group(out, group);
+    }
+}
+
+fn print_group(out: &mut String, group: &GroupChange) {
+    let title = match &group.service {
+        Some(service) => format!("Service {service}"),
+        None => "What every node has".to_owned(),
+    };
+    let words =
+        if group.changes.is_empty() { String::new() } else { format!(": {}", group.changes.join("; ")) };
+    line(out, 2, &format!("{title}{words}"));
+    for place in &group.places {
+        print_place(out, place);
+    }
+}
+
+fn print_place(out: &mut String, place: &PlaceChange) {
+    let PlaceChange { table, kind, name, purpose, change, lines, rewritten } = place;
+    let change = if *change == "changed" { String::new() } else { format!(" {change}") };
+    let purpose = if purpose.is_empty() { String::new() } else { format!(" ({purpose})") };
+    line(out, 3, &format!("{table} {kind} {name}{change}{purpose}"));
+    for changed in lines {
+        line(out, 4, &format!("{} {}", changed.op, changed.text));
+    }
+    if *rewritten > 0 {
+        let rules = if *rewritten == 1 { "rule" } else { "rules" };
+        line(out, 4, &format!("~ {rewritten} {rules} with another chance"));
+    }
+}
