@@ -1,8 +1,9 @@
 //! Offline compiler for the rules that Kubernetes' kube-proxy writes on a node.
 //!
 //! The data flows one way: [`input`] → [`cluster`] → [`plan`] → a ruleset ([`iptables`], [`nftables`]) → text, walk,
-//! comparison. A module knows what it stands on, never what stands on it.
+//! comparison. Between the first two [`assume`] fills in what was never applied, where that is asked for. A module knows what it stands on, never what stands on it.
 
+pub mod assume;
 pub mod cli;
 pub mod cluster;
 pub mod compare;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::assume::AssumeArguments;
 use super::session::{Session, Stop};
 use crate::diagnostic::Diagnostic;
 use crate::input::{self, InputPath, Snapshot};
@@ -87,6 +88,8 @@ pub(super) struct SettingsArguments {
     /// The sysctl nf_conntrack_tcp_be_liberal of the node is not 0
     #[arg(long)]
     pub(super) conntrack_liberal: bool,
+    #[command(flatten)]
+    pub(super) assume: AssumeArguments,
     #[command(flatten)]
     pub(super) flags: FlagArguments,
 }

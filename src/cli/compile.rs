@@ -69,7 +69,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         None => {
             let node = pipeline.node(arguments.node.name(), session)?;
             let plans = pipeline.plans(&node, session)?;
-            Ok(Answer::text(render(&plans, format, &pipeline.snapshot.sources).into_text()))
+            Ok(Answer::text(
+                render(&plans, format, &pipeline.snapshot.sources, pipeline.assumed.as_ref()).into_text(),
+            ))
         }
     }
 }
@@ -109,7 +111,9 @@ fn every_node(
     for node in nodes {
         check_file_name(node).map_err(|fault| session.stop(fault))?;
         let plans = pipeline.plans(node, session)?;
-        for (suffix, text) in render(&plans, format, &pipeline.snapshot.sources).into_files() {
+        for (suffix, text) in
+            render(&plans, format, &pipeline.snapshot.sources, pipeline.assumed.as_ref()).into_files()
+        {
             let name = format!("{}.{suffix}", node.name);
             files.add(directory, &name, &text).map_err(|fault| session.stop(fault))?;
         }

@@ -2,6 +2,7 @@
 //! and its line in [`Command::run`].
 
 mod arguments;
+mod assume;
 mod compile;
 mod completions;
 mod diff;

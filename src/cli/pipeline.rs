@@ -3,6 +3,7 @@
 use super::arguments::{InputArguments, SettingsArguments};
 use super::node;
 use super::session::{Session, Stop};
+use crate::assume::{Assumed, check_nothing_missing};
 use crate::cluster::{Cluster, Node};
 use crate::input::Snapshot;
 use crate::net::Family;
@@ -16,6 +17,8 @@ pub(super) struct Pipeline {
     pub(super) snapshot: Snapshot,
     pub(super) settings: Settings,
     pub(super) cluster: Cluster,
+    /// What was assumed, with `--assume`.
+    pub(super) assumed: Option<Assumed>,
 }
 
 impl Pipeline {
@@ -41,10 +44,29 @@ impl Pipeline {
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
+        Pipeline::after(None, snapshot, settings, session)
+    }
+
+    /// Builds the cluster of a snapshot; what was assumed for an earlier one keeps its addresses and ports.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn after(
+        previous: Option<&Pipeline>,
+        mut snapshot: Snapshot,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        let assume = &settings.assume;
         let settings = settings.resolve(&snapshot, session)?;
-        let (cluster, found) = Cluster::build(&snapshot, &settings);
+        let previous = previous.and_then(|previous| previous.assumed.as_ref());
+        let assumed = assume.apply(&mut snapshot, &settings, previous, session)?;
+        let (cluster, mut found) = Cluster::build(&snapshot, &settings);
+        if assumed.is_none() {
+            found.append(check_nothing_missing(&snapshot));
+        }
         session.take(found)?;
-        Ok(Pipeline { snapshot, settings, cluster })
+        Ok(Pipeline { snapshot, settings, cluster, assumed })
     }
 
     /// The node to look at: see [`node::choose`].

@@ -1,5 +1,6 @@
 //! Plans to text, in the format asked for.
 
+use crate::assume::{self, Assumed};
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;
@@ -40,7 +41,12 @@ impl Format {
 #[derive(Debug)]
 pub(super) enum Rendered {
     /// A text per family.
-    Families(Format, Vec<(Family, String)>),
+    Families {
+        format: Format,
+        /// The comment line that leads the whole; empty for none.
+        banner: String,
+        texts: Vec<(Family, String)>,
+    },
     /// One text for all families.
     Whole(String),
 }
@@ -48,12 +54,12 @@ pub(super) enum Rendered {
 impl Rendered {
     /// All of it for standard output.
     pub(super) fn into_text(self) -> String {
-        let (format, texts) = match self {
+        let (format, banner, texts) = match self {
             Rendered::Whole(text) => return text,
-            Rendered::Families(format, texts) => (format, texts),
+            Rendered::Families { format, banner, texts } => (format, banner, texts),
         };
         let headed = texts.len() > 1 && format.needs_heading();
-        let mut all = String::new();
+        let mut all = banner;
         for (family, text) in texts {
             if headed {
                 all.push_str(&format!("# {family}: {}\n", format.suffix(family)));
@@ -67,24 +73,31 @@ impl Rendered {
     pub(super) fn into_files(self) -> Vec<(&'static str, String)> {
         match self {
             Rendered::Whole(text) => vec![("json", text)],
-            Rendered::Families(format, texts) => {
-                texts.into_iter().map(|(family, text)| (format.suffix(family), text)).collect()
-            }
+            Rendered::Families { format, banner, texts } => texts
+                .into_iter()
+                .map(|(family, text)| (format.suffix(family), banner.clone() + &text))
+                .collect(),
         }
     }
 }
 
 /// Compiles the plans of a node and prints the rulesets.
-pub(super) fn render(plans: &[Plan<'_>], format: Format, sources: &Sources) -> Rendered {
+pub(super) fn render(
+    plans: &[Plan<'_>],
+    format: Format,
+    sources: &Sources,
+    assumed: Option<&Assumed>,
+) -> Rendered {
     let text: fn(&Plan<'_>) -> String = match format {
         Format::Save => save,
         Format::Restore => restore,
         Format::List => |plan| nftables::list::print(&nftables::compile(plan)),
         Format::Script => |plan| nftables::script::print(&nftables::compile(plan)),
-        Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources)),
-        Format::NftablesJson => return Rendered::Whole(nftables_json(plans, sources)),
+        Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources, assumed)),
+        Format::NftablesJson => return Rendered::Whole(nftables_json(plans, sources, assumed)),
     };
-    Rendered::Families(format, plans.iter().map(|plan| (plan.family, text(plan))).collect())
+    let banner = assumed.map_or_else(String::new, |_| format!("# {}\n", assume::banner()));
+    Rendered::Families { format, banner, texts: plans.iter().map(|plan| (plan.family, text(plan))).collect() }
 }
 
 fn save(plan: &Plan<'_>) -> String {
@@ -99,14 +112,28 @@ fn restore(plan: &Plan<'_>) -> String {
     text
 }
 
-fn iptables_json(plans: &[Plan<'_>], sources: &Sources) -> String {
+fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {
     let rulesets: Vec<_> = plans.iter().map(iptables::compile).collect();
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
-    format!("{:#}\n", iptables::json::print(&pairs, sources))
+    let mut json = iptables::json::print(&pairs, sources);
+    add_assumed(&mut json, assumed);
+    format!("{json:#}\n")
 }
 
-fn nftables_json(plans: &[Plan<'_>], sources: &Sources) -> String {
+fn nftables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {
     let rulesets: Vec<_> = plans.iter().map(nftables::compile).collect();
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
-    format!("{:#}\n", nftables::json::print(&pairs, sources))
+    let mut json = nftables::json::print(&pairs, sources);
+    // What is not nft's own stands under this key.
+    if let Some(own) = json.get_mut("kuberules") {
+        add_assumed(own, assumed);
+    }
+    format!("{json:#}\n")
+}
+
+/// Adds the field `assumed`.
+fn add_assumed(json: &mut serde_json::Value, assumed: Option<&Assumed>) {
+    if let (Some(fields), Some(assumed)) = (json.as_object_mut(), assumed) {
+        fields.insert("assumed".to_owned(), assumed.json());
+    }
 }

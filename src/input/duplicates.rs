@@ -10,6 +10,7 @@ pub(super) fn remove(snapshot: &mut Snapshot, diagnostics: &mut Diagnostics) {
     let mut remove = Remove { sources, diagnostics };
     remove.from(&mut snapshot.services, |_| "Service");
     remove.from(&mut snapshot.endpoint_slices, |_| "EndpointSlice");
+    remove.from(&mut snapshot.endpoints, |_| "Endpoints");
     remove.from(&mut snapshot.nodes, |_| "Node");
     remove.from(&mut snapshot.service_cidrs, |_| "ServiceCIDR");
     remove.from(&mut snapshot.pods, |_| "Pod");

@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub services: Vec<Located<api::Service>>,
     /// `discovery.k8s.io` EndpointSlices.
     pub endpoint_slices: Vec<Located<api::EndpointSlice>>,
+    /// `v1` Endpoints, which count only where slices are assumed from them.
+    pub endpoints: Vec<Located<api::Endpoints>>,
     /// `v1` Nodes.
     pub nodes: Vec<Located<api::Node>>,
     /// `networking.k8s.io` ServiceCIDRs.
@@ -65,7 +67,7 @@ pub struct Snapshot {
     pub workloads: Vec<Located<api::Workload>>,
     /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
     pub configurations: Vec<Located<api::ConfigurationText>>,
-    /// How many objects of other kinds were passed over, by kind; legacy `Endpoints` are among them.
+    /// How many objects of other kinds were passed over, by kind.
     pub skipped: std::collections::BTreeMap<String, usize>,
 }
 

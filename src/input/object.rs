@@ -30,6 +30,7 @@ impl Type {
 pub(super) enum Kind {
     Service,
     EndpointSlice,
+    Endpoints,
     Node,
     ServiceCidr,
     Pod,
@@ -44,6 +45,7 @@ impl Kind {
         Some(match (type_.api_version.as_str(), type_.kind.as_str()) {
             ("v1", "Service") => Kind::Service,
             ("discovery.k8s.io/v1" | "discovery.k8s.io/v1beta1", "EndpointSlice") => Kind::EndpointSlice,
+            ("v1", "Endpoints") => Kind::Endpoints,
             ("v1", "Node") => Kind::Node,
             (
                 "networking.k8s.io/v1" | "networking.k8s.io/v1beta1" | "networking.k8s.io/v1alpha1",
@@ -129,6 +131,7 @@ impl Batch {
         let outcome = match kind {
             Kind::Service => self.take(written, Scope::Namespaced, |s| &mut s.services),
             Kind::EndpointSlice => self.take(written, Scope::Namespaced, |s| &mut s.endpoint_slices),
+            Kind::Endpoints => self.take(written, Scope::Namespaced, |s| &mut s.endpoints),
             Kind::Node => self.take(written, Scope::Cluster, |s| &mut s.nodes),
             Kind::ServiceCidr => self.take(written, Scope::Cluster, |s| &mut s.service_cidrs),
             Kind::Pod => self.take(written, Scope::Namespaced, |s| &mut s.pods),
@@ -209,6 +212,7 @@ impl Batch {
         let (mine, theirs) = (&mut self.snapshot, &mut other.snapshot);
         mine.services.append(&mut theirs.services);
         mine.endpoint_slices.append(&mut theirs.endpoint_slices);
+        mine.endpoints.append(&mut theirs.endpoints);
         mine.nodes.append(&mut theirs.nodes);
         mine.service_cidrs.append(&mut theirs.service_cidrs);
         mine.pods.append(&mut theirs.pods);
@@ -292,4 +296,4 @@ macro_rules! objects {
     )*};
 }
 
-objects!(Service, EndpointSlice, Node, ServiceCidr, Pod, Workload);
+objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload);

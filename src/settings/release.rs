@@ -43,6 +43,9 @@ pub struct ModelFacts {
     pub duplicate_endpoint: DuplicateEndpoint,
     /// A node without a zone can match a hint for the zone named "" (from 1.33).
     pub empty_zone_matches_hint: bool,
+    /// `trafficDistribution` gives an endpoint of unknown zone a hint for the zone named "" (to 1.32), by the
+    /// EndpointSlice controller of the same release.
+    pub hint_for_unknown_zone: bool,
     /// A source range of length 0 makes the family's list empty (from 1.34).
     pub zero_source_range_lifts_restriction: bool,
     /// Any network of length 0 in nodePortAddresses means everything (from 1.34); before only `0.0.0.0/0` and `::/0`.
@@ -174,6 +177,7 @@ const V1_30: Release = Release {
         endpoints_filtered_by_address: true,
         duplicate_endpoint: DuplicateEndpoint::LocalWins,
         empty_zone_matches_hint: false,
+        hint_for_unknown_zone: true,
         zero_source_range_lifts_restriction: false,
         any_zero_cidr_is_everything: false,
         primary_node_port_address: false,
@@ -233,7 +237,12 @@ const V1_32: Release =
 
 const V1_33: Release = Release {
     minor: 33,
-    model: ModelFacts { endpoints_filtered_by_address: false, empty_zone_matches_hint: true, ..V1_32.model },
+    model: ModelFacts {
+        endpoints_filtered_by_address: false,
+        empty_zone_matches_hint: true,
+        hint_for_unknown_zone: false,
+        ..V1_32.model
+    },
     gates: GateTable {
         topology_aware_hints: Locked,
         service_traffic_distribution: Locked,

@@ -29,7 +29,13 @@ pub(super) fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(T
 /// The annotations that kube-proxy or a controller reads, sorted by key.
 pub(super) fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Text, Text)>, D::Error> {
     let wanted = |key: &str| {
-        matches!(key, "service.kubernetes.io/topology-aware-hints" | "service.kubernetes.io/topology-mode")
+        matches!(
+            key,
+            "service.kubernetes.io/topology-aware-hints"
+                | "service.kubernetes.io/topology-mode"
+                | "control-plane.alpha.kubernetes.io/leader"
+                | "helm.sh/hook"
+        )
     };
     deserializer.deserialize_option(Pairs { wanted })
 }

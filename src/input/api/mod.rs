@@ -2,6 +2,7 @@
 //! not yet filled in. Everything else (managedFields, most annotations, statuses) is dropped while decoding.
 
 mod endpoint_slice;
+mod endpoints;
 mod fields;
 mod node;
 mod pod;
@@ -10,6 +11,7 @@ mod workload;
 
 pub use compact_str::CompactString as Text;
 pub use endpoint_slice::{Addresses, Conditions, Endpoint, EndpointSlice, Hints, SlicePort, TargetRef};
+pub use endpoints::{Endpoints, Subset, SubsetAddress};
 pub use node::{Node, NodeAddress};
 pub use pod::{ContainerPort, Pod};
 pub use service::{Ingress, IntOrString, Service, ServicePort, ServiceSpec};

@@ -1,0 +1,223 @@
+//! What the API server and the controllers would fill in, for objects that were never applied to a cluster (`--assume`):
+//! defaults, cluster IPs, node ports, Pods of workloads, EndpointSlices. A stage between [`crate::input`] and
+//! [`crate::cluster`], off unless asked for.
+//!
+//! Values that the API server draws at random are drawn here by hashes of the object's name; how far one object can
+//! disturb another is told in the module `allocator`. What stands in the input is never changed.
+
+mod allocator;
+mod cluster_ips;
+mod families;
+mod mirror;
+mod missing;
+mod node_ports;
+mod nodes;
+mod nodes_of;
+mod pods;
+mod ranges;
+mod services;
+mod slices;
+#[cfg(test)]
+mod tests;
+mod workloads;
+
+use serde_json::{Value, json};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+use crate::input::{Position, Snapshot, Sources};
+use crate::net::{Cidr, Family};
+use crate::settings::Settings;
+use allocator::Held;
+pub use missing::check as check_nothing_missing;
+
+/// What to assume with.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Networks of cluster IPs, the cluster's default family first; empty for the input's own or the defaults.
+    pub service_cidrs: Vec<Cidr>,
+    /// How many Nodes to assume where the input has none.
+    pub nodes: Option<u16>,
+    /// What was assumed for an earlier state of the same cluster: what it allocated keeps its number.
+    pub previous: Option<Assumed>,
+}
+
+/// By which rule a value was assumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rule {
+    /// A default of the API server.
+    Default,
+    /// A cluster IP.
+    ClusterIp,
+    /// A node port.
+    NodePort,
+    /// A health-check node port.
+    HealthCheckNodePort,
+    /// A Node.
+    Node,
+    /// A Pod of a workload, or a Pod that was never applied.
+    Pod,
+    /// The Node of a Pod.
+    Placement,
+    /// The address of a Pod.
+    PodAddress,
+    /// An EndpointSlice from Pods.
+    EndpointSlice,
+    /// An EndpointSlice from legacy Endpoints.
+    MirroredSlice,
+}
+
+impl Rule {
+    /// The name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Rule::Default => "api-default",
+            Rule::ClusterIp => "cluster-ip-from-hash",
+            Rule::NodePort => "node-port-from-hash",
+            Rule::HealthCheckNodePort => "health-check-node-port-from-hash",
+            Rule::Node => "node-assumed",
+            Rule::Pod => "pod-from-workload",
+            Rule::Placement => "placed-round-robin",
+            Rule::PodAddress => "pod-address-from-hash",
+            Rule::EndpointSlice => "slice-from-pods",
+            Rule::MirroredSlice => "slice-from-endpoints",
+        }
+    }
+
+    /// The same for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Rule::Default => "the API server's default",
+            Rule::ClusterIp => "an address of the service network, by a hash of namespace and name",
+            Rule::NodePort => "a port of 30000-32767, by a hash of namespace, name and port",
+            Rule::HealthCheckNodePort => "a port of 30000-32767, by a hash of namespace and name",
+            Rule::Node => "the input has no Nodes",
+            Rule::Pod => "as the workload's controller would make it, running and ready",
+            Rule::Placement => "round-robin over the Nodes; taints and affinities are not looked at",
+            Rule::PodAddress => "an address of the node's pod network, by a hash of namespace and name",
+            Rule::EndpointSlice => "as the EndpointSlice controller makes them from Pods",
+            Rule::MirroredSlice => "as the EndpointSliceMirroring controller makes them from Endpoints",
+        }
+    }
+}
+
+/// One value that was not in the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assumption {
+    /// The object that has it.
+    pub object: ObjectRef,
+    /// The path of the field, such as `spec.ports[0].nodePort`.
+    pub field: String,
+    /// The value as text.
+    pub value: String,
+    /// Why this value.
+    pub rule: Rule,
+}
+
+/// All that was assumed, in the order of the input.
+#[derive(Debug, Clone, Default)]
+pub struct Assumed {
+    values: Vec<Assumption>,
+    held: Held,
+}
+
+impl Assumed {
+    /// All values.
+    pub fn values(&self) -> &[Assumption] {
+        &self.values
+    }
+
+    /// The values of one object, and for a Service those of its EndpointSlices too.
+    pub fn of<'a>(&'a self, object: &'a ObjectRef) -> impl Iterator<Item = &'a Assumption> {
+        let is_slice = move |slice: &ObjectRef| {
+            object.kind.as_ref() == "Service"
+                && slice.kind.as_ref() == "EndpointSlice"
+                && slice.namespace == object.namespace
+                && slices::service_of(&slice.name) == Some(&*object.name)
+        };
+        self.values.iter().filter(move |value| value.object == *object || is_slice(&value.object))
+    }
+
+    /// For output as JSON: the note, and each value with its object, field and rule.
+    pub fn json(&self) -> Value {
+        let values = self.values.iter().map(|value| {
+            json!({
+                "object": value.object.to_string(),
+                "field": value.field,
+                "value": value.value,
+                "rule": value.rule.code(),
+            })
+        });
+        json!({ "note": banner(), "values": values.collect::<Vec<_>>() })
+    }
+}
+
+/// The sentence that every output made from assumed values begins with; in rulesets and text it is a comment line led
+/// by `# `, in JSON the field `assumed.note`.
+pub fn banner() -> &'static str {
+    "kuberules --assume: values that a cluster would give are assumed here, not read from one"
+}
+
+/// Fills in what a cluster would. With errors among the diagnostics the snapshot is incomplete.
+pub fn fill(snapshot: &mut Snapshot, options: &Options, settings: &Settings) -> (Assumed, Diagnostics) {
+    let mut run = Run {
+        options,
+        settings,
+        service_cidrs: ranges::service_cidrs(snapshot, options),
+        assumed: Assumed::default(),
+        found: Diagnostics::default(),
+    };
+    services::fill(snapshot, &mut run);
+    nodes::fill(snapshot, &mut run);
+    pods::fill(snapshot, &mut run);
+    slices::fill(snapshot, &mut run);
+    mirror::fill(snapshot, &mut run);
+    (run.assumed, run.found)
+}
+
+/// One run of [`fill`].
+struct Run<'a> {
+    options: &'a Options,
+    settings: &'a Settings,
+    service_cidrs: Vec<Cidr>,
+    assumed: Assumed,
+    found: Diagnostics,
+}
+
+impl Run<'_> {
+    /// The families of the service networks, the default one first.
+    fn families(&self) -> Vec<Family> {
+        let mut families: Vec<Family> = Vec::new();
+        for cidr in &self.service_cidrs {
+            if !families.contains(&cidr.family()) {
+                families.push(cidr.family());
+            }
+        }
+        families
+    }
+
+    fn record(&mut self, object: &ObjectRef, field: &str, value: impl ToString, rule: Rule) {
+        let (object, field, value) = (object.clone(), field.to_owned(), value.to_string());
+        self.assumed.values.push(Assumption { object, field, value, rule });
+    }
+
+    /// Serves claims, those of an earlier state first.
+    fn assign(
+        &mut self,
+        pool: &mut allocator::Pool,
+        claims: &std::collections::BTreeSet<String>,
+    ) -> Vec<String> {
+        let nothing = Held::default();
+        let previous = self.options.previous.as_ref().map_or(&nothing, |previous| &previous.held);
+        pool.assign(claims, previous, &mut self.assumed.held)
+    }
+
+    fn find(
+        &mut self,
+        diagnostic: impl Into<Box<Diagnostic>>,
+        object: ObjectRef,
+        position: Position,
+        sources: &Sources,
+    ) {
+        self.found.push(diagnostic.into().about(object).at(sources.place(position)));
+    }
+}

@@ -1,0 +1,250 @@
+//! EndpointSlices, as their controller makes them (k8s.io/endpointslice, reconciler and utils).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::services::{is_external_name, is_headless};
+use super::workloads::selects;
+use super::{Rule, Run, families};
+use crate::diagnostic::Diagnostic;
+use crate::input::api::{self, IntOrString, Text};
+use crate::input::{Located, Snapshot};
+use crate::net::{Family, parse_ip_lenient};
+
+const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
+const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
+const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
+/// What stands between a Service's name and the rest in the names of assumed slices.
+const INFIX: &str = "-assumed-";
+
+/// The Service of an assumed slice, by the slice's name.
+pub(super) fn service_of(slice: &str) -> Option<&str> {
+    slice.rsplit_once(INFIX).map(|(service, _)| service)
+}
+
+/// A snapshot's objects by name.
+pub(super) struct Index<'s> {
+    nodes: BTreeMap<&'s str, &'s api::Node>,
+    /// Namespace and name of the Services that have slices.
+    with_slices: BTreeSet<(&'s str, &'s str)>,
+    /// By namespace, sorted by name.
+    pods: BTreeMap<&'s str, Vec<&'s api::Pod>>,
+}
+
+impl<'s> Index<'s> {
+    pub(super) fn new(snapshot: &'s Snapshot) -> Index<'s> {
+        let slices = snapshot.endpoint_slices.iter().map(|located| &located.object.metadata);
+        let mut pods: BTreeMap<&str, Vec<&api::Pod>> = BTreeMap::new();
+        for located in &snapshot.pods {
+            pods.entry(&located.object.metadata.namespace).or_default().push(&located.object);
+        }
+        pods.values_mut().for_each(|pods| pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name)));
+        let nodes = snapshot.nodes.iter().map(|located| &located.object);
+        Index {
+            nodes: nodes.map(|node| (node.metadata.name.as_str(), node)).collect(),
+            with_slices: slices
+                .filter_map(|slice| Some((slice.namespace.as_str(), slice.label(SERVICE_NAME_LABEL)?)))
+                .collect(),
+            pods,
+        }
+    }
+
+    /// Whether the input has slices of the Service of that name: then they count.
+    pub(super) fn has_slices(&self, service: &api::Metadata) -> bool {
+        self.with_slices.contains(&(service.namespace.as_str(), service.name.as_str()))
+    }
+
+    fn node_of(&self, pod: &api::Pod) -> Option<&'s api::Node> {
+        self.nodes.get(pod.node_name.as_str()).copied()
+    }
+
+    /// The Pods that a Service's endpoints are.
+    fn pods_of(&self, service: &api::Service) -> Vec<&'s api::Pod> {
+        let pods = self.pods.get(service.metadata.namespace.as_str()).into_iter().flatten().copied();
+        let selected = pods.filter(|pod| selects(&service.spec.selector, &pod.metadata.labels));
+        selected.filter(|pod| self.is_listed(pod, service)).collect()
+    }
+
+    fn is_listed(&self, pod: &api::Pod, service: &api::Service) -> bool {
+        let has_run = matches!(pod.phase.as_str(), "Succeeded" | "Failed");
+        let on_known_node = self.nodes.is_empty() || self.node_of(pod).is_some();
+        !has_run && !pod.ips.is_empty() && (on_known_node || service.spec.publish_not_ready_addresses)
+    }
+}
+
+pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
+    let mut added = Vec::new();
+    let index = Index::new(snapshot);
+    for located in &snapshot.services {
+        let service = &located.object;
+        let managed = !service.spec.selector.is_empty() && !is_external_name(service);
+        if !managed || index.has_slices(&service.metadata) {
+            continue;
+        }
+        warn_of_auto_hints(located, snapshot, run);
+        let pods = index.pods_of(service);
+        for family in families::of(&service.spec) {
+            for slice in slices(service, family, &pods, &index, run) {
+                record(&slice, Rule::EndpointSlice, run);
+                added.push(Located { object: slice, position: located.position });
+            }
+        }
+    }
+    snapshot.endpoint_slices.append(&mut added);
+}
+
+/// Hints by CPU shares of zones are beyond what an input tells.
+fn warn_of_auto_hints(located: &Located<api::Service>, snapshot: &Snapshot, run: &mut Run<'_>) {
+    let metadata = &located.object.metadata;
+    let key = "service.kubernetes.io/topology-mode";
+    let mode = metadata.annotation("service.kubernetes.io/topology-aware-hints").or(metadata.annotation(key));
+    if matches!(mode, Some("Auto" | "auto")) {
+        let warning = Diagnostic::warning(format!("metadata.annotations[{key}]: hints of Auto are left out"));
+        let warning =
+            warning.help("they depend on the CPUs of all nodes; give the EndpointSlices of a cluster");
+        run.find(warning, metadata.object_ref("Service"), located.position, &snapshot.sources);
+    }
+}
+
+/// The slices of a Service in one family: one for each set of ports that its Pods have. Without Pods one is empty.
+fn slices(
+    service: &api::Service,
+    family: Family,
+    pods: &[&api::Pod],
+    index: &Index<'_>,
+    run: &Run<'_>,
+) -> Vec<api::EndpointSlice> {
+    let mut slices: Vec<api::EndpointSlice> = Vec::new();
+    for pod in pods {
+        let address =
+            pod.ips.iter().filter_map(|ip| parse_ip_lenient(ip)).find(|ip| Family::of(*ip) == family);
+        let Some(address) = address else { continue };
+        let ports: Vec<api::SlicePort> =
+            service.spec.ports.iter().filter_map(|port| slice_port(port, pod)).collect();
+        let endpoint = endpoint(pod, address.to_string().into(), service, index, run);
+        match slices.iter_mut().find(|slice| slice.ports == ports) {
+            Some(slice) => slice.endpoints.push(endpoint),
+            None => {
+                let slice = empty_slice(service, family, slices.len());
+                slices.push(api::EndpointSlice { ports, endpoints: vec![endpoint], ..slice });
+            }
+        }
+    }
+    if slices.is_empty() {
+        slices.push(empty_slice(service, family, 0));
+    }
+    slices
+}
+
+fn empty_slice(service: &api::Service, family: Family, index: usize) -> api::EndpointSlice {
+    let mut slice = new_slice(&service.metadata, "endpointslice-controller.k8s.io", family, index);
+    if is_headless(service) {
+        slice.metadata.labels.push((HEADLESS_LABEL.into(), Text::default()));
+        slice.metadata.labels.sort();
+    }
+    slice
+}
+
+/// A slice that belongs to a Service; with all labels of `parent`, as both controllers make it.
+pub(super) fn new_slice(
+    parent: &api::Metadata,
+    managed_by: &str,
+    family: Family,
+    index: usize,
+) -> api::EndpointSlice {
+    let own = [SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL];
+    let copied = parent.labels.iter().filter(|(key, _)| !own.contains(&key.as_str())).cloned();
+    let mut labels: Vec<(Text, Text)> = copied.collect();
+    labels.push((SERVICE_NAME_LABEL.into(), parent.name.clone()));
+    labels.push((MANAGED_BY_LABEL.into(), managed_by.into()));
+    labels.sort();
+    api::EndpointSlice {
+        metadata: api::Metadata {
+            name: format!("{}{INFIX}{}-{index}", parent.name, family.lower_name()).into(),
+            namespace: parent.namespace.clone(),
+            labels,
+            ..api::Metadata::default()
+        },
+        address_type: family.api_name().into(),
+        ..api::EndpointSlice::default()
+    }
+}
+
+/// The entry of `ports` for a Pod; none where its containers have no port of the name that `targetPort` gives.
+fn slice_port(port: &api::ServicePort, pod: &api::Pod) -> Option<api::SlicePort> {
+    let protocol = |text: &Text| if text.is_empty() { Text::const_new("TCP") } else { text.clone() };
+    let number = match &port.target_port {
+        None => port.port,
+        Some(IntOrString::Int(number)) => *number,
+        Some(IntOrString::String(name)) => {
+            let named = |candidate: &&api::ContainerPort| {
+                candidate.name == *name && protocol(&candidate.protocol) == protocol(&port.protocol)
+            };
+            pod.ports.iter().find(named)?.port
+        }
+    };
+    Some(api::SlicePort { name: port.name.clone(), protocol: protocol(&port.protocol), port: Some(number) })
+}
+
+fn endpoint(
+    pod: &api::Pod,
+    address: Text,
+    service: &api::Service,
+    index: &Index<'_>,
+    run: &Run<'_>,
+) -> api::Endpoint {
+    let terminating = pod.metadata.being_deleted;
+    let ready = service.spec.publish_not_ready_addresses || (pod.ready && !terminating);
+    let conditions =
+        api::Conditions { ready: Some(ready), serving: Some(pod.ready), terminating: Some(terminating) };
+    let node_name = Some(pod.node_name.clone()).filter(|name| !name.is_empty());
+    let zone = index.node_of(pod).and_then(|node| node.metadata.label(ZONE_LABEL)).map(Text::from);
+    let hints = if ready { hints(service, zone.clone(), node_name.clone(), run) } else { None };
+    api::Endpoint {
+        addresses: [address].into_iter().collect(),
+        conditions,
+        node_name,
+        zone,
+        hints,
+        target_ref: Some(api::TargetRef { kind: "Pod".into(), name: pod.metadata.name.clone() }),
+    }
+}
+
+/// Hints of `trafficDistribution` (k8s.io/endpointslice/trafficdist).
+fn hints(
+    service: &api::Service,
+    zone: Option<Text>,
+    node: Option<Text>,
+    run: &Run<'_>,
+) -> Option<Box<api::Hints>> {
+    let gates = &run.settings.gates;
+    let same_zone = match service.spec.traffic_distribution.as_str() {
+        "PreferClose" => gates.service_traffic_distribution,
+        "PreferSameZone" | "PreferSameNode" => gates.prefer_same_traffic_distribution,
+        _ => false,
+    };
+    if !same_zone {
+        return None;
+    }
+    let unknown = run.settings.release.model.hint_for_unknown_zone.then(Text::default);
+    let zones: Vec<Text> = zone.or(unknown).into_iter().collect();
+    let same_node = service.spec.traffic_distribution == "PreferSameNode";
+    let nodes: Vec<Text> = node.filter(|_| same_node).into_iter().collect();
+    (!zones.is_empty() || !nodes.is_empty()).then(|| Box::new(api::Hints { zones, nodes }))
+}
+
+/// Lists a slice: its ports and the first address of each endpoint, which is all that kube-proxy uses.
+pub(super) fn record(slice: &api::EndpointSlice, rule: Rule, run: &mut Run<'_>) {
+    let object = slice.metadata.object_ref("EndpointSlice");
+    if slice.endpoints.is_empty() {
+        run.record(&object, "endpoints", "[]", rule);
+    }
+    for (i, port) in slice.ports.iter().enumerate() {
+        run.record(&object, &format!("ports[{i}].port"), port.port.unwrap_or_default(), rule);
+    }
+    for (i, endpoint) in slice.endpoints.iter().enumerate() {
+        let address = endpoint.addresses.first().map_or("", Text::as_str);
+        run.record(&object, &format!("endpoints[{i}].addresses[0]"), address, rule);
+    }
+}

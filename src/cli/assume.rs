@@ -1,0 +1,56 @@
+//! `--assume` and what belongs to it.
+
+use clap::Args;
+
+use super::session::{Session, Stop};
+use crate::assume::{self, Assumed, Options};
+use crate::input::Snapshot;
+use crate::net::Cidr;
+use crate::settings::Settings;
+
+/// Objects that were never applied to a cluster.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Manifests that were never applied")]
+pub(super) struct AssumeArguments {
+    /// Fill in what the API server and the controllers would: defaults, cluster IPs, node ports, EndpointSlices from
+    /// Pods and workloads; the output says so in its first line
+    #[arg(long)]
+    assume: bool,
+    /// Networks of cluster IPs, the cluster's first family first; without it the ServiceCIDRs of the input, else
+    /// 10.96.0.0/12 and fd00:10:96::/112
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',', requires = "assume", value_parser = parse_cidr)]
+    service_cidr: Vec<Cidr>,
+    /// How many Nodes to assume where the input has none; without it, one
+    #[arg(long, value_name = "N", requires = "assume", value_parser = clap::value_parser!(u16).range(1..=5000))]
+    assume_nodes: Option<u16>,
+}
+
+impl AssumeArguments {
+    /// Fills in the snapshot if that was asked for. What `previous` was given stays.
+    ///
+    /// # Errors
+    /// Something cannot be assumed; told in the session.
+    pub(super) fn apply(
+        &self,
+        snapshot: &mut Snapshot,
+        settings: &Settings,
+        previous: Option<&Assumed>,
+        session: &mut Session,
+    ) -> Result<Option<Assumed>, Stop> {
+        if !self.assume {
+            return Ok(None);
+        }
+        let options = Options {
+            service_cidrs: self.service_cidr.clone(),
+            nodes: self.assume_nodes,
+            previous: previous.cloned(),
+        };
+        let (assumed, found) = assume::fill(snapshot, &options, settings);
+        session.take(found)?;
+        Ok(Some(assumed))
+    }
+}
+
+fn parse_cidr(text: &str) -> Result<Cidr, String> {
+    Cidr::parse_lenient(text.trim()).ok_or_else(|| "expect address/length, such as 10.96.0.0/12".to_owned())
+}
