@@ -8,6 +8,7 @@
 )]
 
 pub mod kernel;
+pub mod nft;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
