@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         for item in bounds.windows(2) {
             let &[start, end] = item else { continue };
             let text = self.text.get(start..end)?;
-            let tape = Tape::read(text).ok()?;
+            let tape = Tape::read_plain(text).or_else(|| Tape::read(text).ok())?;
             let document = YamlDocument { tape: &tape, characters: Characters::new(text), start };
             let mut elements = tape.children(0);
             let element = elements.next()?;

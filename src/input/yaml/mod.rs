@@ -1,5 +1,6 @@
 //! YAML as kubectl reads it: one document becomes a flat list of nodes, from which the API types are decoded.
 
+mod block;
 mod cut;
 mod de;
 mod scalar;

@@ -80,7 +80,7 @@ impl<'a> Tape<'a> {
             let (event, span) = event.map_err(|error| scan_fault(&error))?;
             builder.event(event, span)?;
         }
-        Ok(Tape { nodes: builder.nodes, aliased: Cell::new(0) })
+        Ok(builder.finish())
     }
 
     /// The node at an index, or nothing beyond the end.
@@ -134,6 +134,10 @@ fn scan_fault(error: &ScanError) -> Fault {
     Fault { message: format!("not YAML: {}", error.info()), line: line(error.marker()) }
 }
 
+fn line_of(span: &Span) -> usize {
+    span.start.line().saturating_sub(1)
+}
+
 fn line(marker: &Marker) -> u32 {
     narrow(marker.line().saturating_sub(1))
 }
@@ -142,8 +146,9 @@ fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// Makes a tape of what is found in the order of the text.
 #[derive(Default)]
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     nodes: Vec<Node<'a>>,
     open: Vec<usize>,
     anchors: HashMap<usize, usize>,
@@ -160,7 +165,7 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceStart(anchor, _) => self.open(Value::Sequence, anchor, span)?,
             Event::MappingStart(anchor, _) => self.open(Value::Map { merges: false }, anchor, span)?,
-            Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
+            Event::SequenceEnd | Event::MappingEnd => self.close_at(span.end.index())?,
             Event::Alias(anchor) => self.alias(anchor, span)?,
             Event::DocumentStart(_) => self.document(span)?,
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -169,29 +174,39 @@ impl<'a> Builder<'a> {
     }
 
     fn push(&mut self, value: Value<'a>, anchor: usize, span: Span) {
-        let index = self.nodes.len();
+        self.anchor(anchor);
+        self.push_at(value, line_of(&span), span.start.index(), span.end.index());
+    }
+
+    fn anchor(&mut self, anchor: usize) {
         if anchor != 0 {
-            self.anchors.insert(anchor, index);
+            self.anchors.insert(anchor, self.nodes.len());
         }
-        self.nodes.push(Node {
-            value,
-            next: index + 1,
-            line: line(&span.start),
-            start: narrow(span.start.index()),
-            end: narrow(span.end.index()),
-        });
+    }
+
+    /// Adds a scalar.
+    pub(super) fn push_at(&mut self, value: Value<'a>, line: usize, start: usize, end: usize) {
+        let next = self.nodes.len() + 1;
+        self.nodes.push(Node { value, next, line: narrow(line), start: narrow(start), end: narrow(end) });
     }
 
     fn open(&mut self, value: Value<'a>, anchor: usize, span: Span) -> Result<(), Fault> {
+        self.anchor(anchor);
+        self.open_at(value, line_of(&span), span.start.index())
+    }
+
+    /// Begins a map or sequence.
+    pub(super) fn open_at(&mut self, value: Value<'a>, line: usize, start: usize) -> Result<(), Fault> {
         if self.open.len() == MAX_DEPTH {
-            return Err(fault(span, format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(at(narrow(line), format!("nested deeper than {MAX_DEPTH} levels")));
         }
         self.open.push(self.nodes.len());
-        self.push(value, anchor, span);
+        self.push_at(value, line, start, start);
         Ok(())
     }
 
-    fn close(&mut self, span: Span) -> Result<(), Fault> {
+    /// Ends the map or sequence begun last.
+    pub(super) fn close_at(&mut self, end: usize) -> Result<(), Fault> {
         let Some(index) = self.open.pop() else {
             return Ok(());
         };
@@ -199,12 +214,17 @@ impl<'a> Builder<'a> {
         let next = self.nodes.len();
         if let Some(node) = self.nodes.get_mut(index) {
             node.next = next;
-            node.end = narrow(span.end.index());
+            node.end = narrow(end);
             if let Value::Map { merges: flag } = &mut node.value {
                 *flag = merges;
             }
         }
         Ok(())
+    }
+
+    /// The nodes added.
+    pub(super) fn finish(self) -> Tape<'a> {
+        Tape { nodes: self.nodes, aliased: Cell::new(0) }
     }
 
     /// Refuses a key given twice; tells whether there is a merge key.

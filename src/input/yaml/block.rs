@@ -1,0 +1,277 @@
+//! The quick way to read a plain piece of block-style YAML, such as kubectl prints for nearly every item: one field a
+//! line, scalars on one line, nothing but ASCII. Of anything else it makes nothing, and the YAML parser reads it.
+
+use std::borrow::Cow;
+
+use super::tape::{Builder, Tape, Value};
+
+impl<'a> Tape<'a> {
+    /// Reads a piece that is a block sequence in the first column; nothing if it is not plain enough.
+    pub(in crate::input) fn read_plain(text: &'a str) -> Option<Self> {
+        if !text.is_ascii() || u32::try_from(text.len()).is_err() {
+            return None;
+        }
+        let mut reader = Reader::default();
+        let (mut start, mut line) = (0, 0);
+        while start < text.len() {
+            let rest = text.get(start..)?;
+            let length = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
+            reader.line(rest.get(..length)?, Mark { line, start })?;
+            start += length + 1;
+            line += 1;
+        }
+        reader.finish(text.len())
+    }
+}
+
+/// A place in the piece.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    line: usize,
+    start: usize,
+}
+
+impl Mark {
+    fn right(self, columns: usize) -> Mark {
+        Mark { start: self.start + columns, ..self }
+    }
+}
+
+/// A map or sequence that may go on, and the column of its keys or dashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Open {
+    indent: usize,
+    is_sequence: bool,
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    builder: Builder<'a>,
+    open: Vec<Open>,
+    /// A key stood at the end of the last line: its value follows.
+    value_follows: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn line(&mut self, line: &'a str, mark: Mark) -> Option<()> {
+        let content = line.trim_start_matches(' ');
+        let indent = line.len() - content.len();
+        let mark = mark.right(indent);
+        if content.ends_with([' ', '\r']) {
+            return None;
+        }
+        let entry = content.strip_prefix("- ");
+        self.place(Open { indent, is_sequence: entry.is_some() }, mark)?;
+        let Some(element) = entry else { return self.field(content, mark) };
+        if key_length(element).is_some() {
+            self.begin(Open { indent: indent + 2, is_sequence: false }, mark.right(2))?;
+            return self.field(element, mark.right(2));
+        }
+        self.scalar(element, mark.right(2))
+    }
+
+    /// Ends what ends before a line; begins what begins with it.
+    fn place(&mut self, here: Open, mark: Mark) -> Option<()> {
+        if std::mem::take(&mut self.value_follows) || self.open.is_empty() {
+            return self.place_value(here, mark);
+        }
+        while self.open.last().is_some_and(|top| top.indent > here.indent || ends_beside(*top, here)) {
+            self.open.pop();
+            self.builder.close_at(mark.start).ok()?;
+        }
+        (self.open.last() == Some(&here)).then_some(())
+    }
+
+    /// Begins the value of the key before, or the piece as a whole.
+    fn place_value(&mut self, here: Open, mark: Mark) -> Option<()> {
+        match self.open.last() {
+            None if here == (Open { indent: 0, is_sequence: true }) => self.begin(here, mark),
+            Some(parent) if here.indent > parent.indent => self.begin(here, mark),
+            // The parser says that a sequence in the column of its key begins with its first element.
+            Some(parent) if here.is_sequence && here.indent == parent.indent => {
+                self.begin(here, mark.right(2))
+            }
+            _ => None,
+        }
+    }
+
+    fn begin(&mut self, what: Open, mark: Mark) -> Option<()> {
+        let value = if what.is_sequence { Value::Sequence } else { Value::Map { merges: false } };
+        self.open.push(what);
+        self.builder.open_at(value, mark.line, mark.start).ok()
+    }
+
+    fn field(&mut self, content: &'a str, mark: Mark) -> Option<()> {
+        let length = key_length(content)?;
+        self.push(Value::Plain(Cow::Borrowed(content.get(..length)?)), mark, length);
+        match content.get(length + 1..)?.strip_prefix(' ') {
+            Some(value) => self.scalar(value, mark.right(length + 2)),
+            None => {
+                self.value_follows = true;
+                Some(())
+            }
+        }
+    }
+
+    fn scalar(&mut self, text: &'a str, mark: Mark) -> Option<()> {
+        match text {
+            "{}" => self.empty(Value::Map { merges: false }, mark),
+            "[]" => self.empty(Value::Sequence, mark),
+            _ => {
+                self.push(scalar(text)?, mark, text.len());
+                Some(())
+            }
+        }
+    }
+
+    fn empty(&mut self, value: Value<'a>, mark: Mark) -> Option<()> {
+        self.builder.open_at(value, mark.line, mark.start).ok()?;
+        self.builder.close_at(mark.start + 2).ok()
+    }
+
+    fn push(&mut self, value: Value<'a>, mark: Mark, length: usize) {
+        self.builder.push_at(value, mark.line, mark.start, mark.start + length);
+    }
+
+    fn finish(mut self, end: usize) -> Option<Tape<'a>> {
+        if self.value_follows || self.open.is_empty() {
+            return None;
+        }
+        for _ in self.open {
+            self.builder.close_at(end).ok()?;
+        }
+        Some(self.builder.finish())
+    }
+}
+
+/// A sequence may stand in the column of the key it belongs to; the next key ends it.
+fn ends_beside(top: Open, here: Open) -> bool {
+    top.is_sequence && !here.is_sequence && top.indent == here.indent
+}
+
+/// Length of the plain key with which a text begins.
+fn key_length(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    if !bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/')) {
+        return None;
+    }
+    let is_end = |at: &usize| bytes.get(*at) == Some(&b':') && matches!(bytes.get(at + 1), None | Some(b' '));
+    let in_key = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-' | b':');
+    let length = (0..bytes.len()).take_while(|at| bytes.get(*at).is_some_and(in_key)).find(is_end)?;
+    (length < 1000).then_some(length)
+}
+
+/// A scalar that is plainly one.
+fn scalar(text: &str) -> Option<Value<'_>> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let inside = quoted.strip_suffix('"')?;
+        let plain = inside.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'\\' && b != b'"');
+        return plain.then_some(Value::String(Cow::Borrowed(inside)));
+    }
+    let bytes = text.as_bytes();
+    let first =
+        bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'+'));
+    let mut before = b' ';
+    let inside = bytes.iter().all(|b| {
+        let fine =
+            matches!(b, b' '..=b'~') && !(*b == b' ' && before == b':') && !(*b == b'#' && before == b' ');
+        before = *b;
+        fine
+    });
+    (first && inside && before != b':').then_some(Value::Plain(Cow::Borrowed(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways give the same, where the quick way gives anything.
+    fn assert_same(text: &str) -> bool {
+        let Some(quick) = Tape::read_plain(text) else { return false };
+        let thorough = Tape::read(text).unwrap();
+        let nodes = |tape: &Tape| {
+            let nodes = (0..).map_while(|at| tape.node(at).cloned());
+            let trimmed = |end: u32| text.get(..end as usize).unwrap_or_default().trim_end().len();
+            nodes
+                .map(|n| format!("{:?} {} {} {} {}", n.value, n.next, n.line, n.start, trimmed(n.end)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(nodes(&quick), nodes(&thorough), "{text}");
+        true
+    }
+
+    #[test]
+    fn items_of_kubectl_are_read_the_quick_way() {
+        let text = std::fs::read_to_string("testdata/shop/before.yaml").unwrap();
+        let items = text.split_once("items:\n- ").unwrap().1.split_once("\nkind: List").unwrap().0;
+        let quick = items.split("\n- ").filter(|item| assert_same(&format!("- {item}\n"))).count();
+        assert!(quick >= 15, "{quick}");
+    }
+
+    #[test]
+    fn what_is_out_of_the_ordinary_is_left_to_the_parser() {
+        let item = "- a: b\n  c:\n  - d: 1\n    e: {}\n  - f\n  g:\n    h: \"x\"\n  i: []\n";
+        assert!(assert_same(item));
+        for (from, to) in [
+            ("b", "b # comment"),
+            ("b", "b: c"),
+            ("b", "b:"),
+            ("b", "&x b"),
+            ("b", "*x"),
+            ("b", "|\n    x"),
+            ("b", "b\n    c"),
+            ("b", "'b'"),
+            ("b", "[x]"),
+            ("b", "{x: y}"),
+            ("b", "\"x\\n\""),
+            ("b", "b "),
+            ("b", "b\r"),
+            ("b", "x#y"),
+            ("b", "x:y"),
+            ("b", "::1"),
+            ("b", "- x"),
+            ("b", "-1"),
+            ("b", ""),
+            ("b", "~"),
+            ("b", "\tb"),
+            ("b", "ü"),
+            ("b", "\"a\n    b\""),
+            ("  g:\n", "\n  g:\n"),
+            ("  g:\n", "# x\n  g:\n"),
+            ("  g:\n", "   g:\n"),
+            ("  g:\n", " g:\n"),
+            ("  g:\n", "g:\n"),
+            ("  g:\n", "  a:\n"),
+            ("  g:\n", "  <<:\n"),
+            ("  g:\n", "  ? g\n"),
+            ("  g:\n", "  g: x\n"),
+            ("  g:\n", "  \"g\":\n"),
+            ("- f", "-  f"),
+            ("- f", "- - f"),
+            ("- f", "-\n    f"),
+            ("  - d", "    - d"),
+            ("    e: {}", "    e:\n    - x\n    - y"),
+            ("i: []", "i:"),
+            ("    h: \"x\"\n", ""),
+            ("i: []", "i: [\n]"),
+            ("- f", "- f: g: h"),
+            ("- f", "- f:\n      x: y"),
+            ("- f", "- f:\n    - x: y\n    - z"),
+            ("b", "!!str 1"),
+            ("b", "---"),
+            ("c:", "c/d.e_f-g:"),
+            ("c:", "f:c:"),
+            ("c:", "c :"),
+            ("c:", "-c:"),
+            ("b", "%b"),
+            ("b", "b, [c]"),
+            ("b", "@x"),
+            ("- f", "- \"f: g\""),
+        ] {
+            assert_same(&item.replacen(from, to, 1));
+        }
+        for end in 0..item.len() {
+            item.get(..end).map(|text| Tape::read(text).is_ok() && assert_same(text));
+        }
+    }
+}
