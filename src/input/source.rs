@@ -43,12 +43,18 @@ impl Sources {
     /// The place of a field of an object, such as `spec.ports[1].nodePort`; where it is absent that of the nearest
     /// field that contains it.
     pub fn field_place(&self, position: Position, field: &str) -> Option<Place> {
-        let mut place = self.place(position)?;
-        let lines = self.standalone(position).and_then(|text| lines_before_field(&text, field));
-        if let (Some(line), Some(lines)) = (place.line.as_mut(), lines) {
-            *line += lines;
-        }
-        Some(place)
+        self.field_places(position, &[field]).pop()
+    }
+
+    /// The places of several fields of an object, which is read once for all of them; empty where the object is not
+    /// there.
+    pub fn field_places(&self, position: Position, fields: &[&str]) -> Vec<Place> {
+        let Some(place) = self.place(position) else { return Vec::new() };
+        let text = self.standalone(position).unwrap_or_default();
+        let tape = Tape::read(&text).ok();
+        let lines_before = |field: &&str| tape.as_ref().and_then(|tape| lines_before_field(tape, field));
+        let at = |lines: u32| Place { file: place.file.clone(), line: place.line.map(|line| line + lines) };
+        fields.iter().map(|field| at(lines_before(field).unwrap_or(0))).collect()
     }
 
     /// The text of an object as a document of its own.
@@ -103,8 +109,7 @@ fn count_breaks(bytes: &[u8]) -> u32 {
 }
 
 /// Lines before the innermost field of a path that exists.
-fn lines_before_field(text: &str, field: &str) -> Option<u32> {
-    let tape = Tape::read(text).ok()?;
+fn lines_before_field(tape: &Tape<'_>, field: &str) -> Option<u32> {
     let mut key = 0;
     let mut value = 0;
     for segment in Segments(field) {

@@ -7,6 +7,7 @@ use super::save::rule_text;
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;
+use crate::plan::json::Origins;
 
 /// Name and version of the schema; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.iptables/v1";
@@ -20,8 +21,10 @@ pub fn print(rulesets: &[(&Plan<'_>, &Ruleset)], sources: &Sources) -> Value {
 }
 
 fn ruleset_json(plan: &Plan<'_>, ruleset: &Ruleset, sources: &Sources) -> Value {
+    let rules = ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    let origins = Origins::new(plan, sources, rules.filter_map(|placed| placed.origin));
     let tables = ruleset.tables.iter().map(|table| {
-        let chains = table.chains.iter().map(|chain| chain_json(plan, chain, ruleset.family, sources));
+        let chains = table.chains.iter().map(|chain| chain_json(chain, ruleset.family, &origins));
         json!({ "name": table.name.name(), "chains": chains.collect::<Vec<_>>() })
     });
     json!({
@@ -33,7 +36,7 @@ fn ruleset_json(plan: &Plan<'_>, ruleset: &Ruleset, sources: &Sources) -> Value 
     })
 }
 
-fn chain_json(plan: &Plan<'_>, chain: &Chain, family: Family, sources: &Sources) -> Value {
+fn chain_json(chain: &Chain, family: Family, origins: &Origins) -> Value {
     let policy = chain.policy.map(|policy| match policy {
         Policy::Accept => "ACCEPT",
         Policy::Drop => "DROP",
@@ -45,7 +48,7 @@ fn chain_json(plan: &Plan<'_>, chain: &Chain, family: Family, sources: &Sources)
         Owner::Foreign => "foreign",
     };
     let rules = chain.rules.iter().map(|placed| {
-        let origin = placed.origin.map(|origin| origin.json(plan, sources));
+        let origin = origins.json(placed.origin);
         json!({ "rule": rule_text(&chain.name, &placed.rule, family), "origin": origin })
     });
     json!({ "name": chain.name.as_str(), "policy": policy, "owner": owner, "rules": rules.collect::<Vec<_>>() })

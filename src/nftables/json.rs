@@ -13,7 +13,7 @@ use super::script::keeping_braces;
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;
-use crate::plan::origin::Origin;
+use crate::plan::json::Origins;
 
 /// Name and version of the schema of the key `kuberules`; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.nftables/v1";
@@ -136,24 +136,28 @@ fn rule_object(table: &Table, chain: &Chain, rule: &Rule, family: Family) -> Val
 }
 
 fn explanation(plan: &Plan<'_>, ruleset: &Ruleset, sources: &Sources) -> Value {
-    let origin = |origin: Option<Origin>| origin.map(|origin| origin.json(plan, sources));
+    let chains = || ruleset.tables.iter().flat_map(|table| &table.chains);
+    let sets = || ruleset.tables.iter().flat_map(|table| &table.sets);
+    let of_rules = chains().flat_map(|chain| &chain.rules).filter_map(|placed| placed.origin);
+    let of_elements = sets().flat_map(|set| &set.elements).filter_map(|element| element.origin);
+    let origins = Origins::new(plan, sources, of_rules.chain(of_elements));
     let chain = |chain: &Chain| {
         let rules = chain.rules.iter();
-        let rules = rules.map(|p| json!({ "rule": p.rule.to_string(), "origin": origin(p.origin) }));
+        let rules = rules.map(|p| json!({ "rule": p.rule.to_string(), "origin": origins.json(p.origin) }));
         json!({ "name": chain.name, "rules": rules.collect::<Vec<_>>() })
     };
     let set = |set: &Set| {
         let elements = set.elements.iter();
-        let elements = elements.map(|e| json!({ "element": e.to_string(), "origin": origin(e.origin) }));
+        let elements =
+            elements.map(|e| json!({ "element": e.to_string(), "origin": origins.json(e.origin) }));
         json!({ "name": set.name, "elements": elements.collect::<Vec<_>>() })
     };
-    let tables = ruleset.tables.iter();
     json!({
         "family": plan.family.lower_name(),
         "node": plan.node_name,
         "release": plan.release.to_string(),
-        "chains": tables.clone().flat_map(|t| &t.chains).map(chain).collect::<Vec<_>>(),
-        "sets": tables.flat_map(|t| &t.sets).map(set).collect::<Vec<_>>(),
+        "chains": chains().map(chain).collect::<Vec<_>>(),
+        "sets": sets().map(set).collect::<Vec<_>>(),
         "servicePorts": plan.service_ports_json(),
     })
 }

@@ -1,29 +1,60 @@
 //! The plan's decisions and the origins of rules as JSON, the same for both rule languages.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use serde_json::{Value, json};
 
-use super::origin::Origin;
+use super::origin::{FieldSource, Origin};
 use super::{EndpointSet, Plan, Reach, Route, ServicePortPlan};
 use crate::cluster::{Endpoint, TrafficPolicy};
-use crate::input::Sources;
+use crate::diagnostic::Place;
+use crate::input::{Position, Sources};
 
-impl Origin {
-    /// Service port, field, file and line of what made a rule; null for rules that every node has.
-    pub fn json(&self, plan: &Plan<'_>, sources: &Sources) -> Value {
-        let source = self.source(plan);
-        let service_port = self.service_port(plan).map(|p| &p.service_port.name);
-        if service_port.is_none() && source.path.is_empty() {
-            return Value::Null;
+/// What made the rules of a ruleset, told once for all of them.
+#[derive(Debug)]
+pub struct Origins {
+    told: HashMap<Origin, Value>,
+}
+
+impl Origins {
+    /// Finds the file and line of each origin; every object is read once.
+    pub fn new(plan: &Plan<'_>, sources: &Sources, origins: impl IntoIterator<Item = Origin>) -> Self {
+        let mut by_object: BTreeMap<Option<Position>, Vec<(Origin, FieldSource)>> = BTreeMap::new();
+        let mut seen = HashSet::new();
+        for origin in origins.into_iter().filter(|origin| seen.insert(*origin)) {
+            let source = origin.source(plan);
+            by_object.entry(source.position).or_default().push((origin, source));
         }
-        let place = source.position.and_then(|position| sources.field_place(position, &source.path));
-        json!({
-            "servicePort": service_port.map(ToString::to_string),
-            "protocol": service_port.map(|name| name.protocol().lower_name()),
-            "field": source.path,
-            "file": place.as_ref().map(|place| &*place.file),
-            "line": place.as_ref().and_then(|place| place.line),
-        })
+        let mut told = HashMap::new();
+        for (position, fields) in by_object {
+            let paths: Vec<&str> = fields.iter().map(|(_, source)| &*source.path).collect();
+            let mut places =
+                position.map_or_else(Vec::new, |at| sources.field_places(at, &paths)).into_iter();
+            for (origin, source) in &fields {
+                told.insert(*origin, origin_json(plan, origin, source, places.next().as_ref()));
+            }
+        }
+        Origins { told }
     }
+
+    /// Service port, field, file and line of what made a rule; null for rules that every node has.
+    pub fn json(&self, origin: Option<Origin>) -> Value {
+        origin.and_then(|origin| self.told.get(&origin).cloned()).unwrap_or(Value::Null)
+    }
+}
+
+fn origin_json(plan: &Plan<'_>, origin: &Origin, source: &FieldSource, place: Option<&Place>) -> Value {
+    let service_port = origin.service_port(plan).map(|p| &p.service_port.name);
+    if service_port.is_none() && source.path.is_empty() {
+        return Value::Null;
+    }
+    json!({
+        "servicePort": service_port.map(ToString::to_string),
+        "protocol": service_port.map(|name| name.protocol().lower_name()),
+        "field": source.path,
+        "file": place.map(|place| &*place.file),
+        "line": place.and_then(|place| place.line),
+    })
 }
 
 impl Plan<'_> {

@@ -3,7 +3,7 @@
 
 mod build;
 mod endpoints;
-mod json;
+pub mod json;
 mod node;
 pub mod origin;
 pub mod reasons;
