@@ -10,6 +10,7 @@ pub mod compare;
 pub mod diagnostic;
 pub mod input;
 pub mod iptables;
+pub mod lint;
 pub mod names;
 pub mod net;
 pub mod nftables;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::endpoints::SliceIndex;
 use super::report::Report;
-use super::{Cluster, FamilyTable, ServicePort, nodes, services};
+use super::{Claim, Cluster, FamilyTable, ServicePort, nodes, services};
 use crate::diagnostic::Diagnostics;
 use crate::input::{Located, Snapshot, api};
 use crate::net::{Cidr, Family, parse_ip_lenient};
@@ -53,24 +53,16 @@ fn name_of(service: &Located<api::Service>) -> (&str, &str) {
 
 /// Two Service ports that claim one address and port: which takes the traffic is a matter of kube-proxy's random order.
 fn warn_of_conflicts(table: &FamilyTable, report: &mut Report<'_>) {
-    let mut claims: HashMap<(Option<std::net::IpAddr>, crate::net::Protocol, u16), &ServicePort> =
-        HashMap::new();
+    let mut claims: HashMap<Claim, &ServicePort> = HashMap::new();
     for port in &table.service_ports {
-        let virtual_ips = std::iter::once(port.cluster_ip)
-            .chain(port.external_ips.iter().map(|e| e.value))
-            .chain(port.load_balancer_ips.iter().map(|e| e.value))
-            .map(|ip| (Some(ip), port.port.get()));
-        let node_port = port.node_port.map(|p| (None, p.get()));
-        for (ip, number) in virtual_ips.chain(node_port) {
-            let protocol = port.name.protocol();
-            let first = *claims.entry((ip, protocol, number)).or_insert(port);
+        for (claim, field) in port.claims() {
+            let first = *claims.entry(claim).or_insert(port);
             if first.name == port.name {
                 continue;
             }
-            let place = ip.map_or_else(|| format!("node port {number}"), |ip| format!("{ip} port {number}"));
             report.about(services::object_ref(&port.name), port.position).warning(
-                "",
-                format!("{place}/{protocol} is claimed by {} too", first.name),
+                &field,
+                format!("{claim} is claimed by {} too", first.name),
                 "one of the two takes the traffic, at random between kube-proxy's runs; give one of them another address",
             );
         }

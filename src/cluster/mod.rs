@@ -7,13 +7,14 @@ mod nodes;
 mod report;
 mod services;
 
+use std::fmt;
 use std::net::IpAddr;
 
 use compact_str::CompactString;
 
 use crate::input::Position;
 use crate::names::ServicePortName;
-use crate::net::{Cidr, Family, Port};
+use crate::net::{Cidr, Family, Port, Protocol};
 
 /// The checked cluster.
 #[derive(Debug, Default)]
@@ -85,6 +86,45 @@ pub struct ServicePort {
     pub zone_hints_allowed: bool,
     /// All endpoints, sorted by their text `ip:port`, bytewise; duplicates stand side by side in visiting order.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// An address and port that a Service port takes for itself; no two may take the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Claim {
+    /// The address; none for a node port.
+    pub ip: Option<IpAddr>,
+    /// The port.
+    pub port: Port,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            Some(ip) => write!(f, "{ip} port {}/{}", self.port, self.protocol),
+            None => write!(f, "node port {}/{}", self.port, self.protocol),
+        }
+    }
+}
+
+impl ServicePort {
+    /// What it claims, with the field that does.
+    pub fn claims(&self) -> Vec<(Claim, String)> {
+        let protocol = self.name.protocol();
+        let at = |ip| Claim { ip: Some(ip), port: self.port, protocol };
+        let cluster_ip =
+            self.cluster_ip_index.map_or("spec.clusterIP".into(), |i| format!("spec.clusterIPs[{i}]"));
+        let external = self.external_ips.iter().map(|ip| (ip, "spec.externalIPs", ""));
+        let ingress = self.load_balancer_ips.iter().map(|ip| (ip, "status.loadBalancer.ingress", ".ip"));
+        let listed = external
+            .chain(ingress)
+            .map(|(ip, list, end)| (at(ip.value), format!("{list}[{}]{end}", ip.index)));
+        let node_port = self.node_port.map(|port| {
+            (Claim { ip: None, port, protocol }, format!("spec.ports[{}].nodePort", self.port_index))
+        });
+        std::iter::once((at(self.cluster_ip), cluster_ip)).chain(listed).chain(node_port).collect()
+    }
 }
 
 /// A value and its index in the list it stands in.

@@ -4,13 +4,13 @@ use compact_str::CompactString;
 
 use super::endpoints::{Here, Selected, Uses};
 use super::{EndpointSet, Masquerade, Plan, Reach, Route, ServicePortPlan, node};
-use crate::cluster::{Cluster, Node, ServicePort, TrafficPolicy};
+use crate::cluster::{Cluster, FamilyTable, Node, ServicePort, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::net::{Cidr, Family};
 use crate::settings::{ProxyMode, Settings};
 
 /// More endpoints than this, and iptables comments are left out (proxier.go, largeClusterEndpointsThreshold).
-const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
+pub const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
 
 impl<'c> Plan<'c> {
     /// What `node` must forward in `family`. A Node that is not in the cluster is one without zone and addresses.
@@ -31,7 +31,7 @@ impl<'c> Plan<'c> {
             && selection.has_ipv4_loopback();
         let here = Here { node_name: &node.name, zone: node.zone.as_deref(), settings };
         let node_ip = node::node_ip(node, settings, family).unwrap_or(family.loopback());
-        let endpoint_count: usize = table.service_ports.iter().map(distinct_endpoints).sum();
+
         let plan = Plan {
             family,
             release: settings.release,
@@ -46,7 +46,7 @@ impl<'c> Plan<'c> {
             node_ports: selection.node_ports(&interface_addresses, localhost_node_ports),
             interface_addresses,
             localhost_node_ports,
-            large_cluster: endpoint_count > LARGE_CLUSTER_ENDPOINTS,
+            large_cluster: endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS,
             nfacct: settings.release.iptables.nfacct && settings.host.nfacct,
             drop_invalid: !settings.host.conntrack_liberal,
             service_cidrs: service_cidrs(cluster, settings, family),
@@ -84,6 +84,21 @@ impl<'c> Plan<'c> {
             );
         }
     }
+}
+
+impl<'c> ServicePortPlan<'c> {
+    /// What `node` does with one Service port, for who asks about few of them on many nodes.
+    pub fn new(port: &'c ServicePort, settings: &Settings, node: &Node) -> Self {
+        let family = Family::of(port.cluster_ip);
+        let here = Here { node_name: &node.name, zone: node.zone.as_deref(), settings };
+        let node_ip = node::node_ip(node, settings, family).unwrap_or(family.loopback());
+        service_port_plan(port, &here, node_ip)
+    }
+}
+
+/// Endpoints of all Service ports of a family, as kube-proxy counts them for its large-cluster mode.
+pub fn endpoint_count(table: &FamilyTable) -> usize {
+    table.service_ports.iter().map(distinct_endpoints).sum()
 }
 
 /// Endpoints of a Service port, those of the same address and port counted once.

@@ -15,6 +15,7 @@ use compact_str::CompactString;
 use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
 use crate::net::{Cidr, Family, Port};
 use crate::settings::Release;
+pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
 
 /// What one node forwards in one family.
 #[derive(Debug)]

@@ -20,6 +20,8 @@ pub struct Release {
     pub nftables: NftablesFacts,
     /// Default and lock of each feature gate.
     pub gates: GateTable,
+    /// What the API calls deprecated.
+    pub deprecated: Deprecations,
 }
 
 impl fmt::Display for Release {
@@ -126,6 +128,15 @@ pub enum ClusterIpMasquerade {
     BySet,
 }
 
+/// What the API calls deprecated, though it still works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deprecations {
+    /// `trafficDistribution: PreferClose`, since there is `PreferSameZone` (KEP-3015, usable by default from 1.34).
+    pub prefer_close: bool,
+    /// `spec.externalIPs` (KEP-5707, from 1.36).
+    pub external_ips: bool,
+}
+
 /// State of a feature gate in a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateState {
@@ -204,6 +215,7 @@ const V1_30: Release = Release {
         multi_cidr_service_allocator: Alpha,
         allow_service_external_ips: FOR_GOOD,
     },
+    deprecated: Deprecations { prefer_close: false, external_ips: false },
 };
 
 const V1_31: Release = Release {
@@ -279,6 +291,7 @@ const V1_34: Release = Release {
         multi_cidr_service_allocator: Locked,
         ..V1_33.gates
     },
+    deprecated: Deprecations { prefer_close: true, ..V1_33.deprecated },
     ..V1_33
 };
 
@@ -318,6 +331,7 @@ const V1_36: Release = Release {
         allow_service_external_ips: On,
         ..V1_35.gates
     },
+    deprecated: Deprecations { external_ips: true, ..V1_35.deprecated },
     ..V1_35
 };
 

@@ -1,0 +1,48 @@
+//! What kube-proxy passes over, where no other lint tells it better.
+
+use super::kube_proxy_fails::from_diagnostic;
+use super::subject::Subject;
+use super::{Findings, Lint, Severity};
+use crate::diagnostic;
+
+pub(super) static LINT: Lint = Lint {
+    code: "KR021",
+    name: "passed-over",
+    severity: Severity::Warning,
+    summary: "kube-proxy passes over a part of an object or of its configuration",
+    check,
+};
+
+fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
+    for diagnostic in subject.diagnostics.iter().filter(|d| d.severity == diagnostic::Severity::Warning) {
+        if !found.has(diagnostic.object.as_ref(), diagnostic.place.as_ref()) {
+            found.found.push(from_diagnostic(&LINT, diagnostic));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lint::tests::{found, service};
+
+    fn with(external_ip: &str) -> Vec<String> {
+        let spec = format!("{{clusterIP: 10.96.0.1, externalIPs: [{external_ip}], ports: [{{port: 80}}]}}");
+        found("KR021", &service("web", &spec))
+    }
+
+    #[test]
+    fn fires_for_what_is_passed_over() {
+        assert_eq!(
+            with("203.0.113"),
+            ["spec.externalIPs[0]: \"203.0.113\" is not an IP address and is passed over"]
+        );
+    }
+
+    #[test]
+    fn is_silent_for_what_is_taken_and_what_another_lint_tells() {
+        assert!(with("203.0.113.1").is_empty());
+        let two = service("a", "{clusterIP: 10.96.0.1, externalIPs: [203.0.113.7], ports: [{port: 80}]}")
+            + &service("b", "{clusterIP: 10.96.0.2, externalIPs: [203.0.113.7], ports: [{port: 80}]}");
+        assert!(found("KR021", &two).is_empty());
+    }
+}

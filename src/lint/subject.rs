@@ -1,0 +1,130 @@
+//! What lints look at: the cluster, by Service.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::About;
+use crate::cluster::{Cluster, Endpoint, Node, ServicePort};
+use crate::diagnostic::{Diagnostics, ObjectRef};
+use crate::input::{Located, Snapshot, api};
+use crate::net::Family;
+use crate::plan::ServicePortPlan;
+use crate::settings::Settings;
+
+/// The label by which a slice belongs to a Service.
+pub(super) const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+/// A cluster to look at.
+pub struct Subject<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) settings: &'a Settings,
+    pub(super) cluster: &'a Cluster,
+    pub(super) diagnostics: &'a Diagnostics,
+    /// The nodes to look at.
+    pub(super) nodes: Vec<&'a Node>,
+    /// Services by namespace and name.
+    pub(super) services: BTreeMap<(&'a str, &'a str), ServiceView<'a>>,
+}
+
+/// A Service with what belongs to it.
+pub(super) struct ServiceView<'a> {
+    pub(super) located: &'a Located<api::Service>,
+    /// Its ports in every family; none where kube-proxy passes the Service over.
+    pub(super) ports: Vec<&'a ServicePort>,
+    pub(super) slices: Vec<&'a Located<api::EndpointSlice>>,
+}
+
+impl<'a> Subject<'a> {
+    /// Looks at one node, or at all of them. The diagnostics are those of the stages that made the cluster.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        settings: &'a Settings,
+        cluster: &'a Cluster,
+        diagnostics: &'a Diagnostics,
+        node: Option<&'a Node>,
+    ) -> Subject<'a> {
+        let mut services: BTreeMap<_, ServiceView<'a>> = (snapshot.services.iter())
+            .map(|located| {
+                let metadata = &located.object.metadata;
+                let view = ServiceView { located, ports: Vec::new(), slices: Vec::new() };
+                ((metadata.namespace.as_str(), metadata.name.as_str()), view)
+            })
+            .collect();
+        for port in Family::ALL.iter().flat_map(|family| &cluster.family(*family).service_ports) {
+            if let Some(view) = services.get_mut(&(port.name.namespace(), port.name.service())) {
+                view.ports.push(port);
+            }
+        }
+        for slice in &snapshot.endpoint_slices {
+            let service = slice.object.metadata.label(SERVICE_NAME_LABEL).unwrap_or_default();
+            if let Some(view) = services.get_mut(&(slice.object.metadata.namespace.as_str(), service)) {
+                view.slices.push(slice);
+            }
+        }
+        let nodes = node.map_or_else(|| cluster.nodes.iter().collect(), |node| vec![node]);
+        Subject { snapshot, settings, cluster, diagnostics, nodes, services }
+    }
+
+    /// Services that kube-proxy makes rules for.
+    pub(super) fn served(&self) -> impl Iterator<Item = &ServiceView<'a>> {
+        self.services.values().filter(|view| !view.ports.is_empty())
+    }
+
+    /// What a node does with a Service port.
+    pub(super) fn plan(&self, port: &'a ServicePort, node: &Node) -> ServicePortPlan<'a> {
+        ServicePortPlan::new(port, self.settings, node)
+    }
+
+    /// The Service that a port is of.
+    pub(super) fn service_of(&self, port: &'a ServicePort) -> Option<&ServiceView<'a>> {
+        self.services.get(&(port.name.namespace(), port.name.service()))
+    }
+}
+
+impl<'a> ServiceView<'a> {
+    pub(super) fn spec(&self) -> &'a api::ServiceSpec {
+        &self.located.object.spec
+    }
+
+    pub(super) fn object_ref(&self) -> ObjectRef {
+        self.located.object.metadata.object_ref("Service")
+    }
+
+    /// A field of the Service.
+    pub(super) fn about(&self, field: impl Into<String>) -> About {
+        About { position: Some(self.located.position), object: Some(self.object_ref()), field: field.into() }
+    }
+
+    /// Its ports that have endpoints, with those.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &'a Endpoint> {
+        self.ports.iter().flat_map(|port| &port.endpoints)
+    }
+
+    /// The external IPs, of both families, with their fields.
+    pub(super) fn external_ips(&self) -> impl Iterator<Item = (String, IpAddr)> {
+        external_ips(self.first_ports())
+    }
+
+    /// One port of each family: what is the same for all ports of the Service is told once.
+    pub(super) fn first_ports(&self) -> impl Iterator<Item = &'a ServicePort> {
+        self.ports.iter().copied().filter(|port| port.port_index == 0)
+    }
+}
+
+fn external_ips<'a>(ports: impl Iterator<Item = &'a ServicePort>) -> impl Iterator<Item = (String, IpAddr)> {
+    ports.flat_map(|port| &port.external_ips).map(|ip| (format!("spec.externalIPs[{}]", ip.index), ip.value))
+}
+
+/// A field of a slice.
+pub(super) fn about_slice(slice: &Located<api::EndpointSlice>, field: impl Into<String>) -> About {
+    About {
+        position: Some(slice.position),
+        object: Some(slice.object.metadata.object_ref("EndpointSlice")),
+        field: field.into(),
+    }
+}
+
+/// Whether traffic can be sent to an endpoint if need be.
+pub(super) fn is_usable(endpoint: &Endpoint) -> bool {
+    endpoint.ready || (endpoint.serving && endpoint.terminating)
+}

@@ -1,0 +1,118 @@
+//! What the tests of the lints share, and tests of the whole.
+
+use std::collections::BTreeSet;
+
+use super::{Finding, LINTS, Subject};
+use crate::cluster::Cluster;
+use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
+
+/// A Service `shop/name`; `spec` is a flow map, after which more of the object may follow.
+pub(super) fn service(name: &str, spec: &str) -> String {
+    format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n")
+}
+
+/// An IPv4 slice of `shop/service`.
+pub(super) fn slice(service: &str, ports: &str, endpoints: &str) -> String {
+    format!(
+        "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {service}-slice, namespace: shop, labels: {{kubernetes.io/service-name: {service}}}}}\naddressType: IPv4\nports: [{ports}]\nendpoints: [{endpoints}]\n"
+    )
+}
+
+/// A Node with addresses.
+pub(super) fn node(name: &str, addresses: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{addresses: [{addresses}]}}\n"
+    )
+}
+
+/// A Node in a zone.
+pub(super) fn zoned_node(name: &str, zone: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{topology.kubernetes.io/zone: {zone}}}}}\n"
+    )
+}
+
+/// The default settings of a release.
+pub(super) fn settings(release: &str) -> Settings {
+    let release = release.parse().unwrap();
+    Settings::resolve(&Configuration::default(), release, HostFacts::default(), None).0
+}
+
+/// Everything found in a text.
+pub(super) fn findings(yaml: &str, settings: &Settings) -> Vec<Finding> {
+    let (snapshot, mut diagnostics) = crate::input::read_text("cluster.yaml", yaml).unwrap();
+    let (cluster, found) = Cluster::build(&snapshot, settings);
+    diagnostics.append(found);
+    assert!(!diagnostics.has_errors(), "{diagnostics:?}");
+    super::run(&Subject::new(&snapshot, settings, &cluster, &diagnostics, None), &BTreeSet::new())
+}
+
+/// The messages of one lint, with these settings.
+pub(super) fn found_by(code: &str, yaml: &str, settings: &Settings) -> Vec<String> {
+    let found = findings(yaml, settings).into_iter().filter(|finding| finding.lint.code == code);
+    found.map(|finding| finding.message).collect()
+}
+
+/// The messages of one lint in the newest release.
+pub(super) fn found(code: &str, yaml: &str) -> Vec<String> {
+    found_by(code, yaml, &settings("1.36"))
+}
+
+/// The messages of one lint in a mode.
+pub(super) fn found_in(code: &str, yaml: &str, mode: ProxyMode) -> Vec<String> {
+    found_by(code, yaml, &Settings { mode, ..settings("1.36") })
+}
+
+/// Findings of every severity, with hostile text where it can get in.
+pub(super) fn samples() -> Vec<Finding> {
+    let spec = "{clusterIP: 10.96.0.1, trafficDistribution: PreferClose, selector: {app: \"<script>%0A\\u001b[31m\\u202e,:\\n\"}, ports: [{port: 80, nodePort: 80}]}";
+    let two = service("a", spec) + &service("b", "{clusterIP: 10.96.0.2, ports: [{port: 81, nodePort: 80}]}");
+    findings(&two, &settings("1.36"))
+}
+
+#[test]
+fn codes_are_in_order_and_each_has_its_page() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lint");
+    let index = std::fs::read_to_string(docs.join("README.md")).unwrap();
+    for (i, lint) in LINTS.iter().enumerate() {
+        assert_eq!(lint.code, format!("KR{:03}", i + 1));
+        let page = std::fs::read_to_string(docs.join(format!("{}.md", lint.code))).unwrap();
+        assert!(
+            page.starts_with(&format!("# {}: {}\n", lint.code, lint.name)),
+            "{} has another heading",
+            lint.code
+        );
+        let line = format!(
+            "| [{0}]({0}.md) | {1} | {2} | {3} |",
+            lint.code,
+            lint.name,
+            lint.severity.name(),
+            lint.summary
+        );
+        assert!(index.contains(&line), "docs/lint/README.md lacks the line\n{line}");
+    }
+    let pages = std::fs::read_dir(&docs).unwrap().count();
+    assert_eq!(pages, LINTS.len() + 1, "a page of a lint that is gone");
+}
+
+#[test]
+fn a_finding_has_the_line_of_its_field() {
+    let found = findings(
+        &(service("a", "{clusterIP: 10.96.0.1,\n ports: [{port: 80,\n nodePort: 80}]}")),
+        &settings("1.36"),
+    );
+    let range = found.iter().find(|finding| finding.lint.code == "KR017").unwrap();
+    assert_eq!(range.place.as_ref().unwrap().to_string(), "cluster.yaml:7");
+    assert_eq!(range.object.as_ref().unwrap().to_string(), "Service shop/a");
+}
+
+#[test]
+fn ignored_codes_stay_away() {
+    let (snapshot, diagnostics) =
+        crate::input::read_text("c", service("a", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}")).unwrap();
+    let settings = settings("1.36");
+    let (cluster, _) = Cluster::build(&snapshot, &settings);
+    let subject = Subject::new(&snapshot, &settings, &cluster, &diagnostics, None);
+    assert_eq!(super::run(&subject, &BTreeSet::new()).len(), 1);
+    assert!(super::run(&subject, &BTreeSet::from(["KR001"])).is_empty());
+}
