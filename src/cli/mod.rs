@@ -6,6 +6,7 @@ mod assume;
 mod compile;
 mod completions;
 mod diff;
+mod lint;
 mod man;
 mod node;
 mod output;
@@ -38,6 +39,7 @@ struct CommandLine {
 #[allow(clippy::large_enum_variant, reason = "made once a run")]
 enum Command {
     Compile(compile::Arguments),
+    Lint(lint::Arguments),
     Completions(completions::Arguments),
     Diff(diff::Arguments),
     Man(man::Arguments),
@@ -47,6 +49,7 @@ impl Command {
     fn run(&self, session: &mut Session) -> Result<Answer, Stop> {
         match self {
             Command::Compile(arguments) => compile::run(arguments, session),
+            Command::Lint(arguments) => lint::run(arguments, session),
             Command::Completions(arguments) => Ok(completions::run(arguments)),
             Command::Diff(arguments) => diff::run(arguments, session),
             Command::Man(arguments) => man::run(arguments, session),

@@ -91,6 +91,17 @@ impl Session {
         if stops { Err(Stop) } else { Ok(()) }
     }
 
+    /// From here on errors alone end the run, whatever the flags say: for a subcommand that tells the rest itself.
+    pub(super) fn be_lenient(&mut self) {
+        self.force = true;
+        self.strict = false;
+    }
+
+    /// Hands out what was found so far, which then is not told on standard error.
+    pub(super) fn take_found(&mut self) -> Diagnostics {
+        std::mem::take(&mut self.found)
+    }
+
     /// Takes an error or anything else that ends the run.
     pub(super) fn stop(&mut self, fault: impl Into<Diagnostics>) -> Stop {
         self.found.append(fault.into());

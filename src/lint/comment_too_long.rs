@@ -5,7 +5,7 @@ use super::{Findings, Lint, Severity};
 use crate::cluster::{ServicePort, TrafficPolicy};
 use crate::settings::ProxyMode;
 
-/// The longest comment that nft takes (NFTNL_UDATA_COMMENT_MAXLEN in libnftables).
+/// The longest comment that nft takes (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
 const LONGEST: usize = 128;
 
 pub(super) static LINT: Lint = Lint {
@@ -40,7 +40,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             };
             let message =
                 format!("{name} has {} characters, and a comment can have {LONGEST}: {when}", name.len());
-            let field = format!("spec.ports[{}].name", port.port_index);
+            let field = format!("spec.ports[{}]", port.port_index);
             found.add_as(
                 severity,
                 view.about(field),

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_would_end_a_part_is_escaped() {
-        assert_eq!(property("a,b:c%\n"), "a%2Cb%3Ac%25\\u{a}".replace("\\u{a}", "\\u{a}"));
+        assert_eq!(property("a,b:c%\n"), "a%2Cb%3Ac%25\\u{a}");
         assert_eq!(data("50%: a,\r\nb"), "50%25: a,%0D%0Ab");
     }
 }

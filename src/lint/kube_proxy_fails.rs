@@ -1,8 +1,7 @@
 //! What makes the real kube-proxy fail.
 
-use super::Severity;
 use super::subject::Subject;
-use super::{Finding, Findings, Lint};
+use super::{Findings, Lint, Severity};
 use crate::diagnostic;
 
 pub(super) static LINT: Lint = Lint {
@@ -14,23 +13,8 @@ pub(super) static LINT: Lint = Lint {
 };
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
-    for diagnostic in subject.diagnostics.iter().filter(|d| d.severity == diagnostic::Severity::Unloadable) {
-        let finding = from_diagnostic(&LINT, diagnostic);
-        found.found.push(finding);
-    }
-}
-
-/// What an earlier stage found, as a finding.
-pub(super) fn from_diagnostic(lint: &'static Lint, diagnostic: &diagnostic::Diagnostic) -> Finding {
-    Finding {
-        lint,
-        severity: lint.severity,
-        place: diagnostic.place.clone(),
-        object: diagnostic.object.clone(),
-        field: String::new(),
-        message: diagnostic.message.clone(),
-        remedy: diagnostic.help.clone(),
-    }
+    let unloadable = |d: &&diagnostic::Diagnostic| d.severity == diagnostic::Severity::Unloadable;
+    subject.diagnostics.iter().filter(unloadable).for_each(|diagnostic| found.add_diagnostic(diagnostic));
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The policy Local on nodes that have no endpoint.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::subject::{ServiceView, Subject, is_usable};
 use super::{Findings, Lint, Severity, words};
@@ -14,79 +14,77 @@ pub(super) static LINT: Lint = Lint {
     check,
 };
 
+/// What clients come by, and the ports that are missing behind it, by the nodes where they are.
+type Missing<'a> = BTreeMap<Vec<&'a str>, (BTreeSet<String>, BTreeSet<String>)>;
+
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.served() {
-        for port in view.ports.iter().filter(|port| port.endpoints.iter().any(is_usable)) {
-            internal(subject, view, port, found);
-            external(subject, view, port, found);
+        let internal = |port: &ServicePort| match port.internal_policy {
+            TrafficPolicy::Local => vec![port.cluster_ip.to_string()],
+            TrafficPolicy::Cluster => Vec::new(),
+        };
+        for (nodes, missing) in missing(subject, view, internal) {
+            let message = sentence("internalTrafficPolicy", &nodes, &missing, "pods there send");
+            let remedy = "run an endpoint on every node that has clients (a DaemonSet), or use the policy Cluster, with trafficDistribution to stay near";
+            found.add(view.about("spec.internalTrafficPolicy"), message, remedy);
+        }
+        for (nodes, missing) in missing(subject, view, doors) {
+            let message = sentence("externalTrafficPolicy", &nodes, &missing, "clients outside send there");
+            let (severity, remedy) = advice(view);
+            found.add_as(severity, view.about("spec.externalTrafficPolicy"), message, remedy);
         }
     }
 }
 
-fn internal<'a>(
-    subject: &Subject<'a>,
-    view: &ServiceView<'a>,
-    port: &'a ServicePort,
-    found: &mut Findings<'_>,
-) {
-    if port.internal_policy != TrafficPolicy::Local {
-        return;
-    }
-    let nodes = nodes_without(subject, port);
-    if nodes.is_empty() {
-        return;
-    }
-    let message = format!(
-        "internalTrafficPolicy is Local and {} {} no endpoint of port {}/{}: what pods there send to {} is dropped",
-        words::nodes(&nodes),
-        have(&nodes),
-        port.port,
-        port.name.protocol(),
-        port.cluster_ip
-    );
-    let remedy = "run an endpoint on every node that has clients (a DaemonSet), or use the policy Cluster, with trafficDistribution to stay near";
-    found.add(view.about("spec.internalTrafficPolicy"), message, remedy);
-}
-
-fn external<'a>(
-    subject: &Subject<'a>,
-    view: &ServiceView<'a>,
-    port: &'a ServicePort,
-    found: &mut Findings<'_>,
-) {
-    let doors = doors(port);
-    if port.external_policy != TrafficPolicy::Local || doors.is_empty() {
-        return;
-    }
-    let nodes = nodes_without(subject, port);
-    if nodes.is_empty() {
-        return;
-    }
-    let message = format!(
-        "externalTrafficPolicy is Local and {} {} no endpoint of port {}/{}: what clients outside send there to {} is dropped",
-        words::nodes(&nodes),
-        have(&nodes),
-        port.port,
-        port.name.protocol(),
-        doors.join(", ")
-    );
-    let checked = port.health_check_node_port.is_some();
-    let (severity, remedy) = if checked {
+/// Load balancers that ask the health-check port keep away from nodes without an endpoint.
+fn advice(view: &ServiceView<'_>) -> (Severity, &'static str) {
+    if view.ports.iter().any(|port| port.health_check_node_port.is_some()) {
         let remedy = "fine where clients come by a load balancer that asks the health-check port; those that use the node port must choose a node with an endpoint";
-        (Severity::Note, remedy)
-    } else {
-        let remedy = "send clients to nodes with an endpoint alone, run an endpoint on every node, or use the policy Cluster";
-        (Severity::Warning, remedy)
-    };
-    found.add_as(severity, view.about("spec.externalTrafficPolicy"), message, remedy);
+        return (Severity::Note, remedy);
+    }
+    let remedy = "send clients to nodes with an endpoint alone, run an endpoint on every node, or use the policy Cluster";
+    (Severity::Warning, remedy)
 }
 
-fn have(nodes: &[&str]) -> &'static str {
-    if nodes.len() == 1 { "has" } else { "have" }
+fn missing<'a>(
+    subject: &Subject<'a>,
+    view: &ServiceView<'a>,
+    doors: impl Fn(&ServicePort) -> Vec<String>,
+) -> Missing<'a> {
+    let mut missing = Missing::new();
+    for port in view.ports.iter().filter(|port| port.endpoints.iter().any(is_usable)) {
+        let doors = doors(port);
+        let nodes = if doors.is_empty() { Vec::new() } else { nodes_without(subject, port) };
+        if !nodes.is_empty() {
+            let (all_doors, ports) = missing.entry(nodes).or_default();
+            all_doors.extend(doors);
+            ports.insert(format!("{}/{}", port.port, port.name.protocol()));
+        }
+    }
+    missing
 }
 
-/// By what clients outside come in.
+fn sentence(
+    policy: &str,
+    nodes: &[&str],
+    (doors, ports): &(BTreeSet<String>, BTreeSet<String>),
+    clients: &str,
+) -> String {
+    let have = if nodes.len() == 1 { "has" } else { "have" };
+    let noun = if ports.len() == 1 { "port" } else { "ports" };
+    format!(
+        "{policy} is Local and {} {have} no endpoint of {noun} {}: what {clients} to {} is dropped",
+        words::nodes(nodes),
+        words::list(ports),
+        words::list(doors)
+    )
+}
+
+/// By what clients outside come in, where the policy is Local.
 fn doors(port: &ServicePort) -> Vec<String> {
+    if port.external_policy != TrafficPolicy::Local {
+        return Vec::new();
+    }
     let addresses = port.external_ips.iter().chain(&port.load_balancer_ips).map(|ip| ip.value.to_string());
     port.node_port.iter().map(|node_port| format!("node port {node_port}")).chain(addresses).collect()
 }

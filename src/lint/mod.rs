@@ -38,7 +38,7 @@ use std::fmt;
 
 pub use subject::Subject;
 
-use crate::diagnostic::{ObjectRef, Place};
+use crate::diagnostic::{Diagnostic, ObjectRef, Place};
 use crate::input::{Position, Sources};
 
 /// How bad a finding is.
@@ -134,6 +134,13 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether it is about the same field of the same object.
+    fn tells(&self, diagnostic: &Diagnostic) -> bool {
+        let same_field =
+            || diagnostic.message.strip_prefix(&self.field).is_some_and(|rest| rest.starts_with(": "));
+        self.place == diagnostic.place && self.object == diagnostic.object && same_field()
+    }
+
     /// Findings that say the same, as of both families of a Service, have the same key.
     fn key(&self) -> impl Ord + '_ {
         (&self.place, self.lint.code, &self.object, &self.field, &self.message)
@@ -187,9 +194,20 @@ impl Findings<'_> {
         self.found.push(Finding { lint: self.lint, severity, place, object, field, message, remedy });
     }
 
-    /// Whether another lint has found something at this place of this object.
-    fn has(&self, object: Option<&ObjectRef>, place: Option<&Place>) -> bool {
-        self.found.iter().any(|f| f.object.as_ref() == object && f.place.as_ref() == place)
+    /// What an earlier stage found, unless another lint tells it better.
+    fn add_diagnostic(&mut self, diagnostic: &Diagnostic) {
+        if self.found.iter().any(|finding| finding.tells(diagnostic)) {
+            return;
+        }
+        self.found.push(Finding {
+            lint: self.lint,
+            severity: self.lint.severity,
+            place: diagnostic.place.clone(),
+            object: diagnostic.object.clone(),
+            field: String::new(),
+            message: diagnostic.message.clone(),
+            remedy: diagnostic.help.clone(),
+        });
     }
 }
 

@@ -1,6 +1,5 @@
 //! What kube-proxy passes over, where no other lint tells it better.
 
-use super::kube_proxy_fails::from_diagnostic;
 use super::subject::Subject;
 use super::{Findings, Lint, Severity};
 use crate::diagnostic;
@@ -14,11 +13,8 @@ pub(super) static LINT: Lint = Lint {
 };
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
-    for diagnostic in subject.diagnostics.iter().filter(|d| d.severity == diagnostic::Severity::Warning) {
-        if !found.has(diagnostic.object.as_ref(), diagnostic.place.as_ref()) {
-            found.found.push(from_diagnostic(&LINT, diagnostic));
-        }
-    }
+    let warnings = |d: &&diagnostic::Diagnostic| d.severity == diagnostic::Severity::Warning;
+    subject.diagnostics.iter().filter(warnings).for_each(|diagnostic| found.add_diagnostic(diagnostic));
 }
 
 #[cfg(test)]

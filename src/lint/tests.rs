@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, LINTS, Subject};
 use crate::cluster::Cluster;
+use crate::settings::configuration::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
 
 /// A Service `shop/name`; `spec` is a flow map, after which more of the object may follow.
@@ -115,4 +116,44 @@ fn ignored_codes_stay_away() {
     let subject = Subject::new(&snapshot, &settings, &cluster, &diagnostics, None);
     assert_eq!(super::run(&subject, &BTreeSet::new()).len(), 1);
     assert!(super::run(&subject, &BTreeSet::from(["KR001"])).is_empty());
+}
+
+/// The findings of one of the shop's clusters, with the configuration of its nodes.
+fn of_the_shop(file: &str) -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/shop");
+    let read = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap();
+    let (configuration, _) =
+        Configuration::read(&read("before-worker-1/kube-proxy.iptables.json"), Origin::default());
+    let release = "1.36".parse().unwrap();
+    let settings = Settings::resolve(&configuration, release, HostFacts::default(), None).0;
+    let found = findings(&read(file), &settings);
+    let object = |finding: &Finding| finding.object.as_ref().unwrap().to_string();
+    found.iter().map(|f| format!("{} {} {}", f.lint.code, f.severity.name(), object(f))).collect()
+}
+
+#[test]
+fn the_shop_has_these_findings_and_no_others() {
+    assert_eq!(
+        of_the_shop("before.yaml"),
+        [
+            "KR001 warning Service default/kubernetes", // its slice is not in the dump, kube-proxy wrote REJECT
+            "KR003 warning Service games/lobby",        // both Pods terminate and serve
+            "KR005 note Service ingress-nginx/ingress-nginx-controller", // not on cp-1, worker-3; health-checked
+            "KR009 error Service ingress-nginx/ingress-nginx-controller", // an IPv6 VIP, IPv4 ranges
+            "KR005 warning Service shop/cache", // internal Local, on worker-1 and worker-2 alone
+            "KR015 note Service shop/legacy-erp", // externalIPs
+            "KR001 warning Service shop/payments", // an empty slice
+        ]
+    );
+    assert_eq!(
+        of_the_shop("after.yaml"),
+        [
+            "KR001 warning Service default/kubernetes",
+            "KR005 note Service games/lobby", // now Local, on worker-2 and worker-3 alone; health-checked
+            "KR003 warning Service games/lobby",
+            "KR005 note Service ingress-nginx/ingress-nginx-controller",
+            "KR009 error Service ingress-nginx/ingress-nginx-controller",
+            "KR005 warning Service shop/cache",
+        ]
+    );
 }

@@ -60,8 +60,8 @@ mod tests {
 
     fn with(zones: &[&str]) -> Vec<String> {
         let endpoint =
-            |zone: &str| format!("{{addresses: [10.1.0.1], hints: {{forZones: [{{name: {zone}}}]}}}}");
-        let endpoints: Vec<String> = zones.iter().map(|zone| endpoint(zone)).collect();
+            |(i, zone)| format!("{{addresses: [10.1.0.{i}], hints: {{forZones: [{{name: {zone}}}]}}}}");
+        let endpoints: Vec<String> = (1..).zip(zones).map(endpoint).collect();
         let web = service(
             "web",
             "{clusterIP: 10.96.0.1, trafficDistribution: PreferSameZone, ports: [{port: 80}]}",

@@ -1,0 +1,85 @@
+//! `kuberules lint`
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, stdout};
+
+use clap::{Args, ValueEnum};
+
+use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::pipeline::Pipeline;
+use super::session::{Answer, Session, Stop};
+use crate::cluster::Node;
+use crate::lint::{self, Finding, Subject};
+
+/// Finds what is likely not meant: Services without endpoints, ports that do not match, addresses claimed twice.
+///
+/// Looks at the whole cluster, or with --node at one node. Every finding has a code with a page in docs/lint.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  kubectl get services,endpointslices,nodes -A -o yaml | kuberules lint
+  kuberules lint cluster/ --ignore KR010 --ignore KR017
+  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.36
+  kuberules lint cluster/ --output sarif > kuberules.sarif")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    input: InputArguments,
+    #[command(flatten)]
+    node: NodeArgument,
+    /// The form of the answer
+    ///
+    /// text: for people. json: schema kuberules.lint/v1. sarif: SARIF 2.1.0 for code scanning. github: workflow
+    /// commands, shown beside the lines of a pull request.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: OutputFormat,
+    /// Leave out the findings of this code, such as KR017 (repeatable)
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code)]
+    ignore: Vec<&'static str>,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Text,
+    Json,
+    Sarif,
+    Github,
+}
+
+fn parse_code(text: &str) -> Result<&'static str, String> {
+    let last = lint::LINTS.last().map_or("", |lint| lint.code);
+    lint::find(text)
+        .map(|lint| lint.code)
+        .ok_or_else(|| format!("there is no such code; they go from KR001 to {last}"))
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    session.be_lenient();
+    let pipeline = Pipeline::read(&arguments.input, &arguments.settings, session)?;
+    let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
+    if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
+        pipeline.plans(node, session)?;
+    }
+    let findings = look(arguments, &pipeline, node.as_ref(), session);
+    let text = match arguments.output {
+        OutputFormat::Text => lint::text::print(&findings, stdout().is_terminal()),
+        OutputFormat::Json => lint::json::print(&findings),
+        OutputFormat::Sarif => lint::sarif::print(&findings),
+        OutputFormat::Github => lint::github::print(&findings),
+    };
+    Ok(Answer { text, differs: !findings.is_empty(), ..Answer::default() })
+}
+
+fn look(
+    arguments: &Arguments,
+    pipeline: &Pipeline,
+    node: Option<&Node>,
+    session: &mut Session,
+) -> Vec<Finding> {
+    let diagnostics = session.take_found();
+    let Pipeline { snapshot, settings, cluster, .. } = pipeline;
+    let ignored: BTreeSet<&str> = arguments.ignore.iter().copied().collect();
+    lint::run(&Subject::new(snapshot, settings, cluster, &diagnostics, node), &ignored)
+}
