@@ -204,7 +204,12 @@ impl Batch {
         let position = written.position();
         let offset = if wrong.line.is_some() { written.lines_from() } else { position.offset };
         let place = Position { offset, ..position };
-        self.find(Diagnostic::error(message).about(object).help(help), place, wrong.line.unwrap_or_default());
+        let diagnostic = if object.name.is_empty() {
+            Diagnostic::error(format!("a {kind} without a name: {message}"))
+        } else {
+            Diagnostic::error(message).about(object)
+        };
+        self.find(diagnostic.help(help), place, wrong.line.unwrap_or_default());
     }
 
     /// Appends what was read after it.
@@ -267,7 +272,7 @@ impl Scope {
         }
         if metadata.name.is_empty() {
             return Err(Wrong {
-                message: "the object has no name".to_owned(),
+                message: "it must be set".to_owned(),
                 line: None,
                 path: Some("metadata.name".to_owned()),
             });
