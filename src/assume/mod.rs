@@ -60,6 +60,8 @@ pub enum Rule {
     Placement,
     /// The address of a Pod.
     PodAddress,
+    /// The address of a Pod in the host's network.
+    HostAddress,
     /// An EndpointSlice from Pods.
     EndpointSlice,
     /// An EndpointSlice from legacy Endpoints.
@@ -78,6 +80,7 @@ impl Rule {
             Rule::Pod => "pod-from-workload",
             Rule::Placement => "placed-round-robin",
             Rule::PodAddress => "pod-address-from-hash",
+            Rule::HostAddress => "node-address",
             Rule::EndpointSlice => "slice-from-pods",
             Rule::MirroredSlice => "slice-from-endpoints",
         }
@@ -94,6 +97,7 @@ impl Rule {
             Rule::Pod => "as the workload's controller would make it, running and ready",
             Rule::Placement => "round-robin over the Nodes; taints and affinities are not looked at",
             Rule::PodAddress => "an address of the node's pod network, by a hash of namespace and name",
+            Rule::HostAddress => "in the host's network a Pod has its Node's address",
             Rule::EndpointSlice => "as the EndpointSlice controller makes them from Pods",
             Rule::MirroredSlice => "as the EndpointSliceMirroring controller makes them from Endpoints",
         }

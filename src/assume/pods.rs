@@ -127,7 +127,8 @@ fn write(pod: &mut api::Pod, slot: Option<&NodeSlot>, run: &mut Run<'_>) -> Resu
             None
         };
         if let Some(ip) = ip {
-            run.record(&object, &format!("status.podIPs[{}].ip", pod.ips.len()), ip, Rule::PodAddress);
+            let rule = if pod.host_network { Rule::HostAddress } else { Rule::PodAddress };
+            run.record(&object, &format!("status.podIPs[{}].ip", pod.ips.len()), ip, rule);
             pod.ips.push(ip.to_string().into());
         }
     }

@@ -7,8 +7,11 @@ use crate::input::api::{self, IntOrString, Text};
 
 pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
     let Snapshot { services, sources, .. } = snapshot;
-    for located in services.iter_mut().filter(|located| !is_external_name(&located.object)) {
+    for located in services.iter_mut() {
         defaults(&mut located.object, run);
+        if is_external_name(&located.object) {
+            continue;
+        }
         if let Err(fault) = families::fill(&mut located.object, run) {
             run.find(fault, object_ref(&located.object), located.position, sources);
         }
@@ -40,8 +43,11 @@ fn defaults(service: &mut api::Service, run: &mut Run<'_>) {
     let spec = &mut service.spec;
     fill(&mut spec.type_, "spec.type", "ClusterIP");
     fill(&mut spec.session_affinity, "spec.sessionAffinity", "None");
-    fill(&mut spec.internal_traffic_policy, "spec.internalTrafficPolicy", "Cluster");
-    if spec.type_ != "ClusterIP" || !spec.external_ips.is_empty() {
+    let forwards = spec.type_ != "ExternalName";
+    if forwards {
+        fill(&mut spec.internal_traffic_policy, "spec.internalTrafficPolicy", "Cluster");
+    }
+    if forwards && (spec.type_ != "ClusterIP" || !spec.external_ips.is_empty()) {
         fill(&mut spec.external_traffic_policy, "spec.externalTrafficPolicy", "Cluster");
     }
     for (i, port) in spec.ports.iter_mut().enumerate() {

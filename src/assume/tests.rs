@@ -1,1 +1,303 @@
+use std::collections::BTreeMap;
 
+use super::{Assumed, Options, fill};
+use crate::input::{self, Snapshot};
+use crate::settings::{Configuration, HostFacts, Release, Settings};
+
+fn settings(release: &str) -> Settings {
+    let release: Release = release.parse().unwrap();
+    Settings::resolve(&Configuration::default(), release, HostFacts::default(), None).0
+}
+
+fn read(yaml: &str) -> Snapshot {
+    input::read_text("test.yaml", yaml).unwrap().0
+}
+
+fn filled_with(yaml: &str, options: &Options, release: &str) -> (Snapshot, Assumed, Vec<String>) {
+    let mut snapshot = read(yaml);
+    let (assumed, found) = fill(&mut snapshot, options, &settings(release));
+    (snapshot, assumed, found.iter().map(ToString::to_string).collect())
+}
+
+fn filled(yaml: &str) -> Snapshot {
+    let (snapshot, _, found) = filled_with(yaml, &Options::default(), "1.36");
+    assert!(found.is_empty(), "{found:?}");
+    snapshot
+}
+
+/// `pod@node` of every endpoint of a Service, by family.
+fn endpoints(snapshot: &Snapshot, service: &str) -> Vec<String> {
+    let slices = snapshot.endpoint_slices.iter().map(|located| &located.object);
+    let slices = slices.filter(|slice| slice.metadata.label("kubernetes.io/service-name") == Some(service));
+    let mut found: Vec<String> = slices
+        .flat_map(|slice| slice.endpoints.iter().map(move |endpoint| (slice, endpoint)))
+        .map(|(slice, endpoint)| {
+            let pod = endpoint.target_ref.as_ref().map_or("", |target| target.name.as_str());
+            let node = endpoint.node_name.as_deref().unwrap_or_default();
+            let ports: Vec<String> =
+                slice.ports.iter().map(|port| port.port.unwrap_or_default().to_string()).collect();
+            format!("{pod}@{node}:{}", ports.join(","))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+const WEB: &str = "
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+";
+
+const NODES: &str = "
+---
+apiVersion: v1
+kind: Node
+metadata: {name: a, labels: {topology.kubernetes.io/zone: east}}
+spec: {podCIDR: 10.0.1.0/24}
+status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: b}
+spec: {podCIDR: 10.0.2.0/24}
+status: {addresses: [{type: InternalIP, address: 192.168.0.2}]}
+";
+
+fn workload(kind: &str, name: &str, owner: &str, rest: &str) -> String {
+    let owner = match owner.split_once('/') {
+        Some((kind, name)) => {
+            format!(", ownerReferences: [{{kind: {kind}, name: {name}, controller: true}}]")
+        }
+        None => String::new(),
+    };
+    format!(
+        "
+---
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: {name}{owner}}}
+spec:
+  {rest}
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec: {{containers: [{{name: c}}]}}
+"
+    )
+}
+
+fn pod(name: &str, owner: &str, status: &str) -> String {
+    let (kind, owner) = owner.split_once('/').unwrap();
+    format!(
+        "
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: web}}, ownerReferences: [{{kind: {kind}, name: {owner}, controller: true}}]}}
+spec: {{nodeName: a, containers: [{{name: c}}]}}
+status: {{{status}}}
+"
+    )
+}
+
+const RUNNING: &str = "phase: Running, podIP: 10.0.1.9, conditions: [{type: Ready, status: 'True'}]";
+
+#[test]
+fn each_kind_of_workload_makes_its_pods() {
+    let of = |kind: &str, rest: &str| {
+        endpoints(&filled(&[WEB, NODES, &workload(kind, "web", "", rest)].concat()), "web")
+    };
+    assert_eq!(of("Deployment", "replicas: 3"), ["web-0@b:8080", "web-1@a:8080", "web-2@b:8080"]);
+    assert_eq!(of("Deployment", "replicas: 0"), [""; 0]);
+    assert_eq!(of("ReplicaSet", ""), ["web-0@b:8080"]);
+    assert_eq!(of("StatefulSet", "replicas: 2").len(), 2);
+    assert_eq!(of("DaemonSet", ""), ["web-a@a:8080", "web-b@b:8080"]);
+    let job = workload("Job", "web", "", "").replace("apps/v1", "batch/v1");
+    assert_eq!(endpoints(&filled(&[WEB, NODES, &job].concat()), "web"), [""; 0]);
+}
+
+#[test]
+fn nothing_is_counted_twice() {
+    let deployment = workload("Deployment", "web", "", "replicas: 2");
+    let set = workload("ReplicaSet", "web-5d4f", "Deployment/web", "replicas: 2");
+    let count = |parts: &[&str]| endpoints(&filled(&([&[WEB, NODES], parts].concat()).concat()), "web");
+    let real = pod("web-5d4f-x2", "ReplicaSet/web-5d4f", RUNNING);
+    assert_eq!(count(&[&deployment, &set]).len(), 2);
+    assert_eq!(count(&[&set]).len(), 2);
+    assert_eq!(count(&[&deployment, &set, &real]), ["web-5d4f-x2@a:8080"]);
+    assert_eq!(count(&[&deployment, &real]), ["web-5d4f-x2@a:8080"]);
+    assert_eq!(count(&[&set, &real]), ["web-5d4f-x2@a:8080"]);
+    let other = pod("other-web-5d4f-x2", "ReplicaSet/other-web-5d4f", RUNNING);
+    assert_eq!(count(&[&deployment, &other]).len(), 3);
+}
+
+#[test]
+fn pods_of_a_job_count_by_their_phase() {
+    let count = |status: &str| {
+        endpoints(&filled(&[WEB, NODES, &pod("migrate-1", "Job/migrate", status)].concat()), "web").len()
+    };
+    assert_eq!(count(RUNNING), 1);
+    assert_eq!(count("phase: Succeeded, podIP: 10.0.1.9"), 0);
+    assert_eq!(count("phase: Pending"), 0);
+}
+
+#[test]
+fn conditions_are_those_of_the_controller() {
+    let pod = pod("web-1", "ReplicaSet/web", RUNNING);
+    let conditions = |service: &str, pod: &str| {
+        let snapshot = filled(&[service, NODES, pod].concat());
+        let all = &snapshot.endpoint_slices[0].object.endpoints[0].conditions;
+        (all.ready.unwrap(), all.serving.unwrap(), all.terminating.unwrap())
+    };
+    let terminating = pod.replace("name: web-1,", "name: web-1, deletionTimestamp: '2026-01-01T00:00:00Z',");
+    let unready = pod.replace("'True'", "'False'");
+    let publishing = WEB.replace("spec: {", "spec: {publishNotReadyAddresses: true, ");
+    assert_eq!(conditions(WEB, &pod), (true, true, false));
+    assert_eq!(conditions(WEB, &terminating), (false, true, true));
+    assert_eq!(conditions(WEB, &unready), (false, false, false));
+    assert_eq!(conditions(&publishing, &unready), (true, false, false));
+    assert_eq!(conditions(&publishing, &terminating), (true, true, true));
+}
+
+#[test]
+fn slices_of_the_input_win() {
+    let slice = "
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.9.9.9]}]
+";
+    let snapshot = filled(&[WEB, NODES, &workload("Deployment", "web", "", ""), slice].concat());
+    assert_eq!(snapshot.endpoint_slices.len(), 1);
+}
+
+#[test]
+fn hints_are_those_of_the_release() {
+    let zones = |distribution: &str, release: &str| {
+        let service = WEB.replace("spec: {", &format!("spec: {{trafficDistribution: {distribution}, "));
+        let yaml = [&service, NODES, &workload("DaemonSet", "web", "", "")].concat();
+        let (snapshot, ..) = filled_with(&yaml, &Options::default(), release);
+        let endpoints = snapshot.endpoint_slices[0].object.endpoints.clone();
+        let hint = |hints: &crate::input::api::Hints| format!("{:?} {:?}", hints.zones, hints.nodes);
+        let hints = endpoints.iter().map(|e| e.hints.as_deref().map_or_else(|| "-".to_owned(), hint));
+        hints.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(zones("PreferClose", "1.30"), "-, -");
+    assert_eq!(zones("PreferClose", "1.31"), r#"["east"] [], [""] []"#);
+    assert_eq!(zones("PreferClose", "1.36"), r#"["east"] [], -"#);
+    assert_eq!(zones("PreferSameZone", "1.33"), "-, -");
+    assert_eq!(zones("PreferSameZone", "1.34"), r#"["east"] [], -"#);
+    assert_eq!(zones("PreferSameNode", "1.34"), r#"["east"] ["a"], [] ["b"]"#);
+}
+
+#[test]
+fn families_follow_the_policy_and_the_cluster() {
+    let ips = |spec: &str, cidrs: &str, nodes: &str| {
+        let service = WEB.replace("spec: {", &format!("spec: {{{spec}, "));
+        let service_cidrs = cidrs.split_terminator(',').map(|c| crate::net::Cidr::parse_lenient(c).unwrap());
+        let options = Options { service_cidrs: service_cidrs.collect(), ..Options::default() };
+        let (snapshot, _, found) = filled_with(&(service + nodes), &options, "1.36");
+        let families: Vec<&str> = snapshot.services[0]
+            .object
+            .spec
+            .cluster_ips
+            .iter()
+            .map(|ip| if ip.contains(':') { "6" } else { "4" })
+            .collect();
+        families.concat() + found.first().map_or("", String::as_str)
+    };
+    assert_eq!(ips("type: ClusterIP", "", ""), "4");
+    assert_eq!(ips("type: ClusterIP", "fd00::/112,10.0.0.0/16", ""), "6");
+    assert_eq!(ips("ipFamilyPolicy: PreferDualStack", "", ""), "46");
+    assert_eq!(ips("ipFamilyPolicy: PreferDualStack", "", NODES), "4");
+    assert_eq!(ips("ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6]", "", ""), "64");
+    assert_eq!(ips("ipFamilyPolicy: PreferDualStack, clusterIP: 10.96.0.9", "", ""), "46");
+    let refused = ips("ipFamilyPolicy: RequireDualStack", "10.0.0.0/16", "");
+    assert!(refused.contains("RequireDualStack needs a service network of IPv6"), "{refused}");
+    let refused = ips("ipFamilies: [IPv6]", "10.0.0.0/16", "");
+    assert!(refused.contains("no free IPv6 address"), "{refused}");
+}
+
+#[test]
+fn ports_of_one_number_share_their_node_port() {
+    let service = "
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  ports: [{name: u, port: 53, protocol: UDP}, {name: t, port: 53}, {name: m, port: 9153, nodePort: 30001}]
+";
+    let spec = filled(service).services.remove(0).object.spec;
+    let [udp, tcp, metrics] = [0, 1, 2].map(|i| spec.ports[i].node_port);
+    assert_eq!(udp, tcp);
+    assert!((30_086..=32_767).contains(&udp) && metrics == 30_001);
+    assert!(spec.health_check_node_port != udp && spec.health_check_node_port >= 30_086);
+    let without = service.replace("spec:", "spec:\n  allocateLoadBalancerNodePorts: false");
+    assert_eq!(filled(&without).services[0].object.spec.ports[0].node_port, 0);
+}
+
+#[test]
+fn a_thousand_services_keep_their_addresses_when_one_comes() {
+    let service = |name: &str| {
+        WEB.replace("name: web", &format!("name: {name}")).replace("spec: {", "spec: {type: NodePort, ")
+    };
+    let before: String = (0..1000).map(|i| service(&format!("s{i}"))).collect();
+    let (old, assumed, _) = filled_with(&before, &Options::default(), "1.36");
+    let addresses = |snapshot: &Snapshot| -> BTreeMap<String, String> {
+        let services = snapshot.services.iter().map(|located| &located.object);
+        services
+            .map(|s| {
+                (s.metadata.name.to_string(), format!("{} {}", s.spec.cluster_ip, s.spec.ports[0].node_port))
+            })
+            .collect()
+    };
+    let options = Options { previous: Some(assumed), ..Options::default() };
+    let (new, ..) = filled_with(&(service("aaa-new") + &before), &options, "1.36");
+    let (old, mut new) = (addresses(&old), addresses(&new));
+    assert!(new.remove("aaa-new").is_some());
+    assert_eq!(old, new);
+}
+
+#[test]
+fn what_cannot_be_is_told_and_nothing_panics() {
+    let told = |yaml: &str, nodes: Option<u16>| {
+        filled_with(yaml, &Options { nodes, ..Options::default() }, "1.36").2.join("\n")
+    };
+    let many = workload("Deployment", "web", "", "replicas: 9223372036854775807");
+    assert!(told(&many, None).contains("spec.replicas: 9223372036854775807 is not within 0 to 10000"));
+    let crowd = workload("Deployment", "web", "", "replicas: 600");
+    assert!(told(&(NODES.to_owned() + &crowd), None).contains("no address of 10.0.1.0/24"));
+    assert!(told(NODES, Some(3)).contains("--assume-nodes: the input has 2 Nodes already"));
+    let auto =
+        WEB.replace("name: web}", "name: web, annotations: {service.kubernetes.io/topology-mode: Auto}}");
+    assert!(told(&auto, None).contains("hints of Auto are left out"));
+}
+
+#[test]
+fn assumptions_of_a_service_are_found_with_its_slices() {
+    let (snapshot, assumed, _) = filled_with(
+        &[WEB, NODES, &workload("Deployment", "web", "", "")].concat(),
+        &Options::default(),
+        "1.36",
+    );
+    let object = snapshot.services[0].object.metadata.object_ref("Service");
+    let rules: Vec<&str> = assumed.of(&object).map(|assumption| assumption.rule.code()).collect();
+    assert!(rules.contains(&"cluster-ip-from-hash") && rules.contains(&"slice-from-pods"), "{rules:?}");
+}
+
+#[test]
+fn without_slices_it_is_said_what_is_missing() {
+    let told = |yaml: &str| {
+        let found = super::check_nothing_missing(&read(yaml));
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(told(&[WEB, NODES, &workload("Deployment", "web", "", "")].concat()));
+    assert_eq!(told(&[WEB, NODES].concat()), "");
+}
