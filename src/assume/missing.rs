@@ -21,7 +21,8 @@ pub fn check(snapshot: &Snapshot) -> Diagnostics {
             1 => ", and so does 1 other Service".to_owned(),
             more => format!(", and so do {more} other Services"),
         };
-        let message = format!("selects Pods or workloads of the input{also}, but the input has no EndpointSlices");
+        let message =
+            format!("selects Pods or workloads of the input{also}, but the input has no EndpointSlices");
         let fault = Diagnostic::error(message).help(
             "add the output of `kubectl get endpointslices -A -o yaml`, or have them assumed from the Pods with --assume",
         );
