@@ -30,7 +30,8 @@ fn markdown(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let nested: Vec<PathBuf> = paths.iter().filter(|path| path.is_dir()).flat_map(|path| markdown(path)).collect();
+    let nested: Vec<PathBuf> =
+        paths.iter().filter(|path| path.is_dir()).flat_map(|path| markdown(path)).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths.extend(nested);
     paths
@@ -72,8 +73,9 @@ fn fault(example: &Example) -> Option<String> {
     let actual = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<&str> = actual.lines().map(str::trim_end).collect();
     let expected: Vec<&str> = example.printed.iter().map(String::as_str).collect();
-    (!fits(&expected, &lines))
-        .then(|| format!("{}: $ {}\n{actual}(exit {:?})", example.place, example.command, output.status.code()))
+    (!fits(&expected, &lines)).then(|| {
+        format!("{}: $ {}\n{actual}(exit {:?})", example.place, example.command, output.status.code())
+    })
 }
 
 fn fits(expected: &[&str], actual: &[&str]) -> bool {

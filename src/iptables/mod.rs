@@ -6,6 +6,7 @@ mod compile;
 pub mod json;
 pub mod loadable;
 pub mod parse;
+mod probability;
 pub mod restore;
 pub mod ruleset;
 pub mod save;
