@@ -13,6 +13,7 @@ mod output;
 mod pipeline;
 mod render;
 mod session;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ enum Command {
     Completions(completions::Arguments),
     Diff(diff::Arguments),
     Man(man::Arguments),
+    Trace(trace::Arguments),
 }
 
 impl Command {
@@ -53,6 +55,7 @@ impl Command {
             Command::Completions(arguments) => Ok(completions::run(arguments)),
             Command::Diff(arguments) => diff::run(arguments, session),
             Command::Man(arguments) => man::run(arguments, session),
+            Command::Trace(arguments) => trace::run(arguments, session),
         }
     }
 }

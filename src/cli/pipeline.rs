@@ -97,14 +97,19 @@ impl Pipeline {
     /// # Errors
     /// There is no right answer for this node.
     pub(super) fn plans(&self, node: &Node, session: &mut Session) -> Result<Vec<Plan<'_>>, Stop> {
-        let plan = |family| {
-            let (plan, mut found) = Plan::new(&self.cluster, &self.settings, node, family);
-            found.append(match self.settings.mode {
-                ProxyMode::Iptables => iptables::loadable::check(&plan),
-                ProxyMode::Nftables => nftables::loadable::check(&plan, &self.snapshot.sources),
-            });
-            session.take(found).map(|()| plan)
-        };
-        self.families().into_iter().map(plan).collect()
+        self.families().into_iter().map(|family| self.plan(node, family, session)).collect()
+    }
+
+    /// What a node must forward in one family.
+    ///
+    /// # Errors
+    /// As [`Pipeline::plans`].
+    pub(super) fn plan(&self, node: &Node, family: Family, session: &mut Session) -> Result<Plan<'_>, Stop> {
+        let (plan, mut found) = Plan::new(&self.cluster, &self.settings, node, family);
+        found.append(match self.settings.mode {
+            ProxyMode::Iptables => iptables::loadable::check(&plan),
+            ProxyMode::Nftables => nftables::loadable::check(&plan, &self.snapshot.sources),
+        });
+        session.take(found).map(|()| plan)
     }
 }

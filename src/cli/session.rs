@@ -25,7 +25,7 @@ pub(super) struct SessionArguments {
     /// Go on where the real kube-proxy could not load its rules, and print what it would send
     #[arg(long, global = true)]
     force: bool,
-    /// Colour of messages; `auto` looks at NO_COLOR, CLICOLOR_FORCE and the terminal
+    /// Colour of messages and of text for people; `auto` looks at NO_COLOR, CLICOLOR_FORCE and the terminal
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
 }
@@ -66,6 +66,7 @@ pub(super) struct Session {
     strict: bool,
     force: bool,
     color: bool,
+    color_output: bool,
     found: Diagnostics,
 }
 
@@ -75,9 +76,15 @@ impl Session {
             quiet: arguments.quiet,
             strict: arguments.strict,
             force: arguments.force,
-            color: wants_color(arguments.color),
+            color: wants_color(arguments.color, io::stderr().is_terminal()),
+            color_output: wants_color(arguments.color, io::stdout().is_terminal()),
             found: Diagnostics::default(),
         }
+    }
+
+    /// Whether text for people on standard output is coloured.
+    pub(super) fn colors_output(&self) -> bool {
+        self.color_output
     }
 
     /// Takes what a stage found.
@@ -185,14 +192,14 @@ pub(super) fn show_usage(message: &clap::Error) -> ExitCode {
 }
 
 /// The flag, then NO_COLOR (no-color.org), CLICOLOR_FORCE (bixense.com/clicolors), then the terminal.
-fn wants_color(color: Color) -> bool {
+fn wants_color(color: Color, terminal: bool) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto if is_set("NO_COLOR") => false,
         Color::Auto if is_set("CLICOLOR_FORCE") => true,
-        Color::Auto => io::stderr().is_terminal(),
+        Color::Auto => terminal,
     }
 }
 

@@ -68,7 +68,7 @@ fn refused(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<String> {
     }
     let subject = outcome.steps.iter().rev().take(2).find_map(|step| subject(step, trace))?;
     Some(if is_firewall(step, comment) {
-        firewalled(&subject, trace)
+        firewalled(&subject)
     } else if is_reject(outcome) {
         without_endpoints(&subject)
     } else {
@@ -130,18 +130,17 @@ fn nodes_with_endpoints(plan: &ServicePortPlan<'_>) -> BTreeSet<String> {
     usable.filter_map(|e| e.node_name.as_deref()).map(|name| Inert(name).to_string()).collect()
 }
 
-fn firewalled(subject: &Subject<'_>, trace: &Trace<'_, '_>) -> String {
+fn firewalled(subject: &Subject<'_>) -> String {
     let ranges = subject.plan.map(|plan| {
         let ranges: Vec<String> =
             plan.service_port.source_ranges.iter().map(|r| r.value.to_string()).collect();
         format!(" ({})", ranges.join(", "))
     });
     format!(
-        "Service {}: its loadBalancerSourceRanges{} do not hold {}. They bind the load-balancer IPs, for every kind of \
-         client; they do not bind node ports, external IPs and the cluster IP.",
+        "Service {}: its loadBalancerSourceRanges{} do not hold this source. They bind the load-balancer IPs, for pods and \
+         nodes too; they do not bind node ports, external IPs and the cluster IP.",
         subject.name,
         ranges.unwrap_or_default(),
-        trace.packet.source
     )
 }
 

@@ -67,8 +67,8 @@ pub(super) fn outcome(outcome: &Outcome<'_>, names: &Names) -> String {
             format!("delivered on the node at {}", outcome.destination)
         }
         Verdict::Accept => format!("goes to {}", outcome.destination),
-        Verdict::Drop => "dropped: the client hears nothing and waits until its time is up".to_owned(),
-        Verdict::Reject(answer) => format!("rejected: {}", refusal(answer)),
+        Verdict::Drop => "the client hears nothing and waits until its time is up (\"timeout\")".to_owned(),
+        Verdict::Reject(answer) => refusal(answer).to_owned(),
     };
     if outcome.verdict == Verdict::Accept {
         if let Some(name) = names.of(outcome.destination.ip()) {

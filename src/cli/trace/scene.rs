@@ -1,0 +1,255 @@
+//! What a trace takes place in: the cluster, the node, its rules.
+
+use std::net::SocketAddr;
+
+use super::Arguments;
+use super::capture::{self, Captured};
+use super::names;
+use super::source::Packets;
+use crate::cli::arguments::FamilyChoice;
+use crate::cli::pipeline::Pipeline;
+use crate::cli::session::{Session, Stop};
+use crate::cluster::{Cluster, Node};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::input::Snapshot;
+use crate::net::{Family, Protocol};
+use crate::plan::Plan;
+use crate::report::trace::{Names, RulesSource};
+use crate::settings::{DetectLocal, ProxyMode, Settings};
+use crate::walk::{Host, Outcome, Packet, PodInterface, Walker};
+use crate::{iptables, nftables};
+
+/// What was read: a cluster, captured rules, or both.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub(super) cluster: Option<Pipeline>,
+    captured: Option<Captured>,
+    captured_name: String,
+    settings: Settings,
+    node_name: Option<String>,
+    pub(super) family: Option<Family>,
+}
+
+impl Inputs {
+    /// Reads all that the arguments name.
+    pub(super) fn read(arguments: &Arguments, session: &mut Session) -> Result<Inputs, Stop> {
+        let family = match arguments.settings.family {
+            FamilyChoice::Ipv4 => Some(Family::Ipv4),
+            FamilyChoice::Ipv6 => Some(Family::Ipv6),
+            FamilyChoice::All => None,
+        };
+        let captured = match &arguments.captured {
+            Some(path) => Some(capture::read(path, family).map_err(|fault| session.stop(fault))?),
+            None => None,
+        };
+        let cluster = if captured.is_none() || !arguments.input.input.is_empty() {
+            Some(Pipeline::read(&arguments.input, &arguments.settings, session)?)
+        } else {
+            None
+        };
+        let settings = match &cluster {
+            Some(pipeline) => pipeline.settings.clone(),
+            None => arguments.settings.resolve(&Snapshot::default(), session)?,
+        };
+        let captured_name = arguments.captured.as_ref().map(|path| path.display().to_string());
+        Ok(Inputs {
+            cluster,
+            captured,
+            captured_name: captured_name.unwrap_or_default(),
+            settings,
+            node_name: arguments.node.name().map(str::to_owned),
+            family,
+        })
+    }
+}
+
+/// Where a trace takes place.
+#[derive(Debug)]
+pub(super) struct Scene<'i> {
+    pub(super) inputs: &'i Inputs,
+    pub(super) node: Node,
+    pub(super) plans: Vec<Plan<'i>>,
+    /// The node as far as it is known without its rules.
+    pub(super) host: Host,
+}
+
+/// The rules of one family.
+pub(super) enum Rules<'s> {
+    Iptables(Box<iptables::ruleset::Ruleset>, &'s Plan<'s>),
+    Nftables(nftables::ruleset::Ruleset, &'s Plan<'s>),
+    Captured(&'s Captured),
+}
+
+impl<'s> Rules<'s> {
+    /// The plan that they were compiled from.
+    pub(super) fn plan(&self) -> Option<&'s Plan<'s>> {
+        match self {
+            Rules::Iptables(_, plan) | Rules::Nftables(_, plan) => Some(plan),
+            Rules::Captured(_) => None,
+        }
+    }
+}
+
+impl<'i> Scene<'i> {
+    /// Chooses the node, and plans what it forwards.
+    pub(super) fn new(inputs: &'i Inputs, session: &mut Session) -> Result<Scene<'i>, Stop> {
+        let Some(pipeline) = &inputs.cluster else {
+            return Ok(Scene {
+                inputs,
+                node: Node::default(),
+                plans: Vec::new(),
+                host: host_of_settings(inputs),
+            });
+        };
+        let node = pipeline.node(inputs.node_name.as_deref(), session)?;
+        let mut plans = Vec::new();
+        for family in Family::ALL {
+            plans.push(pipeline.plan(&node, family, session)?);
+        }
+        let host = Host::of_node(&pipeline.cluster, &node, &plans);
+        Ok(Scene { inputs, node, plans, host })
+    }
+
+    /// The rules of a family.
+    pub(super) fn rules<'s>(&'s self, family: Family, session: &mut Session) -> Result<Rules<'s>, Stop> {
+        if let Some(captured) = &self.inputs.captured {
+            check_family(captured, family).map_err(|fault| session.stop(fault))?;
+            return Ok(Rules::Captured(captured));
+        }
+        let plan = self.plans.iter().find(|plan| plan.family == family);
+        let plan = plan.ok_or_else(|| session.stop(Diagnostic::error("there is no plan for this family")))?;
+        Ok(match self.inputs.settings.mode {
+            ProxyMode::Iptables => Rules::Iptables(Box::new(iptables::compile(plan)), plan),
+            ProxyMode::Nftables => Rules::Nftables(nftables::compile(plan), plan),
+        })
+    }
+
+    /// The node with what captured rules tell of it.
+    pub(super) fn host_with(&self, rules: &Rules<'_>) -> Host {
+        let mut host = self.host.clone();
+        match rules {
+            Rules::Captured(Captured::Iptables(capture)) => {
+                host.route_localnet = false;
+                capture.parts.iter().for_each(|part| host.learn_from_iptables(&part.ruleset));
+            }
+            Rules::Captured(Captured::Nftables(ruleset)) => {
+                host.route_localnet = false;
+                host.learn_from_nftables(ruleset);
+            }
+            Rules::Iptables(..) | Rules::Nftables(..) => (),
+        }
+        host
+    }
+
+    /// The packets to follow.
+    pub(super) fn packets(&self, arguments: &Arguments) -> Result<Packets<'_>, Diagnostics> {
+        let target = super::target::resolve(self, arguments)?;
+        Packets::new(self, &arguments.from, target)
+    }
+
+    /// The checked cluster, if one was read.
+    pub(super) fn cluster(&self) -> Option<&'i Cluster> {
+        self.inputs.cluster.as_ref().map(|pipeline| &pipeline.cluster)
+    }
+
+    /// The objects, if any were read.
+    pub(super) fn snapshot(&self) -> Option<&'i Snapshot> {
+        self.inputs.cluster.as_ref().map(|pipeline| &pipeline.snapshot)
+    }
+
+    /// Names of all addresses that traces show.
+    pub(super) fn names(&self, traced: &[(Packet, Vec<Outcome<'_>>)]) -> Names {
+        let shown = traced.iter().flat_map(|(packet, outcomes)| {
+            let ends = outcomes.iter().map(|outcome| outcome.destination.ip());
+            [packet.source, packet.destination.ip()].into_iter().chain(ends)
+        });
+        names::of(self, &shown.collect())
+    }
+
+    /// Where the rules come from, in words.
+    pub(super) fn rules_source(&self, rules: &Rules<'_>) -> RulesSource {
+        let settings = &self.inputs.settings;
+        let compiled = || format!("as kube-proxy {} compiles them", settings.release);
+        let (language, words) = match rules {
+            Rules::Iptables(..) => ("iptables", compiled()),
+            Rules::Nftables(..) => ("nftables", compiled()),
+            Rules::Captured(captured) => {
+                let words = match self.inputs.captured_name.as_str() {
+                    "-" => "captured (standard input)".to_owned(),
+                    name => format!("captured in {name}"),
+                };
+                let language = match captured {
+                    Captured::Iptables(_) => "iptables",
+                    Captured::Nftables(_) => "nftables",
+                };
+                (language, words)
+            }
+        };
+        let node = match (self.node.name.as_str(), &self.inputs.node_name) {
+            ("", Some(name)) => name.clone(),
+            (name, _) => name.to_owned(),
+        };
+        RulesSource { node, language, words }
+    }
+}
+
+/// What the settings tell of a node without its cluster.
+fn host_of_settings(inputs: &Inputs) -> Host {
+    let settings = &inputs.settings;
+    let mut host = Host { addresses: settings.host.addresses.clone(), ..Host::default() };
+    match &settings.detect_local {
+        DetectLocal::ClusterCidr(networks) => host.cluster_networks.extend(networks),
+        DetectLocal::NodeCidr => (),
+        DetectLocal::BridgeInterface(name) => host.pod_interface = Some(PodInterface::Name(name.clone())),
+        DetectLocal::InterfaceNamePrefix(prefix) => {
+            host.pod_interface = Some(PodInterface::Prefix(prefix.clone()));
+        }
+    }
+    host
+}
+
+fn check_family(captured: &Captured, family: Family) -> Result<(), Diagnostics> {
+    let has = match captured {
+        Captured::Iptables(capture) => capture.parts.iter().any(|part| part.ruleset.family == family),
+        Captured::Nftables(ruleset) => ruleset.tables.iter().any(|table| table.family.sees(family)),
+    };
+    if has {
+        return Ok(());
+    }
+    let tool = match family {
+        Family::Ipv4 => "iptables-save",
+        Family::Ipv6 => "ip6tables-save",
+    };
+    Err(Diagnostic::error(format!("the packet is {family}, but the captured rules have none for {family}"))
+        .help(format!("capture them with {tool} or nft list ruleset"))
+        .into())
+}
+
+/// What is not known of the node and may make the answer wrong.
+pub(super) fn doubts(host: &Host, family: Family) -> Diagnostics {
+    if host.primary_address(family).is_some() {
+        return Diagnostics::default();
+    }
+    Diagnostic::warning(format!("no {family} address of the node is known: only loopback counts as its own"))
+        .help("give the node's addresses as --host-ip, its own first")
+        .into()
+}
+
+/// The rules, ready to be walked.
+pub(super) fn walker<'r>(rules: &'r Rules<'_>, family: Family, host: &'r Host) -> Walker<'r> {
+    match rules {
+        Rules::Iptables(ruleset, _) => Walker::new(ruleset.as_ref(), host),
+        Rules::Nftables(ruleset, _) => Walker::new(ruleset, host),
+        Rules::Captured(Captured::Iptables(capture)) => {
+            Walker::combined(family, capture.parts.iter().map(|part| &part.ruleset), host)
+        }
+        Rules::Captured(Captured::Nftables(ruleset)) => Walker::new(ruleset, host),
+    }
+}
+
+/// A destination with the protocol to speak to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Destination {
+    pub(super) protocol: Protocol,
+    pub(super) address: SocketAddr,
+}

@@ -1,0 +1,344 @@
+//! What `--from` means, and the packets that come of it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::capture::Captured;
+use super::place::{Named, Source};
+use super::scene::{Destination, Rules, Scene};
+use super::target::{Destinations, with_nearest};
+use crate::cluster::ServicePort;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::input::api::Metadata;
+use crate::net::{Cidr, Family, Port, Protocol};
+use crate::walk::{Host, Origin, Packet, iptables_source_networks, nftables_source_intervals};
+
+/// Packets, as far as they are known without the rules.
+pub(super) struct Packets<'s> {
+    scene: &'s Scene<'s>,
+    source: Resolved,
+    family: Family,
+    to: To,
+}
+
+enum Resolved {
+    Ip(IpAddr),
+    Pod(IpAddr, Origin),
+    Node,
+    External,
+    Any,
+}
+
+enum To {
+    Known(Destination),
+    NodePort(Option<Protocol>, Port),
+}
+
+impl<'s> Packets<'s> {
+    pub(super) fn new(
+        scene: &'s Scene<'s>,
+        source: &Source,
+        to: Destinations,
+    ) -> Result<Packets<'s>, Diagnostics> {
+        let families: Vec<Family> = match &to {
+            Destinations::Known(known) => known.iter().map(|to| Family::of(to.address.ip())).collect(),
+            Destinations::NodePort(..) => {
+                scene.inputs.family.map_or(Family::ALL.to_vec(), |family| vec![family])
+            }
+        };
+        let (source, family) = choose(scene, source, &families)?;
+        let to = match to {
+            Destinations::Known(known) => known
+                .into_iter()
+                .find(|to| Family::of(to.address.ip()) == family)
+                .map(To::Known)
+                .ok_or_else(|| Diagnostic::error("there is no destination of the source's family"))?,
+            Destinations::NodePort(protocol, port) => To::NodePort(protocol, port),
+        };
+        Ok(Packets { scene, source, family, to })
+    }
+
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The packets, with what the rules tell of the node.
+    pub(super) fn fix(&self, host: &Host, rules: &Rules<'_>) -> Result<Vec<Packet>, Diagnostics> {
+        let to = self.destination(host)?;
+        let packet = |source, origin| Packet {
+            protocol: to.protocol,
+            source,
+            destination: to.address,
+            origin,
+            mark: 0,
+        };
+        Ok(match self.source {
+            Resolved::Ip(ip) => vec![packet(ip, self.origin(ip, host))],
+            Resolved::Pod(ip, origin) => vec![packet(ip, origin)],
+            Resolved::Node => vec![packet(self.node_source(host, to.address)?, Origin::Node)],
+            Resolved::External => vec![packet(outside(self.family, host, rules)?, Origin::Outside)],
+            Resolved::Any => {
+                let mut packets = Vec::new();
+                packets
+                    .extend(local_pod(self.scene, self.family, host).map(|ip| packet(ip, Origin::LocalPod)));
+                packets.extend(
+                    remote_pod(self.scene, self.family, host).map(|ip| packet(ip, Origin::RemotePod)),
+                );
+                packets.extend(self.node_source(host, to.address).ok().map(|ip| packet(ip, Origin::Node)));
+                if !to.address.ip().is_loopback() {
+                    packets.push(packet(outside(self.family, host, rules)?, Origin::Outside));
+                }
+                packets
+            }
+        })
+    }
+
+    fn destination(&self, host: &Host) -> Result<Destination, Diagnostics> {
+        let (protocol, port) = match self.to {
+            To::Known(known) => return Ok(known),
+            To::NodePort(protocol, port) => (protocol, port),
+        };
+        let ip = host.primary_address(self.family).ok_or_else(|| no_address(self.family))?;
+        let protocol = protocol.or_else(|| self.protocol_of_node_port(port)).unwrap_or(Protocol::Tcp);
+        Ok(Destination { protocol, address: SocketAddr::new(ip, port.get()) })
+    }
+
+    /// The protocol of a node port, where there is one alone.
+    fn protocol_of_node_port(&self, port: Port) -> Option<Protocol> {
+        let ports = &self.scene.cluster()?.family(self.family).service_ports;
+        let mut protocols = ports.iter().filter(|p| p.node_port == Some(port)).map(|p| p.name.protocol());
+        let first = protocols.next()?;
+        protocols.all(|protocol| protocol == first).then_some(first)
+    }
+
+    fn node_source(&self, host: &Host, to: SocketAddr) -> Result<IpAddr, Diagnostics> {
+        let known = host.is_local(to.ip()) || host.primary_address(self.family).is_some();
+        if known { Ok(host.source_to(to)) } else { Err(no_address(self.family).into()) }
+    }
+
+    /// Where an address is; pods are known by name before they are by network.
+    fn origin(&self, ip: IpAddr, host: &Host) -> Origin {
+        if host.is_local(ip) {
+            return Origin::Node;
+        }
+        match pod_node(self.scene, ip) {
+            Some(node) if node == self.scene.node.name => Origin::LocalPod,
+            Some(_) => Origin::RemotePod,
+            None => host.origin_of(ip),
+        }
+    }
+}
+
+fn no_address(family: Family) -> Diagnostic {
+    Diagnostic::error(format!("no {family} address of the node is known"))
+        .help("give it as --host-ip IP; several, the node's own first")
+}
+
+/// The source, and the family in which it meets the destination.
+fn choose(
+    scene: &Scene<'_>,
+    source: &Source,
+    families: &[Family],
+) -> Result<(Resolved, Family), Diagnostics> {
+    let first = families.iter().copied().find(|family| may_be(scene, *family)).unwrap_or(Family::Ipv4);
+    let first = families.first().copied().filter(|_| families.len() == 1).unwrap_or(first);
+    match source {
+        Source::Node => Ok((Resolved::Node, first)),
+        Source::External => Ok((Resolved::External, first)),
+        Source::Any => Ok((Resolved::Any, first)),
+        Source::Ip(ip) => {
+            let family = Family::of(*ip);
+            if !families.contains(&family) {
+                return Err(mismatch(&format!("the source {ip} is {family}"), families).into());
+            }
+            check_source(scene, *ip)?;
+            Ok((Resolved::Ip(*ip), family))
+        }
+        Source::Pod(name) => {
+            let (ips, node) = pod(scene, name)?;
+            let in_family = |family: &&Family| ips.iter().any(|ip| Family::of(*ip) == **family);
+            let family = families.iter().find(in_family).copied();
+            let family =
+                family.ok_or_else(|| mismatch(&format!("pod {name} has {}", list(&ips)), families))?;
+            let ip = ips.iter().copied().find(|ip| Family::of(*ip) == family);
+            let ip = ip.ok_or_else(|| Diagnostic::error(format!("pod {name} has no address")))?;
+            let origin = match (scene.host.is_local(ip), node == scene.node.name) {
+                (true, _) => Origin::Node,
+                (false, true) => Origin::LocalPod,
+                (false, false) if is_node_address(scene, ip) => Origin::Outside,
+                (false, false) => Origin::RemotePod,
+            };
+            Ok((Resolved::Pod(ip, origin), family))
+        }
+    }
+}
+
+/// Whether the node has an address of a family, as far as is known.
+fn may_be(scene: &Scene<'_>, family: Family) -> bool {
+    scene.host.addresses.is_empty() || scene.host.primary_address(family).is_some()
+}
+
+fn mismatch(what: &str, families: &[Family]) -> Diagnostic {
+    let has: Vec<&str> = families.iter().map(|family| family.api_name()).collect();
+    Diagnostic::error(format!("{what}, but the destination is {}", has.join(" and ")))
+        .help("give source and destination of one family")
+}
+
+fn list(ips: &[IpAddr]) -> String {
+    ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Nothing comes from the address of a Service.
+fn check_source(scene: &Scene<'_>, ip: IpAddr) -> Result<(), Diagnostics> {
+    let Some(cluster) = scene.cluster() else { return Ok(()) };
+    let is_its = |port: &&ServicePort| port.cluster_ip == ip;
+    match cluster.family(Family::of(ip)).service_ports.iter().find(is_its) {
+        Some(port) => Err(Diagnostic::error(format!(
+            "{ip} is the cluster IP of Service {}/{}: no packet comes from it",
+            port.name.namespace(),
+            port.name.service()
+        ))
+        .into()),
+        None => Ok(()),
+    }
+}
+
+fn is_node_address(scene: &Scene<'_>, ip: IpAddr) -> bool {
+    let nodes = scene.cluster().into_iter().flat_map(|cluster| &cluster.nodes);
+    nodes.into_iter().any(|node| node.internal_ips.contains(&ip) || node.external_ips.contains(&ip))
+}
+
+/// Addresses and node of a pod, from Pods or from endpoints that name it.
+fn pod(scene: &Scene<'_>, wanted: &Named) -> Result<(Vec<IpAddr>, String), Diagnostics> {
+    let Some((snapshot, cluster)) = scene.snapshot().zip(scene.cluster()) else {
+        return Err(Diagnostic::error("captured rules alone do not know pods by name")
+            .help("give its IP, or the cluster's objects as INPUT")
+            .into());
+    };
+    let mut pods = snapshot.pods.iter().map(|pod| &pod.object);
+    let is_it = |metadata: &Metadata| metadata.namespace == wanted.namespace && metadata.name == wanted.name;
+    if let Some(pod) = pods.find(|pod| is_it(&pod.metadata)) {
+        let ips: Vec<IpAddr> = pod.ips.iter().filter_map(|ip| ip.parse().ok()).collect();
+        if ips.is_empty() {
+            return Err(Diagnostic::error(format!("Pod {wanted} has no address yet")).into());
+        }
+        return Ok((ips, pod.node_name.to_string()));
+    }
+    let mut found = (Vec::new(), String::new());
+    for port in Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports) {
+        let its = port.endpoints.iter().filter(|e| e.pod.as_ref() == Some(&wanted.name));
+        for endpoint in its.filter(|_| port.name.namespace() == wanted.namespace) {
+            if !found.0.contains(&endpoint.ip) {
+                found.0.push(endpoint.ip);
+            }
+            found.1 = endpoint.node_name.as_deref().unwrap_or_default().to_owned();
+        }
+    }
+    if found.0.is_empty() { Err(no_pod(scene, wanted).into()) } else { Ok(found) }
+}
+
+fn no_pod(scene: &Scene<'_>, wanted: &Named) -> Diagnostic {
+    let mut names: Vec<String> = Vec::new();
+    for pod in scene.snapshot().into_iter().flat_map(|snapshot| &snapshot.pods) {
+        names.push(format!("{}/{}", pod.object.metadata.namespace, pod.object.metadata.name));
+    }
+    for port in scene.cluster().into_iter().flat_map(|cluster| &cluster.ipv4.service_ports) {
+        let pods = port.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_ref());
+        names.extend(pods.map(|pod| format!("{}/{pod}", port.name.namespace())));
+    }
+    names.sort_unstable();
+    names.dedup();
+    let fault =
+        Diagnostic::error(format!("there is no Pod {wanted} in the input, nor an endpoint that names it"));
+    with_nearest(fault, &wanted.to_string(), &names)
+}
+
+/// The node of the pod with an address, where an endpoint or a Pod names it.
+fn pod_node(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
+    let pods = scene.snapshot()?.pods.iter().map(|pod| &pod.object);
+    let pod =
+        pods.filter(|pod| !pod.host_network).find(|pod| pod.ips.iter().any(|text| text.parse() == Ok(ip)));
+    if let Some(pod) = pod {
+        return Some(pod.node_name.to_string());
+    }
+    let ports = &scene.cluster()?.family(Family::of(ip)).service_ports;
+    let endpoint = ports.iter().flat_map(|port| &port.endpoints).find(|e| e.ip == ip && e.pod.is_some())?;
+    endpoint.node_name.as_ref().filter(|_| !is_node_address(scene, ip)).map(ToString::to_string)
+}
+
+/// An address of the documentation networks (RFC 5737, RFC 3849, RFC 9637) that neither the node nor any rule speaks of.
+fn outside(family: Family, host: &Host, rules: &Rules<'_>) -> Result<IpAddr, Diagnostics> {
+    let spoken = spoken_of(rules);
+    let is_free = |ip: &IpAddr| {
+        host.origin_of(*ip) == Origin::Outside
+            && !spoken.iter().any(|(first, last)| (*first..=*last).contains(ip))
+    };
+    candidates(family).find(is_free).ok_or_else(|| {
+        Diagnostic::error("every documentation address is spoken of in the rules")
+            .help("give the outside address itself as --from IP")
+            .into()
+    })
+}
+
+fn candidates(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
+    match family {
+        Family::Ipv4 => {
+            let nets = [[192, 0, 2], [198, 51, 100], [203, 0, 113]];
+            Box::new(
+                nets.into_iter().flat_map(|[a, b, c]| {
+                    (1..=254u8).rev().map(move |d| IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+                }),
+            )
+        }
+        Family::Ipv6 => {
+            let nets = [[0x2001, 0xdb8, 0xffff], [0x3fff, 0xfff, 0xffff]];
+            Box::new(nets.into_iter().flat_map(|[a, b, c]| {
+                (1..=0xffffu16).map(move |h| IpAddr::V6(Ipv6Addr::new(a, b, c, 0xffff, 0, 0, 0, h)))
+            }))
+        }
+    }
+}
+
+/// Ranges of addresses that rules compare sources with.
+fn spoken_of(rules: &Rules<'_>) -> Vec<(IpAddr, IpAddr)> {
+    let of_iptables = |ruleset: &crate::iptables::ruleset::Ruleset| {
+        let networks = iptables_source_networks(ruleset).into_iter();
+        networks.map(|net| (net.network(), net.last())).collect::<Vec<_>>()
+    };
+    let of_nftables = |ruleset: &crate::nftables::ruleset::Ruleset| {
+        let intervals = nftables_source_intervals(ruleset).into_iter();
+        intervals.map(|interval| (interval.first, interval.last)).collect::<Vec<_>>()
+    };
+    match rules {
+        Rules::Iptables(ruleset, _) => of_iptables(ruleset),
+        Rules::Nftables(ruleset, _) => of_nftables(ruleset),
+        Rules::Captured(Captured::Iptables(capture)) => {
+            capture.parts.iter().flat_map(|part| of_iptables(&part.ruleset)).collect()
+        }
+        Rules::Captured(Captured::Nftables(ruleset)) => of_nftables(ruleset),
+    }
+}
+
+/// An address of a pod on this node that is no endpoint.
+fn local_pod(scene: &Scene<'_>, family: Family, host: &Host) -> Option<IpAddr> {
+    let networks = host.pod_networks.iter().chain(&host.cluster_networks);
+    let network = networks.copied().find(|net| net.family() == family)?;
+    last_addresses(network).find(|ip| !host.is_local(*ip) && pod_node(scene, *ip).is_none())
+}
+
+fn remote_pod(scene: &Scene<'_>, family: Family, host: &Host, local: Option<IpAddr>) -> Option<IpAddr> {
+    let networks = host.cluster_networks.iter().copied().filter(|net| net.family() == family);
+    networks
+        .flat_map(last_addresses)
+        .find(|ip| !host.is_local(*ip) && !host.is_local_pod(*ip) && pod_node(scene, *ip).is_none())
+}
+
+/// The last addresses of a network, backwards, the broadcast address left out.
+fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
+    let last = net.last();
+    (1..=64u8)
+        .filter_map(move |back| match last {
+            IpAddr::V4(ip) => Some(IpAddr::V4(Ipv4Addr::from(u32::from(ip).checked_sub(u32::from(back))?))),
+            IpAddr::V6(ip) => Some(IpAddr::V6(Ipv6Addr::from(u128::from(ip).checked_sub(u128::from(back))?))),
+        })
+        .filter(move |ip| net.contains(*ip))
+}
