@@ -76,20 +76,28 @@ impl<'s> Packets<'s> {
             Resolved::Pod(ip, origin) => vec![packet(ip, origin)],
             Resolved::Node => vec![packet(self.node_source(host, to.address)?, Origin::Node)],
             Resolved::External => vec![packet(outside(self.family, host, rules)?, Origin::Outside)],
-            Resolved::Any => {
-                let mut packets = Vec::new();
-                packets
-                    .extend(local_pod(self.scene, self.family, host).map(|ip| packet(ip, Origin::LocalPod)));
-                packets.extend(
-                    remote_pod(self.scene, self.family, host).map(|ip| packet(ip, Origin::RemotePod)),
-                );
-                packets.extend(self.node_source(host, to.address).ok().map(|ip| packet(ip, Origin::Node)));
-                if !to.address.ip().is_loopback() {
-                    packets.push(packet(outside(self.family, host, rules)?, Origin::Outside));
-                }
-                packets
-            }
+            Resolved::Any => self.any(host, rules, to)?.map(|(ip, origin)| packet(ip, origin)).collect(),
         })
+    }
+
+    /// A source of each kind; nobody else's packets to a loopback address leave their own host.
+    fn any(
+        &self,
+        host: &Host,
+        rules: &Rules<'_>,
+        to: Destination,
+    ) -> Result<impl Iterator<Item = (IpAddr, Origin)> + use<>, Diagnostics> {
+        let node = self.node_source(host, to.address).ok();
+        let (mut local, mut remote, mut others) = (None, None, None);
+        if !to.address.ip().is_loopback() {
+            local = local_pod(self.scene, self.family, host);
+            remote = remote_pod(self.scene, self.family, host, local);
+            others = Some(outside(self.family, host, rules)?);
+        }
+        Ok([local, remote, node, others]
+            .into_iter()
+            .zip(Origin::ALL)
+            .filter_map(|(ip, origin)| Some((ip?, origin))))
     }
 
     fn destination(&self, host: &Host) -> Result<Destination, Diagnostics> {
@@ -327,9 +335,10 @@ fn local_pod(scene: &Scene<'_>, family: Family, host: &Host) -> Option<IpAddr> {
 
 fn remote_pod(scene: &Scene<'_>, family: Family, host: &Host, local: Option<IpAddr>) -> Option<IpAddr> {
     let networks = host.cluster_networks.iter().copied().filter(|net| net.family() == family);
-    networks
-        .flat_map(last_addresses)
-        .find(|ip| !host.is_local(*ip) && !host.is_local_pod(*ip) && pod_node(scene, *ip).is_none())
+    networks.flat_map(last_addresses).find(|ip| {
+        let taken = host.is_local(*ip) || host.is_local_pod(*ip) || local == Some(*ip);
+        !taken && pod_node(scene, *ip).is_none()
+    })
 }
 
 /// The last addresses of a network, backwards, the broadcast address left out.
