@@ -3,7 +3,7 @@
 use std::fmt;
 
 use compact_str::CompactString;
-use data_encoding::BASE32;
+use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
 use crate::net::Protocol;
@@ -39,12 +39,13 @@ pub fn is_interface_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// The first `length` characters of the base32 text (RFC 4648) of the SHA-256 of `text`, as kube-proxy builds them into
-/// chain names.
-pub fn short_hash(text: &str, length: usize) -> String {
-    let mut hash = BASE32.encode(&Sha256::digest(text.as_bytes()));
-    hash.truncate(length);
-    hash
+/// The first 16 characters of the base32 text (RFC 4648) of the SHA-256 of two texts joined, which are its first 10
+/// bytes; kube-proxy builds them into chain names.
+pub fn short_hash(first: &str, second: &str) -> CompactString {
+    let digest = Sha256::new().chain_update(first).chain_update(second).finalize();
+    let mut text = [0; 16];
+    BASE32_NOPAD.encode_mut(&digest[..10], &mut text);
+    text.iter().copied().map(char::from).collect()
 }
 
 /// A name that breaks the API server's rules.

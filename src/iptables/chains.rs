@@ -1,12 +1,7 @@
 //! The chains of kube-proxy: fixed names, and names made by hashing (pkg/proxy/iptables/proxier.go).
 
-use std::fmt::Write;
-
-use data_encoding::BASE32_NOPAD;
-use sha2::{Digest, Sha256};
-
 use super::ruleset::{ChainName, Owner, TableName};
-use crate::names::ServicePortName;
+use crate::names::{ServicePortName, short_hash};
 
 macro_rules! fixed {
     ($($name:ident = $text:literal),+ $(,)?) => { $(pub(crate) const $name: ChainName = ChainName::fixed($text);)+ };
@@ -47,7 +42,7 @@ pub(crate) struct ServiceChains {
 impl ServiceChains {
     pub(crate) fn new(name: &ServicePortName) -> Self {
         let hashed = format!("{name}{}", name.protocol());
-        let hash = hash(&hashed, "");
+        let hash = short_hash(&hashed, "");
         let named = |prefix| chain_name(prefix, &hash);
         ServiceChains {
             cluster: named("KUBE-SVC-"),
@@ -60,23 +55,12 @@ impl ServiceChains {
 
     /// The chain of the endpoint with the text `ip:port`.
     pub(crate) fn endpoint(&self, endpoint: &str) -> ChainName {
-        chain_name("KUBE-SEP-", &hash(&self.hashed, endpoint))
+        chain_name("KUBE-SEP-", &short_hash(&self.hashed, endpoint))
     }
 }
 
-/// The first 16 characters of the base32 form of SHA-256, which are its first 10 bytes.
-fn hash(first: &str, second: &str) -> [u8; 16] {
-    let digest = Sha256::new().chain_update(first).chain_update(second).finalize();
-    let mut text = [0; 16];
-    BASE32_NOPAD.encode_mut(&digest[..10], &mut text);
-    text
-}
-
-fn chain_name(prefix: &'static str, hash: &[u8; 16]) -> ChainName {
-    let mut text = compact_str::CompactString::from(prefix);
-    for byte in hash {
-        let _ = text.write_char(char::from(*byte));
-    }
+fn chain_name(prefix: &'static str, hash: &str) -> ChainName {
+    let text = compact_str::format_compact!("{prefix}{hash}");
     ChainName::new(&text).unwrap_or(ChainName::fixed(prefix))
 }
 

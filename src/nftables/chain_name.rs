@@ -67,7 +67,8 @@ pub(super) struct EndpointNames {
 
 /// The hash stands over the whole text, so that two long names cut at the same place still differ.
 fn hashed(text: &str) -> CompactString {
-    let name = format_compact!("{}-{text}", short_hash(text, HASH_LENGTH));
+    let hash = short_hash(text, "");
+    let name = format_compact!("{hash:.HASH_LENGTH$}-{text}");
     match name.get(..LONGEST - ELLIPSIS.len()) {
         Some(head) if name.len() > LONGEST => format_compact!("{head}{ELLIPSIS}"),
         _ => name,
