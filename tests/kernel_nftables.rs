@@ -24,21 +24,55 @@ fn scripts_and_json_load_and_list_as_printed() {
 }
 
 fn fault(case: &Case) -> Option<String> {
+    judge(|output| case.compile("all", output)).map(|fault| format!("{}: {fault}", case.name()))
+}
+
+/// What is wrong with the three texts of a ruleset, by the kernel's judgement.
+fn judge(compile: impl Fn(&str) -> String) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
     for output in ["script", "json"] {
-        std::fs::write(folder.path().join(output), case.compile("all", output)).unwrap();
+        std::fs::write(folder.path().join(output), compile(output)).unwrap();
     }
     let result = in_namespace(&format!("cd {}; {LOAD}", folder.path().display()), "");
     if !result.status.success() {
-        return Some(format!("{}: {}", case.name(), String::from_utf8_lossy(&result.stderr)));
+        return Some(String::from_utf8_lossy(&result.stderr).into_owned());
     }
-    let printed = case.compile("all", "list");
+    let printed = compile("list");
     let of_script = difference(&blocks(&printed), &blocks(&read("from-script")));
     let of_json =
         difference(&without_comments_of_objects(&printed), &without_comments_of_objects(&read("from-json")));
     let faults = format!("{of_script}{of_json}");
-    (!faults.is_empty()).then(|| format!("{}: {faults}", case.name()))
+    (!faults.is_empty()).then_some(faults)
+}
+
+/// Mark bit 31, ranges that merge into one or cover everything, addresses with a dotted tail, names at the limit: in
+/// every layout that a release has, and with every way to tell local traffic.
+#[test]
+fn unusual_plans_load_and_list_as_printed() {
+    if !available(&["nft"]) {
+        return;
+    }
+    let settings = [
+        "--cluster-cidr 10.244.0.0/16,::/0",
+        "--detect-local-mode BridgeInterface --pod-bridge-interface lo --nodeport-addresses 0.0.0.0/0,::/0",
+        "--masquerade-all --cluster-cidr 0.0.0.0/0",
+    ];
+    for version in ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36"] {
+        for flags in settings {
+            let compile = |output: &str| {
+                let folder = support::testdata().join("odd");
+                let (cluster, config) = (folder.join("cluster.yaml"), folder.join("kube-proxy.yaml"));
+                let mut arguments = vec!["compile", cluster.to_str().unwrap(), "--node", "worker", "--quiet"];
+                arguments.extend(["--config", config.to_str().unwrap(), "--kube-version", version]);
+                arguments.extend(["--family", "all", "--output", output].into_iter().chain(flags.split(' ')));
+                let result = support::kuberules(&arguments);
+                assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+                String::from_utf8(result.stdout).unwrap()
+            };
+            assert_eq!(judge(compile), None, "{version} {flags}");
+        }
+    }
 }
 
 /// nft 1.0.6 passes over the comments of tables, chains and sets when it reads JSON.
