@@ -1,0 +1,231 @@
+//! The classes of packets, and their walks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::fate::Fate;
+use super::space::{Atom, Questions, address, number, whole};
+use super::{Comparison, Difference, From, Side, To};
+use crate::net::{Cidr, Family, Protocol};
+use crate::nftables::ruleset::Interval;
+use crate::walk::{
+    Asked, Chains, Destination, Destinations, Host, Inquiry, Origin, Packet, PortRange, Walker,
+};
+
+/// Compares two rulesets in one family.
+pub fn compare(old: Side<'_>, new: Side<'_>, family: Family) -> Comparison {
+    let walkers = (Walker::new(old.rules, old.host), Walker::new(new.rules, new.host));
+    let inquiries = (Inquiry::new(&walkers.0, family), Inquiry::new(&walkers.1, family));
+    let mut classes = Classes {
+        family,
+        hosts: (old.host, new.host),
+        same_host: old.host == new.host,
+        walkers: (&walkers.0, &walkers.1),
+        inquiries: (&inquiries.0, &inquiries.1),
+        found: Comparison::default(),
+    };
+    classes.destinations();
+    classes.found
+}
+
+struct Classes<'a, 'r> {
+    family: Family,
+    hosts: (&'a Host, &'a Host),
+    same_host: bool,
+    walkers: (&'a Walker<'r>, &'a Walker<'r>),
+    inquiries: (&'a Inquiry<'a, 'r>, &'a Inquiry<'a, 'r>),
+    found: Comparison,
+}
+
+/// What the nodes of both sides tell of an address; values of one atom agree in it.
+type Nature = (Origin, Origin);
+
+/// Chains that packets to any address like one meet, on both sides, and the ports that they ask.
+struct Like {
+    chains: (Chains, Chains),
+    ports: Vec<PortRange>,
+}
+
+impl Classes<'_, '_> {
+    fn nature(&self, value: u128) -> Nature {
+        let ip = address(self.family, value);
+        (self.hosts.0.origin_of(ip), self.hosts.1.origin_of(ip))
+    }
+
+    fn destinations(&mut self) {
+        let (old, new) = (self.inquiries.0.destinations(), self.inquiries.1.destinations());
+        let mut questions = self.questions_of_hosts();
+        questions.singles.extend(self.own_addresses());
+        for side in [&old, &new] {
+            questions.singles.extend(side.addresses.keys().map(|ip| number(*ip)));
+            side.ranges.iter().for_each(|range| questions.add(range_of(range)));
+        }
+        let preferred = elsewhere(self.family).map(number);
+        let special = self.special_addresses();
+        let atoms = questions.atoms(whole(self.family), &special, |n| self.nature(n), &preferred);
+        let (single, others): (Vec<_>, Vec<_>) = atoms.into_iter().partition(is_single);
+        let mut like: BTreeMap<(Vec<bool>, Nature), Like> = BTreeMap::new();
+        for atom in &others {
+            let (ports, chains) = self.open_ports(atom.representative, None);
+            self.ports(atom, &ports);
+            like.insert((questions.signature(atom.representative), atom.kind), Like { chains, ports });
+        }
+        for atom in &single {
+            let ip = address(self.family, atom.representative);
+            let own = self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip);
+            let like = like.get(&(questions.signature(atom.representative), atom.kind)).filter(|_| !own);
+            let (mut ports, _) = self.open_ports(atom.representative, like);
+            let direct = [&old, &new].into_iter().filter_map(|side: &Destinations| side.addresses.get(&ip));
+            ports.extend(direct.flatten());
+            ports.extend(like.iter().flat_map(|like| &like.ports));
+            self.ports(atom, &ports);
+        }
+    }
+
+    /// The ports that rules ask of packets to an address, and the chains that these meet.
+    fn open_ports(&self, value: u128, like: Option<&Like>) -> (Vec<PortRange>, (Chains, Chains)) {
+        let open = Destination { address: address(self.family, value), transport: None };
+        let (old, old_chains) = self.inquiries.0.ask(open, like.map(|like| &like.chains.0));
+        let (new, new_chains) = self.inquiries.1.ask(open, like.map(|like| &like.chains.1));
+        ([old.ports, new.ports].concat(), (old_chains, new_chains))
+    }
+
+    /// Networks that the nodes know.
+    fn questions_of_hosts(&self) -> Questions {
+        let mut questions = Questions::default();
+        let of_family = |net: &&Cidr| net.family() == self.family;
+        for host in [self.hosts.0, self.hosts.1] {
+            let networks = host.pod_networks.iter().chain(&host.cluster_networks).filter(of_family);
+            networks.for_each(|net| questions.add((number(net.network()), number(net.last()))));
+        }
+        questions.add(match self.family {
+            Family::Ipv4 => (number(Cidr::IPV4_LOOPBACK.network()), number(Cidr::IPV4_LOOPBACK.last())),
+            Family::Ipv6 => (1, 1),
+        });
+        questions
+    }
+
+    fn of_family<'i>(&self, addresses: impl Iterator<Item = &'i IpAddr>) -> BTreeSet<u128> {
+        addresses.filter(|ip| Family::of(**ip) == self.family).map(|ip| number(*ip)).collect()
+    }
+
+    /// Addresses on the nodes' interfaces, loopback among them.
+    fn own_addresses(&self) -> BTreeSet<u128> {
+        let hosts = [self.hosts.0, self.hosts.1].into_iter();
+        let mut own = self.of_family(hosts.flat_map(|host| &host.addresses));
+        own.insert(number(self.family.loopback()));
+        own
+    }
+
+    /// Addresses whose nature no range tells.
+    fn special_addresses(&self) -> BTreeSet<u128> {
+        let hosts = [self.hosts.0, self.hosts.1].into_iter();
+        self.of_family(hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods)))
+    }
+
+    /// All protocols and ports of one destination.
+    fn ports(&mut self, atom: &Atom<Nature>, asked: &[PortRange]) {
+        for protocol in Protocol::ALL {
+            let mut questions = Questions::default();
+            for range in asked.iter().filter(|range| range.protocol.is_none_or(|p| p == protocol)) {
+                questions.add((u128::from(range.first), u128::from(range.last)));
+            }
+            for port in questions.atoms((1, 0xffff), &BTreeSet::new(), |_| (), &ORDINARY_PORTS) {
+                let number = u16::try_from(port.representative).unwrap_or(u16::MAX);
+                let representative = SocketAddr::new(address(self.family, atom.representative), number);
+                let to = || To {
+                    address: is_single(atom).then(|| representative.ip()),
+                    addresses: self.intervals(atom),
+                    protocol,
+                    port: is_single(&port).then_some(number),
+                    own: atom.kind.1 == Origin::Node,
+                    representative,
+                };
+                self.sources(&to());
+            }
+        }
+    }
+
+    /// All sources of packets to one destination.
+    fn sources(&mut self, to: &To) {
+        let destination = Destination {
+            address: to.representative.ip(),
+            transport: Some((to.protocol, to.representative.port())),
+        };
+        let (old, _) = self.inquiries.0.ask(destination, None);
+        let (new, _) = self.inquiries.1.ask(destination, None);
+        let mut questions = self.questions_of_hosts();
+        for source in old.sources.iter().chain(&new.sources) {
+            questions.add(range_of(source));
+        }
+        let atoms = self.source_atoms(&questions, to);
+        self.found.classes += atoms.len() as u64;
+        if self.same_host && is_same(&old, &new) {
+            return;
+        }
+        for atom in &atoms {
+            self.walk(to, atom);
+        }
+    }
+
+    fn source_atoms(&self, questions: &Questions, to: &To) -> Vec<Atom<Nature>> {
+        let own = self.hosts.0.source_to(to.representative);
+        let preferred: Vec<u128> =
+            [own, self.family.loopback()].into_iter().chain(elsewhere(self.family)).map(number).collect();
+        questions.atoms(whole(self.family), &self.special_addresses(), |n| self.nature(n), &preferred)
+    }
+
+    fn walk(&mut self, to: &To, atom: &Atom<Nature>) {
+        let source = address(self.family, atom.representative);
+        let packet = |origin| Packet {
+            protocol: to.protocol,
+            source,
+            destination: to.representative,
+            origin,
+            mark: 0,
+        };
+        let old = Fate::of(self.walkers.0, &packet(atom.kind.0));
+        let new = Fate::of(self.walkers.1, &packet(atom.kind.1));
+        let Some(contrast) = old.contrast(&new) else { return };
+        let from = From {
+            origin: atom.kind.1,
+            address: is_single(atom).then_some(source),
+            addresses: self.intervals(atom),
+        };
+        let packet = packet(atom.kind.1);
+        self.found.differences.push(Difference { packet, to: to.clone(), from, old, new, contrast });
+    }
+
+    fn intervals(&self, atom: &Atom<Nature>) -> Vec<Interval> {
+        let interval = |(first, last): &(u128, u128)| Interval {
+            first: address(self.family, *first),
+            last: address(self.family, *last),
+        };
+        atom.ranges.iter().map(interval).collect()
+    }
+}
+
+/// Ports that no Service is likely to have, for "any other port".
+const ORDINARY_PORTS: [u128; 3] = [9, 65_000, 64_999];
+
+fn is_same(old: &Asked<'_>, new: &Asked<'_>) -> bool {
+    old.met == new.met
+}
+
+fn is_single<K>(atom: &Atom<K>) -> bool {
+    matches!(atom.ranges.as_slice(), [(first, last)] if first == last)
+}
+
+fn range_of(interval: &Interval) -> (u128, u128) {
+    (number(interval.first), number(interval.last))
+}
+
+/// Addresses for documentation (RFC 5737, RFC 3849): of clients and servers elsewhere.
+fn elsewhere(family: Family) -> [IpAddr; 2] {
+    match family {
+        Family::Ipv4 => [IpAddr::from([198, 51, 100, 7]), IpAddr::from([192, 0, 2, 7])],
+        Family::Ipv6 => {
+            ["2001:db8:7::7", "2001:db8:9::7"].map(|text| text.parse().unwrap_or(family.loopback()))
+        }
+    }
+}

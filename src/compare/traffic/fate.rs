@@ -1,0 +1,178 @@
+//! What becomes of the packets of a class, in a form that can be compared between rule languages.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+use compact_str::CompactString;
+
+use crate::iptables::ruleset::{Match, RecentAction};
+use crate::walk::{Answer, Condition, Outcome, Packet, RuleRef, Verdict, WalkError, Walker};
+
+/// Everything that can become of a packet, each with its chance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fate {
+    ends: BTreeMap<(Given, End), f64>,
+    /// Why the rules cannot be followed.
+    fault: Option<String>,
+}
+
+/// What an end depends on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Given {
+    /// The client was sent to this endpoint before, at most so many seconds ago.
+    pub affinity: Option<(SocketAddr, Option<u32>)>,
+    /// Matches that are not understood, and whether they are taken to hold.
+    pub assumed: Vec<(CompactString, bool)>,
+}
+
+/// One thing that can become of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct End {
+    /// Whether it gets through.
+    pub verdict: Verdict,
+    /// Where it goes; none where it goes nowhere.
+    pub destination: Option<SocketAddr>,
+    /// Whether its source is rewritten.
+    pub snat: bool,
+}
+
+/// In what two fates differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Contrast {
+    /// Other outcomes.
+    Outcome,
+    /// A client that is remembered fares differently, others do not.
+    Affinity,
+    /// The same outcomes with other chances.
+    Chance,
+}
+
+/// Chances that differ by less than this part of themselves are equal: the kernel holds them as multiples of 2^-31.
+const TOLERANCE: f64 = 1e-6;
+
+impl Fate {
+    /// Walks a packet.
+    pub fn of(walker: &Walker<'_>, packet: &Packet) -> Fate {
+        match walker.walk(packet) {
+            Ok(outcomes) => Fate::from_outcomes(&outcomes),
+            Err(error) => Fate { ends: BTreeMap::new(), fault: Some(fault(&error)) },
+        }
+    }
+
+    fn from_outcomes(outcomes: &[Outcome<'_>]) -> Fate {
+        let mut ends: BTreeMap<(Given, End), f64> = BTreeMap::new();
+        for outcome in outcomes {
+            let through = outcome.verdict == Verdict::Accept;
+            let end = End {
+                verdict: outcome.verdict,
+                destination: through.then_some(outcome.destination),
+                snat: through && outcome.snat,
+            };
+            *ends.entry((given(outcome), end)).or_default() += outcome.chance.as_f64();
+        }
+        Fate { ends, fault: None }
+    }
+
+    /// In what two fates differ; none if in nothing.
+    pub fn contrast(&self, other: &Fate) -> Option<Contrast> {
+        if self.fault != other.fault {
+            return Some(Contrast::Outcome);
+        }
+        if self.ends.keys().ne(other.ends.keys()) {
+            let first_contact = |fate: &Fate| -> Vec<(Given, End)> {
+                fate.ends.keys().filter(|(given, _)| given.affinity.is_none()).cloned().collect()
+            };
+            let same = first_contact(self) == first_contact(other);
+            return Some(if same { Contrast::Affinity } else { Contrast::Outcome });
+        }
+        let close = |a: &f64, b: &f64| (a - b).abs() <= TOLERANCE * a.max(*b);
+        let chances_agree = self.ends.values().zip(other.ends.values()).all(|(a, b)| close(a, b));
+        (!chances_agree).then_some(Contrast::Chance)
+    }
+
+    /// Ends of a client's first contact.
+    pub fn ends(&self) -> impl Iterator<Item = (&Given, &End, f64)> {
+        self.ends.iter().map(|((given, end), chance)| (given, end, *chance))
+    }
+
+    /// Why the rules cannot be followed, if so.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// The one thing that becomes of every packet of the class, if it is one.
+    pub fn only(&self) -> Option<End> {
+        let mut ends = self.ends.keys();
+        match (ends.next(), ends.next()) {
+            (Some((given, end)), None) if *given == Given::default() => Some(*end),
+            _ => None,
+        }
+    }
+
+    /// Whether every end satisfies something; not so where the rules cannot be followed.
+    pub fn all(&self, holds: impl Fn(&End) -> bool) -> bool {
+        self.fault.is_none() && self.ends.keys().all(|(_, end)| holds(end))
+    }
+
+    /// The same with another value for the rewriting of sources, for those ends.
+    #[must_use]
+    pub fn with_snat(&self, snat: impl Fn(&End) -> bool) -> Fate {
+        let mut ends: BTreeMap<(Given, End), f64> = BTreeMap::new();
+        for ((given, end), chance) in &self.ends {
+            let end = End { snat: snat(end), ..*end };
+            *ends.entry((given.clone(), end)).or_default() += chance;
+        }
+        Fate { ends, fault: self.fault.clone() }
+    }
+}
+
+/// The name of a list or set differs between rule languages; where it leads to does not.
+fn given(outcome: &Outcome<'_>) -> Given {
+    let mut given = Given::default();
+    for condition in &outcome.given {
+        match condition {
+            Condition::Affinity { list, rule } => {
+                given.affinity = Some((outcome.destination, seconds(rule, list)));
+            }
+            Condition::Opaque { text, matches, .. } => given.assumed.push((text.clone(), *matches)),
+        }
+    }
+    given.assumed.sort();
+    given.assumed.dedup();
+    given
+}
+
+/// How long a client is remembered.
+fn seconds(rule: &RuleRef<'_>, list: &str) -> Option<u32> {
+    match rule {
+        RuleRef::Iptables { chain, index, .. } => {
+            chain.rules.get((*index)?)?.rule.matches.iter().find_map(|m| match m {
+                Match::Recent { action: RecentAction::Check { seconds }, .. } => Some(*seconds),
+                _ => None,
+            })
+        }
+        RuleRef::Nftables { table, .. } => table.set(list)?.timeout_seconds,
+    }
+}
+
+fn fault(error: &WalkError) -> String {
+    error.to_string()
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.verdict {
+            Verdict::Drop => f.write_str("dropped"),
+            Verdict::Reject(Answer::TcpReset) => f.write_str("rejected with a TCP reset"),
+            Verdict::Reject(_) => f.write_str("rejected"),
+            Verdict::Accept => {
+                match self.destination {
+                    Some(destination) => write!(f, "{destination}")?,
+                    None => f.write_str("let through")?,
+                }
+                if self.snat { f.write_str(", source rewritten") } else { Ok(()) }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What two rulesets do to packets, for all packets: they are partitioned by everything that any rule of either side
+//! asks, so that all packets of a class fare alike in both; one of each class is walked through both.
+
+mod classes;
+pub mod fate;
+mod flows;
+mod names;
+mod reasons;
+mod space;
+mod words;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use classes::compare;
+pub use fate::{Contrast, End, Fate};
+pub use flows::{Flow, flows};
+pub use names::Names;
+pub use reasons::{Mode, Reason, SideFacts};
+
+use crate::net::Protocol;
+use crate::nftables::ruleset::Interval;
+use crate::walk::{Host, Origin, Packet, Rules};
+
+/// One of two rulesets on its node.
+#[derive(Clone, Copy)]
+pub struct Side<'r> {
+    /// The rules.
+    pub rules: Rules<'r>,
+    /// The node.
+    pub host: &'r Host,
+}
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// How many classes of packets were compared.
+    pub classes: u64,
+    /// Those that fare differently.
+    pub differences: Vec<Difference>,
+}
+
+/// A class of packets that fare differently.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// One of them.
+    pub packet: Packet,
+    /// Where they go to.
+    pub to: To,
+    /// Where they come from.
+    pub from: From,
+    /// What becomes of them with the old rules.
+    pub old: Fate,
+    /// What becomes of them with the new rules.
+    pub new: Fate,
+    /// In what that differs.
+    pub contrast: Contrast,
+}
+
+/// Destinations of a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct To {
+    /// The address, where it is one.
+    pub address: Option<IpAddr>,
+    /// All addresses.
+    pub addresses: Vec<Interval>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port, where it is one.
+    pub port: Option<u16>,
+    /// Whether it is an address of the node.
+    pub own: bool,
+    /// An address and port of the class.
+    pub representative: SocketAddr,
+}
+
+/// Sources of a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct From {
+    /// Who they are.
+    pub origin: Origin,
+    /// The address, where rules ask for it alone.
+    pub address: Option<IpAddr>,
+    /// All addresses.
+    pub addresses: Vec<Interval>,
+}

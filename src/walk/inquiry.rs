@@ -1,0 +1,251 @@
+//! What rules can ask of packets for one destination, and which rules such packets can meet: for who compares two
+//! rulesets for all packets rather than for one.
+
+mod elements;
+mod met;
+mod round;
+mod scan;
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
+
+use crate::net::{Cidr, Family, Protocol};
+use crate::nftables::ruleset::{Addresses, Element, Field, Interval, Set, Table};
+
+use self::elements::ByAddress;
+pub use self::met::Met;
+use super::op::{Act, ChainId, End, Op, Test, TestKind};
+use super::outcome::RuleRef;
+use super::walker::Walker;
+
+/// Ports from first to last, perhaps of one protocol alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortRange {
+    /// The protocol; none for every one.
+    pub protocol: Option<Protocol>,
+    /// The first port.
+    pub first: u16,
+    /// The last port.
+    pub last: u16,
+}
+
+impl PortRange {
+    fn one(protocol: Protocol, port: u16) -> PortRange {
+        PortRange { protocol: Some(protocol), first: port, last: port }
+    }
+}
+
+/// Destinations that rules tell from others, wherever the rules stand.
+#[derive(Debug, Default)]
+pub struct Destinations {
+    /// Single addresses, with the ports that are asked together with each.
+    pub addresses: HashMap<IpAddr, Vec<PortRange>>,
+    /// Ranges of addresses.
+    pub ranges: Vec<Interval>,
+}
+
+impl Destinations {
+    fn add(&mut self, interval: Interval, ports: &[PortRange]) {
+        if interval.first == interval.last {
+            self.addresses.entry(interval.first).or_default().extend(ports);
+        } else {
+            self.ranges.push(interval);
+        }
+    }
+}
+
+/// What can be asked of packets for one destination.
+#[derive(Debug, Default)]
+pub struct Asked<'r> {
+    /// Sources.
+    pub sources: Vec<Interval>,
+    /// Ports; only where the port is left open.
+    pub ports: Vec<PortRange>,
+    /// Where the packets can be sent instead.
+    pub translated: Vec<SocketAddr>,
+    /// What they meet, in order; empty where the port is left open.
+    pub met: Vec<Met<'r>>,
+}
+
+/// A destination of packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destination {
+    /// The address.
+    pub address: IpAddr,
+    /// Protocol and port; none for any.
+    pub transport: Option<(Protocol, u16)>,
+}
+
+/// Asks a ruleset. Made once, it answers for one destination in the time that its own rules take.
+pub struct Inquiry<'w, 'r> {
+    walker: &'w Walker<'r>,
+    family: Family,
+    /// Sets by table and name.
+    sets: HashMap<*const Table, HashMap<&'r str, Indexed<'r>>>,
+    /// Whether a chain, or one that it leads to, asks for ports that are not tied to one address.
+    asks_ports: Vec<OnceLock<bool>>,
+}
+
+struct Indexed<'r> {
+    set: &'r Set,
+    by_address: OnceLock<ByAddress<'r>>,
+}
+
+/// Chains by number.
+pub type Chains = HashSet<u32>;
+
+impl<'w, 'r> Inquiry<'w, 'r> {
+    /// Makes ready to ask.
+    pub fn new(walker: &'w Walker<'r>, family: Family) -> Self {
+        let count = walker.program.chain_count();
+        let mut sets = HashMap::new();
+        for number in 0..count {
+            if let Some(RuleRef::Nftables { table, .. }) = walker.program.rule_ref(chain_id(number), None) {
+                let indexed =
+                    |set: &'r Set| (set.name.as_str(), Indexed { set, by_address: OnceLock::new() });
+                sets.entry(std::ptr::from_ref(table))
+                    .or_insert_with(|| table.sets.iter().map(indexed).collect());
+            }
+        }
+        let asks_ports = std::iter::repeat_with(OnceLock::new).take(count).collect();
+        Inquiry { walker, family, sets, asks_ports }
+    }
+
+    /// Destinations that any rule tells from others.
+    pub fn destinations(&self) -> Destinations {
+        let mut found = Destinations::default();
+        for chain in (0..self.asks_ports.len()).map(chain_id) {
+            for rule in 0..self.rule_count(chain) {
+                self.destinations_of(chain, rule, &mut found);
+            }
+        }
+        found
+    }
+
+    fn ops(&self, chain: ChainId, rule: usize) -> impl Iterator<Item = Op<'r>> {
+        (0..).map_while(move |part| self.walker.program.op(chain, rule, part))
+    }
+
+    fn destinations_of(&self, chain: ChainId, rule: usize, found: &mut Destinations) {
+        let port = |op| match op {
+            Op::Test(Test { kind: TestKind::Port(protocol, port), .. }) => {
+                Some(PortRange::one(protocol, port.get()))
+            }
+            _ => None,
+        };
+        let ports: Vec<PortRange> = self.ops(chain, rule).filter_map(port).collect();
+        for op in self.ops(chain, rule) {
+            match op {
+                Op::Test(Test { kind: TestKind::Network(End::Destination, net), .. }) => {
+                    found.add(interval(net), &ports);
+                }
+                Op::Test(Test { kind: TestKind::Addresses(End::Destination, _, addresses), .. }) => {
+                    let intervals = self.intervals(chain, addresses);
+                    intervals.into_iter().for_each(|interval| found.add(interval, &ports));
+                }
+                Op::Test(Test { kind: TestKind::InSet(key, set), .. })
+                | Op::Act(Act::VerdictMap(key, set)) => {
+                    self.destinations_of_set(chain, key, set, found);
+                }
+                Op::Test(Test { kind: TestKind::Opaque(text), .. }) => {
+                    scan::addresses(text, self.family).for_each(|interval| found.add(interval, &[]));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn destinations_of_set(&self, chain: ChainId, key: &[Field], set: &str, found: &mut Destinations) {
+        let Some(position) = key.iter().position(|field| matches!(field, Field::DestinationAddress(_)))
+        else {
+            return;
+        };
+        for element in self.elements(chain, set) {
+            let ports = elements::ports(element, key);
+            if let Some(interval) = element.key.get(position).and_then(elements::interval) {
+                found.add(interval, ports.as_slice());
+            }
+        }
+    }
+
+    fn rule_count(&self, chain: ChainId) -> usize {
+        match self.walker.program.rule_ref(chain, None) {
+            Some(RuleRef::Iptables { chain, .. }) => chain.rules.len(),
+            Some(RuleRef::Nftables { chain, .. }) => chain.rules.len(),
+            None => 0,
+        }
+    }
+
+    fn indexed(&self, chain: ChainId, name: &str) -> Option<&Indexed<'r>> {
+        match self.walker.program.rule_ref(chain, None)? {
+            RuleRef::Nftables { table, .. } => self.sets.get(&std::ptr::from_ref(table))?.get(name),
+            RuleRef::Iptables { .. } => None,
+        }
+    }
+
+    fn elements(&self, chain: ChainId, set: &str) -> &'r [Element] {
+        self.indexed(chain, set).map(|indexed| indexed.set.elements.as_slice()).unwrap_or_default()
+    }
+
+    /// What an address is compared with.
+    fn intervals(&self, chain: ChainId, addresses: &Addresses) -> Vec<Interval> {
+        match addresses {
+            Addresses::One(net) => vec![interval(*net)],
+            Addresses::Anonymous(intervals) => intervals.clone(),
+            Addresses::Named(set) => {
+                let first = |element: &'r Element| elements::interval(element.key.first()?);
+                self.elements(chain, set).iter().filter_map(first).collect()
+            }
+        }
+    }
+
+    /// Whether a chain or one that it leads to asks for a port in a rule, or of a map, that names no address with it.
+    fn asks_ports(&self, chain: ChainId) -> bool {
+        match self.asks_ports.get(chain.index()) {
+            Some(known) => *known.get_or_init(|| self.find_loose_port(chain, 0)),
+            None => false,
+        }
+    }
+
+    /// A kernel refuses loops; no answer is kept on the way, so that one could not spoil it.
+    fn find_loose_port(&self, chain: ChainId, depth: usize) -> bool {
+        let leads = |name: &str| match self.walker.program.find(chain, name) {
+            Some(to) if depth < DEEPEST => match self.asks_ports.get(to.index()).and_then(OnceLock::get) {
+                Some(known) => *known,
+                None => self.find_loose_port(to, depth + 1),
+            },
+            _ => depth >= DEEPEST,
+        };
+        (0..self.rule_count(chain)).any(|rule| {
+            let mut tied = false;
+            self.ops(chain, rule).any(|op| {
+                tied |= matches!(op, Op::Test(Test { negated: false, kind: TestKind::Network(End::Destination, net) }) if net.is_host());
+                tied |= matches!(op, Op::Test(Test { negated: false, kind: TestKind::Addresses(End::Destination, _, Addresses::One(net)) }) if net.is_host());
+                match op {
+                    Op::Test(Test { kind: TestKind::Port(..), .. }) => !tied,
+                    Op::Test(Test { kind: TestKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
+                    Op::Test(Test { kind: TestKind::InSet(key, _), .. }) | Op::Act(Act::VerdictMap(key, _)) => {
+                        key.contains(&Field::DestinationPort) && !tied
+                    }
+                    Op::Act(Act::Jump(name) | Act::Goto(name)) => leads(name),
+                    Op::Act(Act::RandomVerdict(_, verdicts)) => {
+                        verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)).any(leads)
+                    }
+                    _ => false,
+                }
+            })
+        })
+    }
+}
+
+/// More than any kernel lets chains call one another.
+const DEEPEST: usize = 64;
+
+fn chain_id(number: usize) -> ChainId {
+    ChainId(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+fn interval(net: Cidr) -> Interval {
+    Interval { first: net.network(), last: net.last() }
+}

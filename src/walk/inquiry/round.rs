@@ -1,0 +1,295 @@
+//! One round of questions: which rules packets for a destination can meet at the hooks on their way.
+
+use std::net::SocketAddr;
+
+use super::elements::{self, ByAddress};
+use super::met::Met;
+use super::{Asked, Chains, Destination, Inquiry, PortRange, interval, scan};
+use crate::net::Protocol;
+use crate::nftables::ruleset::{Addresses, Element, Field};
+use crate::walk::op::{Act, ChainId, End, Op, Test, TestKind};
+use crate::walk::outcome::Hook;
+use crate::walk::packet::{Interface, Tracking, View};
+use crate::walk::program::Base;
+
+/// A chain with more rules than this is looked at through its index.
+const INDEXED_FROM: usize = 16;
+
+impl<'w, 'r> Inquiry<'w, 'r> {
+    /// What is asked of packets for a destination. Where its port is left open: which ports, but not those that rules
+    /// ask by themselves in the chains `known` from a like address; the chains come back with the answer.
+    pub fn ask(&self, destination: Destination, known: Option<&Chains>) -> (Asked<'r>, Chains) {
+        let (protocol, port) = destination.transport.unwrap_or((Protocol::Tcp, 0));
+        let view = |to| self.view(protocol, to);
+        let mut round = Round {
+            inquiry: self,
+            packets: vec![view(SocketAddr::new(destination.address, port))],
+            open: destination.transport.is_none(),
+            known,
+            visited: Chains::new(),
+            seen: Chains::new(),
+            asked: Asked::default(),
+        };
+        for hook in [Hook::Prerouting, Hook::Output] {
+            round.hook(hook, |base| base.nat);
+        }
+        round.asked.translated.sort_unstable();
+        round.asked.translated.dedup();
+        let translated = std::mem::take(&mut round.asked.translated);
+        let mut all = round.packets.clone();
+        all.extend(translated.iter().map(|to| view(*to)));
+        for hook in [Hook::Prerouting, Hook::Output, Hook::Input, Hook::Forward, Hook::Postrouting] {
+            round.packets = all.iter().filter(|packet| self.reaches(hook, packet)).copied().collect();
+            let translates = matches!(hook, Hook::Prerouting | Hook::Output);
+            round.hook(hook, |base| !(base.nat && translates));
+        }
+        round.asked.translated = translated;
+        (round.asked, round.seen)
+    }
+
+    fn view(&self, protocol: Protocol, destination: SocketAddr) -> View {
+        View {
+            protocol,
+            source: self.family.loopback(),
+            destination,
+            mark: 0,
+            input: Interface::None,
+            output: Interface::None,
+            tracking: Tracking::New,
+            translated: false,
+        }
+    }
+
+    fn reaches(&self, hook: Hook, packet: &View) -> bool {
+        let local = self.walker.host.is_local(packet.destination.ip());
+        match hook {
+            Hook::Input => local,
+            Hook::Forward => !local,
+            Hook::Prerouting | Hook::Output | Hook::Postrouting | Hook::Routing => true,
+        }
+    }
+}
+
+struct Round<'a, 'w, 'r> {
+    inquiry: &'a Inquiry<'w, 'r>,
+    /// The packet as it comes, and as it is after translation, where that can have happened.
+    packets: Vec<View>,
+    /// Protocol and port are left open.
+    open: bool,
+    known: Option<&'a Chains>,
+    /// Chains visited with these packets.
+    visited: Chains,
+    /// Chains visited at all.
+    seen: Chains,
+    asked: Asked<'r>,
+}
+
+impl<'r> Round<'_, '_, 'r> {
+    fn hook(&mut self, hook: Hook, runs: impl Fn(&Base) -> bool) {
+        if self.packets.is_empty() {
+            return;
+        }
+        self.visited.clear();
+        for base in self.inquiry.walker.program.bases(hook, self.inquiry.family) {
+            if runs(base) {
+                self.chain(base.chain);
+            }
+        }
+    }
+
+    fn chain(&mut self, chain: ChainId) {
+        self.meet(self.inquiry.walker.program.rule_ref(chain, None).map_or(Met::Missing, Met::Rule));
+        // What the same packets meet in it again is told already.
+        if !self.visited.insert(chain.0) {
+            return;
+        }
+        self.seen.insert(chain.0);
+        let count = self.inquiry.rule_count(chain);
+        let through_index =
+            count > INDEXED_FROM && (!self.open || self.known.is_some_and(|known| known.contains(&chain.0)));
+        if through_index {
+            for rule in self.indexed_rules(chain) {
+                self.rule(chain, rule);
+            }
+        } else {
+            for rule in 0..count {
+                self.rule(chain, rule);
+            }
+        }
+        self.meet(Met::End);
+    }
+
+    fn indexed_rules(&self, chain: ChainId) -> Vec<usize> {
+        let program = &self.inquiry.walker.program;
+        let mut rules = Vec::new();
+        for packet in &self.packets {
+            let mut from = 0;
+            while let Some(rule) = program.next_rule(chain, from, packet) {
+                rules.push(rule);
+                from = rule + 1;
+            }
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+
+    fn meet(&mut self, met: Met<'r>) {
+        if !self.open {
+            self.asked.met.push(met);
+        }
+    }
+
+    fn rule(&mut self, chain: ChainId, rule: usize) {
+        let program = &self.inquiry.walker.program;
+        let can_match = (0..).map_while(|part| program.op(chain, rule, part)).all(|op| match op {
+            Op::Test(test) => self.passes(chain, test),
+            Op::Guarded(test, _) => {
+                self.passes(chain, test);
+                true
+            }
+            Op::Act(_) | Op::Nothing => true,
+        });
+        if !can_match {
+            return;
+        }
+        self.meet(program.rule_ref(chain, Some(rule)).map_or(Met::Missing, Met::Rule));
+        for part in 0.. {
+            match program.op(chain, rule, part) {
+                Some(Op::Act(act) | Op::Guarded(_, act)) => self.act(chain, act),
+                Some(Op::Test(_) | Op::Nothing) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Whether some packet can pass a test; what it asks is noted.
+    fn passes(&mut self, chain: ChainId, test: Test<'r>) -> bool {
+        let host = self.inquiry.walker.host;
+        let to = |holds: &dyn Fn(&View) -> bool| self.packets.iter().any(|p| holds(p) != test.negated);
+        match test.kind {
+            TestKind::Network(End::Destination, net) => to(&|p| net.contains(p.destination.ip())),
+            TestKind::Local(End::Destination) => to(&|p| host.is_local(p.destination.ip())),
+            TestKind::Protocol(protocol) => self.open || to(&|p| p.protocol == protocol),
+            TestKind::Port(protocol, port) if self.open => {
+                self.asked.ports.push(PortRange::one(protocol, port.get()));
+                true
+            }
+            TestKind::Port(protocol, port) => {
+                to(&|p| p.protocol == protocol && p.destination.port() == port.get())
+            }
+            TestKind::Network(End::Source, net) => {
+                self.asked.sources.push(interval(net));
+                true
+            }
+            TestKind::Addresses(end, _, addresses) => {
+                self.passes_addresses(chain, end, addresses, test.negated)
+            }
+            TestKind::InSet(key, set) => self.passes_set(chain, key, set, test.negated),
+            TestKind::Opaque(text) => {
+                self.asked.sources.extend(scan::addresses(text, self.inquiry.family));
+                self.asked.ports.extend(scan::ports(text));
+                true
+            }
+            TestKind::Interface(..)
+            | TestKind::OtherProtocol(_)
+            | TestKind::State(_)
+            | TestKind::Translated
+            | TestKind::Mark { .. }
+            | TestKind::Local(End::Source)
+            | TestKind::Random(_)
+            | TestKind::Remembered(_) => true,
+        }
+    }
+
+    fn passes_addresses(
+        &mut self,
+        chain: ChainId,
+        end: End,
+        addresses: &'r Addresses,
+        negated: bool,
+    ) -> bool {
+        let intervals = self.inquiry.intervals(chain, addresses);
+        match end {
+            End::Source => {
+                self.asked.sources.extend(&intervals);
+                if let Addresses::Named(set) = addresses {
+                    self.inquiry.elements(chain, set).iter().for_each(|e| self.meet(Met::Element(e)));
+                }
+                true
+            }
+            End::Destination => self.packets.iter().any(|packet| {
+                let ip = packet.destination.ip();
+                intervals.iter().any(|i| (i.first..=i.last).contains(&ip)) != negated
+            }),
+        }
+    }
+
+    fn passes_set(&mut self, chain: ChainId, key: &'r [Field], set: &str, negated: bool) -> bool {
+        let matching = self.matching(chain, key, set);
+        for element in &matching {
+            self.asked.sources.extend(elements::sources(element, key));
+            if self.open {
+                self.asked.ports.extend(elements::ports(element, key));
+            }
+            self.meet(Met::Element(element));
+        }
+        negated || !matching.is_empty()
+    }
+
+    /// Elements that the packets can have the key of.
+    fn matching(&self, chain: ChainId, key: &[Field], set: &str) -> Vec<&'r Element> {
+        let Some(indexed) = self.inquiry.indexed(chain, set) else { return Vec::new() };
+        let set = indexed.set;
+        let by_address = indexed.by_address.get_or_init(|| ByAddress::new(set, key));
+        let mut found = Vec::new();
+        for packet in &self.packets {
+            let at = by_address.at(packet.destination.ip());
+            found.extend(at.filter(|element| elements::can_match(element, key, packet, self.open)));
+        }
+        found
+    }
+
+    fn act(&mut self, chain: ChainId, act: Act<'r>) {
+        match act {
+            Act::Jump(to) | Act::Goto(to) => self.follow(chain, to),
+            Act::VerdictMap(key, map) => {
+                for element in self.matching(chain, key, map) {
+                    self.asked.sources.extend(elements::sources(element, key));
+                    if self.open {
+                        self.asked.ports.extend(elements::ports(element, key));
+                    }
+                    self.meet(Met::Element(element));
+                    if let Some(to) = elements::leads_to(element) {
+                        self.follow(chain, to);
+                    }
+                }
+            }
+            Act::RandomVerdict(_, verdicts) => {
+                for to in verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)) {
+                    self.follow(chain, to);
+                }
+            }
+            Act::Dnat(to) => self.asked.translated.push(to),
+            Act::RandomDnat(_, to) => self.asked.translated.extend(to.iter().map(|(_, to)| *to)),
+            Act::Redirect(port) => self.redirect(port.map(crate::net::Port::get)),
+            _ => {}
+        }
+    }
+
+    fn redirect(&mut self, port: Option<u16>) {
+        let port = port.or(self.packets.first().map(|packet| packet.destination.port()));
+        let host = self.inquiry.walker.host;
+        let own = host.addresses.iter().copied().chain([self.inquiry.family.loopback()]);
+        let own = own.filter(|ip| crate::net::Family::of(*ip) == self.inquiry.family);
+        self.asked.translated.extend(own.map(|ip| SocketAddr::new(ip, port.unwrap_or_default())));
+    }
+
+    fn follow(&mut self, from: ChainId, to: &str) {
+        match self.inquiry.walker.program.find(from, to) {
+            Some(chain) if !self.open || self.inquiry.asks_ports(chain) => self.chain(chain),
+            Some(_) => {}
+            None => self.meet(Met::Missing),
+        }
+    }
+}
