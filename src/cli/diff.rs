@@ -10,14 +10,16 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
-use crate::compare::diff::{self, Diff, FamilyChange};
+use crate::compare::diff::{self, Diff, FamilyChange, TrafficChange};
 use crate::compare::listing::Rules;
 use crate::compare::rules::Side;
+use crate::compare::{self, traffic};
 use crate::diagnostic::Diagnostic;
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::report;
 use crate::settings::{ProxyMode, Release};
+use crate::walk::Host;
 use crate::{iptables, nftables};
 
 /// Shows what a change of the cluster, of kube-proxy's release, mode or configuration does to rules and to traffic.
@@ -117,10 +119,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         changes: Vec::new(),
         nodes_added: Vec::new(),
         nodes_removed: Vec::new(),
-        classes: None,
+        classes: (level != Level::Rules).then_some(0),
     };
     for (before, after) in nodes(arguments, (&old, &new), &mut found, session)? {
-        let families = compare_node((&old, &before), (&new, &after), level, session)?;
+        let (families, classes) = compare_node((&old, &before), (&new, &after), level, session)?;
+        found.classes = found.classes.zip(classes).map(|(all, more)| all + more);
         found.add(&after.name, families);
     }
     let text = match arguments.output {
@@ -135,7 +138,7 @@ fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
     match fail_on {
         Some(FailOn::Nothing) => false,
         Some(FailOn::Rules) => found.rules_differ(),
-        Some(FailOn::Traffic) => false,
+        Some(FailOn::Traffic) => found.traffic_differs(),
         None => !(found.changes.is_empty() && found.nodes_added.is_empty() && found.nodes_removed.is_empty()),
     }
 }
@@ -231,34 +234,47 @@ fn nodes(
     Ok(before.iter().filter_map(|name| pair(name)).collect())
 }
 
+/// What changes on a node, and how many classes of packets were compared, if they were.
 fn compare_node(
     (old, old_node): (&Pipeline, &Node),
     (new, new_node): (&Pipeline, &Node),
     level: Level,
     session: &mut Session,
-) -> Result<Vec<FamilyChange>, Stop> {
+) -> Result<(Vec<FamilyChange>, Option<u64>), Stop> {
     let before = Compiled::all(old, old_node, session)?;
     let after = Compiled::all(new, new_node, session)?;
-    let families: BTreeSet<Family> = before.iter().chain(&after).map(|side| side.plan.family).collect();
+    let mut classes = (level != Level::Rules).then_some(0);
     let mut changes = Vec::new();
-    for family in families {
-        let of = |sides: &'_ [Compiled<'_>]| sides.iter().position(|side| side.plan.family == family);
-        let (Some(before), Some(after)) =
-            (of(&before).and_then(|i| before.get(i)), of(&after).and_then(|i| after.get(i)))
-        else {
-            continue;
-        };
+    for family in Family::ALL {
+        let of = |side: &&Compiled<'_>| side.plan.family == family;
+        let (Some(before), Some(after)) = (before.iter().find(of), after.iter().find(of)) else { continue };
         let rules = (level != Level::Traffic && old.settings.mode == new.settings.mode)
             .then(|| diff::rules(before.side(), after.side()));
-        changes.push(FamilyChange { family: family.lower_name(), rules });
+        let traffic = (level != Level::Rules).then(|| compare_traffic(before, after));
+        if let (Some(classes), Some((_, more))) = (&mut classes, &traffic) {
+            *classes += more;
+        }
+        let traffic = traffic.map(|(change, _)| change);
+        changes.push(FamilyChange { family: family.lower_name(), rules, traffic });
     }
-    Ok(changes)
+    Ok((changes, classes))
 }
 
-/// A plan and the ruleset made of it.
+fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
+    let found = traffic::compare(old.traffic_side(), new.traffic_side(), old.plan.family);
+    let mut names = traffic::Names::default();
+    names.learn(&new.plan);
+    names.learn(&old.plan);
+    let change = TrafficChange::new(&found, &names, (&old.facts(), &new.facts()));
+    (change, found.classes)
+}
+
+/// A plan, the ruleset made of it, and the node as it would be.
 struct Compiled<'c> {
     plan: Plan<'c>,
+    mode: ProxyMode,
     ruleset: Ruleset,
+    host: Host,
 }
 
 enum Ruleset {
@@ -269,12 +285,14 @@ enum Ruleset {
 impl<'c> Compiled<'c> {
     /// Every family of a node.
     fn all(pipeline: &'c Pipeline, node: &Node, session: &mut Session) -> Result<Vec<Compiled<'c>>, Stop> {
+        let mode = pipeline.settings.mode;
         let compile = |plan: Plan<'c>| {
-            let ruleset = match pipeline.settings.mode {
+            let ruleset = match mode {
                 ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(&plan)),
                 ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(&plan)),
             };
-            Compiled { plan, ruleset }
+            let host = compare::host(&plan, &pipeline.cluster, node, mode);
+            Compiled { plan, mode, ruleset, host }
         };
         Ok(pipeline.plans(node, session)?.into_iter().map(compile).collect())
     }
@@ -285,5 +303,17 @@ impl<'c> Compiled<'c> {
             Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, self.plan.family),
         };
         Side { rules, plan: Some(&self.plan) }
+    }
+
+    fn traffic_side(&self) -> traffic::Side<'_> {
+        let rules = match &self.ruleset {
+            Ruleset::Iptables(ruleset) => ruleset.into(),
+            Ruleset::Nftables(ruleset) => ruleset.into(),
+        };
+        traffic::Side { rules, host: &self.host }
+    }
+
+    fn facts(&self) -> traffic::SideFacts {
+        traffic::SideFacts::new(&self.plan, self.mode)
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::listing::{Line, Place};
 use super::rules::{self, Presence, RulesDiff, Side};
 use super::subject::Subject;
+use super::traffic::{self, Comparison, Flow, Names, Reason, SideFacts};
 use crate::iptables::ruleset::Owner;
 
 /// Name and version of the JSON form.
@@ -51,6 +52,28 @@ pub struct FamilyChange {
     /// The rules, if they were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<RulesChange>,
+    /// The traffic, if it was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficChange>,
+}
+
+/// What changes for packets of new connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrafficChange {
+    /// The flows that fare differently.
+    pub flows: Vec<Flow>,
+    /// The known differences between modes and releases that explain some of them.
+    pub reasons: Vec<KnownReason>,
+}
+
+/// A known difference between modes or releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KnownReason {
+    /// Its code.
+    pub code: &'static str,
+    /// What it is.
+    pub words: &'static str,
 }
 
 /// What changes in the rules.
@@ -64,6 +87,25 @@ pub struct RulesChange {
     pub rewritten: usize,
     /// By Service.
     pub groups: Vec<GroupChange>,
+}
+
+impl TrafficChange {
+    /// Folds what a comparison found.
+    pub fn new(found: &Comparison, names: &Names, facts: (&SideFacts, &SideFacts)) -> TrafficChange {
+        let flows = traffic::flows(&found.differences, names, facts);
+        let codes = flows.iter().filter_map(|flow| flow.reason);
+        let mut reasons: Vec<KnownReason> = codes.filter_map(KnownReason::of).collect();
+        reasons.sort_by_key(|reason| reason.code);
+        reasons.dedup();
+        TrafficChange { flows, reasons }
+    }
+}
+
+impl KnownReason {
+    fn of(code: &'static str) -> Option<KnownReason> {
+        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        Some(KnownReason { code, words: reason.words() })
+    }
 }
 
 /// What changes in the rules of one Service, or in those that every node has.
@@ -123,6 +165,11 @@ impl Diff {
         self.families().any(|family| family.rules.as_ref().is_some_and(|rules| !rules.groups.is_empty()))
     }
 
+    /// Whether any packet fares differently.
+    pub fn traffic_differs(&self) -> bool {
+        self.families().any(|family| family.traffic.as_ref().is_some_and(|traffic| !traffic.flows.is_empty()))
+    }
+
     fn families(&self) -> impl Iterator<Item = &FamilyChange> {
         self.changes.iter().flat_map(|change| &change.families)
     }
@@ -132,6 +179,7 @@ impl FamilyChange {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.rules.as_ref().is_none_or(|rules| rules.groups.is_empty())
+            && self.traffic.as_ref().is_none_or(|traffic| traffic.flows.is_empty())
     }
 }
 

@@ -1,16 +1,17 @@
 //! Classes that fare differently, folded for people: those to one destination with the same fates are one flow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 use super::names::Names;
 use super::reasons::{self, SideFacts};
-use super::{Contrast, Difference, Fate, From, To, words};
+use super::{Contrast, Difference, Fate, To, words};
 use crate::walk::Origin;
 
 /// Packets that fare differently in the same way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Flow {
     /// `namespace/name`; none for a destination of no Service.
@@ -18,7 +19,7 @@ pub struct Flow {
     /// What the destination is, such as `cluster IP of shop/web:http`; empty for none.
     pub target: String,
     /// Where the packets go to, such as `10.96.0.12:80/tcp`.
-    pub to: String,
+    pub to: Vec<String>,
     /// Where they come from, such as `pods of this node`.
     pub from: Vec<String>,
     /// What becomes of them with the old rules.
@@ -38,6 +39,19 @@ pub struct Flow {
     pub classes: usize,
 }
 
+impl Flow {
+    /// What flows to several destinations agree in.
+    fn without_destination(&self) -> Flow {
+        let nothing = String::new;
+        Flow { to: Vec::new(), source: nothing(), destination: nothing(), classes: 0, ..self.clone() }
+    }
+
+    fn absorb(&mut self, mut other: Flow) {
+        self.to.append(&mut other.to);
+        self.classes += other.classes;
+    }
+}
+
 /// Folds the classes that differ.
 pub fn flows(differences: &[Difference], names: &Names, facts: (&SideFacts, &SideFacts)) -> Vec<Flow> {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
@@ -50,13 +64,23 @@ pub fn flows(differences: &[Difference], names: &Names, facts: (&SideFacts, &Sid
         {
             begun = folded.len();
         }
-        let key = Key::of(difference, facts);
+        let key = Key::of(difference, names, facts);
         match folded.iter_mut().skip(begun).find(|(other, _)| *other == key) {
             Some((_, list)) => list.push(difference),
             None => folded.push((key, vec![difference])),
         }
     }
-    let mut flows: Vec<Flow> = folded.iter().filter_map(|(key, list)| flow(key, list, names)).collect();
+    let mut flows: Vec<Flow> = Vec::new();
+    let mut places: HashMap<Flow, usize> = HashMap::new();
+    for new in folded.iter().filter_map(|(key, list)| flow(key, list, names)) {
+        match places.get(&new.without_destination()).and_then(|place| flows.get_mut(*place)) {
+            Some(like) => like.absorb(new),
+            None => {
+                places.insert(new.without_destination(), flows.len());
+                flows.push(new);
+            }
+        }
+    }
     flows.sort_by(|a, b| (a.service.is_none(), &a.service).cmp(&(b.service.is_none(), &b.service)));
     flows
 }
@@ -73,7 +97,7 @@ struct Key {
 impl Key {
     /// Whether the source of an endpoint that calls itself is rewritten is no difference to others, if both sides agree
     /// in it.
-    fn of(difference: &Difference, facts: (&SideFacts, &SideFacts)) -> Key {
+    fn of(difference: &Difference, names: &Names, facts: (&SideFacts, &SideFacts)) -> Key {
         let Difference { old, new, contrast, packet, .. } = difference;
         let itself = |end: &super::End| end.destination.is_some_and(|to| to.ip() == packet.source);
         let others_snat = |fate: &Fate| fate.ends().any(|(_, end, _)| !itself(end) && end.snat);
@@ -86,7 +110,7 @@ impl Key {
             Some(_) => (plain_old, plain_new),
             None => (old.clone(), new.clone()),
         };
-        Key { old, new, contrast: *contrast, reason: reasons::explain(difference, facts) }
+        Key { old, new, contrast: *contrast, reason: reasons::explain(difference, names, facts) }
     }
 }
 
@@ -100,7 +124,7 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
     Some(Flow {
         service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_owned())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
-        to: destination(to),
+        to: vec![destination(to)],
         from: sources(list),
         before: words::fate(&key.old, representative),
         after: words::fate(&key.new, representative),
@@ -132,18 +156,11 @@ fn destination(to: &To) -> String {
 const LISTED: usize = 6;
 
 fn sources(list: &[&Difference]) -> Vec<String> {
-    let mut kinds: BTreeSet<(u8, &'static str)> = BTreeSet::new();
-    let mut single: BTreeSet<std::net::IpAddr> = BTreeSet::new();
-    for From { origin, address, .. } in list.iter().map(|difference| &difference.from) {
-        match address {
-            Some(ip) => _ = single.insert(*ip),
-            None => _ = kinds.insert((rank(*origin), origin.words())),
-        }
-    }
-    let mut sources: Vec<String> = kinds.into_iter().map(|(_, words)| words.to_owned()).collect();
-    if sources.len() == Origin::ALL.len() {
-        sources = vec!["everywhere".to_owned()];
-    }
+    let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
+    let stands_alone = |difference: &&&Difference| !kinds.contains(&kind_of_origin(difference));
+    let single: BTreeSet<IpAddr> =
+        list.iter().filter(stands_alone).filter_map(|difference| difference.from.address).collect();
+    let mut sources = in_words(&kinds);
     if single.len() > LISTED {
         sources.push(format!("{} single addresses", single.len()));
     } else {
@@ -152,11 +169,49 @@ fn sources(list: &[&Difference]) -> Vec<String> {
     sources
 }
 
-fn rank(origin: Origin) -> u8 {
-    match origin {
-        Origin::LocalPod => 0,
-        Origin::RemotePod => 1,
-        Origin::Node => 2,
-        Origin::Outside => 3,
+/// Who sends, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    LocalPods,
+    RemotePods,
+    Node,
+    Loopback,
+    Outside,
+}
+
+/// None for an address for which rules ask alone: an endpoint.
+fn kind(difference: &Difference) -> Option<Kind> {
+    let kind = kind_of_origin(difference);
+    let alone = difference.from.address.is_some() && !matches!(kind, Kind::Node | Kind::Loopback);
+    (!alone).then_some(kind)
+}
+
+fn kind_of_origin(difference: &Difference) -> Kind {
+    match difference.from.origin {
+        Origin::LocalPod => Kind::LocalPods,
+        Origin::RemotePod => Kind::RemotePods,
+        Origin::Node if difference.packet.source.is_loopback() => Kind::Loopback,
+        Origin::Node => Kind::Node,
+        Origin::Outside => Kind::Outside,
+    }
+}
+
+fn in_words(kinds: &BTreeSet<Kind>) -> Vec<String> {
+    let has = |kind| kinds.contains(&kind);
+    let pods = match (has(Kind::LocalPods), has(Kind::RemotePods)) {
+        (true, true) => Some("pods"),
+        (true, false) => Some("pods of this node"),
+        (false, true) => Some("pods of other nodes"),
+        (false, false) => None,
+    };
+    let node = match (has(Kind::Node), has(Kind::Loopback)) {
+        (true, _) => Some("the node itself"),
+        (false, true) => Some("loopback addresses of the node"),
+        (false, false) => None,
+    };
+    let outside = has(Kind::Outside).then_some("outside the cluster");
+    match (pods, node, outside) {
+        (Some("pods"), Some("the node itself"), Some(_)) => vec!["everywhere".to_owned()],
+        _ => [pods, node, outside].into_iter().flatten().map(str::to_owned).collect(),
     }
 }

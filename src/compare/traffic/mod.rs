@@ -15,7 +15,7 @@ pub use classes::compare;
 pub use fate::{Contrast, End, Fate};
 pub use flows::{Flow, flows};
 pub use names::Names;
-pub use reasons::{Mode, Reason, SideFacts};
+pub use reasons::{Reason, SideFacts};
 
 use crate::net::Protocol;
 use crate::nftables::ruleset::Interval;

@@ -1,38 +1,241 @@
 //! Known differences between modes and releases: which of them explains why packets fare differently.
 
-use super::Difference;
-use crate::settings::{ProxyMode, Release};
+use std::net::IpAddr;
 
-/// What a side is, as far as it is known.
+use super::names::Names;
+use super::{Difference, End, Fate};
+use crate::net::Cidr;
+use crate::plan::{NodePorts, Plan};
+use crate::settings::ProxyMode;
+use crate::walk::{Origin, Verdict};
+
+/// What one side does by its mode, its release and its configuration.
 #[derive(Debug, Clone)]
 pub struct SideFacts {
     /// The mode.
     pub mode: ProxyMode,
-    /// The release.
-    pub release: Release,
+    node_ports: NodePorts,
+    /// Cluster IPs that no Service has are dropped.
+    service_cidrs: Vec<Cidr>,
+    /// Node ports are served on 127.0.0.1, for which the kernel lets loopback addresses out of `lo`, and a rule guards
+    /// them.
+    localhost_node_ports: bool,
+    /// Only endpoints on this node get their source rewritten when they call themselves.
+    local_hairpin_only: bool,
 }
 
-/// The mode.
-pub type Mode = ProxyMode;
+impl SideFacts {
+    /// Of a plan and the mode that it is compiled for.
+    pub fn new(plan: &Plan<'_>, mode: ProxyMode) -> SideFacts {
+        let nftables = mode == ProxyMode::Nftables;
+        SideFacts {
+            mode,
+            node_ports: plan.node_ports.clone(),
+            service_cidrs: if nftables { plan.service_cidrs.clone() } else { Vec::new() },
+            localhost_node_ports: !nftables && plan.localhost_node_ports,
+            local_hairpin_only: nftables && plan.release.nftables.direct_dnat,
+        }
+    }
+
+    fn serves_node_ports_on(&self, ip: IpAddr) -> bool {
+        match &self.node_ports {
+            NodePorts::AllLocal => !ip.is_loopback() || self.localhost_node_ports,
+            NodePorts::Addresses(addresses) => addresses.contains(&ip),
+        }
+    }
+}
 
 /// Why packets fare differently. Codes are stable; words are for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the words say what they are")]
 pub enum Reason {
-    /// nftables mode refuses ports of cluster IPs that no Service has.
     UndefinedPort,
+    UnallocatedClusterIp,
+    LocalhostNodePorts,
+    LocalnetGuard,
+    LoopbackSource,
+    NodePortAddresses,
+    NodePortRefusedEverywhere,
+    HairpinLocalOnly,
+    SourceRangesBeforeReject,
+    RefusalFromNode,
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 10] = [
+        Reason::UndefinedPort,
+        Reason::UnallocatedClusterIp,
+        Reason::LocalhostNodePorts,
+        Reason::LocalnetGuard,
+        Reason::LoopbackSource,
+        Reason::NodePortAddresses,
+        Reason::NodePortRefusedEverywhere,
+        Reason::HairpinLocalOnly,
+        Reason::SourceRangesBeforeReject,
+        Reason::RefusalFromNode,
+    ];
+
     /// The code, in kebab case.
     pub fn code(self) -> &'static str {
         match self {
             Reason::UndefinedPort => "undefined-port-rejected",
+            Reason::UnallocatedClusterIp => "unallocated-cluster-ip-dropped",
+            Reason::LocalhostNodePorts => "localhost-node-ports",
+            Reason::LocalnetGuard => "localnet-guard",
+            Reason::LoopbackSource => "loopback-source",
+            Reason::NodePortAddresses => "node-port-addresses",
+            Reason::NodePortRefusedEverywhere => "node-port-refused-everywhere",
+            Reason::HairpinLocalOnly => "hairpin-local-only",
+            Reason::SourceRangesBeforeReject => "source-ranges-before-reject",
+            Reason::RefusalFromNode => "refusal-from-node",
+        }
+    }
+
+    /// A sentence for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Reason::UndefinedPort => {
+                "nftables mode rejects ports of a cluster IP that no Service has; iptables mode leaves such packets alone."
+            }
+            Reason::UnallocatedClusterIp => {
+                "nftables mode drops packets to cluster IPs that no Service has, where ServiceCIDRs are known (from 1.33 on by default)."
+            }
+            Reason::LocalhostNodePorts => {
+                "iptables mode serves IPv4 node ports on 127.0.0.1 (iptables.localhostNodePorts); nftables mode never does."
+            }
+            Reason::LocalnetGuard => {
+                "where iptables mode serves node ports on 127.0.0.1, the chain KUBE-FIREWALL drops packets to loopback addresses from others; nftables mode needs no such guard."
+            }
+            Reason::LoopbackSource => {
+                "where iptables mode serves node ports on 127.0.0.1, it sets route_localnet, so that packets from a loopback address can leave; nftables mode does not."
+            }
+            Reason::NodePortAddresses => {
+                "the default of nodePortAddresses is every local address in iptables mode, the node's primary address in nftables mode."
+            }
+            Reason::NodePortRefusedEverywhere => {
+                "a node port without usable endpoints is refused on every local address in iptables mode, only on those that serve node ports in nftables mode."
+            }
+            Reason::HairpinLocalOnly => {
+                "from 1.36 on, nftables mode rewrites the source of an endpoint that calls itself only on the endpoint's own node."
+            }
+            Reason::SourceRangesBeforeReject => {
+                "without endpoints, iptables mode rejects traffic to the load balancer's address from everywhere; nftables mode drops what lies outside the source ranges first."
+            }
+            Reason::RefusalFromNode => {
+                "iptables mode refuses traffic to external addresses without usable endpoints in INPUT and FORWARD; nftables mode also on the way out of the node."
+            }
         }
     }
 }
 
 /// The reason for a difference, where it is a known one.
-pub fn explain(difference: &Difference, facts: (&SideFacts, &SideFacts)) -> Option<Reason> {
-    let _ = (difference, facts);
-    None
+pub(super) fn explain(
+    difference: &Difference,
+    names: &Names,
+    (old, new): (&SideFacts, &SideFacts),
+) -> Option<Reason> {
+    let forward = View { difference, names, a: (&difference.old, old), b: (&difference.new, new) };
+    let backward = View { difference, names, a: (&difference.new, new), b: (&difference.old, old) };
+    Reason::ALL.into_iter().find(|reason| forward.is(*reason) || backward.is(*reason))
+}
+
+/// A difference, seen from the side `a` that does what `b` does not.
+struct View<'d> {
+    difference: &'d Difference,
+    names: &'d Names,
+    a: (&'d Fate, &'d SideFacts),
+    b: (&'d Fate, &'d SideFacts),
+}
+
+impl View<'_> {
+    fn is(&self, reason: Reason) -> bool {
+        let destination = self.difference.to.representative.ip();
+        let kind = self.kind();
+        let node_port = kind == Some("node port");
+        let iptables_and_nftables =
+            self.a.1.mode == ProxyMode::Iptables && self.b.1.mode == ProxyMode::Nftables;
+        let by_localhost = self.a.1.localhost_node_ports && !self.b.1.localhost_node_ports;
+        match reason {
+            Reason::UndefinedPort => {
+                iptables_and_nftables
+                    && self.names.cluster_ip(destination).is_some()
+                    && kind.is_none()
+                    && self.untouched(self.a.0)
+                    && self.b.0.all(rejected)
+            }
+            Reason::UnallocatedClusterIp => {
+                self.b.1.service_cidrs.iter().any(|net| net.contains(destination))
+                    && !self.a.1.service_cidrs.iter().any(|net| net.contains(destination))
+                    && kind.is_none()
+                    && self.untouched(self.a.0)
+                    && self.b.0.all(dropped)
+            }
+            Reason::LocalhostNodePorts => by_localhost && destination.is_loopback() && node_port,
+            Reason::LocalnetGuard => {
+                by_localhost
+                    && destination.is_loopback()
+                    && !self.difference.packet.source.is_loopback()
+                    && self.a.0.all(dropped)
+                    && self.untouched(self.b.0)
+            }
+            Reason::LoopbackSource => by_localhost && self.difference.packet.source.is_loopback(),
+            Reason::NodePortAddresses => {
+                node_port
+                    && self.a.1.serves_node_ports_on(destination)
+                    && !self.b.1.serves_node_ports_on(destination)
+            }
+            Reason::NodePortRefusedEverywhere => {
+                iptables_and_nftables
+                    && node_port
+                    && !self.b.1.serves_node_ports_on(destination)
+                    && self.a.0.all(|end| rejected(end) || dropped(end))
+            }
+            Reason::HairpinLocalOnly => {
+                self.b.1.local_hairpin_only && !self.a.1.local_hairpin_only && self.differs_in_hairpin()
+            }
+            Reason::SourceRangesBeforeReject => {
+                iptables_and_nftables
+                    && kind == Some("load-balancer IP")
+                    && self.a.0.all(rejected)
+                    && self.b.0.all(dropped)
+            }
+            Reason::RefusalFromNode => {
+                iptables_and_nftables
+                    && self.difference.packet.origin == Origin::Node
+                    && matches!(kind, Some("load-balancer IP" | "external IP"))
+                    && self.untouched(self.a.0)
+                    && self.b.0.all(|end| rejected(end) || dropped(end))
+            }
+        }
+    }
+
+    fn kind(&self) -> Option<&'static str> {
+        let to = &self.difference.to;
+        let port = to.port?;
+        let name = self.names.find(to.representative.ip(), to.protocol, port, to.own)?;
+        Some(name.kind)
+    }
+
+    fn untouched(&self, fate: &Fate) -> bool {
+        let original = self.difference.to.representative;
+        fate.all(|end| end.verdict == Verdict::Accept && end.destination == Some(original) && !end.snat)
+    }
+
+    /// Whether nothing differs but whether the source is rewritten when it is the destination.
+    fn differs_in_hairpin(&self) -> bool {
+        let source = self.difference.packet.source;
+        let plain = |fate: &Fate| {
+            fate.with_snat(|end| end.snat && end.destination.is_none_or(|to| to.ip() != source))
+        };
+        plain(self.a.0).contrast(&plain(self.b.0)).is_none()
+    }
+}
+
+fn rejected(end: &End) -> bool {
+    matches!(end.verdict, Verdict::Reject(_))
+}
+
+fn dropped(end: &End) -> bool {
+    end.verdict == Verdict::Drop
 }

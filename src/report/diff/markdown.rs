@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{heading, nodes_of, verdict};
+use super::{destinations, heading, kind_of_change, nodes_of, verdict};
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, NodesChange};
+use crate::compare::traffic::Flow;
 use crate::diagnostic::Inert;
 
 /// GitHub takes no comment beyond 65,536 characters; room is left for what stands around.
@@ -17,6 +18,9 @@ pub fn print(diff: &Diff) -> String {
             let _ = writeln!(out, "\nNodes {what}: {}", text(&names.join(", ")));
         }
     }
+    if let Some(classes) = diff.classes {
+        let _ = writeln!(out, "\n{classes} classes of packets compared.");
+    }
     for change in &diff.changes {
         print_nodes(&mut out, change);
     }
@@ -28,6 +32,7 @@ fn print_nodes(out: &mut String, change: &NodesChange) {
     let _ = writeln!(out, "\n### {what} {}", text(&nodes_of(change)));
     for family in change.families.iter().filter(|family| !family.is_empty()) {
         print_rules_table(out, family);
+        print_flows(out, family);
     }
     for family in change.families.iter().filter(|family| !family.is_empty()) {
         print_details(out, family);
@@ -45,6 +50,40 @@ fn print_rules_table(out: &mut String, family: &FamilyChange) {
         let words = text(&group.changes.join("; "));
         let _ = writeln!(out, "| {} | {words} | +{} −{}{rewritten} |", text(name), count('+'), count('-'));
     }
+}
+
+fn print_flows(out: &mut String, family: &FamilyChange) {
+    let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.flows.is_empty()) else { return };
+    let heading = heading(family);
+    let unknown = || traffic.flows.iter().filter(|flow| flow.reason.is_none());
+    if unknown().next().is_some() {
+        let _ =
+            writeln!(out, "\n| {heading} traffic to | from | before | after |\n| --- | --- | --- | --- |");
+        unknown().for_each(|flow| print_row(out, flow));
+    }
+    for reason in &traffic.reasons {
+        let flows = || traffic.flows.iter().filter(|flow| flow.reason == Some(reason.code));
+        let classes: usize = flows().map(|flow| flow.classes).sum();
+        let (code, words) = (reason.code, text(reason.words));
+        let _ =
+            writeln!(out, "\n<details>\n<summary>{code}: {words} ({classes} {heading} classes)</summary>\n");
+        let _ = writeln!(out, "| to | from | before | after |\n| --- | --- | --- | --- |");
+        flows().take(ROWS).for_each(|flow| print_row(out, flow));
+        let more = flows().count().saturating_sub(ROWS);
+        let more = if more == 0 { String::new() } else { format!("\n{more} more: see --output json\n") };
+        let _ = writeln!(out, "{more}\n</details>");
+    }
+}
+
+/// At most this many rows of a known difference.
+const ROWS: usize = 10;
+
+fn print_row(out: &mut String, flow: &Flow) {
+    let target = if flow.target.is_empty() { String::new() } else { format!(" ({})", flow.target) };
+    let to = text(&format!("{}{target}", destinations(&flow.to)));
+    let from = text(&flow.from.join(", "));
+    let after = text(&format!("{}{}", flow.after, kind_of_change(flow)));
+    let _ = writeln!(out, "| {to} | {from} | {} | {after} |", text(&flow.before));
 }
 
 fn print_details(out: &mut String, family: &FamilyChange) {

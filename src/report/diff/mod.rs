@@ -5,6 +5,7 @@ pub mod markdown;
 pub mod text;
 
 use crate::compare::diff::{Diff, FamilyChange, NodesChange};
+use crate::compare::traffic::Flow;
 
 /// The verdict in one line.
 fn verdict(diff: &Diff) -> String {
@@ -18,7 +19,10 @@ fn verdict(diff: &Diff) -> String {
         diff.changes.iter().flat_map(|change| &change.families).flat_map(services_of).collect();
     services.sort_unstable();
     services.dedup();
-    let mut parts = vec![format!("{affected} of {nodes} change")];
+    let mut parts = vec![match (diff.nodes, diff.changes.first()) {
+        (1, Some(change)) => format!("Node {} changes", nodes_of(change)),
+        _ => format!("{affected} of {nodes} {}", if affected == 1 { "changes" } else { "change" }),
+    }];
     if !services.is_empty() {
         parts.push(plural(services.len(), "Service"));
     }
@@ -27,14 +31,16 @@ fn verdict(diff: &Diff) -> String {
 
 fn services_of(family: &FamilyChange) -> Vec<&str> {
     let groups = family.rules.iter().flat_map(|rules| &rules.groups);
-    groups.filter_map(|group| group.service.as_deref()).collect()
+    let flows = family.traffic.iter().flat_map(|traffic| &traffic.flows);
+    let of_flows = flows.filter_map(|flow| flow.service.as_deref());
+    groups.filter_map(|group| group.service.as_deref()).chain(of_flows).collect()
 }
 
 fn plural(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// At most this many names of nodes are listed.
+/// At most this many names are listed.
 const LISTED: usize = 8;
 
 fn nodes_of(change: &NodesChange) -> String {
@@ -45,4 +51,19 @@ fn nodes_of(change: &NodesChange) -> String {
 
 fn heading(family: &FamilyChange) -> &'static str {
     if family.family == "ipv6" { "IPv6" } else { "IPv4" }
+}
+
+fn destinations(all: &[String]) -> String {
+    let listed = all.iter().take(LISTED).cloned().collect::<Vec<_>>().join("; ");
+    let more = all.len().saturating_sub(LISTED);
+    if more == 0 { listed } else { format!("{listed}; and {more} more") }
+}
+
+/// What else must be said of how a flow changes.
+fn kind_of_change(flow: &Flow) -> &'static str {
+    match flow.change {
+        "chance" => " (the chances alone)",
+        "affinity" => " (for remembered clients alone)",
+        _ => "",
+    }
 }

@@ -2,14 +2,18 @@
 
 use std::fmt::Write;
 
-use super::{heading, nodes_of, verdict};
-use crate::compare::diff::{Diff, FamilyChange, GroupChange, PlaceChange, RulesChange};
+use super::{destinations, heading, kind_of_change, nodes_of, verdict};
+use crate::compare::diff::{Diff, FamilyChange, GroupChange, PlaceChange, RulesChange, TrafficChange};
+use crate::compare::traffic::Flow;
 use crate::diagnostic::Inert;
 
 /// Prints it: the verdict, then node by node what changes.
 pub fn print(diff: &Diff) -> String {
     let mut out = String::new();
     line(&mut out, 0, &format!("{} (from {} to {}).", verdict(diff), diff.old, diff.new));
+    if let Some(classes) = diff.classes {
+        line(&mut out, 0, &format!("Traffic: {classes} classes of packets compared."));
+    }
     for (names, what) in [(&diff.nodes_added, "added"), (&diff.nodes_removed, "removed")] {
         if !names.is_empty() {
             line(&mut out, 0, &format!("Nodes {what}: {}", names.join(", ")));
@@ -35,6 +39,30 @@ fn print_family(out: &mut String, family: &FamilyChange) {
     if let Some(rules) = family.rules.as_ref().filter(|rules| !rules.groups.is_empty()) {
         print_rules(out, heading(family), rules);
     }
+    if let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.flows.is_empty()) {
+        print_traffic(out, heading(family), traffic);
+    }
+}
+
+fn print_traffic(out: &mut String, family: &str, traffic: &TrafficChange) {
+    line(out, 1, &format!("{family} traffic of new connections:"));
+    for flow in traffic.flows.iter().filter(|flow| flow.reason.is_none()) {
+        print_flow(out, flow);
+    }
+    for reason in &traffic.reasons {
+        let flows: Vec<&Flow> = traffic.flows.iter().filter(|f| f.reason == Some(reason.code)).collect();
+        let classes: usize = flows.iter().map(|flow| flow.classes).sum();
+        line(out, 2, &format!("Known [{}], {classes} classes: {}", reason.code, reason.words));
+        line(out, 3, if flows.len() > 1 { "for example" } else { "namely" });
+        flows.first().into_iter().for_each(|flow| print_flow(out, flow));
+    }
+}
+
+fn print_flow(out: &mut String, flow: &Flow) {
+    let target = if flow.target.is_empty() { String::new() } else { format!(" ({})", flow.target) };
+    line(out, 2, &format!("{}{target} from {}", destinations(&flow.to), flow.from.join(", ")));
+    line(out, 3, &format!("before: {}", flow.before));
+    line(out, 3, &format!("after:  {}{}", flow.after, kind_of_change(flow)));
 }
 
 fn print_rules(out: &mut String, family: &str, rules: &RulesChange) {
