@@ -200,6 +200,38 @@ fn a_renamed_port_is_all_that_the_next_version_changes() {
 }
 
 #[test]
+#[ignore = "the subcommand diff is not there yet"]
+fn diff_tells_of_the_renamed_port_alone() {
+    let versions = [path("chart/v1"), path("chart/v2")];
+    let arguments = ["diff", &versions[0], &versions[1], "--quiet", "--node", "node-1"];
+    let output = kuberules(&[&arguments[..], &THREE_NODES[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text.lines().next(), Some(format!("# {}", assume::banner()).as_str()));
+    assert!(text.contains("notes/notes-web") && !text.contains("notes/notes-db"), "{text}");
+}
+
+#[test]
+fn lint_finds_the_port_that_the_next_version_forgot() {
+    let lint = |version: &str, output: &str| {
+        let output = kuberules(&[&["lint", &path(version), "--output", output], &THREE_NODES[..]].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = lint("chart/v2", "text");
+    assert_eq!(text.lines().next(), Some(format!("# {}", assume::banner()).as_str()));
+    assert!(text.contains("error[KR004] Service notes/notes-web"), "{text}");
+    assert!(!lint("chart/v1", "text").contains("KR004"));
+    let json: serde_json::Value = serde_json::from_str(&lint("chart/v2", "json")).unwrap();
+    assert_eq!(json["assumed"]["note"], assume::banner());
+    let finding =
+        json["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "KR004").unwrap();
+    assert_eq!(
+        finding["message"],
+        "port http (TCP) is in none of its EndpointSlices, which have metrics (TCP): every connection to it is refused"
+    );
+}
+
+#[test]
 fn jobs_and_the_tests_of_a_chart_have_no_endpoints() {
     let mut snapshot = read("chart/v1");
     assume::fill(&mut snapshot, &Options { nodes: Some(3), ..Options::default() }, &settings("iptables"));

@@ -1,6 +1,7 @@
 //! `--assume` and what belongs to it.
 
 use clap::Args;
+use serde_json::Value;
 
 use super::session::{Session, Stop};
 use crate::assume::{self, Assumed, Options};
@@ -53,4 +54,27 @@ impl AssumeArguments {
 
 fn parse_cidr(text: &str) -> Result<Cidr, String> {
     Cidr::parse_lenient(text.trim()).ok_or_else(|| "expect address/length, such as 10.96.0.0/12".to_owned())
+}
+
+/// The comment line that an output made from assumed values begins with; empty where nothing was assumed.
+pub(super) fn comment(assumed: Option<&Assumed>) -> String {
+    assumed.map_or_else(String::new, |_| format!("# {}\n", assume::banner()))
+}
+
+/// Adds the field `assumed` to an object in JSON.
+pub(super) fn add_to(json: Option<&mut Value>, assumed: Option<&Assumed>) {
+    if let (Some(fields), Some(assumed)) = (json.and_then(Value::as_object_mut), assumed) {
+        fields.insert("assumed".to_owned(), assumed.json());
+    }
+}
+
+/// The same for a text that is one JSON object.
+pub(super) fn add_to_text(text: String, assumed: Option<&Assumed>) -> String {
+    match serde_json::from_str::<Value>(&text) {
+        Ok(mut json) if assumed.is_some() => {
+            add_to(Some(&mut json), assumed);
+            format!("{json:#}\n")
+        }
+        _ => text,
+    }
 }

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, stdout};
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
@@ -63,11 +64,14 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         pipeline.plans(node, session)?;
     }
     let findings = look(arguments, &pipeline, node.as_ref(), session);
+    let assumed = pipeline.assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => lint::text::print(&findings, stdout().is_terminal()),
-        OutputFormat::Json => lint::json::print(&findings),
+        OutputFormat::Text => {
+            assume::comment(assumed) + &lint::text::print(&findings, stdout().is_terminal())
+        }
+        OutputFormat::Json => assume::add_to_text(lint::json::print(&findings), assumed),
         OutputFormat::Sarif => lint::sarif::print(&findings),
-        OutputFormat::Github => lint::github::print(&findings),
+        OutputFormat::Github => assume::comment(assumed) + &lint::github::print(&findings),
     };
     Ok(Answer { text, differs: !findings.is_empty(), ..Answer::default() })
 }

@@ -1,6 +1,7 @@
 //! Plans to text, in the format asked for.
 
-use crate::assume::{self, Assumed};
+use super::assume;
+use crate::assume::Assumed;
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;
@@ -96,7 +97,7 @@ pub(super) fn render(
         Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources, assumed)),
         Format::NftablesJson => return Rendered::Whole(nftables_json(plans, sources, assumed)),
     };
-    let banner = assumed.map_or_else(String::new, |_| format!("# {}\n", assume::banner()));
+    let banner = assume::comment(assumed);
     Rendered::Families { format, banner, texts: plans.iter().map(|plan| (plan.family, text(plan))).collect() }
 }
 
@@ -116,7 +117,7 @@ fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed
     let rulesets: Vec<_> = plans.iter().map(iptables::compile).collect();
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
     let mut json = iptables::json::print(&pairs, sources);
-    add_assumed(&mut json, assumed);
+    assume::add_to(Some(&mut json), assumed);
     format!("{json:#}\n")
 }
 
@@ -125,15 +126,6 @@ fn nftables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
     let mut json = nftables::json::print(&pairs, sources);
     // What is not nft's own stands under this key.
-    if let Some(own) = json.get_mut("kuberules") {
-        add_assumed(own, assumed);
-    }
+    assume::add_to(json.get_mut("kuberules"), assumed);
     format!("{json:#}\n")
-}
-
-/// Adds the field `assumed`.
-fn add_assumed(json: &mut serde_json::Value, assumed: Option<&Assumed>) {
-    if let (Some(fields), Some(assumed)) = (json.as_object_mut(), assumed) {
-        fields.insert("assumed".to_owned(), assumed.json());
-    }
 }
