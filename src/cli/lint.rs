@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         OutputFormat::Sarif => lint::sarif::print(&findings),
         OutputFormat::Github => assume::comment(assumed) + &lint::github::print(&findings),
     };
-    Ok(Answer { text, differs: !findings.is_empty(), ..Answer::default() })
+    Ok(Answer { differs: !findings.is_empty(), ..Answer::text(text) })
 }
 
 fn look(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::text::Text;
 
 /// Files written beside their final names; dropped, they vanish.
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ impl PendingFiles {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(super) fn add(&mut self, directory: &Path, name: &str, text: &str) -> Result<(), Diagnostics> {
+    pub(super) fn add(&mut self, directory: &Path, name: &str, text: &Text) -> Result<(), Diagnostics> {
         let path = directory.join(name);
         let temporary = write_beside(directory, text).map_err(|error| cannot_write(&path, &error))?;
         self.files.push((temporary, path));
@@ -41,12 +42,12 @@ impl PendingFiles {
     }
 }
 
-fn write_beside(directory: &Path, text: &str) -> io::Result<TempPath> {
+fn write_beside(directory: &Path, text: &Text) -> io::Result<TempPath> {
     let mut file = tempfile::Builder::new()
         .prefix(".kuberules-")
         .permissions(plain_permissions())
         .tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
+    text.pieces().iter().try_for_each(|piece| file.write_all(piece.as_bytes()))?;
     file.as_file().sync_all()?;
     Ok(file.into_temp_path())
 }
@@ -78,12 +79,12 @@ mod tests {
     fn files_appear_together_or_not_at_all() {
         let directory = tempfile::tempdir().unwrap();
         let mut files = PendingFiles::default();
-        files.add(directory.path(), "a", "1").unwrap();
+        files.add(directory.path(), "a", &"1".to_owned().into()).unwrap();
         drop(files);
         assert!(names(directory.path()).is_empty());
         let mut files = PendingFiles::default();
-        files.add(directory.path(), "a", "1").unwrap();
-        files.add(directory.path(), "b", "2").unwrap();
+        files.add(directory.path(), "a", &"1".to_owned().into()).unwrap();
+        files.add(directory.path(), "b", &"2".to_owned().into()).unwrap();
         files.keep().unwrap();
         assert_eq!(names(directory.path()), ["a", "b"]);
         assert_eq!(std::fs::read_to_string(directory.path().join("b")).unwrap(), "2");
@@ -91,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
-        let faults = PendingFiles::default().add(Path::new("/nonexistent"), "a", "").unwrap_err();
+        let faults =
+            PendingFiles::default().add(Path::new("/nonexistent"), "a", &Text::default()).unwrap_err();
         let fault = faults.iter().next().unwrap();
         assert!(fault.to_string().starts_with("error: cannot write /nonexistent/a: No such file"));
     }

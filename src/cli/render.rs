@@ -5,6 +5,7 @@ use crate::assume::Assumed;
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;
+use crate::text::Text;
 use crate::{iptables, nftables};
 
 /// A mode with one of its output formats.
@@ -46,37 +47,41 @@ pub(super) enum Rendered {
         format: Format,
         /// The comment line that leads the whole; empty for none.
         banner: String,
-        texts: Vec<(Family, String)>,
+        texts: Vec<(Family, Text)>,
     },
     /// One text for all families.
-    Whole(String),
+    Whole(Text),
 }
 
 impl Rendered {
     /// All of it for standard output.
-    pub(super) fn into_text(self) -> String {
+    pub(super) fn into_text(self) -> Text {
         let (format, banner, texts) = match self {
             Rendered::Whole(text) => return text,
             Rendered::Families { format, banner, texts } => (format, banner, texts),
         };
         let headed = texts.len() > 1 && format.needs_heading();
-        let mut all = banner;
+        let mut all = Text::from(banner);
         for (family, text) in texts {
             if headed {
-                all.push_str(&format!("# {family}: {}\n", format.suffix(family)));
+                all.push(format!("# {family}: {}\n", format.suffix(family)));
             }
-            all.push_str(&text);
+            all.extend([text]);
         }
         all
     }
 
     /// Endings of file names, with the text of each file.
-    pub(super) fn into_files(self) -> Vec<(&'static str, String)> {
+    pub(super) fn into_files(self) -> Vec<(&'static str, Text)> {
         match self {
             Rendered::Whole(text) => vec![("json", text)],
             Rendered::Families { format, banner, texts } => texts
                 .into_iter()
-                .map(|(family, text)| (format.suffix(family), banner.clone() + &text))
+                .map(|(family, text)| {
+                    let mut whole = Text::from(banner.clone());
+                    whole.extend([text]);
+                    (format.suffix(family), whole)
+                })
                 .collect(),
         }
     }
@@ -89,28 +94,22 @@ pub(super) fn render(
     sources: &Sources,
     assumed: Option<&Assumed>,
 ) -> Rendered {
-    let text: fn(&Plan<'_>) -> String = match format {
+    let text: fn(&Plan<'_>) -> Text = match format {
         Format::Save => save,
-        Format::Restore => restore,
-        Format::List => |plan| nftables::list::print(&nftables::compile(plan)),
-        Format::Script => |plan| nftables::script::print(&nftables::compile(plan)),
-        Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources, assumed)),
-        Format::NftablesJson => return Rendered::Whole(nftables_json(plans, sources, assumed)),
+        Format::Restore => iptables::restore::print,
+        Format::List => |plan| nftables::list::print(&nftables::compile(plan)).into(),
+        Format::Script => |plan| nftables::script::print(&nftables::compile(plan)).into(),
+        Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources, assumed).into()),
+        Format::NftablesJson => return Rendered::Whole(nftables_json(plans, sources, assumed).into()),
     };
     let banner = assume::comment(assumed);
     Rendered::Families { format, banner, texts: plans.iter().map(|plan| (plan.family, text(plan))).collect() }
 }
 
-fn save(plan: &Plan<'_>) -> String {
+fn save(plan: &Plan<'_>) -> Text {
     let mut text = String::new();
     iptables::save::print(&iptables::compile(plan), &mut text);
-    text
-}
-
-fn restore(plan: &Plan<'_>) -> String {
-    let mut text = String::new();
-    iptables::restore::print(plan, &mut text);
-    text
+    text.into()
 }
 
 fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {

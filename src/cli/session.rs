@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::PendingFiles;
 use crate::diagnostic::{Diagnostics, Severity};
+use crate::text::Text;
 
 /// Could not do it.
 const FAILED: u8 = 2;
@@ -41,7 +42,7 @@ enum Color {
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     /// What goes to standard output.
-    pub(super) text: String,
+    pub(super) text: Text,
     /// Files that get their final names when all is well.
     pub(super) files: PendingFiles,
     /// Differences or findings: exit 1 instead of 0.
@@ -50,8 +51,8 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Text alone, exit 0.
-    pub(super) fn text(text: String) -> Answer {
-        Answer { text, ..Answer::default() }
+    pub(super) fn text(text: impl Into<Text>) -> Answer {
+        Answer { text: text.into(), ..Answer::default() }
     }
 }
 
@@ -162,7 +163,7 @@ impl Session {
             faults.iter().for_each(|fault| self.print_message(&fault.to_string()));
             return ExitCode::from(FAILED);
         }
-        match write_stdout(answer.text.as_bytes()) {
+        match write_stdout(&answer.text) {
             Ok(()) => ExitCode::from(u8::from(answer.differs)),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 ExitCode::from(u8::from(answer.differs))
@@ -175,9 +176,9 @@ impl Session {
     }
 }
 
-fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+fn write_stdout(text: &Text) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
+    text.pieces().iter().try_for_each(|piece| out.write_all(piece.as_bytes()))?;
     out.flush()
 }
 

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::endpoints::SliceIndex;
 use super::report::Report;
-use super::{Claim, Cluster, FamilyTable, ServicePort, nodes, services};
+use super::{Claim, Cluster, Endpoint, FamilyTable, ServicePort, nodes, services};
 use crate::diagnostic::Diagnostics;
 use crate::input::{Located, Snapshot, api};
 use crate::net::{Cidr, Family, parse_ip_lenient};
+use crate::parallel;
 use crate::settings::Settings;
 
 impl Cluster {
@@ -24,16 +25,13 @@ impl Cluster {
         };
         let mut services: Vec<&Located<api::Service>> = snapshot.services.iter().collect();
         services.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
-        for service in services {
-            for port in services::service_ports(service, settings, &mut report) {
-                let family = Family::of(port.cluster_ip);
-                let endpoints = slices.endpoints(&port.name, family, settings, &mut report);
-                cluster.table_mut(family).service_ports.push(ServicePort { endpoints, ..port });
-            }
+        for port in services.into_iter().flat_map(|s| services::service_ports(s, settings, &mut report)) {
+            cluster.table_mut(Family::of(port.cluster_ip)).service_ports.push(port);
         }
         for family in Family::ALL {
             let table = cluster.table_mut(family);
             table.service_ports.sort_by(|a, b| a.name.cmp(&b.name));
+            join_endpoints(table, family, &slices, settings, &mut report);
             warn_of_conflicts(table, &mut report);
         }
         (cluster, report.finish())
@@ -44,6 +42,31 @@ impl Cluster {
             Family::Ipv4 => &mut self.ipv4,
             Family::Ipv6 => &mut self.ipv6,
         }
+    }
+}
+
+/// So many Service ports at least are worth a thread.
+const SHORTEST_STRETCH: usize = 64;
+
+/// Gives each Service port its endpoints.
+fn join_endpoints(
+    table: &mut FamilyTable,
+    family: Family,
+    slices: &SliceIndex<'_>,
+    settings: &Settings,
+    report: &mut Report<'_>,
+) {
+    let sources = report.sources();
+    let joined = parallel::by_stretch(&table.service_ports, SHORTEST_STRETCH, |_, ports| {
+        let mut report = Report::new(sources);
+        let endpoints = |port: &ServicePort| slices.endpoints(&port.name, family, settings, &mut report);
+        let endpoints: Vec<Vec<Endpoint>> = ports.iter().map(endpoints).collect();
+        (endpoints, report)
+    });
+    let mut ports = table.service_ports.iter_mut();
+    for (endpoints, found) in joined {
+        report.append(found);
+        ports.by_ref().zip(endpoints).for_each(|(port, endpoints)| port.endpoints = endpoints);
     }
 }
 

@@ -1,7 +1,7 @@
 //! EndpointSlices, joined to Service ports.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use compact_str::{CompactString, format_compact};
 
@@ -158,18 +158,13 @@ fn slice_endpoints(
     let mut found = Vec::with_capacity(slice.endpoints.len());
     for (i, endpoint) in slice.endpoints.iter().enumerate() {
         let Some(written) = endpoint.addresses.first() else { continue };
-        let Some((ip, text)) = endpoint_address(written, i, usable.family, settings, report) else {
+        let Some((ip, text)) = endpoint_address(written, port, i, usable.family, settings, report) else {
             continue;
         };
         let place =
             EndpointPlace { slice: usable.slice.position, index: u32::try_from(i).unwrap_or(u32::MAX) };
-        let bracketed = text.contains(':');
         found.push(Endpoint {
-            text: if bracketed {
-                format_compact!("[{text}]:{port}")
-            } else {
-                format_compact!("{text}:{port}")
-            },
+            text,
             ip,
             port,
             ready: endpoint.conditions.ready.unwrap_or(true),
@@ -192,9 +187,10 @@ fn pod_name(endpoint: &api::Endpoint) -> Option<CompactString> {
     endpoint.target_ref.as_ref().filter(|target| target.kind == "Pod").map(|target| target.name.clone())
 }
 
-/// The address and the text that stands for it in rules; none where kube-proxy drops the endpoint.
+/// The address, and the text that stands for it and its port in rules; none where kube-proxy drops the endpoint.
 fn endpoint_address(
     written: &str,
+    port: Port,
     i: usize,
     family: Family,
     settings: &Settings,
@@ -202,12 +198,17 @@ fn endpoint_address(
 ) -> Option<(IpAddr, CompactString)> {
     let parsed = parse_ip_lenient(written);
     if let Some(ip) = parsed.filter(|ip| Family::of(*ip) == family && special_purpose(*ip).is_none()) {
-        let canonical = format_compact!("{ip}");
-        if !settings.release.model.endpoint_text_as_written || canonical == written {
-            return Some((ip, canonical));
+        let text = format_compact!("{}", SocketAddr::new(ip, port.get()));
+        if !settings.release.model.endpoint_text_as_written || super::ip_of(&text) == written {
+            return Some((ip, text));
         }
     }
-    odd_address(written, parsed, &format!("endpoints[{i}].addresses[0]"), family, settings, report)
+    let field = format!("endpoints[{i}].addresses[0]");
+    let (ip, address) = odd_address(written, parsed, &field, family, settings, report)?;
+    let bracketed = address.contains(':');
+    let text =
+        if bracketed { format_compact!("[{address}]:{port}") } else { format_compact!("{address}:{port}") };
+    Some((ip, text))
 }
 
 fn odd_address(

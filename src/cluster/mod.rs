@@ -173,9 +173,14 @@ pub struct Endpoint {
 impl Endpoint {
     /// The address part of [`Endpoint::text`], without brackets.
     pub fn ip_text(&self) -> &str {
-        let address = self.text.rsplit_once(':').map_or(self.text.as_str(), |(address, _)| address);
-        address.trim_start_matches('[').trim_end_matches(']')
+        ip_of(&self.text)
     }
+}
+
+/// The address part of `ip:port` or `[ip]:port`.
+fn ip_of(text: &str) -> &str {
+    let address = text.rsplit_once(':').map_or(text, |(address, _)| address);
+    address.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// The slice and index of an endpoint.

@@ -19,6 +19,15 @@ impl<'a> Report<'a> {
         ObjectReport { report: self, object, position }
     }
 
+    pub(super) fn sources(&self) -> &'a Sources {
+        self.sources
+    }
+
+    /// Takes what another report of the same sources found.
+    pub(super) fn append(&mut self, other: Report<'a>) {
+        self.found.append(other.found);
+    }
+
     pub(super) fn finish(self) -> Diagnostics {
         self.found
     }

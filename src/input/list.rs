@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::document::{Characters, Reader, YamlDocument, ends_document, is_list, yaml_type};
 use super::json;
 use super::object::{Batch, Kind, Type, Written};
-use super::parallel;
 use super::yaml::{Tape, cut};
+use crate::parallel;
 
 impl<'a> Reader<'a> {
     /// Reads the YAML list at a position; tells where the document ends.

@@ -7,7 +7,6 @@ mod files;
 mod json;
 mod list;
 mod object;
-mod parallel;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -2,23 +2,35 @@
 
 use std::fmt::Write;
 
-use super::compile::{Sink, sync};
+use super::compile::{self, Sink};
 use super::ruleset::{
     AddressMatch, ChainName, End, InterfaceMatch, Match, Probability, ProtocolName, RecentAction, Rule,
     TableName, Target,
 };
+use crate::parallel;
 use crate::plan::Plan;
 use crate::plan::origin::Origin;
+use crate::text::Text;
+
+/// So many Service ports at least are worth a thread.
+const SHORTEST_STRETCH: usize = 64;
 
 /// The text of one full sync on a node that has nothing yet.
-pub fn print(plan: &Plan<'_>, out: &mut String) {
-    let mut text = RestoreText::default();
-    sync(plan, &mut text);
-    for (table, document) in [(TableName::Filter, &text.filter), (TableName::Nat, &text.nat)] {
-        for part in ["*", table.name(), "\n", &document.chains, &document.rules, "COMMIT\n"] {
-            out.push_str(part);
-        }
+pub fn print(plan: &Plan<'_>) -> Text {
+    let mut stretches = vec![RestoreText::of(|sink| compile::head(plan, sink))];
+    stretches.extend(parallel::by_stretch(&plan.service_ports, SHORTEST_STRETCH, |first, ports| {
+        RestoreText::of(|sink| compile::services(plan, first, ports, sink))
+    }));
+    stretches.push(RestoreText::of(|sink| compile::tail(plan, sink)));
+    let (filter, nat): (Vec<_>, Vec<_>) = stretches.into_iter().map(|s| (s.filter, s.nat)).unzip();
+    let mut text = Text::default();
+    for (table, documents) in [(TableName::Filter, filter), (TableName::Nat, nat)] {
+        let (chains, rules): (Vec<_>, Vec<_>) = documents.into_iter().map(|d| (d.chains, d.rules)).unzip();
+        text.push(format!("*{}\n", table.name()));
+        chains.into_iter().chain(rules).filter(|piece| !piece.is_empty()).for_each(|piece| text.push(piece));
+        text.push("COMMIT\n");
     }
+    text
 }
 
 #[derive(Default)]
@@ -34,6 +46,12 @@ struct Document {
 }
 
 impl RestoreText {
+    fn of(write: impl FnOnce(&mut RestoreText)) -> RestoreText {
+        let mut text = RestoreText::default();
+        write(&mut text);
+        text
+    }
+
     fn document(&mut self, table: TableName) -> &mut Document {
         if table == TableName::Filter { &mut self.filter } else { &mut self.nat }
     }

@@ -7,6 +7,7 @@ use super::{EndpointSet, Masquerade, Plan, Reach, Route, ServicePortPlan, node};
 use crate::cluster::{Cluster, FamilyTable, Node, ServicePort, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::net::{Cidr, Family};
+use crate::parallel;
 use crate::settings::{ProxyMode, Settings};
 
 /// More endpoints than this, and iptables comments are left out (proxier.go, largeClusterEndpointsThreshold).
@@ -50,9 +51,7 @@ impl<'c> Plan<'c> {
             nfacct: settings.release.iptables.nfacct && settings.host.nfacct,
             drop_invalid: !settings.host.conntrack_liberal,
             service_cidrs: service_cidrs(cluster, settings, family),
-            service_ports: (table.service_ports.iter())
-                .map(|port| service_port_plan(port, &here, node_ip))
-                .collect(),
+            service_ports: service_port_plans(&table.service_ports, &here, node_ip),
         };
         plan.warn(&selection, &mut found);
         (plan, found)
@@ -112,6 +111,20 @@ fn service_cidrs(cluster: &Cluster, settings: &Settings, family: Family) -> Vec<
         return Vec::new();
     }
     cluster.service_cidrs.iter().copied().filter(|cidr| cidr.family() == family).collect()
+}
+
+/// So many Service ports at least are worth a thread.
+const SHORTEST_STRETCH: usize = 256;
+
+fn service_port_plans<'c>(
+    ports: &'c [ServicePort],
+    here: &Here<'_>,
+    node_ip: std::net::IpAddr,
+) -> Vec<ServicePortPlan<'c>> {
+    let stretches = parallel::by_stretch(ports, SHORTEST_STRETCH, |_, part| {
+        part.iter().map(|port| service_port_plan(port, here, node_ip)).collect::<Vec<_>>()
+    });
+    stretches.into_iter().flatten().collect()
 }
 
 fn service_port_plan<'c>(

@@ -53,7 +53,7 @@ const JUMPS: [Jump; 14] = [
 ];
 
 /// What a sync writes before the Services.
-pub(super) fn head(plan: &Plan<'_>, sink: &mut impl Sink) {
+pub(in crate::iptables) fn head(plan: &Plan<'_>, sink: &mut impl Sink) {
     for chain in [KUBE_SERVICES, KUBE_EXTERNAL_SERVICES, KUBE_FORWARD, KUBE_NODEPORTS, KUBE_PROXY_FIREWALL] {
         sink.chain(Filter, chain);
     }
@@ -91,7 +91,7 @@ fn masquerading(plan: &Plan<'_>, sink: &mut impl Sink) {
 }
 
 /// What a sync writes after the Services.
-pub(super) fn tail(plan: &Plan<'_>, sink: &mut impl Sink) {
+pub(in crate::iptables) fn tail(plan: &Plan<'_>, sink: &mut impl Sink) {
     node_port_jumps(plan, sink);
     forwarding(plan, sink);
 }

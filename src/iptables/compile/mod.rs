@@ -5,11 +5,13 @@ mod service;
 
 use std::collections::HashMap;
 
+pub(super) use base::{head, tail};
+
 use super::chains;
 use super::ruleset::{Chain, ChainName, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
 use crate::net::Family;
-use crate::plan::Plan;
 use crate::plan::origin::Origin;
+use crate::plan::{Plan, ServicePortPlan};
 
 /// Takes chains and rules as kube-proxy writes them: rules of a chain in order, chains in the order of their lines.
 pub(super) trait Sink {
@@ -23,17 +25,17 @@ pub(super) trait Sink {
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
     let mut collector = Collector::new(plan.family);
     base::installed(&mut collector);
-    sync(plan, &mut collector);
+    head(plan, &mut collector);
+    services(plan, 0, &plan.service_ports, &mut collector);
+    tail(plan, &mut collector);
     collector.finish()
 }
 
-/// What one full sync hands to `iptables-restore`.
-pub(super) fn sync(plan: &Plan<'_>, sink: &mut impl Sink) {
-    base::head(plan, sink);
-    for (index, service_port) in plan.service_ports.iter().enumerate() {
-        service::rules(plan, index, service_port, sink);
+/// What one full sync writes for a stretch of the plan's Service ports, the first of which has the index `first`.
+pub(super) fn services(plan: &Plan<'_>, first: usize, ports: &[ServicePortPlan<'_>], sink: &mut impl Sink) {
+    for (i, service_port) in ports.iter().enumerate() {
+        service::rules(plan, first + i, service_port, sink);
     }
-    base::tail(plan, sink);
 }
 
 /// Gathers what is written into tables.

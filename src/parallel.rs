@@ -1,17 +1,17 @@
-//! Parts of a text read by several threads, their objects put back in order.
+//! Work cut into parts for several threads, its results put back in order.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 /// A part's text is at least so long, so that starting threads is worth it.
-pub(super) const SMALLEST_PART: usize = 1 << 19;
+pub(crate) const SMALLEST_PART: usize = 1 << 19;
 
 /// Parts for each thread, so that one slow part does not keep all waiting.
 const PARTS_PER_THREAD: usize = 8;
 
 /// Into how many parts to cut a text of so many bytes.
-pub(super) fn parts(bytes: usize) -> usize {
+pub(crate) fn parts(bytes: usize) -> usize {
     (bytes / SMALLEST_PART).clamp(1, threads() * PARTS_PER_THREAD)
 }
 
@@ -20,7 +20,7 @@ fn threads() -> usize {
 }
 
 /// What the work makes of each part, in the order of the parts; nothing if it fails for one.
-pub(super) fn in_order<P: Sync, R: Send>(
+pub(crate) fn in_order<P: Sync, R: Send>(
     parts: &[P],
     work: impl Fn(&P) -> Option<R> + Sync,
 ) -> Option<Vec<R>> {
@@ -46,6 +46,19 @@ pub(super) fn in_order<P: Sync, R: Send>(
         }
     });
     results.into_iter().map(|slot| slot.into_inner().ok().flatten()).collect()
+}
+
+/// What the work makes of each stretch of a list, in order; a stretch is at least so long that a thread is worth it.
+pub(crate) fn by_stretch<'t, T: Sync, R: Send>(
+    list: &'t [T],
+    shortest: usize,
+    work: impl Fn(usize, &'t [T]) -> R + Sync,
+) -> Vec<R> {
+    let stretches = (list.len() / shortest.max(1)).clamp(1, threads() * PARTS_PER_THREAD);
+    let length = list.len().div_ceil(stretches).max(1);
+    let parts: Vec<(usize, &'t [T])> =
+        list.chunks(length).enumerate().map(|(i, part)| (i * length, part)).collect();
+    in_order(&parts, |(first, part)| Some(work(*first, part))).unwrap_or_default()
 }
 
 #[cfg(test)]
