@@ -24,7 +24,20 @@ pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
         None if placed => return,
         None => 1,
     };
+    check_room(count, run);
     snapshot.nodes = (1..=count).map(|number| node(number, run)).collect();
+}
+
+/// Every Node needs a network of its own for its Pods.
+fn check_room(count: u16, run: &mut Run<'_>) {
+    let families = run.families();
+    for pods in ranges::pod_cidrs(run.settings) {
+        let last = usize::from(count.saturating_sub(1));
+        if families.contains(&pods.family()) && ranges::node_cidr(pods, last).is_none() {
+            let message = format!("--assume-nodes: {pods} has no pod networks for {count} Nodes");
+            run.found.push(Diagnostic::error(message).help("assume fewer, or give a larger --cluster-cidr"));
+        }
+    }
 }
 
 /// The node of a number, counted from 1: in address ranges that are set apart for tests (RFC 2544) and documentation
