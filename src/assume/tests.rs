@@ -275,6 +275,8 @@ fn what_cannot_be_is_told_and_nothing_panics() {
     let crowd = workload("Deployment", "web", "", "replicas: 600");
     assert!(told(&(NODES.to_owned() + &crowd), None).contains("no address of 10.0.1.0/24"));
     assert!(told(NODES, Some(3)).contains("--assume-nodes: the input has 2 Nodes already"));
+    let room = "--assume-nodes: 10.244.0.0/16 has no pod networks for 300 Nodes";
+    assert!(told(WEB, Some(300)).contains(room));
     let auto =
         WEB.replace("name: web}", "name: web, annotations: {service.kubernetes.io/topology-mode: Auto}}");
     assert!(told(&auto, None).contains("hints of Auto are left out"));
