@@ -200,7 +200,6 @@ fn a_renamed_port_is_all_that_the_next_version_changes() {
 }
 
 #[test]
-#[ignore = "the subcommand diff is not there yet"]
 fn diff_tells_of_the_renamed_port_alone() {
     let versions = [path("chart/v1"), path("chart/v2")];
     let arguments = ["diff", &versions[0], &versions[1], "--quiet", "--node", "node-1"];

@@ -61,6 +61,11 @@ pub(super) fn comment(assumed: Option<&Assumed>) -> String {
     assumed.map_or_else(String::new, |_| format!("# {}\n", assume::banner()))
 }
 
+/// The same at the beginning of a Markdown text.
+pub(super) fn quote(assumed: Option<&Assumed>) -> String {
+    assumed.map_or_else(String::new, |_| format!("> {}\n\n", assume::banner()))
+}
+
 /// Adds the field `assumed` to an object in JSON.
 pub(super) fn add_to(json: Option<&mut Value>, assumed: Option<&Assumed>) {
     if let (Some(fields), Some(assumed)) = (json.and_then(Value::as_object_mut), assumed) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
@@ -126,10 +127,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         found.classes = found.classes.zip(classes).map(|(all, more)| all + more);
         found.add(&after.name, families);
     }
+    let assumed = new.assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => report::diff::text::print(&found),
-        OutputFormat::Markdown => report::diff::markdown::print(&found),
-        OutputFormat::Json => report::diff::json::print(&found),
+        OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
+        OutputFormat::Markdown => assume::quote(assumed) + &report::diff::markdown::print(&found),
+        OutputFormat::Json => assume::add_to_text(report::diff::json::print(&found), assumed),
     };
     Ok(Answer { differs: differs(&found, arguments.fail_on), ..Answer::text(text) })
 }
@@ -163,7 +165,7 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
     let old = read(0, session)?;
     let new = if arguments.snapshots.len() < 2 { old.clone() } else { read(1, session)? };
     let old = Pipeline::of(old, &settings_of(arguments, true), session)?;
-    let new = Pipeline::of(new, &settings_of(arguments, false), session)?;
+    let new = Pipeline::after(Some(&old), new, &settings_of(arguments, false), session)?;
     Ok((old, new))
 }
 
