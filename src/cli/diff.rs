@@ -14,13 +14,13 @@ use crate::cluster::Node;
 use crate::compare::diff::{self, Diff, FamilyChange, TrafficChange};
 use crate::compare::listing::Rules;
 use crate::compare::rules::Side;
-use crate::compare::{self, traffic};
+use crate::compare::traffic;
 use crate::diagnostic::Diagnostic;
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::report;
 use crate::settings::{ProxyMode, Release};
-use crate::walk::Host;
+use crate::walk::{self, Host, Walker};
 use crate::{iptables, nftables};
 
 /// Shows what a change of the cluster, of kube-proxy's release, mode or configuration does to rules and to traffic.
@@ -263,7 +263,7 @@ fn compare_node(
 }
 
 fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
-    let found = traffic::compare(old.traffic_side(), new.traffic_side(), old.plan.family);
+    let found = traffic::compare(&old.walker(), &new.walker(), old.plan.family);
     let mut names = traffic::Names::default();
     names.learn(&new.plan);
     names.learn(&old.plan);
@@ -293,7 +293,7 @@ impl<'c> Compiled<'c> {
                 ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(&plan)),
                 ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(&plan)),
             };
-            let host = compare::host(&plan, &pipeline.cluster, node, mode);
+            let host = Host::of_node(&pipeline.cluster, node, [&plan]);
             Compiled { plan, mode, ruleset, host }
         };
         Ok(pipeline.plans(node, session)?.into_iter().map(compile).collect())
@@ -307,12 +307,12 @@ impl<'c> Compiled<'c> {
         Side { rules, plan: Some(&self.plan) }
     }
 
-    fn traffic_side(&self) -> traffic::Side<'_> {
-        let rules = match &self.ruleset {
+    fn walker(&self) -> Walker<'_> {
+        let rules: walk::Rules<'_> = match &self.ruleset {
             Ruleset::Iptables(ruleset) => ruleset.into(),
             Ruleset::Nftables(ruleset) => ruleset.into(),
         };
-        traffic::Side { rules, host: &self.host }
+        Walker::new(rules, &self.host)
     }
 
     fn facts(&self) -> traffic::SideFacts {

@@ -65,6 +65,11 @@ impl<'r> Walker<'r> {
         Walker { program, host }
     }
 
+    /// The node.
+    pub fn host(&self) -> &'r Host {
+        self.host
+    }
+
     /// Everything that can become of a packet: first what can become of it as things are known, most specific rules
     /// first, then what depends on a condition.
     ///

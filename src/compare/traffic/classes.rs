@@ -5,22 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::fate::Fate;
 use super::space::{Atom, Questions, address, number, whole};
-use super::{Comparison, Difference, From, Side, To};
+use super::{Comparison, Difference, From, To};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::walk::{
     Asked, Chains, Destination, Destinations, Host, Inquiry, Origin, Packet, PortRange, Walker,
 };
 
-/// Compares two rulesets in one family.
-pub fn compare(old: Side<'_>, new: Side<'_>, family: Family) -> Comparison {
-    let walkers = (Walker::new(old.rules, old.host), Walker::new(new.rules, new.host));
-    let inquiries = (Inquiry::new(&walkers.0, family), Inquiry::new(&walkers.1, family));
+/// Compares two rulesets in one family, each on its node.
+pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
+    let inquiries = (Inquiry::new(old, family), Inquiry::new(new, family));
     let mut classes = Classes {
         family,
-        hosts: (old.host, new.host),
-        same_host: old.host == new.host,
-        walkers: (&walkers.0, &walkers.1),
+        hosts: (old.host(), new.host()),
+        same_host: old.host() == new.host(),
+        walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
         found: Comparison::default(),
     };
@@ -28,12 +27,12 @@ pub fn compare(old: Side<'_>, new: Side<'_>, family: Family) -> Comparison {
     classes.found
 }
 
-struct Classes<'a, 'r> {
+struct Classes<'a, 'o, 'n> {
     family: Family,
     hosts: (&'a Host, &'a Host),
     same_host: bool,
-    walkers: (&'a Walker<'r>, &'a Walker<'r>),
-    inquiries: (&'a Inquiry<'a, 'r>, &'a Inquiry<'a, 'r>),
+    walkers: (&'a Walker<'o>, &'a Walker<'n>),
+    inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
     found: Comparison,
 }
 
@@ -46,7 +45,7 @@ struct Like {
     ports: Vec<PortRange>,
 }
 
-impl Classes<'_, '_> {
+impl Classes<'_, '_, '_> {
     fn nature(&self, value: u128) -> Nature {
         let ip = address(self.family, value);
         (self.hosts.0.origin_of(ip), self.hosts.1.origin_of(ip))

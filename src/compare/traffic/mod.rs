@@ -19,16 +19,7 @@ pub use reasons::{Reason, SideFacts};
 
 use crate::net::Protocol;
 use crate::nftables::ruleset::Interval;
-use crate::walk::{Host, Origin, Packet, Rules};
-
-/// One of two rulesets on its node.
-#[derive(Clone, Copy)]
-pub struct Side<'r> {
-    /// The rules.
-    pub rules: Rules<'r>,
-    /// The node.
-    pub host: &'r Host,
-}
+use crate::walk::{Origin, Packet};
 
 /// What a comparison found.
 #[derive(Debug, Default)]

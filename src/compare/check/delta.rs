@@ -1,0 +1,161 @@
+//! In what captured rules differ from expected ones, one chain or set and one Service at a time.
+
+use compact_str::{CompactString, format_compact};
+
+use super::{Finding, Kind, Lines, Subject, sides};
+use crate::compare::diff::LineChange;
+use crate::compare::listing::{Line, Place};
+use crate::compare::rules::{self, PlaceChange, Presence};
+use crate::compare::subject;
+use crate::iptables::ruleset as ipt;
+use crate::nftables::TABLE;
+
+/// What differs in one place about one Service, or about what every node has.
+#[derive(Debug)]
+pub(super) struct Delta<'r> {
+    /// `namespace/name`; none for what every node has.
+    pub(super) service: Option<CompactString>,
+    /// Whether the cluster has that Service.
+    pub(super) is_known: bool,
+    pub(super) change: PlaceChange<'r>,
+}
+
+/// All differences, but those that are foreign.
+pub(super) fn deltas<'r>(of: &Subject<'r>) -> Vec<Delta<'r>> {
+    let (expected, captured) = sides(of);
+    let known = rules::services(&[of.plan]);
+    let mut deltas = Vec::new();
+    for group in rules::compare(expected, captured).groups {
+        let service = match group.subject {
+            subject::Subject::Foreign => continue,
+            subject::Subject::Base => None,
+            subject::Subject::Service(name) => Some(name),
+        };
+        let is_known = service.as_ref().is_none_or(|name| known.contains(name));
+        let places = group.places.into_iter().filter(|change| !is_kubelets(change));
+        deltas.extend(places.map(|change| Delta { service: service.clone(), is_known, change }));
+    }
+    deltas
+}
+
+/// What the kubelet makes by itself: its canaries, its hint, and its rule in KUBE-FIREWALL. So that kube-proxy's canary,
+/// which no packet meets.
+fn is_kubelets(change: &PlaceChange<'_>) -> bool {
+    let Place::IptablesChain(_, _, chain) = change.place else { return false };
+    if chain.name.as_str().ends_with("-CANARY") || chain.name.as_str() == "KUBE-IPTABLES-HINT" {
+        return true;
+    }
+    let guard = |line: &rules::LineChange<'_>| match line.line {
+        Line::IptablesRule(_, _, placed) => {
+            line.added && subject::comment(&placed.rule) == Some("block incoming localnet connections")
+        }
+        _ => false,
+    };
+    chain.owner == ipt::Owner::Kubelet && change.rewritten == 0 && change.lines.iter().all(guard)
+}
+
+impl<'r> Delta<'r> {
+    pub(super) fn missing(&self) -> impl Iterator<Item = &Line<'r>> {
+        self.change.lines.iter().filter(|line| !line.added).map(|line| &line.line)
+    }
+
+    pub(super) fn extra(&self) -> impl Iterator<Item = &Line<'r>> {
+        self.change.lines.iter().filter(|line| line.added).map(|line| &line.line)
+    }
+
+    pub(super) fn is_missing(&self) -> bool {
+        self.missing().next().is_some() || self.change.presence == Presence::OldOnly
+    }
+
+    pub(super) fn is_extra(&self) -> bool {
+        self.extra().next().is_some() || self.change.presence == Presence::NewOnly
+    }
+
+    /// A built-in chain of iptables.
+    pub(super) fn is_builtin(&self) -> bool {
+        matches!(self.change.place, Place::IptablesChain(_, _, chain) if chain.owner == ipt::Owner::Kernel)
+    }
+
+    /// Empty chains and sets that kube-proxy has not got round to delete, or never deletes after an upgrade: no packet
+    /// meets them.
+    pub(super) fn is_harmless(&self) -> bool {
+        match &self.change.place {
+            Place::Chain(table, chain) => {
+                let named = |name: &str| chain.name.as_str() == name;
+                let unused = chain.base.is_none() && (chain.rules.is_empty() || named("mark-for-masquerade"));
+                table.name == TABLE && unused && self.change.presence == Presence::NewOnly
+            }
+            Place::Set(table, set) => {
+                let unused = set.name.starts_with("affinity-") || set.elements.is_empty();
+                table.name == TABLE && unused && self.change.presence == Presence::NewOnly
+            }
+            Place::IptablesChain(_, _, chain) => {
+                chain.rules.is_empty()
+                    && self.change.lines.is_empty()
+                    && self.change.rewritten == 0
+                    && self.change.presence == Presence::NewOnly
+            }
+        }
+    }
+
+    pub(super) fn note(&self) -> String {
+        let place = &self.change.place;
+        format!("{} {} {} is left over and unused", place.table(), place.kind(), place.name())
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.change.lines.len() + self.change.rewritten + usize::from(self.change.presence != Presence::Both)
+    }
+
+    fn lines(&self) -> Lines {
+        let line = |line: &rules::LineChange<'_>| LineChange {
+            op: if line.added { '+' } else { '-' },
+            text: line.line.text(),
+        };
+        Lines {
+            table: self.change.place.table().into(),
+            name: self.change.place.name().to_owned(),
+            lines: self.change.lines.iter().map(line).collect(),
+        }
+    }
+}
+
+/// One finding for each Service among some differences.
+pub(super) fn by_service<'d, 'r: 'd>(
+    kind: Kind,
+    deltas: impl Iterator<Item = &'d Delta<'r>>,
+    message: impl Fn(&str, &[&Delta<'r>]) -> String,
+) -> Vec<Finding> {
+    let mut groups: std::collections::BTreeMap<Option<CompactString>, Vec<&Delta<'r>>> = Default::default();
+    for delta in deltas {
+        groups.entry(delta.service.clone()).or_default().push(delta);
+    }
+    let finding = |(service, deltas): (Option<CompactString>, Vec<&Delta<'r>>)| {
+        let name =
+            service.as_ref().map_or("what every node has".into(), |name| format_compact!("Service {name}"));
+        Finding {
+            service: service.map(Into::into),
+            places: deltas.iter().map(|delta| delta.lines()).collect(),
+            ..Finding::general(kind, message(&name, &deltas))
+        }
+    };
+    groups.into_iter().map(finding).collect()
+}
+
+/// How many lines there are, in words.
+pub(super) fn count<'d, 'r: 'd>(lines: impl Iterator<Item = &'d Line<'r>>) -> String {
+    let (mut rules, mut elements) = (0, 0);
+    for line in lines {
+        match line {
+            Line::Element(..) => elements += 1,
+            _ => rules += 1,
+        }
+    }
+    let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match (rules, elements) {
+        (0, 0) => "an empty chain or set".to_owned(),
+        (rules, 0) => plural(rules, "rule"),
+        (0, elements) => plural(elements, "element"),
+        (rules, elements) => format!("{} and {}", plural(rules, "rule"), plural(elements, "element")),
+    }
+}

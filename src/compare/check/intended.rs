@@ -1,0 +1,107 @@
+//! What the node would hold if kube-proxy's part of it were right, and all that is foreign stayed as it is.
+
+use std::collections::HashSet;
+
+use super::{Captured, Subject};
+use crate::compare::subject::is_own_jump;
+use crate::iptables::ruleset as ipt;
+use crate::nftables::{TABLE, ruleset as nft};
+
+/// A ruleset of its own.
+pub(super) enum Intended {
+    Iptables(ipt::Ruleset),
+    Nftables(nft::Ruleset),
+}
+
+impl Intended {
+    pub(super) fn borrow(&self) -> Captured<'_> {
+        match self {
+            Intended::Iptables(ruleset) => Captured::Iptables(ruleset),
+            Intended::Nftables(ruleset) => Captured::Nftables(ruleset),
+        }
+    }
+}
+
+pub(super) fn of(subject: &Subject<'_>) -> Intended {
+    match (subject.expected, subject.captured) {
+        (Captured::Iptables(expected), Captured::Iptables(captured)) => {
+            Intended::Iptables(with_own_chains(expected, captured, in_place))
+        }
+        (Captured::Nftables(expected), Captured::Nftables(captured)) => {
+            Intended::Nftables(with_own_table(expected, captured))
+        }
+        (Captured::Iptables(expected), _) => Intended::Iptables(expected.clone()),
+        (Captured::Nftables(expected), _) => Intended::Nftables(expected.clone()),
+    }
+}
+
+/// The same with kube-proxy's jumps at the head of the built-in chains, where it puts them.
+pub(super) fn with_jumps_first(subject: &Subject<'_>) -> Option<ipt::Ruleset> {
+    match (subject.expected, subject.captured) {
+        (Captured::Iptables(expected), Captured::Iptables(captured)) => {
+            Some(with_own_chains(expected, captured, at_head))
+        }
+        _ => None,
+    }
+}
+
+fn with_own_table(expected: &nft::Ruleset, captured: &nft::Ruleset) -> nft::Ruleset {
+    let families: Vec<nft::TableFamily> = expected.tables.iter().map(|table| table.family).collect();
+    let is_own = |table: &&nft::Table| table.name == TABLE && families.contains(&table.family);
+    let foreign = captured.tables.iter().filter(|table| !is_own(table));
+    nft::Ruleset { tables: foreign.chain(&expected.tables).cloned().collect() }
+}
+
+type Arrange = fn(&[ipt::PlacedRule], &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule>;
+
+fn with_own_chains(expected: &ipt::Ruleset, captured: &ipt::Ruleset, arrange: Arrange) -> ipt::Ruleset {
+    let names = || expected.tables.iter().chain(&captured.tables).map(|table| table.name);
+    let mut seen = HashSet::new();
+    let names: Vec<ipt::TableName> = names().filter(|name| seen.insert(*name)).collect();
+    let table = |name: ipt::TableName| {
+        let own = expected.table(name).map(|table| table.chains.as_slice()).unwrap_or_default();
+        let found = captured.table(name).map(|table| table.chains.as_slice()).unwrap_or_default();
+        ipt::Table { name, chains: chains(own, found, arrange) }
+    };
+    ipt::Ruleset { family: expected.family, tables: names.into_iter().map(table).collect() }
+}
+
+fn chains(expected: &[ipt::Chain], captured: &[ipt::Chain], arrange: Arrange) -> Vec<ipt::Chain> {
+    let own: HashSet<ipt::ChainName> = expected.iter().map(|chain| chain.name).collect();
+    let counterpart = |name: ipt::ChainName| captured.iter().find(|chain| chain.name == name);
+    let mut chains: Vec<ipt::Chain> = Vec::new();
+    for chain in expected {
+        chains.push(match chain.owner {
+            ipt::Owner::Kernel => match counterpart(chain.name) {
+                Some(found) => ipt::Chain { rules: arrange(&chain.rules, &found.rules), ..found.clone() },
+                None => chain.clone(),
+            },
+            // The kubelet may have put a rule there that kube-proxy does not ask for.
+            ipt::Owner::Kubelet if chain.rules.is_empty() => {
+                counterpart(chain.name).cloned().unwrap_or_else(|| chain.clone())
+            }
+            _ => chain.clone(),
+        });
+    }
+    let is_foreign = |chain: &&ipt::Chain| !own.contains(&chain.name) && chain.owner != ipt::Owner::KubeProxy;
+    chains.extend(captured.iter().filter(is_foreign).cloned());
+    chains
+}
+
+/// Foreign rules and expected jumps as they stand; jumps that are not there come to the head.
+fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
+    let missing = expected.iter().filter(|jump| !captured.contains(jump));
+    let mut kept: Vec<&ipt::PlacedRule> = Vec::new();
+    for placed in captured {
+        let own = is_own_jump(&placed.rule);
+        if !own || (expected.contains(placed) && !kept.contains(&placed)) {
+            kept.push(placed);
+        }
+    }
+    missing.chain(kept).cloned().collect()
+}
+
+fn at_head(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
+    let foreign = captured.iter().filter(|placed| !is_own_jump(&placed.rule));
+    expected.iter().chain(foreign).cloned().collect()
+}

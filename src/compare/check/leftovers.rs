@@ -1,0 +1,35 @@
+//! Rules of the mode that kube-proxy is not in.
+
+use super::{Finding, Kind};
+use crate::iptables::ruleset as ipt;
+use crate::nftables::ruleset as nft;
+
+/// Tables of iptables in a listing of nftables mode that still hold kube-proxy's chains.
+pub fn in_listing(ruleset: &nft::Ruleset) -> Option<Finding> {
+    let mut chains: Vec<String> = Vec::new();
+    for table in ruleset.tables.iter().filter(|table| ["nat", "filter"].contains(&table.name.as_str())) {
+        let own = table.chains.iter().filter(|chain| is_kube_proxys(&chain.name) && !chain.rules.is_empty());
+        chains.extend(own.map(|chain| format!("{} {} {}", table.family.name(), table.name, chain.name)));
+    }
+    let first = chains.first()?;
+    let message = format!(
+        "{} chains of iptables mode are left over, such as {first}: kube-proxy was in iptables mode before; run \
+         kube-proxy --cleanup, or delete them",
+        chains.len()
+    );
+    Some(Finding::general(Kind::OtherModeLeftovers, message))
+}
+
+/// A table of nftables mode beside rules of iptables mode.
+pub fn beside_iptables(incompatible_tables: &[String]) -> Option<Finding> {
+    let message = "the table kube-proxy of nftables mode is left over beside the rules of iptables mode: run kube-proxy \
+                   --cleanup, or nft delete table ip kube-proxy";
+    incompatible_tables
+        .iter()
+        .any(|name| name == crate::nftables::TABLE)
+        .then(|| Finding::general(Kind::OtherModeLeftovers, message))
+}
+
+fn is_kube_proxys(chain: &str) -> bool {
+    ipt::Owner::of(ipt::TableName::Nat, chain) == ipt::Owner::KubeProxy
+}

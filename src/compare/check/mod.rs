@@ -1,0 +1,293 @@
+//! Whether the rules that were captured on a node are those that it should have: findings by Service, and what each does
+//! to traffic. The walk is the judge: rules that differ without any packet faring differently are told as such.
+
+mod altered;
+mod base_jumps;
+mod delta;
+mod intended;
+pub mod leftovers;
+mod legacy;
+mod masquerade_mark;
+mod missing;
+mod order;
+mod preceded;
+mod stale;
+mod zero_destination;
+
+use serde::Serialize;
+
+use super::diff::LineChange;
+use super::listing::Rules;
+use super::rules::Side;
+use super::traffic::{Flow, Names, SideFacts, compare, flows};
+use crate::iptables::ruleset as ipt;
+use crate::net::Family;
+use crate::nftables::ruleset as nft;
+use crate::plan::Plan;
+use crate::settings::ProxyMode;
+use crate::walk::{Host, Walker};
+use delta::Delta;
+pub use legacy::{has_kube_proxys_rules, variants};
+pub use masquerade_mark::{detect as detect_mark, finding as mark_finding};
+
+/// Name and version of the JSON form.
+pub const SCHEMA: &str = "kuberules.check/v1";
+
+/// What a check found on one node.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Name and version of this form.
+    pub schema: &'static str,
+    /// The node.
+    pub node: String,
+    /// The file that was captured.
+    pub captured: String,
+    /// The mode that the capture was taken to be of.
+    pub mode: &'static str,
+    /// The release that it was taken to be of.
+    pub release: String,
+    /// Whether mode and release were told, or found out.
+    pub detected: bool,
+    /// Packet classes compared.
+    pub classes: u64,
+    /// What is wrong; the worst first.
+    pub findings: Vec<Finding>,
+    /// What is odd and harms nobody.
+    pub notes: Vec<String>,
+}
+
+/// Something that is wrong with captured rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// The IP family, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<&'static str>,
+    /// `namespace/name`, where it is about a Service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// What is wrong, a sentence without a full stop.
+    pub message: String,
+    /// The rules, by chain or set: `-` should be there and is not, `+` is there and should not.
+    pub places: Vec<Lines>,
+    /// What it does to traffic: `before` is what should become of it, `after` what does.
+    pub traffic: Vec<Flow>,
+}
+
+/// Lines of a chain or set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lines {
+    /// `nat`, `ip kube-proxy`
+    pub table: String,
+    /// Name of the chain or set.
+    pub name: String,
+    /// The lines.
+    pub lines: Vec<LineChange>,
+}
+
+/// Kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The mode is another than assumed.
+    OtherMode,
+    /// The release is another than told.
+    OtherRelease,
+    /// The firewall mark is another bit than configured.
+    MasqueradeMark,
+    /// Rules stand in both variants of iptables.
+    LegacyMix,
+    /// Rules of the mode that kube-proxy is not in.
+    OtherModeLeftovers,
+    /// A jump into kube-proxy's chains is missing.
+    BaseJumpMissing,
+    /// Foreign rules take packets before kube-proxy's do.
+    Preceded,
+    /// A DNAT to port 0 of no address: a known corruption.
+    ZeroDestination,
+    /// Rules are missing.
+    Missing,
+    /// Rules of what is gone.
+    Stale,
+    /// Rules that are different.
+    Altered,
+    /// Rules in the wrong order.
+    OutOfPlace,
+    /// Packets fare differently, and no rule tells why.
+    Unexplained,
+}
+
+impl Kind {
+    /// The code, as in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Kind::OtherMode => "other-mode",
+            Kind::OtherRelease => "other-release",
+            Kind::MasqueradeMark => "masquerade-mark",
+            Kind::LegacyMix => "legacy-mix",
+            Kind::OtherModeLeftovers => "other-mode-leftovers",
+            Kind::BaseJumpMissing => "base-jump-missing",
+            Kind::Preceded => "preceded",
+            Kind::ZeroDestination => "zero-destination",
+            Kind::Missing => "missing",
+            Kind::Stale => "stale",
+            Kind::Altered => "altered",
+            Kind::OutOfPlace => "out-of-place",
+            Kind::Unexplained => "unexplained",
+        }
+    }
+}
+
+impl Finding {
+    /// A finding about a whole capture.
+    pub fn general(kind: Kind, message: impl Into<String>) -> Finding {
+        Finding {
+            kind,
+            family: None,
+            service: None,
+            message: message.into(),
+            places: Vec::new(),
+            traffic: Vec::new(),
+        }
+    }
+}
+
+/// Captured rules of one family.
+#[derive(Clone, Copy)]
+pub enum Captured<'r> {
+    /// Of iptables.
+    Iptables(&'r ipt::Ruleset),
+    /// Of nftables; tables of other families are passed over.
+    Nftables(&'r nft::Ruleset),
+}
+
+impl<'r> Captured<'r> {
+    /// For a comparison rule by rule.
+    pub fn rules(self, family: Family) -> Rules<'r> {
+        match self {
+            Captured::Iptables(ruleset) => Rules::Iptables(ruleset),
+            Captured::Nftables(ruleset) => Rules::Nftables(ruleset, family),
+        }
+    }
+
+    /// For walks.
+    pub fn walker(self, host: &'r Host) -> Walker<'r> {
+        match self {
+            Captured::Iptables(ruleset) => Walker::new(ruleset, host),
+            Captured::Nftables(ruleset) => Walker::new(ruleset, host),
+        }
+    }
+
+    fn mode(self) -> ProxyMode {
+        match self {
+            Captured::Iptables(_) => ProxyMode::Iptables,
+            Captured::Nftables(_) => ProxyMode::Nftables,
+        }
+    }
+}
+
+/// What one family of a node should have, and what it has, in one rule language.
+#[derive(Clone, Copy)]
+pub struct Subject<'r> {
+    /// What should be.
+    pub plan: &'r Plan<'r>,
+    /// The rules that should be.
+    pub expected: Captured<'r>,
+    /// The rules that are.
+    pub captured: Captured<'r>,
+    /// The node.
+    pub host: &'r Host,
+}
+
+/// What was found in one family.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// What is odd and harms nobody.
+    pub notes: Vec<String>,
+    /// Packet classes compared.
+    pub classes: u64,
+}
+
+/// How many lines differ: tells which release captured rules are of.
+pub fn distance(subject: &Subject<'_>) -> usize {
+    delta::deltas(subject).iter().filter(|delta| !delta.is_harmless()).map(Delta::weight).sum()
+}
+
+/// Checks one family.
+pub fn check(subject: &Subject<'_>) -> Found {
+    let mut found = Found::default();
+    let family = subject.plan.family;
+    let deltas = delta::deltas(subject);
+    let (deltas, harmless): (Vec<_>, Vec<_>) = deltas.into_iter().partition(|delta| !delta.is_harmless());
+    found.notes.extend(harmless.iter().map(Delta::note));
+    let kinds: [fn(&[Delta<'_>]) -> Vec<Finding>; 6] =
+        [zero_destination::find, base_jumps::find, missing::find, stale::find, altered::find, order::find];
+    found.findings.extend(kinds.iter().flat_map(|find| find(&deltas)));
+    let intended = intended::of(subject);
+    let mut flows = traffic(subject, &intended.borrow(), subject.captured, &mut found.classes);
+    attach(&mut flows, &mut found.findings);
+    found.findings.extend(preceded::find(subject, &intended, &mut found.classes));
+    found.findings.extend(order::of_dispatch(subject, &mut flows));
+    found.findings.extend(unexplained(flows));
+    // A dispatch chain's order, and that of jumps, is a finding only where it matters.
+    found.findings.retain(|finding| !(finding.traffic.is_empty() && order::matters_only_to_traffic(finding)));
+    for finding in &mut found.findings {
+        finding.family = Some(family.lower_name());
+    }
+    found.findings.sort_by_key(|finding| (finding.traffic.is_empty(), finding.kind, finding.service.clone()));
+    found
+}
+
+/// What becomes otherwise of packets between two states of a node.
+fn traffic(subject: &Subject<'_>, should: &Captured<'_>, is: Captured<'_>, classes: &mut u64) -> Vec<Flow> {
+    let found = compare(&should.walker(subject.host), &is.walker(subject.host), subject.plan.family);
+    *classes += found.classes;
+    let mut names = Names::default();
+    names.learn(subject.plan);
+    let facts = SideFacts::new(subject.plan, subject.expected.mode());
+    flows(&found.differences, &names, (&facts, &facts))
+}
+
+/// Hands flows to the findings that explain them: of the same Service, else of all nodes.
+fn attach(flows: &mut Vec<Flow>, findings: &mut [Finding]) {
+    for flow in std::mem::take(flows) {
+        let of_service = |f: &Finding| f.service.is_some() && f.service == flow.service;
+        let of_node = |f: &Finding| f.service.is_none();
+        let place = findings.iter().position(of_service).or_else(|| findings.iter().position(of_node));
+        match place.and_then(|place| findings.get_mut(place)) {
+            Some(finding) => finding.traffic.push(flow),
+            None => match stale_owner(&flow, findings).and_then(|place| findings.get_mut(place)) {
+                Some(finding) => finding.traffic.push(flow),
+                None => flows.push(flow),
+            },
+        }
+    }
+}
+
+/// The stale Service whose rules name the flow's address: no Service of the cluster has it.
+fn stale_owner(flow: &Flow, findings: &[Finding]) -> Option<usize> {
+    let address = flow.destination.rsplit_once(':').map_or("", |(ip, _)| ip.trim_matches(['[', ']']));
+    findings.iter().position(|finding| {
+        finding.places.iter().flat_map(|place| &place.lines).any(|line| line.text.contains(address))
+    })
+}
+
+fn unexplained(flows: Vec<Flow>) -> Option<Finding> {
+    if flows.is_empty() {
+        return None;
+    }
+    let message = "packets fare differently, although no rule of kube-proxy differs";
+    Some(Finding { traffic: flows, ..Finding::general(Kind::Unexplained, message) })
+}
+
+/// Both sides for a comparison rule by rule.
+fn sides<'r>(subject: &Subject<'r>) -> (Side<'r>, Side<'r>) {
+    let family = subject.plan.family;
+    let expected = Side { rules: subject.expected.rules(family), plan: Some(subject.plan) };
+    (expected, Side { rules: subject.captured.rules(family), plan: None })
+}

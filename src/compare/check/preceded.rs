@@ -1,0 +1,46 @@
+//! Foreign rules that take packets before kube-proxy's rules see them.
+
+use super::intended::{self, Intended};
+use super::{Captured, Finding, Kind, Lines, Subject, traffic};
+use crate::compare::diff::LineChange;
+use crate::compare::subject::is_own_jump;
+use crate::iptables::ruleset as ipt;
+use crate::iptables::save::rule_text;
+
+pub(super) fn find(subject: &Subject<'_>, intended: &Intended, classes: &mut u64) -> Option<Finding> {
+    let Captured::Iptables(captured) = subject.captured else { return None };
+    let before = before_jumps(captured);
+    if before.is_empty() {
+        return None;
+    }
+    let first = intended::with_jumps_first(subject)?;
+    let flows = traffic(subject, &Captured::Iptables(&first), intended.borrow(), classes);
+    let flows: Vec<_> = flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
+    if flows.is_empty() {
+        return None;
+    }
+    let chains: Vec<&str> = before.iter().map(|lines| lines.name.as_str()).collect();
+    let message = format!("foreign rules take packets to Services first, in {}", chains.join(", "));
+    Some(Finding { places: before, traffic: flows, ..Finding::general(Kind::Preceded, message) })
+}
+
+/// Foreign rules that stand before a jump of kube-proxy in a built-in chain.
+fn before_jumps(captured: &ipt::Ruleset) -> Vec<Lines> {
+    let mut found = Vec::new();
+    for table in &captured.tables {
+        for chain in table.chains.iter().filter(|chain| chain.owner == ipt::Owner::Kernel) {
+            let last = chain.rules.iter().rposition(|placed| is_own_jump(&placed.rule)).unwrap_or_default();
+            let foreign = chain.rules.iter().take(last).filter(|placed| !is_own_jump(&placed.rule));
+            let lines: Vec<LineChange> = foreign
+                .map(|placed| LineChange {
+                    op: '+',
+                    text: rule_text(&chain.name, &placed.rule, captured.family),
+                })
+                .collect();
+            if !lines.is_empty() {
+                found.push(Lines { table: table.name.name().into(), name: chain.name.to_string(), lines });
+            }
+        }
+    }
+    found
+}

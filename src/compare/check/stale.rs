@@ -1,0 +1,17 @@
+//! Rules of a Service or an endpoint that is gone.
+
+use super::delta::{Delta, by_service, count};
+use super::{Finding, Kind};
+
+pub(super) fn find(deltas: &[Delta<'_>]) -> Vec<Finding> {
+    let stale = deltas.iter().filter(|d| !d.is_builtin() && d.is_extra() && (!d.is_missing() || !d.is_known));
+    by_service(Kind::Stale, stale, |name, deltas| {
+        let lines = count(deltas.iter().flat_map(|delta| delta.extra()));
+        match deltas.first() {
+            Some(delta) if !delta.is_known => {
+                format!("{name} is not in the cluster, but its rules are on the node: {lines}")
+            }
+            _ => format!("{name}: {lines} that should not be there"),
+        }
+    })
+}

@@ -1,0 +1,30 @@
+//! `DNAT --to-destination :0`: the rule that iptables 1.8.0 to 1.8.6 made of kube-proxy's by a fault in reading options
+//! (kubernetes/kubernetes 112477, 114537). Every packet that meets it is lost.
+
+use super::delta::{Delta, by_service};
+use super::{Finding, Kind};
+use crate::compare::listing::Line;
+use crate::iptables::ruleset::Target;
+
+pub(super) fn find(deltas: &[Delta<'_>]) -> Vec<Finding> {
+    let corrupt = deltas.iter().filter(|delta| delta.extra().any(is_corrupt));
+    by_service(Kind::ZeroDestination, corrupt, |name, _| {
+        format!(
+            "{name}: a rule sends packets to ':0', no address at all: a known corruption by an iptables older than the \
+             kube-proxy image's (kubernetes/kubernetes 112477, 114537); use one version of iptables on the node"
+        )
+    })
+}
+
+fn is_corrupt(line: &Line<'_>) -> bool {
+    match line {
+        Line::IptablesRule(_, _, placed) => match &placed.rule.target {
+            Some(Target::Opaque(text)) => text.split_once("--to-destination").is_some_and(|(_, to)| {
+                to.split_whitespace().next().is_some_and(|to| to == ":0" || to == "0.0.0.0:0")
+            }),
+            Some(Target::Dnat(to)) => to.address.port() == 0,
+            _ => false,
+        },
+        _ => false,
+    }
+}
