@@ -145,6 +145,15 @@ pub(super) enum FamilyChoice {
 }
 
 impl FamilyChoice {
+    /// The family, if it is one.
+    pub(super) fn only(self) -> Option<Family> {
+        match self {
+            FamilyChoice::Ipv4 => Some(Family::Ipv4),
+            FamilyChoice::Ipv6 => Some(Family::Ipv6),
+            FamilyChoice::All => None,
+        }
+    }
+
     fn families(self) -> Option<Vec<Family>> {
         match self {
             FamilyChoice::Ipv4 => Some(vec![Family::Ipv4]),
@@ -155,6 +164,11 @@ impl FamilyChoice {
 }
 
 impl SettingsArguments {
+    /// Lets 1.30 be in nftables mode, for which it needs a feature gate.
+    pub(super) fn allow_nftables(&mut self) {
+        self.flags.feature_gates.push(BTreeMap::from([("NFTablesProxyMode".to_owned(), true)]));
+    }
+
     /// What the arguments mean, with the configuration they name or the one in the input.
     ///
     /// # Errors

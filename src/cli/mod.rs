@@ -3,6 +3,7 @@
 
 mod arguments;
 mod assume;
+mod check;
 mod compile;
 mod completions;
 mod diff;
@@ -39,6 +40,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "made once a run")]
 enum Command {
+    Check(check::Arguments),
     Compile(compile::Arguments),
     Lint(lint::Arguments),
     Completions(completions::Arguments),
@@ -50,6 +52,7 @@ enum Command {
 impl Command {
     fn run(&self, session: &mut Session) -> Result<Answer, Stop> {
         match self {
+            Command::Check(arguments) => check::run(arguments, session),
             Command::Compile(arguments) => compile::run(arguments, session),
             Command::Lint(arguments) => lint::run(arguments, session),
             Command::Completions(arguments) => Ok(completions::run(arguments)),

@@ -83,6 +83,18 @@ impl Session {
         }
     }
 
+    /// A session of which nobody hears.
+    pub(super) fn silent() -> Session {
+        Session {
+            quiet: true,
+            strict: false,
+            force: true,
+            color: false,
+            color_output: false,
+            found: Diagnostics::default(),
+        }
+    }
+
     /// Whether text for people on standard output is coloured.
     pub(super) fn colors_output(&self) -> bool {
         self.color_output

@@ -1,6 +1,6 @@
 //! `kuberules trace`
 
-mod capture;
+pub(super) mod capture;
 mod names;
 mod place;
 mod scene;

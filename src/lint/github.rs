@@ -34,12 +34,12 @@ fn command(finding: &Finding) -> String {
 }
 
 /// The message of a command (actions/toolkit, packages/core/src/command.ts).
-fn data(text: &str) -> String {
+pub(crate) fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A property of a command, which may hold neither colons nor commas.
-fn property(text: &str) -> String {
+pub(crate) fn property(text: &str) -> String {
     data(&Inert(text).to_string()).replace(':', "%3A").replace(',', "%2C")
 }
 

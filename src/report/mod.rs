@@ -1,4 +1,5 @@
 //! Answers as text for people, JSON and diagrams: one file per form.
 
+pub mod check;
 pub mod diff;
 pub mod trace;

@@ -12,13 +12,13 @@ const LARGEST: u64 = 1 << 30;
 
 /// Rules as a node printed them.
 #[derive(Debug)]
-pub(super) enum Captured {
+pub(in crate::cli) enum Captured {
     Iptables(iptables::parse::Capture),
     Nftables(nftables::ruleset::Ruleset),
 }
 
 /// Reads captured rules; `hint` is the family of tables that do not tell theirs.
-pub(super) fn read(path: &Path, hint: Option<Family>) -> Result<Captured, Diagnostics> {
+pub(in crate::cli) fn read(path: &Path, hint: Option<Family>) -> Result<Captured, Diagnostics> {
     let name = path.display().to_string();
     let text = text_of(path).map_err(|error| {
         Diagnostic::error(format!("cannot read the captured rules {}: {error}", Inert(&name)))

@@ -225,9 +225,12 @@ pub fn check(subject: &Subject<'_>) -> Found {
     let deltas = delta::deltas(subject);
     let (deltas, harmless): (Vec<_>, Vec<_>) = deltas.into_iter().partition(|delta| !delta.is_harmless());
     found.notes.extend(harmless.iter().map(Delta::note));
-    let kinds: [fn(&[Delta<'_>]) -> Vec<Finding>; 6] =
-        [zero_destination::find, base_jumps::find, missing::find, stale::find, altered::find, order::find];
-    found.findings.extend(kinds.iter().flat_map(|find| find(&deltas)));
+    found.findings.extend(zero_destination::find(&deltas));
+    found.findings.extend(base_jumps::find(&deltas));
+    found.findings.extend(missing::find(&deltas));
+    found.findings.extend(stale::find(&deltas));
+    found.findings.extend(altered::find(&deltas));
+    found.findings.extend(order::find(&deltas));
     let intended = intended::of(subject);
     let mut flows = traffic(subject, &intended.borrow(), subject.captured, &mut found.classes);
     attach(&mut flows, &mut found.findings);
@@ -253,28 +256,30 @@ fn traffic(subject: &Subject<'_>, should: &Captured<'_>, is: Captured<'_>, class
     flows(&found.differences, &names, (&facts, &facts))
 }
 
-/// Hands flows to the findings that explain them: of the same Service, else of all nodes.
+/// Hands flows to the findings that explain them: of the same Service, of a stale one whose rules name the address, or
+/// else of all nodes.
 fn attach(flows: &mut Vec<Flow>, findings: &mut [Finding]) {
     for flow in std::mem::take(flows) {
         let of_service = |f: &Finding| f.service.is_some() && f.service == flow.service;
+        let of_stale = |f: &Finding| f.service.is_some() && names(f, &flow.destination);
         let of_node = |f: &Finding| f.service.is_none();
-        let place = findings.iter().position(of_service).or_else(|| findings.iter().position(of_node));
+        let place = (findings.iter().position(of_service))
+            .or_else(|| findings.iter().position(of_stale))
+            .or_else(|| findings.iter().position(of_node));
         match place.and_then(|place| findings.get_mut(place)) {
             Some(finding) => finding.traffic.push(flow),
-            None => match stale_owner(&flow, findings).and_then(|place| findings.get_mut(place)) {
-                Some(finding) => finding.traffic.push(flow),
-                None => flows.push(flow),
-            },
+            None => flows.push(flow),
         }
     }
 }
 
-/// The stale Service whose rules name the flow's address: no Service of the cluster has it.
-fn stale_owner(flow: &Flow, findings: &[Finding]) -> Option<usize> {
-    let address = flow.destination.rsplit_once(':').map_or("", |(ip, _)| ip.trim_matches(['[', ']']));
-    findings.iter().position(|finding| {
-        finding.places.iter().flat_map(|place| &place.lines).any(|line| line.text.contains(address))
-    })
+/// Whether the lines of a finding name the address or the port of a destination.
+fn names(finding: &Finding, destination: &str) -> bool {
+    let Some((ip, port)) = destination.rsplit_once(':') else { return false };
+    let ip = ip.trim_matches(['[', ']']);
+    let is_either = |word: &str| word == ip || word == port;
+    let words = |text: &str| text.split([' ', '/', '@']).any(is_either);
+    finding.places.iter().flat_map(|place| &place.lines).any(|line| words(&line.text))
 }
 
 fn unexplained(flows: Vec<Flow>) -> Option<Finding> {

@@ -1,0 +1,37 @@
+//! What a check of captured rules found.
+
+pub mod github;
+pub mod json;
+pub mod text;
+
+use crate::compare::check::{Finding, Report};
+
+/// The verdict in one line.
+fn verdict(report: &Report) -> String {
+    let Report { node, mode, release, findings, .. } = report;
+    let how = if report.detected { "as the rules tell" } else { "as told" };
+    let count = match findings.len() {
+        0 => "no findings".to_owned(),
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
+    };
+    format!("Node {node}: {count} (mode {mode}, kube-proxy {release}, {how})")
+}
+
+/// What a finding does to packets of new connections.
+fn effect(finding: &Finding) -> String {
+    let classes: usize = finding.traffic.iter().map(|flow| flow.classes).sum();
+    match classes {
+        0 => "no new connection fares differently".to_owned(),
+        1 => "1 class of packets fares differently".to_owned(),
+        many => format!("{many} classes of packets fare differently"),
+    }
+}
+
+fn family(finding: &Finding) -> &'static str {
+    match finding.family {
+        Some("ipv6") => "IPv6, ",
+        Some(_) => "IPv4, ",
+        None => "",
+    }
+}
