@@ -8,6 +8,7 @@ pub mod cli;
 pub mod cluster;
 pub mod compare;
 pub mod diagnostic;
+pub mod explain;
 pub mod input;
 pub mod iptables;
 pub mod lint;

@@ -7,6 +7,7 @@ mod check;
 mod compile;
 mod completions;
 mod diff;
+mod explain;
 mod lint;
 mod man;
 mod node;
@@ -45,6 +46,7 @@ enum Command {
     Lint(lint::Arguments),
     Completions(completions::Arguments),
     Diff(diff::Arguments),
+    Explain(explain::Arguments),
     Man(man::Arguments),
     Trace(trace::Arguments),
 }
@@ -57,6 +59,7 @@ impl Command {
             Command::Lint(arguments) => lint::run(arguments, session),
             Command::Completions(arguments) => Ok(completions::run(arguments)),
             Command::Diff(arguments) => diff::run(arguments, session),
+            Command::Explain(arguments) => explain::run(arguments, session),
             Command::Man(arguments) => man::run(arguments, session),
             Command::Trace(arguments) => trace::run(arguments, session),
         }

@@ -2,11 +2,11 @@
 
 mod json;
 mod mermaid;
-mod remarks;
+pub(crate) mod remarks;
 mod table;
 mod text;
-mod why;
-mod words;
+pub(crate) mod why;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -9,7 +9,7 @@ use crate::plan::{NodePorts, ServicePortPlan};
 use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome, each a sentence or two.
-pub(super) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<String> {
+pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<String> {
     let remarks = match outcome.verdict {
         Verdict::Accept => accepted(outcome, trace),
         Verdict::Drop | Verdict::Reject(_) => vec![refused(outcome, trace)],

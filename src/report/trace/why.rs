@@ -7,7 +7,7 @@ use crate::nftables::ruleset as nft;
 use crate::walk::{RuleRef, Step, View};
 
 /// Why the rule of a step matched; empty where it matches everything.
-pub(super) fn reasons(step: &Step<'_>) -> Vec<String> {
+pub(crate) fn reasons(step: &Step<'_>) -> Vec<String> {
     let view = &step.seen;
     match step.rule {
         Some(RuleRef::Iptables { chain, index: Some(index), .. }) => {

@@ -6,7 +6,7 @@ use crate::walk::{Answer, Condition, Effect, Interface, Outcome, Step, Verdict};
 use super::Names;
 
 /// What a step did, its effects in order.
-pub(super) fn effects(step: &Step<'_>) -> String {
+pub(crate) fn effects(step: &Step<'_>) -> String {
     let effects: Vec<String> = step.effects.iter().map(|effect| self::effect(*effect, step)).collect();
     effects.join("; ")
 }

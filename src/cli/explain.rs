@@ -1,0 +1,143 @@
+//! `kuberules explain`
+
+use std::ffi::OsStr;
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+
+use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::pipeline::Pipeline;
+use super::session::{Answer, Session, Stop};
+use crate::diagnostic::Diagnostic;
+use crate::explain::{self, Explanation, Scene, UnknownService, example};
+use crate::input;
+
+/// So many Services are explained at once; more make no page that a person reads.
+const MOST: usize = 300;
+
+/// Explains how a Service forwards on a node: addresses, endpoints with their chances, what each kind of client sees,
+/// and the rules in the order in which a packet meets them.
+///
+/// The last argument names the Service, as NAMESPACE/NAME or NAME; a file or folder of that name is taken for input.
+/// Without a Service all are explained.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "kuberules explain [OPTIONS] [INPUT]... [SERVICE]",
+    after_long_help = "\
+Examples:
+  kuberules explain --example
+  kuberules explain dump.yaml shop/web --node worker-1
+  kubectl get services,endpointslices,nodes -A -o yaml | kuberules explain --node worker-1 shop/web
+  kuberules explain dump.yaml shop/web --node worker-1 --output html > web.html"
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    input: InputArguments,
+    #[command(flatten)]
+    node: NodeArgument,
+    /// Explain the built-in example: web on one node, db behind 10.96.0.12 with its pod on another
+    #[arg(long)]
+    example: bool,
+    /// The form of the answer
+    ///
+    /// text: for people. markdown: for a pull request or a wiki. mermaid: a flowchart that GitHub renders. html: one page
+    /// without outside references that steps through the rules of both modes.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: OutputFormat,
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+/// `--output`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    Text,
+    Markdown,
+    Mermaid,
+    Html,
+}
+
+pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    let (input, service) = split(arguments);
+    let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
+    let node = arguments.node.name().or(arguments.example.then_some(example::NODE));
+    let explanations = explanations(&pipeline, node, service.as_deref(), session)?;
+    let color = stdout().is_terminal();
+    Ok(Answer::text(match arguments.output {
+        OutputFormat::Text => explain::text::print(&explanations, color),
+        OutputFormat::Markdown => explain::markdown::print(&explanations),
+        OutputFormat::Mermaid => explain::mermaid::print(&explanations),
+        OutputFormat::Html => explain::html::print(&explanations),
+    }))
+}
+
+/// The input, and the Service that the last argument names.
+fn split(arguments: &Arguments) -> (InputArguments, Option<String>) {
+    let mut input = arguments.input.clone();
+    let named = input.input.last().and_then(|last| service_name(last));
+    if named.is_some() {
+        input.input.pop();
+    }
+    let default = arguments.example.then(|| example::SERVICE.to_owned());
+    (input, named.or(default))
+}
+
+fn service_name(argument: &OsStr) -> Option<String> {
+    let text = argument.to_str()?;
+    let is_label = crate::names::is_dns_label;
+    let is_name = text
+        .split_once('/')
+        .map_or_else(|| is_label(text), |(namespace, name)| is_label(namespace) && is_label(name));
+    (is_name && !Path::new(text).exists()).then(|| text.to_owned())
+}
+
+fn read(
+    input: &InputArguments,
+    settings: &SettingsArguments,
+    example: bool,
+    session: &mut Session,
+) -> Result<Pipeline, Stop> {
+    if !example {
+        return Pipeline::read(input, settings, session);
+    }
+    let read = input::read_text(example::NAME, example::TEXT);
+    let (snapshot, found) = read.map_err(|faults| session.stop(faults))?;
+    session.take(found)?;
+    Pipeline::of(snapshot, settings, session)
+}
+
+fn explanations(
+    pipeline: &Pipeline,
+    node: Option<&str>,
+    service: Option<&str>,
+    session: &mut Session,
+) -> Result<Vec<Explanation>, Stop> {
+    let node = pipeline.node(node, session)?;
+    let plans = pipeline.plans(&node, session)?;
+    let scene = Scene {
+        cluster: &pipeline.cluster,
+        settings: &pipeline.settings,
+        sources: &pipeline.snapshot.sources,
+        node: &node,
+        plans: &plans,
+    };
+    let service = service.map(|given| scene.find(given)).transpose();
+    let service = service.map_err(|unknown| session.stop(unknown_service(&unknown)))?;
+    let count = scene.services().len();
+    if service.is_none() && count > MOST {
+        let fault = Diagnostic::error(format!("{count} Services are too many for one explanation"));
+        return Err(session.stop(fault.help("name a Service as the last argument")));
+    }
+    scene.explain(service.as_deref()).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
+}
+
+fn unknown_service(unknown: &UnknownService) -> Diagnostic {
+    let diagnostic = Diagnostic::error(unknown.to_string());
+    match unknown.nearest.as_slice() {
+        [] => diagnostic.help(
+            "kuberules explain without a Service lists all; a Service without a cluster IP has no rules",
+        ),
+        names => diagnostic.help(format!("did you mean {}?", names.join(" or "))),
+    }
+}

@@ -1,0 +1,388 @@
+//! From a plan and its walk to the explanation of a Service port.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::clients::{self, Source};
+use super::rules::Rules;
+use super::scene::Scene;
+use super::{
+    Address, AddressKind, Case, Chance, Decision, End, Endpoint, Fate, Port, Share, Step, sentence, source,
+};
+use crate::cluster;
+use crate::diagnostic::Inert;
+use crate::plan::reasons::LeftOut;
+use crate::plan::{EndpointSet, NodePorts, Plan, ServicePortPlan};
+use crate::report::trace::{Names, RulesSource, Trace, remarks};
+use crate::walk::{self, Effect, Host, Outcome, Packet, Verdict, WalkError, Walker};
+
+/// What is needed to explain the Service ports of one family.
+pub(super) struct Builder<'s> {
+    pub(super) scene: &'s Scene<'s>,
+    pub(super) plan: &'s Plan<'s>,
+    pub(super) walker: Walker<'s>,
+    pub(super) host: &'s Host,
+}
+
+/// Endpoints with the chance of each.
+type Sharing = Vec<(SocketAddr, walk::Chance)>;
+
+/// An address that packets can be sent to.
+struct Target {
+    kind: AddressKind,
+    to: SocketAddr,
+    note: String,
+}
+
+/// A packet with all that can become of a client that comes for the first time.
+struct Walked<'s> {
+    client: usize,
+    address: usize,
+    packet: Packet,
+    outcomes: Vec<Outcome<'s>>,
+    /// What becomes of one that was there before (session affinity).
+    conditional: Vec<Outcome<'s>>,
+}
+
+impl<'s> Builder<'s> {
+    pub(super) fn port(&self, port: &'s ServicePortPlan<'s>) -> Result<Port, WalkError> {
+        let sources = clients::sources(self.plan, port, self.host);
+        let targets = self.targets(port);
+        let walked = self.walk(port, &sources, &targets)?;
+        let mut shares: Vec<Sharing> = Vec::new();
+        let rules =
+            Rules::met_by(walked.iter().flat_map(|walked| walked.outcomes.iter().chain(&walked.conditional)));
+        let ends: Vec<End> = walked.iter().map(|walked| end(walked, &mut shares)).collect();
+        let case = |(walked, end): (&Walked<'s>, End)| self.case(walked, end, port, &shares, &rules);
+        let cases = walked.iter().zip(ends).map(case).collect();
+        let family = self.plan.family;
+        Ok(Port {
+            name: port.service_port.name.port().to_owned(),
+            family: family.api_name(),
+            protocol: port.service_port.name.protocol().lower_name(),
+            port: port.service_port.port.get(),
+            addresses: targets.into_iter().map(Target::into_address).collect(),
+            clients: sources.iter().map(|source| source.client(self.host, family)).collect(),
+            endpoints: self.endpoints(port, &shares),
+            decisions: decisions(port),
+            affinity_seconds: port.service_port.affinity_seconds,
+            shares: shares.iter().enumerate().map(share).collect(),
+            cases,
+            rules: rules.rows(self),
+        })
+    }
+
+    fn targets(&self, port: &ServicePortPlan<'_>) -> Vec<Target> {
+        let service_port = port.service_port;
+        let at = |kind, ip: IpAddr| Target {
+            kind,
+            to: SocketAddr::new(ip, service_port.port.get()),
+            note: String::new(),
+        };
+        let mut targets = vec![at(AddressKind::ClusterIp, service_port.cluster_ip)];
+        if port.serves_external_ips {
+            targets.extend(service_port.external_ips.iter().map(|ip| at(AddressKind::ExternalIp, ip.value)));
+        }
+        targets.extend(
+            service_port.load_balancer_ips.iter().map(|ip| at(AddressKind::LoadBalancerIp, ip.value)),
+        );
+        targets.extend(self.node_ports(port));
+        targets
+    }
+
+    fn node_ports(&self, port: &ServicePortPlan<'_>) -> Vec<Target> {
+        let Some(number) = port.node_port() else { return Vec::new() };
+        let family = self.plan.family;
+        let served = match &self.plan.node_ports {
+            NodePorts::AllLocal => None,
+            NodePorts::Addresses(addresses) => addresses.iter().find(|ip| !ip.is_loopback()).copied(),
+        };
+        let note = match &self.plan.node_ports {
+            NodePorts::AllLocal => "on every address of the node".to_owned(),
+            NodePorts::Addresses(addresses) => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                format!(
+                    "on {}",
+                    if addresses.is_empty() { "no address".to_owned() } else { addresses.join(", ") }
+                )
+            }
+        };
+        let ip = served.or_else(|| self.host.primary_address(family));
+        let on_node =
+            ip.map(|ip| Target { kind: AddressKind::NodePort, to: SocketAddr::new(ip, number.get()), note });
+        let loopback = Target {
+            kind: AddressKind::LoopbackNodePort,
+            to: SocketAddr::new(family.loopback(), number.get()),
+            note: "for the node itself alone".to_owned(),
+        };
+        on_node.into_iter().chain([loopback]).collect()
+    }
+
+    fn walk(
+        &self,
+        port: &ServicePortPlan<'_>,
+        sources: &[Source],
+        targets: &[Target],
+    ) -> Result<Vec<Walked<'s>>, WalkError> {
+        let mut walked = Vec::new();
+        for (address, target) in targets.iter().enumerate() {
+            for (client, source) in sources.iter().enumerate() {
+                let Some(packet) = self.packet(port, source, target) else { continue };
+                let all = self.walker.walk(&packet)?;
+                let (outcomes, conditional) = all.into_iter().partition(|outcome| outcome.given.is_empty());
+                walked.push(Walked { client, address, packet, outcomes, conditional });
+            }
+        }
+        Ok(walked)
+    }
+
+    /// Nobody else's packets to a loopback address leave their own host.
+    fn packet(&self, port: &ServicePortPlan<'_>, source: &Source, target: &Target) -> Option<Packet> {
+        let protocol = port.service_port.name.protocol();
+        let Some(ip) = source.ip else {
+            let known = self.host.primary_address(self.plan.family).is_some() || target.to.ip().is_loopback();
+            return known.then(|| Packet::from_node(self.host, protocol, target.to));
+        };
+        let sent = target.kind != AddressKind::LoopbackNodePort;
+        sent.then_some(Packet {
+            protocol,
+            source: ip,
+            destination: target.to,
+            origin: source.origin,
+            mark: 0,
+        })
+    }
+
+    fn case(
+        &self,
+        walked: &Walked<'s>,
+        end: End,
+        port: &'s ServicePortPlan<'s>,
+        shares: &[Sharing],
+        rules: &Rules<'s>,
+    ) -> Case {
+        Case {
+            client: walked.client,
+            address: walked.address,
+            end,
+            words: case_words(end, shares, &walked.outcomes),
+            why: self.why(walked, port),
+            fates: walked.outcomes.iter().map(|outcome| self.fate(outcome, walked, port, rules)).collect(),
+        }
+    }
+
+    fn why(&self, walked: &Walked<'s>, port: &'s ServicePortPlan<'s>) -> Vec<String> {
+        let (names, rules) = (
+            Names::default(),
+            RulesSource { language: self.scene.settings.mode.name(), ..RulesSource::default() },
+        );
+        let trace = Trace {
+            packet: walked.packet,
+            outcomes: Vec::new(),
+            rules: &rules,
+            names: &names,
+            plan: Some(self.plan),
+        };
+        let mut why: Vec<String> = Vec::new();
+        for outcome in &walked.outcomes {
+            let translated = outcome.destination != walked.packet.destination;
+            if outcome.verdict == Verdict::Accept && translated {
+                why.push(source::why(outcome, &walked.packet, self.plan, port));
+            }
+            let hairpin = |remark: &String| remark.contains("(hairpin)");
+            why.extend(remarks::remarks(outcome, &trace).into_iter().filter(|remark| !hairpin(remark)));
+        }
+        let source = format!(" {}.", walked.packet.source);
+        why.iter_mut().for_each(|sentence| *sentence = sentence.replace(&source, " the client's address."));
+        let mut told = Vec::new();
+        why.retain(|sentence| {
+            !told.contains(sentence) && {
+                told.push(sentence.clone());
+                true
+            }
+        });
+        why
+    }
+
+    fn fate(
+        &self,
+        outcome: &Outcome<'s>,
+        walked: &Walked<'s>,
+        port: &ServicePortPlan<'_>,
+        rules: &Rules<'s>,
+    ) -> Fate {
+        let all = &port.service_port.endpoints;
+        let to = all.iter().find(|e| SocketAddr::new(e.ip, e.port.get()) == outcome.destination);
+        Fate {
+            verdict: outcome.verdict.name(),
+            chance: chance(outcome.chance),
+            destination: outcome.destination.to_string(),
+            pod: to
+                .and_then(|endpoint| endpoint.pod.as_ref())
+                .map(|pod| Inert(pod).to_string())
+                .unwrap_or_default(),
+            snat: outcome.snat,
+            steps: self.steps(outcome, walked, rules),
+        }
+    }
+
+    fn steps(&self, outcome: &Outcome<'s>, walked: &Walked<'s>, rules: &Rules<'s>) -> Vec<Step> {
+        let mut packet = (walked.packet.source.to_string(), walked.packet.destination.to_string());
+        let mut steps = Vec::new();
+        for step in &outcome.steps {
+            let before = packet.clone();
+            for effect in &step.effects {
+                match effect {
+                    Effect::Dnat(to) => packet.1 = to.to_string(),
+                    Effect::Masquerade | Effect::Snat => packet.0 = self.own_address(outcome),
+                    _ => {}
+                }
+            }
+            steps.push(Step {
+                hook: step.hook.name(),
+                rule: rules.number(step),
+                sentence: sentence::sentence(step, self.plan),
+                source_changed: packet.0 != before.0,
+                destination_changed: packet.1 != before.1,
+                source: packet.0.clone(),
+                destination: packet.1.clone(),
+            });
+        }
+        steps
+    }
+
+    /// What a masqueraded source becomes: the address of the interface by which the packet leaves, which is known for
+    /// the network alone.
+    fn own_address(&self, outcome: &Outcome<'_>) -> String {
+        let to_local_pod = self.host.is_local_pod(outcome.destination.ip());
+        let primary = self.host.primary_address(self.plan.family).filter(|_| !to_local_pod);
+        primary.map_or_else(|| "an address of this node".to_owned(), |ip| ip.to_string())
+    }
+
+    fn endpoints(&self, port: &ServicePortPlan<'_>, shares: &[Sharing]) -> Vec<Endpoint> {
+        let set = if port.uses_cluster_endpoints { EndpointSet::Cluster } else { EndpointSet::Local };
+        let left_out = port.left_out(set);
+        let row = |endpoint: &cluster::Endpoint| {
+            let at = SocketAddr::new(endpoint.ip, endpoint.port.get());
+            let chance_in = |share: &Sharing| share.iter().find(|(to, _)| *to == at).map(|(_, c)| chance(*c));
+            let chances: Vec<Option<Chance>> = shares.iter().map(chance_in).collect();
+            let why = left_out.iter().find(|(left, _)| std::ptr::eq(*left, endpoint)).map(|(_, why)| *why);
+            let used = chances.iter().any(Option::is_some) && why != Some(LeftOut::Duplicate);
+            Endpoint {
+                text: Inert(&endpoint.text).to_string(),
+                pod: endpoint.pod.as_ref().map(|pod| Inert(pod).to_string()).unwrap_or_default(),
+                node: endpoint.node_name.as_ref().map(|node| Inert(node).to_string()).unwrap_or_default(),
+                here: endpoint.node_name.as_ref() == Some(&self.plan.node_name),
+                state: state(endpoint),
+                chances,
+                left_out: why.filter(|_| !used).map(|why| Decision {
+                    about: "endpoint",
+                    code: why.code(),
+                    words: why.words(),
+                }),
+            }
+        };
+        port.service_port.endpoints.iter().map(row).collect()
+    }
+}
+
+impl Target {
+    fn into_address(self) -> Address {
+        Address { kind: self.kind, words: self.kind.words(), text: self.to.to_string(), note: self.note }
+    }
+}
+
+fn state(endpoint: &cluster::Endpoint) -> &'static str {
+    match endpoint {
+        cluster::Endpoint { ready: true, terminating: false, .. } => "ready",
+        cluster::Endpoint { ready: true, .. } => "ready, terminating",
+        cluster::Endpoint { terminating: true, serving: true, .. } => "terminating, serving",
+        cluster::Endpoint { terminating: true, .. } => "terminating",
+        _ => "not ready",
+    }
+}
+
+fn decisions(port: &ServicePortPlan<'_>) -> Vec<Decision> {
+    let internal = port.internal_reasons().into_iter().map(|reason| ("cluster IP", reason));
+    let external = if port.externally_accessible { port.external_reasons() } else { Vec::new() };
+    let external = external.into_iter().map(|reason| ("from outside", reason));
+    internal
+        .chain(external)
+        .map(|(about, reason)| Decision { about, code: reason.code(), words: reason.words() })
+        .collect()
+}
+
+/// What a case comes to; a new way of sharing is added.
+fn end(walked: &Walked<'_>, shares: &mut Vec<Sharing>) -> End {
+    let Some(first) = walked.outcomes.first() else { return End::Passed };
+    match first.verdict {
+        Verdict::Drop => return End::Dropped,
+        Verdict::Reject(_) => return End::Refused,
+        Verdict::Accept => {}
+    }
+    if first.destination == walked.packet.destination {
+        return if first.delivered_locally { End::Node } else { End::Passed };
+    }
+    let mut share: Sharing = Vec::new();
+    for outcome in &walked.outcomes {
+        match share.iter_mut().find(|(to, _)| *to == outcome.destination) {
+            Some((_, chance)) => *chance = chance.plus(outcome.chance),
+            None => share.push((outcome.destination, outcome.chance)),
+        }
+    }
+    share.sort_by_key(|(to, _)| *to);
+    let known = shares.iter().position(|known| *known == share);
+    End::Shared(known.unwrap_or_else(|| {
+        shares.push(share);
+        shares.len() - 1
+    }))
+}
+
+fn case_words(end: End, shares: &[Sharing], outcomes: &[Outcome<'_>]) -> String {
+    match end {
+        End::Dropped => "dropped (timeout)".to_owned(),
+        End::Refused => "refused".to_owned(),
+        End::Node => "not taken: goes to the node itself".to_owned(),
+        End::Passed => "not taken: goes on to the network".to_owned(),
+        End::Shared(i) => {
+            let letter = if shares.len() > 1 { format!("{}: ", letter(i)) } else { String::new() };
+            let count = shares.get(i).map_or(0, Vec::len);
+            let noun = if count == 1 { "endpoint" } else { "endpoints" };
+            format!("{letter}{count} {noun}, {}", source_words(outcomes))
+        }
+    }
+}
+
+fn source_words(outcomes: &[Outcome<'_>]) -> &'static str {
+    let rewritten = outcomes.iter().filter(|outcome| outcome.snat).count();
+    match rewritten {
+        0 => "source kept",
+        n if n == outcomes.len() => "source rewritten",
+        _ => "source partly rewritten",
+    }
+}
+
+/// The letter of a share.
+fn letter(i: usize) -> char {
+    u8::try_from(i).ok().and_then(|i| b'A'.checked_add(i)).map_or('?', char::from)
+}
+
+fn share((i, share): (usize, &Sharing)) -> Share {
+    let count = share.len();
+    let first = share.first().map(|(_, chance)| *chance);
+    let equal = share.iter().all(|(_, chance)| Some(*chance) == first);
+    let words = match (count, first) {
+        (1, _) => "1 endpoint".to_owned(),
+        (_, Some(first)) if equal => format!("{count} endpoints, {} each", chance(first).text),
+        _ => format!("{count} endpoints"),
+    };
+    Share { letter: letter(i), words }
+}
+
+fn chance(chance: walk::Chance) -> Chance {
+    let text = match chance.fraction() {
+        Some((n, 1)) => n.to_string(),
+        Some((n, d)) if d < 100_000 => format!("{n}/{d}"),
+        _ => format!("{:.5}", chance.as_f64()),
+    };
+    Chance { text, value: chance.as_f64() }
+}

@@ -1,0 +1,122 @@
+//! One address for each kind of client.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Client;
+use crate::net::{Cidr, Family};
+use crate::plan::{Plan, ServicePortPlan};
+use crate::walk::{Host, Origin};
+
+/// A client and where its packets come from.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) words: String,
+    /// None for the node, which chooses its address by the destination.
+    pub(super) ip: Option<IpAddr>,
+    pub(super) origin: Origin,
+}
+
+impl Source {
+    /// For the explanation; the node is shown with its own address.
+    pub(super) fn client(&self, host: &Host, family: Family) -> Client {
+        let ip = self.ip.or_else(|| host.primary_address(family));
+        Client {
+            words: self.words.clone(),
+            ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            origin: self.origin.name(),
+        }
+    }
+}
+
+/// The kinds of clients that a Service port can have on this node.
+pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) -> Vec<Source> {
+    let taken = taken(plan);
+    let mut sources = Vec::new();
+    let mut add = |words: &str, ip: Option<IpAddr>, origin| {
+        sources.push(Source { words: words.to_owned(), ip, origin });
+    };
+    if let Some(ip) = local_pod(plan.family, host, &taken) {
+        add(Origin::LocalPod.words(), Some(ip), Origin::LocalPod);
+    }
+    if let Some(ip) = own_endpoint(port, host) {
+        add("the endpoint pod itself", Some(ip), Origin::LocalPod);
+    }
+    if let Some(ip) = remote_pod(plan.family, host, &taken) {
+        add(Origin::RemotePod.words(), Some(ip), Origin::RemotePod);
+    }
+    add(Origin::Node.words(), None, Origin::Node);
+    if let Some(ip) = outside(plan, host) {
+        add(Origin::Outside.words(), Some(ip), Origin::Outside);
+    }
+    if let Some((ip, range)) = within_ranges(port, host) {
+        add(&format!("outside, from {range}"), Some(ip), Origin::Outside);
+    }
+    sources
+}
+
+/// Addresses of endpoints, which other clients must not have.
+fn taken(plan: &Plan<'_>) -> BTreeSet<IpAddr> {
+    plan.service_ports.iter().flat_map(|port| &port.service_port.endpoints).map(|e| e.ip).collect()
+}
+
+fn local_pod(family: Family, host: &Host, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+    let networks = host.pod_networks.iter().chain(&host.cluster_networks);
+    let network = networks.copied().find(|net| net.family() == family)?;
+    last_addresses(network).find(|ip| !host.is_local(*ip) && !taken.contains(ip))
+}
+
+/// An endpoint on this node that the port uses: it can be its own client.
+fn own_endpoint(port: &ServicePortPlan<'_>, host: &Host) -> Option<IpAddr> {
+    let endpoints = port.reachable_endpoints.iter().map(|endpoint| endpoint.ip);
+    endpoints.into_iter().find(|ip| host.is_local_pod(*ip) && !host.is_local(*ip))
+}
+
+fn remote_pod(family: Family, host: &Host, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+    let networks = host.cluster_networks.iter().copied().filter(|net| net.family() == family);
+    let is_free = |ip: &IpAddr| host.origin_of(*ip) == Origin::RemotePod && !taken.contains(ip);
+    networks.flat_map(last_addresses).find(is_free)
+}
+
+/// An address of the documentation networks (RFC 5737, RFC 3849) that lies in no source range.
+fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
+    let ranges = || plan.service_ports.iter().flat_map(|port| &port.service_port.source_ranges);
+    let is_free = |ip: &IpAddr| {
+        host.origin_of(*ip) == Origin::Outside && !ranges().any(|range| range.value.contains(*ip))
+    };
+    documentation_addresses(plan.family).find(is_free)
+}
+
+fn documentation_addresses(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
+    match family {
+        Family::Ipv4 => {
+            let nets = [[192, 0, 2], [198, 51, 100], [203, 0, 113]];
+            Box::new(
+                nets.into_iter()
+                    .flat_map(|[a, b, c]| (7..=254u8).map(move |d| IpAddr::V4(Ipv4Addr::new(a, b, c, d)))),
+            )
+        }
+        Family::Ipv6 => Box::new(
+            (7..=254u16).map(|host| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, host))),
+        ),
+    }
+}
+
+/// A client outside that the source ranges let in, where there are any.
+fn within_ranges(port: &ServicePortPlan<'_>, host: &Host) -> Option<(IpAddr, Cidr)> {
+    if !port.source_restricted {
+        return None;
+    }
+    let ranges = port.service_port.source_ranges.iter().map(|range| range.value);
+    let mut found = ranges.flat_map(|range| last_addresses(range).map(move |ip| (ip, range)));
+    found.find(|(ip, _)| host.origin_of(*ip) == Origin::Outside)
+}
+
+/// The last addresses of a network, backwards, without its very last.
+fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
+    let back = move |n: u8| match net.last() {
+        IpAddr::V4(ip) => Some(IpAddr::V4(Ipv4Addr::from(u32::from(ip).checked_sub(u32::from(n))?))),
+        IpAddr::V6(ip) => Some(IpAddr::V6(Ipv6Addr::from(u128::from(ip).checked_sub(u128::from(n))?))),
+    };
+    (1..=64u8).filter_map(back).filter(move |ip| net.contains(*ip))
+}

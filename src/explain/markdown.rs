@@ -1,0 +1,111 @@
+//! An explanation as GitHub-flavoured Markdown.
+
+use std::fmt::Write;
+
+use super::{Explanation, Port, tables};
+use crate::diagnostic::Inert;
+
+/// Prints explanations.
+pub fn print(explanations: &[Explanation]) -> String {
+    let mut out = String::new();
+    for explanation in explanations {
+        let _ = writeln!(
+            out,
+            "# {}\n\n{}.\n",
+            escaped(&tables::title(explanation)),
+            escaped(&tables::subtitle(explanation))
+        );
+        explanation.ports.iter().for_each(|port| print_port(port, &mut out));
+    }
+    out
+}
+
+fn print_port(port: &Port, out: &mut String) {
+    let _ = writeln!(out, "## {}\n", escaped(&tables::port_title(port)));
+    cases(port, out);
+    endpoints(port, out);
+    for decision in &port.decisions {
+        let _ = writeln!(out, "- {}: {} (`{}`)", decision.about, decision.words, decision.code);
+    }
+    let affinity = tables::affinity(port);
+    if !affinity.is_empty() {
+        let _ = writeln!(out, "\n{affinity}");
+    }
+    rules(port, out);
+}
+
+fn cases(port: &Port, out: &mut String) {
+    let (notes, numbers) = tables::footnotes(port);
+    out.push_str("| Address | Client | What becomes of a new connection |\n|---|---|---|\n");
+    for (case, numbers) in port.cases.iter().zip(&numbers) {
+        let Some((address, client)) = port.addresses.get(case.address).zip(port.clients.get(case.client))
+        else {
+            continue;
+        };
+        let numbers: String = numbers.iter().map(|number| format!(" <sup>{number}</sup>")).collect();
+        let _ = writeln!(
+            out,
+            "| {} {} | {} | {}{numbers} |",
+            address.words,
+            address.text,
+            client.words,
+            escaped(&case.words)
+        );
+    }
+    out.push('\n');
+    for (i, note) in notes.iter().enumerate() {
+        let _ = writeln!(out, "{}. {}", i + 1, escaped(note));
+    }
+}
+
+fn endpoints(port: &Port, out: &mut String) {
+    let _ = writeln!(out, "\n### Endpoints\n");
+    if port.endpoints.is_empty() {
+        out.push_str("None.\n\n");
+        return;
+    }
+    out.push_str("| Endpoint | Pod | Node | State | Chance |\n|---|---|---|---|---|\n");
+    for endpoint in &port.endpoints {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            escaped(&endpoint.text),
+            escaped(&endpoint.pod),
+            escaped(&tables::node(endpoint)),
+            endpoint.state,
+            tables::fate(endpoint, port)
+        );
+    }
+    out.push('\n');
+}
+
+fn rules(port: &Port, out: &mut String) {
+    out.push_str("\n### The rules, in the order in which packets meet them\n\n");
+    for (i, rule) in port.rules.iter().enumerate() {
+        let (sentence, text) = (escaped(&rule.sentence), fenced(&tables::rule(rule)));
+        let _ = writeln!(out, "{}. {sentence}\n\n   ```\n   {text}\n   ```\n", i + 1);
+    }
+}
+
+/// Text in which nothing means anything to Markdown or HTML.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in Inert(text).to_string().chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '!' | '~' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text in a fenced block, whose end it must not be.
+fn fenced(text: &str) -> String {
+    Inert(text).to_string().replace("```", "'''")
+}

@@ -1,0 +1,119 @@
+//! An explanation as a flowchart that GitHub renders.
+
+use std::fmt::Write;
+
+use super::{Case, End, Explanation, Port, tables};
+use crate::diagnostic::Inert;
+
+/// Prints the chart of each port, without fences around it: one chart with a subgraph for each.
+pub fn print(explanations: &[Explanation]) -> String {
+    let mut out = "flowchart LR\n".to_owned();
+    let mut number = 0;
+    for explanation in explanations {
+        for port in &explanation.ports {
+            let title = format!("{}: {}", tables::title(explanation), tables::port_title(port));
+            let _ = writeln!(out, "  subgraph p{number}[\"{}\"]", escaped(&title));
+            chart(number, port, &mut out);
+            out.push_str("  end\n");
+            number += 1;
+        }
+    }
+    out
+}
+
+fn chart(p: usize, port: &Port, out: &mut String) {
+    for (i, client) in port.clients.iter().enumerate() {
+        let _ = writeln!(out, "    p{p}c{i}([\"{}<br/>{}\"])", escaped(&client.words), escaped(&client.ip));
+    }
+    for (i, endpoint) in port.endpoints.iter().enumerate() {
+        let pod =
+            if endpoint.pod.is_empty() { String::new() } else { format!("{}<br/>", escaped(&endpoint.pod)) };
+        let node = escaped(&tables::node(endpoint));
+        let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}\"]", escaped(&endpoint.text));
+    }
+    for (address, _) in port.addresses.iter().enumerate() {
+        address_edges(p, address, port, out);
+    }
+    endpoint_edges(p, port, out);
+}
+
+/// From clients by the address to what it comes to.
+fn address_edges(p: usize, address: usize, port: &Port, out: &mut String) {
+    let mut ends: Vec<End> = Vec::new();
+    for case in port.cases.iter().filter(|case| case.address == address) {
+        let label = label(case);
+        let _ =
+            writeln!(out, "    p{p}c{} -- \"{label}\" --> p{p}a{address}{}", case.client, end_name(case.end));
+        if !ends.contains(&case.end) {
+            ends.push(case.end);
+        }
+    }
+    let (kind, text) = port.addresses.get(address).map_or(("", ""), |a| (a.words, a.text.as_str()));
+    for end in ends {
+        let name = format!("p{p}a{address}{}", end_name(end));
+        let _ = match end {
+            End::Shared(share) => {
+                let words = port.shares.get(share).map_or("", |share| share.words.as_str());
+                writeln!(
+                    out,
+                    "    {name}{{{{\"{kind}<br/>{}<br/>{words}\"}}}} --> p{p}s{share}",
+                    escaped(text)
+                )
+            }
+            End::Dropped => writeln!(out, "    {name}[/\"dropped\"/]"),
+            End::Refused => writeln!(out, "    {name}[/\"refused\"/]"),
+            End::Node | End::Passed => writeln!(out, "    {name}[/\"not taken by a rule\"/]"),
+        };
+    }
+}
+
+fn end_name(end: End) -> String {
+    match end {
+        End::Shared(share) => format!("s{share}"),
+        End::Dropped => "drop".to_owned(),
+        End::Refused => "reject".to_owned(),
+        End::Node => "node".to_owned(),
+        End::Passed => "pass".to_owned(),
+    }
+}
+
+fn label(case: &Case) -> &'static str {
+    let rewritten = case.fates.iter().filter(|fate| fate.snat).count();
+    match case.end {
+        End::Shared(_) if rewritten == case.fates.len() => "source rewritten",
+        End::Shared(_) if rewritten > 0 => "source partly rewritten",
+        End::Shared(_) => "source kept",
+        End::Dropped => "dropped",
+        End::Refused => "refused",
+        End::Node | End::Passed => "passes",
+    }
+}
+
+fn endpoint_edges(p: usize, port: &Port, out: &mut String) {
+    for (s, share) in port.shares.iter().enumerate() {
+        let _ = writeln!(out, "    p{p}s{s}((\"{}\"))", share.letter);
+        for (e, endpoint) in port.endpoints.iter().enumerate() {
+            if let Some(Some(chance)) = endpoint.chances.get(s) {
+                let _ = writeln!(out, "    p{p}s{s} -- \"{}\" --> p{p}e{e}", chance.text);
+            }
+        }
+    }
+}
+
+/// Text in which nothing means anything to Mermaid.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in Inert(text).to_string().chars() {
+        match c {
+            '#' => out.push_str("#35;"),
+            ';' => out.push_str("#59;"),
+            '<' => out.push_str("#lt;"),
+            '>' => out.push_str("#gt;"),
+            '&' => out.push_str("#amp;"),
+            '"' => out.push_str("#quot;"),
+            '`' => out.push_str("#96;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,266 @@
+//! How a Service forwards on a node, for a person: its addresses, what each kind of client sees, its endpoints, its
+//! rules in the order in which a packet meets them. First as data, then in several forms.
+//!
+//! Every number and verdict is the walk's, and every reason the plan's.
+
+mod build;
+mod clients;
+pub mod example;
+pub mod html;
+pub mod markdown;
+pub mod mermaid;
+mod rules;
+mod scene;
+mod sentence;
+mod source;
+mod tables;
+#[cfg(test)]
+mod tests;
+pub mod text;
+
+use serde::Serialize;
+
+pub use scene::{Scene, UnknownService};
+
+/// How one Service forwards on one node, in one rule language.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// `namespace/name`
+    pub service: String,
+    /// The node's name.
+    pub node: String,
+    /// The node's zone, if it has one.
+    pub zone: Option<String>,
+    /// `iptables` or `nftables`
+    pub mode: &'static str,
+    /// The release of kube-proxy, such as `1.36`.
+    pub release: String,
+    /// File and line of the Service.
+    pub place: Option<String>,
+    /// Its ports, in each family.
+    pub ports: Vec<Port>,
+}
+
+/// One port of the Service in one family.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Port {
+    /// The port's name; empty where it has none.
+    pub name: String,
+    /// `IPv4` or `IPv6`
+    pub family: &'static str,
+    /// `tcp`, `udp` or `sctp`
+    pub protocol: &'static str,
+    /// The port of the cluster IP.
+    pub port: u16,
+    /// By what it can be reached.
+    pub addresses: Vec<Address>,
+    /// Who may reach it.
+    pub clients: Vec<Client>,
+    /// All endpoints of its name and protocol.
+    pub endpoints: Vec<Endpoint>,
+    /// Why the endpoints are chosen as they are, for the cluster IP and for addresses from outside.
+    pub decisions: Vec<Decision>,
+    /// Seconds for which a client stays with its endpoint.
+    pub affinity_seconds: Option<u32>,
+    /// Ways in which connections are shared among endpoints.
+    pub shares: Vec<Share>,
+    /// What each client sees at each address.
+    pub cases: Vec<Case>,
+    /// The rules that packets meet, in that order.
+    pub rules: Vec<Rule>,
+}
+
+/// Which kind of address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressKind {
+    /// `spec.clusterIP`
+    ClusterIp,
+    /// `spec.externalIPs`
+    ExternalIp,
+    /// `status.loadBalancer.ingress`
+    LoadBalancerIp,
+    /// A node port on an address of the node.
+    NodePort,
+    /// A node port on 127.0.0.1.
+    LoopbackNodePort,
+}
+
+impl AddressKind {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            AddressKind::ClusterIp => "cluster IP",
+            AddressKind::ExternalIp => "external IP",
+            AddressKind::LoadBalancerIp => "load-balancer IP",
+            AddressKind::NodePort => "node port",
+            AddressKind::LoopbackNodePort => "node port on loopback",
+        }
+    }
+}
+
+/// By what a Service port can be reached.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    /// Which kind it is.
+    pub kind: AddressKind,
+    /// The kind in words.
+    pub words: &'static str,
+    /// `ip:port`
+    pub text: String,
+    /// What else is to be known; may be empty.
+    pub note: String,
+}
+
+/// Who may reach a Service port.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Client {
+    /// In words, such as `a pod on this node`.
+    pub words: String,
+    /// The address that stands for all of the kind.
+    pub ip: String,
+    /// `pod`, `node` or `external`, as in a trace.
+    pub origin: &'static str,
+}
+
+/// An endpoint and what becomes of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// `ip:port`
+    pub text: String,
+    /// Name of its Pod; may be empty.
+    pub pod: String,
+    /// Its node; may be empty.
+    pub node: String,
+    /// Whether that is this node.
+    pub here: bool,
+    /// `ready`, `not ready`, `terminating, serving`, `terminating`
+    pub state: &'static str,
+    /// Its chance in each of the port's shares.
+    pub chances: Vec<Option<Chance>>,
+    /// Code and words for why it is left out; none where it is used.
+    pub left_out: Option<Decision>,
+}
+
+/// A chance, as text and number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Chance {
+    /// `1/3`, or `1`.
+    pub text: String,
+    /// The nearest number.
+    pub value: f64,
+}
+
+/// Something that was decided, with its code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// What it is about, such as `cluster IP`.
+    pub about: &'static str,
+    /// The code, in kebab case.
+    pub code: &'static str,
+    /// In words.
+    pub words: &'static str,
+}
+
+/// A way in which connections are shared among endpoints.
+#[derive(Debug, Clone, Serialize)]
+pub struct Share {
+    /// A letter, where there are several.
+    pub letter: char,
+    /// In words, such as `3 endpoints, 1/3 each`.
+    pub words: String,
+}
+
+/// What a client sees at an address.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    /// Index in [`Port::clients`].
+    pub client: usize,
+    /// Index in [`Port::addresses`].
+    pub address: usize,
+    /// What it comes to.
+    pub end: End,
+    /// The same in a few words.
+    pub words: String,
+    /// Why, each a sentence.
+    pub why: Vec<String>,
+    /// Everything that can become of the connection.
+    pub fates: Vec<Fate>,
+}
+
+/// What a case comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "share")]
+pub enum End {
+    /// It is shared among endpoints; index in [`Port::shares`].
+    Shared(usize),
+    /// It is dropped: the client waits until its time is up.
+    Dropped,
+    /// It is refused.
+    Refused,
+    /// No rule takes it: it goes to the node itself.
+    Node,
+    /// No rule takes it: it goes on to the network.
+    Passed,
+}
+
+/// One thing that can become of a connection.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fate {
+    /// `accept`, `drop` or `reject`
+    pub verdict: &'static str,
+    /// How likely it is for a client that comes for the first time.
+    pub chance: Chance,
+    /// Where it goes.
+    pub destination: String,
+    /// Name of the Pod there; may be empty.
+    pub pod: String,
+    /// Whether its source is rewritten.
+    pub snat: bool,
+    /// What happens to it, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Something that happens to a packet.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The hook, or `routing`.
+    pub hook: &'static str,
+    /// The rule; none for the kernel's own doing.
+    pub rule: Option<usize>,
+    /// One sentence.
+    pub sentence: String,
+    /// The packet's source after it.
+    pub source: String,
+    /// The packet's destination after it.
+    pub destination: String,
+    /// Whether it changed the source.
+    pub source_changed: bool,
+    /// Whether it changed the destination.
+    pub destination_changed: bool,
+}
+
+/// A rule that packets meet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// As it is listed.
+    pub text: String,
+    /// The element of a map that decided; may be empty.
+    pub element: String,
+    /// What it does, in one sentence.
+    pub sentence: String,
+    /// File, line and field that made it; may be empty.
+    pub origin: String,
+}

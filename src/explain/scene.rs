@@ -1,0 +1,131 @@
+//! A node with its compiled rules, in which Services are explained.
+
+use super::Explanation;
+use super::build::Builder;
+use crate::cluster::{Cluster, Node};
+use crate::input::Sources;
+use crate::plan::{Plan, ServicePortPlan};
+use crate::settings::{ProxyMode, Settings};
+use crate::walk::{Host, WalkError, Walker};
+use crate::{iptables, nftables};
+
+/// A node with what it must forward.
+pub struct Scene<'c> {
+    /// The cluster.
+    pub cluster: &'c Cluster,
+    /// The settings that the plans were made by.
+    pub settings: &'c Settings,
+    /// The input, for places.
+    pub sources: &'c Sources,
+    /// The node.
+    pub node: &'c Node,
+    /// What it must forward, a plan per family.
+    pub plans: &'c [Plan<'c>],
+}
+
+/// A Service that the plans do not have, with names much like it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no rules are made for a Service {name}")]
+pub struct UnknownService {
+    /// The name as given.
+    pub name: String,
+    /// Up to three that are much like it.
+    pub nearest: Vec<String>,
+}
+
+enum Compiled {
+    Iptables(Box<iptables::ruleset::Ruleset>),
+    Nftables(nftables::ruleset::Ruleset),
+}
+
+impl Scene<'_> {
+    /// Every Service that has rules, as `namespace/name`, sorted.
+    pub fn services(&self) -> Vec<String> {
+        let ports = self.plans.iter().flat_map(|plan| &plan.service_ports);
+        let mut names: Vec<String> = ports.map(service_name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The full name of a Service given as `namespace/name`, or as `name` where that is clear.
+    ///
+    /// # Errors
+    /// There is none, or there are several in different namespaces.
+    pub fn find(&self, given: &str) -> Result<String, UnknownService> {
+        let all = self.services();
+        let fits = |name: &&String| *name == given || name.rsplit('/').next() == Some(given);
+        let found: Vec<&String> = all.iter().filter(fits).collect();
+        match found.as_slice() {
+            [only] => Ok((*only).clone()),
+            [] => Err(UnknownService { name: given.to_owned(), nearest: nearest(given, &all) }),
+            several => Err(UnknownService {
+                name: given.to_owned(),
+                nearest: several.iter().map(|name| (*name).clone()).collect(),
+            }),
+        }
+    }
+
+    /// Explains one Service, or all of them.
+    ///
+    /// # Errors
+    /// The compiled rules cannot be walked, which does not happen for rules of this crate.
+    pub fn explain(&self, service: Option<&str>) -> Result<Vec<Explanation>, WalkError> {
+        let host = Host::of_node(self.cluster, self.node, self.plans);
+        let compiled: Vec<Compiled> = self.plans.iter().map(|plan| self.compile(plan)).collect();
+        let builders: Vec<Builder<'_>> = (self.plans.iter().zip(&compiled))
+            .map(|(plan, compiled)| {
+                let walker = match compiled {
+                    Compiled::Iptables(ruleset) => Walker::new(ruleset.as_ref(), &host),
+                    Compiled::Nftables(ruleset) => Walker::new(ruleset, &host),
+                };
+                Builder { scene: self, plan, walker, host: &host }
+            })
+            .collect();
+        let mut names = self.services();
+        names.retain(|name| service.is_none_or(|wanted| wanted == name));
+        names.into_iter().map(|name| self.explanation(name, &builders)).collect()
+    }
+
+    fn compile(&self, plan: &Plan<'_>) -> Compiled {
+        match self.settings.mode {
+            ProxyMode::Iptables => Compiled::Iptables(Box::new(iptables::compile(plan))),
+            ProxyMode::Nftables => Compiled::Nftables(nftables::compile(plan)),
+        }
+    }
+
+    fn explanation(&self, service: String, builders: &[Builder<'_>]) -> Result<Explanation, WalkError> {
+        let mut ports = Vec::new();
+        let mut place = None;
+        for builder in builders {
+            for port in &builder.plan.service_ports {
+                if service_name(port) == service {
+                    place = place.or_else(|| self.sources.place(port.service_port.position));
+                    ports.push(builder.port(port)?);
+                }
+            }
+        }
+        Ok(Explanation {
+            service,
+            node: self.node.name.to_string(),
+            zone: self.node.zone.as_ref().map(ToString::to_string),
+            mode: self.settings.mode.name(),
+            release: self.settings.release.to_string(),
+            place: place.map(|place| place.to_string()),
+            ports,
+        })
+    }
+}
+
+fn service_name(port: &ServicePortPlan<'_>) -> String {
+    let name = &port.service_port.name;
+    format!("{}/{}", name.namespace(), name.service())
+}
+
+fn nearest(given: &str, all: &[String]) -> Vec<String> {
+    let mut scored: Vec<(f64, &String)> =
+        all.iter().map(|name| (strsim::normalized_damerau_levenshtein(given, name), name)).collect();
+    scored.retain(|(score, name)| *score >= 0.5 || name.contains(given));
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.into_iter().take(3).map(|(_, name)| name.clone()).collect()
+}

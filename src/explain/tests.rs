@@ -1,0 +1,183 @@
+//! Tests of the whole.
+
+use super::{End, Explanation, Scene, example, markdown, mermaid, text};
+use crate::cluster::Cluster;
+use crate::net::Family;
+use crate::plan::{EndpointSet, Plan, Reach};
+use crate::settings::configuration::Origin;
+use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
+
+/// Explains the Services of a text, with the KubeProxyConfiguration in it or given.
+pub(super) fn explained(
+    yaml: &str,
+    configuration: Option<&str>,
+    node: &str,
+    mode: ProxyMode,
+) -> Vec<Explanation> {
+    let (snapshot, _) = crate::input::read_text("cluster.yaml", yaml).unwrap();
+    let configuration = match configuration {
+        Some(text) => Configuration::read(text, Origin::default()).0,
+        None => Configuration::from_snapshot(&snapshot).0,
+    };
+    let release = "1.36".parse().unwrap();
+    let settings = Settings::resolve(&configuration, release, HostFacts::default(), None).0;
+    let settings = Settings { mode, ..settings };
+    let (cluster, found) = Cluster::build(&snapshot, &settings);
+    assert!(!found.has_errors(), "{found:?}");
+    let node = cluster.node(node).unwrap();
+    let plans: Vec<Plan<'_>> =
+        Family::ALL.iter().map(|family| Plan::new(&cluster, &settings, node, *family).0).collect();
+    let scene =
+        Scene { cluster: &cluster, settings: &settings, sources: &snapshot.sources, node, plans: &plans };
+    let all = scene.explain(None).unwrap();
+    plans.iter().for_each(|plan| agrees_with_plan(plan, &all));
+    all
+}
+
+/// The walk has found what the plan has decided, for the cluster IP.
+fn agrees_with_plan(plan: &Plan<'_>, all: &[Explanation]) {
+    for planned in &plan.service_ports {
+        let name = &planned.service_port.name;
+        let service = format!("{}/{}", name.namespace(), name.service());
+        let explanation = all.iter().find(|e| e.service == service).unwrap();
+        let is_it = |port: &&super::Port| {
+            port.name == name.port()
+                && port.family == plan.family.api_name()
+                && port.protocol == name.protocol().lower_name()
+        };
+        let port = explanation.ports.iter().find(is_it).unwrap();
+        for case in port.cases.iter().filter(|case| case.address == 0) {
+            let expected: Vec<&str> = match planned.internal.reach {
+                Reach::Balance(EndpointSet::Cluster) => {
+                    planned.cluster_endpoints.iter().map(|e| e.text.as_str()).collect()
+                }
+                Reach::Balance(EndpointSet::Local) => {
+                    planned.local_endpoints.iter().map(|e| e.text.as_str()).collect()
+                }
+                Reach::DropNoLocalEndpoints => {
+                    assert_eq!(case.end, End::Dropped, "{service}");
+                    continue;
+                }
+                Reach::RejectNoEndpoints => {
+                    assert_eq!(case.end, End::Refused, "{service}");
+                    continue;
+                }
+            };
+            let End::Shared(share) = case.end else { panic!("{service}: {case:?}") };
+            for endpoint in &port.endpoints {
+                let chance = endpoint.chances.get(share).unwrap().as_ref().map_or(0.0, |chance| chance.value);
+                let wanted = if expected.contains(&endpoint.text.as_str()) {
+                    1.0 / expected.len() as f64
+                } else {
+                    0.0
+                };
+                assert!(
+                    (chance - wanted).abs() < 1e-9,
+                    "{service} {}: {chance}, not {wanted}",
+                    endpoint.text
+                );
+            }
+        }
+    }
+}
+
+pub(super) fn example(mode: ProxyMode) -> Vec<Explanation> {
+    explained(example::TEXT, None, example::NODE, mode)
+}
+
+fn testdata(path: &str) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    std::fs::read_to_string(folder.join(path)).unwrap()
+}
+
+pub(super) fn shop(node: &str, mode: ProxyMode) -> Vec<Explanation> {
+    let configuration = testdata("shop/before-worker-1/kube-proxy.iptables.json");
+    explained(&testdata("shop/before.yaml"), Some(&configuration), node, mode)
+}
+
+const MODES: [ProxyMode; 2] = [ProxyMode::Iptables, ProxyMode::Nftables];
+
+#[test]
+fn the_example_in_every_form() {
+    insta::assert_snapshot!("example_text", text::print(&example(ProxyMode::Iptables), false));
+    insta::assert_snapshot!("example_markdown", markdown::print(&example(ProxyMode::Nftables)));
+    insta::assert_snapshot!("example_mermaid", mermaid::print(&example(ProxyMode::Iptables)));
+}
+
+#[test]
+fn the_shop_agrees_with_its_plans_and_fits_a_terminal() {
+    for node in ["cp-1", "worker-1", "worker-2", "worker-3"] {
+        for mode in MODES {
+            let text = text::print(&shop(node, mode), false);
+            let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(long.is_empty(), "{long:#?}");
+        }
+    }
+}
+
+#[test]
+fn random_clusters_agree_with_their_plans() {
+    for number in ["11", "14", "17", "21"] {
+        let case: serde_json::Value =
+            serde_json::from_str(&testdata(&format!("random/{number}/case.json"))).unwrap();
+        let configuration = testdata(&format!("random/{number}/kube-proxy.iptables.json"));
+        let cluster = testdata(&format!("random/{number}/{}", case["cluster"].as_str().unwrap()));
+        for mode in MODES {
+            explained(&cluster, Some(&configuration), case["node"].as_str().unwrap(), mode);
+        }
+    }
+}
+
+#[test]
+fn why_endpoints_are_left_out_and_sources_kept() {
+    let all = shop("worker-1", ProxyMode::Iptables);
+    let port = |service: &str| &all.iter().find(|e| e.service == service).unwrap().ports[0];
+    let left_out = |service: &str| -> Vec<&str> {
+        port(service).endpoints.iter().filter_map(|e| e.left_out.as_ref()).map(|why| why.code).collect()
+    };
+    assert_eq!(left_out("shop/web"), ["not-ready"]);
+    assert_eq!(left_out("shop/catalog"), ["hinted-elsewhere"; 3]);
+    assert_eq!(left_out("shop/cache"), ["other-node"]);
+    assert_eq!(left_out("ingress-nginx/ingress-nginx-controller"), ["terminating"]);
+    let why = |service: &str, client: &str, address: usize| -> String {
+        let port = port(service);
+        let is_it =
+            |case: &&super::Case| port.clients[case.client].words == client && case.address == address;
+        port.cases.iter().find(is_it).unwrap().why.join(" ")
+    };
+    assert!(why("shop/web", "a pod on this node", 0).contains("because the client is a pod"));
+    assert!(why("shop/web", "outside the cluster", 0).contains("its address is not in 10.244.0.0/16"));
+    assert!(why("shop/web", "outside the cluster", 1).contains("externalTrafficPolicy is Cluster"));
+    assert!(why("shop/web", "the endpoint pod itself", 0).contains("hairpin"));
+    let ingress = "ingress-nginx/ingress-nginx-controller";
+    assert!(why(ingress, "outside, from 198.51.100.0/24", 1).contains("externalTrafficPolicy is Local"));
+    assert!(why(ingress, "outside the cluster", 1).contains("do not hold the client's address"));
+}
+
+/// Text that means something to terminals, HTML, Markdown and Mermaid.
+pub(super) const HOSTILE: &str = "</script><script>alert(1)</script>\\u001b[31m\\u202e\\\"];`|*_\\n#";
+
+/// The example with hostile names wherever they can get in.
+pub(super) fn hostile() -> String {
+    example::TEXT
+        .replace("name: db-0, ", &format!("name: \"{HOSTILE}\", "))
+        .replace("nodeName: node-2", &format!("nodeName: \"{HOSTILE}\""))
+        .replace(
+            "metadata: {name: node-1}",
+            &format!("metadata: {{name: node-1, labels: {{topology.kubernetes.io/zone: \"{HOSTILE}\"}}}}"),
+        )
+}
+
+#[test]
+fn hostile_names_come_out_inert() {
+    let all = explained(&hostile(), None, "node-1", ProxyMode::Iptables);
+    let (plain, marked, drawn) = (text::print(&all, false), markdown::print(&all), mermaid::print(&all));
+    for printed in [&plain, &marked, &drawn] {
+        assert!(printed.contains("alert"), "the name is not there at all:\n{printed}");
+        assert!(!printed.contains('\u{1b}') && !printed.contains('\u{202e}'), "{printed}");
+    }
+    assert!(!marked.contains("<script") && !drawn.contains("<script"), "{marked}{drawn}");
+    assert!(marked.contains("\\`\\|\\*\\_"), "{marked}");
+    let in_quotes = |line: &str| line.matches('"').count() % 2 == 0;
+    assert!(drawn.lines().all(in_quotes), "{drawn}");
+}
