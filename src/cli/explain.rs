@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use crate::diagnostic::Diagnostic;
@@ -63,11 +64,15 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
     let node = arguments.node.name().or(arguments.example.then_some(example::NODE));
     let explanations = explanations(&pipeline, node, service.as_deref(), session)?;
-    let color = stdout().is_terminal();
+    let assumed = pipeline.assumed.as_ref();
     Ok(Answer::text(match arguments.output {
-        OutputFormat::Text => explain::text::print(&explanations, color),
-        OutputFormat::Markdown => explain::markdown::print(&explanations),
-        OutputFormat::Mermaid => explain::mermaid::print(&explanations),
+        OutputFormat::Text => {
+            assume::comment(assumed) + &explain::text::print(&explanations, stdout().is_terminal())
+        }
+        OutputFormat::Markdown => assume::quote(assumed) + &explain::markdown::print(&explanations),
+        OutputFormat::Mermaid => {
+            assume::comment(assumed).replacen('#', "%%", 1) + &explain::mermaid::print(&explanations)
+        }
         OutputFormat::Html => explain::html::print(&explanations),
     }))
 }

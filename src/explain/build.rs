@@ -191,8 +191,6 @@ impl<'s> Builder<'s> {
             let hairpin = |remark: &String| remark.contains("(hairpin)");
             why.extend(remarks::remarks(outcome, &trace).into_iter().filter(|remark| !hairpin(remark)));
         }
-        let source = format!(" {}.", walked.packet.source);
-        why.iter_mut().for_each(|sentence| *sentence = sentence.replace(&source, " the client's address."));
         let mut told = Vec::new();
         why.retain(|sentence| {
             !told.contains(sentence) && {

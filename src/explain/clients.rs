@@ -31,18 +31,18 @@ impl Source {
 
 /// The kinds of clients that a Service port can have on this node.
 pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) -> Vec<Source> {
-    let taken = taken(plan);
+    let pods = Pods::new(plan, port, host);
     let mut sources = Vec::new();
     let mut add = |words: &str, ip: Option<IpAddr>, origin| {
         sources.push(Source { words: words.to_owned(), ip, origin });
     };
-    if let Some(ip) = local_pod(plan.family, host, &taken) {
+    if let Some(ip) = pods.on(Origin::LocalPod).or_else(|| local_pod(plan.family, host, &pods)) {
         add(Origin::LocalPod.words(), Some(ip), Origin::LocalPod);
     }
     if let Some(ip) = own_endpoint(port, host) {
         add("the endpoint pod itself", Some(ip), Origin::LocalPod);
     }
-    if let Some(ip) = remote_pod(plan.family, host, &taken) {
+    if let Some(ip) = pods.on(Origin::RemotePod).or_else(|| remote_pod(plan.family, host, &pods)) {
         add(Origin::RemotePod.words(), Some(ip), Origin::RemotePod);
     }
     add(Origin::Node.words(), None, Origin::Node);
@@ -55,15 +55,42 @@ pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) 
     sources
 }
 
-/// Addresses of endpoints, which other clients must not have.
-fn taken(plan: &Plan<'_>) -> BTreeSet<IpAddr> {
-    plan.service_ports.iter().flat_map(|port| &port.service_port.endpoints).map(|e| e.ip).collect()
+/// Pods that are known as endpoints.
+struct Pods<'p> {
+    host: &'p Host,
+    /// Of every Service port.
+    all: BTreeSet<IpAddr>,
+    /// Of the Service that is explained: they are clients of another kind.
+    own: BTreeSet<IpAddr>,
 }
 
-fn local_pod(family: Family, host: &Host, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+impl<'p> Pods<'p> {
+    fn new(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &'p Host) -> Pods<'p> {
+        let ips = |port: &&ServicePortPlan<'_>| {
+            let pods = port.service_port.endpoints.iter().filter(|endpoint| endpoint.pod.is_some());
+            pods.map(|endpoint| endpoint.ip).collect::<Vec<_>>()
+        };
+        let name = |port: &ServicePortPlan<'_>| {
+            (port.service_port.name.namespace().to_owned(), port.service_port.name.service().to_owned())
+        };
+        let of_service = plan.service_ports.iter().filter(|other| name(other) == name(port));
+        Pods {
+            host,
+            all: plan.service_ports.iter().flat_map(|port| ips(&port)).collect(),
+            own: of_service.flat_map(|port| ips(&port)).collect(),
+        }
+    }
+
+    /// A pod of another Service.
+    fn on(&self, origin: Origin) -> Option<IpAddr> {
+        self.all.difference(&self.own).copied().find(|ip| self.host.origin_of(*ip) == origin)
+    }
+}
+
+fn local_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
     let networks = host.pod_networks.iter().chain(&host.cluster_networks);
     let network = networks.copied().find(|net| net.family() == family)?;
-    last_addresses(network).find(|ip| !host.is_local(*ip) && !taken.contains(ip))
+    last_addresses(network).find(|ip| !host.is_local(*ip) && !pods.all.contains(ip))
 }
 
 /// An endpoint on this node that the port uses: it can be its own client.
@@ -72,9 +99,9 @@ fn own_endpoint(port: &ServicePortPlan<'_>, host: &Host) -> Option<IpAddr> {
     endpoints.into_iter().find(|ip| host.is_local_pod(*ip) && !host.is_local(*ip))
 }
 
-fn remote_pod(family: Family, host: &Host, taken: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+fn remote_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
     let networks = host.cluster_networks.iter().copied().filter(|net| net.family() == family);
-    let is_free = |ip: &IpAddr| host.origin_of(*ip) == Origin::RemotePod && !taken.contains(ip);
+    let is_free = |ip: &IpAddr| host.origin_of(*ip) == Origin::RemotePod && !pods.all.contains(ip);
     networks.flat_map(last_addresses).find(is_free)
 }
 

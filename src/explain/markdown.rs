@@ -45,10 +45,11 @@ fn cases(port: &Port, out: &mut String) {
         let numbers: String = numbers.iter().map(|number| format!(" <sup>{number}</sup>")).collect();
         let _ = writeln!(
             out,
-            "| {} {} | {} | {}{numbers} |",
+            "| {} {} | {} ({}) | {}{numbers} |",
             address.words,
             address.text,
             client.words,
+            client.ip,
             escaped(&case.words)
         );
     }

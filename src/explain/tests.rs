@@ -151,7 +151,7 @@ fn why_endpoints_are_left_out_and_sources_kept() {
     assert!(why("shop/web", "the endpoint pod itself", 0).contains("hairpin"));
     let ingress = "ingress-nginx/ingress-nginx-controller";
     assert!(why(ingress, "outside, from 198.51.100.0/24", 1).contains("externalTrafficPolicy is Local"));
-    assert!(why(ingress, "outside the cluster", 1).contains("do not hold the client's address"));
+    assert!(why(ingress, "outside the cluster", 1).contains("do not hold this source"));
 }
 
 /// Text that means something to terminals, HTML, Markdown and Mermaid.
@@ -178,6 +178,6 @@ fn hostile_names_come_out_inert() {
     }
     assert!(!marked.contains("<script") && !drawn.contains("<script"), "{marked}{drawn}");
     assert!(marked.contains("\\`\\|\\*\\_"), "{marked}");
-    let in_quotes = |line: &str| line.matches('"').count() % 2 == 0;
+    let in_quotes = |line: &str| line.matches('"').count().is_multiple_of(2);
     assert!(drawn.lines().all(in_quotes), "{drawn}");
 }

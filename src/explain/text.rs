@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Case, End, Explanation, Port, tables};
+use super::{Case, Client, End, Explanation, Port, tables};
 use crate::diagnostic::Inert;
 
 const WIDTH: usize = 80;
@@ -73,13 +73,14 @@ fn cases(port: &Port, style: Style, out: &mut String) {
 }
 
 fn case_line(case: &Case, numbers: &[usize], port: &Port, style: Style, out: &mut String) {
-    let client = port.clients.get(case.client).map_or("", |client| client.words.as_str());
-    let width = port.clients.iter().map(|client| client.words.len()).max().unwrap_or_default();
+    let shown = |client: &Client| format!("{} ({})", client.words, client.ip);
+    let client = port.clients.get(case.client).map(shown).unwrap_or_default();
+    let width = port.clients.iter().map(|client| shown(client).len()).max().unwrap_or_default();
     let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     let numbers = if numbers.is_empty() { String::new() } else { format!(" [{}]", numbers.join(",")) };
     let line = |words: &str| format!("    {client:<width$}  {words}{numbers}");
     if line(&case.words).chars().count() > WIDTH {
-        return wrap("    ", "        ", line(&case.words).trim_start(), out);
+        return wrap("    ", "        ", &format!("{client}: {}{numbers}", case.words), out);
     }
     let color = match case.end {
         End::Shared(_) => "32",
