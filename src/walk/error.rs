@@ -47,9 +47,6 @@ pub enum WalkError {
     #[error("the walk comes to no end: chains lead to one another in a circle")]
     Endless,
     /// Too many ways to follow.
-    #[error("more than {most} ways lead through these rules: too many of them are not understood")]
-    TooManyWays {
-        /// How many are followed.
-        most: usize,
-    },
+    #[error("too many ways lead through these rules: too many of them are not understood")]
+    TooManyWays,
 }

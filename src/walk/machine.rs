@@ -13,6 +13,8 @@ use super::walker::Walker;
 
 /// The most ways that are followed, so that a ruleset cannot take all memory.
 const MOST_WAYS: usize = 1 << 16;
+/// The most forks at what is not understood.
+const MOST_UNKNOWN: usize = 1 << 12;
 /// The most rules that are looked at, so that a ruleset cannot take all time.
 const MOST_RULES: usize = 1 << 24;
 
@@ -27,6 +29,7 @@ pub(super) struct Machine<'w, 'r> {
     /// The element of a map whose verdict is being carried out.
     pub(super) element: Option<&'r Element>,
     rules_seen: usize,
+    unknown: usize,
 }
 
 /// Something that happened on one or more ways.
@@ -72,6 +75,7 @@ impl<'w, 'r> Machine<'w, 'r> {
             pending: Vec::new(),
             element: None,
             rules_seen: 0,
+            unknown: 0,
         }
     }
 
@@ -79,8 +83,8 @@ impl<'w, 'r> Machine<'w, 'r> {
         self.pending.push(entry);
         while let Some(thread) = self.pending.pop() {
             self.follow(thread)?;
-            if self.pending.len() + self.leaves.len() > MOST_WAYS {
-                return Err(WalkError::TooManyWays { most: MOST_WAYS });
+            if self.pending.len() + self.leaves.len() > MOST_WAYS || self.unknown > MOST_UNKNOWN {
+                return Err(WalkError::TooManyWays);
             }
         }
         Ok(())
@@ -198,6 +202,7 @@ impl<'w, 'r> Machine<'w, 'r> {
         place: Place,
     ) {
         self.element = None;
+        self.unknown += 1;
         for holds in [false, true] {
             let mut way = thread.clone();
             go_to(&mut way, place.rule, place.part);

@@ -49,6 +49,7 @@ pub use error::WalkError;
 pub use facts::{iptables_source_networks, nftables_source_intervals};
 pub use host::{Host, PodInterface};
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, Met, PortRange};
+pub use opaque_nft::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Origin, Packet, Tracking, View};
 pub use walker::{Rules, Walker};

@@ -16,6 +16,11 @@ const HARMLESS: [&str; 10] =
 const ACTING: [&str; 10] =
     ["reject", "snat", "dnat", "masquerade", "redirect", "notrack", "queue", "tproxy", "synproxy", "fwd"];
 
+/// Whether an opaque statement of nftables is a match, rather than something that is done.
+pub fn is_opaque_match(text: &str) -> bool {
+    matches!(statement(text), Op::Test(_) | Op::Guarded(..))
+}
+
 /// What an opaque text does: matches, then perhaps an action.
 ///
 /// nft prints nothing for a comment of iptables-nft, which makes an empty text; it matches everything.

@@ -116,7 +116,9 @@ fn way(
     for remark in remarks::remarks(outcome, trace) {
         let _ = writeln!(out, "{indent}   {remark}");
     }
-    out.push('\n');
+    if many {
+        out.push('\n');
+    }
 }
 
 fn given(outcome: &Outcome<'_>) -> String {

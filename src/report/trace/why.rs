@@ -4,7 +4,7 @@ use crate::diagnostic::Inert;
 use crate::iptables::ruleset as ipt;
 use crate::net::Cidr;
 use crate::nftables::ruleset as nft;
-use crate::walk::{RuleRef, Step, View};
+use crate::walk::{RuleRef, Step, View, is_opaque_match};
 
 /// Why the rule of a step matched; empty where it matches everything.
 pub(crate) fn reasons(step: &Step<'_>) -> Vec<String> {
@@ -65,7 +65,7 @@ fn match_words(m: &ipt::Match, view: &View) -> Option<String> {
         ipt::Match::Recent { action: ipt::RecentAction::Check { seconds }, .. } => {
             Some(format!("this client was sent there in the last {seconds} s"))
         }
-        ipt::Match::Opaque(text) => Some(format!("{} is taken to match", Inert(text))),
+        ipt::Match::Opaque(text) => Some(format!("{} matches", Inert(text))),
         _ => None,
     }
 }
@@ -138,7 +138,7 @@ fn statement_words(statement: &nft::Statement, view: &View) -> Option<String> {
         Statement::RandomVerdict { modulus, .. } | Statement::RandomDnat { modulus, .. } if *modulus > 1 => {
             Some(format!("by chance: 1 in {modulus}"))
         }
-        Statement::Opaque(text) => Some(format!("{} is taken to match", Inert(text))),
+        Statement::Opaque(text) if is_opaque_match(text) => Some(format!("{} matches", Inert(text))),
         _ => None,
     }
 }

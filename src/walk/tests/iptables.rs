@@ -365,5 +365,5 @@ fn many_unknown_branches_come_to_an_end() {
     let rules = forward(rules, vec![chain("A-1", vec![flip])]);
     let host = host();
     let walker = Walker::new(&rules, &host);
-    assert!(matches!(walker.walk(&tcp("10.244.1.9", "10.96.0.1:80")), Err(WalkError::TooManyWays { .. })));
+    assert!(matches!(walker.walk(&tcp("10.244.1.9", "10.96.0.1:80")), Err(WalkError::TooManyWays)));
 }
