@@ -97,6 +97,10 @@ fn action(text: &str) -> Option<Act<'_>> {
 /// `xt match "name"`, `xt target "name"`: extensions of iptables that nft cannot say.
 fn xt<'r>(rest: &str, text: &'r str) -> Option<Act<'r>> {
     let name = rest.strip_prefix("target ")?.split(' ').next()?.trim_matches('"');
+    xt_target(name, text)
+}
+
+fn xt_target<'r>(name: &str, text: &'r str) -> Option<Act<'r>> {
     match name {
         "MASQUERADE" => Some(Act::Masquerade),
         "SNAT" => Some(Act::Snat),
@@ -135,8 +139,18 @@ fn json_statement(text: &str) -> Op<'_> {
         "notrack" => Op::Act(Act::Untrack),
         "mangle" => Op::Nothing,
         "dnat" | "redirect" | "queue" | "tproxy" | "synproxy" | "fwd" => Op::Act(Act::Unknown(text)),
-        "match" | "limit" | "xt" | "ct count" | "quota" => opaque::unknown(text),
+        "xt" => json_xt(body, text),
+        "match" | "limit" | "ct count" | "quota" => opaque::unknown(text),
         name if HARMLESS.contains(&name) => Op::Nothing,
+        _ => opaque::unknown(text),
+    }
+}
+
+fn json_xt<'r>(body: &Value, text: &'r str) -> Op<'r> {
+    let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    match (field("type"), field("name")) {
+        ("match", "comment") => Op::Nothing,
+        ("target", name) => xt_target(name, text).map_or(Op::Nothing, Op::Act),
         _ => opaque::unknown(text),
     }
 }
@@ -350,5 +364,7 @@ mod tests {
         is("tcp option maxseg size set rt mtu", "Nothing");
         is("xt target \"LOG\"", "Nothing");
         is("xt match \"statistic\"", "Test");
+        is(r#"{"xt":{"type":"match","name":"comment"}}"#, "Nothing");
+        is(r#"{"xt":{"type":"target","name":"MASQUERADE"}}"#, "Act(Masquerade)");
     }
 }
