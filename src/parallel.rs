@@ -48,6 +48,11 @@ pub(crate) fn in_order<P: Sync, R: Send>(
     results.into_iter().map(|slot| slot.into_inner().ok().flatten()).collect()
 }
 
+/// What the work makes of each item of a list, in order.
+pub(crate) fn each<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    in_order(list, |item| Some(work(item))).unwrap_or_default()
+}
+
 /// What the work makes of each stretch of a list, in order; a stretch is at least so long that a thread is worth it.
 pub(crate) fn by_stretch<'t, T: Sync, R: Send>(
     list: &'t [T],

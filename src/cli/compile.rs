@@ -1,17 +1,20 @@
 //! `kuberules compile`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::output::PendingFiles;
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, plan};
 use super::render::{Format, render};
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::input::Sources;
 use crate::names::is_dns_subdomain;
+use crate::net::Family;
+use crate::parallel;
 use crate::settings::ProxyMode;
 
 /// Prints the rules that kube-proxy would write on a node.
@@ -68,12 +71,23 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         }
         None => {
             let node = pipeline.node(arguments.node.name(), session)?;
-            let plans = pipeline.plans(&node, session)?;
-            Ok(Answer::text(
-                render(&plans, format, &pipeline.snapshot.sources, pipeline.assumed.as_ref()).into_text(),
-            ))
+            one_node(pipeline, format, &node, session)
         }
     }
+}
+
+fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Session) -> Result<Answer, Stop> {
+    let families = pipeline.families();
+    let Pipeline { snapshot, settings, cluster, assumed } = pipeline;
+    let mut plans = Vec::new();
+    for family in families {
+        let (plan, found) = plan(&cluster, &settings, &snapshot.sources, node, family);
+        session.take(found)?;
+        plans.push(plan);
+    }
+    // The input can be larger than all that is made of it, and only JSON still asks for lines of it.
+    let sources = if format.shows_origins() { snapshot.sources } else { Sources::default() };
+    Ok(Answer::text(render(&plans, format, &sources, assumed.as_ref()).into_text()))
 }
 
 /// The format of the answer: the one asked for, if the mode has it, else the mode's default.
@@ -99,7 +113,7 @@ fn wrong_format(asked: OutputFormat, mode: ProxyMode, right: &str) -> Diagnostic
 fn every_node(
     pipeline: &Pipeline,
     format: Format,
-    directory: &std::path::Path,
+    directory: &Path,
     session: &mut Session,
 ) -> Result<PendingFiles, Stop> {
     let nodes = &pipeline.cluster.nodes;
@@ -107,18 +121,50 @@ fn every_node(
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
+    let families = pipeline.families();
+    let written = parallel::each(nodes, |node| {
+        let mut found = Diagnostics::default();
+        let files = node_files(pipeline, node, &families, format, directory, &mut found);
+        (files, found)
+    });
     let mut files = PendingFiles::default();
-    for node in nodes {
-        check_file_name(node).map_err(|fault| session.stop(fault))?;
-        let plans = pipeline.plans(node, session)?;
-        for (suffix, text) in
-            render(&plans, format, &pipeline.snapshot.sources, pipeline.assumed.as_ref()).into_files()
-        {
-            let name = format!("{}.{suffix}", node.name);
-            files.add(directory, &name, &text).map_err(|fault| session.stop(fault))?;
-        }
+    for (of_node, found) in written {
+        session.take(found)?;
+        files.append(of_node);
     }
     Ok(files)
+}
+
+/// The files of one node; none where something speaks against them.
+fn node_files(
+    pipeline: &Pipeline,
+    node: &Node,
+    families: &[Family],
+    format: Format,
+    directory: &Path,
+    found: &mut Diagnostics,
+) -> PendingFiles {
+    let mut files = PendingFiles::default();
+    if let Err(fault) = check_file_name(node) {
+        found.append(fault);
+        return files;
+    }
+    let sources = &pipeline.snapshot.sources;
+    let mut plans = Vec::new();
+    for family in families {
+        let (plan, faults) = plan(&pipeline.cluster, &pipeline.settings, sources, node, *family);
+        found.append(faults);
+        plans.push(plan);
+    }
+    if found.has_errors() {
+        return files;
+    }
+    for (suffix, text) in render(&plans, format, sources, pipeline.assumed.as_ref()).into_files() {
+        if let Err(faults) = files.add(directory, &format!("{}.{suffix}", node.name), &text) {
+            found.append(faults);
+        }
+    }
+    files
 }
 
 /// The name of a Node becomes the name of a file: nothing that leads elsewhere may pass.

@@ -26,6 +26,11 @@ impl PendingFiles {
         Ok(())
     }
 
+    /// Takes the files of another list.
+    pub(super) fn append(&mut self, mut other: PendingFiles) {
+        self.files.append(&mut other.files);
+    }
+
     /// Gives every file its name, over one that is there.
     ///
     /// # Errors

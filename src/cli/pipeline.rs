@@ -5,7 +5,8 @@ use super::node;
 use super::session::{Session, Stop};
 use crate::assume::{Assumed, check_nothing_missing};
 use crate::cluster::{Cluster, Node};
-use crate::input::Snapshot;
+use crate::diagnostic::Diagnostics;
+use crate::input::{Snapshot, Sources};
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::settings::{ProxyMode, Settings};
@@ -105,11 +106,23 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::plans`].
     pub(super) fn plan(&self, node: &Node, family: Family, session: &mut Session) -> Result<Plan<'_>, Stop> {
-        let (plan, mut found) = Plan::new(&self.cluster, &self.settings, node, family);
-        found.append(match self.settings.mode {
-            ProxyMode::Iptables => iptables::loadable::check(&plan),
-            ProxyMode::Nftables => nftables::loadable::check(&plan, &self.snapshot.sources),
-        });
+        let (plan, found) = plan(&self.cluster, &self.settings, &self.snapshot.sources, node, family);
         session.take(found).map(|()| plan)
     }
+}
+
+/// What a node must forward in one family, and what the real loader would refuse of it.
+pub(super) fn plan<'c>(
+    cluster: &'c Cluster,
+    settings: &Settings,
+    sources: &Sources,
+    node: &Node,
+    family: Family,
+) -> (Plan<'c>, Diagnostics) {
+    let (plan, mut found) = Plan::new(cluster, settings, node, family);
+    found.append(match settings.mode {
+        ProxyMode::Iptables => iptables::loadable::check(&plan),
+        ProxyMode::Nftables => nftables::loadable::check(&plan, sources),
+    });
+    (plan, found)
 }

@@ -33,6 +33,11 @@ impl Format {
         }
     }
 
+    /// Whether it tells where in the input each rule comes from.
+    pub(super) fn shows_origins(self) -> bool {
+        matches!(self, Format::IptablesJson | Format::NftablesJson)
+    }
+
     /// Whether a text does not tell its family by itself.
     fn needs_heading(self) -> bool {
         matches!(self, Format::Save | Format::Restore)
