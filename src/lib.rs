@@ -4,6 +4,7 @@
 //! comparison. Between the first two [`assume`] fills in what was never applied, where that is asked for. A module knows what it stands on, never what stands on it.
 
 pub mod assume;
+pub mod capture;
 pub mod cli;
 pub mod cluster;
 pub mod compare;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::captured;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
-use super::trace::capture::{self, Captured};
+use crate::capture::Captured;
 use crate::cluster::Node;
 use crate::compare::check::{self, Finding, Kind, Report, leftovers};
 use crate::input::Snapshot;
@@ -54,7 +55,7 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let hint = arguments.settings.family.only();
-    let captured = capture::read(&arguments.captured, hint).map_err(|fault| session.stop(fault))?;
+    let captured = captured::read(&arguments.captured, hint).map_err(|fault| session.stop(fault))?;
     let snapshot = arguments.input.read(session)?;
     let report = examine(arguments, &captured, snapshot, session)?;
     let text = match arguments.output {

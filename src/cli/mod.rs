@@ -3,6 +3,7 @@
 
 mod arguments;
 mod assume;
+mod captured;
 mod check;
 mod compile;
 mod completions;

@@ -1,6 +1,5 @@
 //! `kuberules trace`
 
-pub(super) mod capture;
 mod names;
 mod place;
 mod scene;

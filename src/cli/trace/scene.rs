@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use super::Arguments;
-use super::capture::{self, Captured};
 use super::names;
 use super::source::Packets;
+use crate::capture::Captured;
 use crate::cli::arguments::FamilyChoice;
+use crate::cli::captured;
 use crate::cli::pipeline::Pipeline;
 use crate::cli::session::{Session, Stop};
 use crate::cluster::{Cluster, Node};
@@ -39,7 +40,7 @@ impl Inputs {
             FamilyChoice::All => None,
         };
         let captured = match &arguments.captured {
-            Some(path) => Some(capture::read(path, family).map_err(|fault| session.stop(fault))?),
+            Some(path) => Some(captured::read(path, family).map_err(|fault| session.stop(fault))?),
             None => None,
         };
         let cluster = if captured.is_none() || !arguments.input.input.is_empty() {

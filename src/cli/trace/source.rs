@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::capture::Captured;
 use super::place::{Named, Source};
 use super::scene::{Destination, Rules, Scene};
 use super::target::{Destinations, with_nearest};
+use crate::capture::Captured;
 use crate::cluster::ServicePort;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::Metadata;
