@@ -1,0 +1,68 @@
+//! Network namespaces. They live as long as the values: nothing outside them is touched, nothing is left behind.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::os::fd::AsRawFd;
+use std::process::{Command, Output};
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// A network namespace of its own.
+pub(crate) struct Namespace {
+    file: File,
+}
+
+impl Namespace {
+    pub(crate) fn new() -> Namespace {
+        let made = || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            File::open("/proc/thread-self/ns/net").unwrap()
+        };
+        // A thread has a namespace of its own as well as a process has.
+        Namespace { file: std::thread::spawn(made).join().unwrap() }
+    }
+
+    /// A path by which `ip` can find it.
+    pub(crate) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+    }
+
+    /// Works inside.
+    pub(crate) fn within<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                setns(&self.file, CloneFlags::CLONE_NEWNET).unwrap();
+                work()
+            });
+            inside.join().unwrap()
+        })
+    }
+
+    /// Runs a bash script inside that must succeed.
+    pub(crate) fn run(&self, script: &str) -> String {
+        self.run_with(script, "")
+    }
+
+    /// Runs a bash script that reads `input`.
+    pub(crate) fn run_with(&self, script: &str, input: &str) -> String {
+        let file = tempfile::tempfile().unwrap();
+        (&file).write_all(input.as_bytes()).unwrap();
+        (&file).rewind().unwrap();
+        let command = || {
+            let mut bash = Command::new("bash");
+            bash.args(["-euo", "pipefail", "-c", script]).stdin(file).output().unwrap()
+        };
+        let Output { status, stdout, stderr } = self.within(command);
+        assert!(status.success(), "{script}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    /// Sets sysctls; those that this kernel does not have are passed over.
+    pub(crate) fn set(&self, sysctls: &[(&str, &str)]) {
+        self.within(|| {
+            for (path, value) in sysctls {
+                let _ = std::fs::write(format!("/proc/sys/net/{path}"), value);
+            }
+        });
+    }
+}
