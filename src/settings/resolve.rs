@@ -23,6 +23,13 @@ const ONE_CIDR_OR_PAIR: &str =
     "only one CIDR allowed or a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
 const DUAL_STACK_CIDR: &str = "must be a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
 
+/// What kube-proxy's newest release does without any configuration.
+impl Default for Settings {
+    fn default() -> Self {
+        Settings::resolve(&Configuration::default(), Release::NEWEST, HostFacts::default(), None).0
+    }
+}
+
 impl Settings {
     /// The settings that a configuration means to a release. With an error among the diagnostics the settings must not
     /// be used: the wrong value has been replaced by the default.
