@@ -1,7 +1,6 @@
 //! `kuberules explain`
 
 use std::ffi::OsStr;
-use std::io::{IsTerminal, stdout};
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
@@ -13,6 +12,7 @@ use super::session::{Answer, Session, Stop};
 use crate::diagnostic::Diagnostic;
 use crate::explain::{self, Explanation, Scene, UnknownService, example};
 use crate::input;
+use crate::settings::ProxyMode;
 
 /// So many Services are explained at once; more make no page that a person reads.
 const MOST: usize = 300;
@@ -63,18 +63,56 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let (input, service) = split(arguments);
     let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
     let node = arguments.node.name().or(arguments.example.then_some(example::NODE));
-    let explanations = explanations(&pipeline, node, service.as_deref(), session)?;
-    let assumed = pipeline.assumed.as_ref();
+    let wanted = Wanted { node, service: service.as_deref() };
+    let mut explanations = explanations(&pipeline, wanted, session)?;
+    let assumed = pipeline.assumed.clone();
+    let assumed = assumed.as_ref();
     Ok(Answer::text(match arguments.output {
         OutputFormat::Text => {
-            assume::comment(assumed) + &explain::text::print(&explanations, stdout().is_terminal())
+            assume::comment(assumed) + &explain::text::print(&explanations, session.colors_output())
         }
         OutputFormat::Markdown => assume::quote(assumed) + &explain::markdown::print(&explanations),
         OutputFormat::Mermaid => {
             assume::comment(assumed).replacen('#', "%%", 1) + &explain::mermaid::print(&explanations)
         }
-        OutputFormat::Html => explain::html::print(&explanations),
+        OutputFormat::Html => {
+            explanations.extend(in_other_mode(pipeline, &arguments.settings, wanted, session));
+            explain::html::print(&explanations, assume::comment(assumed).trim_start_matches("# ").trim_end())
+        }
     }))
+}
+
+/// What to explain.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    node: Option<&'a str>,
+    service: Option<&'a str>,
+}
+
+/// The same in the other rule language; nothing where kube-proxy could not work in that mode, which is told.
+fn in_other_mode(
+    pipeline: Pipeline,
+    arguments: &SettingsArguments,
+    wanted: Wanted<'_>,
+    session: &mut Session,
+) -> Vec<Explanation> {
+    let mode = match pipeline.settings.mode {
+        ProxyMode::Iptables => ProxyMode::Nftables,
+        ProxyMode::Nftables => ProxyMode::Iptables,
+    };
+    let told = session.take_found();
+    let arguments = SettingsArguments { proxy_mode: Some(mode.name().to_owned()), ..arguments.clone() };
+    let found = (Pipeline::by_other_settings(pipeline, &arguments, session))
+        .and_then(|pipeline| explanations(&pipeline, wanted, session));
+    let why = session.take_found();
+    // What was told before did not stop the run.
+    let _ = session.take(told);
+    found.unwrap_or_else(|Stop| {
+        let why = why.iter().last().map(|fault| format!(": {}", fault.message)).unwrap_or_default();
+        let _ =
+            session.take(Diagnostic::warning(format!("the page has no rules of {} mode{why}", mode.name())));
+        Vec::new()
+    })
 }
 
 /// The input, and the Service that the last argument names.
@@ -114,11 +152,10 @@ fn read(
 
 fn explanations(
     pipeline: &Pipeline,
-    node: Option<&str>,
-    service: Option<&str>,
+    wanted: Wanted<'_>,
     session: &mut Session,
 ) -> Result<Vec<Explanation>, Stop> {
-    let node = pipeline.node(node, session)?;
+    let node = pipeline.node(wanted.node, session)?;
     let plans = pipeline.plans(&node, session)?;
     let scene = Scene {
         cluster: &pipeline.cluster,
@@ -127,7 +164,7 @@ fn explanations(
         node: &node,
         plans: &plans,
     };
-    let service = service.map(|given| scene.find(given)).transpose();
+    let service = wanted.service.map(|given| scene.find(given)).transpose();
     let service = service.map_err(|unknown| session.stop(unknown_service(&unknown)))?;
     let count = scene.services().len();
     if service.is_none() && count > MOST {

@@ -1,7 +1,6 @@
 //! `kuberules lint`
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, stdout};
 
 use clap::{Args, ValueEnum};
 
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let assumed = pipeline.assumed.as_ref();
     let text = match arguments.output {
         OutputFormat::Text => {
-            assume::comment(assumed) + &lint::text::print(&findings, stdout().is_terminal())
+            assume::comment(assumed) + &lint::text::print(&findings, session.colors_output())
         }
         OutputFormat::Json => assume::add_to_text(lint::json::print(&findings), assumed),
         OutputFormat::Sarif => lint::sarif::print(&findings),

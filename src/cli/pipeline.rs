@@ -70,6 +70,21 @@ impl Pipeline {
         Ok(Pipeline { snapshot, settings, cluster, assumed })
     }
 
+    /// The same cluster by other settings.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn by_other_settings(
+        pipeline: Pipeline,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        let settings = settings.resolve(&pipeline.snapshot, session)?;
+        let (cluster, found) = Cluster::build(&pipeline.snapshot, &settings);
+        session.take(found)?;
+        Ok(Pipeline { settings, cluster, ..pipeline })
+    }
+
     /// The node to look at: see [`node::choose`].
     ///
     /// # Errors

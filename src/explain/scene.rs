@@ -3,6 +3,7 @@
 use super::Explanation;
 use super::build::Builder;
 use crate::cluster::{Cluster, Node};
+use crate::diagnostic::Inert;
 use crate::input::Sources;
 use crate::plan::{Plan, ServicePortPlan};
 use crate::settings::{ProxyMode, Settings};
@@ -107,8 +108,8 @@ impl Scene<'_> {
         }
         Ok(Explanation {
             service,
-            node: self.node.name.to_string(),
-            zone: self.node.zone.as_ref().map(ToString::to_string),
+            node: Inert(&self.node.name).to_string(),
+            zone: self.node.zone.as_ref().map(|zone| Inert(zone).to_string()),
             mode: self.settings.mode.name(),
             release: self.settings.release.to_string(),
             place: place.map(|place| place.to_string()),
