@@ -251,6 +251,41 @@ fn a_foreign_rule_that_is_not_understood_is_named() {
 }
 
 #[test]
+fn captured_rules_know_services_by_name() {
+    for file in ["iptables-save-c.txt", "nft-list-ruleset.txt"] {
+        let path = testdata().join(format!("captures/shop-worker-1.{file}"));
+        let to = |service| {
+            let arguments =
+                ["trace", "--captured", path.to_str().unwrap(), "--from", "10.244.1.9", "--to", service];
+            kuberules(&arguments)
+        };
+        let output = to("svc:shop/db");
+        says(
+            &String::from_utf8_lossy(&output.stdout),
+            &["10.96.0.12:3306 (Service shop/db)", "10.244.2.4:3306"],
+        );
+        let output = to("svc:shop/bd");
+        assert_eq!(output.status.code(), Some(2));
+        says(&String::from_utf8_lossy(&output.stderr), &["in the captured rules", "did you mean shop/db"]);
+    }
+}
+
+#[test]
+fn a_listing_tells_who_is_remembered() {
+    let path = testdata().join("captures/shop-worker-1.nft-list-ruleset.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let before = "timeout 3h\n\t}\n\n\tset affinity-62N3DOO6";
+    assert!(text.contains(before));
+    let after = "timeout 3h\n\t\telements = { 10.244.1.9 expires 2h59m55s }\n\t}\n\n\tset affinity-62N3DOO6";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text.replace(before, after)).unwrap();
+    let captured = file.path().to_str().unwrap();
+    let arguments = ["trace", "--captured", captured, "--from", "10.244.1.9", "--to", "svc:shop/cart"];
+    let text = String::from_utf8(kuberules(&arguments).stdout).unwrap();
+    assert_eq!(text.matches("which has the client now").count(), 2, "{text}");
+}
+
+#[test]
 fn wrong_arguments_are_told_and_exit_2() {
     let wrong: [(&[&str], &str); 11] = [
         (&["--from", "pod:shop/web-9", "--to", "svc:shop/web"], "did you mean shop/web-0"),

@@ -1,13 +1,14 @@
 //! Runs a packet through chains: one thread per way that it can take.
 
 use crate::net::Family;
-use crate::nftables::ruleset::Element;
+use crate::nftables::ruleset::{Element, Field};
 
 use super::chance::Chance;
 use super::error::WalkError;
 use super::op::{ChainId, Op, Test};
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::View;
+use super::set_index::Lookup;
 use super::thread::{Affinity, Assumption, End, Frame, Leaf, PathId, Place, Predicate, Thread};
 use super::walker::Walker;
 
@@ -223,7 +224,9 @@ impl<'w, 'r> Machine<'w, 'r> {
             return Ok(Some((affinity.list == list) != negated));
         }
         let mut known = thread.clone();
-        known.affinity = Some(Affinity { list, place });
+        let key = [Field::SourceAddress(self.family)];
+        let found = self.walker.program.look_up(place.chain, list, &key, &thread.view);
+        known.affinity = Some(Affinity { list, listed: matches!(found, Lookup::Hit(_)), place });
         go_to(&mut known, place.rule, place.part);
         self.pending.insert(0, known);
         Ok(Some(negated))

@@ -87,6 +87,8 @@ pub enum Condition<'r> {
         list: CompactString,
         /// The rule that looks the client up.
         rule: RuleRef<'r>,
+        /// Whether the ruleset, a listing of nftables, has the client on the list.
+        listed: bool,
     },
     /// A rule has a part that is not understood; the outcome is that of its matching, or of its not matching.
     Opaque {

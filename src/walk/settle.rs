@@ -106,6 +106,7 @@ fn conditions<'r>(program: &super::program::Program<'r>, leaf: &Leaf<'r>) -> Vec
     let affinity = leaf.affinity.and_then(|affinity| {
         Some(Condition::Affinity {
             list: affinity.list.into(),
+            listed: affinity.listed,
             rule: program.rule_ref(affinity.place.chain, Some(affinity.place.rule))?,
         })
     });

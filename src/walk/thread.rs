@@ -40,6 +40,7 @@ pub(super) struct Assumption<'r> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Affinity<'r> {
     pub(super) list: &'r str,
+    pub(super) listed: bool,
     pub(super) place: Place,
 }
 

@@ -11,7 +11,13 @@ use crate::report::trace::Names;
 /// Names of addresses, from the cluster.
 pub(super) fn of(scene: &Scene<'_>, shown: &BTreeSet<IpAddr>) -> Names {
     let mut names = Names::default();
-    let Some(cluster) = scene.cluster() else { return names };
+    let Some(cluster) = scene.cluster() else {
+        for port in scene.services().iter().filter(|port| shown.contains(&port.address.ip())) {
+            let service = format!("Service {}/{}", port.name.namespace(), port.name.service());
+            names.add(port.address.ip(), || service);
+        }
+        return names;
+    };
     for node in &cluster.nodes {
         for ip in node.internal_ips.iter().chain(&node.external_ips).filter(|ip| shown.contains(ip)) {
             names.add(*ip, || format!("node {}", node.name));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::Arguments;
 use super::names;
 use super::source::Packets;
-use crate::capture::Captured;
+use crate::capture::{Captured, NamedAddress};
 use crate::cli::arguments::FamilyChoice;
 use crate::cli::captured;
 use crate::cli::pipeline::Pipeline;
@@ -156,6 +156,19 @@ impl<'i> Scene<'i> {
     /// The objects, if any were read.
     pub(super) fn snapshot(&self) -> Option<&'i Snapshot> {
         self.inputs.cluster.as_ref().map(|pipeline| &pipeline.snapshot)
+    }
+
+    /// Cluster IPs of Services by name, from the cluster, else from captured rules.
+    pub(super) fn services(&self) -> Vec<NamedAddress> {
+        let Some(cluster) = self.cluster() else {
+            return self.inputs.captured.as_ref().map(Captured::services).unwrap_or_default();
+        };
+        let ports = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
+        let named = ports.map(|port| NamedAddress {
+            name: port.name.clone(),
+            address: SocketAddr::new(port.cluster_ip, port.port.get()),
+        });
+        named.collect()
     }
 
     /// Names of all addresses that traces show.

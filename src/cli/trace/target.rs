@@ -1,14 +1,15 @@
 //! What `--to` means.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::Arguments;
 use super::names::nearest;
 use super::place::{Named, Source, Target};
 use super::scene::{Destination, Scene};
-use crate::cluster::ServicePort;
+use crate::capture::NamedAddress;
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
+use crate::names::ServicePortName;
 use crate::net::{Family, Port, Protocol};
 
 /// Destinations, one for each family in which there is one.
@@ -65,17 +66,12 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn destinations(&self, scene: &Scene<'_>) -> Result<Vec<Destination>, Diagnostics> {
-        let cluster = scene.cluster().ok_or_else(|| {
-            Diagnostic::error("captured rules alone do not know Services by name")
-                .help("give IP:PORT, or the cluster's objects as INPUT")
-        })?;
-        let all = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
-        let of_service: Vec<&ServicePort> = all.filter(|port| self.is_of_service(port)).collect();
+        let of_service: Vec<NamedAddress> =
+            scene.services().into_iter().filter(|port| self.is_of_service(&port.name)).collect();
         if of_service.is_empty() {
             return Err(self.no_service(scene).into());
         }
-        let matching = of_service.iter().copied().filter(|port| self.is_port(port));
-        let ports: Vec<&ServicePort> = matching.collect();
+        let ports: Vec<&NamedAddress> = of_service.iter().filter(|port| self.is_port(port)).collect();
         let distinct: BTreeSet<_> = ports.iter().map(|port| &port.name).collect();
         match distinct.len() {
             0 => Err(self.no_port(&of_service).into()),
@@ -84,22 +80,21 @@ impl Wanted<'_> {
         }
     }
 
-    fn is_of_service(&self, port: &ServicePort) -> bool {
-        port.name.namespace() == self.name.namespace && port.name.service() == self.name.name
+    fn is_of_service(&self, name: &ServicePortName) -> bool {
+        name.namespace() == self.name.namespace && name.service() == self.name.name
     }
 
-    fn is_port(&self, port: &ServicePort) -> bool {
-        let named = self.port.is_none_or(|text| port.name.port() == text || port.port.to_string() == text);
+    fn is_port(&self, port: &NamedAddress) -> bool {
+        let number = port.address.port().to_string();
+        let named = self.port.is_none_or(|text| port.name.port() == text || number == text);
         named && self.protocol.is_none_or(|protocol| port.name.protocol() == protocol)
     }
 
-    fn in_family(&self, ports: &[&ServicePort]) -> Result<Vec<Destination>, Diagnostics> {
-        let wanted =
-            |port: &&&ServicePort| self.family.is_none_or(|family| family == Family::of(port.cluster_ip));
+    fn in_family(&self, ports: &[&NamedAddress]) -> Result<Vec<Destination>, Diagnostics> {
+        let wanted = |port: &&&NamedAddress| self.family.is_none_or(|f| f == Family::of(port.address.ip()));
         let found: Vec<Destination> = ports.iter().filter(wanted).map(|port| destination(port)).collect();
         if found.is_empty() {
-            let has = ports.first().map(|port| Family::of(port.cluster_ip));
-            let has = has.map(|family| family.api_name()).unwrap_or_default();
+            let has = ports.first().map(|port| Family::of(port.address.ip()).api_name()).unwrap_or_default();
             let message = format!("Service {} has a cluster IP in {has} only", self.name);
             return Err(Diagnostic::error(message).help("give a source of that family").into());
         }
@@ -108,50 +103,51 @@ impl Wanted<'_> {
 
     fn no_service(&self, scene: &Scene<'_>) -> Diagnostic {
         let services = scene.snapshot().map(|snapshot| snapshot.services.as_slice()).unwrap_or_default();
-        let here = services.iter().map(|service| &service.object).find(|service| {
-            service.metadata.namespace == self.name.namespace && service.metadata.name == self.name.name
-        });
-        if here.is_some() {
+        let objects = services.iter().map(|service| &service.object.metadata);
+        let named: Vec<String> = objects.map(|m| format!("{}/{}", m.namespace, m.name)).collect();
+        if named.contains(&self.name.to_string()) {
             let message = format!("Service {} has no cluster IP that kube-proxy serves", self.name);
             return Diagnostic::error(message)
                 .help("headless Services and those of type ExternalName are a matter of DNS alone");
         }
-        let names: Vec<String> = services
-            .iter()
-            .map(|service| format!("{}/{}", service.object.metadata.namespace, service.object.metadata.name))
-            .collect();
-        with_nearest(
-            Diagnostic::error(format!("there is no Service {} in the input", self.name)),
-            &self.name.to_string(),
-            &names,
-        )
+        let (place, names) = match scene.snapshot() {
+            Some(_) => ("in the input", named),
+            None => ("in the captured rules", scene.services().iter().map(service_name).collect()),
+        };
+        let fault = Diagnostic::error(format!("there is no Service {} {place}", self.name));
+        with_nearest(fault, &self.name.to_string(), &names)
     }
 
-    fn no_port(&self, ports: &[&ServicePort]) -> Diagnostic {
+    fn no_port(&self, ports: &[NamedAddress]) -> Diagnostic {
         let port = self.port.map(|port| format!(" {}", Inert(port))).unwrap_or_default();
         let protocol = self.protocol.map(|protocol| format!(" {protocol}")).unwrap_or_default();
         Diagnostic::error(format!("Service {} has no port{protocol}{port}", self.name))
-            .help(format!("it has {}", list(ports)))
+            .help(format!("it has {}", list(ports.iter())))
     }
 
-    fn several_ports(&self, ports: &[&ServicePort]) -> Diagnostic {
-        Diagnostic::error(format!("which port of Service {}? It has {}", self.name, list(ports)))
+    fn several_ports(&self, ports: &[&NamedAddress]) -> Diagnostic {
+        let has = list(ports.iter().copied());
+        Diagnostic::error(format!("which port of Service {}? It has {has}", self.name))
             .help(format!("give svc:{}:PORT, and --protocol where one port has two", self.name))
     }
 }
 
-fn destination(port: &ServicePort) -> Destination {
-    Destination { protocol: port.name.protocol(), address: SocketAddr::new(port.cluster_ip, port.port.get()) }
+fn service_name(port: &NamedAddress) -> String {
+    format!("{}/{}", port.name.namespace(), port.name.service())
 }
 
-fn list(ports: &[&ServicePort]) -> String {
+fn destination(port: &NamedAddress) -> Destination {
+    Destination { protocol: port.name.protocol(), address: port.address }
+}
+
+fn list<'p>(ports: impl Iterator<Item = &'p NamedAddress>) -> String {
     let mut words: Vec<String> = Vec::new();
     for port in ports {
         let name = match port.name.port() {
             "" => String::new(),
             name => format!("{name} "),
         };
-        let word = format!("{name}({}/{})", port.port, port.name.protocol());
+        let word = format!("{name}({}/{})", port.address.port(), port.name.protocol());
         if !words.contains(&word) {
             words.push(word);
         }

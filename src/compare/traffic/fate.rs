@@ -132,7 +132,7 @@ fn given(outcome: &Outcome<'_>) -> Given {
     let mut given = Given::default();
     for condition in &outcome.given {
         match condition {
-            Condition::Affinity { list, rule } => {
+            Condition::Affinity { list, rule, .. } => {
                 given.affinity = Some((outcome.destination, seconds(rule, list)));
             }
             Condition::Opaque { text, matches, .. } => given.assumed.push((text.clone(), *matches)),

@@ -68,9 +68,10 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
 fn condition(condition: &Condition<'_>) -> Value {
     let words = words::condition(condition);
     match condition {
-        Condition::Affinity { list, rule } => json!({
+        Condition::Affinity { list, rule, listed } => json!({
             "kind": "affinity",
             "list": list,
+            "listed": listed,
             "chain": rule.chain_name(),
             "table": rule.table_name(),
             "words": words,

@@ -92,8 +92,9 @@ fn refusal(answer: Answer) -> &'static str {
 /// What an outcome depends on, as an `if`.
 pub(super) fn condition(condition: &Condition<'_>) -> String {
     match condition {
-        Condition::Affinity { list, .. } => {
-            format!("if this client was sent there before (session affinity, list {})", Inert(list))
+        Condition::Affinity { list, listed, .. } => {
+            let listed = if *listed { ", which has the client now" } else { "" };
+            format!("if this client was sent there before (session affinity, list {}{listed})", Inert(list))
         }
         Condition::Opaque { text, rule, matches } => {
             let number = rule.number().map_or_else(|| "the policy".to_owned(), |n| format!("rule {n}"));

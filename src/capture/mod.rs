@@ -1,8 +1,12 @@
 //! Text captured on a node: tells the four forms apart and reads them.
 
+mod services;
+
 use crate::diagnostic::ParseError;
 use crate::net::Family;
 use crate::{iptables, nftables};
+
+pub use services::NamedAddress;
 
 /// Rules as a node printed them.
 #[derive(Debug)]
