@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::services::{is_external_name, is_headless, object_ref};
+use super::service::{is_external_name, is_headless, object_ref};
 use super::{Rule, Run, families, ranges};
 use crate::diagnostic::Diagnostic;
 use crate::input::api::{self, Text};

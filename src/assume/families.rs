@@ -1,6 +1,6 @@
 //! `ipFamilies` and `ipFamilyPolicy` of a Service (pkg/registry/core/service/storage/alloc.go, initIPFamilyFields).
 
-use super::services::{is_headless, object_ref};
+use super::service::{is_headless, object_ref};
 use super::{Rule, Run};
 use crate::diagnostic::Diagnostic;
 use crate::input::api::{self, Text};

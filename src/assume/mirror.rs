@@ -1,7 +1,7 @@
 //! EndpointSlices of Services without a selector, from legacy Endpoints of the same name
 //! (pkg/controller/endpointslicemirroring).
 
-use super::services::is_external_name;
+use super::service::is_external_name;
 use super::slices::{Index, new_slice, record};
 use super::{Rule, Run};
 use crate::input::api;

@@ -1,6 +1,6 @@
 //! What an input lacks when nothing is assumed.
 
-use super::services::{is_external_name, is_headless};
+use super::service::{is_external_name, is_headless};
 use super::workloads::{is_helm_hook, selects};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::{self, Text, WorkloadKind};

@@ -15,6 +15,7 @@ mod nodes;
 mod nodes_of;
 mod pods;
 mod ranges;
+mod service;
 mod services;
 mod slices;
 #[cfg(test)]

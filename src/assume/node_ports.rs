@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::services::object_ref;
+use super::service::object_ref;
 use super::{Rule, Run, ranges};
 use crate::diagnostic::Diagnostic;
 use crate::input::api;

@@ -1,5 +1,6 @@
 //! Services: the API server's defaults (pkg/apis/core/v1/defaults.go, pkg/registry/core/service/storage).
 
+use super::service::{is_external_name, object_ref};
 use super::{Rule, Run, cluster_ips, families, node_ports};
 use crate::diagnostic::ObjectRef;
 use crate::input::Snapshot;
@@ -18,18 +19,6 @@ pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
     }
     cluster_ips::fill(services, sources, run);
     node_ports::fill(services, sources, run);
-}
-
-pub(super) fn object_ref(service: &api::Service) -> ObjectRef {
-    service.metadata.object_ref("Service")
-}
-
-pub(super) fn is_external_name(service: &api::Service) -> bool {
-    service.spec.type_ == "ExternalName"
-}
-
-pub(super) fn is_headless(service: &api::Service) -> bool {
-    service.spec.cluster_ip == "None" || service.spec.cluster_ips.first().is_some_and(|ip| ip == "None")
 }
 
 fn defaults(service: &mut api::Service, run: &mut Run<'_>) {

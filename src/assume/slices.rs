@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::services::{is_external_name, is_headless};
+use super::service::{is_external_name, is_headless};
 use super::workloads::selects;
 use super::{Rule, Run, families};
 use crate::diagnostic::Diagnostic;

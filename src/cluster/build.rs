@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::endpoints::SliceIndex;
 use super::report::Report;
+use super::values::object_ref;
 use super::{Claim, Cluster, Endpoint, FamilyTable, ServicePort, nodes, services};
 use crate::diagnostic::Diagnostics;
 use crate::input::{Located, Snapshot, api};
-use crate::net::{Cidr, Family, parse_ip_lenient};
+use crate::net::{Cidr, Family};
 use crate::parallel;
 use crate::settings::Settings;
 
@@ -83,7 +84,7 @@ fn warn_of_conflicts(table: &FamilyTable, report: &mut Report<'_>) {
             if first.name == port.name {
                 continue;
             }
-            report.about(services::object_ref(&port.name), port.position).warning(
+            report.about(object_ref(&port.name), port.position).warning(
                 &field,
                 format!("{claim} is claimed by {} too", first.name),
                 "one of the two takes the traffic, at random between kube-proxy's runs; give one of them another address",
@@ -110,31 +111,4 @@ fn service_cidrs(snapshot: &Snapshot, report: &mut Report<'_>) -> Vec<Cidr> {
     cidrs.sort_unstable();
     cidrs.dedup();
     cidrs
-}
-
-/// Whether `ip` may be an endpoint or an external IP: the API server refuses addresses that would hijack traffic of
-/// the host itself (pkg/apis/core/validation, ValidateEndpointIP).
-pub(super) fn special_purpose(ip: std::net::IpAddr) -> Option<&'static str> {
-    use std::net::IpAddr;
-    let (link_local, link_local_multicast) = match ip {
-        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
-        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] & 0xff0f == 0xff02),
-    };
-    if ip.is_unspecified() {
-        Some("the unspecified address")
-    } else if ip.is_loopback() {
-        Some("a loopback address")
-    } else if link_local {
-        Some("a link-local address")
-    } else {
-        link_local_multicast.then_some("a link-local multicast address")
-    }
-}
-
-/// Reads an address leniently; blank text is none without a word.
-pub(super) fn address(text: &str) -> Result<Option<std::net::IpAddr>, ()> {
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    parse_ip_lenient(text).map(Some).ok_or(())
 }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use compact_str::{CompactString, format_compact};
 
-use super::build::special_purpose;
 use super::report::{ObjectReport, Report};
+use super::values::{HEADLESS_LABEL, PROXY_NAME_LABEL, special_purpose};
 use super::{Endpoint, EndpointPlace, Hints};
 use crate::input::{Located, Snapshot, api};
 use crate::names::{ServicePortName, is_dns_label};
@@ -73,9 +73,9 @@ impl<'s> SliceIndex<'s> {
 
 /// The Service that a slice belongs to, where kube-proxy reads the slice at all.
 fn service_of<'s>(slice: &'s api::EndpointSlice, settings: &Settings) -> Option<&'s str> {
-    let hidden = slice.metadata.label(super::services::HEADLESS_LABEL).is_some()
+    let hidden = slice.metadata.label(HEADLESS_LABEL).is_some()
         || (settings.release.model.proxy_name_label_hides_slice
-            && slice.metadata.label(super::services::PROXY_NAME_LABEL).is_some());
+            && slice.metadata.label(PROXY_NAME_LABEL).is_some());
     slice.metadata.label(SERVICE_NAME_LABEL).filter(|name| !hidden && !name.is_empty())
 }
 

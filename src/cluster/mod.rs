@@ -6,6 +6,7 @@ mod endpoints;
 mod nodes;
 mod report;
 mod services;
+mod values;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -2,25 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::build::{address, special_purpose};
 use super::report::{ObjectReport, Report};
+use super::values::{HEADLESS_LABEL, PROXY_NAME_LABEL, address, special_purpose};
 use super::{Indexed, ServicePort, TrafficPolicy};
-use crate::diagnostic::ObjectRef;
 use crate::input::{Located, api};
 use crate::names::{ServicePortName, is_dns_label};
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::settings::Settings;
 
-pub(super) const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
-pub(super) const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
-
 /// `timeoutSeconds` where none is given (pkg/apis/core/v1/defaults.go).
 const DEFAULT_AFFINITY_SECONDS: i64 = 10_800;
-
-/// Names the Service of a Service port.
-pub(super) fn object_ref(name: &ServicePortName) -> ObjectRef {
-    ObjectRef { kind: "Service".into(), namespace: name.namespace().into(), name: name.service().into() }
-}
 
 /// The ports of a Service in every family in which it has a cluster IP; none where kube-proxy passes it over.
 pub(super) fn service_ports(
