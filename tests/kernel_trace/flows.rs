@@ -38,16 +38,17 @@ pub(crate) fn flows(built: &Built, host: &Host, plan: &Plan<'_>, world: &World) 
             for source in &sources {
                 add(Packet::new(host, service.name.protocol(), *source, destination).unwrap());
             }
-            from_node(host, world, service.name.protocol(), destination).into_iter().for_each(&mut add);
+            add(from_node(host, world, service.name.protocol(), destination));
         }
     }
     flows.into_values().collect()
 }
 
-/// As its kernel sends it.
-fn from_node(host: &Host, world: &World, protocol: Protocol, destination: SocketAddr) -> Option<Packet> {
+/// As walk says that the node's kernel sends it, which must be right.
+fn from_node(host: &Host, world: &World, protocol: Protocol, destination: SocketAddr) -> Packet {
     let packet = Packet::from_node(host, protocol, destination);
-    Some(Packet { source: world.source_to(destination)?, ..packet })
+    assert_eq!(world.source_to(destination), Some(packet.source), "the node's source to {destination}");
+    packet
 }
 
 /// Sources for every Service: pods here and elsewhere, the outside.
