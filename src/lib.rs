@@ -2,6 +2,52 @@
 //!
 //! The data flows one way: [`input`] → [`cluster`] → [`plan`] → a ruleset ([`iptables`], [`nftables`]) → text, walk,
 //! comparison. Between the first two [`assume`] fills in what was never applied, where that is asked for. A module knows what it stands on, never what stands on it.
+//!
+//! Manifests in, ruleset out:
+//!
+//! ```
+//! use kuberules::cluster::Cluster;
+//! use kuberules::net::Family;
+//! use kuberules::plan::Plan;
+//! use kuberules::settings::{Configuration, HostFacts, Release, Settings};
+//! use kuberules::{input, iptables};
+//!
+//! let manifests = r#"
+//! apiVersion: v1
+//! kind: Node
+//! metadata: {name: worker-1}
+//! ---
+//! apiVersion: v1
+//! kind: Service
+//! metadata: {name: web, namespace: shop}
+//! spec: {clusterIP: 10.96.0.80, ports: [{port: 80}]}
+//! ---
+//! apiVersion: discovery.k8s.io/v1
+//! kind: EndpointSlice
+//! metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}
+//! addressType: IPv4
+//! endpoints: [{addresses: [10.244.1.7]}]
+//! ports: [{port: 8080}]
+//! "#;
+//! // Every stage hands over what it found wrong; with an error among it there is no right answer.
+//! let (snapshot, _warnings) = input::read_text("shop.yaml", manifests).expect("right manifests");
+//! let configuration = Configuration::default();
+//! let (settings, found) = Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None);
+//! assert!(!found.has_errors());
+//! let (cluster, found) = Cluster::build(&snapshot, &settings);
+//! assert!(!found.has_errors());
+//! let node = cluster.node("worker-1").expect("it is in the manifests");
+//! let (plan, found) = Plan::new(&cluster, &settings, node, Family::Ipv4);
+//! assert!(!found.has_errors());
+//! let ruleset = iptables::compile(&plan);
+//!
+//! let mut text = String::new();
+//! iptables::save::print(&ruleset, &mut text);
+//! assert!(text.contains("-j DNAT --to-destination 10.244.1.7:8080\n"));
+//! ```
+//!
+//! A program that has its objects as types of the crate `k8s-openapi` hands them to `Snapshot::from_k8s`, with the
+//! feature `k8s-openapi`; which version of Kubernetes they are of is the program's choice.
 
 pub mod assume;
 pub mod capture;

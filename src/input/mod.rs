@@ -5,6 +5,8 @@ mod document;
 mod duplicates;
 mod files;
 mod json;
+#[cfg(feature = "k8s-openapi")]
+mod k8s_openapi;
 mod list;
 mod object;
 mod source;
@@ -17,6 +19,8 @@ mod yaml;
 
 use std::io::Read;
 
+#[cfg(feature = "k8s-openapi")]
+pub use self::k8s_openapi::K8sObjects;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 pub use files::InputPath;
 pub use source::Sources;
@@ -90,12 +94,20 @@ pub fn read_text(name: &str, text: impl Into<String>) -> Result<(Snapshot, Diagn
     finish(sources, Diagnostics::default())
 }
 
-fn finish(sources: Sources, mut diagnostics: Diagnostics) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+fn finish(sources: Sources, diagnostics: Diagnostics) -> Result<(Snapshot, Diagnostics), Diagnostics> {
     let mut batch = object::Batch::default();
     for (id, text) in sources.iter() {
         batch.append(document::read(text, id, true));
     }
     batch.snapshot.sources = sources;
+    conclude(batch, diagnostics)
+}
+
+/// From all objects and findings to those that count.
+fn conclude(
+    mut batch: object::Batch,
+    mut diagnostics: Diagnostics,
+) -> Result<(Snapshot, Diagnostics), Diagnostics> {
     diagnostics.append(batch.diagnostics());
     let mut snapshot = batch.snapshot;
     duplicates::remove(&mut snapshot, &mut diagnostics);

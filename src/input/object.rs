@@ -257,14 +257,14 @@ fn located<T>(object: T, written: &impl Written) -> Located<T> {
 
 /// Whether objects of a kind stand in a namespace.
 #[derive(Debug, Clone, Copy)]
-enum Scope {
+pub(super) enum Scope {
     Namespaced,
     Cluster,
 }
 
 impl Scope {
     /// Fills in the namespace as kubectl does; refuses an object without a name.
-    fn complete(self, metadata: &mut api::Metadata) -> Result<(), Wrong> {
+    pub(super) fn complete(self, metadata: &mut api::Metadata) -> Result<(), Wrong> {
         match self {
             Scope::Cluster => metadata.namespace.clear(),
             Scope::Namespaced if metadata.namespace.is_empty() => metadata.namespace = "default".into(),

@@ -28,16 +28,18 @@ pub(super) fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(T
 
 /// The annotations that kube-proxy or a controller reads, sorted by key.
 pub(super) fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Text, Text)>, D::Error> {
-    let wanted = |key: &str| {
-        matches!(
-            key,
-            "service.kubernetes.io/topology-aware-hints"
-                | "service.kubernetes.io/topology-mode"
-                | "control-plane.alpha.kubernetes.io/leader"
-                | "helm.sh/hook"
-        )
-    };
-    deserializer.deserialize_option(Pairs { wanted })
+    deserializer.deserialize_option(Pairs { wanted: is_read_annotation })
+}
+
+/// Whether kube-proxy or a controller reads an annotation.
+pub(in crate::input) fn is_read_annotation(key: &str) -> bool {
+    matches!(
+        key,
+        "service.kubernetes.io/topology-aware-hints"
+            | "service.kubernetes.io/topology-mode"
+            | "control-plane.alpha.kubernetes.io/leader"
+            | "helm.sh/hook"
+    )
 }
 
 /// The values of a map of strings.

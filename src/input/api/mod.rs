@@ -12,6 +12,8 @@ mod workload;
 pub use compact_str::CompactString as Text;
 pub use endpoint_slice::{Addresses, Conditions, Endpoint, EndpointSlice, Hints, SlicePort, TargetRef};
 pub use endpoints::{Endpoints, Subset, SubsetAddress};
+#[cfg(feature = "k8s-openapi")]
+pub(super) use fields::is_read_annotation;
 pub use node::{Node, NodeAddress};
 pub use pod::{ContainerPort, Pod};
 pub use service::{Ingress, IntOrString, Service, ServicePort, ServiceSpec};
