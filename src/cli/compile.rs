@@ -1,6 +1,7 @@
 //! `kuberules compile`
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, ValueEnum};
 
@@ -77,6 +78,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 }
 
 fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Session) -> Result<Answer, Stop> {
+    session.progress().stage("compiling the rules");
     let families = pipeline.families();
     let Pipeline { snapshot, settings, cluster, assumed } = pipeline;
     let mut plans = Vec::new();
@@ -122,7 +124,11 @@ fn every_node(
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
     let families = pipeline.families();
+    let done = AtomicUsize::new(0);
+    let progress = session.progress();
     let written = parallel::each(nodes, |node| {
+        let number = 1 + done.fetch_add(1, Ordering::Relaxed);
+        progress.stage(format!("node {number} of {}: {}", nodes.len(), node.name));
         let mut found = Diagnostics::default();
         let files = node_files(pipeline, node, &families, format, directory, &mut found);
         (files, found)

@@ -14,6 +14,7 @@ mod man;
 mod node;
 mod output;
 mod pipeline;
+mod progress;
 mod render;
 mod session;
 mod trace;

@@ -32,6 +32,7 @@ impl Pipeline {
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
+        session.progress().stage("reading the input");
         let snapshot = input.read(session)?;
         Pipeline::of(snapshot, settings, session)
     }
@@ -58,6 +59,7 @@ impl Pipeline {
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
+        session.progress().stage("joining Services and endpoints");
         let assume = &settings.assume;
         let settings = settings.resolve(&snapshot, session)?;
         let previous = previous.and_then(|previous| previous.assumed.as_ref());

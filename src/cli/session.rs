@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::output::PendingFiles;
+use super::progress::Progress;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::text::Text;
 
@@ -69,6 +70,7 @@ pub(super) struct Session {
     color: bool,
     color_output: bool,
     found: Diagnostics,
+    progress: Progress,
 }
 
 impl Session {
@@ -80,6 +82,7 @@ impl Session {
             color: wants_color(arguments.color, io::stderr().is_terminal()),
             color_output: wants_color(arguments.color, io::stdout().is_terminal()),
             found: Diagnostics::default(),
+            progress: Progress::start(),
         }
     }
 
@@ -92,7 +95,13 @@ impl Session {
             color: false,
             color_output: false,
             found: Diagnostics::default(),
+            progress: Progress::default(),
         }
+    }
+
+    /// What is going on, for those who watch.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Whether text for people on standard output is coloured.
@@ -137,8 +146,9 @@ impl Session {
     }
 
     /// Prints what was found and, if nothing speaks against it, the answer.
-    pub(super) fn finish(self, answer: Result<Answer, Stop>) -> ExitCode {
+    pub(super) fn finish(mut self, answer: Result<Answer, Stop>) -> ExitCode {
         let refused = self.strict && self.found.worst().is_some();
+        self.progress = Progress::default();
         self.tell();
         match answer {
             Ok(answer) if !refused => self.deliver(answer),

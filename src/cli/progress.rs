@@ -1,0 +1,76 @@
+//! A line on standard error that tells what is going on, where work takes over a second and somebody watches.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Work shorter than this is not worth a line.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the line is written anew.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// What is going on; the line vanishes when it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    watched: Option<(Arc<Shared>, JoinHandle<()>)>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// What is going on; none when all is done.
+    stage: Mutex<Option<String>>,
+    ended: Condvar,
+}
+
+impl Progress {
+    /// Tells the progress if standard error is a terminal.
+    pub(super) fn start() -> Progress {
+        if !io::stderr().is_terminal() {
+            return Progress::default();
+        }
+        let shared =
+            Arc::new(Shared { stage: Mutex::new(Some("working".to_owned())), ended: Condvar::new() });
+        let told = Arc::clone(&shared);
+        Progress { watched: Some((shared, std::thread::spawn(move || told.tell()))) }
+    }
+
+    /// Says what is going on from now on.
+    pub(super) fn stage(&self, what: impl Into<String>) {
+        if let Some((shared, _)) = &self.watched {
+            *shared.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
+        }
+    }
+}
+
+impl Shared {
+    /// Writes the line until all is done.
+    fn tell(&self) {
+        let mut wait = PATIENCE;
+        let mut shown = false;
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(what) = stage.clone() {
+            let (next, timeout) =
+                self.ended.wait_timeout(stage, wait).unwrap_or_else(PoisonError::into_inner);
+            stage = next;
+            if timeout.timed_out() {
+                // Nobody is left to be told where standard error is gone.
+                let _ = write!(io::stderr(), "\r\u{1b}[K{what} ...");
+                (wait, shown) = (INTERVAL, true);
+            }
+        }
+        if shown {
+            let _ = write!(io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        let Some((shared, thread)) = self.watched.take() else { return };
+        *shared.stage.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        shared.ended.notify_all();
+        let _ = thread.join();
+    }
+}
