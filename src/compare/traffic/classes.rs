@@ -1,16 +1,15 @@
 //! The classes of packets, and their walks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::fate::Fate;
-use super::space::{Atom, Questions, address, number, whole};
+use super::space::{Atom, Questions, Range, address, number, whole};
 use super::{Comparison, Difference, From, To};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::Interval;
-use crate::walk::{
-    Asked, Chains, Destination, Destinations, Host, Inquiry, Origin, Packet, PortRange, Walker,
-};
+use crate::walk::{Chains, Destination, Destinations, Host, Inquiry, Origin, Packet, PortRange, Walker};
 
 /// Compares two rulesets in one family, each on its node.
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
@@ -21,8 +20,11 @@ pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison
         same_host: old.host() == new.host(),
         walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
+        special: BTreeSet::new(),
+        counts: HashMap::new(),
         found: Comparison::default(),
     };
+    classes.special = classes.special_addresses();
     classes.destinations();
     classes.found
 }
@@ -33,6 +35,10 @@ struct Classes<'a, 'o, 'n> {
     same_host: bool,
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
+    /// Addresses whose nature no range tells.
+    special: BTreeSet<u128>,
+    /// Classes of sources by the ranges that are asked.
+    counts: HashMap<Vec<Range>, u64>,
     found: Comparison,
 }
 
@@ -60,8 +66,7 @@ impl Classes<'_, '_, '_> {
             side.ranges.iter().for_each(|range| questions.add(range_of(range)));
         }
         let preferred = elsewhere(self.family).map(number);
-        let special = self.special_addresses();
-        let atoms = questions.atoms(whole(self.family), &special, |n| self.nature(n), &preferred);
+        let atoms = questions.atoms(whole(self.family), &self.special, |n| self.nature(n), &preferred);
         let (single, others): (Vec<_>, Vec<_>) = atoms.into_iter().partition(is_single);
         let mut like: BTreeMap<(Vec<bool>, Nature), Like> = BTreeMap::new();
         for atom in &others {
@@ -119,11 +124,15 @@ impl Classes<'_, '_, '_> {
     /// Addresses whose nature no range tells.
     fn special_addresses(&self) -> BTreeSet<u128> {
         let hosts = [self.hosts.0, self.hosts.1].into_iter();
-        self.of_family(hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods)))
+        let mut special =
+            self.of_family(hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods)));
+        special.insert(number(self.family.loopback()));
+        special
     }
 
     /// All protocols and ports of one destination.
     fn ports(&mut self, atom: &Atom<Nature>, asked: &[PortRange]) {
+        let addresses = self.intervals(atom);
         for protocol in Protocol::ALL {
             let mut questions = Questions::default();
             for range in asked.iter().filter(|range| range.protocol.is_none_or(|p| p == protocol)) {
@@ -132,15 +141,16 @@ impl Classes<'_, '_, '_> {
             for port in questions.atoms((1, 0xffff), &BTreeSet::new(), |_| (), &ORDINARY_PORTS) {
                 let number = u16::try_from(port.representative).unwrap_or(u16::MAX);
                 let representative = SocketAddr::new(address(self.family, atom.representative), number);
-                let to = || To {
+                let to = To {
+                    addresses: addresses.clone(),
+                    ports: ports_of(&port),
                     address: is_single(atom).then(|| representative.ip()),
-                    addresses: self.intervals(atom),
                     protocol,
                     port: is_single(&port).then_some(number),
                     own: atom.kind.1 == Origin::Node,
                     representative,
                 };
-                self.sources(&to());
+                self.sources(&to);
             }
         }
     }
@@ -153,25 +163,52 @@ impl Classes<'_, '_, '_> {
         };
         let (old, _) = self.inquiries.0.ask(destination, None);
         let (new, _) = self.inquiries.1.ask(destination, None);
-        let mut questions = self.questions_of_hosts();
-        for source in old.sources.iter().chain(&new.sources) {
-            questions.add(range_of(source));
-        }
-        let atoms = self.source_atoms(&questions, to);
-        self.found.classes += atoms.len() as u64;
-        if self.same_host && is_same(&old, &new) {
+        let mut asked: Vec<Range> = old.sources.iter().chain(&new.sources).map(range_of).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        if self.same_host && old.met == new.met {
+            self.found.classes += self.count(asked, to);
             return;
         }
+        let atoms = self.source_atoms(&asked, to);
+        self.found.classes += atoms.len() as u64;
         for atom in &atoms {
             self.walk(to, atom);
         }
     }
 
-    fn source_atoms(&self, questions: &Questions, to: &To) -> Vec<Atom<Nature>> {
+    /// How many classes of sources there are. Each single address that is asked for is one; how many the ranges make
+    /// is the same for many destinations.
+    fn count(&mut self, asked: Vec<Range>, to: &To) -> u64 {
+        let (single, ranges): (Vec<Range>, Vec<Range>) =
+            asked.iter().partition(|(first, last)| first == last);
+        if single.iter().any(|(address, _)| self.special.contains(address)) {
+            return self.source_atoms(&asked, to).len() as u64;
+        }
+        let of_ranges = match self.counts.get(&ranges) {
+            Some(known) => *known,
+            None => {
+                let count = self.source_atoms(&ranges, to).len() as u64;
+                self.counts.insert(ranges, count);
+                count
+            }
+        };
+        of_ranges + single.len() as u64
+    }
+
+    fn source_atoms(&self, asked: &[Range], to: &To) -> Vec<Atom<Nature>> {
+        let mut questions = self.questions_of_hosts();
+        asked.iter().for_each(|range| questions.add(*range));
         let own = self.hosts.0.source_to(to.representative);
         let preferred: Vec<u128> =
             [own, self.family.loopback()].into_iter().chain(elsewhere(self.family)).map(number).collect();
-        questions.atoms(whole(self.family), &self.special_addresses(), |n| self.nature(n), &preferred)
+        questions.atoms(whole(self.family), &self.special, |n| self.nature(n), &preferred)
+    }
+
+    fn intervals(&self, atom: &Atom<Nature>) -> Arc<[Interval]> {
+        let address = |number: u128| address(self.family, number);
+        let interval = |(first, last): &Range| Interval { first: address(*first), last: address(*last) };
+        atom.ranges.iter().map(interval).collect()
     }
 
     fn walk(&mut self, to: &To, atom: &Atom<Nature>) {
@@ -194,22 +231,15 @@ impl Classes<'_, '_, '_> {
         let packet = packet(atom.kind.1);
         self.found.differences.push(Difference { packet, to: to.clone(), from, old, new, contrast });
     }
+}
 
-    fn intervals(&self, atom: &Atom<Nature>) -> Vec<Interval> {
-        let interval = |(first, last): &(u128, u128)| Interval {
-            first: address(self.family, *first),
-            last: address(self.family, *last),
-        };
-        atom.ranges.iter().map(interval).collect()
-    }
+fn ports_of(atom: &Atom<()>) -> Arc<[(u16, u16)]> {
+    let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
+    atom.ranges.iter().map(|(first, last)| (port(*first), port(*last))).collect()
 }
 
 /// Ports that no Service is likely to have, for "any other port".
 const ORDINARY_PORTS: [u128; 3] = [9, 65_000, 64_999];
-
-fn is_same(old: &Asked<'_>, new: &Asked<'_>) -> bool {
-    old.met == new.met
-}
 
 fn is_single<K>(atom: &Atom<K>) -> bool {
     matches!(atom.ranges.as_slice(), [(first, last)] if first == last)

@@ -7,9 +7,12 @@ mod flows;
 mod names;
 mod reasons;
 mod space;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 pub use classes::compare;
 pub use fate::{Contrast, End, Fate};
@@ -52,8 +55,10 @@ pub struct Difference {
 pub struct To {
     /// The address, where it is one.
     pub address: Option<IpAddr>,
-    /// All addresses.
-    pub addresses: Vec<Interval>,
+    /// All addresses, ascending.
+    pub addresses: Arc<[Interval]>,
+    /// All ports, ascending, from first to last.
+    pub ports: Arc<[(u16, u16)]>,
     /// The protocol.
     pub protocol: Protocol,
     /// The port, where it is one.
@@ -71,6 +76,6 @@ pub struct From {
     pub origin: Origin,
     /// The address, where rules ask for it alone.
     pub address: Option<IpAddr>,
-    /// All addresses.
-    pub addresses: Vec<Interval>,
+    /// All addresses, ascending.
+    pub addresses: Arc<[Interval]>,
 }

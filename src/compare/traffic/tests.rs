@@ -1,0 +1,281 @@
+//! The proof by brute force: on small random clusters, random packets fare as the classes say.
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use super::fate::Fate;
+use super::{Comparison, Difference, compare};
+use crate::cluster::Cluster;
+use crate::net::{Family, Protocol};
+use crate::plan::Plan;
+use crate::settings::release::RELEASES;
+use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::walk::{Host, Packet, Walker};
+use crate::{input, iptables, nftables};
+
+/// Numbers that look random (SplitMix64, Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len() as u64) as usize]
+    }
+}
+
+const NODE: &str = "
+---
+kind: Node
+apiVersion: v1
+metadata: {name: worker-1}
+spec: {podCIDR: 10.244.1.0/24, podCIDRs: [10.244.1.0/24]}
+status: {addresses: [{type: InternalIP, address: 192.168.0.11}]}
+---
+kind: Node
+apiVersion: v1
+metadata: {name: worker-2}
+spec: {podCIDR: 10.244.2.0/24, podCIDRs: [10.244.2.0/24]}
+status: {addresses: [{type: InternalIP, address: 192.168.0.12}]}
+";
+
+/// A cluster of some Services; `change` makes one that differs a little.
+fn cluster(seed: u64, change: u64) -> String {
+    let mut random = Random(seed);
+    let mut text = NODE.to_owned();
+    for i in 0..4u64 {
+        let mut random = if change == i { Random(seed ^ 77 ^ i) } else { Random(random.next()) };
+        if !(change == i && random.one_in(4)) {
+            service(&mut text, i, &mut random);
+        }
+    }
+    text
+}
+
+fn service(text: &mut String, i: u64, random: &mut Random) {
+    let protocol = random.pick(&["TCP", "TCP", "UDP"]);
+    let port = random.pick(&[80, 443]);
+    let kind = random.pick(&["ClusterIP", "NodePort", "LoadBalancer"]);
+    let mut spec = format!(
+        "clusterIP: 10.96.0.{0}, clusterIPs: [10.96.0.{0}], ipFamilies: [IPv4], type: {kind}",
+        10 + i
+    );
+    if random.one_in(3) {
+        spec += ", sessionAffinity: ClientIP";
+    }
+    if random.one_in(3) {
+        spec += ", internalTrafficPolicy: Local";
+    }
+    if kind != "ClusterIP" && random.one_in(2) {
+        spec += ", externalTrafficPolicy: Local";
+    }
+    if random.one_in(3) {
+        let _ = write!(spec, ", externalIPs: [203.0.113.{}]", 50 + i);
+    }
+    if kind == "LoadBalancer" && random.one_in(2) {
+        spec += random.pick(&[
+            ", loadBalancerSourceRanges: [198.51.100.0/24]",
+            ", loadBalancerSourceRanges: [198.51.100.0/25, 10.244.1.0/24]",
+            ", loadBalancerSourceRanges: [192.168.0.0/24]",
+        ]);
+    }
+    let node_port = if kind == "ClusterIP" { String::new() } else { format!(", nodePort: {}", 30000 + i) };
+    let status = if kind == "LoadBalancer" {
+        format!("\nstatus: {{loadBalancer: {{ingress: [{{ip: 203.0.113.{}}}]}}}}", 10 + i)
+    } else {
+        String::new()
+    };
+    let _ = write!(
+        text,
+        "---\nkind: Service\napiVersion: v1\nmetadata: {{name: s{i}, namespace: ns}}\n\
+         spec: {{{spec}, ports: [{{name: p, port: {port}, protocol: {protocol}{node_port}}}]}}{status}\n"
+    );
+    endpoints(text, i, protocol, random);
+}
+
+fn endpoints(text: &mut String, i: u64, protocol: &str, random: &mut Random) {
+    let mut list = Vec::new();
+    for e in 0..random.below(4) {
+        let node = random.pick(&[1, 2]);
+        let ready = !random.one_in(4);
+        let ip =
+            if random.one_in(8) { format!("192.168.0.1{node}") } else { format!("10.244.{node}.{}", 10 + e) };
+        list.push(format!(
+            "{{addresses: [{ip}], nodeName: worker-{node}, conditions: {{ready: {ready}, serving: true, terminating: {}}}}}",
+            !ready && random.one_in(2)
+        ));
+    }
+    let _ = write!(
+        text,
+        "---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
+         metadata: {{name: s{i}-x, namespace: ns, labels: {{kubernetes.io/service-name: s{i}}}}}\n\
+         ports: [{{name: p, port: 8080, protocol: {protocol}}}]\nendpoints: [{}]\n",
+        list.join(", ")
+    );
+}
+
+enum Ruleset {
+    Iptables(iptables::ruleset::Ruleset),
+    Nftables(nftables::ruleset::Ruleset),
+}
+
+/// The ruleset of worker-1, and the node.
+fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> (Ruleset, Host) {
+    let (snapshot, _) = input::read_text("test", text).unwrap();
+    let flags = Flags {
+        proxy_mode: Some(mode.to_owned()),
+        cluster_cidr: Some("10.244.0.0/16".to_owned()),
+        iptables_localhost_nodeports: Some(localhost),
+        feature_gates: [("NFTablesProxyMode".to_owned(), true)].into_iter().collect(),
+        ..Flags::default()
+    };
+    let mut configuration = Configuration::default();
+    configuration.override_with(&flags, &release);
+    let (settings, _) = Settings::resolve(&configuration, release, HostFacts::default(), None);
+    let (cluster, _) = Cluster::build(&snapshot, &settings);
+    let node = cluster.node("worker-1").unwrap();
+    let (plan, _) = Plan::new(&cluster, &settings, node, Family::Ipv4);
+    let host = Host::of_node(&cluster, node, [&plan]);
+    let ruleset = match mode {
+        "iptables" => Ruleset::Iptables(iptables::compile(&plan)),
+        _ => Ruleset::Nftables(nftables::compile(&plan)),
+    };
+    (ruleset, host)
+}
+
+fn walker<'r>((ruleset, host): &'r (Ruleset, Host)) -> Walker<'r> {
+    match ruleset {
+        Ruleset::Iptables(ruleset) => Walker::new(ruleset, host),
+        Ruleset::Nftables(ruleset) => Walker::new(ruleset, host),
+    }
+}
+
+fn packet(random: &mut Random, host: &Host) -> Packet {
+    let near = |random: &mut Random, text: &str| -> IpAddr {
+        let ip: std::net::Ipv4Addr = text.parse().unwrap();
+        let step = random.pick(&[0, 0, 0, 1, u32::MAX]);
+        std::net::Ipv4Addr::from(ip.to_bits().wrapping_add(step)).into()
+    };
+    let sources = [
+        "10.244.1.10",
+        "10.244.1.11",
+        "10.244.2.10",
+        "10.244.2.11",
+        "10.244.1.99",
+        "10.244.3.1",
+        "192.168.0.11",
+        "192.168.0.12",
+        "198.51.100.0",
+        "198.51.100.128",
+        "127.0.0.1",
+        "8.8.8.8",
+        "203.0.113.10",
+        "10.244.255.255",
+    ];
+    let destinations = [
+        "10.96.0.10",
+        "10.96.0.11",
+        "10.96.0.12",
+        "10.96.0.13",
+        "203.0.113.10",
+        "203.0.113.11",
+        "203.0.113.12",
+        "203.0.113.50",
+        "203.0.113.53",
+        "192.168.0.11",
+        "192.168.0.12",
+        "127.0.0.1",
+        "10.244.1.10",
+        "10.244.2.11",
+    ];
+    let source = random.pick(&sources);
+    let source = near(random, source);
+    let destination = random.pick(&destinations);
+    let ip = near(random, destination);
+    let port = random.pick(&[80, 443, 30000, 30001, 30002, 30003, 8080, 81, 29999]);
+    let protocol = random.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
+    Packet::new(host, protocol, source, SocketAddr::new(ip, port)).unwrap()
+}
+
+fn holds(difference: &Difference, packet: &Packet) -> bool {
+    let within = |intervals: &[nftables::ruleset::Interval], ip: IpAddr| {
+        intervals.iter().any(|i| (i.first..=i.last).contains(&ip))
+    };
+    let port = packet.destination.port();
+    difference.to.protocol == packet.protocol
+        && difference.to.ports.iter().any(|(first, last)| (*first..=*last).contains(&port))
+        && within(&difference.to.addresses, packet.destination.ip())
+        && within(&difference.from.addresses, packet.source)
+}
+
+/// The fate with the packet's own destination told as such, as members of a class differ in it.
+fn shown(fate: &Fate, original: SocketAddr) -> Vec<String> {
+    let end = |end: &super::End| match end.destination {
+        Some(to) if to == original => format!("{:?} itself {}", end.verdict, end.snat),
+        _ => format!("{end:?}"),
+    };
+    fate.ends().map(|(given, e, chance)| format!("{:?} {} {chance:.6}", given.affinity, end(e))).collect()
+}
+
+fn judge(found: &Comparison, walkers: (&Walker<'_>, &Walker<'_>), packet: &Packet, case: &str) {
+    let (old, new) = (Fate::of(walkers.0, packet), Fate::of(walkers.1, packet));
+    let classes: Vec<&Difference> = found.differences.iter().filter(|d| holds(d, packet)).collect();
+    match (old.contrast(&new), classes.as_slice()) {
+        (None, []) => {}
+        (Some(contrast), [class]) => {
+            assert_eq!(contrast, class.contrast, "{case}: {packet:?}");
+            let to = class.to.representative;
+            assert_eq!(shown(&old, packet.destination), shown(&class.old, to), "{case}: {packet:?}");
+            assert_eq!(shown(&new, packet.destination), shown(&class.new, to), "{case}: {packet:?}");
+        }
+        (contrast, classes) => {
+            panic!("{case}: {packet:?}: {contrast:?}, {} classes\n{old:?}\n{new:?}", classes.len())
+        }
+    }
+}
+
+#[test]
+fn random_packets_fare_as_the_classes_say() {
+    let mut compared = 0;
+    for seed in 0..CASES {
+        let mut random = Random(seed * 1_000_003 + 17);
+        let mode = |random: &mut Random| random.pick(&["iptables", "nftables"]);
+        let release = |random: &mut Random| random.pick(&RELEASES);
+        let (same_mode, same_release) = (random.one_in(2), random.one_in(2));
+        let old_mode = mode(&mut random);
+        let new_mode = if same_mode { old_mode } else { mode(&mut random) };
+        let old_release = release(&mut random);
+        let new_release = if same_release { old_release } else { release(&mut random) };
+        let localhost = !random.one_in(3);
+        let old = compile(&cluster(seed, 9), old_mode, old_release, localhost);
+        let new = compile(&cluster(seed, random.below(5)), new_mode, new_release, localhost);
+        let (walkers, case) = (
+            (walker(&old), walker(&new)),
+            format!("seed {seed}: {old_mode} {old_release} to {new_mode} {new_release}"),
+        );
+        let found = compare(&walkers.0, &walkers.1, Family::Ipv4);
+        compared += found.differences.len();
+        for _ in 0..PACKETS {
+            let packet = packet(&mut random, walkers.1.host());
+            judge(&found, (&walkers.0, &walkers.1), &packet, &case);
+        }
+    }
+    assert!(compared > 500, "the clusters differ too little: {compared}");
+}
+
+const CASES: u64 = 40;
+const PACKETS: usize = 1500;
