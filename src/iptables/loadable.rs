@@ -1,5 +1,6 @@
 //! Plans that the real `iptables-restore` refuses, so that a node would be left without any rules of the family.
 
+use crate::cluster::TrafficPolicy;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::{LocalTraffic, Plan, Reach, ServicePortPlan};
 
@@ -14,7 +15,9 @@ pub fn check(plan: &Plan<'_>) -> Diagnostics {
             let message = format!("the cluster network {cidr} makes the rule `! -s {cidr}`");
             found.push(refused(plan, &message, "name the network of the pods alone"));
         }
-        Some(LocalTraffic::InterfacePrefix(prefix)) if prefix.len() >= LONGEST_INTERFACE => {
+        Some(LocalTraffic::InterfacePrefix(prefix))
+            if prefix.len() >= LONGEST_INTERFACE && tells_pods_apart(plan) =>
+        {
             let message =
                 format!("the interface name {prefix}+ is longer than {LONGEST_INTERFACE} characters");
             found.push(refused(plan, &message, "shorten detectLocal.interfaceNamePrefix"));
@@ -28,6 +31,14 @@ pub fn check(plan: &Plan<'_>) -> Diagnostics {
 fn masquerades_others(plan: &Plan<'_>) -> bool {
     let balances = |port: &ServicePortPlan<'_>| matches!(port.internal.reach, Reach::Balance(_));
     !plan.masquerade.all && plan.service_ports.iter().any(balances)
+}
+
+/// Some rule tells traffic of local pods from other traffic.
+fn tells_pods_apart(plan: &Plan<'_>) -> bool {
+    let short_circuits_pods = |port: &ServicePortPlan<'_>| {
+        port.has_endpoints && port.externally_accessible && port.external.policy == TrafficPolicy::Local
+    };
+    masquerades_others(plan) || plan.service_ports.iter().any(short_circuits_pods)
 }
 
 fn refused(plan: &Plan<'_>, message: &str, help: &str) -> Diagnostic {

@@ -7,7 +7,10 @@
     reason = "each test file uses its part"
 )]
 
+pub mod generate;
 pub mod kernel;
+pub mod library;
+pub mod loaders;
 pub mod nft;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,101 @@
+//! The stages of `compile` in this process: many rulesets without as many processes.
+
+use kuberules::cluster::{Cluster, Node};
+use kuberules::diagnostic::{Diagnostics, Severity};
+use kuberules::input::read_text;
+use kuberules::net::Family;
+use kuberules::plan::Plan;
+use kuberules::settings::configuration::Origin;
+use kuberules::settings::{Configuration, HostFacts, ProxyMode, Release, Settings};
+use kuberules::{iptables, nftables};
+
+/// What decides the rules of a node, as texts.
+pub struct Given<'a> {
+    pub cluster: &'a str,
+    pub configuration: &'a str,
+    pub release: Release,
+    pub host: &'a HostFacts,
+    pub node: &'a str,
+}
+
+/// The rules of a node in both families.
+pub struct Compiled {
+    pub mode: ProxyMode,
+    pub families: Vec<Texts>,
+    /// What the real loader is said to refuse, and whatever else was said.
+    pub told: Diagnostics,
+    /// `nft -j -f` for both families; empty in iptables mode.
+    pub json: String,
+}
+
+/// The rules of one family.
+pub struct Texts {
+    pub family: Family,
+    /// Of iptables-save, or of nft list.
+    pub listing: String,
+    /// For iptables-restore, or for nft -f.
+    pub script: String,
+    /// Whether the real loader is said to refuse them.
+    pub unloadable: bool,
+}
+
+/// Goes through the stages.
+///
+/// # Errors
+/// All that was found, where an error was.
+pub fn compile(given: &Given<'_>) -> Result<Compiled, Diagnostics> {
+    let (snapshot, mut told) = read_text("cluster.json", given.cluster)?;
+    let (configuration, found) = Configuration::read(given.configuration, Origin::file("kube-proxy.json"));
+    go_on(&mut told, found)?;
+    let families = Some(Family::ALL.to_vec());
+    let (settings, found) = Settings::resolve(&configuration, given.release, given.host.clone(), families);
+    go_on(&mut told, found)?;
+    let (cluster, found) = Cluster::build(&snapshot, &settings);
+    go_on(&mut told, found)?;
+    let unknown = Node { name: given.node.into(), ..Node::default() };
+    let node = cluster.node(given.node).cloned().unwrap_or(unknown);
+    let mut plans = Vec::new();
+    let mut unloadable = Vec::new();
+    for family in Family::ALL {
+        let (plan, found) = Plan::new(&cluster, &settings, &node, family);
+        go_on(&mut told, found)?;
+        let found = match settings.mode {
+            ProxyMode::Iptables => iptables::loadable::check(&plan),
+            ProxyMode::Nftables => nftables::loadable::check(&plan, &snapshot.sources),
+        };
+        unloadable.push(found.worst() == Some(Severity::Unloadable));
+        told.append(found);
+        plans.push(plan);
+    }
+    let families = plans.iter().zip(unloadable).map(|(plan, refused)| texts(plan, settings.mode, refused));
+    let families = families.collect();
+    let json = match settings.mode {
+        ProxyMode::Iptables => String::new(),
+        ProxyMode::Nftables => {
+            let rulesets: Vec<_> = plans.iter().map(nftables::compile).collect();
+            let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
+            nftables::json::print(&pairs, &snapshot.sources).to_string()
+        }
+    };
+    Ok(Compiled { mode: settings.mode, families, told, json })
+}
+
+fn go_on(told: &mut Diagnostics, found: Diagnostics) -> Result<(), Diagnostics> {
+    told.append(found);
+    if told.has_errors() { Err(std::mem::take(told)) } else { Ok(()) }
+}
+
+fn texts(plan: &Plan<'_>, mode: ProxyMode, unloadable: bool) -> Texts {
+    let (listing, script) = match mode {
+        ProxyMode::Iptables => {
+            let mut listing = String::new();
+            iptables::save::print(&iptables::compile(plan), &mut listing);
+            (listing, iptables::restore::print(plan).pieces().concat())
+        }
+        ProxyMode::Nftables => {
+            let ruleset = nftables::compile(plan);
+            (nftables::list::print(&ruleset), nftables::script::print(&ruleset))
+        }
+    };
+    Texts { family: plan.family, listing, script, unloadable }
+}
