@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::subject::Subject;
+use super::subject::{Subject, is_usable};
 use super::{Findings, Lint, Severity};
 use crate::cluster::{Claim, ServicePort};
 use crate::net::Family;
@@ -37,11 +37,22 @@ fn tell<'a>(
     found: &mut Findings<'_>,
 ) {
     let Some(view) = subject.service_of(second) else { return };
-    let message = format!(
-        "{claim} is claimed by Service {} too. In iptables mode both have rules and those that kube-proxy happens to write first win; in nftables mode a map holds one of them, the one written last. kube-proxy writes in random order, kuberules by name: {} wins in iptables mode, {} in nftables mode",
-        first.name, first.name, second.name
-    );
+    let message = format!("{claim} is claimed by Service {} too. {}", first.name, who_wins(first, second));
     found.add(view.about(field), message, "give one of the two another address or port");
+}
+
+/// Which of two takes the traffic. One without endpoints has rules that refuse alone, and these come too late.
+fn who_wins(first: &ServicePort, second: &ServicePort) -> String {
+    let usable = |port: &ServicePort| port.endpoints.iter().any(is_usable);
+    match (usable(first), usable(second)) {
+        (true, false) => format!("{} alone has endpoints and takes the traffic in both modes", first.name),
+        (false, true) => format!("{} alone has endpoints and takes the traffic in both modes", second.name),
+        (false, false) => "Neither has endpoints, so all is refused".to_owned(),
+        (true, true) => format!(
+            "In iptables mode both have rules and those that kube-proxy happens to write first win; in nftables mode a map holds one of them, the one written last. kube-proxy writes in random order, kuberules by name: {} wins in iptables mode, {} in nftables mode",
+            first.name, second.name
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +79,7 @@ mod tests {
             messages[1].starts_with("node port 30080/tcp is claimed by Service shop/a too."),
             "{messages:?}"
         );
-        assert!(messages[0].ends_with("shop/a wins in iptables mode, shop/b in nftables mode"));
+        assert!(messages[0].ends_with("Neither has endpoints, so all is refused"), "{messages:?}");
     }
 
     #[test]
