@@ -21,10 +21,12 @@ pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison
         walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
         special: BTreeSet::new(),
+        cuts: BTreeSet::new(),
         counts: HashMap::new(),
         found: Comparison::default(),
     };
     classes.special = classes.special_addresses();
+    classes.cuts = classes.cuts();
     classes.destinations();
     classes.found
 }
@@ -37,9 +39,19 @@ struct Classes<'a, 'o, 'n> {
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
     /// Addresses whose nature no range tells.
     special: BTreeSet<u128>,
+    /// Where addresses of another nature begin.
+    cuts: BTreeSet<u128>,
     /// Classes of sources by the ranges that are asked.
-    counts: HashMap<Vec<Range>, u64>,
+    counts: HashMap<Vec<Range>, Count>,
     found: Comparison,
+}
+
+/// How many classes of sources some ranges make.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    classes: u64,
+    /// The fewest addresses that make a class: single ones that are asked could use it up.
+    fewest: u128,
 }
 
 /// What the nodes of both sides tell of an address; values of one atom agree in it.
@@ -59,7 +71,7 @@ impl Classes<'_, '_, '_> {
 
     fn destinations(&mut self) {
         let (old, new) = (self.inquiries.0.destinations(), self.inquiries.1.destinations());
-        let mut questions = self.questions_of_hosts();
+        let mut questions = Questions { cuts: self.cuts.clone(), ..Questions::default() };
         questions.singles.extend(self.own_addresses());
         for side in [&old, &new] {
             questions.singles.extend(side.addresses.keys().map(|ip| number(*ip)));
@@ -94,19 +106,31 @@ impl Classes<'_, '_, '_> {
         ([old.ports, new.ports].concat(), (old_chains, new_chains))
     }
 
-    /// Networks that the nodes know.
-    fn questions_of_hosts(&self) -> Questions {
-        let mut questions = Questions::default();
+    /// Where addresses begin that are of another nature than those before.
+    fn cuts(&self) -> BTreeSet<u128> {
         let of_family = |net: &&Cidr| net.family() == self.family;
-        for host in [self.hosts.0, self.hosts.1] {
-            let networks = host.pod_networks.iter().chain(&host.cluster_networks).filter(of_family);
-            networks.for_each(|net| questions.add((number(net.network()), number(net.last()))));
+        let mut begins = BTreeSet::from([0]);
+        let loopback = match self.family {
+            Family::Ipv4 => Cidr::IPV4_LOOPBACK,
+            Family::Ipv6 => Cidr::host(self.family.loopback()),
+        };
+        let networks = [self.hosts.0, self.hosts.1].into_iter();
+        let networks = networks.flat_map(|host| host.pod_networks.iter().chain(&host.cluster_networks));
+        for net in networks.filter(of_family).chain([&loopback]) {
+            begins.insert(number(net.network()));
+            begins.extend(number(net.last()).checked_add(1).filter(|next| *next <= whole(self.family).1));
         }
-        questions.add(match self.family {
-            Family::Ipv4 => (number(Cidr::IPV4_LOOPBACK.network()), number(Cidr::IPV4_LOOPBACK.last())),
-            Family::Ipv6 => (1, 1),
-        });
-        questions
+        let mut last = None;
+        let nature =
+            |begin: u128| (self.nature_of_networks(begin), address(self.family, begin).is_loopback());
+        begins.retain(|begin| last.replace(nature(*begin)) != Some(nature(*begin)));
+        begins
+    }
+
+    /// The nature of the addresses from this one on that are not special.
+    fn nature_of_networks(&self, from: u128) -> Nature {
+        let ordinary = (from..=whole(self.family).1).find(|value| !self.special.contains(value));
+        self.nature(ordinary.unwrap_or(from))
     }
 
     fn of_family<'i>(&self, addresses: impl Iterator<Item = &'i IpAddr>) -> BTreeSet<u128> {
@@ -182,22 +206,33 @@ impl Classes<'_, '_, '_> {
     fn count(&mut self, asked: Vec<Range>, to: &To) -> u64 {
         let (single, ranges): (Vec<Range>, Vec<Range>) =
             asked.iter().partition(|(first, last)| first == last);
-        if single.iter().any(|(address, _)| self.special.contains(address)) {
-            return self.source_atoms(&asked, to).len() as u64;
-        }
-        let of_ranges = match self.counts.get(&ranges) {
+        let known = match self.counts.get(&ranges) {
             Some(known) => *known,
             None => {
-                let count = self.source_atoms(&ranges, to).len() as u64;
+                let atoms = self.source_atoms(&ranges, to);
+                let size =
+                    |atom: &Atom<Nature>| atom.ranges.iter().map(|(f, l)| (l - f).saturating_add(1)).sum();
+                let own = |atom: &&Atom<Nature>| atom.kind.0 != Origin::Node && atom.kind.1 != Origin::Node;
+                let fewest = atoms.iter().filter(own).map(size).min().unwrap_or_default();
+                let count = Count { classes: atoms.len() as u64, fewest };
                 self.counts.insert(ranges, count);
                 count
             }
         };
-        of_ranges + single.len() as u64
+        let is_own = |(address, _): &Range| self.nature_is_own(*address);
+        if single.len() as u128 >= known.fewest || single.iter().any(is_own) {
+            return self.source_atoms(&asked, to).len() as u64;
+        }
+        known.classes + single.len() as u64
+    }
+
+    fn nature_is_own(&self, value: u128) -> bool {
+        let (old, new) = self.nature(value);
+        old == Origin::Node || new == Origin::Node
     }
 
     fn source_atoms(&self, asked: &[Range], to: &To) -> Vec<Atom<Nature>> {
-        let mut questions = self.questions_of_hosts();
+        let mut questions = Questions { cuts: self.cuts.clone(), ..Questions::default() };
         asked.iter().for_each(|range| questions.add(*range));
         let own = self.hosts.0.source_to(to.representative);
         let preferred: Vec<u128> =

@@ -1,6 +1,6 @@
 //! What becomes of the packets of a class, in a form that can be compared between rule languages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -71,6 +71,7 @@ impl Fate {
             };
             *ends.entry((given(outcome), end)).or_default() += outcome.chance.as_f64();
         }
+        forget_idle_affinity(&mut ends);
         Fate { ends, fault: None }
     }
 
@@ -125,6 +126,20 @@ impl Fate {
         }
         Fate { ends, fault: self.fault.clone() }
     }
+}
+
+/// To be remembered makes no difference where every client meets the same end.
+fn forget_idle_affinity(ends: &mut BTreeMap<(Given, End), f64>) {
+    let of_others: BTreeSet<(Vec<(CompactString, bool)>, End)> = ends
+        .keys()
+        .filter(|(given, _)| given.affinity.is_none())
+        .map(|(given, end)| (given.assumed.clone(), *end))
+        .collect();
+    let only = |assumed: &Vec<(CompactString, bool)>| {
+        let mut same = of_others.iter().filter(|(others, _)| others == assumed).map(|(_, end)| *end);
+        same.next().filter(|_| same.next().is_none())
+    };
+    ends.retain(|(given, end), _| given.affinity.is_none() || only(&given.assumed) != Some(*end));
 }
 
 /// The name of a list or set differs between rule languages; where it leads to does not.

@@ -7,6 +7,7 @@ use super::{Difference, End, Fate};
 use crate::net::Cidr;
 use crate::plan::{NodePorts, Plan};
 use crate::settings::ProxyMode;
+use crate::settings::release::BaseLayout;
 use crate::walk::{Origin, Verdict};
 
 /// What one side does by its mode, its release and its configuration.
@@ -22,6 +23,8 @@ pub struct SideFacts {
     localhost_node_ports: bool,
     /// Only endpoints on this node get their source rewritten when they call themselves.
     local_hairpin_only: bool,
+    /// What the node itself sends is checked before it is forwarded.
+    checks_output_first: bool,
 }
 
 impl SideFacts {
@@ -34,6 +37,7 @@ impl SideFacts {
             service_cidrs: if nftables { plan.service_cidrs.clone() } else { Vec::new() },
             localhost_node_ports: !nftables && plan.localhost_node_ports,
             local_hairpin_only: nftables && plan.release.nftables.direct_dnat,
+            checks_output_first: nftables && plan.release.nftables.layout == BaseLayout::Old,
         }
     }
 
@@ -59,11 +63,12 @@ pub enum Reason {
     HairpinLocalOnly,
     SourceRangesBeforeReject,
     RefusalFromNode,
+    CheckedBeforeForwarding,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::UndefinedPort,
         Reason::UnallocatedClusterIp,
         Reason::LocalhostNodePorts,
@@ -74,6 +79,7 @@ impl Reason {
         Reason::HairpinLocalOnly,
         Reason::SourceRangesBeforeReject,
         Reason::RefusalFromNode,
+        Reason::CheckedBeforeForwarding,
     ];
 
     /// The code, in kebab case.
@@ -89,6 +95,7 @@ impl Reason {
             Reason::HairpinLocalOnly => "hairpin-local-only",
             Reason::SourceRangesBeforeReject => "source-ranges-before-reject",
             Reason::RefusalFromNode => "refusal-from-node",
+            Reason::CheckedBeforeForwarding => "checked-before-forwarding",
         }
     }
 
@@ -124,6 +131,9 @@ impl Reason {
             }
             Reason::RefusalFromNode => {
                 "iptables mode refuses traffic to external addresses without usable endpoints in INPUT and FORWARD; nftables mode also on the way out of the node."
+            }
+            Reason::CheckedBeforeForwarding => {
+                "up to 1.33.5 and 1.34.1, nftables mode asks for local endpoints before it forwards what the node itself sends: with externalTrafficPolicy Local and no endpoint on the node that is dropped, though endpoints elsewhere would serve it (kubernetes/kubernetes 131765)."
             }
         }
     }
@@ -198,6 +208,14 @@ impl View<'_> {
                 iptables_and_nftables
                     && kind == Some("load-balancer IP")
                     && self.a.0.all(rejected)
+                    && self.b.0.all(dropped)
+            }
+            Reason::CheckedBeforeForwarding => {
+                self.b.1.checks_output_first
+                    && !self.a.1.checks_output_first
+                    && self.difference.packet.origin == Origin::Node
+                    && matches!(kind, Some("load-balancer IP" | "external IP" | "node port"))
+                    && self.a.0.all(|end| end.verdict == Verdict::Accept)
                     && self.b.0.all(dropped)
             }
             Reason::RefusalFromNode => {

@@ -25,6 +25,8 @@ pub(super) struct Atom<K> {
 pub(super) struct Questions {
     pub(super) singles: BTreeSet<u128>,
     pub(super) ranges: BTreeSet<Range>,
+    /// Where values begin that are of another kind than those before, though no question tells them apart.
+    pub(super) cuts: BTreeSet<u128>,
 }
 
 impl Questions {
@@ -36,8 +38,8 @@ impl Questions {
         }
     }
 
-    /// The atoms of `all`. Values of different `kind` are never in one atom; within each range that the questions leave
-    /// whole, all values but those of `special` must have one kind. A representative is taken from `preferred` where
+    /// The atoms of `all`. Values of different `kind` are never in one atom; within each range that questions and cuts
+    /// leave whole, all values but those of `special` must have one kind. A representative is taken from `preferred` where
     /// one lies in the atom.
     pub(super) fn atoms<K: Ord + Clone>(
         &self,
@@ -89,7 +91,8 @@ impl Questions {
 
     /// `all`, cut wherever a range begins or ends.
     fn segments(&self, all: Range) -> Vec<Range> {
-        let mut begins: BTreeSet<u128> = BTreeSet::from([all.0]);
+        let mut begins: BTreeSet<u128> = self.cuts.clone();
+        begins.insert(all.0);
         for (first, last) in &self.ranges {
             begins.extend([*first].into_iter().chain(last.checked_add(1)));
         }

@@ -8,28 +8,41 @@ use crate::net::Family;
 use crate::nftables::ruleset::{Datum, Element, Field, Interval, MapValue, Set, Verdict};
 use crate::walk::packet::View;
 
-/// Elements of a set by destination address.
+/// Elements of a set by destination address, or by destination port where their key has no address.
 #[derive(Default)]
 pub(super) struct ByAddress<'r> {
     exact: HashMap<IpAddr, Vec<&'r Element>>,
+    by_port: HashMap<u16, Vec<&'r Element>>,
     others: Vec<&'r Element>,
 }
 
 impl<'r> ByAddress<'r> {
     pub(super) fn new(set: &'r Set, key: &[Field]) -> Self {
         let mut this = ByAddress::default();
-        let position = key.iter().position(|field| matches!(field, Field::DestinationAddress(_)));
+        let address = key.iter().position(|field| matches!(field, Field::DestinationAddress(_)));
+        let port = key.iter().position(|field| matches!(field, Field::DestinationPort));
         for element in &set.elements {
-            match position.and_then(|position| element.key.get(position)) {
+            match address.or(port).and_then(|position| element.key.get(position)) {
                 Some(Datum::Address(ip)) => this.exact.entry(*ip).or_default().push(element),
+                Some(Datum::Port(port)) => this.by_port.entry(port.get()).or_default().push(element),
                 _ => this.others.push(element),
             }
         }
         this
     }
 
-    pub(super) fn at(&self, ip: IpAddr) -> impl Iterator<Item = &'r Element> {
-        self.exact.get(&ip).into_iter().flatten().chain(&self.others).copied()
+    /// Elements that packets to an address and port can match; with `open`, to any port.
+    pub(super) fn at(&self, packet: &View, open: bool) -> Vec<&'r Element> {
+        let at_address = self.exact.get(&packet.destination.ip()).into_iter().flatten();
+        let mut found: Vec<&'r Element> = at_address.chain(&self.others).copied().collect();
+        if open {
+            let mut ports: Vec<&u16> = self.by_port.keys().collect();
+            ports.sort_unstable();
+            found.extend(ports.into_iter().filter_map(|port| self.by_port.get(port)).flatten());
+        } else {
+            found.extend(self.by_port.get(&packet.destination.port()).into_iter().flatten());
+        }
+        found
     }
 }
 

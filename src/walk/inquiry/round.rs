@@ -244,7 +244,7 @@ impl<'r> Round<'_, '_, 'r> {
         let by_address = indexed.by_address.get_or_init(|| ByAddress::new(set, key));
         let mut found = Vec::new();
         for packet in &self.packets {
-            let at = by_address.at(packet.destination.ip());
+            let at = by_address.at(packet, self.open).into_iter();
             found.extend(at.filter(|element| elements::can_match(element, key, packet, self.open)));
         }
         found
