@@ -55,7 +55,8 @@ struct Count {
 }
 
 /// What the nodes of both sides tell of an address; values of one atom agree in it.
-type Nature = (Origin, Origin);
+/// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
+type Nature = (Origin, Origin, bool);
 
 /// Chains that packets to any address like one meet, on both sides, and the ports that they ask.
 struct Like {
@@ -66,7 +67,7 @@ struct Like {
 impl Classes<'_, '_, '_> {
     fn nature(&self, value: u128) -> Nature {
         let ip = address(self.family, value);
-        (self.hosts.0.origin_of(ip), self.hosts.1.origin_of(ip))
+        (self.hosts.0.origin_of(ip), self.hosts.1.origin_of(ip), ip.is_loopback())
     }
 
     fn destinations(&mut self) {
@@ -121,8 +122,7 @@ impl Classes<'_, '_, '_> {
             begins.extend(number(net.last()).checked_add(1).filter(|next| *next <= whole(self.family).1));
         }
         let mut last = None;
-        let nature =
-            |begin: u128| (self.nature_of_networks(begin), address(self.family, begin).is_loopback());
+        let nature = |begin: u128| self.nature_of_networks(begin);
         begins.retain(|begin| last.replace(nature(*begin)) != Some(nature(*begin)));
         begins
     }
@@ -227,7 +227,7 @@ impl Classes<'_, '_, '_> {
     }
 
     fn nature_is_own(&self, value: u128) -> bool {
-        let (old, new) = self.nature(value);
+        let (old, new, _) = self.nature(value);
         old == Origin::Node || new == Origin::Node
     }
 
