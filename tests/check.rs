@@ -1,4 +1,5 @@
 //! `check`: captured rulesets of the corpus are clean, and what goes wrong on nodes is told by its name.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `diff`: what a change of the shop does, and what a switch of the mode does on every cluster of the corpus.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
