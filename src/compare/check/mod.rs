@@ -12,6 +12,8 @@ mod missing;
 mod order;
 mod preceded;
 mod stale;
+#[cfg(test)]
+mod tests;
 mod zero_destination;
 
 use serde::Serialize;

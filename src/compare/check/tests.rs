@@ -1,0 +1,286 @@
+//! Captured rulesets with one thing changed: what changes some packet's fate is found and told so, what changes none is
+//! not told as a change of traffic.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use super::{Captured, Found, Subject, check};
+use crate::cluster::Cluster;
+use crate::compare::subject::is_own_jump;
+use crate::compare::traffic::Fate;
+use crate::iptables::ruleset as ipt;
+use crate::net::{Family, Protocol};
+use crate::nftables::ruleset as nft;
+use crate::plan::Plan;
+use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::walk::{Host, Packet, Walker};
+use crate::{input, iptables, nftables};
+
+/// Numbers that look random (xorshift, Marsaglia 2003).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end.max(1) as u64) as usize
+    }
+}
+
+fn testdata(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(path)).unwrap()
+}
+
+/// Runs with worker-1 of the shop.
+fn with_shop(mode: &str, work: impl FnOnce(&Plan<'_>, &Host)) {
+    let (snapshot, _) = input::read_text("before.yaml", testdata("shop/before.yaml")).unwrap();
+    let flags = Flags {
+        proxy_mode: Some(mode.to_owned()),
+        cluster_cidr: Some("10.244.0.0/16".to_owned()),
+        ..Flags::default()
+    };
+    let mut configuration = Configuration::default();
+    configuration.override_with(&flags, &Release::NEWEST);
+    let (settings, _) = Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None);
+    let (cluster, _) = Cluster::build(&snapshot, &settings);
+    let node = cluster.node("worker-1").unwrap();
+    let (plan, _) = Plan::new(&cluster, &settings, node, Family::Ipv4);
+    let host = Host::of_node(&cluster, node, [&plan]);
+    work(&plan, &host);
+}
+
+/// Packets to everything that the plan serves, and beside it.
+fn packets(plan: &Plan<'_>, host: &Host) -> Vec<Packet> {
+    let mut destinations: Vec<(IpAddr, u16, Protocol)> =
+        vec![("192.0.2.7".parse().unwrap(), 80, Protocol::Tcp)];
+    let mut sources: Vec<IpAddr> =
+        ["10.244.1.99", "10.244.2.99", "198.51.100.7", "192.168.0.11", "127.0.0.1"]
+            .map(|ip| ip.parse().unwrap())
+            .into();
+    for port in &plan.service_ports {
+        let service = port.service_port;
+        let protocol = service.name.protocol();
+        let externals = service.external_ips.iter().chain(&service.load_balancer_ips).map(|ip| ip.value);
+        for ip in externals.chain([service.cluster_ip]) {
+            destinations.extend([(ip, service.port.get(), protocol), (ip, 9, Protocol::Udp)]);
+        }
+        if let Some(node_port) = service.node_port {
+            for ip in ["192.168.0.11", "127.0.0.1"] {
+                destinations.push((ip.parse().unwrap(), node_port.get(), protocol));
+            }
+        }
+        sources.extend(service.source_ranges.iter().map(|range| range.value.network()));
+        sources.extend(port.reachable_endpoints.iter().map(|endpoint| endpoint.ip));
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    let packet = |(ip, port, protocol): &(IpAddr, u16, Protocol), source: &IpAddr| {
+        Packet::new(host, *protocol, *source, SocketAddr::new(*ip, *port)).unwrap()
+    };
+    let all = destinations.iter().flat_map(|to| sources.iter().map(move |source| packet(to, source)));
+    // A prime stride, so that every destination and every source has its turn.
+    all.step_by(5).collect()
+}
+
+fn examine(plan: &Plan<'_>, host: &Host, expected: Captured<'_>, captured: Captured<'_>) -> Found {
+    check(&Subject { plan, expected, captured, host })
+}
+
+fn fates(walker: &Walker<'_>, packets: &[Packet]) -> Vec<Fate> {
+    packets.iter().map(|packet| Fate::of(walker, packet)).collect()
+}
+
+/// What the brute force says against what the check found.
+fn judge(
+    found: &Found,
+    right: (&[Packet], &[Fate]),
+    walkers: (&Walker<'_>, &Walker<'_>),
+    case: &str,
+) -> bool {
+    let differs = right
+        .0
+        .iter()
+        .zip(right.1)
+        .find(|(packet, fate)| fate.contrast(&Fate::of(walkers.1, packet)).is_some());
+    let flows: Vec<_> = found.findings.iter().flat_map(|finding| &finding.traffic).collect();
+    if let Some((packet, _)) = differs {
+        assert!(!flows.is_empty(), "{case}: {packet:?} fares differently, and no finding says so");
+    }
+    for flow in &flows {
+        let (source, to) = (flow.source.parse().unwrap(), flow.destination.parse().unwrap());
+        let really = Protocol::ALL.iter().any(|protocol| {
+            let packet = Packet::new(walkers.0.host(), *protocol, source, to).unwrap();
+            Fate::of(walkers.0, &packet).contrast(&Fate::of(walkers.1, &packet)).is_some()
+        });
+        assert!(really, "{case}: {flow:?} is told to differ and does not");
+    }
+    !flows.is_empty()
+}
+
+/// Chains of kube-proxy, and the built-in ones.
+fn places(ruleset: &ipt::Ruleset) -> Vec<(usize, usize)> {
+    let mut places = Vec::new();
+    for (t, table) in ruleset.tables.iter().enumerate() {
+        for (c, chain) in table.chains.iter().enumerate() {
+            if chain.owner != ipt::Owner::Foreign && !chain.rules.is_empty() {
+                places.push((t, c));
+            }
+        }
+    }
+    places
+}
+
+/// One thing changed in one place; what it was, in words.
+fn mutate(ruleset: &mut ipt::Ruleset, random: &mut Random) -> String {
+    let places = places(ruleset);
+    let (t, c) = places[random.below(places.len())];
+    let chain = &mut ruleset.tables[t].chains[c];
+    // Foreign rules are not what a check is about.
+    let own = |i: &usize| chain.owner != ipt::Owner::Kernel || is_own_jump(&chain.rules[*i].rule);
+    let own: Vec<usize> = (0..chain.rules.len()).filter(own).collect();
+    if own.is_empty() {
+        return "nothing".to_owned();
+    }
+    let (i, j) = (own[random.below(own.len())], own[random.below(own.len())]);
+    let before = format!("{} rule {i}", chain.name);
+    let what = match random.below(5) {
+        0 => {
+            chain.rules.remove(i);
+            "dropped"
+        }
+        1 => {
+            let copy = chain.rules[i].clone();
+            chain.rules.insert(i, copy);
+            "doubled"
+        }
+        2 => {
+            chain.rules.swap(i, j);
+            "swapped"
+        }
+        3 => {
+            alter(&mut chain.rules[i].rule);
+            "altered"
+        }
+        _ => {
+            let name = ipt::ChainName::new("KUBE-SVC-STALESTALESTALES").unwrap();
+            let rule = chain.rules[i].clone();
+            let stale = ipt::Chain {
+                name,
+                policy: None,
+                rules: vec![rule],
+                owner: ipt::Owner::KubeProxy,
+                counters: ipt::Counters::default(),
+            };
+            ruleset.tables[t].chains.push(stale);
+            "copied to a stale chain"
+        }
+    };
+    format!("{before} {what}")
+}
+
+fn alter(rule: &mut ipt::Rule) {
+    match &mut rule.target {
+        Some(ipt::Target::Dnat(to)) => to.address.set_port(to.address.port() ^ 1),
+        Some(target @ (ipt::Target::Drop | ipt::Target::Reject)) => *target = ipt::Target::Accept,
+        Some(target @ ipt::Target::Accept) => *target = ipt::Target::Drop,
+        _ if rule.destination.is_some() => rule.destination = None,
+        _ if rule.source.is_some() => rule.source = None,
+        _ => rule.matches.clear(),
+    }
+}
+
+fn mutate_iptables(text: &str, seed: u64, count: usize) {
+    with_shop("iptables", |plan, host| {
+        let original = iptables::parse::parse(text, Some(Family::Ipv4)).unwrap();
+        let original =
+            original.parts.into_iter().find(|part| part.ruleset.family == Family::Ipv4).unwrap().ruleset;
+        let expected = iptables::compile(plan);
+        let wanted = Captured::Iptables(&expected);
+        assert_eq!(examine(plan, host, wanted, Captured::Iptables(&original)).findings, []);
+        let right = Walker::new(&original, host);
+        let packets = packets(plan, host);
+        let fates = fates(&right, &packets);
+        let mut random = Random(seed);
+        let mut with_traffic = 0;
+        for n in 0..count {
+            let mut mutated = original.clone();
+            let case = format!("{n}: {}", mutate(&mut mutated, &mut random));
+            let found = examine(plan, host, wanted, Captured::Iptables(&mutated));
+            let walkers = (&right, &Walker::new(&mutated, host));
+            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, &case));
+        }
+        assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
+    });
+}
+
+#[test]
+fn mutations_of_a_plain_node_are_judged_by_the_walk() {
+    mutate_iptables(&testdata("shop/before-worker-1/expected/1.36.3-iptables/iptables-save.txt"), 11, 100);
+}
+
+#[test]
+fn mutations_among_foreign_rules_are_judged_by_the_walk() {
+    mutate_iptables(&testdata("captures/shop-worker-1.iptables-save-c.txt"), 23, 40);
+}
+
+/// One thing changed in kube-proxy's table.
+fn mutate_table(table: &mut nft::Table, random: &mut Random) -> String {
+    let chains: Vec<usize> = (0..table.chains.len()).filter(|i| !table.chains[*i].rules.is_empty()).collect();
+    let maps: Vec<usize> = (0..table.sets.len()).filter(|i| !table.sets[*i].elements.is_empty()).collect();
+    if random.below(2) == 0 {
+        let set = &mut table.sets[maps[random.below(maps.len())]];
+        let i = random.below(set.elements.len());
+        let element = set.elements.remove(i);
+        return format!("{} without {element}", set.name);
+    }
+    let chain = &mut table.chains[chains[random.below(chains.len())]];
+    let (i, j) = (random.below(chain.rules.len()), random.below(chain.rules.len()));
+    let what = match random.below(4) {
+        0 => {
+            chain.rules.remove(i);
+            "dropped"
+        }
+        1 => {
+            chain.rules.insert(i, chain.rules[i].clone());
+            "doubled"
+        }
+        2 => {
+            chain.rules.swap(i, j);
+            "swapped"
+        }
+        _ => {
+            let statements = &mut chain.rules[i].rule.statements;
+            if statements.len() > 1 {
+                statements.remove(0);
+            }
+            "shortened"
+        }
+    };
+    format!("{} rule {i} {what}", chain.name)
+}
+
+#[test]
+fn mutations_of_nftables_rules_are_judged_by_the_walk() {
+    with_shop("nftables", |plan, host| {
+        let text = testdata("shop/before-worker-1/expected/1.36.3-nftables/nft-ip.txt");
+        let original = nftables::parse::parse_listing(&text).unwrap();
+        let expected = nftables::compile(plan);
+        let wanted = Captured::Nftables(&expected);
+        assert_eq!(examine(plan, host, wanted, Captured::Nftables(&original)).findings, []);
+        let right = Walker::new(&original, host);
+        let packets = packets(plan, host);
+        let fates = fates(&right, &packets);
+        let mut random = Random(31);
+        let (mut with_traffic, count) = (0, 100);
+        for n in 0..count {
+            let mut mutated = original.clone();
+            let case = format!("{n}: {}", mutate_table(&mut mutated.tables[0], &mut random));
+            let found = examine(plan, host, wanted, Captured::Nftables(&mutated));
+            let walkers = (&right, &Walker::new(&mutated, host));
+            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, &case));
+        }
+        assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
+    });
+}
