@@ -6,6 +6,7 @@ mod scene;
 mod source;
 mod target;
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -72,7 +73,8 @@ fn parse_protocol(text: &str) -> Result<Protocol, String> {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
-    let inputs = scene::Inputs::read(arguments, session)?;
+    // The process ends with the answer: to give back the memory of a hundred thousand chains would only take time.
+    let inputs = ManuallyDrop::new(scene::Inputs::read(arguments, session)?);
     let scene = Scene::new(&inputs, session)?;
     let packets = scene.packets(arguments).map_err(|fault| session.stop(fault))?;
     let rules = scene.rules(packets.family(), session)?;

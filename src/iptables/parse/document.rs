@@ -8,6 +8,8 @@ use crate::iptables::ruleset::{
 use crate::net::Family;
 
 use super::rule::{Families, RuleReader, Scope};
+use super::stretch::{self, Read};
+use super::token_of as first_word;
 use super::{Capture, Excerpt, Fault, MAX_LINE, ParseError, Part, Variant};
 
 /// What has been read so far.
@@ -33,6 +35,8 @@ struct OpenTable {
     index: HashMap<ChainName, usize>,
     /// The chain of the last rule: rules of a chain stand together.
     last: Option<usize>,
+    /// Rules are read one by one.
+    read_singly: bool,
     /// Chains that a line `-X` takes away.
     deleted: Vec<usize>,
     evidence: Evidence,
@@ -48,15 +52,21 @@ struct ReadTable {
 
 /// The first line that speaks for each family.
 #[derive(Default, Clone, Copy)]
-struct Evidence {
+pub(super) struct Evidence {
     ipv4: Option<usize>,
     ipv6: Option<usize>,
 }
 
 impl Evidence {
-    fn note(&mut self, families: Families, line: usize) {
+    pub(super) fn note(&mut self, families: Families, line: usize) {
         self.ipv4 = self.ipv4.or(families.ipv4.then_some(line));
         self.ipv6 = self.ipv6.or(families.ipv6.then_some(line));
+    }
+
+    /// Takes what lines speak for that are counted from `first`.
+    fn add(&mut self, later: Evidence, first: usize) {
+        self.ipv4 = self.ipv4.or(later.ipv4.map(|line| line + first));
+        self.ipv6 = self.ipv6.or(later.ipv6.map(|line| line + first));
     }
 
     /// The family that everything speaks for, if anything does.
@@ -82,9 +92,18 @@ impl Evidence {
 impl Document {
     pub(super) fn read(mut self, text: &str, hint: Option<Family>) -> Result<Capture, ParseError> {
         let mut rules = RuleReader::default();
-        for (i, line) in text.split('\n').enumerate() {
+        let (mut rest, mut number) = (text, 0);
+        while !rest.is_empty() {
+            if let Some((lines, length)) = self.stretch(rest, number) {
+                number += lines;
+                rest = rest.get(length..).unwrap_or_default();
+                continue;
+            }
+            let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
             let line = line.strip_suffix('\r').unwrap_or(line);
-            self.line(i + 1, line, &mut rules)?;
+            number += 1;
+            self.line(number, line, &mut rules)?;
+            rest = after;
         }
         if let Some(open) = &self.open {
             let message =
@@ -92,6 +111,22 @@ impl Document {
             return Err(ParseError { line: open.line, message });
         }
         self.group(hint)
+    }
+
+    /// Reads the rules at the beginning of `text` if they are very many and all as usual. Gives their lines and bytes.
+    fn stretch(&mut self, text: &str, lines_before: usize) -> Option<(usize, usize)> {
+        let open = self.open.as_mut().filter(|open| !open.read_singly)?;
+        let Some(found) = stretch::find(text) else {
+            // Nothing is gained by looking for a stretch at each of its lines.
+            open.read_singly = text.starts_with(['-', '[']);
+            return None;
+        };
+        let Some(parts) = stretch::read(found, &open.index) else {
+            open.read_singly = true;
+            return None;
+        };
+        let lines = open.take(parts, lines_before);
+        Some((lines, found.len()))
     }
 
     fn line<'a>(
@@ -265,6 +300,7 @@ impl OpenTable {
             table: Table { name, chains: Vec::new() },
             index: HashMap::new(),
             last: None,
+            read_singly: false,
             deleted: Vec::new(),
             evidence: Evidence::default(),
         }
@@ -328,6 +364,24 @@ impl OpenTable {
         Ok(())
     }
 
+    /// Takes the rules of a stretch. Gives the number of its lines.
+    fn take(&mut self, parts: Vec<Read>, lines_before: usize) -> usize {
+        let mut lines = 0;
+        for part in parts {
+            self.evidence.add(part.evidence, lines_before + lines + 1);
+            lines += part.lines;
+            for run in part.runs {
+                let Some(chain) = self.table.chains.get_mut(run.chain) else { continue };
+                if chain.rules.is_empty() {
+                    chain.rules = run.rules;
+                } else {
+                    chain.rules.extend(run.rules);
+                }
+            }
+        }
+        lines
+    }
+
     fn find(&mut self, chain: &str) -> Result<usize, Fault> {
         let is_last = |i: &usize| self.table.chains.get(*i).is_some_and(|c| c.name.as_str() == chain);
         if let Some(position) = self.last.filter(is_last) {
@@ -377,13 +431,8 @@ fn chain_name(text: &str) -> Result<ChainName, Fault> {
     ChainName::new(text).ok_or_else(|| format!("{} is no name of a chain", Excerpt(text)))
 }
 
-fn first_word(text: &str) -> (&str, &str) {
-    let text = text.trim_start_matches([' ', '\t']);
-    text.find([' ', '\t']).map_or((text, ""), |end| text.split_at(end))
-}
-
 /// Takes `[packets:bytes]` off the front of a rule.
-fn split_counters(line: &str) -> Result<(Option<Counters>, &str), Fault> {
+pub(super) fn split_counters(line: &str) -> Result<(Option<Counters>, &str), Fault> {
     if !line.starts_with('[') {
         return Ok((None, line));
     }

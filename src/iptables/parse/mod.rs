@@ -7,6 +7,7 @@
 mod document;
 mod matches;
 mod rule;
+mod stretch;
 mod target;
 mod token;
 
@@ -54,6 +55,12 @@ pub enum Variant {
 /// The first line that is not understood, and tables that are cut off or come twice.
 pub fn parse(text: &str, hint: Option<Family>) -> Result<Capture, ParseError> {
     document::Document::default().read(text, hint)
+}
+
+/// The first word of a text, and what follows it.
+fn token_of(text: &str) -> (&str, &str) {
+    let text = text.trim_start_matches([' ', '\t']);
+    text.find([' ', '\t']).map_or((text, ""), |end| text.split_at(end))
 }
 
 /// A fault within a line.
