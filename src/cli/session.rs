@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::PendingFiles;
 use super::progress::Progress;
-use crate::diagnostic::{Diagnostics, Severity};
+use crate::diagnostic::{Diagnostics, Inert, Severity};
 use crate::text::Text;
 
 /// Could not do it.
@@ -207,11 +207,28 @@ fn write_stdout(text: &Text) -> io::Result<()> {
 /// Prints help, version or a usage error, each where it belongs.
 pub(super) fn show_usage(message: &clap::Error) -> ExitCode {
     let failed = message.use_stderr();
+    if failed && std::env::args_os().any(|argument| !is_printable(&argument.to_string_lossy())) {
+        return show_inert(message);
+    }
     match message.print() {
         Err(error) if !failed && error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
         _ if failed => ExitCode::from(FAILED),
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// Prints a usage error that may quote an argument which would steer a terminal.
+fn show_inert(message: &clap::Error) -> ExitCode {
+    let mut out = io::stderr().lock();
+    for line in message.render().to_string().lines() {
+        // Nobody is left to be told where standard error is gone.
+        let _ = writeln!(out, "{}", Inert(line));
+    }
+    ExitCode::from(FAILED)
+}
+
+fn is_printable(text: &str) -> bool {
+    Inert(text).to_string() == text
 }
 
 /// The flag, then NO_COLOR (no-color.org), CLICOLOR_FORCE (bixense.com/clicolors), then the terminal.

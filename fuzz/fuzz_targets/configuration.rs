@@ -1,0 +1,8 @@
+//! See `harness::configuration`.
+#![no_main]
+
+#[path = "../harness.rs"]
+#[allow(dead_code, reason = "each target uses its part")]
+mod harness;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::configuration(data));

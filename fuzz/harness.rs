@@ -1,0 +1,233 @@
+//! What is fuzzed: each function takes any bytes, must come to an end soon and must not panic. The fuzz targets call
+//! them, and so does the test `trust_fuzz` with the seed corpus.
+
+use std::net::{IpAddr, SocketAddr};
+
+use kuberules::cluster::{Cluster, Node};
+use kuberules::compare::{rules, traffic};
+use kuberules::diagnostic::Diagnostics;
+use kuberules::net::{Family, Protocol};
+use kuberules::plan::Plan;
+use kuberules::settings::configuration::Origin;
+use kuberules::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings, release::RELEASES};
+use kuberules::walk::{Host, Packet, Walker};
+use kuberules::{input as reader, iptables, nftables};
+
+/// YAML or JSON through to printed rulesets of both modes and families, which are read again.
+pub(crate) fn input(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match reader::read_text("fuzz", text) {
+        Err(found) => check_words(&found),
+        Ok((snapshot, found)) => {
+            check_words(&found);
+            let release = RELEASES[data.len() % RELEASES.len()];
+            for mode in [ProxyMode::Iptables, ProxyMode::Nftables] {
+                compile(&snapshot, release, mode);
+            }
+        }
+    }
+}
+
+fn compile(snapshot: &reader::Snapshot, release: Release, mode: ProxyMode) {
+    let (mut configuration, found) = Configuration::from_snapshot(snapshot);
+    check_words(&found);
+    let flags = Flags {
+        proxy_mode: Some(mode.name().to_owned()),
+        feature_gates: [("NFTablesProxyMode".to_owned(), true)].into(),
+        ..Flags::default()
+    };
+    configuration.override_with(&flags, &release);
+    let (settings, found) = Settings::resolve(&configuration, release, HostFacts::default(), None);
+    check_words(&found);
+    if found.has_errors() {
+        return;
+    }
+    let (cluster, found) = Cluster::build(snapshot, &settings);
+    check_words(&found);
+    if found.has_errors() {
+        return;
+    }
+    let node =
+        cluster.nodes.first().cloned().unwrap_or_else(|| Node { name: "node".into(), ..Node::default() });
+    for family in Family::ALL {
+        let (plan, found) = Plan::new(&cluster, &settings, &node, family);
+        check_words(&found);
+        if !found.has_errors() {
+            print(&plan, &settings, snapshot);
+        }
+    }
+}
+
+fn print(plan: &Plan<'_>, settings: &Settings, snapshot: &reader::Snapshot) {
+    match settings.mode {
+        ProxyMode::Iptables => {
+            check_words(&iptables::loadable::check(plan));
+            let ruleset = iptables::compile(plan);
+            let mut listing = String::new();
+            iptables::save::print(&ruleset, &mut listing);
+            let read = iptables::parse::parse(&listing, Some(plan.family)).expect("own text is read");
+            let mut again = String::new();
+            read.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
+            assert_eq!(listing, again);
+            let restore = iptables::restore::print(plan).pieces().concat();
+            iptables::parse::parse(&restore, Some(plan.family)).expect("own text is read");
+            let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
+        }
+        ProxyMode::Nftables => {
+            check_words(&nftables::loadable::check(plan, &snapshot.sources));
+            let ruleset = nftables::compile(plan);
+            let listing = nftables::list::print(&ruleset);
+            let read = nftables::parse::parse_listing(&listing).expect("own text is read");
+            assert_eq!(listing, nftables::list::print(&read));
+            let _ = nftables::script::print(&ruleset);
+            let _ = nftables::json::print(&[(plan, &ruleset)], &snapshot.sources);
+        }
+    }
+}
+
+/// A KubeProxyConfiguration, seen by every release.
+pub(crate) fn configuration(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (configuration, found) = Configuration::read(text, Origin::file("fuzz"));
+    check_words(&found);
+    for release in RELEASES {
+        let (_, found) = Settings::resolve(&configuration, release, HostFacts::default(), None);
+        check_words(&found);
+    }
+}
+
+/// The text of iptables-save. What was read prints to a text that reads as the same.
+pub(crate) fn iptables_save(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for part in iptables::parse::parse(text, None).map(|capture| capture.parts).unwrap_or_default() {
+        let mut printed = String::new();
+        iptables::save::print_with_counters(&part.ruleset, &mut printed);
+        let again = iptables::parse::parse(&printed, Some(part.ruleset.family)).expect("own text is read");
+        let mut printed_again = String::new();
+        again
+            .parts
+            .iter()
+            .for_each(|part| iptables::save::print_with_counters(&part.ruleset, &mut printed_again));
+        assert_eq!(printed, printed_again);
+    }
+}
+
+/// The text of nft list ruleset.
+pub(crate) fn nft_listing(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(ruleset) = nftables::parse::parse_listing(text) {
+        let _ = nftables::list::print(&ruleset);
+    }
+}
+
+/// What nft -j list ruleset prints.
+pub(crate) fn nft_json(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(ruleset) = nftables::parse::parse_json(text) {
+        let _ = nftables::list::print(&ruleset);
+    }
+}
+
+/// Captured rules of any tool, with packets walked through them.
+pub(crate) fn trace(data: &[u8]) {
+    let Some(captured) = std::str::from_utf8(data).ok().and_then(captured) else { return };
+    let host = captured.host();
+    let walker = captured.walker(&host);
+    for (source, destination) in PACKETS {
+        let (source, destination): (IpAddr, SocketAddr) =
+            (source.parse().expect("an address"), destination.parse().expect("an address"));
+        for protocol in Protocol::ALL {
+            if let Ok(packet) = Packet::new(&host, protocol, source, destination) {
+                let outcomes = walker.walk(&packet).unwrap_or_default();
+                let _ = outcomes.iter().map(|outcome| outcome.chance.as_f64()).sum::<f64>();
+            }
+        }
+    }
+}
+
+const PACKETS: [(&str, &str); 6] = [
+    ("10.244.1.5", "10.96.0.10:80"),
+    ("198.51.100.7", "172.18.0.2:30080"),
+    ("172.18.0.2", "127.0.0.1:30080"),
+    ("10.244.1.5", "203.0.113.10:443"),
+    ("fd00:10:244::5", "[fd00:10:96::10]:80"),
+    ("2001:db8::7", "[fc00::2]:30080"),
+];
+
+/// Two captured rulesets with a line `=====` between, compared rule by rule and packet by packet.
+pub(crate) fn diff(data: &[u8]) {
+    let Some((old, new)) = std::str::from_utf8(data).ok().and_then(|text| text.split_once("\n=====\n"))
+    else {
+        return;
+    };
+    let (Some(old), Some(new)) = (captured(old), captured(new)) else { return };
+    let (old_host, new_host) = (old.host(), new.host());
+    for family in Family::ALL {
+        if let (Some(before), Some(after)) = (old.listing(family), new.listing(family)) {
+            let (before, after) =
+                (rules::Side { rules: before, plan: None }, rules::Side { rules: after, plan: None });
+            let _ = rules::compare(before, after).groups.len();
+        }
+        if old.has(family) && new.has(family) {
+            let _ = traffic::compare(&old.walker(&old_host), &new.walker(&new_host), family).classes;
+        }
+    }
+}
+
+enum Captured {
+    Iptables(Box<iptables::ruleset::Ruleset>),
+    Nftables(nftables::ruleset::Ruleset),
+}
+
+fn captured(text: &str) -> Option<Captured> {
+    match text.trim_start().chars().next()? {
+        '{' => nftables::parse::parse_json(text).ok().map(Captured::Nftables),
+        't' => nftables::parse::parse_listing(text).ok().map(Captured::Nftables),
+        _ => {
+            let capture = iptables::parse::parse(text, None).ok()?;
+            capture.parts.into_iter().next().map(|part| Captured::Iptables(Box::new(part.ruleset)))
+        }
+    }
+}
+
+impl Captured {
+    fn host(&self) -> Host {
+        let addresses = ["172.18.0.2", "fc00::2"].map(|ip| ip.parse().expect("an address")).to_vec();
+        let mut host = Host { addresses, ..Host::default() };
+        match self {
+            Captured::Iptables(ruleset) => host.learn_from_iptables(ruleset),
+            Captured::Nftables(ruleset) => host.learn_from_nftables(ruleset),
+        }
+        host
+    }
+
+    fn walker<'r>(&'r self, host: &'r Host) -> Walker<'r> {
+        match self {
+            Captured::Iptables(ruleset) => Walker::new(&**ruleset, host),
+            Captured::Nftables(ruleset) => Walker::new(ruleset, host),
+        }
+    }
+
+    fn has(&self, family: Family) -> bool {
+        match self {
+            Captured::Iptables(ruleset) => ruleset.family == family,
+            Captured::Nftables(_) => true,
+        }
+    }
+
+    fn listing(&self, family: Family) -> Option<kuberules::compare::listing::Rules<'_>> {
+        use kuberules::compare::listing::Rules;
+        match self {
+            Captured::Iptables(ruleset) => self.has(family).then_some(Rules::Iptables(ruleset)),
+            Captured::Nftables(ruleset) => Some(Rules::Nftables(ruleset, family)),
+        }
+    }
+}
+
+/// Messages for a terminal hold no control character but the line break before the help.
+fn check_words(found: &Diagnostics) {
+    for diagnostic in found.iter() {
+        let text = diagnostic.to_string().replacen("\n  help: ", " ", 1);
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+    }
+}
