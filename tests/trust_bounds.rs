@@ -15,7 +15,7 @@ use kuberules::{iptables, net::Protocol, nftables};
 use support::{kuberules, testdata};
 
 /// Far more than any of these takes on an idle machine, far less than for ever.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(120);
 
 fn soon<T>(work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();

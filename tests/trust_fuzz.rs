@@ -14,8 +14,11 @@ use support::library::{Compiled, Given, compile};
 
 /// Mutations of a target; more by `KUBERULES_MUTATIONS`.
 fn mutations() -> usize {
-    std::env::var("KUBERULES_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(600)
+    std::env::var("KUBERULES_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(300)
 }
+
+/// A fuzz target: its name, what it runs, its seeds.
+type Target = (&'static str, fn(&[u8]), Vec<String>);
 
 /// Clusters and the rules of each, small enough for many runs.
 struct Seeds {
@@ -82,7 +85,7 @@ impl Seeds {
     }
 
     /// Each target with its seeds.
-    fn targets(&self) -> [(&'static str, fn(&[u8]), Vec<String>); 7] {
+    fn targets(&self) -> [Target; 7] {
         [
             ("input", harness::input, self.clusters.clone()),
             ("configuration", harness::configuration, self.configurations.clone()),

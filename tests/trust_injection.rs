@@ -60,7 +60,7 @@ fn hostile() -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     texts.push("a".repeat(64));
-    texts.push("a".repeat(100_000));
+    texts.push("a".repeat(5_000));
     texts
 }
 
@@ -139,10 +139,13 @@ fn spoilt(value: &Value, text: &str) -> Vec<Value> {
                     copy.insert(key.clone(), changed);
                     all.push(Value::Object(copy));
                 }
-                let mut copy = fields.clone();
-                let field = copy.remove(key).unwrap();
-                copy.insert(text.to_owned(), field);
-                all.push(Value::Object(copy));
+                // A key that somebody chose, rather than the name of a field.
+                if key.contains('/') || ["app", "NFTablesProxyMode"].contains(&key.as_str()) {
+                    let mut copy = fields.clone();
+                    let field = copy.remove(key).unwrap();
+                    copy.insert(text.to_owned(), field);
+                    all.push(Value::Object(copy));
+                }
             }
             all
         }
@@ -188,10 +191,10 @@ impl Tally {
             Ok(compiled) => {
                 compiled.told.iter().for_each(|diagnostic| check_message(&diagnostic.to_string()));
                 let rules: String = compiled.families.iter().map(|texts| texts.listing.as_str()).collect();
-                if !self.accepted.contains_key(&rules) {
+                self.accepted.entry(rules).or_insert_with(|| {
                     check_rules(&compiled, what);
-                    self.accepted.insert(rules, compiled);
-                }
+                    compiled
+                });
             }
         }
     }
@@ -314,8 +317,9 @@ fn hostile_text_is_refused_or_harmless() {
         let compiled: Vec<_> =
             accepted.into_values().map(|compiled| (format!("{:?}", compiled.mode), compiled)).collect();
         let judgement = judge(&compiled);
-        let faults: Vec<&String> =
-            judgement.faults.iter().filter(|fault| !fault.contains("though said to be refused")).collect();
+        // Old releases name the bridge in a way that needs it to be there, which is a warning.
+        let foretold = |fault: &&String| fault.contains("Error: Interface does not exist");
+        let faults: Vec<&String> = judgement.faults.iter().filter(|fault| !foretold(fault)).collect();
         assert!(faults.is_empty(), "{faults:?}");
         loaded = judgement.loaded;
     }

@@ -48,6 +48,7 @@ impl<'a> Reader<'a> {
         if self.text.get(content..)?.starts_with(['{', '[']) {
             return Some(self.json(content));
         }
+        let position = last_marker(self.text, position, content);
         if let Some(end) = self.yaml_list(position) {
             return Some(end);
         }
@@ -315,6 +316,13 @@ fn skip_blank_lines(text: &str, mut position: usize) -> usize {
         position += line.len();
     }
     position
+}
+
+/// The last of the document markers that stand between two positions: those before it begin empty documents, and to go
+/// through them one by one, each time to the last, would take time quadratic in their number.
+fn last_marker(text: &str, start: usize, content: usize) -> usize {
+    let markers = text.get(start..content).unwrap_or_default();
+    markers.rfind("\n---").map_or(start, |newline| start + newline + 1)
 }
 
 /// What follows document markers and blanks.
