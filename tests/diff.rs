@@ -19,7 +19,7 @@ fn shop_diff(node: &str, mode: &str, more: &[&str]) -> (String, Option<i32>) {
     let mut arguments = vec!["diff", "--quiet", &before, &after, "--node", node, "--config", &config];
     arguments.extend(more);
     let result = kuberules(&arguments);
-    let text = String::from_utf8(result.stdout).unwrap().replace(&format!("{}/", shop("")), "");
+    let text = String::from_utf8(result.stdout).unwrap().replace(&shop(""), "");
     (text, result.status.code())
 }
 
