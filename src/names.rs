@@ -45,7 +45,7 @@ pub fn short_hash(first: &str, second: &str) -> CompactString {
     let digest = Sha256::new().chain_update(first).chain_update(second).finalize();
     let mut text = [0; 16];
     BASE32_NOPAD.encode_mut(&digest[..10], &mut text);
-    text.iter().copied().map(char::from).collect()
+    std::str::from_utf8(&text).unwrap_or_default().into()
 }
 
 /// A name that breaks the API server's rules.

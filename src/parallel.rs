@@ -1,5 +1,6 @@
 //! Work cut into parts for several threads, its results put back in order.
 
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -48,6 +49,20 @@ pub(crate) fn in_order<P: Sync, R: Send>(
     results.into_iter().map(|slot| slot.into_inner().ok().flatten()).collect()
 }
 
+/// Fills a buffer, one piece per thread; the work gets the offset of its piece.
+pub(crate) fn fill<E: Send>(
+    buffer: &mut [u8],
+    work: impl Fn(usize, &mut [u8]) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let length = buffer.len().div_ceil(threads()).max(1);
+    let work = &work;
+    thread::scope(|scope| {
+        let pieces = buffer.chunks_mut(length).enumerate();
+        let running: Vec<_> = pieces.map(|(i, piece)| scope.spawn(move || work(i * length, piece))).collect();
+        running.into_iter().try_for_each(|piece| piece.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
 /// What the work makes of each item of a list, in order.
 pub(crate) fn each<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     in_order(list, |item| Some(work(item))).unwrap_or_default()
@@ -76,5 +91,18 @@ mod tests {
         let squares = in_order(&parts, |n| Some(n * n)).unwrap();
         assert!(squares.iter().zip(&parts).all(|(square, n)| *square == n * n));
         assert_eq!(in_order(&parts, |n| (*n != 50).then_some(())), None);
+    }
+
+    #[test]
+    fn every_byte_is_filled_or_the_fault_told() {
+        let mut buffer = [0; 99];
+        let number = |offset: usize, piece: &mut [u8]| {
+            piece.iter_mut().enumerate().for_each(|(i, byte)| *byte = (offset + i) as u8);
+            if offset + piece.len() > 99 { Err("beyond the end") } else { Ok(()) }
+        };
+        assert_eq!(fill(&mut buffer, number), Ok(()));
+        assert!(buffer.iter().enumerate().all(|(i, byte)| usize::from(*byte) == i));
+        assert_eq!(fill(&mut buffer, |_, _| Err("no")), Err("no"));
+        assert_eq!(fill(&mut [], |_, _| Err("no")), Ok(()));
     }
 }

@@ -1,5 +1,6 @@
 //! `kuberules compile`
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -80,15 +81,18 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Session) -> Result<Answer, Stop> {
     session.progress().stage("compiling the rules");
     let families = pipeline.families();
-    let Pipeline { snapshot, settings, cluster, assumed } = pipeline;
-    let mut plans = Vec::new();
+    let Pipeline { mut snapshot, settings, cluster, assumed } = pipeline;
+    let sources = std::mem::take(&mut snapshot.sources);
+    // The program ends after this: to free a million objects one by one would only keep the user waiting.
+    let (_, cluster) = (ManuallyDrop::new(snapshot), ManuallyDrop::new(cluster));
+    let mut plans = ManuallyDrop::new(Vec::new());
     for family in families {
-        let (plan, found) = plan(&cluster, &settings, &snapshot.sources, node, family);
+        let (plan, found) = plan(&cluster, &settings, &sources, node, family);
         session.take(found)?;
         plans.push(plan);
     }
     // The input can be larger than all that is made of it, and only JSON still asks for lines of it.
-    let sources = if format.shows_origins() { snapshot.sources } else { Sources::default() };
+    let sources = if format.shows_origins() { sources } else { Sources::default() };
     Ok(Answer::text(render(&plans, format, &sources, assumed.as_ref()).into_text()))
 }
 

@@ -1,12 +1,13 @@
 //! From what the user named to the texts.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::parallel;
 
 /// An input as named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl Reader<'_> {
 
     fn file(&mut self, path: &Path) {
         let name = path.to_string_lossy();
-        match fs::read(path) {
+        match read_file(path) {
             Ok(bytes) => self.text(&name, bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.fault(&name, "there is no such file or folder".to_owned());
@@ -122,6 +123,29 @@ impl Reader<'_> {
         let place = Place { file: name.into(), line: None };
         self.diagnostics.push(Diagnostic::error(message).at(Some(place)));
     }
+}
+
+/// Files from this size on are read in pieces, all at once: most of the time goes into memory that is touched first.
+const LARGE_FILE: u64 = 1 << 24;
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let mut bytes = Vec::new();
+    if let (true, Ok(length)) =
+        (metadata.is_file() && metadata.len() >= LARGE_FILE, metadata.len().try_into())
+    {
+        bytes = vec![0; length];
+        parallel::fill(&mut bytes, |offset, piece| read_exact_at(&file, offset, piece))?;
+        file.seek(SeekFrom::Start(metadata.len()))?;
+    }
+    // Nothing is left, unless the file has grown in the meantime.
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, piece, offset as u64)
 }
 
 /// The entries of a folder, sorted by name, so that no output depends on the file system.

@@ -8,7 +8,7 @@ use super::ruleset::{
     AddressMatch, ChainName, Destination, End, InterfaceMatch, Match, Probability, ProtocolMatch,
     ProtocolName, RecentAction, Rule, StateSet, Target,
 };
-use crate::net::{Cidr, Port, Protocol};
+use crate::net::{AddressText, Cidr, Port, Protocol};
 use crate::plan::LocalTraffic;
 
 impl Rule {
@@ -56,7 +56,7 @@ impl Rule {
 
     /// `-s ip`, where `text` is how kube-proxy writes the address.
     pub(super) fn source_ip(mut self, ip: IpAddr, text: &str) -> Rule {
-        let written = (text != ip.to_string()).then(|| text.into());
+        let written = (text != AddressText::ip(ip).as_str()).then(|| text.into());
         self.source = Some(AddressMatch { negated: false, net: Cidr::host(ip), written });
         self
     }
@@ -121,7 +121,7 @@ impl Rule {
 
     /// `-j DNAT`, where `text` is how kube-proxy writes the destination.
     pub(super) fn dnat(self, address: SocketAddr, text: &str) -> Rule {
-        let written = (text != address.to_string()).then(|| text.into());
+        let written = (text != AddressText::socket(address).as_str()).then(|| text.into());
         self.then(Target::Dnat(Destination { address, written }))
     }
 }

@@ -60,8 +60,7 @@ impl ServiceChains {
 }
 
 fn chain_name(prefix: &'static str, hash: &str) -> ChainName {
-    let text = compact_str::format_compact!("{prefix}{hash}");
-    ChainName::new(&text).unwrap_or(ChainName::fixed(prefix))
+    ChainName::joined(prefix, hash).unwrap_or(ChainName::fixed(prefix))
 }
 
 /// Who makes a chain of that name.

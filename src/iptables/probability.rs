@@ -54,7 +54,14 @@ impl Probability {
 
     /// 1/n in units of 10^-10: the digits that Go's `%0.10f` gives the double 1/n (proxier.go, computeProbability).
     fn ten_decimals(n: u32) -> u64 {
-        let text = format!("{:.10}", 1.0 / f64::from(n.max(1)));
+        let n = u64::from(n.max(1));
+        let (value, rest) = (10_000_000_000 / n, 10_000_000_000 % n);
+        // Elsewhere 1/n is further from the middle between two decimals than its double is from it.
+        if rest * 2 == n { Self::ten_decimals_of_the_double(n) } else { value + u64::from(rest * 2 > n) }
+    }
+
+    fn ten_decimals_of_the_double(n: u64) -> u64 {
+        let text = format!("{:.10}", 1.0 / n as f64);
         text.bytes().filter(u8::is_ascii_digit).fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))
     }
 
@@ -115,5 +122,15 @@ mod tests {
         assert_eq!(Probability::parse("1.00000000000").map(Probability::units), Some(1 << 31));
         assert_eq!(Probability::parse("0.9").map(Probability::restore_text).as_deref(), Some("0.8999999999"));
         assert_eq!(Probability::parse("1.5"), None);
+    }
+
+    #[test]
+    fn integers_give_the_digits_of_the_double() {
+        let powers = (0..32).map(|shift| 1 << shift);
+        let halves = (0..10).map(|exponent| 2048 * 5u64.pow(exponent)).filter(|n| u32::try_from(*n).is_ok());
+        for n in (1..=20_000).chain(powers).chain(halves) {
+            let decimals = Probability::ten_decimals(u32::try_from(n).unwrap());
+            assert_eq!(decimals, Probability::ten_decimals_of_the_double(n), "{n}");
+        }
     }
 }

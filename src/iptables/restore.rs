@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use super::compile::{self, Sink};
 use super::ruleset::{
-    AddressMatch, ChainName, End, InterfaceMatch, Match, Probability, ProtocolName, RecentAction, Rule,
+    AddressMatch, ChainName, Destination, End, InterfaceMatch, Match, ProtocolName, RecentAction, Rule,
     TableName, Target,
 };
+use crate::net::AddressText;
 use crate::parallel;
 use crate::plan::Plan;
 use crate::plan::origin::Origin;
@@ -110,7 +111,7 @@ fn address(option: &str, address: Option<&AddressMatch>, out: &mut String) {
     append(out, &[if address.negated { " !" } else { "" }, option]);
     let _ = match &address.written {
         Some(text) => out.write_str(text),
-        None if address.net.is_host() => write!(out, "{}", address.net.network()),
+        None if address.net.is_host() => out.write_str(AddressText::ip(address.net.network()).as_str()),
         None => write!(out, "{}", address.net),
     };
 }
@@ -123,11 +124,7 @@ fn interface(interface: Option<&InterfaceMatch>, out: &mut String) {
 
 fn matching(matched: &Match, out: &mut String) {
     let _ = match matched {
-        Match::Comment(text) => {
-            append(out, &[" -m comment --comment "]);
-            comment(text, out);
-            Ok(())
-        }
+        Match::Comment(text) => return comment(text, out),
         Match::ConntrackState { negated, states } => {
             let names: Vec<&str> = states.names().collect();
             write!(out, " -m conntrack {}--ctstate {}", bang(*negated), names.join(","))
@@ -137,7 +134,10 @@ fn matching(matched: &Match, out: &mut String) {
         }
         Match::AddressType { end: End::Source, .. } => out.write_str(" -m addrtype --src-type LOCAL"),
         Match::AddressType { end: End::Destination, .. } => out.write_str(" -m addrtype --dst-type LOCAL"),
-        Match::Probability(probability) => statistic(*probability, out),
+        Match::Probability(probability) => {
+            let text = probability.restore_text();
+            return append(out, &[" -m statistic --mode random --probability ", &text]);
+        }
         Match::Recent { list, action: RecentAction::Set } => write!(out, " -m recent --name {list} --set"),
         Match::Recent { list, action: RecentAction::Check { seconds } } => {
             write!(out, " -m recent --name {list} --rcheck --seconds {seconds} --reap")
@@ -147,10 +147,6 @@ fn matching(matched: &Match, out: &mut String) {
     };
 }
 
-fn statistic(probability: Probability, out: &mut String) -> std::fmt::Result {
-    write!(out, " -m statistic --mode random --probability {}", probability.restore_text())
-}
-
 fn bang(negated: bool) -> &'static str {
     if negated { "! " } else { "" }
 }
@@ -158,13 +154,13 @@ fn bang(negated: bool) -> &'static str {
 /// kube-proxy quotes a comment that holds a blank, and no other.
 fn comment(text: &str, out: &mut String) {
     let quote = if text.contains(' ') { "\"" } else { "" };
-    append(out, &[quote, text, quote]);
+    append(out, &[" -m comment --comment ", quote, text, quote]);
 }
 
 fn append_target(target: &Target, out: &mut String) {
     let _ = match target {
-        Target::Jump(chain) => write!(out, " -j {chain}"),
-        Target::Goto(chain) => write!(out, " -g {chain}"),
+        Target::Jump(chain) => return append(out, &[" -j ", chain.as_str()]),
+        Target::Goto(chain) => return append(out, &[" -g ", chain.as_str()]),
         Target::Accept => out.write_str(" -j ACCEPT"),
         Target::Drop => out.write_str(" -j DROP"),
         Target::Return => out.write_str(" -j RETURN"),
@@ -173,10 +169,11 @@ fn append_target(target: &Target, out: &mut String) {
         Target::SetMark { value, .. } => write!(out, " -j MARK --or-mark {value:#010x}"),
         Target::Masquerade { random_fully: true } => out.write_str(" -j MASQUERADE --random-fully"),
         Target::Masquerade { random_fully: false } => out.write_str(" -j MASQUERADE"),
-        Target::Dnat(destination) => match &destination.written {
-            Some(text) => write!(out, " -j DNAT --to-destination {text}"),
-            None => write!(out, " -j DNAT --to-destination {}", destination.address),
-        },
+        Target::Dnat(Destination { address, written }) => {
+            let canonical = AddressText::socket(*address);
+            let text = written.as_deref().unwrap_or(canonical.as_str());
+            return append(out, &[" -j DNAT --to-destination ", text]);
+        }
         Target::Opaque(_) => Ok(()),
     };
 }

@@ -98,12 +98,20 @@ impl ChainName {
 
     /// A name, if it has 1 to 28 bytes of printable ASCII without blanks.
     pub fn new(text: &str) -> Option<ChainName> {
-        if !(1..=Self::MAX).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        Self::joined("", text)
+    }
+
+    /// The name made of two texts.
+    pub fn joined(first: &str, second: &str) -> Option<ChainName> {
+        let length = first.len() + second.len();
+        let graphic = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
+        if !(1..=Self::MAX).contains(&length) || !graphic(first) || !graphic(second) {
             return None;
         }
         let mut bytes = [0; Self::MAX];
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Some(ChainName { bytes, length: u8::try_from(text.len()).ok()? })
+        bytes[..first.len()].copy_from_slice(first.as_bytes());
+        bytes[first.len()..length].copy_from_slice(second.as_bytes());
+        Some(ChainName { bytes, length: u8::try_from(length).ok()? })
     }
 
     /// The name of a chain that every ruleset has. Longer text is cut.

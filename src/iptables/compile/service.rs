@@ -66,7 +66,7 @@ impl<S: Sink> Writer<'_, '_, S> {
 
     /// A rule whose comment is the name and what is said of it.
     fn about(&self, what: &str) -> Rule {
-        Rule::commented(format_compact!("{}{what}", self.name))
+        Rule::commented(joined(&[&self.name, what]))
     }
 
     fn port(&self) -> Port {
@@ -291,7 +291,7 @@ impl<S: Sink> Writer<'_, '_, S> {
         if self.plan.large_cluster {
             return Rule::default();
         }
-        Rule::commented(format_compact!("{} -> {}", self.name, endpoint.text))
+        Rule::commented(joined(&[&self.name, " -> ", &endpoint.text]))
     }
 
     /// Index among the reachable endpoints, which are sorted by text, and chain.
@@ -319,4 +319,10 @@ impl<S: Sink> Writer<'_, '_, S> {
             self.nat(chain, dnat, field);
         }
     }
+}
+
+fn joined(parts: &[&str]) -> CompactString {
+    let mut text = CompactString::with_capacity(parts.iter().map(|part| part.len()).sum());
+    parts.iter().for_each(|part| text.push_str(part));
+    text
 }
