@@ -82,7 +82,7 @@ fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Sessi
     session.progress().stage("compiling the rules");
     let families = pipeline.families();
     let Pipeline { mut snapshot, settings, cluster, assumed } = pipeline;
-    let sources = std::mem::take(&mut snapshot.sources);
+    let mut sources = std::mem::take(&mut snapshot.sources);
     // The program ends after this: to free a million objects one by one would only keep the user waiting.
     let (_, cluster) = (ManuallyDrop::new(snapshot), ManuallyDrop::new(cluster));
     let mut plans = ManuallyDrop::new(Vec::new());
@@ -92,7 +92,9 @@ fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Sessi
         plans.push(plan);
     }
     // The input can be larger than all that is made of it, and only JSON still asks for lines of it.
-    let sources = if format.shows_origins() { sources } else { Sources::default() };
+    if !format.shows_origins() {
+        sources = Sources::default();
+    }
     Ok(Answer::text(render(&plans, format, &sources, assumed.as_ref()).into_text()))
 }
 

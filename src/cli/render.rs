@@ -100,7 +100,7 @@ pub(super) fn render(
     assumed: Option<&Assumed>,
 ) -> Rendered {
     let text: fn(&Plan<'_>) -> Text = match format {
-        Format::Save => save,
+        Format::Save => iptables::saved::print,
         Format::Restore => iptables::restore::print,
         Format::List => |plan| nftables::list::print(&nftables::compile(plan)).into(),
         Format::Script => |plan| nftables::script::print(&nftables::compile(plan)).into(),
@@ -109,12 +109,6 @@ pub(super) fn render(
     };
     let banner = assume::comment(assumed);
     Rendered::Families { format, banner, texts: plans.iter().map(|plan| (plan.family, text(plan))).collect() }
-}
-
-fn save(plan: &Plan<'_>) -> Text {
-    let mut text = String::new();
-    iptables::save::print(&iptables::compile(plan), &mut text);
-    text.into()
 }
 
 fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {

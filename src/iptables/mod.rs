@@ -10,6 +10,7 @@ mod probability;
 pub mod restore;
 pub mod ruleset;
 pub mod save;
+pub mod saved;
 #[cfg(test)]
 pub(crate) mod strategies;
 

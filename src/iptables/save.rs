@@ -2,12 +2,12 @@
 //! the `_save` functions of the extensions).
 
 use std::fmt::{self, Write};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
-use crate::net::{Family, InetNtop, Port, Protocol};
+use crate::net::{AddressText, Family, InetNtop, Port, Protocol};
 
 use super::ruleset::{
-    AddressMatch, Chain, ChainName, Counters, Destination, End, InterfaceMatch, Match, PlacedRule, Policy,
+    AddressMatch, ChainName, Counters, Destination, End, InterfaceMatch, Match, PlacedRule, Policy,
     ProtocolMatch, ProtocolName, RecentAction, Rule, Ruleset, StateSet, Table, Target, effective,
 };
 
@@ -29,6 +29,31 @@ pub fn rule_text(chain: &ChainName, rule: &Rule, family: Family) -> String {
     out
 }
 
+/// Appends the line of a rule.
+pub(super) fn append_rule(chain: &ChainName, rule: &Rule, family: Family, out: &mut String) {
+    Printer { out, family, rule_counters: false }.rule(chain, rule);
+    out.push('\n');
+}
+
+/// Appends the line of a chain that has counted nothing.
+pub(super) fn append_declaration(chain: &ChainName, policy: Option<Policy>, out: &mut String) {
+    declare(chain, policy, Counters::default(), out);
+}
+
+fn declare(chain: &ChainName, policy: Option<Policy>, counters: Counters, out: &mut String) {
+    let policy = match policy {
+        Some(Policy::Accept) => "ACCEPT",
+        Some(Policy::Drop) => "DROP",
+        None => "-",
+    };
+    for part in [":", chain.as_str(), " ", policy, " "] {
+        out.push_str(part);
+    }
+    let Counters { packets, bytes } = counters;
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "[{packets}:{bytes}]");
+}
+
 struct Printer<'a> {
     out: &'a mut String,
     family: Family,
@@ -45,7 +70,7 @@ impl Printer<'_> {
     fn table(&mut self, table: &Table) {
         self.text(&["*", table.name.name(), "\n"]);
         for chain in &table.chains {
-            self.declaration(chain);
+            declare(&chain.name, chain.policy, chain.counters, self.out);
         }
         for chain in &table.chains {
             for placed in &chain.rules {
@@ -53,17 +78,6 @@ impl Printer<'_> {
             }
         }
         self.out.push_str("COMMIT\n");
-    }
-
-    fn declaration(&mut self, chain: &Chain) {
-        let policy = match chain.policy {
-            Some(Policy::Accept) => "ACCEPT",
-            Some(Policy::Drop) => "DROP",
-            None => "-",
-        };
-        self.text(&[":", chain.name.as_str(), " ", policy, " "]);
-        self.counters(chain.counters);
-        self.out.push('\n');
     }
 
     fn counters(&mut self, Counters { packets, bytes }: Counters) {
@@ -99,8 +113,16 @@ impl Printer<'_> {
     fn address(&mut self, option: &str, address: Option<&AddressMatch>) {
         let Some(address) = address else { return };
         self.text(&[" ", bang(address.negated), option]);
-        let (net, length) = (InetNtop(address.net.network()), address.net.length());
-        self.format(format_args!("{net}/{length}"));
+        self.ip(address.net.network());
+        self.text(&["/", itoa::Buffer::new().format(address.net.length())]);
+    }
+
+    /// As the C library writes it; for IPv4 that is the canonical text.
+    fn ip(&mut self, ip: IpAddr) {
+        match ip {
+            IpAddr::V4(_) => self.out.push_str(AddressText::ip(ip).as_str()),
+            IpAddr::V6(_) => self.format(format_args!("{}", InetNtop(ip))),
+        }
     }
 
     fn interface(&mut self, option: &str, interface: Option<&InterfaceMatch>) {
@@ -196,11 +218,11 @@ impl Printer<'_> {
 
     fn destination(&mut self, destination: &Destination) {
         self.out.push_str("-j DNAT --to-destination ");
-        let (ip, port) = (InetNtop(destination.address.ip()), destination.address.port());
-        match destination.address {
-            SocketAddr::V4(_) => self.format(format_args!("{ip}:{port}")),
-            SocketAddr::V6(_) => self.format(format_args!("[{ip}]:{port}")),
-        }
+        let address = destination.address;
+        let (before, after) = if address.is_ipv6() { ("[", "]:") } else { ("", ":") };
+        self.out.push_str(before);
+        self.ip(address.ip());
+        self.text(&[after, itoa::Buffer::new().format(address.port())]);
     }
 
     fn text(&mut self, parts: &[&str]) {
@@ -257,7 +279,7 @@ pub(super) fn quote(text: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::iptables::ruleset::Probability;

@@ -9,7 +9,6 @@ pub(super) use base::{head, tail};
 
 use super::chains;
 use super::ruleset::{Chain, ChainName, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
-use crate::net::Family;
 use crate::plan::origin::Origin;
 use crate::plan::{Plan, ServicePortPlan};
 
@@ -23,12 +22,27 @@ pub(super) trait Sink {
 
 /// The whole ruleset of a node with kube-proxy alone, as the kernel holds it.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
-    let mut collector = Collector::new(plan.family);
-    base::installed(&mut collector);
+    let tables = TABLES.map(|name| Table { name, chains: Vec::new() }).into();
+    let ruleset = Ruleset { family: plan.family, tables };
+    let mut collector = Collector { ruleset, index: HashMap::new() };
+    whole_tables(&mut collector);
     head(plan, &mut collector);
     services(plan, 0, &plan.service_ports, &mut collector);
     tail(plan, &mut collector);
     collector.finish()
+}
+
+/// The tables in which kube-proxy has chains, in the order of `iptables-save`.
+pub(super) const TABLES: [TableName; 3] = [TableName::Mangle, TableName::Filter, TableName::Nat];
+
+/// What stands in the tables before the first sync writes anything.
+pub(super) fn whole_tables(sink: &mut impl Sink) {
+    for table in TABLES {
+        for name in table.builtin_chains() {
+            sink.chain(table, ChainName::fixed(name));
+        }
+    }
+    base::installed(sink);
 }
 
 /// What one full sync writes for a stretch of the plan's Service ports, the first of which has the index `first`.
@@ -45,18 +59,6 @@ struct Collector {
 }
 
 impl Collector {
-    fn new(family: Family) -> Self {
-        let mut collector =
-            Collector { ruleset: Ruleset { family, tables: Vec::new() }, index: HashMap::new() };
-        for table in [TableName::Mangle, TableName::Filter, TableName::Nat] {
-            collector.ruleset.tables.push(Table { name: table, chains: Vec::new() });
-            for name in table.builtin_chains() {
-                collector.position(table, ChainName::fixed(name));
-            }
-        }
-        collector
-    }
-
     fn position(&mut self, table: TableName, name: ChainName) -> Option<&mut Chain> {
         let tables = &mut self.ruleset.tables;
         let table_index = tables.iter().position(|t| t.name == table)?;
