@@ -90,3 +90,24 @@ fn kube_proxys_tables_among_others_are_read_from_json() {
     };
     assert_eq!(bases(&json), bases(&listing));
 }
+
+fn capture(name: &str) -> String {
+    std::fs::read_to_string(format!("testdata/captures/{name}")).unwrap()
+}
+
+#[test]
+fn whatever_nft_can_say_prints_again() {
+    let text = capture("foreign.nft-list-ruleset.txt");
+    let ruleset = parse_listing(&text).unwrap();
+    assert_same_text(&list::print(&ruleset), &text);
+    let with_handles = parse_listing(&capture("foreign.nft-a-list-ruleset.txt")).unwrap();
+    assert_same_text(&list::print(&with_handles), &text);
+    assert_eq!(with_handles, ruleset);
+}
+
+fn assert_same_text(printed: &str, expected: &str) {
+    for (a, b) in printed.lines().zip(expected.lines()) {
+        assert_eq!(a, b);
+    }
+    assert_eq!(printed.len(), expected.len());
+}
