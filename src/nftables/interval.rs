@@ -2,12 +2,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::ruleset::{Addresses, Interval};
+use super::ruleset::{Addresses, Datum, Interval};
 use crate::net::{Cidr, Family};
 
 impl From<Cidr> for Interval {
     fn from(cidr: Cidr) -> Self {
         Interval { first: cidr.network(), last: cidr.last() }
+    }
+}
+
+impl From<Interval> for Datum {
+    /// As nft lists it: one address, else a network, else a range.
+    fn from(interval: Interval) -> Self {
+        match interval.as_network() {
+            Some(network) if network.is_host() => Datum::Address(interval.first),
+            Some(network) => Datum::Network(network),
+            None => Datum::Range(interval.first, interval.last),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub fn print(rulesets: &[(&Plan<'_>, &Ruleset)], sources: &Sources) -> Value {
     })
 }
 
-fn table_objects(table: &Table, family: Family) -> Vec<Value> {
+pub(super) fn table_objects(table: &Table, family: Family) -> Vec<Value> {
     let word = table.family.name();
     let header = object(
         "table",

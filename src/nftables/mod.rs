@@ -10,5 +10,7 @@ pub mod order;
 pub mod parse;
 pub mod ruleset;
 pub mod script;
+#[cfg(test)]
+pub(crate) mod strategies;
 
 pub use compile::{TABLE, compile};

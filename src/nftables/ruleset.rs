@@ -215,9 +215,9 @@ pub enum MapValue {
 pub enum Datum {
     /// An address.
     Address(IpAddr),
-    /// A network.
+    /// A network of more than one address.
     Network(Cidr),
-    /// A range of addresses, ends included.
+    /// A range of addresses that is no network, ends included.
     Range(IpAddr, IpAddr),
     /// A protocol.
     Protocol(Protocol),

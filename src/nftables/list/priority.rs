@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use crate::nftables::ruleset::{BaseChain, Hook, TableFamily};
 
 /// nft says `name - 5` up to this distance.
-const REACH: i32 = 10;
+const REACH: u32 = 10;
 
 /// A priority as nft 1.0.6 prints it: by the nearest name that the family and the hook know (nft's src/rule.c).
 pub(super) struct Priority {
@@ -15,7 +15,7 @@ pub(super) struct Priority {
 
 impl Priority {
     pub(super) fn of(base: &BaseChain, family: TableFamily) -> Self {
-        let near = |named: &&Named| (base.priority - named.value).abs() <= REACH;
+        let near = |named: &&Named| base.priority.abs_diff(named.value) <= REACH;
         let names: &[Named] = if family == TableFamily::Bridge { &BRIDGE } else { &INET };
         Priority {
             value: base.priority,

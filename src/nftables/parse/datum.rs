@@ -22,13 +22,7 @@ fn typed(text: &str, kind: Option<&DataType>) -> Option<Datum> {
 }
 
 fn address_datum(text: &str) -> Option<Datum> {
-    if text.contains('/') {
-        return network(text).map(Datum::Network);
-    }
-    match text.split_once('-') {
-        Some(_) => range(text).map(|Interval { first, last }| Datum::Range(first, last)),
-        None => address(text).map(Datum::Address),
-    }
+    interval(text).map(Datum::from)
 }
 
 fn is_of(datum: &Datum, family: Family) -> bool {

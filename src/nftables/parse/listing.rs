@@ -114,8 +114,9 @@ impl<'a> Lines<'a> {
     fn chain(&mut self, family: TableFamily, name: &str) -> Result<Chain, Fault> {
         let mut chain = Chain { name: name.into(), comment: None, base: None, rules: Vec::new() };
         while let Some(line) = self.within()? {
-            let text = line.trim_start();
-            if text.is_empty() {
+            // A rule that begins with hidden statements begins with blanks, and one of those alone is the indentation.
+            let text = line.strip_prefix("\t\t").unwrap_or_else(|| line.trim_start());
+            if text.is_empty() && !line.starts_with("\t\t") {
                 continue;
             }
             if chain.rules.is_empty() && text.starts_with("comment \"") {

@@ -1,8 +1,14 @@
 use std::path::{Path, PathBuf};
 
+use compact_str::CompactString;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use super::*;
-use crate::nftables::list;
-use crate::nftables::ruleset::{Statement, TableFamily};
+use crate::net::Family;
+use crate::nftables::json::table_objects;
+use crate::nftables::ruleset::{Statement, Table, TableFamily};
+use crate::nftables::{list, strategies};
 
 fn files(directory: &Path, name: &str, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -110,4 +116,116 @@ fn assert_same_text(printed: &str, expected: &str) {
         assert_eq!(a, b);
     }
     assert_eq!(printed.len(), expected.len());
+}
+
+fn json_text(ruleset: &Ruleset) -> String {
+    let family = |table: TableFamily| if table == TableFamily::Ip6 { Family::Ipv6 } else { Family::Ipv4 };
+    let objects: Vec<Value> =
+        ruleset.tables.iter().flat_map(|table| table_objects(table, family(table.family))).collect();
+    json!({ "nftables": objects }).to_string()
+}
+
+/// What JSON cannot say is left out: the answer of REJECT is of an IP family, and an update implies a flag.
+fn without_what_json_lacks(mut ruleset: Ruleset) -> Ruleset {
+    ruleset.tables.retain(|table| table.family != TableFamily::Bridge);
+    for Table { sets, chains, .. } in &mut ruleset.tables {
+        let lists = |name: &CompactString| sets.iter().any(|set| set.name == *name);
+        for placed in chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+            let statements = &mut placed.rule.statements;
+            statements.retain(|s| !matches!(s, Statement::UpdateSet { set, .. } if lists(set)));
+        }
+    }
+    ruleset
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn listed_rulesets_read_as_they_were(ruleset in strategies::rulesets()) {
+        let text = list::print(&ruleset);
+        prop_assert_eq!(parse_listing(&text).unwrap(), ruleset, "{}", text);
+    }
+
+    #[test]
+    fn listings_with_foreign_statements_print_again(ruleset in strategies::foreign_rulesets()) {
+        let text = list::print(&ruleset);
+        prop_assert_eq!(list::print(&parse_listing(&text).unwrap()), text);
+    }
+
+    #[test]
+    fn json_reads_as_it_was(ruleset in strategies::rulesets()) {
+        let ruleset = without_what_json_lacks(ruleset);
+        let text = json_text(&ruleset);
+        prop_assert_eq!(parse_json(&text).unwrap(), ruleset, "{}", text);
+    }
+
+    #[test]
+    fn no_listing_breaks_the_reader(text in "(table ip x \\{\n|\t?chain c[0-9] \\{\n|\tset s \\{\n|\telements = \\{ |[ \t\n\",{}:.@!|&^#-]|ip saddr |vmap |meta mark |set |numgen random mod 2 |dnat |to |0 : |10.0.0.1|counter packets |type filter hook input priority |policy drop;|\\PC){0,60}") {
+        if let Ok(ruleset) = parse_listing(&text) {
+            let _ = list::print(&ruleset);
+        }
+    }
+}
+
+fn fault(text: &str) -> String {
+    parse_listing(text).unwrap_err().to_string()
+}
+
+#[test]
+fn faults_of_listings_name_the_line() {
+    for (text, expected) in [
+        ("hello\u{1b}", "line 1: 'hello\\u{1b}' does not begin a table of 'nft list ruleset'"),
+        ("table ip x {\n", "line 1: the text ends within a block; it is cut off"),
+        ("table foo x {\n}\n", "line 1: 'foo' is no family of a table"),
+        ("table ip x {\n}\ntable ip x {\n}\n", "line 3: table ip 'x' comes twice"),
+        ("table ip x {\n\tchain c {\n\t}\n\tchain c {\n\t}\n}\n", "line 4: 'c' comes twice in the table"),
+        (
+            "table ip x {\n\tset c {\n\t\telements = { a,\n",
+            "line 3: the text ends within the elements of a set",
+        ),
+        ("table ip x {\n\tcounter c {\n", "line 2: the text ends within an object"),
+        ("table ip x {\n\tchain c {\n\t\tip saddr {\n", "line 3: the text ends within braces"),
+        (
+            "table ip x {\n\tchain c {\n\t\ttype filter hook nowhere priority 0; policy accept;\n",
+            "line 3: 'type filter hook nowhere priority 0; policy accept;' is no line of a base chain",
+        ),
+    ] {
+        assert!(fault(text).starts_with(expected), "{}\n{expected}", fault(text));
+    }
+}
+
+#[test]
+fn faults_of_json_name_the_item() {
+    let fault = |text: &str| parse_json(text).unwrap_err().to_string();
+    assert!(fault("{").starts_with("line 1: no JSON of nft: "));
+    let rule = "{\"nftables\": [\n{\"table\": {\"family\": \"ip\", \"name\": \"x\"}},\n\
+                {\"rule\": {\"family\": \"ip\", \"table\": \"x\", \"chain\": \"c\", \"expr\": []}}]}";
+    assert_eq!(fault(rule), "line 3: item 1 of nftables: chain 'c' is missing");
+}
+
+#[test]
+fn deep_json_is_refused() {
+    let (open, close) = ("[".repeat(100_000), "]".repeat(100_000));
+    let fault = |item: &str| {
+        let text =
+            format!("{{\"nftables\": [{{\"table\": {{\"family\": \"ip\", \"name\": \"x\"}}}}, {item}]}}");
+        parse_json(&text).unwrap_err().to_string()
+    };
+    for item in [
+        format!("{{\"table\": {{\"family\": \"ip\", \"name\": \"y\", \"flags\": {open}{close}}}}}"),
+        format!(
+            "{{\"set\": {{\"family\": \"ip\", \"table\": \"x\", \"name\": \"s\", \"type\": \"mark\", \
+             \"elem\": [{open}{close}]}}}}"
+        ),
+        format!(
+            "{{\"chain\": {{\"family\": \"ip\", \"table\": \"x\", \"name\": \"c\"}}, \
+             \"rule\": {{\"family\": \"ip\", \"table\": \"x\", \"chain\": \"c\", \"expr\": [{open}{close}]}}}}"
+        ),
+    ] {
+        let fault = fault(&item);
+        assert!(fault.starts_with("line 1: item 1 of nftables: recursion limit exceeded"), "{fault}");
+    }
+    let unclosed = parse_json(&format!("{{\"nftables\": {open}")).unwrap_err().to_string();
+    assert!(unclosed.starts_with("line 1: no JSON of nft: EOF while parsing a list"), "{unclosed}");
 }

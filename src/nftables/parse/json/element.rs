@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::value::{fields, number, of, only};
 use crate::net::Port;
 use crate::nftables::parse::{Fault, datum};
-use crate::nftables::ruleset::{DataType, Datum, Element, MapValue, Verdict};
+use crate::nftables::ruleset::{DataType, Datum, Element, Interval, MapValue, Verdict};
 
 pub(super) fn read(raw: &RawValue, key: &[DataType], is_map: bool) -> Result<Element, Fault> {
     let value: Value = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
@@ -69,11 +69,11 @@ fn typed(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
             Port::new(i64::from(number(value)?)).map(Datum::Port)
         }
         _ => match only(value)? {
-            ("prefix", prefix) => network(prefix).map(Datum::Network),
+            ("prefix", prefix) => network(prefix).map(Interval::from).map(Datum::from),
             ("range", range) => {
                 let [first, last] = range.as_array()?.as_slice() else { return None };
                 let (first, last) = (datum::address(first.as_str()?)?, datum::address(last.as_str()?)?);
-                datum::ordered(first, last).map(|i| Datum::Range(i.first, i.last))
+                datum::ordered(first, last).map(Datum::from)
             }
             _ => None,
         },
