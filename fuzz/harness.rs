@@ -8,7 +8,7 @@ use kuberules::compare::{rules, traffic};
 use kuberules::diagnostic::Diagnostics;
 use kuberules::net::{Family, Protocol};
 use kuberules::plan::Plan;
-use kuberules::settings::configuration::Origin;
+use kuberules::settings::Origin;
 use kuberules::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings, release::RELEASES};
 use kuberules::walk::{Host, Packet, Walker};
 use kuberules::{input as reader, iptables, nftables};

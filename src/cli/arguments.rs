@@ -14,7 +14,7 @@ use super::session::{Session, Stop};
 use crate::diagnostic::Diagnostic;
 use crate::input::{self, InputPath, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
-use crate::settings::configuration::Origin;
+use crate::settings::Origin;
 use crate::settings::{
     Configuration, Flags, HostFacts, Release, Settings, parse_feature_gates, parse_go_bool,
 };

@@ -4,7 +4,7 @@ use super::{End, Explanation, Scene, example, markdown, mermaid, text};
 use crate::cluster::Cluster;
 use crate::net::Family;
 use crate::plan::{EndpointSet, Plan, Reach};
-use crate::settings::configuration::Origin;
+use crate::settings::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
 
 /// Explains the Services of a text, with the KubeProxyConfiguration in it or given.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, LINTS, Subject};
 use crate::cluster::Cluster;
-use crate::settings::configuration::Origin;
+use crate::settings::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
 
 /// A Service `shop/name`; `spec` is a flow map, after which more of the object may follow.

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::duration::GoDuration;
+use super::origin::Origin;
 use super::release::Release;
 use super::section::{Notes, Section, shown};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Snapshot;
 use crate::input::api::Metadata;
 use crate::input::tree::{self, Tree, Value};
@@ -39,42 +40,6 @@ pub struct Configuration {
     pub healthz_bind_address: Option<String>,
     pub metrics_bind_address: Option<String>,
     pub client_burst: Option<i32>,
-}
-
-/// Where a configuration and its fields stand.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Origin {
-    /// The file, with a line if the configuration begins there as a whole.
-    pub place: Option<Place>,
-    /// Whether lines of the configuration's text are lines of the file; not so within a ConfigMap.
-    pub lines_count: bool,
-    /// Lines of the fields by their paths, counted from 1 in the configuration's text.
-    pub lines: BTreeMap<String, u32>,
-}
-
-impl Origin {
-    /// The beginning of a file.
-    pub fn file(name: &str) -> Origin {
-        let place = Place { file: name.into(), line: None };
-        Origin { place: Some(place), lines_count: true, ..Origin::default() }
-    }
-
-    /// The place of a line of the configuration's text.
-    pub fn at_line(&self, line: u32) -> Option<Place> {
-        let mut place = self.place.clone()?;
-        if self.lines_count {
-            place.line = Some(line + place.line.map_or(0, |first| first.saturating_sub(1)));
-        }
-        Some(place)
-    }
-
-    /// The place of a field, or of the whole where the field is absent.
-    pub fn of_field(&self, path: &str) -> Option<Place> {
-        match self.lines.get(path) {
-            Some(line) => self.at_line(*line),
-            None => self.place.clone(),
-        }
-    }
 }
 
 /// `iptables`, `ipvs` or `nftables`, as far as they are alike.

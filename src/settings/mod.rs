@@ -1,8 +1,10 @@
 //! What kube-proxy is told beside the cluster: its configuration, its release, and facts of the host.
 
+mod check;
 pub mod configuration;
 pub mod duration;
 mod gates;
+mod origin;
 pub mod release;
 mod resolve;
 mod section;
@@ -15,6 +17,7 @@ use compact_str::CompactString;
 use crate::net::{Cidr, Family};
 pub use configuration::{Configuration, Flags};
 pub use gates::{parse_feature_gates, parse_go_bool};
+pub use origin::Origin;
 pub use release::Release;
 
 /// Which kind of rules kube-proxy writes.

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::check::{Check, quoted};
 use super::configuration::Configuration;
 use super::release::{Release, ValidationPaths};
 use super::section::shown;
@@ -70,40 +71,7 @@ impl Settings {
     }
 }
 
-/// The checks of one configuration.
-pub(super) struct Check<'w> {
-    pub(super) written: &'w Configuration,
-    pub(super) release: Release,
-    pub(super) found: Diagnostics,
-}
-
 impl Check<'_> {
-    /// Refuses the value of `field` in kube-proxy's words: its own `path`, the value as it prints it, the rule.
-    fn refuse(&mut self, field: &'static str, path: &str, fault: &str) {
-        let diagnostic = Diagnostic::error(format!("KubeProxyConfiguration.{path}: {fault}"));
-        self.tell(field, diagnostic.help(self.where_to_change(field)));
-    }
-
-    /// Refuses a value in kube-proxy's words `Invalid value`.
-    fn invalid(&mut self, field: &'static str, path: &str, value: &str, rule: &str) {
-        self.refuse(field, path, &format!("Invalid value: {value}: {rule}"));
-    }
-
-    /// Adds a diagnostic about `field`, with the place of the configuration unless a flag gave the field.
-    pub(super) fn tell(&mut self, field: &'static str, diagnostic: Diagnostic) {
-        let by_flag = self.written.given_by_flag.contains(field);
-        let place = if by_flag { None } else { self.written.origin.of_field(field) };
-        self.found.push(diagnostic.at(place));
-    }
-
-    fn where_to_change(&self, field: &str) -> String {
-        match flag_of(field) {
-            Some(flag) if self.written.given_by_flag.contains(field) => format!("change the flag {flag}"),
-            Some(flag) => format!("change the field {field}, or override it by {flag}"),
-            None => format!("change the field {field}"),
-        }
-    }
-
     fn gates(&mut self) -> super::Gates {
         let (gates, found) = gates::resolve(&self.release.gates, &self.written.feature_gates);
         for diagnostic in found {
@@ -308,25 +276,6 @@ impl Check<'_> {
         }
         if networks.is_empty() { NodePortAddresses::Unset } else { NodePortAddresses::Networks(networks) }
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("{:?}", shown(text))
-}
-
-fn flag_of(field: &str) -> Option<&'static str> {
-    Some(match field {
-        "mode" => "--proxy-mode",
-        "clusterCIDR" => "--cluster-cidr",
-        "detectLocalMode" => "--detect-local-mode",
-        "detectLocal.bridgeInterface" => "--pod-bridge-interface",
-        "detectLocal.interfaceNamePrefix" => "--pod-interface-name-prefix",
-        "nodePortAddresses" => "--nodeport-addresses",
-        "iptables.masqueradeBit" => "--iptables-masquerade-bit",
-        "bindAddress" => "--bind-address",
-        "hostnameOverride" => "--node",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::configuration::Origin;
 use super::duration::GoDuration;
+use super::origin::Origin;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::tree::{Tree, Value};
 

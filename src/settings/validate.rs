@@ -1,10 +1,9 @@
 //! Fields that touch no rule, but for whose values kube-proxy would not start: told as warnings.
 
 use super::ProxyMode;
+use super::check::{Check, quoted};
 use super::duration::GoDuration;
 use super::release::ValidationPaths;
-use super::resolve::Check;
-use super::section::shown;
 use crate::diagnostic::Diagnostic;
 use crate::net::parse_ip_lenient;
 
@@ -105,15 +104,14 @@ fn host_port(check: &mut Check<'_>, field: &'static str, path: &str, text: Optio
     let Some(text) = text.filter(|text| parse_ip_lenient(text).is_none()) else {
         return;
     };
-    let quoted = |text: &str| Some(format!("{:?}", shown(text)));
     let Some((host, port)) = split_host_port(text) else {
-        return check.warn_invalid(field, path, quoted(text), "must be IP:port");
+        return check.warn_invalid(field, path, Some(quoted(text)), "must be IP:port");
     };
     if parse_ip_lenient(host).is_none() {
-        check.warn_invalid(field, path, quoted(host), "must be a valid IP");
+        check.warn_invalid(field, path, Some(quoted(host)), "must be a valid IP");
     }
     if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        check.warn_invalid(field, path, quoted(port), "must be a valid port");
+        check.warn_invalid(field, path, Some(quoted(port)), "must be a valid port");
     }
 }
 
@@ -133,7 +131,7 @@ fn port_range(check: &mut Check<'_>) {
     };
     if check.release.model.port_range_checked && !is_port_range(text) {
         let rule = "must be a valid port range (e.g. 300-2000)";
-        check.warn_invalid("portRange", "PortRange", Some(format!("{:?}", shown(text))), rule);
+        check.warn_invalid("portRange", "PortRange", Some(quoted(text)), rule);
     }
 }
 

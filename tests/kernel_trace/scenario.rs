@@ -6,7 +6,7 @@ use kuberules::cluster::{Cluster, Node};
 use kuberules::input::{self, InputPath, Snapshot};
 use kuberules::net::{Family, parse_ip_lenient};
 use kuberules::plan::Plan;
-use kuberules::settings::configuration::Origin;
+use kuberules::settings::Origin;
 use kuberules::settings::{Configuration, Flags, HostFacts, Release, Settings};
 use kuberules::walk::{Host, Walker};
 use kuberules::{iptables, nftables};

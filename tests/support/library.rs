@@ -5,7 +5,7 @@ use kuberules::diagnostic::{Diagnostics, Severity};
 use kuberules::input::read_text;
 use kuberules::net::Family;
 use kuberules::plan::Plan;
-use kuberules::settings::configuration::Origin;
+use kuberules::settings::Origin;
 use kuberules::settings::{Configuration, HostFacts, ProxyMode, Release, Settings};
 use kuberules::{iptables, nftables};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::settings::configuration::Origin;
+use crate::settings::Origin;
 use crate::settings::{Flags, Gates};
 
 fn release(version: &str) -> Release {
