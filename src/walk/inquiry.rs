@@ -10,6 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
+use smallvec::SmallVec;
+
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::{Addresses, Element, Field, Interval, Set, Table};
 
@@ -81,8 +83,8 @@ pub struct Destination {
 pub struct Inquiry<'w, 'r> {
     walker: &'w Walker<'r>,
     family: Family,
-    /// Sets by table and name.
-    sets: HashMap<*const Table, HashMap<&'r str, Indexed<'r>>>,
+    /// Sets by table (its address in memory) and name.
+    sets: HashMap<usize, HashMap<&'r str, Indexed<'r>>>,
     /// Whether a chain, or one that it leads to, asks for ports that are not tied to one address.
     asks_ports: Vec<OnceLock<bool>>,
 }
@@ -104,8 +106,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
             if let Some(RuleRef::Nftables { table, .. }) = walker.program.rule_ref(chain_id(number), None) {
                 let indexed =
                     |set: &'r Set| (set.name.as_str(), Indexed { set, by_address: OnceLock::new() });
-                sets.entry(std::ptr::from_ref(table))
-                    .or_insert_with(|| table.sets.iter().map(indexed).collect());
+                sets.entry(key_of(table)).or_insert_with(|| table.sets.iter().map(indexed).collect());
             }
         }
         let asks_ports = std::iter::repeat_with(OnceLock::new).take(count).collect();
@@ -128,14 +129,16 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 
     fn destinations_of(&self, chain: ChainId, rule: usize, found: &mut Destinations) {
-        let port = |op| match op {
+        let port = |op: &Op<'r>| match op {
             Op::Test(Test { kind: TestKind::Port(protocol, port), .. }) => {
-                Some(PortRange::one(protocol, port.get()))
+                Some(PortRange::one(*protocol, port.get()))
             }
             _ => None,
         };
-        let ports: Vec<PortRange> = self.ops(chain, rule).filter_map(port).collect();
-        for op in self.ops(chain, rule) {
+        let asks = |op: &Op<'r>| matches!(op, Op::Test(_) | Op::Act(Act::VerdictMap(..)));
+        let ops: SmallVec<[Op<'r>; 8]> = self.ops(chain, rule).filter(asks).collect();
+        let ports: SmallVec<[PortRange; 2]> = ops.iter().filter_map(port).collect();
+        for op in ops {
             match op {
                 Op::Test(Test { kind: TestKind::Network(End::Destination, net), .. }) => {
                     found.add(interval(net), &ports);
@@ -179,7 +182,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
 
     fn indexed(&self, chain: ChainId, name: &str) -> Option<&Indexed<'r>> {
         match self.walker.program.rule_ref(chain, None)? {
-            RuleRef::Nftables { table, .. } => self.sets.get(&std::ptr::from_ref(table))?.get(name),
+            RuleRef::Nftables { table, .. } => self.sets.get(&key_of(table))?.get(name),
             RuleRef::Iptables { .. } => None,
         }
     }
@@ -241,6 +244,10 @@ impl<'w, 'r> Inquiry<'w, 'r> {
 
 /// More than any kernel lets chains call one another.
 const DEEPEST: usize = 64;
+
+fn key_of(table: &Table) -> usize {
+    std::ptr::from_ref(table) as usize
+}
 
 fn chain_id(number: usize) -> ChainId {
     ChainId(u32::try_from(number).unwrap_or(u32::MAX))

@@ -87,16 +87,57 @@ impl Classes<'_, '_, '_> {
             self.ports(atom, &ports);
             like.insert((questions.signature(atom.representative), atom.kind), Like { chains, ports });
         }
-        for atom in &single {
-            let ip = address(self.family, atom.representative);
-            let own = self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip);
-            let like = like.get(&(questions.signature(atom.representative), atom.kind)).filter(|_| !own);
-            let (mut ports, _) = self.open_ports(atom.representative, like);
-            let direct = [&old, &new].into_iter().filter_map(|side: &Destinations| side.addresses.get(&ip));
-            ports.extend(direct.flatten());
-            ports.extend(like.iter().flat_map(|like| &like.ports));
-            self.ports(atom, &ports);
+        let asked = (&old, &new);
+        let this = &*self;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(single.len().max(1));
+        let share = single.len().div_ceil(workers).max(1);
+        let work = |atoms: &[Atom<Nature>]| {
+            let mut worker = this.worker();
+            atoms.iter().for_each(|atom| worker.single(atom, asked, &questions, &like));
+            worker.found
+        };
+        let work = &work;
+        let found: Vec<Comparison> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                single.chunks(share).map(|atoms| scope.spawn(move || work(atoms))).collect();
+            let done = |thread: std::thread::ScopedJoinHandle<'_, Comparison>| match thread.join() {
+                Ok(part) => part,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            threads.into_iter().map(done).collect()
+        });
+        for mut part in found {
+            self.found.classes += part.classes;
+            self.found.differences.append(&mut part.differences);
         }
+    }
+
+    /// The same with nothing found yet.
+    fn worker(&self) -> Self {
+        Classes {
+            special: self.special.clone(),
+            cuts: self.cuts.clone(),
+            counts: HashMap::new(),
+            found: Comparison::default(),
+            ..*self
+        }
+    }
+
+    /// All packets to one address.
+    fn single(
+        &mut self,
+        atom: &Atom<Nature>,
+        (old, new): (&Destinations, &Destinations),
+        questions: &Questions,
+        like: &BTreeMap<(Vec<bool>, Nature), Like>,
+    ) {
+        let ip = address(self.family, atom.representative);
+        let own = self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip);
+        let like = like.get(&(questions.signature(atom.representative), atom.kind)).filter(|_| !own);
+        let (mut ports, _) = self.open_ports(atom.representative, like);
+        ports.extend([old, new].into_iter().filter_map(|side| side.addresses.get(&ip)).flatten());
+        ports.extend(like.iter().flat_map(|like| &like.ports));
+        self.ports(atom, &ports);
     }
 
     /// The ports that rules ask of packets to an address, and the chains that these meet.

@@ -11,6 +11,7 @@ use crate::walk::packet::View;
 /// Elements of a set by destination address, or by destination port where their key has no address.
 #[derive(Default)]
 pub(super) struct ByAddress<'r> {
+    key: Vec<Field>,
     exact: HashMap<IpAddr, Vec<&'r Element>>,
     by_port: HashMap<u16, Vec<&'r Element>>,
     others: Vec<&'r Element>,
@@ -18,7 +19,7 @@ pub(super) struct ByAddress<'r> {
 
 impl<'r> ByAddress<'r> {
     pub(super) fn new(set: &'r Set, key: &[Field]) -> Self {
-        let mut this = ByAddress::default();
+        let mut this = ByAddress { key: key.to_vec(), ..ByAddress::default() };
         let address = key.iter().position(|field| matches!(field, Field::DestinationAddress(_)));
         let port = key.iter().position(|field| matches!(field, Field::DestinationPort));
         for element in &set.elements {
@@ -29,6 +30,11 @@ impl<'r> ByAddress<'r> {
             }
         }
         this
+    }
+
+    /// Whether the fields that are asked are those that it was made for.
+    pub(super) fn is_for(&self, key: &[Field]) -> bool {
+        self.key == key
     }
 
     /// Elements that packets to an address and port can match; with `open`, to any port.

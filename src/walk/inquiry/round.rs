@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
+
 use super::elements::{self, ByAddress};
 use super::met::Met;
 use super::{Asked, Chains, Destination, Inquiry, PortRange, interval, scan};
@@ -30,6 +32,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
             seen: Chains::new(),
             asked: Asked::default(),
         };
+        // What the packets meet at one of these hooks they meet at the other.
         for hook in [Hook::Prerouting, Hook::Output] {
             round.hook(hook, |base| base.nat);
         }
@@ -40,6 +43,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
         all.extend(translated.iter().map(|to| view(*to)));
         for hook in [Hook::Prerouting, Hook::Output, Hook::Input, Hook::Forward, Hook::Postrouting] {
             round.packets = all.iter().filter(|packet| self.reaches(hook, packet)).copied().collect();
+            round.visited.clear();
             let translates = matches!(hook, Hook::Prerouting | Hook::Output);
             round.hook(hook, |base| !(base.nat && translates));
         }
@@ -89,7 +93,6 @@ impl<'r> Round<'_, '_, 'r> {
         if self.packets.is_empty() {
             return;
         }
-        self.visited.clear();
         for base in self.inquiry.walker.program.bases(hook, self.inquiry.family) {
             if runs(base) {
                 self.chain(base.chain);
@@ -142,24 +145,22 @@ impl<'r> Round<'_, '_, 'r> {
 
     fn rule(&mut self, chain: ChainId, rule: usize) {
         let program = &self.inquiry.walker.program;
-        let can_match = (0..).map_while(|part| program.op(chain, rule, part)).all(|op| match op {
-            Op::Test(test) => self.passes(chain, test),
-            Op::Guarded(test, _) => {
-                self.passes(chain, test);
-                true
-            }
-            Op::Act(_) | Op::Nothing => true,
-        });
-        if !can_match {
-            return;
-        }
-        self.meet(program.rule_ref(chain, Some(rule)).map_or(Met::Missing, Met::Rule));
+        let mut acts: SmallVec<[Act<'r>; 2]> = SmallVec::new();
         for part in 0.. {
             match program.op(chain, rule, part) {
-                Some(Op::Act(act) | Op::Guarded(_, act)) => self.act(chain, act),
+                Some(Op::Test(test)) if !self.passes(chain, test) => return,
+                Some(Op::Act(act)) => acts.push(act),
+                Some(Op::Guarded(test, act)) => {
+                    self.passes(chain, test);
+                    acts.push(act);
+                }
                 Some(Op::Test(_) | Op::Nothing) => {}
-                None => return,
+                None => break,
             }
+        }
+        self.meet(program.rule_ref(chain, Some(rule)).map_or(Met::Missing, Met::Rule));
+        for act in acts {
+            self.act(chain, act);
         }
     }
 
@@ -209,19 +210,26 @@ impl<'r> Round<'_, '_, 'r> {
         addresses: &'r Addresses,
         negated: bool,
     ) -> bool {
-        let intervals = self.inquiry.intervals(chain, addresses);
-        match end {
-            End::Source => {
-                self.asked.sources.extend(&intervals);
+        match (end, addresses) {
+            (End::Source, _) => {
+                self.asked.sources.extend(self.inquiry.intervals(chain, addresses));
                 if let Addresses::Named(set) = addresses {
                     self.inquiry.elements(chain, set).iter().for_each(|e| self.meet(Met::Element(e)));
                 }
                 true
             }
-            End::Destination => self.packets.iter().any(|packet| {
-                let ip = packet.destination.ip();
-                intervals.iter().any(|i| (i.first..=i.last).contains(&ip)) != negated
-            }),
+            (End::Destination, Addresses::Named(set)) => {
+                let key = [Field::DestinationAddress(self.inquiry.family)];
+                let holds = |packet| !self.matching_one(chain, &key, set, packet).is_empty();
+                self.packets.iter().any(|packet| holds(packet) != negated)
+            }
+            (End::Destination, _) => {
+                let intervals = self.inquiry.intervals(chain, addresses);
+                self.packets.iter().any(|packet| {
+                    let ip = packet.destination.ip();
+                    intervals.iter().any(|i| (i.first..=i.last).contains(&ip)) != negated
+                })
+            }
         }
     }
 
@@ -239,14 +247,18 @@ impl<'r> Round<'_, '_, 'r> {
 
     /// Elements that the packets can have the key of.
     fn matching(&self, chain: ChainId, key: &[Field], set: &str) -> Vec<&'r Element> {
+        self.packets.iter().flat_map(|packet| self.matching_one(chain, key, set, packet)).collect()
+    }
+
+    fn matching_one(&self, chain: ChainId, key: &[Field], set: &str, packet: &View) -> Vec<&'r Element> {
         let Some(indexed) = self.inquiry.indexed(chain, set) else { return Vec::new() };
         let set = indexed.set;
         let by_address = indexed.by_address.get_or_init(|| ByAddress::new(set, key));
-        let mut found = Vec::new();
-        for packet in &self.packets {
-            let at = by_address.at(packet, self.open).into_iter();
-            found.extend(at.filter(|element| elements::can_match(element, key, packet, self.open)));
-        }
+        let mut found = match by_address.is_for(key) {
+            true => by_address.at(packet, self.open),
+            false => set.elements.iter().collect(),
+        };
+        found.retain(|element| elements::can_match(element, key, packet, self.open));
         found
     }
 
