@@ -243,16 +243,19 @@ fn compare_node(
     level: Level,
     session: &mut Session,
 ) -> Result<(Vec<FamilyChange>, Option<u64>), Stop> {
-    let before = Compiled::all(old, old_node, session)?;
-    let after = Compiled::all(new, new_node, session)?;
+    let (old_plans, new_plans) = (old.plans(old_node, session)?, new.plans(new_node, session)?);
+    let (before, after) =
+        both(|| Compiled::all(old, old_node, old_plans), || Compiled::all(new, new_node, new_plans));
     let mut classes = (level != Level::Rules).then_some(0);
     let mut changes = Vec::new();
     for family in Family::ALL {
         let of = |side: &&Compiled<'_>| side.plan.family == family;
         let (Some(before), Some(after)) = (before.iter().find(of), after.iter().find(of)) else { continue };
-        let rules = (level != Level::Traffic && old.settings.mode == new.settings.mode)
-            .then(|| diff::rules(before.side(), after.side()));
-        let traffic = (level != Level::Rules).then(|| compare_traffic(before, after));
+        let with_rules = level != Level::Traffic && old.settings.mode == new.settings.mode;
+        let (rules, traffic) = both(
+            || with_rules.then(|| diff::rules(before.side(), after.side())),
+            || (level != Level::Rules).then(|| compare_traffic(before, after)),
+        );
         if let (Some(classes), Some((_, more))) = (&mut classes, &traffic) {
             *classes += more;
         }
@@ -260,6 +263,15 @@ fn compare_node(
         changes.push(FamilyChange { family: family.lower_name(), rules, traffic });
     }
     Ok((changes, classes))
+}
+
+/// Does two things at once.
+fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+    })
 }
 
 fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
@@ -286,7 +298,7 @@ enum Ruleset {
 
 impl<'c> Compiled<'c> {
     /// Every family of a node.
-    fn all(pipeline: &'c Pipeline, node: &Node, session: &mut Session) -> Result<Vec<Compiled<'c>>, Stop> {
+    fn all(pipeline: &'c Pipeline, node: &Node, plans: Vec<Plan<'c>>) -> Vec<Compiled<'c>> {
         let mode = pipeline.settings.mode;
         let compile = |plan: Plan<'c>| {
             let ruleset = match mode {
@@ -296,7 +308,7 @@ impl<'c> Compiled<'c> {
             let host = Host::of_node(&pipeline.cluster, node, [&plan]);
             Compiled { plan, mode, ruleset, host }
         };
-        Ok(pipeline.plans(node, session)?.into_iter().map(compile).collect())
+        plans.into_iter().map(compile).collect()
     }
 
     fn side(&self) -> Side<'_> {

@@ -85,8 +85,10 @@ pub struct Inquiry<'w, 'r> {
     family: Family,
     /// Sets by table (its address in memory) and name.
     sets: HashMap<usize, HashMap<&'r str, Indexed<'r>>>,
-    /// Whether a chain, or one that it leads to, asks for ports that are not tied to one address.
-    asks_ports: Vec<OnceLock<bool>>,
+    destinations: Destinations,
+    /// Chains that ask, or lead to one that asks, for ports that are not tied to one address: by name, whatever the
+    /// table.
+    asking_ports: HashSet<&'r str>,
 }
 
 struct Indexed<'r> {
@@ -109,39 +111,71 @@ impl<'w, 'r> Inquiry<'w, 'r> {
                 sets.entry(key_of(table)).or_insert_with(|| table.sets.iter().map(indexed).collect());
             }
         }
-        let asks_ports = std::iter::repeat_with(OnceLock::new).take(count).collect();
-        Inquiry { walker, family, sets, asks_ports }
+        let (destinations, asking_ports) = (Destinations::default(), HashSet::new());
+        let mut this = Inquiry { walker, family, sets, destinations, asking_ports };
+        this.read_all(count);
+        this
+    }
+
+    /// Looks at every rule once.
+    fn read_all(&mut self, chains: usize) {
+        let mut found = Destinations::default();
+        let mut jumps: Vec<(&'r str, &'r str)> = Vec::new();
+        for chain in (0..chains).map(chain_id) {
+            let name = self.walker.program.rule_ref(chain, None).map_or("", |chain| chain.chain_name());
+            for rule in 0..self.rule_count(chain) {
+                let ops: SmallVec<[Op<'r>; 8]> = self.ops(chain, rule).collect();
+                self.destinations_of(chain, &ops, &mut found);
+                let to = |to: &'r str| (name, to);
+                match ops.last() {
+                    Some(Op::Act(Act::Jump(target) | Act::Goto(target))) => jumps.push(to(target)),
+                    Some(Op::Act(Act::RandomVerdict(_, verdicts))) => {
+                        jumps.extend(
+                            verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)).map(to),
+                        );
+                    }
+                    _ => {}
+                }
+                if asks_loose_port(&ops) {
+                    self.asking_ports.insert(name);
+                }
+            }
+        }
+        loop {
+            let known = self.asking_ports.len();
+            for (from, to) in &jumps {
+                if self.asking_ports.contains(to) {
+                    self.asking_ports.insert(from);
+                }
+            }
+            if self.asking_ports.len() == known {
+                break;
+            }
+        }
+        self.destinations = found;
     }
 
     /// Destinations that any rule tells from others.
-    pub fn destinations(&self) -> Destinations {
-        let mut found = Destinations::default();
-        for chain in (0..self.asks_ports.len()).map(chain_id) {
-            for rule in 0..self.rule_count(chain) {
-                self.destinations_of(chain, rule, &mut found);
-            }
-        }
-        found
+    pub fn destinations(&self) -> &Destinations {
+        &self.destinations
     }
 
     fn ops(&self, chain: ChainId, rule: usize) -> impl Iterator<Item = Op<'r>> {
         (0..).map_while(move |part| self.walker.program.op(chain, rule, part))
     }
 
-    fn destinations_of(&self, chain: ChainId, rule: usize, found: &mut Destinations) {
+    fn destinations_of(&self, chain: ChainId, ops: &[Op<'r>], found: &mut Destinations) {
         let port = |op: &Op<'r>| match op {
             Op::Test(Test { kind: TestKind::Port(protocol, port), .. }) => {
                 Some(PortRange::one(*protocol, port.get()))
             }
             _ => None,
         };
-        let asks = |op: &Op<'r>| matches!(op, Op::Test(_) | Op::Act(Act::VerdictMap(..)));
-        let ops: SmallVec<[Op<'r>; 8]> = self.ops(chain, rule).filter(asks).collect();
         let ports: SmallVec<[PortRange; 2]> = ops.iter().filter_map(port).collect();
         for op in ops {
             match op {
                 Op::Test(Test { kind: TestKind::Network(End::Destination, net), .. }) => {
-                    found.add(interval(net), &ports);
+                    found.add(interval(*net), &ports);
                 }
                 Op::Test(Test { kind: TestKind::Addresses(End::Destination, _, addresses), .. }) => {
                     let intervals = self.intervals(chain, addresses);
@@ -204,46 +238,38 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 
     /// Whether a chain or one that it leads to asks for a port in a rule, or of a map, that names no address with it.
-    fn asks_ports(&self, chain: ChainId) -> bool {
-        match self.asks_ports.get(chain.index()) {
-            Some(known) => *known.get_or_init(|| self.find_loose_port(chain, 0)),
-            None => false,
-        }
-    }
-
-    /// A kernel refuses loops; no answer is kept on the way, so that one could not spoil it.
-    fn find_loose_port(&self, chain: ChainId, depth: usize) -> bool {
-        let leads = |name: &str| match self.walker.program.find(chain, name) {
-            Some(to) if depth < DEEPEST => match self.asks_ports.get(to.index()).and_then(OnceLock::get) {
-                Some(known) => *known,
-                None => self.find_loose_port(to, depth + 1),
-            },
-            _ => depth >= DEEPEST,
-        };
-        (0..self.rule_count(chain)).any(|rule| {
-            let mut tied = false;
-            self.ops(chain, rule).any(|op| {
-                tied |= matches!(op, Op::Test(Test { negated: false, kind: TestKind::Network(End::Destination, net) }) if net.is_host());
-                tied |= matches!(op, Op::Test(Test { negated: false, kind: TestKind::Addresses(End::Destination, _, Addresses::One(net)) }) if net.is_host());
-                match op {
-                    Op::Test(Test { kind: TestKind::Port(..), .. }) => !tied,
-                    Op::Test(Test { kind: TestKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
-                    Op::Test(Test { kind: TestKind::InSet(key, _), .. }) | Op::Act(Act::VerdictMap(key, _)) => {
-                        key.contains(&Field::DestinationPort) && !tied
-                    }
-                    Op::Act(Act::Jump(name) | Act::Goto(name)) => leads(name),
-                    Op::Act(Act::RandomVerdict(_, verdicts)) => {
-                        verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)).any(leads)
-                    }
-                    _ => false,
-                }
-            })
-        })
+    fn asks_ports(&self, chain: &str) -> bool {
+        self.asking_ports.contains(chain)
     }
 }
 
-/// More than any kernel lets chains call one another.
-const DEEPEST: usize = 64;
+/// Whether a rule asks for a port of any address.
+fn asks_loose_port(ops: &[Op<'_>]) -> bool {
+    let is_host = |addresses: &Addresses| matches!(addresses, Addresses::One(net) if net.is_host());
+    let mut tied = false;
+    ops.iter().any(|op| match op {
+        Op::Test(Test { negated: false, kind: TestKind::Network(End::Destination, net) })
+            if net.is_host() =>
+        {
+            tied = true;
+            false
+        }
+        Op::Test(Test { negated: false, kind: TestKind::Addresses(End::Destination, _, addresses) })
+            if is_host(addresses) =>
+        {
+            tied = true;
+            false
+        }
+        Op::Test(Test { kind: TestKind::Port(..), .. }) => !tied,
+        Op::Test(Test { kind: TestKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
+        Op::Test(Test { kind: TestKind::InSet(key, _), .. }) => {
+            key.contains(&Field::DestinationPort) && !tied
+        }
+        // Where these lead is not looked at.
+        Op::Act(Act::VerdictMap(..)) | Op::Guarded(..) => true,
+        _ => false,
+    })
+}
 
 fn key_of(table: &Table) -> usize {
     std::ptr::from_ref(table) as usize

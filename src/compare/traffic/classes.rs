@@ -13,7 +13,11 @@ use crate::walk::{Chains, Destination, Destinations, Host, Inquiry, Origin, Pack
 
 /// Compares two rulesets in one family, each on its node.
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
-    let inquiries = (Inquiry::new(old, family), Inquiry::new(new, family));
+    let inquiries = std::thread::scope(|scope| {
+        let old = scope.spawn(|| Inquiry::new(old, family));
+        let new = Inquiry::new(new, family);
+        (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
+    });
     let mut classes = Classes {
         family,
         hosts: (old.host(), new.host()),
@@ -74,7 +78,7 @@ impl Classes<'_, '_, '_> {
         let (old, new) = (self.inquiries.0.destinations(), self.inquiries.1.destinations());
         let mut questions = Questions { cuts: self.cuts.clone(), ..Questions::default() };
         questions.singles.extend(self.own_addresses());
-        for side in [&old, &new] {
+        for side in [old, new] {
             questions.singles.extend(side.addresses.keys().map(|ip| number(*ip)));
             side.ranges.iter().for_each(|range| questions.add(range_of(range)));
         }
@@ -87,7 +91,7 @@ impl Classes<'_, '_, '_> {
             self.ports(atom, &ports);
             like.insert((questions.signature(atom.representative), atom.kind), Like { chains, ports });
         }
-        let asked = (&old, &new);
+        let asked = (old, new);
         let this = &*self;
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(single.len().max(1));
         let share = single.len().div_ceil(workers).max(1);

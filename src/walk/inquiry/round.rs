@@ -299,7 +299,7 @@ impl<'r> Round<'_, '_, 'r> {
 
     fn follow(&mut self, from: ChainId, to: &str) {
         match self.inquiry.walker.program.find(from, to) {
-            Some(chain) if !self.open || self.inquiry.asks_ports(chain) => self.chain(chain),
+            Some(chain) if !self.open || self.inquiry.asks_ports(to) => self.chain(chain),
             Some(_) => {}
             None => self.meet(Met::Missing),
         }
