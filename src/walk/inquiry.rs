@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::{Addresses, Element, Field, Interval, Set, Table};
@@ -120,39 +120,34 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     /// Looks at every rule once.
     fn read_all(&mut self, chains: usize) {
         let mut found = Destinations::default();
-        let mut jumps: Vec<(&'r str, &'r str)> = Vec::new();
+        let mut callers: HashMap<&'r str, Vec<&'r str>> = HashMap::new();
         for chain in (0..chains).map(chain_id) {
             let name = self.walker.program.rule_ref(chain, None).map_or("", |chain| chain.chain_name());
             for rule in 0..self.rule_count(chain) {
                 let ops: SmallVec<[Op<'r>; 8]> = self.ops(chain, rule).collect();
                 self.destinations_of(chain, &ops, &mut found);
-                let to = |to: &'r str| (name, to);
-                match ops.last() {
-                    Some(Op::Act(Act::Jump(target) | Act::Goto(target))) => jumps.push(to(target)),
-                    Some(Op::Act(Act::RandomVerdict(_, verdicts))) => {
-                        jumps.extend(
-                            verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)).map(to),
-                        );
-                    }
-                    _ => {}
+                for target in ops.iter().flat_map(targets) {
+                    callers.entry(target).or_default().push(name);
                 }
                 if asks_loose_port(&ops) {
                     self.asking_ports.insert(name);
                 }
             }
         }
-        loop {
-            let known = self.asking_ports.len();
-            for (from, to) in &jumps {
-                if self.asking_ports.contains(to) {
-                    self.asking_ports.insert(from);
+        self.destinations = found;
+        self.spread_to_callers(callers);
+    }
+
+    /// Who leads to a chain that asks for ports asks for them too.
+    fn spread_to_callers(&mut self, mut callers: HashMap<&'r str, Vec<&'r str>>) {
+        let mut pending: Vec<&'r str> = self.asking_ports.iter().copied().collect();
+        while let Some(chain) = pending.pop() {
+            for caller in callers.remove(chain).into_iter().flatten() {
+                if self.asking_ports.insert(caller) {
+                    pending.push(caller);
                 }
             }
-            if self.asking_ports.len() == known {
-                break;
-            }
         }
-        self.destinations = found;
     }
 
     /// Destinations that any rule tells from others.
@@ -243,6 +238,17 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 }
 
+/// Chains that a part of a rule leads to, but for those of maps.
+fn targets<'r>(op: &Op<'r>) -> SmallVec<[&'r str; 1]> {
+    match op {
+        Op::Act(Act::Jump(target) | Act::Goto(target)) => smallvec![*target],
+        Op::Act(Act::RandomVerdict(_, verdicts)) => {
+            verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)).collect()
+        }
+        _ => SmallVec::new(),
+    }
+}
+
 /// Whether a rule asks for a port of any address.
 fn asks_loose_port(ops: &[Op<'_>]) -> bool {
     let is_host = |addresses: &Addresses| matches!(addresses, Addresses::One(net) if net.is_host());
@@ -265,8 +271,10 @@ fn asks_loose_port(ops: &[Op<'_>]) -> bool {
         Op::Test(Test { kind: TestKind::InSet(key, _), .. }) => {
             key.contains(&Field::DestinationPort) && !tied
         }
-        // Where these lead is not looked at.
+        // Where maps and guarded jumps lead is not looked at.
         Op::Act(Act::VerdictMap(..)) | Op::Guarded(..) => true,
+        // The port stays as it is.
+        Op::Act(Act::Redirect(None)) => true,
         _ => false,
     })
 }
