@@ -290,3 +290,32 @@ fn chain_id(number: usize) -> ChainId {
 fn interval(net: Cidr) -> Interval {
     Interval { first: net.network(), last: net.last() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+    use crate::iptables::parse::parse;
+    use crate::walk::Host;
+
+    /// Each of many chains leads to the next, in the order that was the worst for going over all jumps again and again;
+    /// nor may the stack be as deep as the chains are nested.
+    #[test]
+    fn a_long_row_of_jumps_is_followed_to_its_end() {
+        let last = 50_000;
+        let mut text = "*nat\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n".to_owned();
+        (0..=last).for_each(|i| _ = writeln!(text, ":C{i:05} -"));
+        text += "-A PREROUTING -j C00000\n";
+        (0..last).for_each(|i| _ = writeln!(text, "-A C{i:05} -j C{:05}", i + 1));
+        _ = writeln!(text, "-A C{last:05} -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT");
+        let capture = parse(&text, Some(Family::Ipv4)).unwrap();
+        let host = Host::default();
+        let walker = Walker::new(&capture.parts[0].ruleset, &host);
+        let inquiry = Inquiry::new(&walker, Family::Ipv4);
+        let anywhere = Destination { address: IpAddr::from([192, 0, 2, 7]), transport: None };
+        let (asked, chains) = inquiry.ask(anywhere, None);
+        assert_eq!(asked.ports, [PortRange::one(Protocol::Tcp, 80)]);
+        assert_eq!(chains.len(), last + 3, "the row, PREROUTING and OUTPUT");
+    }
+}

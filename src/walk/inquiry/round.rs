@@ -31,6 +31,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
             visited: Chains::new(),
             seen: Chains::new(),
             asked: Asked::default(),
+            leads_to: Vec::new(),
         };
         // What the packets meet at one of these hooks they meet at the other.
         for hook in [Hook::Prerouting, Hook::Output] {
@@ -86,6 +87,28 @@ struct Round<'a, 'w, 'r> {
     /// Chains visited at all.
     seen: Chains,
     asked: Asked<'r>,
+    /// Chains that the last rule leads to.
+    leads_to: Vec<ChainId>,
+}
+
+/// What is still to be looked at.
+enum Open {
+    Chain(ChainId),
+    Rules(ChainId, Rules),
+}
+
+enum Rules {
+    All(std::ops::Range<usize>),
+    Some(std::vec::IntoIter<usize>),
+}
+
+impl Rules {
+    fn next(&mut self) -> Option<usize> {
+        match self {
+            Rules::All(rules) => rules.next(),
+            Rules::Some(rules) => rules.next(),
+        }
+    }
 }
 
 impl<'r> Round<'_, '_, 'r> {
@@ -100,26 +123,39 @@ impl<'r> Round<'_, '_, 'r> {
         }
     }
 
+    /// Looks at a chain and at all that it leads to; not by recursion, as a capture can nest chains as deep as it likes.
     fn chain(&mut self, chain: ChainId) {
+        let mut open = vec![Open::Chain(chain)];
+        while let Some(next) = open.pop() {
+            match next {
+                Open::Chain(chain) => open.extend(self.enter(chain)),
+                Open::Rules(chain, mut rules) => match rules.next() {
+                    Some(rule) => {
+                        self.rule(chain, rule);
+                        open.push(Open::Rules(chain, rules));
+                        open.extend(self.leads_to.drain(..).rev().map(Open::Chain));
+                    }
+                    None => self.meet(Met::End),
+                },
+            }
+        }
+    }
+
+    /// The rules of a chain; none where what the same packets meet in it is told already.
+    fn enter(&mut self, chain: ChainId) -> Option<Open> {
         self.meet(self.inquiry.walker.program.rule_ref(chain, None).map_or(Met::Missing, Met::Rule));
-        // What the same packets meet in it again is told already.
         if !self.visited.insert(chain.0) {
-            return;
+            return None;
         }
         self.seen.insert(chain.0);
         let count = self.inquiry.rule_count(chain);
         let through_index =
             count > INDEXED_FROM && (!self.open || self.known.is_some_and(|known| known.contains(&chain.0)));
-        if through_index {
-            for rule in self.indexed_rules(chain) {
-                self.rule(chain, rule);
-            }
-        } else {
-            for rule in 0..count {
-                self.rule(chain, rule);
-            }
-        }
-        self.meet(Met::End);
+        let rules = match through_index {
+            true => Rules::Some(self.indexed_rules(chain).into_iter()),
+            false => Rules::All(0..count),
+        };
+        Some(Open::Rules(chain, rules))
     }
 
     fn indexed_rules(&self, chain: ChainId) -> Vec<usize> {
@@ -299,7 +335,7 @@ impl<'r> Round<'_, '_, 'r> {
 
     fn follow(&mut self, from: ChainId, to: &str) {
         match self.inquiry.walker.program.find(from, to) {
-            Some(chain) if !self.open || self.inquiry.asks_ports(to) => self.chain(chain),
+            Some(chain) if !self.open || self.inquiry.asks_ports(to) => self.leads_to.push(chain),
             Some(_) => {}
             None => self.meet(Met::Missing),
         }
