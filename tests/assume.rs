@@ -242,24 +242,188 @@ fn jobs_and_the_tests_of_a_chart_have_no_endpoints() {
     assert_eq!(pods, ["notes-web-0", "notes-web-1"]);
 }
 
+/// What a subcommand prints of the chart with `--assume`, whatever its exit status; `v1` and `v2` are the two versions.
+fn printed(arguments: &[&str]) -> String {
+    let arguments = arguments.iter().map(|argument| match *argument {
+        "v1" | "v2" => path(&format!("chart/{argument}")),
+        other => other.to_owned(),
+    });
+    let arguments: Vec<String> = arguments.chain(THREE_NODES.map(str::to_owned)).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let output = kuberules(&[&arguments[..], &["--node", "node-1", "--quiet"]].concat());
+    assert_ne!(output.status.code(), Some(2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn captured() -> String {
+    path("captures/shop-worker-1.iptables-save-c.txt")
+}
+
 #[test]
-fn every_output_says_so_first() {
-    let banner = format!("# {}", assume::banner());
-    let outputs =
-        [("iptables", "save"), ("iptables", "restore"), ("nftables", "list"), ("nftables", "script")];
-    for (mode, output) in outputs {
-        let text = compile("chart/v1", "node-1", &["--assume", "--proxy-mode", mode, "--output", output]);
-        assert_eq!(text.lines().next(), Some(banner.as_str()), "{output}");
+fn every_text_says_so_first() {
+    let capture = captured();
+    let trace = ["trace", "v1", "--from", "external", "--to", "node:30445", "--output"];
+    let table = ["trace", "v1", "--from", "any", "--to", "node:30445", "--output"];
+    let check = ["check", "v1", "--captured", &capture, "--output"];
+    let comment = format!("# {}", assume::banner());
+    let quote = format!("> {}", assume::banner());
+    let diagram = format!("%% {}", assume::banner());
+    let notice = format!("::notice title=kuberules --assume::{}", assume::banner());
+    let outputs: [(&[&str], &[&str], &str); 13] = [
+        (&["compile", "v1", "--proxy-mode", "iptables", "--output"], &["save", "restore"], &comment),
+        (&["compile", "v1", "--proxy-mode", "nftables", "--output"], &["list", "script"], &comment),
+        (&["diff", "v1", "v2", "--output"], &["text"], &comment),
+        (&["diff", "v1", "v2", "--output"], &["markdown"], &quote),
+        (&check, &["text"], &comment),
+        (&check, &["github"], &notice),
+        (&trace, &["text"], &comment),
+        (&trace, &["mermaid"], &diagram),
+        (&table, &["text"], &comment),
+        (&["explain", "v1", "notes-web", "--output"], &["text"], &comment),
+        (&["explain", "v1", "notes-web", "--output"], &["markdown"], &quote),
+        (&["explain", "v1", "notes-web", "--output"], &["mermaid"], &diagram),
+        (&["lint", "v2", "--output"], &["text"], &comment),
+    ];
+    for (arguments, formats, first) in outputs {
+        for format in formats {
+            let text = printed(&[arguments, &[*format]].concat());
+            assert_eq!(text.lines().next(), Some(first), "{arguments:?} {format}");
+        }
     }
-    for (mode, pointer) in [("iptables", "/assumed"), ("nftables", "/kuberules/assumed")] {
-        let text = compile("chart/v1", "node-1", &["--assume", "--proxy-mode", mode, "--output", "json"]);
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let assumed = json.pointer(pointer).unwrap();
-        assert_eq!(assumed["note"], assume::banner());
-        assert_eq!(assumed["values"][0]["object"], "Service notes/notes-agent");
-    }
+    assert_eq!(printed(&["lint", "v2", "--output", "github"]).lines().next(), Some(notice.as_str()));
+    let page = printed(&["explain", "v1", "notes-web", "--output", "html"]);
+    assert_eq!(page.lines().nth(1), Some(format!("<!-- {} -->", assume::banner()).as_str()));
+    assert!(page.contains(&format!("<p class=\"note\">{}</p>", assume::banner())));
     let plain = compile("shop/before.yaml", "worker-1", &[]);
     assert!(!plain.contains("--assume"));
+}
+
+#[test]
+fn json_lists_what_was_assumed() {
+    let capture = captured();
+    let outputs: [(&[&str], &str); 8] = [
+        (&["compile", "v1", "--proxy-mode", "iptables", "--output", "json"], "/assumed"),
+        (&["compile", "v1", "--proxy-mode", "nftables", "--output", "json"], "/kuberules/assumed"),
+        (&["diff", "v1", "v2", "--output", "json"], "/assumed"),
+        (&["check", "v1", "--captured", &capture, "--output", "json"], "/assumed"),
+        (&["trace", "v1", "--from", "node", "--to", "node:30445", "--output", "json"], "/assumed"),
+        (&["trace", "v1", "--from", "any", "--to", "node:30445", "--output", "json"], "/assumed"),
+        (&["lint", "v2", "--output", "json"], "/assumed"),
+        (&["lint", "v2", "--output", "sarif"], "/runs/0/properties/assumed"),
+    ];
+    for (arguments, pointer) in outputs {
+        let json: serde_json::Value = serde_json::from_str(&printed(arguments)).unwrap();
+        let assumed = json.pointer(pointer).unwrap_or_else(|| panic!("{arguments:?} lists nothing"));
+        assert_eq!(assumed["note"], assume::banner());
+        let values = assumed["values"].as_array().unwrap();
+        let has = |rule: &str| values.iter().any(|value| value["rule"] == rule);
+        let rules = ["api-default", "cluster-ip-from-hash", "node-port-from-hash", "slice-from-pods"];
+        assert!(rules.into_iter().all(has), "{arguments:?}");
+        assert_eq!(values[0]["object"], "Service notes/notes-agent");
+        assert_eq!(arguments[0] == "diff", assumed["oldValues"].is_array());
+        let note = json.pointer("/runs/0/invocations/0/toolExecutionNotifications/0/message/text");
+        assert!(note.is_none_or(|note| note == assume::banner()));
+    }
+}
+
+#[test]
+fn explain_lists_what_was_assumed_of_the_service_and_its_endpoints() {
+    let of = |format: &str| printed(&["explain", "v1", "notes-web", "--output", format]);
+    let text = of("text");
+    let (_, listed) = text.split_once("What was assumed, not read from a cluster\n").unwrap();
+    insta::assert_snapshot!("explain_lists", listed);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let markdown = of("markdown");
+    let line = "| Service notes/notes-web | spec.clusterIPs\\[0\\]=10.101.11.214 | an address of the service network";
+    assert!(markdown.contains(line), "{markdown}");
+    let page = of("html");
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let data: serde_json::Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+    for mode in [0, 1] {
+        let objects = data[0]["modes"][mode]["assumed"].as_array().unwrap();
+        let objects: Vec<&str> = objects.iter().map(|one| one["object"].as_str().unwrap()).collect();
+        assert_eq!(
+            objects,
+            [
+                "Service notes/notes-web",
+                "Node node-1",
+                "Pod notes/notes-web-0",
+                "Pod notes/notes-web-1",
+                "EndpointSlice notes/notes-web-assumed-ipv4-0"
+            ]
+        );
+    }
+    let read = run(&["explain", &path("shop/before.yaml"), "shop/web", "--node", "worker-1", "--quiet"]);
+    assert!(!read.contains("assumed"));
+}
+
+#[test]
+fn a_stream_is_compared_with_a_folder() {
+    let stream = std::fs::File::open(testdata().join("chart/v2/notes.yaml")).unwrap();
+    let diff = std::process::Command::new(env!("CARGO_BIN_EXE_kuberules"))
+        .args(["diff", &path("chart/v1"), "-", "--node", "node-1", "--level", "traffic", "--quiet"])
+        .args(THREE_NODES)
+        .stdin(stream)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(diff.stdout).unwrap();
+    assert_eq!(diff.status.code(), Some(1), "{}", String::from_utf8_lossy(&diff.stderr));
+    let arguments = ["diff", "v1", "v2", "--level", "traffic"];
+    assert_eq!(text, printed(&arguments).replace(&path("chart/v2"), "-"));
+}
+
+#[test]
+fn every_subcommand_names_the_flag_that_is_missing() {
+    let (v1, v2, capture) = (path("chart/v1"), path("chart/v2"), captured());
+    let subcommands: [&[&str]; 6] = [
+        &["compile", &v1],
+        &["diff", &v1, &v2],
+        &["check", &v1, "--captured", &capture],
+        &["trace", &v1, "--from", "any", "--to", "node:30445"],
+        &["explain", &v1, "notes-web"],
+        &["lint", &v1],
+    ];
+    for arguments in subcommands {
+        let output = kuberules(&[arguments, &["--node", "node-1"]].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("spec.clusterIP: is missing") && told.contains("--assume"), "{told}");
+    }
+}
+
+const NEWCOMER: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: aaa-first, namespace: notes}
+spec: {type: NodePort, selector: {app: aaa-first}, ports: [{port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: aaa-first, namespace: notes}
+spec: {replicas: 3, template: {metadata: {labels: {app: aaa-first}}, spec: {containers: []}}}
+";
+
+#[test]
+fn what_comes_beside_renumbers_nothing() {
+    let newcomer = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(newcomer.path(), NEWCOMER).unwrap();
+    let more = newcomer.path().to_str().unwrap();
+    for mode in ["iptables", "nftables"] {
+        let assumed = |arguments: &[&str]| -> BTreeSet<String> {
+            let flags = ["--proxy-mode", mode, "--output", "json"];
+            let json: serde_json::Value =
+                serde_json::from_str(&printed(&[arguments, &flags].concat())).unwrap();
+            let assumed = json.pointer("/assumed").or(json.pointer("/kuberules/assumed")).unwrap();
+            assumed["values"].as_array().unwrap().iter().map(ToString::to_string).collect()
+        };
+        let (old, new) = (assumed(&["compile", "v1"]), assumed(&["compile", "v1", more]));
+        assert_eq!(old.difference(&new).count(), 0);
+        let added: Vec<&String> = new.difference(&old).collect();
+        assert!(
+            !added.is_empty() && added.iter().all(|value| value.contains("notes/aaa-first")),
+            "{added:?}"
+        );
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod slices;
 mod tests;
 mod workloads;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
@@ -131,35 +133,52 @@ impl Assumed {
         &self.values
     }
 
-    /// The values of one object, and for a Service those of its EndpointSlices too.
-    pub fn of<'a>(&'a self, object: &'a ObjectRef) -> impl Iterator<Item = &'a Assumption> {
-        let is_slice = move |slice: &ObjectRef| {
-            object.kind.as_ref() == "Service"
-                && slice.kind.as_ref() == "EndpointSlice"
-                && slice.namespace == object.namespace
-                && slices::service_of(&slice.name) == Some(&*object.name)
+    /// The values behind what a node forwards for a Service: those of the Service, its EndpointSlices, the Pods of these
+    /// names in its namespace, and the Node.
+    pub fn behind<'a>(
+        &'a self,
+        (namespace, service): (&'a str, &'a str),
+        pods: &'a BTreeSet<&str>,
+        node: &'a str,
+    ) -> impl Iterator<Item = &'a Assumption> {
+        let counts = move |object: &ObjectRef| match &*object.kind {
+            "Node" => &*object.name == node,
+            _ if &*object.namespace != namespace => false,
+            "Service" => &*object.name == service,
+            "EndpointSlice" => slices::service_of(&object.name) == Some(service),
+            "Pod" => pods.contains(&*object.name),
+            _ => false,
         };
-        self.values.iter().filter(move |value| value.object == *object || is_slice(&value.object))
+        self.values.iter().filter(move |value| counts(&value.object))
     }
 
     /// For output as JSON: the note, and each value with its object, field and rule.
     pub fn json(&self) -> Value {
-        let values = self.values.iter().map(|value| {
+        json!({ "note": banner(), "values": self.values_json() })
+    }
+
+    /// The same with the values of an earlier state beside it.
+    pub fn json_after(&self, old: &Assumed) -> Value {
+        json!({ "note": banner(), "values": self.values_json(), "oldValues": old.values_json() })
+    }
+
+    fn values_json(&self) -> Vec<Value> {
+        let json = |value: &Assumption| {
             json!({
                 "object": value.object.to_string(),
                 "field": value.field,
                 "value": value.value,
                 "rule": value.rule.code(),
             })
-        });
-        json!({ "note": banner(), "values": values.collect::<Vec<_>>() })
+        };
+        self.values.iter().map(json).collect()
     }
 }
 
 /// The sentence that every output made from assumed values begins with; in rulesets and text it is a comment line led
 /// by `# `, in JSON the field `assumed.note`.
 pub fn banner() -> &'static str {
-    "kuberules --assume: values that a cluster would give are assumed here, not read from one"
+    "kuberules --assume: values that a cluster would give are assumed, not read"
 }
 
 /// Fills in what a cluster would. With errors among the diagnostics the snapshot is incomplete.
@@ -206,11 +225,7 @@ impl Run<'_> {
     }
 
     /// Serves claims, those of an earlier state first.
-    fn assign(
-        &mut self,
-        pool: &mut allocator::Pool,
-        claims: &std::collections::BTreeSet<String>,
-    ) -> Vec<String> {
+    fn assign(&mut self, pool: &mut allocator::Pool, claims: &BTreeSet<String>) -> Vec<String> {
         let nothing = Held::default();
         let previous = self.options.previous.as_ref().map_or(&nothing, |previous| &previous.held);
         pool.assign(claims, previous, &mut self.assumed.held)

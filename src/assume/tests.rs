@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Assumed, Options, fill};
 use crate::input::{self, Snapshot};
@@ -283,15 +283,23 @@ fn what_cannot_be_is_told_and_nothing_panics() {
 }
 
 #[test]
-fn assumptions_of_a_service_are_found_with_its_slices() {
+fn what_was_assumed_for_a_service_is_found() {
     let (snapshot, assumed, _) = filled_with(
         &[WEB, NODES, &workload("Deployment", "web", "", "")].concat(),
         &Options::default(),
         "1.36",
     );
-    let object = snapshot.services[0].object.metadata.object_ref("Service");
-    let rules: Vec<&str> = assumed.of(&object).map(|assumption| assumption.rule.code()).collect();
-    assert!(rules.contains(&"cluster-ip-from-hash") && rules.contains(&"slice-from-pods"), "{rules:?}");
+    let pods = BTreeSet::from(["web-0"]);
+    let behind = assumed.behind(("default", "web"), &pods, "a");
+    let told: Vec<String> = behind.map(|value| format!("{} {}", value.object, value.rule.code())).collect();
+    let told = |wanted: &str| told.iter().any(|told| told == wanted);
+    assert!(told("Service default/web cluster-ip-from-hash"));
+    assert!(told("EndpointSlice default/web-assumed-ipv4-0 slice-from-pods"));
+    assert!(told("Pod default/web-0 pod-address-from-hash"));
+    assert!(!told("Pod default/web-1 pod-address-from-hash"));
+    let (other, nobody) = (("shop", "web"), BTreeSet::new());
+    assert_eq!(assumed.behind(other, &nobody, "a").count(), 0);
+    assert!(!snapshot.endpoint_slices.is_empty());
 }
 
 #[test]

@@ -66,20 +66,50 @@ pub(super) fn quote(assumed: Option<&Assumed>) -> String {
     assumed.map_or_else(String::new, |_| format!("> {}\n\n", assume::banner()))
 }
 
+/// The same at the beginning of a Mermaid diagram.
+pub(super) fn diagram_comment(assumed: Option<&Assumed>) -> String {
+    assumed.map_or_else(String::new, |_| format!("%% {}\n", assume::banner()))
+}
+
+/// The same as an annotation of GitHub Actions.
+pub(super) fn annotation(assumed: Option<&Assumed>) -> String {
+    assumed.map_or_else(String::new, |_| format!("::notice title=kuberules --assume::{}\n", assume::banner()))
+}
+
 /// Adds the field `assumed` to an object in JSON.
 pub(super) fn add_to(json: Option<&mut Value>, assumed: Option<&Assumed>) {
+    insert(json, assumed.map(Assumed::json));
+}
+
+fn insert(json: Option<&mut Value>, assumed: Option<Value>) {
     if let (Some(fields), Some(assumed)) = (json.and_then(Value::as_object_mut), assumed) {
-        fields.insert("assumed".to_owned(), assumed.json());
+        fields.insert("assumed".to_owned(), assumed);
     }
 }
 
-/// The same for a text that is one JSON object.
+/// Prints an object in JSON, with the field `assumed`.
+pub(super) fn json_text(mut json: Value, assumed: Option<&Assumed>) -> String {
+    add_to(Some(&mut json), assumed);
+    format!("{json:#}\n")
+}
+
+/// Adds the field `assumed` to a text that is one JSON object.
 pub(super) fn add_to_text(text: String, assumed: Option<&Assumed>) -> String {
-    match serde_json::from_str::<Value>(&text) {
-        Ok(mut json) if assumed.is_some() => {
-            add_to(Some(&mut json), assumed);
+    insert_into_text(text, assumed.map(Assumed::json))
+}
+
+/// The same for two states.
+pub(super) fn add_both_to_text(text: String, old: Option<&Assumed>, new: Option<&Assumed>) -> String {
+    insert_into_text(text, old.zip(new).map(|(old, new)| new.json_after(old)))
+}
+
+fn insert_into_text(text: String, assumed: Option<Value>) -> String {
+    let read = |_: &Value| serde_json::from_str::<Value>(&text).ok();
+    match assumed.as_ref().and_then(read) {
+        Some(mut json) => {
+            insert(Some(&mut json), assumed);
             format!("{json:#}\n")
         }
-        _ => text,
+        None => text,
     }
 }

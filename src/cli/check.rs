@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::assume;
 use super::captured;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
+use crate::assume::Assumed;
 use crate::capture::Captured;
 use crate::cluster::Node;
 use crate::compare::check::{self, Finding, Kind, Report, leftovers};
@@ -57,11 +59,12 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let hint = arguments.settings.family.only();
     let captured = captured::read(&arguments.captured, hint).map_err(|fault| session.stop(fault))?;
     let snapshot = arguments.input.read(session)?;
-    let report = examine(arguments, &captured, snapshot, session)?;
+    let (report, assumed) = examine(arguments, &captured, snapshot, session)?;
+    let assumed = assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => report::check::text::print(&report),
-        OutputFormat::Json => report::check::json::print(&report),
-        OutputFormat::Github => report::check::github::print(&report),
+        OutputFormat::Text => assume::comment(assumed) + &report::check::text::print(&report),
+        OutputFormat::Json => assume::add_to_text(report::check::json::print(&report), assumed),
+        OutputFormat::Github => assume::annotation(assumed) + &report::check::github::print(&report),
     };
     Ok(Answer { differs: !report.findings.is_empty(), ..Answer::text(text) })
 }
@@ -71,13 +74,13 @@ fn examine(
     captured: &Captured,
     snapshot: Snapshot,
     session: &mut Session,
-) -> Result<Report, Stop> {
-    let assumed = arguments.settings.resolve(&snapshot, session)?.mode;
+) -> Result<(Report, Option<Assumed>), Stop> {
+    let expected = arguments.settings.resolve(&snapshot, session)?.mode;
     let mode = mode_of(captured);
     let mut findings = whole_capture(captured);
-    findings.extend(other_mode(arguments, assumed, mode, captured));
+    findings.extend(other_mode(arguments, expected, mode, captured));
     let mut settings = arguments.settings.clone();
-    settings.proxy_mode = Some(mode.unwrap_or(assumed).name().to_owned());
+    settings.proxy_mode = Some(mode.unwrap_or(expected).name().to_owned());
     if mode == Some(ProxyMode::Nftables) {
         settings.allow_nftables();
     }
@@ -104,7 +107,7 @@ fn examine(
     if mode.is_some() || report.findings.is_empty() {
         families(&pipeline, &node, captured, &mut report, session)?;
     }
-    Ok(report)
+    Ok((report, pipeline.assumed))
 }
 
 /// The mode that captured rules are of; none where they hold no rule of kube-proxy.
@@ -137,17 +140,17 @@ fn whole_capture(captured: &Captured) -> Vec<Finding> {
 /// That the node is in another mode than it should be, or that the capture cannot tell.
 fn other_mode(
     arguments: &Arguments,
-    assumed: ProxyMode,
+    expected: ProxyMode,
     mode: Option<ProxyMode>,
     captured: &Captured,
 ) -> Option<Finding> {
     let told = arguments.settings.proxy_mode.is_some() || arguments.settings.config.is_some();
     let message = match (mode, captured) {
-        (Some(mode), _) if told && mode != assumed => {
+        (Some(mode), _) if told && mode != expected => {
             format!(
                 "kube-proxy is in mode {}, not {} (the rest is checked by its rules)",
                 mode.name(),
-                assumed.name()
+                expected.name()
             )
         }
         (None, Captured::Iptables(capture))

@@ -131,7 +131,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let text = match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
         OutputFormat::Markdown => assume::quote(assumed) + &report::diff::markdown::print(&found),
-        OutputFormat::Json => assume::add_to_text(report::diff::json::print(&found), assumed),
+        OutputFormat::Json => {
+            let (before, text) = (old.assumed.as_ref(), report::diff::json::print(&found));
+            assume::add_both_to_text(text, before, assumed)
+        }
     };
     Ok(Answer { differs: differs(&found, arguments.fail_on), ..Answer::text(text) })
 }

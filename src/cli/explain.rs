@@ -72,9 +72,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             assume::comment(assumed) + &explain::text::print(&explanations, session.colors_output())
         }
         OutputFormat::Markdown => assume::quote(assumed) + &explain::markdown::print(&explanations),
-        OutputFormat::Mermaid => {
-            assume::comment(assumed).replacen('#', "%%", 1) + &explain::mermaid::print(&explanations)
-        }
+        OutputFormat::Mermaid => assume::diagram_comment(assumed) + &explain::mermaid::print(&explanations),
         OutputFormat::Html => {
             explanations.extend(in_other_mode(pipeline, &arguments.settings, wanted, session));
             explain::html::print(&explanations, assume::comment(assumed).trim_start_matches("# ").trim_end())
@@ -163,6 +161,7 @@ fn explanations(
         sources: &pipeline.snapshot.sources,
         node: &node,
         plans: &plans,
+        assumed: pipeline.assumed.as_ref(),
     };
     let service = wanted.service.map(|given| scene.find(given)).transpose();
     let service = service.map_err(|unknown| session.stop(unknown_service(&unknown)))?;

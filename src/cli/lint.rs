@@ -69,8 +69,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             assume::comment(assumed) + &lint::text::print(&findings, session.colors_output())
         }
         OutputFormat::Json => assume::add_to_text(lint::json::print(&findings), assumed),
-        OutputFormat::Sarif => lint::sarif::print(&findings),
-        OutputFormat::Github => assume::comment(assumed) + &lint::github::print(&findings),
+        OutputFormat::Sarif => lint::sarif::print(&findings, assumed),
+        OutputFormat::Github => assume::annotation(assumed) + &lint::github::print(&findings),
     };
     Ok(Answer { differs: !findings.is_empty(), ..Answer::text(text) })
 }

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::assume;
 use super::session::{Answer, Session, Stop};
+use crate::assume::Assumed;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::net::Protocol;
 use crate::report::trace::{self as report, Trace};
@@ -93,7 +95,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         names: &names,
         plan: rules.plan(),
     });
-    answer(&traces.collect::<Vec<_>>(), arguments, session)
+    answer(&traces.collect::<Vec<_>>(), inputs.assumed(), arguments, session)
 }
 
 type Traced<'r> = (Packet, Vec<crate::walk::Outcome<'r>>);
@@ -103,14 +105,23 @@ fn walk<'r>(walker: &Walker<'r>, packet: &Packet) -> Result<Traced<'r>, Diagnost
     Ok((*packet, outcomes))
 }
 
-fn answer(traces: &[Trace<'_, '_>], arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+fn answer(
+    traces: &[Trace<'_, '_>],
+    assumed: Option<&Assumed>,
+    arguments: &Arguments,
+    session: &mut Session,
+) -> Result<Answer, Stop> {
     let any = matches!(arguments.from, Source::Any);
     let text = match (arguments.output, traces) {
-        (OutputFormat::Text, [trace]) if !any => report::text(trace, session.colors_output()),
-        (OutputFormat::Text, traces) => report::table(traces),
-        (OutputFormat::Json, [trace]) if !any => format!("{:#}\n", report::json(trace)),
-        (OutputFormat::Json, traces) => format!("{:#}\n", report::all_json(traces)),
-        (OutputFormat::Mermaid, [trace]) if !any => report::mermaid(trace),
+        (OutputFormat::Text, [trace]) if !any => {
+            assume::comment(assumed) + &report::text(trace, session.colors_output())
+        }
+        (OutputFormat::Text, traces) => assume::comment(assumed) + &report::table(traces),
+        (OutputFormat::Json, [trace]) if !any => assume::json_text(report::json(trace), assumed),
+        (OutputFormat::Json, traces) => assume::json_text(report::all_json(traces), assumed),
+        (OutputFormat::Mermaid, [trace]) if !any => {
+            assume::diagram_comment(assumed) + &report::mermaid(trace)
+        }
         (OutputFormat::Mermaid, _) => {
             let fault = Diagnostic::error("--output mermaid draws one source, --from any has four");
             return Err(session.stop(fault.help("give one source, or --output text or json")));

@@ -26,17 +26,18 @@ pub fn print(explanations: &[Explanation], banner: &str) -> String {
         _ => "Services".to_owned(),
     };
     let data = serde_json::to_string(&entries).unwrap_or_else(|_| "[]".to_owned());
-    let banner = if banner.is_empty() {
-        String::new()
-    } else {
-        format!("<p class=\"soft\">{}</p>\n", escaped(banner))
+    let (comment, note) = match escaped(banner) {
+        empty if empty.is_empty() => (String::new(), String::new()),
+        text => (format!("<!-- {text} -->\n"), format!("<p class=\"note\">{text}</p>\n")),
     };
     let plain = escaped(&text::print(explanations, false));
     [
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+        "<!DOCTYPE html>\n",
+        &comment,
+        "<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
         &format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n"),
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<link rel=\"icon\" href=\"data:,\">\n",
-        &format!("<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{banner}", escaped(&title)),
+        &format!("<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{note}", escaped(&title)),
         &format!("<noscript><pre>{plain}</pre></noscript>\n"),
         BODY,
         "<script type=\"application/json\" id=\"data\">",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Explanation, Port, tables};
+use super::{AssumedObject, Explanation, Port, tables};
 use crate::diagnostic::Inert;
 
 /// Prints explanations.
@@ -16,6 +16,7 @@ pub fn print(explanations: &[Explanation]) -> String {
             escaped(&tables::subtitle(explanation))
         );
         explanation.ports.iter().for_each(|port| print_port(port, &mut out));
+        assumed(&explanation.assumed, &mut out);
     }
     out
 }
@@ -86,6 +87,21 @@ fn rules(port: &Port, out: &mut String) {
         let (sentence, text) = (escaped(&rule.sentence), fenced(&tables::rule(rule)));
         let _ = writeln!(out, "{}. {sentence}\n\n   ```\n   {text}\n   ```\n", i + 1);
     }
+}
+
+fn assumed(objects: &[AssumedObject], out: &mut String) {
+    if objects.is_empty() {
+        return;
+    }
+    out.push_str("## What was assumed, not read from a cluster\n\n| Object | Values | By which rule |\n|---|---|---|\n");
+    for object in objects {
+        for rule in &object.rules {
+            let values: Vec<String> = rule.values.iter().map(|value| escaped(value)).collect();
+            let _ =
+                writeln!(out, "| {} | {} | {} |", escaped(&object.object), values.join("<br>"), rule.words);
+        }
+    }
+    out.push('\n');
 }
 
 /// Text in which nothing means anything to Markdown or HTML.

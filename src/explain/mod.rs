@@ -3,6 +3,7 @@
 //!
 //! Every number and verdict is the walk's, and every reason the plan's.
 
+mod assumed;
 mod build;
 mod clients;
 pub mod example;
@@ -40,6 +41,26 @@ pub struct Explanation {
     pub place: Option<String>,
     /// Its ports, in each family.
     pub ports: Vec<Port>,
+    /// What of all this was assumed; empty where everything was read.
+    pub assumed: Vec<AssumedObject>,
+}
+
+/// An object with values that were assumed.
+#[derive(Debug, Clone, Serialize)]
+pub struct AssumedObject {
+    /// Kind, namespace and name.
+    pub object: String,
+    /// The values, by the rule that they were assumed by.
+    pub rules: Vec<AssumedByRule>,
+}
+
+/// Values of one object that were assumed by the same rule.
+#[derive(Debug, Clone, Serialize)]
+pub struct AssumedByRule {
+    /// The rule, in words.
+    pub words: &'static str,
+    /// Each field with its value.
+    pub values: Vec<String>,
 }
 
 /// One port of the Service in one family.

@@ -1,7 +1,10 @@
 //! A node with its compiled rules, in which Services are explained.
 
-use super::Explanation;
+use std::collections::BTreeSet;
+
 use super::build::Builder;
+use super::{AssumedObject, Explanation, assumed};
+use crate::assume::Assumed;
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
@@ -22,6 +25,8 @@ pub struct Scene<'c> {
     pub node: &'c Node,
     /// What it must forward, a plan per family.
     pub plans: &'c [Plan<'c>],
+    /// What of the cluster was assumed.
+    pub assumed: Option<&'c Assumed>,
 }
 
 /// A Service that the plans do not have, with names much like it.
@@ -107,6 +112,7 @@ impl Scene<'_> {
             }
         }
         Ok(Explanation {
+            assumed: self.assumed(&service),
             service,
             node: Inert(&self.node.name).to_string(),
             zone: self.node.zone.as_ref().map(|zone| Inert(zone).to_string()),
@@ -115,6 +121,18 @@ impl Scene<'_> {
             place: place.map(|place| place.to_string()),
             ports,
         })
+    }
+
+    /// What of a Service and of the endpoints behind it was assumed.
+    fn assumed(&self, service: &str) -> Vec<AssumedObject> {
+        let (Some(assumed), Some((namespace, name))) = (self.assumed, service.split_once('/')) else {
+            return Vec::new();
+        };
+        let ports = self.plans.iter().flat_map(|plan| &plan.service_ports);
+        let ports = ports.filter(|port| service_name(port) == service);
+        let endpoints = ports.flat_map(|port| &port.service_port.endpoints);
+        let pods: BTreeSet<&str> = endpoints.filter_map(|endpoint| endpoint.pod.as_deref()).collect();
+        assumed::by_object(assumed.behind((namespace, name), &pods, &self.node.name))
     }
 }
 

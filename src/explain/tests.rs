@@ -27,8 +27,14 @@ pub(super) fn explained(
     let node = cluster.node(node).unwrap();
     let plans: Vec<Plan<'_>> =
         Family::ALL.iter().map(|family| Plan::new(&cluster, &settings, node, *family).0).collect();
-    let scene =
-        Scene { cluster: &cluster, settings: &settings, sources: &snapshot.sources, node, plans: &plans };
+    let scene = Scene {
+        cluster: &cluster,
+        settings: &settings,
+        sources: &snapshot.sources,
+        node,
+        plans: &plans,
+        assumed: None,
+    };
     let all = scene.explain(None).unwrap();
     plans.iter().for_each(|plan| agrees_with_plan(plan, &all));
     all

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Case, Client, End, Explanation, Port, tables};
+use super::{AssumedObject, Case, Client, End, Explanation, Port, tables};
 use crate::diagnostic::Inert;
 
 const WIDTH: usize = 80;
@@ -38,6 +38,7 @@ pub fn print(explanations: &[Explanation], color: bool) -> String {
         let _ = writeln!(out, "{}", style.heading(&inert(&tables::title(explanation))));
         wrap("", "", &inert(&tables::subtitle(explanation)), &mut out);
         explanation.ports.iter().for_each(|port| print_port(port, style, &mut out));
+        assumed(&explanation.assumed, style, &mut out);
     }
     out
 }
@@ -128,6 +129,18 @@ fn rules(port: &Port, style: Style, out: &mut String) {
         let mut lines = String::new();
         wrap("      ", "        ", &tables::rule(rule), &mut lines);
         lines.lines().for_each(|line| _ = writeln!(out, "{}", style.rule(line)));
+    }
+}
+
+fn assumed(objects: &[AssumedObject], style: Style, out: &mut String) {
+    if !objects.is_empty() {
+        let _ = writeln!(out, "\n{}", style.heading("What was assumed, not read from a cluster"));
+    }
+    for object in objects {
+        wrap("  ", "      ", &object.object, out);
+        for rule in &object.rules {
+            wrap("    ", "        ", &format!("{}: {}", rule.values.join(", "), rule.words), out);
+        }
     }
 }
 

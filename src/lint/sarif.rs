@@ -3,26 +3,38 @@
 use serde_json::{Value, json};
 
 use super::{Finding, LINTS, Lint};
+use crate::assume::{self, Assumed};
 
-/// Prints findings.
-pub fn print(findings: &[Finding]) -> String {
-    let rules: Vec<Value> = LINTS.iter().map(|lint| rule(lint)).collect();
-    let results: Vec<Value> = findings.iter().map(result).collect();
+/// Prints findings, and what was assumed of the cluster if anything was.
+pub fn print(findings: &[Finding], assumed: Option<&Assumed>) -> String {
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": "kuberules",
-                "version": env!("CARGO_PKG_VERSION"),
-                "informationUri": env!("CARGO_PKG_REPOSITORY"),
-                "rules": rules,
-            }},
-            "columnKind": "unicodeCodePoints",
-            "results": results,
-        }],
+        "runs": [run(findings, assumed)],
     });
     format!("{log:#}\n")
+}
+
+fn run(findings: &[Finding], assumed: Option<&Assumed>) -> Value {
+    let rules: Vec<Value> = LINTS.iter().map(|lint| rule(lint)).collect();
+    let results: Vec<Value> = findings.iter().map(result).collect();
+    let mut run = json!({
+        "tool": { "driver": {
+            "name": "kuberules",
+            "version": env!("CARGO_PKG_VERSION"),
+            "informationUri": env!("CARGO_PKG_REPOSITORY"),
+            "rules": rules,
+        }},
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    });
+    if let (Some(fields), Some(assumed)) = (run.as_object_mut(), assumed) {
+        let note = json!({ "level": "note", "message": { "text": assume::banner() } });
+        let invocation = json!({ "executionSuccessful": true, "toolExecutionNotifications": [note] });
+        fields.insert("invocations".to_owned(), json!([invocation]));
+        fields.insert("properties".to_owned(), json!({ "assumed": assumed.json() }));
+    }
+    run
 }
 
 fn rule(lint: &Lint) -> Value {
@@ -98,11 +110,13 @@ mod tests {
     #[test]
     fn the_log_fits_the_schema() {
         let validator = validator();
-        for findings in [samples(), Vec::new()] {
-            let log: Value = serde_json::from_str(&print(&findings)).unwrap();
+        let assumed = Assumed::default();
+        for (findings, assumed) in [(samples(), None), (Vec::new(), None), (samples(), Some(&assumed))] {
+            let log: Value = serde_json::from_str(&print(&findings, assumed)).unwrap();
             let faults: Vec<String> = validator.iter_errors(&log).map(|fault| fault.to_string()).collect();
             assert!(faults.is_empty(), "{faults:?}");
             assert_eq!(log["runs"][0]["results"].as_array().unwrap().len(), findings.len());
+            assert_eq!(log["runs"][0]["invocations"].is_array(), assumed.is_some());
         }
         assert!(!validator.is_valid(&json!({ "version": "2.1.0" })), "the schema tells nothing");
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Arguments;
 use super::names;
 use super::source::Packets;
+use crate::assume::Assumed;
 use crate::capture::{Captured, NamedAddress};
 use crate::cli::arguments::FamilyChoice;
 use crate::cli::captured;
@@ -61,6 +62,11 @@ impl Inputs {
             node_name: arguments.node.name().map(str::to_owned),
             family,
         })
+    }
+
+    /// What was assumed of the cluster, if anything.
+    pub(super) fn assumed(&self) -> Option<&Assumed> {
+        self.cluster.as_ref().and_then(|pipeline| pipeline.assumed.as_ref())
     }
 }
 

@@ -250,6 +250,14 @@
     });
     byId("rules").replaceChildren(...items);
   };
+  const renderAssumed = () => {
+    const rows = explanation().assumed.flatMap((one) => one.rules.map((rule) => make("tr", {},
+      make("td", {}, one.object),
+      make("td", {}, ...rule.values.map((value) => make("div", {}, make("code", {}, value)))),
+      make("td", {}, rule.words))));
+    byId("assumed").hidden = !rows.length;
+    byId("assumptions").replaceChildren(tableOf(["Object", "Values", "By which rule"], rows));
+  };
   const renderHead = () => {
     const it = explanation();
     byId("title").textContent = `Service ${it.service} on node ${it.node}`;
@@ -265,6 +273,7 @@
     const walked = fate() !== undefined;
     byId("walk").hidden = !walked;
     renderTables();
+    renderAssumed();
     if (walked) { renderWay(); renderStep(); renderRules(); }
   };
 
