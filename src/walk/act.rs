@@ -6,14 +6,14 @@ use compact_str::CompactString;
 
 use super::chance::Chance;
 use super::error::WalkError;
+use super::hooks::{is_martian, output_of, translates_destination};
 use super::machine::{Machine, Next, Walked, go_to};
 use super::nftables::verdict_act;
 use super::op::{Act, ChainId};
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Interface, View};
 use super::set_index::Lookup;
-use super::thread::{Place, Predicate, Thread};
-use super::walker::{frame, translates_destination};
+use super::thread::{Frame, Place, Predicate, Thread};
 use crate::net::Port;
 use crate::nftables::ruleset::MapValue;
 
@@ -55,7 +55,7 @@ impl<'r> Machine<'_, 'r> {
                 Ok(self.dnat(thread, to, place))
             }
             Act::Masquerade => {
-                let own = self.walker.host.primary_address(self.family);
+                let own = self.host.primary_address(self.family);
                 self.note(thread, place, Effect::Masquerade);
                 thread.view.source = own.unwrap_or(thread.view.source);
                 Ok(self.source_translated(thread))
@@ -73,7 +73,7 @@ impl<'r> Machine<'_, 'r> {
                 self.one_of(thread, modulus, acts.rev(), place)
             }
             Act::VerdictMap(key, map) => {
-                let found = self.walker.program.look_up(place.chain, map, key, &thread.view);
+                let found = self.program.look_up(place.chain, map, key, &thread.view);
                 self.mapped(thread, found, map, place)
             }
             Act::Unknown(text) => self.unknown_target(thread, text, place),
@@ -98,8 +98,8 @@ impl<'r> Machine<'_, 'r> {
         thread.bound = true;
         thread.frames.clear();
         if thread.phase.hook() == Hook::Output {
-            thread.view.output = self.walker.output_of(&thread.view);
-            if self.walker.is_martian(&thread.view) {
+            thread.view.output = output_of(self.host, &thread.view);
+            if is_martian(self.host, &thread.view) {
                 self.martian(thread);
                 return Next::Gone;
             }
@@ -111,7 +111,7 @@ impl<'r> Machine<'_, 'r> {
     fn redirected(&self, view: &View, port: Option<u16>) -> SocketAddr {
         let own = match view.input {
             Interface::None => self.family.loopback(),
-            _ => self.walker.host.primary_address(self.family).unwrap_or(view.destination.ip()),
+            _ => self.host.primary_address(self.family).unwrap_or(view.destination.ip()),
         };
         SocketAddr::new(own, port.unwrap_or(view.destination.port()))
     }
@@ -222,10 +222,10 @@ impl<'r> Machine<'_, 'r> {
         let before = thread.path;
         self.note(thread, place, Effect::Jump(name));
         go_to(thread, place.rule + 1, 0);
-        let mut called = frame(chain, thread);
+        let mut called = Frame::begin(chain, thread);
         called.before = before;
         thread.frames.push(called);
-        if thread.frames.len() > self.walker.program.deepest() {
+        if thread.frames.len() > self.program.deepest() {
             let (table, chain) = self.names(place);
             return Err(WalkError::TooDeep { table, chain });
         }
@@ -239,7 +239,7 @@ impl<'r> Machine<'_, 'r> {
         if let Some(frame) = thread.frames.last_mut() {
             frame.chain = chain;
             frame.gotos += 1;
-            if frame.gotos > self.walker.program.chain_count() {
+            if frame.gotos > self.program.chain_count() {
                 return Err(WalkError::Endless);
             }
         }
@@ -248,7 +248,7 @@ impl<'r> Machine<'_, 'r> {
     }
 
     fn target(&self, name: &str, place: Place) -> Walked<ChainId> {
-        self.walker.program.find(place.chain, name).ok_or_else(|| {
+        self.program.find(place.chain, name).ok_or_else(|| {
             let (table, chain) = self.names(place);
             let target = name.into();
             WalkError::NoSuchChain { table, chain, target }
@@ -262,7 +262,7 @@ impl<'r> Machine<'_, 'r> {
     }
 
     fn names(&self, place: Place) -> (CompactString, CompactString) {
-        match self.walker.program.rule_ref(place.chain, Some(place.rule)) {
+        match self.program.rule_ref(place.chain, Some(place.rule)) {
             Some(rule) => (rule.table_name(), rule.chain_name().into()),
             None => Default::default(),
         }

@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Node};
 use crate::net::{Cidr, Family};
 use crate::plan::{LocalTraffic, Plan};
 
-use super::packet::Origin;
+use super::origin::Origin;
 
 /// The node that a packet meets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

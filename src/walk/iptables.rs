@@ -9,13 +9,13 @@ use crate::iptables::ruleset::{
 };
 use crate::net::Family;
 
+use super::base::{Base, Bases, NAT_DESTINATION, NAT_SOURCE};
 use super::chance::Chance;
 use super::op::{Act, ChainId, End, InterfaceEnd, Op, States, Test, TestKind};
+use super::opaque;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
-use super::program::Base;
 use super::rule_index::{RuleIndex, RuleKey};
-use super::{opaque, program};
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;
@@ -25,7 +25,7 @@ pub(super) struct Program<'r> {
     chains: Vec<Slot<'r>>,
     /// By number of the ruleset, table and name.
     names: HashMap<(usize, TableName, ChainName), ChainId>,
-    bases: program::Bases,
+    bases: Bases,
 }
 
 struct Slot<'r> {
@@ -39,7 +39,7 @@ impl<'r> Program<'r> {
     /// Of rulesets of one family that a kernel holds side by side: of the nft and of the legacy variant.
     pub(super) fn new(family: Family, rulesets: &[&'r Ruleset]) -> Program<'r> {
         let mut program =
-            Program { family, chains: Vec::new(), names: HashMap::new(), bases: program::Bases::default() };
+            Program { family, chains: Vec::new(), names: HashMap::new(), bases: Bases::default() };
         for (part, ruleset) in rulesets.iter().enumerate() {
             for table in &ruleset.tables {
                 for chain in &table.chains {
@@ -132,8 +132,8 @@ fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
         TableName::Mangle => -150,
         TableName::Filter => 0,
         TableName::Security => 50,
-        TableName::Nat if matches!(hook, Hook::Prerouting | Hook::Output) => program::NAT_DESTINATION,
-        TableName::Nat => program::NAT_SOURCE,
+        TableName::Nat if matches!(hook, Hook::Prerouting | Hook::Output) => NAT_DESTINATION,
+        TableName::Nat => NAT_SOURCE,
     };
     Some((hook, priority))
 }

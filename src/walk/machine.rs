@@ -5,12 +5,13 @@ use crate::nftables::ruleset::{Element, Field};
 
 use super::chance::Chance;
 use super::error::WalkError;
+use super::host::Host;
 use super::op::{ChainId, Op, Test};
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::View;
+use super::program::Program;
 use super::set_index::Lookup;
 use super::thread::{Affinity, Assumption, End, Frame, Leaf, PathId, Place, Predicate, Thread};
-use super::walker::Walker;
 
 /// The most ways that are followed, so that a ruleset cannot take all memory.
 const MOST_WAYS: usize = 1 << 16;
@@ -21,7 +22,8 @@ const MOST_RULES: usize = 1 << 24;
 
 /// A walk.
 pub(super) struct Machine<'w, 'r> {
-    pub(super) walker: &'w Walker<'r>,
+    pub(super) program: &'w Program<'r>,
+    pub(super) host: &'w Host,
     pub(super) family: Family,
     /// What happened; each entry names the one before it.
     pub(super) path: Vec<Node<'r>>,
@@ -67,9 +69,10 @@ pub(super) enum Next {
 pub(super) type Walked<T> = Result<T, WalkError>;
 
 impl<'w, 'r> Machine<'w, 'r> {
-    pub(super) fn new(walker: &'w Walker<'r>, family: Family) -> Self {
+    pub(super) fn new(program: &'w Program<'r>, host: &'w Host, family: Family) -> Self {
         Machine {
-            walker,
+            program,
+            host,
             family,
             path: Vec::new(),
             leaves: Vec::new(),
@@ -113,7 +116,7 @@ impl<'w, 'r> Machine<'w, 'r> {
         }
         let mut place = Place { chain: frame.chain, rule: frame.rule, part: frame.part };
         if frame.part == 0 {
-            match self.walker.program.next_rule(frame.chain, frame.rule, &thread.view) {
+            match self.program.next_rule(frame.chain, frame.rule, &thread.view) {
                 Some(rule) => place.rule = rule,
                 None => return Ok(self.end_of_chain(thread)),
             }
@@ -122,7 +125,7 @@ impl<'w, 'r> Machine<'w, 'r> {
     }
 
     fn parts(&mut self, thread: &mut Thread<'r>, mut place: Place) -> Walked<bool> {
-        while let Some(op) = self.walker.program.op(place.chain, place.rule, place.part) {
+        while let Some(op) = self.program.op(place.chain, place.rule, place.part) {
             let (test, act) = match op {
                 Op::Nothing => (None, None),
                 Op::Test(test) => (Some(test), None),
@@ -176,7 +179,7 @@ impl<'w, 'r> Machine<'w, 'r> {
 
     /// Whether what follows in the rule does anything.
     fn rest_acts(&self, place: Place) -> bool {
-        let op = |part| self.walker.program.op(place.chain, place.rule, part);
+        let op = |part| self.program.op(place.chain, place.rule, part);
         let acts = |op| matches!(op, Op::Act(_) | Op::Guarded(..));
         matches!(op(place.part), Some(Op::Guarded(..))) || (place.part + 1..).map_while(op).any(acts)
     }
@@ -225,7 +228,7 @@ impl<'w, 'r> Machine<'w, 'r> {
         }
         let mut known = thread.clone();
         let key = [Field::SourceAddress(self.family)];
-        let found = self.walker.program.look_up(place.chain, list, &key, &thread.view);
+        let found = self.program.look_up(place.chain, list, &key, &thread.view);
         known.affinity = Some(Affinity { list, listed: matches!(found, Lookup::Hit(_)), place });
         go_to(&mut known, place.rule, place.part);
         self.pending.insert(0, known);

@@ -21,9 +21,11 @@
 //! ```
 
 mod act;
+mod base;
 mod chance;
 mod error;
 mod facts;
+mod hooks;
 mod host;
 mod inquiry;
 mod iptables;
@@ -32,6 +34,7 @@ mod nftables;
 mod op;
 mod opaque;
 mod opaque_nft;
+mod origin;
 mod outcome;
 mod packet;
 mod passing;
@@ -50,6 +53,7 @@ pub use facts::{iptables_source_networks, nftables_source_intervals};
 pub use host::{Host, PodInterface};
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, Met, PortRange};
 pub use opaque_nft::is_opaque_match;
+pub use origin::Origin;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
-pub use packet::{FamilyMismatch, Interface, Origin, Packet, Tracking, View};
+pub use packet::{FamilyMismatch, Interface, Packet, Tracking, View};
 pub use walker::{Rules, Walker};

@@ -10,11 +10,11 @@ use crate::nftables::ruleset::{
     Addresses, Chain, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
 };
 
+use super::base::{Base, Bases, NAT_DESTINATION, NAT_SOURCE};
 use super::op::{Act, ChainId, End, InterfaceEnd, Op, States, Test, TestKind};
 use super::opaque_nft;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
-use super::program::{self, Base, Bases};
 use super::set_index::{Lookup, SetIndex};
 
 pub(super) struct Program<'r> {
@@ -235,8 +235,8 @@ fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, Base)> {
     let nat = base.kind == "nat";
     let priority = match (nat, hook) {
         (false, _) => base.priority,
-        (true, Hook::Prerouting | Hook::Output) => program::NAT_DESTINATION,
-        (true, _) => program::NAT_SOURCE,
+        (true, Hook::Prerouting | Hook::Output) => NAT_DESTINATION,
+        (true, _) => NAT_SOURCE,
     };
     let base = Base { chain: id, priority, own_priority: base.priority, nat, drops: base.drops_by_default };
     Some((hook, base))

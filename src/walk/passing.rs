@@ -38,7 +38,7 @@ impl<'r> Machine<'_, 'r> {
             TestKind::State(states) => is_in(states, view),
             TestKind::Translated => view.translated,
             TestKind::Mark { value, mask } => view.mark & mask == value,
-            TestKind::Local(end) => self.walker.host.is_local(address(end, view)),
+            TestKind::Local(end) => self.host.is_local(address(end, view)),
             TestKind::Random(chance) => return Ok(Passing::Random(chance)),
             TestKind::Remembered(list) => return Ok(Passing::Remembered(list)),
             TestKind::Opaque(text) => return Ok(self.opaque(view, text, place)),
@@ -76,7 +76,7 @@ impl<'r> Machine<'_, 'r> {
         set: &'r str,
         place: Place,
     ) -> Result<Passing<'r>, WalkError> {
-        match self.walker.program.look_up(place.chain, set, key, view) {
+        match self.program.look_up(place.chain, set, key, view) {
             Lookup::Hit(_) => Ok(Passing::Known(true)),
             Lookup::Miss => Ok(Passing::Known(false)),
             Lookup::Maybe(_) => Ok(Passing::Unknown(Predicate::Part(place), set)),
@@ -89,15 +89,15 @@ impl<'r> Machine<'_, 'r> {
             InterfaceEnd::In => view.input,
             InterfaceEnd::Out => view.output,
         };
-        match has_name(interface, name, self.walker.host.pod_interface.as_ref()) {
+        match has_name(interface, name, self.host.pod_interface.as_ref()) {
             Some(holds) => Passing::Known(holds),
             None => Passing::Unknown(Predicate::Interface(end, name), name),
         }
     }
 
     fn opaque(&self, view: &View, text: &'r str, place: Place) -> Passing<'r> {
-        let known = match self.walker.program {
-            Program::Iptables(_) => opaque::iptables_match(text, view, self.walker.host),
+        let known = match self.program {
+            Program::Iptables(_) => opaque::iptables_match(text, view, self.host),
             Program::Nftables(_) => opaque_nft::matches(text, view),
         };
         match known {

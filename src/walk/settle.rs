@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::chance::Chance;
 use super::machine::{Machine, Node};
+use super::op::InterfaceEnd;
 use super::outcome::{Condition, Outcome, Step};
+use super::program::Program;
 use super::thread::{End, Leaf, PathId, Predicate};
 
 /// The outcomes of a walk: those without a condition first, then in the order found.
 pub(super) fn outcomes<'r>(machine: Machine<'_, 'r>) -> Vec<Outcome<'r>> {
-    let Machine { walker, path, leaves, .. } = machine;
+    let Machine { program, path, leaves, .. } = machine;
     let mut leaves = merge(forget_idle_assumptions(leaves));
     leaves.sort_by_key(|leaf| (leaf.affinity.is_some(), !leaf.assumptions.is_empty()));
     let build = |leaf: Leaf<'r>| Outcome {
@@ -18,8 +20,8 @@ pub(super) fn outcomes<'r>(machine: Machine<'_, 'r>) -> Vec<Outcome<'r>> {
         destination: leaf.end.destination,
         snat: leaf.end.snat,
         delivered_locally: leaf.end.local,
-        given: conditions(&walker.program, &leaf),
-        steps: steps(&walker.program, &path, leaf.path),
+        given: conditions(program, &leaf),
+        steps: steps(program, &path, leaf.path),
     };
     leaves.into_iter().map(build).collect()
 }
@@ -102,7 +104,7 @@ fn merge(leaves: Vec<Leaf<'_>>) -> Vec<Leaf<'_>> {
     merged
 }
 
-fn conditions<'r>(program: &super::program::Program<'r>, leaf: &Leaf<'r>) -> Vec<Condition<'r>> {
+fn conditions<'r>(program: &Program<'r>, leaf: &Leaf<'r>) -> Vec<Condition<'r>> {
     let affinity = leaf.affinity.and_then(|affinity| {
         Some(Condition::Affinity {
             list: affinity.list.into(),
@@ -121,7 +123,6 @@ fn conditions<'r>(program: &super::program::Program<'r>, leaf: &Leaf<'r>) -> Vec
 }
 
 fn words(predicate: Predicate<'_>, text: &str) -> String {
-    use super::op::InterfaceEnd;
     match predicate {
         Predicate::Interface(InterfaceEnd::In, name) => format!("in interface {name}"),
         Predicate::Interface(InterfaceEnd::Out, name) => format!("out interface {name}"),
@@ -130,7 +131,7 @@ fn words(predicate: Predicate<'_>, text: &str) -> String {
 }
 
 /// The steps of a path, those of one rule together.
-fn steps<'r>(program: &super::program::Program<'r>, path: &[Node<'r>], end: PathId) -> Vec<Step<'r>> {
+fn steps<'r>(program: &Program<'r>, path: &[Node<'r>], end: PathId) -> Vec<Step<'r>> {
     let nodes: Vec<&Node<'r>> = std::iter::successors(node(path, end), |n| node(path, n.before)).collect();
     let mut steps: Vec<Step<'r>> = Vec::with_capacity(nodes.len());
     let mut last = None;

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
+use super::base::Base;
 use super::chance::Chance;
 use super::op::{ChainId, InterfaceEnd};
 use super::outcome::{Hook, Verdict};
 use super::packet::View;
-use super::program::Base;
 
 /// Something that is not known and is taken to hold, or not to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +57,13 @@ pub(super) struct Frame {
     /// The path before the jump here, and after it: a jump that led to nothing is forgotten.
     pub(super) before: PathId,
     pub(super) after: PathId,
+}
+
+impl Frame {
+    /// At the first rule of a chain.
+    pub(super) fn begin(chain: ChainId, thread: &Thread<'_>) -> Frame {
+        Frame { chain, rule: 0, part: 0, gotos: 0, chance: None, before: thread.path, after: thread.path }
+    }
 }
 
 /// The end of a path in the walk's arena.
