@@ -161,6 +161,9 @@ pub struct ParseError {
     pub message: String,
 }
 
+/// What is wrong within a line or an item, where its reader does not know its place.
+pub(crate) type Fault = String;
+
 /// The beginning of a text from outside, quoted and inert, for a message.
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
+use crate::diagnostic::{Excerpt, Fault, ParseError};
 use crate::iptables::ruleset::{
     Chain, ChainName, Counters, Owner, PlacedRule, Policy, Ruleset, Table, TableName,
 };
 use crate::net::Family;
 
-use super::rule::{Families, RuleReader, Scope};
+use super::capture::{Capture, Part, Variant};
+use super::families::Evidence;
+use super::line::{MAX_LINE, counters, first_word, split_counters};
+use super::rule::RuleReader;
 use super::stretch::{self, Read};
-use super::token_of as first_word;
-use super::{Capture, Excerpt, Fault, MAX_LINE, ParseError, Part, Variant};
+use super::target::Scope;
 
 /// What has been read so far.
 #[derive(Default)]
@@ -48,45 +51,6 @@ struct ReadTable {
     header: Option<Header>,
     family: Option<Family>,
     table: Table,
-}
-
-/// The first line that speaks for each family.
-#[derive(Default, Clone, Copy)]
-pub(super) struct Evidence {
-    ipv4: Option<usize>,
-    ipv6: Option<usize>,
-}
-
-impl Evidence {
-    pub(super) fn note(&mut self, families: Families, line: usize) {
-        self.ipv4 = self.ipv4.or(families.ipv4.then_some(line));
-        self.ipv6 = self.ipv6.or(families.ipv6.then_some(line));
-    }
-
-    /// Takes what lines speak for that are counted from `first`.
-    fn add(&mut self, later: Evidence, first: usize) {
-        self.ipv4 = self.ipv4.or(later.ipv4.map(|line| line + first));
-        self.ipv6 = self.ipv6.or(later.ipv6.map(|line| line + first));
-    }
-
-    /// The family that everything speaks for, if anything does.
-    fn family(self, header: Option<Family>) -> Result<Option<Family>, ParseError> {
-        let fault = |line, message: &str| Err(ParseError { line, message: message.to_owned() });
-        match (header, self.ipv4, self.ipv6) {
-            (Some(Family::Ipv6), Some(line), _) => {
-                fault(line, "something of IPv4 in a table that the header gives to ip6tables-save")
-            }
-            (Some(Family::Ipv4), _, Some(line)) => {
-                fault(line, "something of IPv6 in a table that the header gives to iptables-save")
-            }
-            (None, Some(a), Some(b)) => {
-                fault(a.max(b), "the table has addresses of both families, which no table of iptables has")
-            }
-            (None, Some(_), None) => Ok(Some(Family::Ipv4)),
-            (None, None, Some(_)) => Ok(Some(Family::Ipv6)),
-            (header, _, _) => Ok(header),
-        }
-    }
 }
 
 impl Document {
@@ -429,20 +393,4 @@ fn chain_name(text: &str) -> Result<ChainName, Fault> {
         ));
     }
     ChainName::new(text).ok_or_else(|| format!("{} is no name of a chain", Excerpt(text)))
-}
-
-/// Takes `[packets:bytes]` off the front of a rule.
-pub(super) fn split_counters(line: &str) -> Result<(Option<Counters>, &str), Fault> {
-    if !line.starts_with('[') {
-        return Ok((None, line));
-    }
-    let fault = || format!("{} does not begin with counters as '[12:345] -A'", Excerpt(line));
-    let (text, rest) = first_word(line);
-    let counters = counters(text).ok_or_else(fault)?;
-    Ok((Some(counters), rest.trim_start_matches([' ', '\t'])))
-}
-
-fn counters(text: &str) -> Option<Counters> {
-    let (packets, bytes) = text.strip_prefix('[')?.strip_suffix(']')?.split_once(':')?;
-    Some(Counters { packets: packets.parse().ok()?, bytes: bytes.parse().ok()? })
 }

@@ -2,13 +2,13 @@
 
 use compact_str::CompactString;
 
+use crate::diagnostic::{Excerpt, Fault};
 use crate::iptables::ruleset::{ChainName, End, Match, Probability, RecentAction, StateSet};
 use crate::iptables::save::host_mask;
 use crate::net::{Family, Port, Protocol};
 
-use super::rule::Families;
-use super::token::Token;
-use super::{Excerpt, Fault};
+use super::families::Families;
+use super::token::{Token, number};
 
 /// How many words the first match takes.
 pub(super) fn group_length(words: &[Token<'_>]) -> Result<usize, Fault> {
@@ -130,17 +130,6 @@ fn mark(options: &[Token<'_>]) -> Option<Match> {
         None => (number(value.raw)?, u32::MAX),
     };
     Some(Match::Mark { negated, value, mask })
-}
-
-/// Reads a number that is decimal, or hexadecimal after `0x`.
-pub(super) fn number(text: &str) -> Option<u32> {
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
-    match text.strip_prefix("0x") {
-        Some(hexadecimal) if digits(hexadecimal) => u32::from_str_radix(hexadecimal, 16).ok(),
-        // A leading zero would make it octal; no tool prints that.
-        None if digits(text) && (text == "0" || !text.starts_with('0')) => text.parse().ok(),
-        _ => None,
-    }
 }
 
 fn address_type(options: &[Token<'_>]) -> Option<Match> {

@@ -2,19 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::diagnostic::{Excerpt, Fault};
 use crate::iptables::ruleset::{
-    AddressMatch, ChainName, Counters, InterfaceMatch, Match, ProtocolMatch, ProtocolName, Rule,
+    AddressMatch, Counters, InterfaceMatch, Match, ProtocolMatch, ProtocolName, Rule,
 };
-use crate::net::{Cidr, Family, Protocol, parse_ip_lenient};
+use crate::net::{Cidr, Protocol, parse_ip_lenient};
 
+use super::families::Families;
+use super::target::Scope;
 use super::token::{Token, split};
-use super::{Excerpt, Fault, matches, target};
-
-/// What a rule can refer to.
-pub(super) struct Scope<'a> {
-    /// Whether the table has a chain of that name.
-    pub(super) is_chain: &'a dyn Fn(&ChainName) -> bool,
-}
+use super::{matches, target};
 
 /// Reads rules; keeps its buffers from one to the next.
 #[derive(Default)]
@@ -47,22 +44,6 @@ impl Own {
             "-c" | "--set-counters" => Own::Counters,
             _ => return None,
         })
-    }
-}
-
-/// The families that something in a rule speaks for.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Families {
-    pub(super) ipv4: bool,
-    pub(super) ipv6: bool,
-}
-
-impl Families {
-    pub(super) fn note(&mut self, family: Family) {
-        match family {
-            Family::Ipv4 => self.ipv4 = true,
-            Family::Ipv6 => self.ipv6 = true,
-        }
     }
 }
 
@@ -137,8 +118,10 @@ impl Reading {
         let value = word.value();
         let rule = &mut self.rule;
         match own {
-            Own::Source => once(&mut rule.source, option, self.families.address(negated, &value)?)?,
-            Own::Destination => once(&mut rule.destination, option, self.families.address(negated, &value)?)?,
+            Own::Source => once(&mut rule.source, option, address(&mut self.families, negated, &value)?)?,
+            Own::Destination => {
+                once(&mut rule.destination, option, address(&mut self.families, negated, &value)?)?
+            }
             Own::InInterface => once(&mut rule.in_interface, option, interface(negated, &value)?)?,
             Own::OutInterface => once(&mut rule.out_interface, option, interface(negated, &value)?)?,
             Own::Protocol => once(&mut rule.protocol, option, protocol(negated, &value)?)?,
@@ -157,13 +140,11 @@ impl Reading {
     }
 }
 
-impl Families {
-    fn address(&mut self, negated: bool, text: &str) -> Result<AddressMatch, Fault> {
-        let net = network(text)
-            .ok_or_else(|| format!("{} is no address or network that can be read here", Excerpt(text)))?;
-        self.note(net.family());
-        Ok(AddressMatch { negated, net, written: None })
-    }
+fn address(families: &mut Families, negated: bool, text: &str) -> Result<AddressMatch, Fault> {
+    let net = network(text)
+        .ok_or_else(|| format!("{} is no address or network that can be read here", Excerpt(text)))?;
+    families.note(net.family());
+    Ok(AddressMatch { negated, net, written: None })
 }
 
 fn once<T>(place: &mut Option<T>, option: &str, value: T) -> Result<(), Fault> {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::document::{Evidence, split_counters};
-use super::rule::{RuleReader, Scope};
-use super::{MAX_LINE, token_of};
+use super::families::Evidence;
+use super::line::{MAX_LINE, first_word, split_counters};
+use super::rule::RuleReader;
+use super::target::Scope;
 use crate::iptables::ruleset::{ChainName, PlacedRule};
 use crate::parallel;
 
@@ -64,7 +65,7 @@ fn read_part(part: &str, index: &HashMap<ChainName, usize>) -> Option<Read> {
     for line in part.split_terminator('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line);
         let (counted, text) = split_counters(line).ok().filter(|_| line.len() <= MAX_LINE)?;
-        let (name, options) = token_of(text.strip_prefix("-A ")?);
+        let (name, options) = first_word(text.strip_prefix("-A ")?);
         if name != last {
             read.finish(chain, &mut run);
             (last, chain) = (name, *index.get(&ChainName::new(name)?)?);

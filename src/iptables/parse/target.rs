@@ -2,14 +2,19 @@
 
 use std::net::SocketAddr;
 
+use crate::diagnostic::{Excerpt, Fault};
 use crate::iptables::ruleset::{ChainName, Destination, Owner, TableName, Target};
 use crate::iptables::save::port_unreachable;
 use crate::net::Family;
 
-use super::matches::number;
-use super::rule::{Families, Scope};
-use super::token::Token;
-use super::{Excerpt, Fault};
+use super::families::Families;
+use super::token::{Token, number};
+
+/// What a rule can refer to.
+pub(super) struct Scope<'a> {
+    /// Whether the table has a chain of that name.
+    pub(super) is_chain: &'a dyn Fn(&ChainName) -> bool,
+}
 
 /// Whether this option begins the target. All words after it belong to it.
 pub(super) fn is_option(word: &str) -> bool {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::iptables::ruleset::{Counters, Match, Owner, Rule, TableName, Target};
+use crate::iptables::ruleset::{Counters, Match, Owner, Rule, Ruleset, TableName, Target};
 use crate::iptables::{save, strategies};
 
 fn read(text: &str) -> Capture {

@@ -1,8 +1,8 @@
-//! Splits a line into words as `iptables-restore` does (add_param_to_argv in libxtables).
+//! Splits a line into words as `iptables-restore` does (add_param_to_argv in libxtables), and reads numbers among them.
 
 use std::borrow::Cow;
 
-use super::Fault;
+use crate::diagnostic::Fault;
 
 /// A word of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,17 @@ fn word_end(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
         }
     }
     Err("a quote is opened and never closed".to_owned())
+}
+
+/// Reads a number that is decimal, or hexadecimal after `0x`.
+pub(super) fn number(text: &str) -> Option<u32> {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+    match text.strip_prefix("0x") {
+        Some(hexadecimal) if digits(hexadecimal) => u32::from_str_radix(hexadecimal, 16).ok(),
+        // A leading zero would make it octal; no tool prints that.
+        None if digits(text) && (text == "0" || !text.starts_with('0')) => text.parse().ok(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

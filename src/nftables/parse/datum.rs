@@ -118,6 +118,11 @@ pub(super) fn verdict(words: &[&str]) -> Option<(Verdict, usize)> {
     })
 }
 
+/// Whether this is the name of a state that connection tracking can see a packet in.
+pub(super) fn is_conntrack_state(name: &str) -> bool {
+    matches!(name, "invalid" | "new" | "established" | "related" | "untracked")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,8 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Fault;
-use crate::diagnostic::{Excerpt, ParseError};
+use crate::diagnostic::{Excerpt, Fault, ParseError};
 use crate::nftables::ruleset::{
     BaseChain, Chain, DataType, Hook, PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily,
 };

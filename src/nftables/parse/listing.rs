@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use compact_str::CompactString;
 
+use super::datum;
 use super::element::element;
 use super::statement;
 use super::word::{Words, depth, unquoted};
-use super::{Fault, datum};
-use crate::diagnostic::{Excerpt, ParseError};
+use crate::diagnostic::{Excerpt, Fault, ParseError};
 use crate::nftables::list::priority;
 use crate::nftables::ruleset::{
     BaseChain, Chain, DataType, Element, Hook, PlacedRule, Ruleset, Set, Table, TableFamily,

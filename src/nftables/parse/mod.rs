@@ -31,13 +31,5 @@ pub fn parse_json(text: &str) -> Result<Ruleset, ParseError> {
     json::read(text)
 }
 
-/// Whether this is a name of a state that a packet can be in.
-fn is_conntrack_state(name: &str) -> bool {
-    matches!(name, "invalid" | "new" | "established" | "related" | "untracked")
-}
-
-/// A fault within a line.
-type Fault = String;
-
 #[cfg(test)]
 mod tests;

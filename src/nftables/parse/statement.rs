@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
+use super::datum;
 use super::word::{Word, Words, depth, unquoted};
-use super::{datum, is_conntrack_state};
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Rule, Statement};
 
@@ -236,7 +236,7 @@ fn interface(words: &[&str]) -> Found {
 
 fn conntrack_states(text: &str) -> Option<Statement> {
     let names: Vec<CompactString> = text.split(',').map(CompactString::from).collect();
-    names.iter().all(|name| is_conntrack_state(name)).then_some(Statement::ConntrackState(names))
+    names.iter().all(|name| datum::is_conntrack_state(name)).then_some(Statement::ConntrackState(names))
 }
 
 /// What follows `meta mark`.

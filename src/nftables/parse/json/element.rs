@@ -5,8 +5,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::value::{fields, number, of, only};
+use crate::diagnostic::Fault;
 use crate::net::Port;
-use crate::nftables::parse::{Fault, datum};
+use crate::nftables::parse::datum;
 use crate::nftables::ruleset::{DataType, Datum, Element, Interval, MapValue, Verdict};
 
 pub(super) fn read(raw: &RawValue, key: &[DataType], is_map: bool) -> Result<Element, Fault> {

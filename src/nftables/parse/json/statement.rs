@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use super::element::{network, verdict};
 use super::value::{fields, names, number, of, only};
+use crate::diagnostic::Fault;
 use crate::net::{Cidr, Family, Port, Protocol};
-use crate::nftables::parse::{Fault, datum, is_conntrack_state};
+use crate::nftables::parse::datum;
 use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Statement, TableFamily};
 
 /// Reads a statement; one that kube-proxy never writes keeps its JSON text.
@@ -98,7 +99,7 @@ fn conntrack(key: &str, right: &Value) -> Option<Statement> {
         ("status", Value::String(status)) if status == "dnat" => Some(Statement::ConntrackStatusDnat),
         ("state", Value::String(_) | Value::Array(_)) => {
             let states: Vec<CompactString> = names(right).into_iter().map(CompactString::from).collect();
-            let known = states.iter().all(|state| is_conntrack_state(state));
+            let known = states.iter().all(|state| datum::is_conntrack_state(state));
             known.then_some(Statement::ConntrackState(states))
         }
         _ => None,
