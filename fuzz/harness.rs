@@ -69,7 +69,7 @@ fn print(plan: &Plan<'_>, settings: &Settings, snapshot: &reader::Snapshot) {
             let mut again = String::new();
             read.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
             assert_eq!(listing, again);
-            let restore = iptables::restore::print(plan).pieces().concat();
+            let restore = iptables::restore::print(plan).to_string();
             iptables::parse::parse(&restore, Some(plan.family)).expect("own text is read");
             let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
         }

@@ -1,28 +1,34 @@
 //! Long texts without long copies.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// A text in pieces, which are written one after the other.
+/// A text in pieces, which are written one after the other. Texts may share pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text {
-    pieces: Vec<String>,
+    pieces: Vec<Arc<String>>,
 }
 
 impl Text {
     /// Adds a piece at the end.
     pub fn push(&mut self, piece: impl Into<String>) {
-        self.pieces.push(piece.into());
+        self.share(&Arc::new(piece.into()));
+    }
+
+    /// Adds a piece that other texts have too.
+    pub(crate) fn share(&mut self, piece: &Arc<String>) {
+        self.pieces.push(piece.clone());
     }
 
     /// The pieces, in order.
-    pub fn pieces(&self) -> &[String] {
-        &self.pieces
+    pub fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().map(|piece| piece.as_str())
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Text { pieces: vec![text] }
+        Text { pieces: vec![Arc::new(text)] }
     }
 }
 

@@ -9,14 +9,14 @@ use clap::{Args, ValueEnum};
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::output::PendingFiles;
 use super::pipeline::{Pipeline, plan};
-use super::render::{Format, render};
+use super::render::{Format, Model, render};
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Sources;
 use crate::names::is_dns_subdomain;
-use crate::net::Family;
 use crate::parallel;
+use crate::plan::Plan;
 use crate::settings::ProxyMode;
 
 /// Prints the rules that kube-proxy would write on a node.
@@ -95,7 +95,7 @@ fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Sessi
     if !format.shows_origins() {
         sources = Sources::default();
     }
-    Ok(Answer::text(render(&plans, format, &sources, assumed.as_ref()).into_text()))
+    Ok(Answer::text(render(&plans, &[], format, &sources, assumed.as_ref()).into_text()))
 }
 
 /// The format of the answer: the one asked for, if the mode has it, else the mode's default.
@@ -129,15 +129,17 @@ fn every_node(
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
-    let families = pipeline.families();
-    let done = AtomicUsize::new(0);
     let progress = session.progress();
+    progress.stage("compiling the rules");
+    let work = EveryNode { pipeline, format, directory };
+    // What is found comes again when the turn of that node comes.
+    let plans = nodes.first().map(|node| work.plans(node).0).unwrap_or_default();
+    let models: Vec<_> = plans.iter().map(|plan| Model::new(plan, format)).collect();
+    let done = AtomicUsize::new(0);
     let written = parallel::each(nodes, |node| {
         let number = 1 + done.fetch_add(1, Ordering::Relaxed);
         progress.stage(format!("node {number} of {}: {}", nodes.len(), node.name));
-        let mut found = Diagnostics::default();
-        let files = node_files(pipeline, node, &families, format, directory, &mut found);
-        (files, found)
+        work.files(node, &models)
     });
     let mut files = PendingFiles::default();
     for (of_node, found) in written {
@@ -147,36 +149,43 @@ fn every_node(
     Ok(files)
 }
 
-/// The files of one node; none where something speaks against them.
-fn node_files(
-    pipeline: &Pipeline,
-    node: &Node,
-    families: &[Family],
+/// How every node is treated.
+struct EveryNode<'a> {
+    pipeline: &'a Pipeline,
     format: Format,
-    directory: &Path,
-    found: &mut Diagnostics,
-) -> PendingFiles {
-    let mut files = PendingFiles::default();
-    if let Err(fault) = check_file_name(node) {
-        found.append(fault);
-        return files;
-    }
-    let sources = &pipeline.snapshot.sources;
-    let mut plans = Vec::new();
-    for family in families {
-        let (plan, faults) = plan(&pipeline.cluster, &pipeline.settings, sources, node, *family);
-        found.append(faults);
-        plans.push(plan);
-    }
-    if found.has_errors() {
-        return files;
-    }
-    for (suffix, text) in render(&plans, format, sources, pipeline.assumed.as_ref()).into_files() {
-        if let Err(faults) = files.add(directory, &format!("{}.{suffix}", node.name), &text) {
+    directory: &'a Path,
+}
+
+impl<'a> EveryNode<'a> {
+    fn plans(&self, node: &Node) -> (Vec<Plan<'a>>, Diagnostics) {
+        let Pipeline { cluster, settings, snapshot, .. } = self.pipeline;
+        let (mut plans, mut found) = (Vec::new(), Diagnostics::default());
+        for family in self.pipeline.families() {
+            let (plan, faults) = plan(cluster, settings, &snapshot.sources, node, family);
             found.append(faults);
+            plans.push(plan);
         }
+        (plans, found)
     }
-    files
+
+    /// The files of one node; none where something speaks against them.
+    fn files(&self, node: &Node, models: &[Model<'_, 'a>]) -> (PendingFiles, Diagnostics) {
+        let mut files = PendingFiles::default();
+        if let Err(fault) = check_file_name(node) {
+            return (files, fault);
+        }
+        let (plans, mut found) = self.plans(node);
+        if found.has_errors() {
+            return (files, found);
+        }
+        let (sources, assumed) = (&self.pipeline.snapshot.sources, self.pipeline.assumed.as_ref());
+        for (suffix, text) in render(&plans, models, self.format, sources, assumed).into_files() {
+            if let Err(faults) = files.add(self.directory, &format!("{}.{suffix}", node.name), &text) {
+                found.append(faults);
+            }
+        }
+        (files, found)
+    }
 }
 
 /// The name of a Node becomes the name of a file: nothing that leads elsewhere may pass.

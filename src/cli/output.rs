@@ -52,7 +52,7 @@ fn write_beside(directory: &Path, text: &Text) -> io::Result<TempPath> {
         .prefix(".kuberules-")
         .permissions(plain_permissions())
         .tempfile_in(directory)?;
-    text.pieces().iter().try_for_each(|piece| file.write_all(piece.as_bytes()))?;
+    text.pieces().try_for_each(|piece| file.write_all(piece.as_bytes()))?;
     file.as_file().sync_all()?;
     Ok(file.into_temp_path())
 }

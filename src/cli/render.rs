@@ -92,23 +92,49 @@ impl Rendered {
     }
 }
 
-/// Compiles the plans of a node and prints the rulesets.
-pub(super) fn render(
-    plans: &[Plan<'_>],
+/// The rules of one node, from which those of other nodes take whatever is the same; one per family.
+pub(super) enum Model<'p, 'c> {
+    Saved(iptables::saved::Model<'p, 'c>),
+    Restore(iptables::restore::Model<'p, 'c>),
+    /// Nothing is taken over.
+    None,
+}
+
+impl<'p, 'c> Model<'p, 'c> {
+    pub(super) fn new(plan: &'p Plan<'c>, format: Format) -> Self {
+        match format {
+            Format::Save => Model::Saved(iptables::saved::Model::new(plan)),
+            Format::Restore => Model::Restore(iptables::restore::Model::new(plan)),
+            _ => Model::None,
+        }
+    }
+}
+
+/// Compiles the plans of a node and prints the rulesets. Models are in the order of the plans.
+pub(super) fn render<'c>(
+    plans: &[Plan<'c>],
+    models: &[Model<'_, 'c>],
     format: Format,
     sources: &Sources,
     assumed: Option<&Assumed>,
 ) -> Rendered {
-    let text: fn(&Plan<'_>) -> Text = match format {
-        Format::Save => iptables::saved::print,
-        Format::Restore => iptables::restore::print,
-        Format::List => |plan| nftables::list::print(&nftables::compile(plan)).into(),
-        Format::Script => |plan| nftables::script::print(&nftables::compile(plan)).into(),
-        Format::IptablesJson => return Rendered::Whole(iptables_json(plans, sources, assumed).into()),
-        Format::NftablesJson => return Rendered::Whole(nftables_json(plans, sources, assumed).into()),
+    let text = |(i, plan)| match (format, models.get(i)) {
+        (Format::Save, Some(Model::Saved(model))) => model.print(plan),
+        (Format::Save, _) => iptables::saved::print(plan),
+        (Format::Restore, Some(Model::Restore(model))) => model.print(plan),
+        (Format::Restore, _) => iptables::restore::print(plan),
+        (Format::Script, _) => nftables::script::print(&nftables::compile(plan)).into(),
+        (_, _) => nftables::list::print(&nftables::compile(plan)).into(),
     };
-    let banner = assume::comment(assumed);
-    Rendered::Families { format, banner, texts: plans.iter().map(|plan| (plan.family, text(plan))).collect() }
+    match format {
+        Format::IptablesJson => Rendered::Whole(iptables_json(plans, sources, assumed).into()),
+        Format::NftablesJson => Rendered::Whole(nftables_json(plans, sources, assumed).into()),
+        Format::Save | Format::Restore | Format::List | Format::Script => Rendered::Families {
+            format,
+            banner: assume::comment(assumed),
+            texts: plans.iter().enumerate().map(|(i, plan)| (plan.family, text((i, plan)))).collect(),
+        },
+    }
 }
 
 fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {

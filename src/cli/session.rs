@@ -200,7 +200,7 @@ impl Session {
 
 fn write_stdout(text: &Text) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    text.pieces().iter().try_for_each(|piece| out.write_all(piece.as_bytes()))?;
+    text.pieces().try_for_each(|piece| out.write_all(piece.as_bytes()))?;
     out.flush()
 }
 

@@ -13,5 +13,6 @@ pub mod save;
 pub mod saved;
 #[cfg(test)]
 pub(crate) mod strategies;
+mod stretches;
 
 pub use compile::compile;

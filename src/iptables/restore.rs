@@ -1,37 +1,75 @@
 //! Prints what kube-proxy hands to `iptables-restore --noflush --counters` in one full sync.
 
 use std::fmt::Write;
+use std::iter;
+use std::sync::Arc;
 
 use super::compile::{self, Sink};
 use super::ruleset::{
     AddressMatch, ChainName, Destination, End, InterfaceMatch, Match, ProtocolName, RecentAction, Rule,
     TableName, Target,
 };
+use super::stretches::Stretches;
 use crate::net::AddressText;
-use crate::parallel;
 use crate::plan::Plan;
 use crate::plan::origin::Origin;
 use crate::text::Text;
 
-/// So many Service ports at least are worth a thread.
-const SHORTEST_STRETCH: usize = 64;
-
 /// The text of one full sync on a node that has nothing yet.
 pub fn print(plan: &Plan<'_>) -> Text {
-    let mut stretches = vec![RestoreText::of(|sink| compile::head(plan, sink))];
-    stretches.extend(parallel::by_stretch(&plan.service_ports, SHORTEST_STRETCH, |first, ports| {
-        RestoreText::of(|sink| compile::services(plan, first, ports, sink))
-    }));
-    stretches.push(RestoreText::of(|sink| compile::tail(plan, sink)));
-    let (filter, nat): (Vec<_>, Vec<_>) = stretches.into_iter().map(|s| (s.filter, s.nat)).unzip();
-    let mut text = Text::default();
-    for (table, documents) in [(TableName::Filter, filter), (TableName::Nat, nat)] {
-        let (chains, rules): (Vec<_>, Vec<_>) = documents.into_iter().map(|d| (d.chains, d.rules)).unzip();
-        text.push(format!("*{}\n", table.name()));
-        chains.into_iter().chain(rules).filter(|piece| !piece.is_empty()).for_each(|piece| text.push(piece));
-        text.push("COMMIT\n");
+    Model::new(plan).text()
+}
+
+/// The text of one node, from which that of another takes whatever is the same.
+pub struct Model<'p, 'c> {
+    plan: &'p Plan<'c>,
+    services: Stretches<'p, 'c, Printed>,
+}
+
+impl<'p, 'c> Model<'p, 'c> {
+    /// Prints the rules of a node.
+    pub fn new(plan: &'p Plan<'c>) -> Self {
+        Model::like(None, plan)
     }
-    text
+
+    /// The text of another node of the cluster.
+    pub fn print(&self, plan: &Plan<'c>) -> Text {
+        Model::like(Some(&self.services), plan).text()
+    }
+
+    fn like(like: Option<&Stretches<'_, 'c, Printed>>, plan: &'p Plan<'c>) -> Self {
+        let services = Stretches::print(plan, like, |first, ports| {
+            RestoreText::of(|sink| compile::services(plan, first, ports, sink))
+        });
+        Model { plan, services }
+    }
+
+    fn text(&self) -> Text {
+        let head = RestoreText::of(|sink| compile::head(self.plan, sink));
+        let tail = RestoreText::of(|sink| compile::tail(self.plan, sink));
+        let all = || iter::once(&head).chain(self.services.printed()).chain(iter::once(&tail));
+        let mut text = Text::default();
+        for (table, name) in [TableName::Filter, TableName::Nat].into_iter().enumerate() {
+            text.push(format!("*{}\n", name.name()));
+            let documents = || all().filter_map(|printed| printed.tables.get(table));
+            let (chains, rules) = (documents().map(|d| &d.chains), documents().map(|d| &d.rules));
+            chains.chain(rules).filter(|piece| !piece.is_empty()).for_each(|piece| text.share(piece));
+            text.push("COMMIT\n");
+        }
+        text
+    }
+}
+
+/// What a part of the plan writes into the tables filter and nat.
+#[derive(Clone)]
+struct Printed {
+    tables: [SharedDocument; 2],
+}
+
+#[derive(Clone)]
+struct SharedDocument {
+    chains: Arc<String>,
+    rules: Arc<String>,
 }
 
 #[derive(Default)]
@@ -47,10 +85,11 @@ struct Document {
 }
 
 impl RestoreText {
-    fn of(write: impl FnOnce(&mut RestoreText)) -> RestoreText {
+    fn of(write: impl FnOnce(&mut RestoreText)) -> Printed {
         let mut text = RestoreText::default();
         write(&mut text);
-        text
+        let share = |d: Document| SharedDocument { chains: Arc::new(d.chains), rules: Arc::new(d.rules) };
+        Printed { tables: [share(text.filter), share(text.nat)] }
     }
 
     fn document(&mut self, table: TableName) -> &mut Document {

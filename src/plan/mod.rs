@@ -4,6 +4,7 @@
 mod build;
 mod endpoints;
 pub mod json;
+mod likeness;
 mod node;
 pub mod origin;
 pub mod reasons;

@@ -90,8 +90,8 @@ fn texts(plan: &Plan<'_>, mode: ProxyMode, unloadable: bool) -> Texts {
         ProxyMode::Iptables => {
             let mut listing = String::new();
             iptables::save::print(&iptables::compile(plan), &mut listing);
-            assert_eq!(iptables::saved::print(plan).pieces().concat(), listing, "the two ways differ");
-            (listing, iptables::restore::print(plan).pieces().concat())
+            assert_eq!(iptables::saved::print(plan).to_string(), listing, "the two ways differ");
+            (listing, iptables::restore::print(plan).to_string())
         }
         ProxyMode::Nftables => {
             let ruleset = nftables::compile(plan);
