@@ -101,12 +101,38 @@ fn overflows(browser: &mut Browser) -> bool {
     browser.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth") == true
 }
 
+/// Texts that stand out too little from their ground, by the measure of WCAG 2.1 (1.4.3: 4.5 to 1).
+const PALE: &str = r#"(() => {
+  const parts = (color) => color.match(/[\d.]+/g).map(Number);
+  const luminance = (color) => {
+    const [r, g, b] = parts(color).map((c) => c / 255).map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    const color = getComputedStyle(element).backgroundColor;
+    return parts(color)[3] === 0 && element.parentElement ? ground(element.parentElement) : color;
+  };
+  const pale = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || element.disabled || !element.checkVisibility()) continue;
+    const [a, b] = [luminance(getComputedStyle(element).color), luminance(ground(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) pale.push(`${contrast.toFixed(2)} ${element.tagName} ${element.className}: ${element.textContent.slice(0, 40)}`);
+  }
+  return pale.join("; ");
+})()"#;
+
 fn pictures(browser: &mut Browser, name: &str) {
-    for (form, width, height, dark) in
-        [("projector", 1600, 900, false), ("projector-dark", 1600, 900, true), ("phone", 390, 844, false)]
-    {
+    for (form, width, height, dark) in [
+        ("projector", 1600, 900, false),
+        ("projector-dark", 1600, 900, true),
+        ("phone", 390, 844, false),
+        ("phone-dark", 390, 844, true),
+    ] {
         browser.show(width, height, dark);
         assert!(!overflows(browser), "{name} is wider than {form}");
+        assert_eq!(browser.evaluate(PALE), "", "{name}, {form}");
         let path = browser.picture(&format!("{name}-{form}.png"));
         assert!(std::fs::metadata(path).unwrap().len() > 10_000);
     }
@@ -184,4 +210,21 @@ fn hostile_names_stay_text() {
     let title = browser.evaluate("document.querySelector('#subtitle').textContent");
     assert!(title.as_str().unwrap().contains("<img src=x"), "{title}");
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_assumed_is_listed() {
+    let Some(program) = browser::chromium() else { return };
+    let chart = testdata().join("chart/v1");
+    let arguments =
+        [chart.to_str().unwrap(), "notes-web", "--assume", "--assume-nodes", "3", "--node", "node-1"];
+    let (_folder, mut browser) = open(&arguments, program);
+    let shown = "document.querySelector('#assumed').innerText";
+    let text = browser.evaluate(shown);
+    assert!(text.as_str().unwrap().contains("spec.clusterIPs[0]=10.101.11.214"), "{text}");
+    assert_eq!(browser.evaluate("document.body.innerText.startsWith('kuberules --assume: ')"), true);
+    pictures(&mut browser, "explain-assumed");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    let (_folder, mut browser) = open(&["--example"], program);
+    assert_eq!(browser.evaluate(shown), "");
 }

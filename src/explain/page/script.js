@@ -23,6 +23,7 @@
     port().cases.find((it) => it.client === client && it.address === address);
   const current = () => caseOf(state.client, state.address);
   const fate = () => (current() ? current().fates[state.fate] : undefined);
+  const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
   const portTitle = (it) => `${it.name ? it.name + ", " : ""}${it.port}/${it.protocol}, ${it.family}`;
 
   // The way with a first and a last stop that no rule makes.
@@ -35,7 +36,7 @@
       ? { source: client.ip, destination: address.text }
       : { source: client.ip, destination: it.destination };
     const last = it.steps[it.steps.length - 1] || start;
-    const whose = client.words === "the node itself" ? "The node itself" : client.words[0].toUpperCase() + client.words.slice(1);
+    const whose = capital(client.words);
     return [
       { ...start, hook: "client", rule: null, sentence: `${whose} opens a connection to the ${address.words} ${address.text}.` },
       ...it.steps,
@@ -209,14 +210,22 @@
     byId("next").disabled = last;
   };
 
-  const tableOf = (head, rows) => make("table", { class: "stack" },
-    make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
-    make("tbody", {}, ...rows));
+  // Roles and labels are for phones, where cells stand below one another and browsers forget that they are a table.
+  const tableOf = (head, rows) => {
+    for (const row of rows) {
+      row.setAttribute("role", "row");
+      [...row.children].forEach((cell, i) => { cell.setAttribute("role", "cell"); cell.dataset.label = head[i]; });
+    }
+    const heads = head.map((text) => make("th", { scope: "col", role: "columnheader" }, text));
+    return make("table", { class: "stack", role: "table" },
+      make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
+      make("tbody", { role: "rowgroup" }, ...rows));
+  };
   const color = { shared: "good", dropped: "bad", refused: "bad", node: "warn", passed: "warn" };
   const renderTables = () => {
     const it = port();
     const cases = it.cases.map((one) => make("tr", {},
-      make("td", {}, `${it.addresses[one.address].words} ${it.addresses[one.address].text}`),
+      make("td", {}, `${it.addresses[one.address].words} `, make("code", {}, it.addresses[one.address].text)),
       make("td", {}, it.clients[one.client].words),
       make("td", { class: color[one.end.kind] }, one.words),
       make("td", {}, one.why.join(" "))));
@@ -230,7 +239,7 @@
       make("td", {}, make("code", {}, one.text)), make("td", {}, one.pod || "-"),
       make("td", {}, one.here ? `${one.node} (this node)` : one.node || "-"),
       make("td", {}, one.state), make("td", { class: one.leftOut ? "warn" : "good" }, fateOf(one))));
-    byId("cases").replaceChildren(tableOf(["Address", "Client", "What becomes of a new connection", "Why"], cases));
+    byId("cases").replaceChildren(tableOf(["Address", "Client", "Outcome", "Why"], cases));
     byId("endpoints").replaceChildren(it.endpoints.length
       ? tableOf(["Endpoint", "Pod", "Node", "State", "Chance"], endpoints) : make("p", {}, "None."));
     const affinity = it.affinitySeconds
@@ -265,7 +274,7 @@
     const zone = it.zone ? `, zone ${it.zone}` : "";
     const place = it.place ? `; ${it.place}` : "";
     byId("subtitle").textContent = `kube-proxy ${it.release} in ${it.mode} mode${zone}${place}`;
-    byId("what").textContent = current() ? [current().words + ".", ...current().why].join(" ") : "";
+    byId("what").textContent = current() ? [capital(current().words) + ".", ...current().why].join(" ") : "";
   };
   const render = () => {
     renderHead();
