@@ -4,20 +4,22 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::clients::{self, Source};
 use super::rules::Rules;
-use super::scene::Scene;
 use super::{
     Address, AddressKind, Case, Chance, Decision, End, Endpoint, Fate, Port, Share, Step, sentence, source,
 };
 use crate::cluster;
 use crate::diagnostic::Inert;
+use crate::input::Sources;
 use crate::plan::reasons::LeftOut;
 use crate::plan::{EndpointSet, NodePorts, Plan, ServicePortPlan};
 use crate::report::trace::{Names, RulesSource, Trace, remarks};
+use crate::settings::ProxyMode;
 use crate::walk::{self, Effect, Host, Outcome, Packet, Verdict, WalkError, Walker};
 
 /// What is needed to explain the Service ports of one family.
 pub(super) struct Builder<'s> {
-    pub(super) scene: &'s Scene<'s>,
+    pub(super) mode: ProxyMode,
+    pub(super) sources: &'s Sources,
     pub(super) plan: &'s Plan<'s>,
     pub(super) walker: Walker<'s>,
     pub(super) host: &'s Host,
@@ -67,7 +69,7 @@ impl<'s> Builder<'s> {
             affinity_seconds: port.service_port.affinity_seconds,
             shares: shares.iter().enumerate().map(share).collect(),
             cases,
-            rules: rules.rows(self),
+            rules: rules.rows(self.plan, self.sources),
         })
     }
 
@@ -171,10 +173,8 @@ impl<'s> Builder<'s> {
     }
 
     fn why(&self, walked: &Walked<'s>, port: &'s ServicePortPlan<'s>) -> Vec<String> {
-        let (names, rules) = (
-            Names::default(),
-            RulesSource { language: self.scene.settings.mode.name(), ..RulesSource::default() },
-        );
+        let (names, rules) =
+            (Names::default(), RulesSource { language: self.mode.name(), ..RulesSource::default() });
         let trace = Trace {
             packet: walked.packet,
             outcomes: Vec::new(),

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::Builder;
 use super::{Rule, sentence};
 use crate::diagnostic::Inert;
+use crate::input::Sources;
+use crate::plan::Plan;
 use crate::walk::{Effect, Hook, Outcome, RuleRef, Step};
 
 /// Table and chain.
@@ -52,29 +53,28 @@ impl<'s> Rules<'s> {
         self.met.iter().position(|met| met.rule == rule && met.element == element)
     }
 
-    /// The rules in words.
-    pub(super) fn rows(&self, builder: &Builder<'_>) -> Vec<Rule> {
-        self.met.iter().map(|met| met.row(builder)).collect()
+    /// The rules in words, with the places in the input that made them.
+    pub(super) fn rows(&self, plan: &Plan<'_>, sources: &Sources) -> Vec<Rule> {
+        self.met.iter().map(|met| met.row(plan, sources)).collect()
     }
 }
 
 impl Met<'_> {
-    fn row(&self, builder: &Builder<'_>) -> Rule {
+    fn row(&self, plan: &Plan<'_>, sources: &Sources) -> Rule {
         Rule {
             table: Inert(&self.rule.table_name()).to_string(),
             chain: Inert(self.rule.chain_name()).to_string(),
             text: Inert(&self.rule.text()).to_string(),
             element: self.element.clone(),
-            sentence: sentence::sentence(&self.step, builder.plan),
-            origin: self.origin(builder),
+            sentence: sentence::sentence(&self.step, plan),
+            origin: self.origin(plan, sources),
         }
     }
 
-    fn origin(&self, builder: &Builder<'_>) -> String {
+    fn origin(&self, plan: &Plan<'_>, sources: &Sources) -> String {
         let Some(origin) = sentence::origin(&self.step) else { return String::new() };
-        let source = origin.source(builder.plan);
-        let place =
-            source.position.and_then(|position| builder.scene.sources.field_place(position, &source.path));
+        let source = origin.source(plan);
+        let place = source.position.and_then(|position| sources.field_place(position, &source.path));
         match place {
             Some(place) => format!("{place} {}", Inert(&source.path)),
             None => Inert(&source.path).to_string(),

@@ -85,7 +85,7 @@ impl Scene<'_> {
                     Compiled::Iptables(ruleset) => Walker::new(ruleset.as_ref(), &host),
                     Compiled::Nftables(ruleset) => Walker::new(ruleset, &host),
                 };
-                Builder { scene: self, plan, walker, host: &host }
+                Builder { mode: self.settings.mode, sources: self.sources, plan, walker, host: &host }
             })
             .collect();
         let mut names = self.services();

@@ -7,9 +7,19 @@ use super::scene::Scene;
 use crate::cluster::ServicePort;
 use crate::net::Family;
 use crate::report::trace::Names;
+use crate::walk::{Outcome, Packet};
 
-/// Names of addresses, from the cluster.
-pub(super) fn of(scene: &Scene<'_>, shown: &BTreeSet<IpAddr>) -> Names {
+/// Names of all addresses that traces show.
+pub(super) fn of(scene: &Scene<'_>, traced: &[(Packet, Vec<Outcome<'_>>)]) -> Names {
+    let shown = traced.iter().flat_map(|(packet, outcomes)| {
+        let ends = outcomes.iter().map(|outcome| outcome.destination.ip());
+        [packet.source, packet.destination.ip()].into_iter().chain(ends)
+    });
+    names(scene, &shown.collect())
+}
+
+/// Names of these addresses, from the cluster.
+fn names(scene: &Scene<'_>, shown: &BTreeSet<IpAddr>) -> Names {
     let mut names = Names::default();
     let Some(cluster) = scene.cluster() else {
         for port in scene.services().iter().filter(|port| shown.contains(&port.address.ip())) {

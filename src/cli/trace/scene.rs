@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Arguments;
-use super::names;
-use super::source::Packets;
+use super::arguments::Arguments;
 use crate::assume::Assumed;
 use crate::capture::{Captured, NamedAddress};
 use crate::cli::arguments::FamilyChoice;
@@ -14,11 +12,11 @@ use crate::cli::session::{Session, Stop};
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Snapshot;
-use crate::net::{Family, Protocol};
+use crate::net::Family;
 use crate::plan::Plan;
-use crate::report::trace::{Names, RulesSource};
+use crate::report::trace::RulesSource;
 use crate::settings::{DetectLocal, ProxyMode, Settings};
-use crate::walk::{Host, Outcome, Packet, PodInterface, Walker};
+use crate::walk::{Host, PodInterface, Walker};
 use crate::{iptables, nftables};
 
 /// What was read: a cluster, captured rules, or both.
@@ -148,12 +146,6 @@ impl<'i> Scene<'i> {
         host
     }
 
-    /// The packets to follow.
-    pub(super) fn packets(&self, arguments: &Arguments) -> Result<Packets<'_>, Diagnostics> {
-        let target = super::target::resolve(self, arguments)?;
-        Packets::new(self, &arguments.from, target)
-    }
-
     /// The checked cluster, if one was read.
     pub(super) fn cluster(&self) -> Option<&'i Cluster> {
         self.inputs.cluster.as_ref().map(|pipeline| &pipeline.cluster)
@@ -175,15 +167,6 @@ impl<'i> Scene<'i> {
             address: SocketAddr::new(port.cluster_ip, port.port.get()),
         });
         named.collect()
-    }
-
-    /// Names of all addresses that traces show.
-    pub(super) fn names(&self, traced: &[(Packet, Vec<Outcome<'_>>)]) -> Names {
-        let shown = traced.iter().flat_map(|(packet, outcomes)| {
-            let ends = outcomes.iter().map(|outcome| outcome.destination.ip());
-            [packet.source, packet.destination.ip()].into_iter().chain(ends)
-        });
-        names::of(self, &shown.collect())
     }
 
     /// Where the rules come from, in words.
@@ -265,11 +248,4 @@ pub(super) fn walker<'r>(rules: &'r Rules<'_>, family: Family, host: &'r Host) -
         }
         Rules::Captured(Captured::Nftables(ruleset)) => Walker::new(ruleset, host),
     }
-}
-
-/// A destination with the protocol to speak to it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Destination {
-    pub(super) protocol: Protocol,
-    pub(super) address: SocketAddr,
 }

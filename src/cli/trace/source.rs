@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::place::{Named, Source};
-use super::scene::{Destination, Rules, Scene};
-use super::target::{Destinations, with_nearest};
+use super::scene::{Rules, Scene};
+use super::target::{Destination, Destinations, with_nearest};
 use crate::capture::Captured;
 use crate::cluster::ServicePort;
 use crate::diagnostic::{Diagnostic, Diagnostics};

@@ -1,16 +1,23 @@
 //! What `--to` means.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::names::nearest;
 use super::place::{Named, Source, Target};
-use super::scene::{Destination, Scene};
+use super::scene::Scene;
 use crate::capture::NamedAddress;
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 use crate::names::ServicePortName;
 use crate::net::{Family, Port, Protocol};
+
+/// A destination with the protocol to speak to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Destination {
+    pub(super) protocol: Protocol,
+    pub(super) address: SocketAddr,
+}
 
 /// Destinations, one for each family in which there is one.
 #[derive(Debug)]
