@@ -219,12 +219,13 @@ fn what_was_assumed_is_listed() {
     let arguments =
         [chart.to_str().unwrap(), "notes-web", "--assume", "--assume-nodes", "3", "--node", "node-1"];
     let (_folder, mut browser) = open(&arguments, program);
-    let shown = "document.querySelector('#assumed').innerText";
-    let text = browser.evaluate(shown);
+    let text = browser.evaluate("document.querySelector('#assumed').innerText");
+    let shown = "document.querySelector('#assumed').checkVisibility()";
+    assert_eq!(browser.evaluate(shown), true);
     assert!(text.as_str().unwrap().contains("spec.clusterIPs[0]=10.101.11.214"), "{text}");
     assert_eq!(browser.evaluate("document.body.innerText.startsWith('kuberules --assume: ')"), true);
     pictures(&mut browser, "explain-assumed");
     assert_eq!(browser.complaints(), Vec::<String>::new());
     let (_folder, mut browser) = open(&["--example"], program);
-    assert_eq!(browser.evaluate(shown), "");
+    assert_eq!(browser.evaluate(shown), false);
 }
