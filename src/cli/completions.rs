@@ -14,8 +14,9 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Answer {
+/// Takes the definition of the command line.
+pub(super) fn run(arguments: &Arguments, mut definition: clap::Command) -> Answer {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::definition(), "kuberules", &mut script);
+    clap_complete::generate(arguments.shell, &mut definition, "kuberules", &mut script);
     Answer::text(String::from_utf8_lossy(&script).into_owned())
 }

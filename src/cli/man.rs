@@ -17,8 +17,12 @@ pub(super) struct Arguments {
     subcommand: Option<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
-    let mut definition = super::definition();
+/// Takes the definition of the command line.
+pub(super) fn run(
+    arguments: &Arguments,
+    mut definition: clap::Command,
+    session: &mut Session,
+) -> Result<Answer, Stop> {
     definition.build();
     let command = match &arguments.subcommand {
         None => definition,

@@ -59,10 +59,10 @@ impl Command {
             Command::Check(arguments) => check::run(arguments, session),
             Command::Compile(arguments) => compile::run(arguments, session),
             Command::Lint(arguments) => lint::run(arguments, session),
-            Command::Completions(arguments) => Ok(completions::run(arguments)),
+            Command::Completions(arguments) => Ok(completions::run(arguments, definition())),
             Command::Diff(arguments) => diff::run(arguments, session),
             Command::Explain(arguments) => explain::run(arguments, session),
-            Command::Man(arguments) => man::run(arguments, session),
+            Command::Man(arguments) => man::run(arguments, definition(), session),
             Command::Trace(arguments) => trace::run(arguments, session),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{Subject, is_usable};
-use super::{Findings, Lint, Severity};
 use crate::cluster::{Claim, ServicePort};
 use crate::net::Family;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{Subject, is_usable};
-use super::{Findings, Lint, Severity};
 
 pub(super) static LINT: Lint = Lint {
     code: "KR010",

@@ -1,7 +1,7 @@
 //! Names that nft refuses as a comment.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{Subject, is_usable};
-use super::{Findings, Lint, Severity};
 use crate::cluster::{ServicePort, TrafficPolicy};
 use crate::settings::ProxyMode;
 

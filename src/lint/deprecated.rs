@@ -1,7 +1,7 @@
 //! Settings that still work but are to go.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
-use super::{Findings, Lint, Severity};
 
 pub(super) static LINT: Lint = Lint {
     code: "KR015",

@@ -1,7 +1,7 @@
 //! Services that are dual-stack by half.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
-use super::{Findings, Lint, Severity};
 use crate::cluster::ServicePort;
 use crate::net::Family;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
-use super::{Findings, Lint, Severity};
 use crate::cluster::TrafficPolicy;
 use crate::net::{Port, Protocol};
 

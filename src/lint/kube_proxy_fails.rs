@@ -1,7 +1,7 @@
 //! What makes the real kube-proxy fail.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
-use super::{Findings, Lint, Severity};
 use crate::diagnostic;
 
 pub(super) static LINT: Lint = Lint {

@@ -1,7 +1,7 @@
 //! So many endpoints that kube-proxy writes other rules.
 
-use super::subject::Subject;
-use super::{About, Findings, Lint, Severity};
+use super::finding::{Findings, Lint, Severity};
+use super::subject::{About, Subject};
 use crate::net::Family;
 use crate::plan::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
 use crate::settings::ProxyMode;

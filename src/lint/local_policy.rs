@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject, is_usable};
-use super::{Findings, Lint, Severity, words};
+use super::words;
 use crate::cluster::{ServicePort, TrafficPolicy};
 
 pub(super) static LINT: Lint = Lint {

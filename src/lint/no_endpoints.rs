@@ -1,7 +1,8 @@
 //! A Service to which no endpoint belongs.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
-use super::{Findings, Lint, Severity, words};
+use super::words;
 use crate::input::api;
 
 pub(super) static LINT: Lint = Lint {

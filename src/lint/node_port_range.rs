@@ -1,7 +1,7 @@
 //! Node ports outside the usual range.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
-use super::{Findings, Lint, Severity};
 
 /// `--service-node-port-range` of the API server, where it is not set.
 const RANGE: std::ops::RangeInclusive<i64> = 30_000..=32_767;

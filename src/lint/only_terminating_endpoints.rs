@@ -1,7 +1,8 @@
 //! A Service that lives on endpoints about to go.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{Subject, is_usable};
-use super::{Findings, Lint, Severity, words};
+use super::words;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR003",

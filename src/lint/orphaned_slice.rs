@@ -1,7 +1,7 @@
 //! EndpointSlices that no Service wants.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{SERVICE_NAME_LABEL, Subject, about_slice};
-use super::{Findings, Lint, Severity};
 
 pub(super) static LINT: Lint = Lint {
     code: "KR018",

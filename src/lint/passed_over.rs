@@ -1,7 +1,7 @@
 //! What kube-proxy passes over, where no other lint tells it better.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
-use super::{Findings, Lint, Severity};
 use crate::diagnostic;
 
 pub(super) static LINT: Lint = Lint {

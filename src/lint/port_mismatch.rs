@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject, about_slice};
-use super::{Findings, Lint, Severity, words};
+use super::words;
 use crate::input::{Located, api};
 
 pub(super) static LINT: Lint = Lint {

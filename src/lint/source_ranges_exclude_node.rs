@@ -1,7 +1,8 @@
 //! Source ranges that shut out the cluster's own nodes.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
-use super::{Findings, Lint, Severity, words};
+use super::words;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR008",

@@ -1,7 +1,8 @@
 //! Source ranges of the wrong family: they restrict nothing.
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
-use super::{Findings, Lint, Severity, words};
+use super::words;
 use crate::net::{Cidr, Family};
 
 pub(super) static LINT: Lint = Lint {

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::About;
 use crate::cluster::{Cluster, Endpoint, Node, ServicePort};
 use crate::diagnostic::{Diagnostics, ObjectRef};
-use crate::input::{Located, Snapshot, api};
+use crate::input::{Located, Position, Snapshot, api};
 use crate::net::Family;
 use crate::plan::ServicePortPlan;
 use crate::settings::Settings;
@@ -24,6 +23,13 @@ pub struct Subject<'a> {
     pub(super) nodes: Vec<&'a Node>,
     /// Services by namespace and name.
     pub(super) services: BTreeMap<(&'a str, &'a str), ServiceView<'a>>,
+}
+
+/// What a finding is about: a field of an object.
+pub(super) struct About {
+    pub(super) position: Option<Position>,
+    pub(super) object: Option<ObjectRef>,
+    pub(super) field: String,
 }
 
 /// A Service with what belongs to it.

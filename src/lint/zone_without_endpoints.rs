@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
-use super::{Findings, Lint, Severity, words};
+use super::words;
 use crate::cluster::{Node, ServicePort};
 use crate::plan::{HintUse, HintsIgnored};
 

@@ -4,7 +4,11 @@ use super::super::interval;
 use super::super::ruleset::{
     Addresses, BaseChain, Chain, FibEnd, Field, Hook, PlacedRule, Statement, Verdict,
 };
-use super::{chain, destination, destination_in, jump, loopback, masqueraded_cluster_ip_traffic, name, rule};
+use super::build::{
+    chain, destination, destination_in, jump, loopback, masqueraded_cluster_ip_traffic, rule,
+    set_masquerade_mark,
+};
+use super::name;
 use crate::net::{Cidr, Family};
 use crate::plan::origin::{self, Origin};
 use crate::plan::{NodePorts, Plan};
@@ -177,7 +181,7 @@ fn masquerade_of_cluster_ips(plan: &Plan<'_>) -> Option<PlacedRule> {
     };
     let mut statements = vec![destination_in(plan.family, name::CLUSTER_IPS)];
     statements.extend(matches);
-    statements.push(super::set_masquerade_mark(plan));
+    statements.push(set_masquerade_mark(plan));
     Some(rule(statements, Some(comment), made_by(field)))
 }
 

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use super::super::chain_name::{EndpointNames, ServiceChains};
 use super::super::ruleset::{self, Addresses, Chain, DataType, PlacedRule, Set, Statement, Verdict};
-use super::{chain, destination, goto, masqueraded_cluster_ip_traffic, rule, set_masquerade_mark, source};
+use super::build::{
+    chain, destination, goto, masqueraded_cluster_ip_traffic, rule, set_masquerade_mark, source,
+};
 use crate::cluster::Endpoint;
 use crate::net::Cidr;
 use crate::plan::origin::{Field, Origin};
