@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::assume::AssumeArguments;
 use super::session::{Session, Stop};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::{self, InputPath, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
 use crate::settings::Origin;
@@ -36,11 +36,16 @@ impl InputArguments {
     /// # Errors
     /// It cannot be read, or not be understood; told in the session.
     pub(super) fn read(&self, session: &mut Session) -> Result<Snapshot, Stop> {
+        session.take_read(self.load())
+    }
+
+    /// Reads the input without telling anybody.
+    ///
+    /// # Errors
+    /// It cannot be read, or not be understood.
+    pub(super) fn load(&self) -> Result<(Snapshot, Diagnostics), Diagnostics> {
         let paths: Vec<InputPath> = self.input.iter().cloned().map(InputPath::from).collect();
-        let (snapshot, found) =
-            input::read(&paths, io::stdin().lock()).map_err(|faults| session.stop(faults))?;
-        session.take(found)?;
-        Ok(snapshot)
+        input::read(&paths, io::stdin())
     }
 }
 

@@ -14,8 +14,9 @@ use crate::cluster::Node;
 use crate::compare::diff::{self, Diff, FamilyChange, TrafficChange};
 use crate::compare::listing::Rules;
 use crate::compare::rules::Side;
-use crate::compare::traffic;
+use crate::compare::{traffic, unchanged};
 use crate::diagnostic::Diagnostic;
+use crate::input::Snapshot;
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::report;
@@ -121,11 +122,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         nodes_added: Vec::new(),
         nodes_removed: Vec::new(),
         classes: (level != Level::Rules).then_some(0),
+        unchanged_service_ports: 0,
     };
     for (before, after) in nodes(arguments, (&old, &new), &mut found, session)? {
-        let (families, classes) = compare_node((&old, &before), (&new, &after), level, session)?;
-        found.classes = found.classes.zip(classes).map(|(all, more)| all + more);
-        found.add(&after.name, families);
+        compare_node((&old, &before), (&new, &after), level, &mut found, session)?;
     }
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {
@@ -156,20 +156,41 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
         || typed.new_proxy_mode.is_some()
         || typed.old_config.is_some()
         || typed.new_config.is_some();
-    let read = |index: usize, session: &mut Session| {
-        let input = arguments.snapshots.get(index).cloned().into_iter().collect();
-        InputArguments { input }.read(session)
-    };
     if arguments.snapshots.len() < 2 && !one_side {
         let fault = Diagnostic::error("one snapshot alone has nothing to differ from");
         let help = "give a second one, or --old-kube-version, --new-proxy-mode and the like";
         return Err(session.stop(fault.help(help)));
     }
-    let old = read(0, session)?;
-    let new = if arguments.snapshots.len() < 2 { old.clone() } else { read(1, session)? };
+    let (old, new) = read_both(&arguments.snapshots, session)?;
     let old = Pipeline::of(old, &settings_of(arguments, true), session)?;
     let new = Pipeline::after(Some(&old), new, &settings_of(arguments, false), session)?;
     Ok((old, new))
+}
+
+/// Reads two snapshots at once; one that is named twice, or alone, is read once.
+fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Snapshot, Snapshot), Stop> {
+    session.progress().stage("reading the input");
+    let input = |path: &OsString| InputArguments { input: vec![path.clone()] };
+    let (old, new) = match paths {
+        [old, new] if old != new => {
+            let (old, new) = both(|| input(old).load(), || input(new).load());
+            (old, Some(new))
+        }
+        [path, ..] => (input(path).load(), None),
+        [] => (InputArguments { input: Vec::new() }.load(), None),
+    };
+    let old = session.take_read(old)?;
+    let new = new.map(|new| session.take_read(new)).transpose()?.unwrap_or_else(|| old.clone());
+    Ok((old, new))
+}
+
+/// Does two things at once.
+fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+    })
 }
 
 fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {
@@ -239,59 +260,91 @@ fn nodes(
     Ok(before.iter().filter_map(|name| pair(name)).collect())
 }
 
-/// What changes on a node, and how many classes of packets were compared, if they were.
+/// Adds what changes on a node.
 fn compare_node(
     (old, old_node): (&Pipeline, &Node),
     (new, new_node): (&Pipeline, &Node),
     level: Level,
+    found: &mut Diff,
     session: &mut Session,
-) -> Result<(Vec<FamilyChange>, Option<u64>), Stop> {
-    let (old_plans, new_plans) = (old.plans(old_node, session)?, new.plans(new_node, session)?);
-    let (before, after) =
-        both(|| Compiled::all(old, old_node, old_plans), || Compiled::all(new, new_node, new_plans));
-    let mut classes = (level != Level::Rules).then_some(0);
+) -> Result<(), Stop> {
+    let mut before = Planned::all(old, old_node, session)?;
+    let mut after = Planned::all(new, new_node, session)?;
     let mut changes = Vec::new();
     for family in Family::ALL {
-        let of = |side: &&Compiled<'_>| side.plan.family == family;
-        let (Some(before), Some(after)) = (before.iter().find(of), after.iter().find(of)) else { continue };
-        let with_rules = level != Level::Traffic && old.settings.mode == new.settings.mode;
-        let (rules, traffic) = both(
-            || with_rules.then(|| diff::rules(before.side(), after.side())),
-            || (level != Level::Rules).then(|| compare_traffic(before, after)),
-        );
-        if let (Some(classes), Some((_, more))) = (&mut classes, &traffic) {
-            *classes += more;
+        let of = |side: &Planned<'_>| side.plan.family == family;
+        let (Some(i), Some(j)) = (before.iter().position(of), after.iter().position(of)) else { continue };
+        let (mut before, mut after) = (before.swap_remove(i), after.swap_remove(j));
+        if before.mode == after.mode {
+            let (old, new) = ((&mut before.plan, &before.host), (&mut after.plan, &after.host));
+            found.unchanged_service_ports += unchanged::leave_out(old, new);
         }
-        let traffic = traffic.map(|(change, _)| change);
-        changes.push(FamilyChange { family: family.lower_name(), rules, traffic });
+        let (before, after) = both(|| before.compile(), || after.compile());
+        changes.push(compare_family(&before, &after, level, &mut found.classes));
     }
-    Ok((changes, classes))
+    found.add(&new_node.name, changes);
+    Ok(())
 }
 
-/// Does two things at once.
-fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
-    std::thread::scope(|scope| {
-        let one = scope.spawn(one);
-        let other = other();
-        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
-    })
+fn compare_family(
+    before: &Compiled<'_>,
+    after: &Compiled<'_>,
+    level: Level,
+    classes: &mut Option<u64>,
+) -> FamilyChange {
+    let with_rules = level != Level::Traffic && before.planned.mode == after.planned.mode;
+    let (rules, traffic) = both(
+        || with_rules.then(|| diff::rules(before.side(), after.side())),
+        || (level != Level::Rules).then(|| compare_traffic(before, after)),
+    );
+    if let (Some(classes), Some((_, more))) = (classes, &traffic) {
+        *classes += more;
+    }
+    let traffic = traffic.map(|(change, _)| change);
+    FamilyChange { family: before.planned.plan.family.lower_name(), rules, traffic }
 }
 
 fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
-    let found = traffic::compare(&old.walker(), &new.walker(), old.plan.family);
+    let (old_plan, new_plan) = (&old.planned.plan, &new.planned.plan);
+    let found = traffic::compare(&old.walker(), &new.walker(), old_plan.family);
     let mut names = traffic::Names::default();
-    names.learn(&new.plan);
-    names.learn(&old.plan);
+    names.learn(new_plan);
+    names.learn(old_plan);
     let change = TrafficChange::new(&found, &names, (&old.facts(), &new.facts()));
     (change, found.classes)
 }
 
-/// A plan, the ruleset made of it, and the node as it would be.
-struct Compiled<'c> {
+/// What a node must forward, and the node as it would be.
+struct Planned<'c> {
     plan: Plan<'c>,
     mode: ProxyMode,
-    ruleset: Ruleset,
     host: Host,
+}
+
+impl<'c> Planned<'c> {
+    /// Every family of a node.
+    fn all(pipeline: &'c Pipeline, node: &Node, session: &mut Session) -> Result<Vec<Planned<'c>>, Stop> {
+        let mode = pipeline.settings.mode;
+        let with_host = |plan: Plan<'c>| {
+            let host = Host::of_node(&pipeline.cluster, node, [&plan]);
+            Planned { plan, mode, host }
+        };
+        Ok(pipeline.plans(node, session)?.into_iter().map(with_host).collect())
+    }
+
+    fn compile(self) -> Compiled<'c> {
+        let ruleset = match self.mode {
+            ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(&self.plan)),
+            ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(&self.plan)),
+        };
+        Compiled { planned: self, ruleset }
+    }
+}
+
+/// A plan with the ruleset that is made of it.
+struct Compiled<'c> {
+    planned: Planned<'c>,
+    ruleset: Ruleset,
 }
 
 enum Ruleset {
@@ -299,27 +352,14 @@ enum Ruleset {
     Nftables(nftables::ruleset::Ruleset),
 }
 
-impl<'c> Compiled<'c> {
-    /// Every family of a node.
-    fn all(pipeline: &'c Pipeline, node: &Node, plans: Vec<Plan<'c>>) -> Vec<Compiled<'c>> {
-        let mode = pipeline.settings.mode;
-        let compile = |plan: Plan<'c>| {
-            let ruleset = match mode {
-                ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(&plan)),
-                ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(&plan)),
-            };
-            let host = Host::of_node(&pipeline.cluster, node, [&plan]);
-            Compiled { plan, mode, ruleset, host }
-        };
-        plans.into_iter().map(compile).collect()
-    }
-
+impl Compiled<'_> {
     fn side(&self) -> Side<'_> {
+        let plan = &self.planned.plan;
         let rules = match &self.ruleset {
             Ruleset::Iptables(ruleset) => Rules::Iptables(ruleset),
-            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, self.plan.family),
+            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, plan.family),
         };
-        Side { rules, plan: Some(&self.plan) }
+        Side { rules, plan: Some(plan) }
     }
 
     fn walker(&self) -> Walker<'_> {
@@ -327,10 +367,10 @@ impl<'c> Compiled<'c> {
             Ruleset::Iptables(ruleset) => ruleset.into(),
             Ruleset::Nftables(ruleset) => ruleset.into(),
         };
-        Walker::new(rules, &self.host)
+        Walker::new(rules, &self.planned.host)
     }
 
     fn facts(&self) -> traffic::SideFacts {
-        traffic::SideFacts::new(&self.plan, self.mode)
+        traffic::SideFacts::new(&self.planned.plan, self.planned.mode)
     }
 }

@@ -120,6 +120,15 @@ impl Session {
         if stops { Err(Stop) } else { Ok(()) }
     }
 
+    /// Takes what became of reading something.
+    ///
+    /// # Errors
+    /// It failed, or there is a fault with which the run cannot go on.
+    pub(super) fn take_read<T>(&mut self, read: Result<(T, Diagnostics), Diagnostics>) -> Result<T, Stop> {
+        let (value, found) = read.map_err(|faults| self.stop(faults))?;
+        self.take(found).map(|()| value)
+    }
+
     /// From here on errors alone end the run, whatever the flags say: for a subcommand that tells the rest itself.
     pub(super) fn be_lenient(&mut self) {
         self.force = true;

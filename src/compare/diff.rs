@@ -33,6 +33,8 @@ pub struct Diff {
     /// Packet classes compared on all nodes, if traffic was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<u64>,
+    /// Service ports that all nodes have alike on both sides, each counted for each node and family.
+    pub unchanged_service_ports: usize,
 }
 
 /// A change that some nodes share.

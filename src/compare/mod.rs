@@ -7,3 +7,4 @@ pub mod rules;
 pub mod service;
 pub mod subject;
 pub mod traffic;
+pub mod unchanged;

@@ -8,7 +8,7 @@ mod names;
 mod reasons;
 mod space;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};

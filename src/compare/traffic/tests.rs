@@ -14,10 +14,10 @@ use crate::walk::{Host, Packet, Walker};
 use crate::{input, iptables, nftables};
 
 /// Numbers that look random (SplitMix64, Steele et al. 2014).
-struct Random(u64);
+pub(in crate::compare) struct Random(pub(in crate::compare) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(in crate::compare) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,20 +25,20 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(in crate::compare) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub(in crate::compare) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
+    pub(in crate::compare) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.below(list.len() as u64) as usize]
     }
 }
 
-const NODE: &str = "
+pub(in crate::compare) const NODE: &str = "
 ---
 kind: Node
 apiVersion: v1
@@ -128,7 +128,7 @@ fn endpoints(text: &mut String, i: u64, protocol: &str, random: &mut Random) {
     );
 }
 
-enum Ruleset {
+pub(in crate::compare) enum Ruleset {
     Iptables(iptables::ruleset::Ruleset),
     Nftables(nftables::ruleset::Ruleset),
 }
@@ -157,7 +157,7 @@ fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> (Rulese
     (ruleset, host)
 }
 
-fn walker<'r>((ruleset, host): &'r (Ruleset, Host)) -> Walker<'r> {
+pub(in crate::compare) fn walker<'r>((ruleset, host): &'r (Ruleset, Host)) -> Walker<'r> {
     match ruleset {
         Ruleset::Iptables(ruleset) => Walker::new(ruleset, host),
         Ruleset::Nftables(ruleset) => Walker::new(ruleset, host),
@@ -231,8 +231,17 @@ fn shown(fate: &Fate, original: SocketAddr) -> Vec<String> {
     fate.ends().map(|(given, e, chance)| format!("{:?} {} {chance:.6}", given.affinity, end(e))).collect()
 }
 
-fn judge(found: &Comparison, walkers: (&Walker<'_>, &Walker<'_>), packet: &Packet, case: &str) {
-    let (old, new) = (Fate::of(walkers.0, packet), Fate::of(walkers.1, packet));
+pub(in crate::compare) fn judge(
+    found: &Comparison,
+    walkers: (&Walker<'_>, &Walker<'_>),
+    packet: &Packet,
+    case: &str,
+) {
+    let fate = |walker: &Walker<'_>| {
+        let packet = Packet::new(walker.host(), packet.protocol, packet.source, packet.destination);
+        Fate::of(walker, &packet.unwrap())
+    };
+    let (old, new) = (fate(walkers.0), fate(walkers.1));
     let classes: Vec<&Difference> = found.differences.iter().filter(|d| holds(d, packet)).collect();
     match (old.contrast(&new), classes.as_slice()) {
         (None, []) => {}
@@ -243,7 +252,7 @@ fn judge(found: &Comparison, walkers: (&Walker<'_>, &Walker<'_>), packet: &Packe
             assert_eq!(shown(&new, packet.destination), shown(&class.new, to), "{case}: {packet:?}");
         }
         (contrast, classes) => {
-            panic!("{case}: {packet:?}: {contrast:?}, {} classes\n{old:?}\n{new:?}", classes.len())
+            panic!("{case}: {packet:?}: {contrast:?}, classes {classes:#?}\n{old:?}\n{new:?}")
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{destinations, heading, kind_of_change, nodes_of, verdict};
+use super::{compared, destinations, heading, kind_of_change, nodes_of, verdict};
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, NodesChange};
 use crate::compare::traffic::Flow;
 use crate::diagnostic::Inert;
@@ -18,8 +18,8 @@ pub fn print(diff: &Diff) -> String {
             let _ = writeln!(out, "\nNodes {what}: {}", text(&names.join(", ")));
         }
     }
-    if let Some(classes) = diff.classes {
-        let _ = writeln!(out, "\n{classes} classes of packets compared.");
+    if let Some(compared) = compared(diff) {
+        let _ = writeln!(out, "\n{compared}");
     }
     for change in &diff.changes {
         print_nodes(&mut out, change);

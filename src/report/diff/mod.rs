@@ -29,6 +29,16 @@ fn verdict(diff: &Diff) -> String {
     parts.join(", ")
 }
 
+/// How much traffic was compared, if it was.
+fn compared(diff: &Diff) -> Option<String> {
+    let classes = format!("{} classes of packets compared", diff.classes?);
+    Some(match diff.unchanged_service_ports {
+        0 => format!("{classes}."),
+        1 => format!("{classes}; 1 Service port stays as it is."),
+        many => format!("{classes}; {many} Service ports stay as they are."),
+    })
+}
+
 fn services_of(family: &FamilyChange) -> Vec<&str> {
     let groups = family.rules.iter().flat_map(|rules| &rules.groups);
     let flows = family.traffic.iter().flat_map(|traffic| &traffic.flows);

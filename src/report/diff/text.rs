@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{destinations, heading, kind_of_change, nodes_of, verdict};
+use super::{compared, destinations, heading, kind_of_change, nodes_of, verdict};
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, PlaceChange, RulesChange, TrafficChange};
 use crate::compare::traffic::Flow;
 use crate::diagnostic::Inert;
@@ -11,8 +11,8 @@ use crate::diagnostic::Inert;
 pub fn print(diff: &Diff) -> String {
     let mut out = String::new();
     line(&mut out, 0, &format!("{} (from {} to {}).", verdict(diff), diff.old, diff.new));
-    if let Some(classes) = diff.classes {
-        line(&mut out, 0, &format!("Traffic: {classes} classes of packets compared."));
+    if let Some(compared) = compared(diff) {
+        line(&mut out, 0, &format!("Traffic: {compared}"));
     }
     for (names, what) in [(&diff.nodes_added, "added"), (&diff.nodes_removed, "removed")] {
         if !names.is_empty() {

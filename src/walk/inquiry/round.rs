@@ -256,8 +256,11 @@ impl<'r> Round<'_, '_, 'r> {
             }
             (End::Destination, Addresses::Named(set)) => {
                 let key = [Field::DestinationAddress(self.inquiry.family)];
-                let holds = |packet| !self.matching_one(chain, &key, set, packet).is_empty();
-                self.packets.iter().any(|packet| holds(packet) != negated)
+                let matching: Vec<_> =
+                    self.packets.iter().map(|packet| self.matching_one(chain, &key, set, packet)).collect();
+                // Another set can let another of the packets pass.
+                matching.iter().flatten().for_each(|element| self.meet(Met::Element(element)));
+                matching.iter().any(|elements| elements.is_empty() == negated)
             }
             (End::Destination, _) => {
                 let intervals = self.inquiry.intervals(chain, addresses);

@@ -1,0 +1,225 @@
+//! That what is left out makes no difference: on small clusters whose Services get in each other's way, rules and
+//! traffic of the rest differ as those of the whole do, and random packets through the whole fare as the rest says.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use super::leave_out;
+use crate::cluster::Cluster;
+use crate::compare::diff::{self, RulesChange, TrafficChange};
+use crate::compare::listing::Rules;
+use crate::compare::rules::Side;
+use crate::compare::traffic::tests::{NODE, Random, Ruleset, judge, walker};
+use crate::compare::traffic::{self, Comparison, Names, SideFacts};
+use crate::net::{Family, Protocol};
+use crate::plan::Plan;
+use crate::settings::release::RELEASES;
+use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings};
+use crate::walk::{Host, Packet};
+use crate::{input, iptables, nftables};
+
+/// Where Services can be reached; few, so that they meet there.
+const ADDRESSES: [&str; 6] =
+    ["203.0.113.50", "203.0.113.51", "203.0.113.52", "192.168.0.11", "10.96.0.11", "10.244.2.10"];
+const NODE_PORTS: [u16; 5] = [30000, 30001, 30002, 30003, 30004];
+const ENDPOINTS: [&str; 14] = [
+    "10.244.1.10",
+    "10.244.1.11",
+    "10.244.1.12",
+    "10.244.1.13",
+    "10.244.1.14",
+    "10.244.1.15",
+    "10.244.1.16",
+    "10.244.2.10",
+    "10.244.2.11",
+    "10.244.2.12",
+    "10.244.2.13",
+    "10.244.2.14",
+    "192.168.0.11",
+    "10.96.0.12",
+];
+const PORTS: [u16; 7] = [80, 80, 80, 443, 443, 8080, 30000];
+const SERVICES: u64 = 7;
+
+/// A cluster of some Services; `change` is one that is another than otherwise.
+fn cluster(seed: u64, change: Option<u64>) -> String {
+    let mut random = Random(seed);
+    let mut text = NODE.to_owned();
+    for i in 0..SERVICES {
+        let mut own = Random(random.next());
+        if change == Some(i) {
+            own = Random(seed ^ 0x5eed);
+        }
+        if change != Some(i) || !own.one_in(6) {
+            service(&mut text, i, &mut own);
+        }
+    }
+    text
+}
+
+fn service(text: &mut String, i: u64, random: &mut Random) {
+    let kind = random.pick(&["ClusterIP", "ClusterIP", "ClusterIP", "NodePort", "LoadBalancer"]);
+    let protocol = random.pick(&["TCP", "TCP", "TCP", "UDP"]);
+    let mut spec = format!("clusterIP: 10.96.0.1{i}, clusterIPs: [10.96.0.1{i}], type: {kind}");
+    for (chance, more) in [
+        (4, ", sessionAffinity: ClientIP"),
+        (4, ", internalTrafficPolicy: Local"),
+        (if kind == "ClusterIP" { 1 << 40 } else { 3 }, ", externalTrafficPolicy: Local"),
+        (if kind == "LoadBalancer" { 3 } else { 1 << 40 }, ", loadBalancerSourceRanges: [198.51.100.0/24]"),
+    ] {
+        if random.one_in(chance) {
+            spec += more;
+        }
+    }
+    if random.one_in(4) {
+        _ = write!(spec, ", externalIPs: [{}]", random.pick(&ADDRESSES));
+    }
+    let node_port = match kind {
+        "ClusterIP" => String::new(),
+        _ => format!(", nodePort: {}", random.pick(&NODE_PORTS)),
+    };
+    let ingress = match kind {
+        "LoadBalancer" => {
+            format!("\nstatus: {{loadBalancer: {{ingress: [{{ip: {}}}]}}}}", random.pick(&ADDRESSES))
+        }
+        _ => String::new(),
+    };
+    let port = random.pick(&PORTS);
+    _ = write!(
+        text,
+        "---\nkind: Service\napiVersion: v1\nmetadata: {{name: s{i}, namespace: ns}}\n\
+         spec: {{{spec}, ipFamilies: [IPv4], ports: [{{name: p, port: {port}, protocol: {protocol}{node_port}}}]}}{ingress}\n"
+    );
+    let endpoint = |random: &mut Random| {
+        let node = random.pick(&["worker-1", "worker-1", "worker-2"]);
+        format!("{{addresses: [{}], nodeName: {node}, conditions: {{ready: true}}}}", random.pick(&ENDPOINTS))
+    };
+    let endpoints: Vec<String> = (0..random.below(3)).map(|_| endpoint(random)).collect();
+    _ = write!(
+        text,
+        "---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
+         metadata: {{name: s{i}-x, namespace: ns, labels: {{kubernetes.io/service-name: s{i}}}}}\n\
+         ports: [{{name: p, port: {}, protocol: {protocol}}}]\nendpoints: [{}]\n",
+        random.pick(&PORTS),
+        endpoints.join(", ")
+    );
+}
+
+fn settings(mode: &str, release: Release, by_interface: bool) -> Settings {
+    let flags = Flags {
+        proxy_mode: Some(mode.to_owned()),
+        cluster_cidr: Some("10.244.0.0/16".to_owned()),
+        detect_local_mode: by_interface.then(|| "InterfaceNamePrefix".to_owned()),
+        pod_interface_name_prefix: by_interface.then(|| "veth".to_owned()),
+        feature_gates: [("NFTablesProxyMode".to_owned(), true)].into_iter().collect(),
+        ..Flags::default()
+    };
+    let mut configuration = Configuration::default();
+    configuration.override_with(&flags, &release);
+    Settings::resolve(&configuration, release, HostFacts::default(), None).0
+}
+
+fn read(text: &str, settings: &Settings) -> Cluster {
+    let (snapshot, _) = input::read_text("test", text).unwrap();
+    Cluster::build(&snapshot, settings).0
+}
+
+fn planned<'c>(cluster: &'c Cluster, settings: &Settings) -> (Plan<'c>, Host) {
+    let node = cluster.node("worker-1").unwrap();
+    let plan = Plan::new(cluster, settings, node, Family::Ipv4).0;
+    let host = Host::of_node(cluster, node, [&plan]);
+    (plan, host)
+}
+
+/// A plan, its node, and the rules.
+struct Compiled<'p> {
+    plan: &'p Plan<'p>,
+    mode: ProxyMode,
+    rules: (Ruleset, Host),
+}
+
+impl<'p> Compiled<'p> {
+    fn new(plan: &'p Plan<'p>, host: &Host, mode: ProxyMode) -> Self {
+        let ruleset = match mode {
+            ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(plan)),
+            ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(plan)),
+        };
+        Compiled { plan, mode, rules: (ruleset, host.clone()) }
+    }
+
+    fn side(&self) -> Side<'_> {
+        let rules = match &self.rules.0 {
+            Ruleset::Iptables(ruleset) => Rules::Iptables(ruleset),
+            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, Family::Ipv4),
+        };
+        Side { rules, plan: Some(self.plan) }
+    }
+}
+
+fn changes(old: &Compiled<'_>, new: &Compiled<'_>) -> (RulesChange, TrafficChange, Comparison) {
+    let found = traffic::compare(&walker(&old.rules), &walker(&new.rules), Family::Ipv4);
+    let mut names = Names::default();
+    names.learn(new.plan);
+    names.learn(old.plan);
+    let facts = (SideFacts::new(old.plan, old.mode), SideFacts::new(new.plan, new.mode));
+    let change = TrafficChange::new(&found, &names, (&facts.0, &facts.1));
+    (diff::rules(old.side(), new.side()), change, found)
+}
+
+/// One to somewhere where something could be.
+fn packet(random: &mut Random, host: &Host) -> Packet {
+    let cluster_ip = format!("10.96.0.1{}", random.below(SERVICES));
+    let destination = match random.below(3) {
+        0 => cluster_ip.as_str(),
+        1 => random.pick(&ADDRESSES),
+        _ => random.pick(&ENDPOINTS),
+    };
+    let source = match random.below(3) {
+        0 => random.pick(&ENDPOINTS),
+        1 => random.pick(&ADDRESSES),
+        _ => random.pick(&["198.51.100.9", "8.8.8.8", "192.168.0.12", "127.0.0.1"]),
+    };
+    let port = if random.one_in(2) { random.pick(&PORTS) } else { random.pick(&NODE_PORTS) };
+    let protocol = random.pick(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp]);
+    let destination = SocketAddr::new(destination.parse().unwrap(), port);
+    Packet::new(host, protocol, source.parse().unwrap(), destination).unwrap()
+}
+
+#[test]
+fn what_is_left_out_makes_no_difference() {
+    let (mut left_out, mut kept, mut differing) = (0, 0, 0);
+    for seed in 0..CASES {
+        let mut random = Random(seed * 7_654_321 + 5);
+        let mode = random.pick(&["iptables", "nftables"]);
+        let settings = settings(mode, random.pick(&RELEASES), random.one_in(4));
+        let case = format!("seed {seed}: {mode} {}", settings.release);
+        let clusters =
+            (read(&cluster(seed, None), &settings), read(&cluster(seed, Some(seed % SERVICES)), &settings));
+        let (mut old, old_host) = planned(&clusters.0, &settings);
+        let (mut new, new_host) = planned(&clusters.1, &settings);
+        let whole = (planned(&clusters.0, &settings).0, planned(&clusters.1, &settings).0);
+        let whole = (
+            Compiled::new(&whole.0, &old_host, settings.mode),
+            Compiled::new(&whole.1, &new_host, settings.mode),
+        );
+        left_out += leave_out((&mut old, &old_host), (&mut new, &new_host));
+        kept += old.service_ports.len();
+        let rest =
+            (Compiled::new(&old, &old_host, settings.mode), Compiled::new(&new, &new_host, settings.mode));
+        let (rules, traffic, all) = changes(&whole.0, &whole.1);
+        let (rest_rules, rest_traffic, found) = changes(&rest.0, &rest.1);
+        assert_eq!(rules, rest_rules, "{case}");
+        assert_eq!(traffic, rest_traffic, "{case}");
+        differing += found.differences.len();
+        let walkers = (walker(&whole.0.rules), walker(&whole.1.rules));
+        for _ in 0..PACKETS {
+            let packet = packet(&mut random, walkers.1.host());
+            judge(&all, (&walkers.0, &walkers.1), &packet, &format!("whole {case}"));
+            judge(&found, (&walkers.0, &walkers.1), &packet, &case);
+        }
+    }
+    assert!(left_out > 100 && kept > 100 && differing > 500, "{left_out}, {kept}, {differing}");
+}
+
+const CASES: u64 = 400;
+const PACKETS: usize = 300;
