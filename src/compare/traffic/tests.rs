@@ -288,3 +288,27 @@ fn random_packets_fare_as_the_classes_say() {
 
 const CASES: u64 = 40;
 const PACKETS: usize = 1500;
+
+/// Two endpoints are cluster IPs themselves; that one of them is no longer one must not hide behind the other.
+#[test]
+fn an_endpoint_that_leaves_a_set_is_found_though_another_stays_in_it() {
+    let service = |name: &str, ip: &str, port: u16| {
+        format!(
+            "---\nkind: Service\napiVersion: v1\nmetadata: {{name: {name}, namespace: ns}}\n\
+             spec: {{clusterIP: {ip}, clusterIPs: [{ip}], ipFamilies: [IPv4], ports: [{{name: p, port: {port}}}]}}\n"
+        )
+    };
+    let slice = "---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
+         metadata: {name: a-x, namespace: ns, labels: {kubernetes.io/service-name: a}}\n\
+         ports: [{name: p, port: 80, protocol: TCP}]\n\
+         endpoints: [{addresses: [10.96.0.12]}, {addresses: [10.96.0.13]}]\n";
+    let rest = [NODE, &service("a", "10.96.0.10", 80), slice, &service("c", "10.96.0.13", 443)].concat();
+    let whole = format!("{rest}{}", service("b", "10.96.0.12", 443));
+    for release in RELEASES {
+        let (old, new) =
+            (compile(&whole, "nftables", release, false), compile(&rest, "nftables", release, false));
+        let found = compare(&walker(&old), &walker(&new), Family::Ipv4);
+        let to_a = |d: &Difference| d.to.representative == "10.96.0.10:80".parse().unwrap();
+        assert!(found.differences.iter().any(to_a), "{release}");
+    }
+}
