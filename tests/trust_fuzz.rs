@@ -9,6 +9,7 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use serde_json::{Value, json};
 use support::generate::{self, Random};
 use support::library::{Compiled, Given, compile};
 
@@ -34,8 +35,8 @@ fn seeds() -> Seeds {
         clusters: vec![read("odd/cluster.yaml")],
         configurations: vec![read("odd/kube-proxy.yaml")],
         saves: Vec::new(),
-        listings: Vec::new(),
-        jsons: Vec::new(),
+        listings: vec![read("captures/foreign.nft-a-list-ruleset.txt")],
+        jsons: beginning(&read("captures/foreign.nft-j-list-ruleset.json")).into_iter().collect(),
     };
     for seed in 1..60 {
         let generated = generate::cluster(seed);
@@ -68,9 +69,7 @@ impl Seeds {
         for texts in compiled.families.into_iter().filter(|texts| texts.listing.len() < 20_000) {
             if compiled.json.is_empty() { &mut self.saves } else { &mut self.listings }.push(texts.listing);
         }
-        if (1..40_000).contains(&compiled.json.len()) {
-            self.jsons.push(compiled.json);
-        }
+        self.jsons.extend(beginning(&compiled.json));
     }
 
     fn captures(&self) -> Vec<String> {
@@ -96,6 +95,16 @@ impl Seeds {
             ("diff", harness::diff, self.pairs()),
         ]
     }
+}
+
+/// The first objects of a ruleset in JSON: tables, chains, sets and some rules.
+fn beginning(json: &str) -> Option<String> {
+    let mut whole: Value = serde_json::from_str(json).ok()?;
+    let objects = whole["nftables"].as_array_mut()?;
+    let is_rule = |object: &Value| object["rule"].is_object();
+    let first_rule = objects.iter().position(is_rule)?;
+    objects.truncate(first_rule + 12);
+    Some(json!({ "nftables": objects }).to_string()).filter(|text| text.len() < 16_000)
 }
 
 const WORDS: [&str; 28] = [
