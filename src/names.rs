@@ -39,6 +39,18 @@ pub fn is_interface_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
+/// Up to three names much like a wrong one, nearest first.
+pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut scored: Vec<(f64, &str)> = names
+        .into_iter()
+        .map(|name| (strsim::normalized_damerau_levenshtein(wrong, name), name))
+        .filter(|(score, name)| *score >= 0.5 || name.contains(wrong))
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.dedup();
+    scored.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
 /// The first 16 characters of the base32 text (RFC 4648) of the SHA-256 of two texts joined, which are its first 10
 /// bytes; kube-proxy builds them into chain names.
 pub fn short_hash(first: &str, second: &str) -> CompactString {

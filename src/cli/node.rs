@@ -4,6 +4,7 @@ use compact_str::CompactString;
 
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::names::nearest;
 use crate::settings::{DetectLocal, Settings};
 
 /// At most this many names are listed in a message.
@@ -48,21 +49,10 @@ fn without_nodes(name: CompactString, settings: &Settings) -> (Node, Diagnostics
 
 fn unknown(name: &str, nodes: &[Node]) -> Diagnostic {
     let diagnostic = Diagnostic::error(format!("there is no Node {name} in the input"));
-    match nearest(name, nodes).as_slice() {
+    match nearest(name, nodes.iter().map(|node| node.name.as_str())).as_slice() {
         [] => diagnostic.help(format!("the input has {}", list(nodes))),
         names => diagnostic.help(format!("did you mean {}?", names.join(" or "))),
     }
-}
-
-/// Up to three names much like `name`, nearest first.
-fn nearest<'n>(name: &str, nodes: &'n [Node]) -> Vec<&'n str> {
-    let mut scored: Vec<(f64, &str)> = nodes
-        .iter()
-        .map(|node| (strsim::normalized_damerau_levenshtein(name, &node.name), node.name.as_str()))
-        .filter(|(score, candidate)| *score >= 0.5 || candidate.contains(name))
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 fn list(nodes: &[Node]) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Case, End, Explanation, Port, tables};
-use crate::diagnostic::Inert;
+use crate::diagnostic::inert_in_mermaid;
 
 /// Prints the chart of each port, without fences around it: one chart with a subgraph for each.
 pub fn print(explanations: &[Explanation]) -> String {
@@ -12,7 +12,7 @@ pub fn print(explanations: &[Explanation]) -> String {
     for explanation in explanations {
         for port in &explanation.ports {
             let title = format!("{}: {}", tables::title(explanation), tables::port_title(port));
-            let _ = writeln!(out, "  subgraph p{number}[\"{}\"]", escaped(&title));
+            let _ = writeln!(out, "  subgraph p{number}[\"{}\"]", inert_in_mermaid(&title));
             chart(number, port, &mut out);
             out.push_str("  end\n");
             number += 1;
@@ -23,13 +23,21 @@ pub fn print(explanations: &[Explanation]) -> String {
 
 fn chart(p: usize, port: &Port, out: &mut String) {
     for (i, client) in port.clients.iter().enumerate() {
-        let _ = writeln!(out, "    p{p}c{i}([\"{}<br/>{}\"])", escaped(&client.words), escaped(&client.ip));
+        let _ = writeln!(
+            out,
+            "    p{p}c{i}([\"{}<br/>{}\"])",
+            inert_in_mermaid(&client.words),
+            inert_in_mermaid(&client.ip)
+        );
     }
     for (i, endpoint) in port.endpoints.iter().enumerate() {
-        let pod =
-            if endpoint.pod.is_empty() { String::new() } else { format!("{}<br/>", escaped(&endpoint.pod)) };
-        let node = escaped(&tables::node(endpoint));
-        let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}\"]", escaped(&endpoint.text));
+        let pod = if endpoint.pod.is_empty() {
+            String::new()
+        } else {
+            format!("{}<br/>", inert_in_mermaid(&endpoint.pod))
+        };
+        let node = inert_in_mermaid(&tables::node(endpoint));
+        let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}\"]", inert_in_mermaid(&endpoint.text));
     }
     for (address, _) in port.addresses.iter().enumerate() {
         address_edges(p, address, port, out);
@@ -57,7 +65,7 @@ fn address_edges(p: usize, address: usize, port: &Port, out: &mut String) {
                 writeln!(
                     out,
                     "    {name}{{{{\"{kind}<br/>{}<br/>{words}\"}}}} --> p{p}s{share}",
-                    escaped(text)
+                    inert_in_mermaid(text)
                 )
             }
             End::Dropped => writeln!(out, "    {name}[/\"dropped\"/]"),
@@ -98,22 +106,4 @@ fn endpoint_edges(p: usize, port: &Port, out: &mut String) {
             }
         }
     }
-}
-
-/// Text in which nothing means anything to Mermaid.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in Inert(text).to_string().chars() {
-        match c {
-            '#' => out.push_str("#35;"),
-            ';' => out.push_str("#59;"),
-            '<' => out.push_str("#lt;"),
-            '>' => out.push_str("#gt;"),
-            '&' => out.push_str("#amp;"),
-            '"' => out.push_str("#quot;"),
-            '`' => out.push_str("#96;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

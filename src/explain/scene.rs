@@ -8,6 +8,7 @@ use crate::assume::Assumed;
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
+use crate::names::nearest;
 use crate::plan::{Plan, ServicePortPlan};
 use crate::settings::{ProxyMode, Settings};
 use crate::walk::{Host, WalkError, Walker};
@@ -62,9 +63,11 @@ impl Scene<'_> {
         let all = self.services();
         let fits = |name: &&String| *name == given || name.rsplit('/').next() == Some(given);
         let found: Vec<&String> = all.iter().filter(fits).collect();
+        let similar =
+            || nearest(given, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
         match found.as_slice() {
             [only] => Ok((*only).clone()),
-            [] => Err(UnknownService { name: given.to_owned(), nearest: nearest(given, &all) }),
+            [] => Err(UnknownService { name: given.to_owned(), nearest: similar() }),
             several => Err(UnknownService {
                 name: given.to_owned(),
                 nearest: several.iter().map(|name| (*name).clone()).collect(),
@@ -139,12 +142,4 @@ impl Scene<'_> {
 fn service_name(port: &ServicePortPlan<'_>) -> String {
     let name = &port.service_port.name;
     format!("{}/{}", name.namespace(), name.service())
-}
-
-fn nearest(given: &str, all: &[String]) -> Vec<String> {
-    let mut scored: Vec<(f64, &String)> =
-        all.iter().map(|name| (strsim::normalized_damerau_levenshtein(given, name), name)).collect();
-    scored.retain(|(score, name)| *score >= 0.5 || name.contains(given));
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.into_iter().take(3).map(|(_, name)| name.clone()).collect()
 }

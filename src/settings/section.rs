@@ -6,6 +6,7 @@ use super::duration::GoDuration;
 use super::origin::Origin;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::tree::{Tree, Value};
+use crate::names::nearest;
 
 /// Longest text of the input that a message repeats, in characters.
 const SHOWN: usize = 64;
@@ -200,21 +201,11 @@ impl<'v, 'd> Section<'v, 'd> {
         let known = std::mem::take(&mut self.known);
         for (key, tree) in entries.into_iter().filter(|(key, _)| !known.contains(key)) {
             let message = format!("{}: unknown field, passed over as kube-proxy does", self.path_of(key));
-            let help = nearest(key, &known).map_or(String::new(), |name| format!("did you mean {name}?"));
+            let nearest = nearest(key, known.iter().copied());
+            let help = nearest.first().map_or(String::new(), |name| format!("did you mean {name}?"));
             self.tell(tree, Diagnostic::warning(message).help(help));
         }
     }
-}
-
-fn nearest<'n>(key: &str, names: &[&'n str]) -> Option<&'n str> {
-    let score = |name: &str| strsim::jaro_winkler(&key.to_lowercase(), &name.to_lowercase());
-    names
-        .iter()
-        .copied()
-        .map(|name| (score(name), name))
-        .filter(|(score, _)| *score > 0.85)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -211,19 +211,9 @@ pub(super) fn unknown(text: &str) -> Op<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::walk::packet::{Interface, Tracking};
 
     fn view() -> View {
-        View {
-            protocol: Protocol::Tcp,
-            source: "10.0.0.9".parse().unwrap(),
-            destination: "10.0.0.1:9101".parse().unwrap(),
-            mark: 0,
-            input: Interface::External,
-            output: Interface::None,
-            tracking: Tracking::New,
-            translated: false,
-        }
+        View::from_outside("10.0.0.1:9101")
     }
 
     #[test]

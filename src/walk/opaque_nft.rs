@@ -311,19 +311,9 @@ fn json_value(right: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::walk::packet::Tracking;
 
     fn view() -> View {
-        View {
-            protocol: Protocol::Tcp,
-            source: "10.0.0.9".parse().unwrap(),
-            destination: "10.0.0.1:10250".parse().unwrap(),
-            mark: 0,
-            input: Interface::External,
-            output: Interface::None,
-            tracking: Tracking::New,
-            translated: false,
-        }
+        View::from_outside("10.0.0.1:10250")
     }
 
     #[test]

@@ -124,3 +124,20 @@ impl Tracking {
         }
     }
 }
+
+#[cfg(test)]
+impl View {
+    /// The first packet of a TCP connection from 10.0.0.9, outside, as it comes in.
+    pub(super) fn from_outside(destination: &str) -> View {
+        View {
+            protocol: Protocol::Tcp,
+            source: "10.0.0.9".parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            mark: 0,
+            input: Interface::External,
+            output: Interface::None,
+            tracking: Tracking::New,
+            translated: false,
+        }
+    }
+}

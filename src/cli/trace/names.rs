@@ -72,15 +72,3 @@ fn pod_name(namespace: &str, name: &str, node: &str) -> String {
         node => format!("pod {namespace}/{name} on {node}"),
     }
 }
-
-/// Up to three names much like `name`, nearest first.
-pub(super) fn nearest<'n>(name: &str, all: impl IntoIterator<Item = &'n String>) -> Vec<&'n str> {
-    let mut scored: Vec<(f64, &str)> = all
-        .into_iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), candidate.as_str()))
-        .filter(|(score, candidate)| *score >= 0.5 || candidate.contains(name))
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.dedup();
-    scored.into_iter().take(3).map(|(_, name)| name).collect()
-}

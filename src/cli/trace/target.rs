@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::arguments::Arguments;
-use super::names::nearest;
 use super::place::{Named, Source, Target};
 use super::scene::Scene;
 use crate::capture::NamedAddress;
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
-use crate::names::ServicePortName;
+use crate::names::{ServicePortName, nearest};
 use crate::net::{Family, Port, Protocol};
 
 /// A destination with the protocol to speak to it.
@@ -164,7 +163,7 @@ fn list<'p>(ports: impl Iterator<Item = &'p NamedAddress>) -> String {
 
 /// Adds what may have been meant.
 pub(super) fn with_nearest(fault: Diagnostic, name: &str, all: &[String]) -> Diagnostic {
-    match nearest(name, all).as_slice() {
+    match nearest(name, all.iter().map(String::as_str)).as_slice() {
         [] => fault,
         names => fault.help(format!("did you mean {}?", names.join(" or "))),
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Trace, words};
+use crate::diagnostic::inert_in_mermaid;
 use crate::walk::{Hook, Outcome, Step, Verdict};
 
 /// So many ways are drawn; a diagram of more cannot be read.
@@ -101,20 +102,5 @@ fn line(step: &Step<'_>, out: &mut String) {
 
 /// Text in which nothing means anything to Mermaid; `<br/>` stays a line break.
 fn escaped(text: &str) -> String {
-    let lines = text.split("<br/>").map(|line| {
-        let mut out = String::with_capacity(line.len());
-        for c in crate::diagnostic::Inert(line).to_string().chars() {
-            match c {
-                '#' => out.push_str("#35;"),
-                ';' => out.push_str("#59;"),
-                '<' => out.push_str("#lt;"),
-                '>' => out.push_str("#gt;"),
-                '&' => out.push_str("#amp;"),
-                '"' => out.push_str("#quot;"),
-                c => out.push(c),
-            }
-        }
-        out
-    });
-    lines.collect::<Vec<_>>().join("<br/>")
+    text.split("<br/>").map(inert_in_mermaid).collect::<Vec<_>>().join("<br/>")
 }
