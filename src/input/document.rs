@@ -4,8 +4,8 @@ use memchr::memmem;
 
 use super::json;
 use super::object::{Batch, Type, Written, Wrong};
+use super::position::{Position, SourceId};
 use super::yaml::{Fault, Tape, Value};
-use super::{Position, SourceId};
 use crate::diagnostic::Diagnostic;
 use serde::Deserialize;
 

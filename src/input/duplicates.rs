@@ -1,7 +1,9 @@
 //! The same object twice: copies count once, contradictions are refused.
 
 use super::object::Object;
-use super::{Located, Snapshot, Sources};
+use super::position::Located;
+use super::snapshot::Snapshot;
+use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 
 /// Keeps the first of several equal objects; different ones of one name go to the diagnostics.

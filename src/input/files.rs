@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::Sources;
+use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::parallel;
 

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Position;
 use super::object::{Kind, Type, Written, Wrong};
+use super::position::Position;
 use super::typed::Typed;
 
 /// An object's text.

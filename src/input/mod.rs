@@ -9,6 +9,8 @@ mod json;
 mod k8s_openapi;
 mod list;
 mod object;
+mod position;
+mod snapshot;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -21,58 +23,11 @@ use std::io::Read;
 
 #[cfg(feature = "k8s-openapi")]
 pub use self::k8s_openapi::K8sObjects;
-use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 pub use files::InputPath;
+pub use position::{Located, Named, Position, SourceId};
+pub use snapshot::Snapshot;
 pub use source::Sources;
-
-/// The number of a source in [`Sources`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceId(pub u32);
-
-/// Where an object stands in the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// The file or pipe.
-    pub source: SourceId,
-    /// Byte at which the object's text begins.
-    pub offset: usize,
-    /// Length of the object's text in bytes.
-    pub length: usize,
-}
-
-/// An API object and where it was read.
-#[derive(Debug, Clone)]
-pub struct Located<T> {
-    /// The object.
-    pub object: T,
-    /// Where it was read.
-    pub position: Position,
-}
-
-/// Everything that was read and that kuberules knows, in the order of the input.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// The bytes, for positions.
-    pub sources: Sources,
-    /// `v1` Services.
-    pub services: Vec<Located<api::Service>>,
-    /// `discovery.k8s.io` EndpointSlices.
-    pub endpoint_slices: Vec<Located<api::EndpointSlice>>,
-    /// `v1` Endpoints, which count only where slices are assumed from them.
-    pub endpoints: Vec<Located<api::Endpoints>>,
-    /// `v1` Nodes.
-    pub nodes: Vec<Located<api::Node>>,
-    /// `networking.k8s.io` ServiceCIDRs.
-    pub service_cidrs: Vec<Located<api::ServiceCidr>>,
-    /// `v1` Pods.
-    pub pods: Vec<Located<api::Pod>>,
-    /// Deployments and other kinds that make Pods.
-    pub workloads: Vec<Located<api::Workload>>,
-    /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
-    pub configurations: Vec<Located<api::ConfigurationText>>,
-    /// How many objects of other kinds were passed over, by kind.
-    pub skipped: std::collections::BTreeMap<String, usize>,
-}
 
 /// Reads files, folders and standard input, which counts also where nothing is named. Warnings come with the objects.
 ///
@@ -117,14 +72,6 @@ fn conclude(
     if diagnostics.has_errors() { Err(diagnostics) } else { Ok((snapshot, diagnostics)) }
 }
 
-impl Snapshot {
-    /// Whether there is no object of any kind that is decoded.
-    fn is_empty(&self) -> bool {
-        let objects = self.services.len() + self.endpoint_slices.len() + self.nodes.len() + self.pods.len();
-        objects + self.service_cidrs.len() + self.workloads.len() + self.configurations.len() == 0
-    }
-}
-
 fn nothing_found(snapshot: &Snapshot, documents: usize) -> Diagnostic {
     let message = if !snapshot.skipped.is_empty() {
         let kinds = snapshot.skipped.iter().map(|(kind, count)| format!("{count} {kind}"));
@@ -136,10 +83,4 @@ fn nothing_found(snapshot: &Snapshot, documents: usize) -> Diagnostic {
         "the input is empty".to_owned()
     };
     Diagnostic::error(message).help("kubectl get services,endpointslices,nodes -A -o yaml")
-}
-
-/// Names an object in messages.
-pub trait Named {
-    /// Kind, namespace and name.
-    fn object_ref(&self) -> ObjectRef;
 }

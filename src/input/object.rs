@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::api::{self, WorkloadKind};
+use super::position::{Located, Position};
+use super::snapshot::Snapshot;
 use super::wording::{self, Wording};
-use super::{Located, Position, Snapshot};
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 
 /// `apiVersion` and `kind`.

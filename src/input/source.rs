@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::position::{Position, SourceId};
 use super::yaml::{Tape, Value};
-use super::{Position, SourceId};
 use crate::diagnostic::Place;
 
 /// The texts read, kept so that a line number can be found when somebody asks for it.

@@ -10,7 +10,9 @@ use ::k8s_openapi::api::discovery::v1::EndpointSlice;
 use ::k8s_openapi::api::networking::v1::ServiceCIDR;
 
 use super::object::{Batch, Object, Scope};
-use super::{Located, Position, Snapshot, SourceId, Sources};
+use super::position::{Located, Position, SourceId};
+use super::snapshot::Snapshot;
+use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// The objects of a cluster as types of the crate `k8s-openapi`; those left out are taken to be none.

@@ -1,6 +1,6 @@
 //! Chains and rules that every node has.
 
-use super::Sink;
+use super::sink::Sink;
 use crate::iptables::chains::{
     FORWARD, INPUT, KUBE_EXTERNAL_SERVICES, KUBE_FIREWALL, KUBE_FORWARD, KUBE_MARK_MASQ, KUBE_NODEPORTS,
     KUBE_POSTROUTING, KUBE_PROXY_CANARY, KUBE_PROXY_FIREWALL, KUBE_SERVICES, OUTPUT, POSTROUTING, PREROUTING,

@@ -2,23 +2,17 @@
 
 mod base;
 mod service;
+mod sink;
 
 use std::collections::HashMap;
 
 pub(super) use base::{head, tail};
+pub(super) use sink::Sink;
 
 use super::chains;
 use super::ruleset::{Chain, ChainName, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
 use crate::plan::origin::Origin;
 use crate::plan::{Plan, ServicePortPlan};
-
-/// Takes chains and rules as kube-proxy writes them: rules of a chain in order, chains in the order of their lines.
-pub(super) trait Sink {
-    /// The chain exists, even if it gets no rule.
-    fn chain(&mut self, table: TableName, chain: ChainName);
-    /// The next rule of a chain.
-    fn rule(&mut self, table: TableName, chain: ChainName, rule: Rule, origin: Origin);
-}
 
 /// The whole ruleset of a node with kube-proxy alone, as the kernel holds it.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {

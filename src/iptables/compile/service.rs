@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use compact_str::{CompactString, format_compact};
 
-use super::Sink;
+use super::sink::Sink;
 use crate::cluster::{Endpoint, TrafficPolicy};
 use crate::iptables::chains::{
     KUBE_EXTERNAL_SERVICES, KUBE_MARK_MASQ, KUBE_NODEPORTS, KUBE_PROXY_FIREWALL, KUBE_SERVICES, ServiceChains,

@@ -1,0 +1,40 @@
+//! What was read: API objects, each with its place.
+
+use std::collections::BTreeMap;
+
+use super::api;
+use super::position::Located;
+use super::source::Sources;
+
+/// Everything that was read and that kuberules knows, in the order of the input.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The bytes, for positions.
+    pub sources: Sources,
+    /// `v1` Services.
+    pub services: Vec<Located<api::Service>>,
+    /// `discovery.k8s.io` EndpointSlices.
+    pub endpoint_slices: Vec<Located<api::EndpointSlice>>,
+    /// `v1` Endpoints, which count only where slices are assumed from them.
+    pub endpoints: Vec<Located<api::Endpoints>>,
+    /// `v1` Nodes.
+    pub nodes: Vec<Located<api::Node>>,
+    /// `networking.k8s.io` ServiceCIDRs.
+    pub service_cidrs: Vec<Located<api::ServiceCidr>>,
+    /// `v1` Pods.
+    pub pods: Vec<Located<api::Pod>>,
+    /// Deployments and other kinds that make Pods.
+    pub workloads: Vec<Located<api::Workload>>,
+    /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
+    pub configurations: Vec<Located<api::ConfigurationText>>,
+    /// How many objects of other kinds were passed over, by kind.
+    pub skipped: BTreeMap<String, usize>,
+}
+
+impl Snapshot {
+    /// Whether there is no object of any kind that is decoded.
+    pub(super) fn is_empty(&self) -> bool {
+        let objects = self.services.len() + self.endpoint_slices.len() + self.nodes.len() + self.pods.len();
+        objects + self.service_cidrs.len() + self.workloads.len() + self.configurations.len() == 0
+    }
+}
