@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -112,11 +113,14 @@ enum FailOn {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let (old, new) = both_sides(arguments, session)?;
-    let level = arguments.level.unwrap_or_else(|| default_level(&old, &new));
+    // What was read is as good as all that the process holds: freed with it, not value by value.
+    let sides = (ManuallyDrop::new(old), ManuallyDrop::new(new));
+    let (old, new): (&Pipeline, &Pipeline) = (&sides.0, &sides.1);
+    let level = arguments.level.unwrap_or_else(|| default_level(old, new));
     let mut found = Diff {
         schema: diff::SCHEMA,
-        old: name_of(arguments, &old, &new, 0),
-        new: name_of(arguments, &new, &old, 1),
+        old: name_of(arguments, old, new, 0),
+        new: name_of(arguments, new, old, 1),
         nodes: 0,
         changes: Vec::new(),
         nodes_added: Vec::new(),
@@ -124,8 +128,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         classes: (level != Level::Rules).then_some(0),
         unchanged_service_ports: 0,
     };
-    for (before, after) in nodes(arguments, (&old, &new), &mut found, session)? {
-        compare_node((&old, &before), (&new, &after), level, &mut found, session)?;
+    for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
+        compare_node((old, &before), (new, &after), level, &mut found, session)?;
     }
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {

@@ -56,6 +56,16 @@ impl Host {
         host
     }
 
+    /// The same node, for who asks it about many addresses: networks of pods are as few as can be.
+    #[must_use]
+    pub fn with_merged_networks(&self) -> Host {
+        Host {
+            pod_networks: merged(self.pod_networks.clone()),
+            cluster_networks: merged(self.cluster_networks.clone()),
+            ..self.clone()
+        }
+    }
+
     fn add_plan(&mut self, plan: &Plan<'_>) {
         let own = Some(plan.node_ip).filter(|ip| !ip.is_loopback());
         let others = plan.interface_addresses.iter().copied().filter(|ip| !ip.is_loopback());
@@ -135,6 +145,35 @@ impl Host {
     }
 }
 
+/// The fewest networks with the same addresses: a cluster has a network for each of thousands of nodes, most of them side
+/// by side.
+fn merged(mut networks: Vec<Cidr>) -> Vec<Cidr> {
+    networks.sort_by_key(|net| (net.network(), net.length()));
+    let mut merged: Vec<Cidr> = Vec::new();
+    for net in networks {
+        if merged.last().is_some_and(|last| last.contains(net.network())) {
+            continue;
+        }
+        let mut net = net;
+        while let Some(both) = merged.last().and_then(|last| halves_of(*last, net)) {
+            merged.pop();
+            net = both;
+        }
+        merged.push(net);
+    }
+    merged
+}
+
+/// The network that two others make up.
+fn halves_of(first: Cidr, second: Cidr) -> Option<Cidr> {
+    let both = Cidr::new(first.network(), first.length().checked_sub(1)?)?;
+    let fits = first.length() == second.length()
+        && first != second
+        && both.network() == first.network()
+        && both.contains(second.network());
+    fits.then_some(both)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +185,24 @@ mod tests {
             cluster_networks: vec![Cidr::parse_lenient("10.244.0.0/16").unwrap()],
             ..Host::default()
         }
+    }
+
+    #[test]
+    fn networks_side_by_side_become_one() {
+        let merge = |nets: &[&str]| {
+            let nets = nets.iter().map(|net| Cidr::parse_lenient(net).unwrap()).collect();
+            merged(nets).iter().map(Cidr::to_string).collect::<Vec<_>>()
+        };
+        let nodes: Vec<String> = (0..256).map(|i| format!("10.244.{i}.0/24")).collect();
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        assert_eq!(merge(&nodes), ["10.244.0.0/16"]);
+        assert_eq!(merge(&["10.0.2.0/24", "10.0.1.0/24"]), ["10.0.1.0/24", "10.0.2.0/24"]);
+        assert_eq!(merge(&["10.0.1.0/24", "10.0.0.0/16", "10.0.0.0/16"]), ["10.0.0.0/16"]);
+        assert_eq!(
+            merge(&["fd00::/65", "10.1.0.0/17", "fd00:0:0:0:8000::/65"]),
+            ["10.1.0.0/17", "fd00::/64"]
+        );
+        assert_eq!(merge(&["0.0.0.0/1", "128.0.0.0/1", "::/0"]), ["0.0.0.0/0", "::/0"]);
     }
 
     #[test]

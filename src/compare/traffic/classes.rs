@@ -18,9 +18,10 @@ pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison
         let new = Inquiry::new(new, family);
         (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
     });
+    let hosts = (old.host().with_merged_networks(), new.host().with_merged_networks());
     let mut classes = Classes {
         family,
-        hosts: (old.host(), new.host()),
+        hosts: (&hosts.0, &hosts.1),
         same_host: old.host() == new.host(),
         walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
@@ -167,8 +168,10 @@ impl Classes<'_, '_, '_> {
             begins.extend(number(net.last()).checked_add(1).filter(|next| *next <= whole(self.family).1));
         }
         let mut last = None;
-        let nature = |begin: u128| self.nature_of_networks(begin);
-        begins.retain(|begin| last.replace(nature(*begin)) != Some(nature(*begin)));
+        begins.retain(|begin| {
+            let nature = self.nature_of_networks(*begin);
+            last.replace(nature) != Some(nature)
+        });
         begins
     }
 

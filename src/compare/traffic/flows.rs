@@ -126,8 +126,8 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
         to: vec![destination(to)],
         from: sources(list),
-        before: words::fate(&key.old, representative),
-        after: words::fate(&key.new, representative),
+        before: words::fate(&key.old, &key.new, representative),
+        after: words::fate(&key.new, &key.old, representative),
         change: match key.contrast {
             Contrast::Outcome => "outcome",
             Contrast::Affinity => "affinity",

@@ -1,5 +1,6 @@
 //! Fates and sources in words.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::fate::{End, Fate, Given};
@@ -8,8 +9,8 @@ use crate::walk::Verdict;
 /// At most this many destinations are named; more are counted.
 const NAMED: usize = 4;
 
-/// What becomes of packets to `original`.
-pub(super) fn fate(fate: &Fate, original: SocketAddr) -> String {
+/// What becomes of packets to `original`. Where not all of it is named, what `other` does not have comes first.
+pub(super) fn fate(fate: &Fate, other: &Fate, original: SocketAddr) -> String {
     if let Some(fault) = fate.fault() {
         return format!("the rules cannot be followed: {fault}");
     }
@@ -17,6 +18,10 @@ pub(super) fn fate(fate: &Fate, original: SocketAddr) -> String {
     let mut others: Vec<(&Given, &End, f64)> = Vec::new();
     for (given, end, chance) in fate.ends() {
         if *given == Given::default() { first.push((end, chance)) } else { others.push((given, end, chance)) }
+    }
+    if first.len() > NAMED {
+        let known: BTreeSet<&End> = other.ends().map(|(_, end, _)| end).collect();
+        first.sort_by_key(|(end, _)| known.contains(end));
     }
     let mut parts = Vec::new();
     if !first.is_empty() {
