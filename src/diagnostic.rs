@@ -146,24 +146,6 @@ impl fmt::Display for Inert<'_> {
     }
 }
 
-/// Text in which nothing means anything to Mermaid.
-pub(crate) fn inert_in_mermaid(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in Inert(text).to_string().chars() {
-        match c {
-            '#' => out.push_str("#35;"),
-            ';' => out.push_str("#59;"),
-            '<' => out.push_str("#lt;"),
-            '>' => out.push_str("#gt;"),
-            '&' => out.push_str("#amp;"),
-            '"' => out.push_str("#quot;"),
-            '`' => out.push_str("#96;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

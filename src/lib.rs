@@ -59,6 +59,7 @@ pub mod explain;
 pub mod input;
 pub mod iptables;
 pub mod lint;
+mod markup;
 pub mod names;
 pub mod net;
 pub mod nftables;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{AssumedObject, Explanation, Port, tables};
 use crate::diagnostic::Inert;
+use crate::markup::markdown as escaped;
 
 /// Prints explanations.
 pub fn print(explanations: &[Explanation]) -> String {
@@ -102,24 +103,6 @@ fn assumed(objects: &[AssumedObject], out: &mut String) {
         }
     }
     out.push('\n');
-}
-
-/// Text in which nothing means anything to Markdown or HTML.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in Inert(text).to_string().chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '!' | '~' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// Text in a fenced block, whose end it must not be.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Case, End, Explanation, Port, tables};
-use crate::diagnostic::inert_in_mermaid;
+use crate::markup::mermaid as escaped;
 
 /// Prints the chart of each port, without fences around it: one chart with a subgraph for each.
 pub fn print(explanations: &[Explanation]) -> String {
@@ -12,7 +12,7 @@ pub fn print(explanations: &[Explanation]) -> String {
     for explanation in explanations {
         for port in &explanation.ports {
             let title = format!("{}: {}", tables::title(explanation), tables::port_title(port));
-            let _ = writeln!(out, "  subgraph p{number}[\"{}\"]", inert_in_mermaid(&title));
+            let _ = writeln!(out, "  subgraph p{number}[\"{}\"]", escaped(&title));
             chart(number, port, &mut out);
             out.push_str("  end\n");
             number += 1;
@@ -23,21 +23,13 @@ pub fn print(explanations: &[Explanation]) -> String {
 
 fn chart(p: usize, port: &Port, out: &mut String) {
     for (i, client) in port.clients.iter().enumerate() {
-        let _ = writeln!(
-            out,
-            "    p{p}c{i}([\"{}<br/>{}\"])",
-            inert_in_mermaid(&client.words),
-            inert_in_mermaid(&client.ip)
-        );
+        let _ = writeln!(out, "    p{p}c{i}([\"{}<br/>{}\"])", escaped(&client.words), escaped(&client.ip));
     }
     for (i, endpoint) in port.endpoints.iter().enumerate() {
-        let pod = if endpoint.pod.is_empty() {
-            String::new()
-        } else {
-            format!("{}<br/>", inert_in_mermaid(&endpoint.pod))
-        };
-        let node = inert_in_mermaid(&tables::node(endpoint));
-        let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}\"]", inert_in_mermaid(&endpoint.text));
+        let pod =
+            if endpoint.pod.is_empty() { String::new() } else { format!("{}<br/>", escaped(&endpoint.pod)) };
+        let node = escaped(&tables::node(endpoint));
+        let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}\"]", escaped(&endpoint.text));
     }
     for (address, _) in port.addresses.iter().enumerate() {
         address_edges(p, address, port, out);
@@ -65,7 +57,7 @@ fn address_edges(p: usize, address: usize, port: &Port, out: &mut String) {
                 writeln!(
                     out,
                     "    {name}{{{{\"{kind}<br/>{}<br/>{words}\"}}}} --> p{p}s{share}",
-                    inert_in_mermaid(text)
+                    escaped(text)
                 )
             }
             End::Dropped => writeln!(out, "    {name}[/\"dropped\"/]"),

@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod library;
 pub mod loaders;
 pub mod nft;
+pub mod spoil;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

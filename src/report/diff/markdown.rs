@@ -6,6 +6,7 @@ use super::{compared, destinations, heading, kind_of_change, nodes_of, verdict};
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, NodesChange};
 use crate::compare::traffic::Flow;
 use crate::diagnostic::Inert;
+use crate::markup::markdown as text;
 
 /// GitHub takes no comment beyond 65,536 characters; room is left for what stands around.
 const LONGEST: usize = 60_000;
@@ -129,22 +130,4 @@ fn cut(body: &str, room: usize) -> String {
 fn fence(body: &str) -> String {
     let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     "`".repeat(longest.max(2) + 1)
-}
-
-/// Text in which nothing is markup, a mention or a line break.
-fn text(text: &str) -> String {
-    let mut out = String::new();
-    for c in Inert(text).to_string().chars() {
-        match c {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '#' | '@' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            _ => out.push(c),
-        }
-    }
-    out
 }

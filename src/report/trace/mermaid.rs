@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Trace, words};
-use crate::diagnostic::inert_in_mermaid;
+use crate::markup;
 use crate::walk::{Hook, Outcome, Step, Verdict};
 
 /// So many ways are drawn; a diagram of more cannot be read.
@@ -102,5 +102,5 @@ fn line(step: &Step<'_>, out: &mut String) {
 
 /// Text in which nothing means anything to Mermaid; `<br/>` stays a line break.
 fn escaped(text: &str) -> String {
-    text.split("<br/>").map(inert_in_mermaid).collect::<Vec<_>>().join("<br/>")
+    text.split("<br/>").map(markup::mermaid).collect::<Vec<_>>().join("<br/>")
 }
