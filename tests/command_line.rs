@@ -235,3 +235,49 @@ fn help_version_completions_and_manual() {
     failed(&kuberules(&["compile", "--nope"]));
     failed(&kuberules(&["man", "nope"]));
 }
+
+#[test]
+fn every_subcommand_has_examples_and_a_manual_page() {
+    let help = fine(&kuberules(&["--help"]));
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let names = commands.lines().filter(is_name).filter_map(|line| line.split_whitespace().next());
+    let names: Vec<&str> = names.filter(|name| *name != "help").collect();
+    assert_eq!(names.len(), 8, "{names:?}");
+    for name in names {
+        let example = format!("kuberules {name}");
+        let help = fine(&kuberules(&[name, "--help"]));
+        let (_, examples) =
+            help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{name} has no examples"));
+        assert!(examples.contains(&example), "{examples}");
+        let page = fine(&kuberules(&["man", name]));
+        assert!(page.contains(&format!(".TH kuberules-{name} 1")), "{page}");
+        assert!(page.contains("Examples:"), "{name}");
+    }
+}
+
+#[test]
+fn kubectl_finds_the_same_program() {
+    let version = Command::new(env!("CARGO_BIN_EXE_kubectl-rules")).arg("--version").output().unwrap();
+    assert_eq!(fine(&version), fine(&kuberules(&["--version"])));
+}
+
+#[test]
+fn whoever_waits_longer_than_a_second_at_a_terminal_is_told_why() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return support::kernel::tell("skipped: script is not installed");
+    }
+    let told = |seconds: &str| {
+        let program = env!("CARGO_BIN_EXE_kuberules");
+        let line = format!(
+            "(sleep {seconds}; cat '{}') | '{program}' compile --node worker-1 -q >/dev/null",
+            shop()
+        );
+        text(&Command::new("script").args(["-qec", &line, "/dev/null"]).output().unwrap().stdout)
+    };
+    let line = "\r\u{1b}[Kreading the input ...";
+    let long = told("1.5");
+    assert!(long.starts_with(line) && long.ends_with("\r\u{1b}[K"), "{long:?}");
+    assert_eq!(told("0"), "");
+}

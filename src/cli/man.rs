@@ -38,6 +38,7 @@ pub(super) fn run(
 
 fn render(command: clap::Command) -> io::Result<String> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
+    let source = concat!("kuberules ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command).source(source).render(&mut page)?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
