@@ -138,7 +138,7 @@ fn every_node(
     let done = AtomicUsize::new(0);
     let written = parallel::each(nodes, |node| {
         let number = 1 + done.fetch_add(1, Ordering::Relaxed);
-        progress.stage(format!("node {number} of {}: {}", nodes.len(), node.name));
+        progress.step(number, nodes.len(), &node.name);
         work.files(node, &models)
     });
     let mut files = PendingFiles::default();

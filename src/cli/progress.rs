@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::diagnostic::Inert;
+
 /// Work shorter than this is not worth a line.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,20 @@ impl Progress {
             *shared.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
         }
     }
+
+    /// Says which of many like things is worked on.
+    pub(super) fn step(&self, number: usize, count: usize, what: &str) {
+        if self.watched.is_some() {
+            self.stage(format!("{} {number} of {count}: {what}", bar(number, count)));
+        }
+    }
+}
+
+/// `[####------]`
+fn bar(number: usize, count: usize) -> String {
+    const WIDTH: usize = 30;
+    let full = (number * WIDTH).checked_div(count).unwrap_or_default().min(WIDTH);
+    format!("[{}{}]", "#".repeat(full), "-".repeat(WIDTH - full))
 }
 
 impl Shared {
@@ -56,7 +72,7 @@ impl Shared {
             stage = next;
             if timeout.timed_out() {
                 // Nobody is left to be told where standard error is gone.
-                let _ = write!(io::stderr(), "\r\u{1b}[K{what} ...");
+                let _ = write!(io::stderr(), "\r\u{1b}[K{} ...", Inert(&what));
                 (wait, shown) = (INTERVAL, true);
             }
         }
@@ -72,5 +88,18 @@ impl Drop for Progress {
         *shared.stage.lock().unwrap_or_else(PoisonError::into_inner) = None;
         shared.ended.notify_all();
         let _ = thread.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_fills_up() {
+        assert_eq!(bar(0, 3), format!("[{}]", "-".repeat(30)));
+        assert_eq!(bar(1, 3), format!("[{}{}]", "#".repeat(10), "-".repeat(20)));
+        assert_eq!(bar(3, 3), format!("[{}]", "#".repeat(30)));
+        assert_eq!(bar(1, 0).len(), 32);
     }
 }

@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+use proptest::{collection, sample};
+
 use super::*;
 
 fn testdata(path: &str) -> (Snapshot, Diagnostics) {
@@ -114,6 +117,64 @@ fn the_quick_way_gives_what_the_thorough_gives() {
         assert_quick_equals_thorough(&format!("---\n# comment\n{text}...\n{text}"));
     }
 }
+
+#[test]
+fn the_quick_way_gives_what_the_thorough_gives_on_every_cluster() {
+    let mut files = vec!["testdata/large/cluster.yaml".into()];
+    for folder in std::fs::read_dir("testdata/random").unwrap() {
+        let folder = folder.unwrap().path();
+        files.extend(["cluster.yaml", "cluster.json"].map(|name| folder.join(name)));
+    }
+    let texts: Vec<_> = files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    assert!(texts.len() > 10);
+    for text in texts {
+        assert_quick_equals_thorough(&text);
+        assert_quick_equals_thorough(&text.replace('\n', "\r\n"));
+    }
+}
+
+proptest! {
+    /// Lines of other styles somewhere in a list: flow style, anchors, comments, tabs, markers, block scalars that look
+    /// like items, long lines.
+    #[test]
+    fn the_quick_way_gives_what_the_thorough_gives_on_mutations(
+        changes in collection::vec((any::<prop::sample::Index>(), sample::select(&PIECES[..]), any::<bool>()), 1..5),
+        crlf: bool,
+    ) {
+        let mut lines: Vec<String> = LIST.lines().map(str::to_owned).collect();
+        for (at, piece, within) in changes {
+            let at = at.index(lines.len());
+            if within { lines[at].push_str(piece) } else { lines.insert(at, piece.to_owned()) }
+        }
+        let text = lines.join(if crlf { "\r\n" } else { "\n" });
+        assert_quick_equals_thorough(&text);
+    }
+}
+
+const PIECES: [&str; 22] = [
+    " # comment",
+    "# comment",
+    "    x: &a {b: [1, 2]}",
+    "    y: *a",
+    "    z: |",
+    "    z: >-",
+    "      - apiVersion: v1",
+    "- apiVersion: v1",
+    "  kind: Service",
+    "---",
+    "...",
+    "\t",
+    "    t: \"a\tb",
+    "\"",
+    "'",
+    "{",
+    "]",
+    "    <<: *a",
+    "- {apiVersion: v1, kind: Node, metadata: {name: m}}",
+    "- - x",
+    "  metadata:",
+    "    l: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
 
 const LIST: &str = "apiVersion: v1
 items:
