@@ -19,6 +19,12 @@ pub(super) fn remove(snapshot: &mut Snapshot, diagnostics: &mut Diagnostics) {
     remove.from(&mut snapshot.workloads, |workload| workload.kind.name());
 }
 
+/// Kind, namespace and name.
+fn full_name<T: Object>(object: &Located<T>, kind: fn(&T) -> &'static str) -> (&'static str, &str, &str) {
+    let metadata = object.object.metadata();
+    (kind(&object.object), &metadata.namespace, &metadata.name)
+}
+
 struct Remove<'a> {
     sources: &'a Sources,
     diagnostics: &'a mut Diagnostics,
@@ -26,10 +32,11 @@ struct Remove<'a> {
 
 impl Remove<'_> {
     fn from<T: Object + PartialEq>(&mut self, objects: &mut Vec<Located<T>>, kind: fn(&T) -> &'static str) {
-        let name = |at: &usize| {
-            let object = objects.get(*at).map(|located| &located.object);
-            object.map(|object| (kind(object), &object.metadata().namespace, &object.metadata().name))
-        };
+        // As kubectl lists them.
+        if objects.is_sorted_by(|a, b| full_name(a, kind) < full_name(b, kind)) {
+            return;
+        }
+        let name = |at: &usize| objects.get(*at).map(|object| full_name(object, kind));
         let mut order: Vec<usize> = (0..objects.len()).collect();
         order.sort_by(|a, b| name(a).cmp(&name(b)).then(a.cmp(b)));
         let mut surplus = vec![false; objects.len()];
