@@ -170,6 +170,7 @@ fn seeds_and_their_mutations_break_nothing() {
     let targets = seeds.targets();
     let faults = support::in_parallel(&targets, |(name, run, texts)| {
         texts.iter().for_each(|text| run(text.as_bytes()));
+        corpus(name).iter().for_each(|input| run(input));
         let mut random = Random::new(7);
         (0..mutations()).find_map(|_| {
             let input = mutated(texts, &mut random);
@@ -180,6 +181,13 @@ fn seeds_and_their_mutations_break_nothing() {
     let faults: Vec<String> = faults.into_iter().flatten().collect();
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
     support::kernel::tell(&format!("fuzz seeds: {} targets, {} mutations each", targets.len(), mutations()));
+}
+
+/// The inputs kept for a fuzz target.
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.map(|file| std::fs::read(file).unwrap()).collect()
 }
 
 /// Writes the seed corpus of the fuzz targets: `cargo test --test trust_fuzz -- --ignored`.

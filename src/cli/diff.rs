@@ -310,12 +310,13 @@ fn compare_family(
 
 fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
     let (old_plan, new_plan) = (&old.planned.plan, &new.planned.plan);
-    let found = traffic::compare(&old.walker(), &new.walker(), old_plan.family);
     let mut names = traffic::Names::default();
     names.learn(new_plan);
     names.learn(old_plan);
-    let change = TrafficChange::new(&found, &names, (&old.facts(), &new.facts()));
-    (change, found.classes)
+    let walkers = (old.walker(), new.walker());
+    let facts = (&old.facts(), &new.facts());
+    let (classes, flows) = traffic::flows((&walkers.0, &walkers.1), old_plan.family, &names, facts);
+    (TrafficChange::new(flows), classes)
 }
 
 /// What a node must forward, and the node as it would be.

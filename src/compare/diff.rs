@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::listing::{Line, Place};
 use super::rules::{self, Presence, RulesDiff, Side};
 use super::subject::Subject;
-use super::traffic::{self, Comparison, Flow, Names, Reason, SideFacts};
+use super::traffic::{Flow, Reason};
 use crate::iptables::ruleset::Owner;
 
 /// Name and version of the JSON form.
@@ -92,9 +92,8 @@ pub struct RulesChange {
 }
 
 impl TrafficChange {
-    /// Folds what a comparison found.
-    pub fn new(found: &Comparison, names: &Names, facts: (&SideFacts, &SideFacts)) -> TrafficChange {
-        let flows = traffic::flows(&found.differences, names, facts);
+    /// What flows make together.
+    pub fn new(flows: Vec<Flow>) -> TrafficChange {
         let codes = flows.iter().filter_map(|flow| flow.reason);
         let mut reasons: Vec<KnownReason> = codes.filter_map(KnownReason::of).collect();
         reasons.sort_by_key(|reason| reason.code);

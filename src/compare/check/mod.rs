@@ -21,7 +21,7 @@ use serde::Serialize;
 use super::diff::LineChange;
 use super::listing::Rules;
 use super::rules::Side;
-use super::traffic::{Flow, Names, SideFacts, compare, flows};
+use super::traffic::{Flow, Names, SideFacts, flows};
 use crate::iptables::ruleset as ipt;
 use crate::net::Family;
 use crate::nftables::ruleset as nft;
@@ -250,12 +250,13 @@ pub fn check(subject: &Subject<'_>) -> Found {
 
 /// What becomes otherwise of packets between two states of a node.
 fn traffic(subject: &Subject<'_>, should: &Captured<'_>, is: Captured<'_>, classes: &mut u64) -> Vec<Flow> {
-    let found = compare(&should.walker(subject.host), &is.walker(subject.host), subject.plan.family);
-    *classes += found.classes;
     let mut names = Names::default();
     names.learn(subject.plan);
     let facts = SideFacts::new(subject.plan, subject.expected.mode());
-    flows(&found.differences, &names, (&facts, &facts))
+    let walkers = (should.walker(subject.host), is.walker(subject.host));
+    let (compared, flows) = flows((&walkers.0, &walkers.1), subject.plan.family, &names, (&facts, &facts));
+    *classes += compared;
+    flows
 }
 
 /// Hands flows to the findings that explain them: of the same Service, of a stale one whose rules name the address, or

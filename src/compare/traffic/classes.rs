@@ -13,6 +13,18 @@ use crate::walk::{Chains, Destination, Destinations, Host, Inquiry, Origin, Pack
 
 /// Compares two rulesets in one family, each on its node.
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
+    let (classes, differences) = compare_and_fold(old, new, family, &|differences| differences);
+    Comparison { classes, differences }
+}
+
+/// Compares two rulesets in one family, each on its node, and folds the differences of each destination at once: there
+/// can be more of them than memory holds. Returns how many classes of packets were compared, and what the folds made.
+pub(super) fn compare_and_fold<T: Send + Sync>(
+    old: &Walker<'_>,
+    new: &Walker<'_>,
+    family: Family,
+    fold: &Fold<'_, T>,
+) -> (u64, Vec<T>) {
     let inquiries = std::thread::scope(|scope| {
         let old = scope.spawn(|| Inquiry::new(old, family));
         let new = Inquiry::new(new, family);
@@ -28,15 +40,20 @@ pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison
         special: BTreeSet::new(),
         cuts: BTreeSet::new(),
         counts: HashMap::new(),
-        found: Comparison::default(),
+        compared: 0,
+        fold,
+        found: Vec::new(),
     };
     classes.special = classes.special_addresses();
     classes.cuts = classes.cuts();
     classes.destinations();
-    classes.found
+    (classes.compared, classes.found)
 }
 
-struct Classes<'a, 'o, 'n> {
+/// What is made of the classes of one destination that fare differently.
+pub(super) type Fold<'f, T> = dyn Fn(Vec<Difference>) -> Vec<T> + Sync + 'f;
+
+struct Classes<'a, 'o, 'n, T> {
     family: Family,
     hosts: (&'a Host, &'a Host),
     same_host: bool,
@@ -48,7 +65,9 @@ struct Classes<'a, 'o, 'n> {
     cuts: BTreeSet<u128>,
     /// Classes of sources by the ranges that are asked.
     counts: HashMap<Vec<Range>, Count>,
-    found: Comparison,
+    compared: u64,
+    fold: &'a Fold<'a, T>,
+    found: Vec<T>,
 }
 
 /// How many classes of sources some ranges make.
@@ -69,7 +88,7 @@ struct Like {
     ports: Vec<PortRange>,
 }
 
-impl Classes<'_, '_, '_> {
+impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     fn nature(&self, value: u128) -> Nature {
         let ip = address(self.family, value);
         (self.hosts.0.origin_of(ip), self.hosts.1.origin_of(ip), ip.is_loopback())
@@ -99,21 +118,21 @@ impl Classes<'_, '_, '_> {
         let work = |atoms: &[Atom<Nature>]| {
             let mut worker = this.worker();
             atoms.iter().for_each(|atom| worker.single(atom, asked, &questions, &like));
-            worker.found
+            (worker.compared, worker.found)
         };
         let work = &work;
-        let found: Vec<Comparison> = std::thread::scope(|scope| {
+        let found: Vec<(u64, Vec<T>)> = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 single.chunks(share).map(|atoms| scope.spawn(move || work(atoms))).collect();
-            let done = |thread: std::thread::ScopedJoinHandle<'_, Comparison>| match thread.join() {
+            let done = |thread: std::thread::ScopedJoinHandle<'_, (u64, Vec<T>)>| match thread.join() {
                 Ok(part) => part,
                 Err(panic) => std::panic::resume_unwind(panic),
             };
             threads.into_iter().map(done).collect()
         });
-        for mut part in found {
-            self.found.classes += part.classes;
-            self.found.differences.append(&mut part.differences);
+        for (compared, mut part) in found {
+            self.compared += compared;
+            self.found.append(&mut part);
         }
     }
 
@@ -123,7 +142,8 @@ impl Classes<'_, '_, '_> {
             special: self.special.clone(),
             cuts: self.cuts.clone(),
             counts: HashMap::new(),
-            found: Comparison::default(),
+            compared: 0,
+            found: Vec::new(),
             ..*self
         }
     }
@@ -239,13 +259,14 @@ impl Classes<'_, '_, '_> {
         asked.sort_unstable();
         asked.dedup();
         if self.same_host && old.met == new.met {
-            self.found.classes += self.count(asked, to);
+            self.compared += self.count(asked, to);
             return;
         }
         let atoms = self.source_atoms(&asked, to);
-        self.found.classes += atoms.len() as u64;
-        for atom in &atoms {
-            self.walk(to, atom);
+        self.compared += atoms.len() as u64;
+        let differences: Vec<Difference> = atoms.iter().filter_map(|atom| self.walk(to, atom)).collect();
+        if !differences.is_empty() {
+            self.found.extend((self.fold)(differences));
         }
     }
 
@@ -294,7 +315,8 @@ impl Classes<'_, '_, '_> {
         atom.ranges.iter().map(interval).collect()
     }
 
-    fn walk(&mut self, to: &To, atom: &Atom<Nature>) {
+    /// In what a class fares differently, if in anything.
+    fn walk(&self, to: &To, atom: &Atom<Nature>) -> Option<Difference> {
         let source = address(self.family, atom.representative);
         let packet = |origin| Packet {
             protocol: to.protocol,
@@ -305,14 +327,14 @@ impl Classes<'_, '_, '_> {
         };
         let old = Fate::of(self.walkers.0, &packet(atom.kind.0));
         let new = Fate::of(self.walkers.1, &packet(atom.kind.1));
-        let Some(contrast) = old.contrast(&new) else { return };
+        let contrast = old.contrast(&new)?;
         let from = From {
             origin: atom.kind.1,
             address: is_single(atom).then_some(source),
             addresses: self.intervals(atom),
         };
         let packet = packet(atom.kind.1);
-        self.found.differences.push(Difference { packet, to: to.clone(), from, old, new, contrast });
+        Some(Difference { packet, to: to.clone(), from, old, new, contrast })
     }
 }
 

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::classes::compare_and_fold;
 use super::names::Names;
 use super::reasons::{self, SideFacts};
 use super::{Contrast, Difference, Fate, To, words};
-use crate::walk::Origin;
+use crate::net::Family;
+use crate::walk::{Origin, Walker};
 
 /// Packets that fare differently in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -52,27 +54,36 @@ impl Flow {
     }
 }
 
-/// Folds the classes that differ.
-pub fn flows(differences: &[Difference], names: &Names, facts: (&SideFacts, &SideFacts)) -> Vec<Flow> {
+/// What two rulesets do differently to the packets of one family, for people, and how many classes were compared.
+pub fn flows(
+    (old, new): (&Walker<'_>, &Walker<'_>),
+    family: Family,
+    names: &Names,
+    facts: (&SideFacts, &SideFacts),
+) -> (u64, Vec<Flow>) {
+    let fold = |differences: Vec<Difference>| of_destination(&differences, names, facts);
+    let (classes, flows) = compare_and_fold(old, new, family, &fold);
+    (classes, merged(flows))
+}
+
+/// Folds the classes of one destination.
+fn of_destination(differences: &[Difference], names: &Names, facts: (&SideFacts, &SideFacts)) -> Vec<Flow> {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
-    let mut begun = 0;
     for difference in differences {
-        // Classes of one destination stand together.
-        if folded
-            .get(begun)
-            .is_some_and(|(_, list)| list.first().is_some_and(|first| first.to != difference.to))
-        {
-            begun = folded.len();
-        }
         let key = Key::of(difference, names, facts);
-        match folded.iter_mut().skip(begun).find(|(other, _)| *other == key) {
+        match folded.iter_mut().find(|(other, _)| *other == key) {
             Some((_, list)) => list.push(difference),
             None => folded.push((key, vec![difference])),
         }
     }
+    folded.iter().filter_map(|(key, list)| flow(key, list, names)).collect()
+}
+
+/// Flows that differ in nothing but their destination are one.
+fn merged(all: Vec<Flow>) -> Vec<Flow> {
     let mut flows: Vec<Flow> = Vec::new();
     let mut places: HashMap<Flow, usize> = HashMap::new();
-    for new in folded.iter().filter_map(|(key, list)| flow(key, list, names)) {
+    for new in all {
         match places.get(&new.without_destination()).and_then(|place| flows.get_mut(*place)) {
             Some(like) => like.absorb(new),
             None => {

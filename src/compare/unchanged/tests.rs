@@ -162,8 +162,9 @@ fn changes(old: &Compiled<'_>, new: &Compiled<'_>) -> (RulesChange, TrafficChang
     names.learn(new.plan);
     names.learn(old.plan);
     let facts = (SideFacts::new(old.plan, old.mode), SideFacts::new(new.plan, new.mode));
-    let change = TrafficChange::new(&found, &names, (&facts.0, &facts.1));
-    (diff::rules(old.side(), new.side()), change, found)
+    let walkers = (walker(&old.rules), walker(&new.rules));
+    let (_, flows) = traffic::flows((&walkers.0, &walkers.1), Family::Ipv4, &names, (&facts.0, &facts.1));
+    (diff::rules(old.side(), new.side()), TrafficChange::new(flows), found)
 }
 
 /// One to somewhere where something could be.
