@@ -273,7 +273,7 @@ pub struct InetNtop(pub IpAddr);
 impl fmt::Display for InetNtop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let IpAddr::V6(v6) = self.0 else {
-            return self.0.fmt(f);
+            return f.write_str(AddressText::ip(self.0).as_str());
         };
         let groups = v6.segments();
         let embeds = groups[..6] == [0; 6] && groups[6] != 0;
@@ -287,7 +287,10 @@ impl fmt::Display for InetNtop {
 
 /// The text of [`InetNtop`].
 pub fn inet_ntop(ip: IpAddr) -> String {
-    InetNtop(ip).to_string()
+    match ip {
+        IpAddr::V4(_) => AddressText::ip(ip).as_str().to_owned(),
+        IpAddr::V6(_) => InetNtop(ip).to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -63,6 +63,15 @@ pub(crate) fn fill<E: Send>(
     })
 }
 
+/// Does two things at once.
+pub(crate) fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| resume_unwind(panic)), other)
+    })
+}
+
 /// What the work makes of each item of a list, in order.
 pub(crate) fn each<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     in_order(list, |item| Some(work(item))).unwrap_or_default()

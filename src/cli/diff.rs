@@ -19,6 +19,7 @@ use crate::compare::{traffic, unchanged};
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
 use crate::net::Family;
+use crate::parallel::both;
 use crate::plan::Plan;
 use crate::report;
 use crate::settings::{ProxyMode, Release};
@@ -186,15 +187,6 @@ fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Snapshot, Sna
     let old = session.take_read(old)?;
     let new = new.map(|new| session.take_read(new)).transpose()?.unwrap_or_else(|| old.clone());
     Ok((old, new))
-}
-
-/// Does two things at once.
-fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
-    std::thread::scope(|scope| {
-        let one = scope.spawn(one);
-        let other = other();
-        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
-    })
 }
 
 fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {

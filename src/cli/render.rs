@@ -124,7 +124,7 @@ pub(super) fn render<'c>(
         (Format::Restore, Some(Model::Restore(model))) => model.print(plan),
         (Format::Restore, _) => iptables::restore::print(plan),
         (Format::Script, _) => nftables::script::print(&nftables::compile(plan)).into(),
-        (_, _) => nftables::list::print(&nftables::compile(plan)).into(),
+        (_, _) => listing(plan),
     };
     match format {
         Format::IptablesJson => Rendered::Whole(iptables_json(plans, sources, assumed).into()),
@@ -135,6 +135,14 @@ pub(super) fn render<'c>(
             texts: plans.iter().enumerate().map(|(i, plan)| (plan.family, text((i, plan)))).collect(),
         },
     }
+}
+
+fn listing(plan: &Plan<'_>) -> Text {
+    let ruleset = nftables::compile(plan);
+    let text = nftables::list::text(&ruleset);
+    // Nobody needs to wait until it is freed.
+    std::thread::spawn(|| drop(ruleset));
+    text
 }
 
 fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {

@@ -6,50 +6,91 @@ pub(in crate::nftables) mod priority;
 mod set;
 mod statement;
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 
-use super::ruleset::{BaseChain, Chain, Ruleset, Table, TableFamily};
+use super::ruleset::{BaseChain, Chain, Ruleset, Set, Table, TableFamily};
+use crate::parallel;
+use crate::text::Text;
 use priority::Priority;
 
 /// Tables as `nft list ruleset` prints them; a ruleset of one table as `nft list table` prints it.
 pub fn print(ruleset: &Ruleset) -> String {
-    ruleset.to_string()
+    text(ruleset).to_string()
 }
 
-impl Display for Ruleset {
+/// What [`print`] prints, in pieces.
+pub fn text(ruleset: &Ruleset) -> Text {
+    let mut text = Text::default();
+    for table in &ruleset.tables {
+        let head = Head(table).to_string();
+        let begun = table.opaque_at(OpaquePlace::Head).next().is_some();
+        text.push(head);
+        let blocks = parallel::by_stretch(&table.blocks(), SHORTEST_STRETCH, |first, blocks| {
+            listed(blocks, begun || first > 0)
+        });
+        blocks.into_iter().for_each(|piece| text.push(piece));
+        text.push("}\n");
+    }
+    text
+}
+
+/// So many chains at least are worth a thread.
+const SHORTEST_STRETCH: usize = 256;
+
+/// Blocks with a blank line between them, and ahead of the first where something stands there.
+fn listed(blocks: &[Block<'_>], begun: bool) -> String {
+    let mut out = String::new();
+    for (i, block) in blocks.iter().enumerate() {
+        let blank = if begun || i > 0 { "\n" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{blank}{block}");
+    }
+    out
+}
+
+struct Head<'a>(&'a Table);
+
+impl Display for Head<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.tables.iter().try_for_each(|table| table.fmt(f))
+        let Head(table) = self;
+        writeln!(f, "table {} {} {{", table.family.name(), table.name)?;
+        for flags in table.opaque_at(OpaquePlace::Head) {
+            writeln!(f, "\t{flags}")?;
+        }
+        match &table.comment {
+            Some(comment) => writeln!(f, "\tcomment \"{comment}\""),
+            None => Ok(()),
+        }
     }
 }
 
-impl Display for Table {
+/// What stands in a table.
+enum Block<'a> {
+    Object(Indented<'a>),
+    Set(&'a Set),
+    Chain(Listed<'a>),
+}
+
+impl Display for Block<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut blocks = Blocks::default();
-        writeln!(f, "table {} {} {{", self.family.name(), self.name)?;
-        for flags in self.opaque_at(OpaquePlace::Head) {
-            writeln!(f, "\t{flags}")?;
-            blocks.begun = true;
+        match self {
+            Block::Object(object) => object.fmt(f),
+            Block::Set(set) => set.fmt(f),
+            Block::Chain(chain) => chain.fmt(f),
         }
-        if let Some(comment) = &self.comment {
-            writeln!(f, "\tcomment \"{comment}\"")?;
-        }
-        for object in self.opaque_at(OpaquePlace::BeforeSets) {
-            blocks.next(f, &Indented(object))?;
-        }
-        for set in &self.sets {
-            blocks.next(f, set)?;
-        }
-        for object in self.opaque_at(OpaquePlace::BeforeChains) {
-            blocks.next(f, &Indented(object))?;
-        }
-        for chain in &self.chains {
-            blocks.next(f, &Listed(chain, self.family))?;
-        }
-        f.write_str("}\n")
     }
 }
 
 impl Table {
+    fn blocks(&self) -> Vec<Block<'_>> {
+        let objects = |place| self.opaque_at(place).map(|text| Block::Object(Indented(text)));
+        objects(OpaquePlace::BeforeSets)
+            .chain(self.sets.iter().map(Block::Set))
+            .chain(objects(OpaquePlace::BeforeChains))
+            .chain(self.chains.iter().map(|chain| Block::Chain(Listed(chain, self.family))))
+            .collect()
+    }
+
     fn opaque_at(&self, place: OpaquePlace) -> impl Iterator<Item = &String> {
         self.opaque.iter().filter(move |text| OpaquePlace::of(text) == place)
     }
@@ -70,21 +111,6 @@ impl OpaquePlace {
             Some("flowtable") => OpaquePlace::BeforeChains,
             _ => OpaquePlace::BeforeSets,
         }
-    }
-}
-
-/// Writes objects with a blank line between them.
-#[derive(Default)]
-struct Blocks {
-    begun: bool,
-}
-
-impl Blocks {
-    fn next(&mut self, f: &mut Formatter<'_>, block: &dyn Display) -> fmt::Result {
-        if std::mem::replace(&mut self.begun, true) {
-            f.write_str("\n")?;
-        }
-        block.fmt(f)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use super::list;
 use super::ruleset::{Addresses, Interval, Ruleset, Statement};
 
 /// The script.
@@ -14,8 +15,7 @@ pub fn print(ruleset: &Ruleset) -> String {
         // Deleting a table that is not there is an error, adding one that is there is none.
         let _ = writeln!(script, "add table {family} {name}\ndelete table {family} {name}");
     }
-    let _ = write!(script, "{}", keeping_braces(ruleset));
-    script
+    script + &list::print(&keeping_braces(ruleset))
 }
 
 /// The ruleset written so that nft lists it as it is: a set of one interval would lose its braces, so the interval is

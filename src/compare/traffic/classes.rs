@@ -9,6 +9,7 @@ use super::space::{Atom, Questions, Range, address, number, whole};
 use super::{Comparison, Difference, From, To};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::Interval;
+use crate::parallel::both;
 use crate::walk::{Chains, Destination, Destinations, Host, Inquiry, Origin, Packet, PortRange, Walker};
 
 /// Compares two rulesets in one family, each on its node.
@@ -25,11 +26,7 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
     family: Family,
     fold: &Fold<'_, T>,
 ) -> (u64, Vec<T>) {
-    let inquiries = std::thread::scope(|scope| {
-        let old = scope.spawn(|| Inquiry::new(old, family));
-        let new = Inquiry::new(new, family);
-        (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
-    });
+    let inquiries = both(|| Inquiry::new(old, family), || Inquiry::new(new, family));
     let hosts = (old.host().with_merged_networks(), new.host().with_merged_networks());
     let mut classes = Classes {
         family,

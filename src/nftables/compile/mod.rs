@@ -14,7 +14,8 @@ pub(in crate::nftables) mod samples;
 mod tests;
 
 use super::ruleset::{Chain, Ruleset, Set, Table, TableFamily};
-use crate::plan::Plan;
+use crate::parallel;
+use crate::plan::{Plan, ServicePortPlan};
 use fixed_sets::FixedSets;
 
 /// The name of kube-proxy's tables.
@@ -25,17 +26,12 @@ pub const TABLE: &str = "kube-proxy";
 /// Where two Services claim one address and port, the last in the plan's order has the element; where both want the
 /// same verdict, the first's comment stays.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
-    let mut fixed = FixedSets::new(plan);
-    let mut affinity_sets: Vec<Set> = Vec::new();
+    let (mut sets, own) = parallel::both(|| fixed_sets(plan), || of_service_ports(plan));
     let mut chains: Vec<Chain> = base::chains(plan);
-    for (index, service_port) in (0u32..).zip(&plan.service_ports) {
-        let compiler = service_port::Compiler::new(plan, index, service_port);
-        compiler.add_elements(&mut fixed);
-        affinity_sets.extend(compiler.affinity_sets());
-        chains.extend(compiler.chains());
+    for (affinity_sets, chains_of_ports) in own {
+        sets.extend(affinity_sets);
+        chains.extend(chains_of_ports);
     }
-    let mut sets = fixed.into_sets();
-    sets.append(&mut affinity_sets);
     Ruleset {
         tables: vec![Table {
             family: TableFamily::from(plan.family),
@@ -46,4 +42,36 @@ pub fn compile(plan: &Plan<'_>) -> Ruleset {
             opaque: Vec::new(),
         }],
     }
+}
+
+/// The sets and maps that every node has, with their elements.
+fn fixed_sets(plan: &Plan<'_>) -> Vec<Set> {
+    let mut fixed = FixedSets::new(plan);
+    compilers(plan, 0, &plan.service_ports).for_each(|compiler| compiler.add_elements(&mut fixed));
+    fixed.into_sets()
+}
+
+/// So many Service ports at least are worth a thread.
+const SHORTEST_STRETCH: usize = 256;
+
+/// The sets and chains of the Service ports themselves, in order.
+fn of_service_ports(plan: &Plan<'_>) -> Vec<(Vec<Set>, Vec<Chain>)> {
+    parallel::by_stretch(&plan.service_ports, SHORTEST_STRETCH, |first, ports| {
+        let (mut sets, mut chains) = (Vec::new(), Vec::new());
+        for compiler in compilers(plan, first, ports) {
+            sets.extend(compiler.affinity_sets());
+            chains.extend(compiler.chains());
+        }
+        (sets, chains)
+    })
+}
+
+/// Compilers of a stretch of the plan's Service ports, the first of which has the index `first`.
+fn compilers<'p, 'c>(
+    plan: &'p Plan<'c>,
+    first: usize,
+    ports: &'p [ServicePortPlan<'c>],
+) -> impl Iterator<Item = service_port::Compiler<'p, 'c>> {
+    let first = u32::try_from(first).unwrap_or(u32::MAX);
+    (first..).zip(ports).map(|(index, port)| service_port::Compiler::new(plan, index, port))
 }
