@@ -1,4 +1,4 @@
-//! The same bytes everywhere: whatever the locale, the time zone, the cores, the seed of hash maps, the time of day.
+//! The same bytes everywhere: whatever the locale, the time zone, the cores, the seed of hash maps, the time of day, the profile.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
@@ -29,12 +29,21 @@ fn runs() -> Vec<Vec<String>> {
     runs
 }
 
+/// The program as the other profile builds it, by the variable KUBERULES_OTHER_BUILD.
+fn other_build() -> Option<String> {
+    let path = std::env::var("KUBERULES_OTHER_BUILD").ok();
+    if path.is_none() {
+        support::kernel::tell("skipped: no other build to compare with (KUBERULES_OTHER_BUILD)");
+    }
+    path
+}
+
 fn output(
+    program: &str,
     wrapper: &[&str],
     environment: &[(&str, &str)],
     arguments: &[String],
 ) -> (Option<i32>, Vec<u8>, Vec<u8>) {
-    let program = env!("CARGO_BIN_EXE_kuberules");
     let words: Vec<&str> = wrapper.iter().copied().chain([program]).collect();
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).args(arguments).envs(environment.iter().copied());
@@ -44,10 +53,15 @@ fn output(
 
 #[test]
 fn the_same_bytes_everywhere() {
+    let program = env!("CARGO_BIN_EXE_kuberules");
+    let other_build = other_build();
     for arguments in runs() {
-        let usual = output(&[], &[], &arguments);
+        let usual = output(program, &[], &[], &arguments);
+        if let Some(other) = &other_build {
+            assert!(output(other, &[], &[], &arguments) == usual, "{arguments:?} by {other}");
+        }
         let again = |wrapper: &[&str], environment: &[(&str, &str)]| {
-            let other = output(wrapper, environment, &arguments);
+            let other = output(program, wrapper, environment, &arguments);
             assert!(other == usual, "{arguments:?} with {wrapper:?} {environment:?}");
         };
         again(&[], &[]);
