@@ -66,13 +66,13 @@ fn print(plan: &Plan<'_>, settings: &Settings, snapshot: &reader::Snapshot, load
             let ruleset = iptables::compile(plan);
             let mut listing = String::new();
             iptables::save::print(&ruleset, &mut listing);
-            let read = iptables::parse::parse(&listing, Some(plan.family)).expect("own text is read");
+            let read = iptables::parse::parse(&listing, Some(plan.family())).expect("own text is read");
             let mut again = String::new();
             read.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
             assert_eq!(listing, again);
             let restore = iptables::restore::print(plan).to_string();
             // What iptables-restore refuses, such as an endpoint of no address, need not be read either.
-            let read = iptables::parse::parse(&restore, Some(plan.family));
+            let read = iptables::parse::parse(&restore, Some(plan.family()));
             assert!(!loadable || read.is_ok(), "own text is read");
             let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
         }

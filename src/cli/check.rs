@@ -204,7 +204,7 @@ fn distance(
         let Some(found) = of_family(captured, family) else { continue };
         let mut plan = pipeline.plan(&node, family, &mut session).ok()?;
         if let Some(mark) = check::detect_mark(found) {
-            plan.masquerade.mark = mark;
+            plan.set_mark(mark);
         }
         distance += examine_family(&pipeline, &node, &plan, found, check::distance);
     }
@@ -243,9 +243,9 @@ fn families(
         };
         let mut plan = pipeline.plan(node, family, session)?;
         if let Some(mark) = check::detect_mark(found) {
-            let finding = check::mark_finding(plan.masquerade.mark, mark);
+            let finding = check::mark_finding(plan.masquerade().mark, mark);
             report.findings.extend(finding.filter(|finding| !report.findings.contains(finding)));
-            plan.masquerade.mark = mark;
+            plan.set_mark(mark);
         }
         let mut family = examine_family(pipeline, node, &plan, found, check::check);
         report.findings.append(&mut family.findings);

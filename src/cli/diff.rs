@@ -268,7 +268,7 @@ fn compare_node(
     let mut after = Planned::all(new, new_node, session)?;
     let mut changes = Vec::new();
     for family in Family::ALL {
-        let of = |side: &Planned<'_>| side.plan.family == family;
+        let of = |side: &Planned<'_>| side.plan.family() == family;
         let (Some(i), Some(j)) = (before.iter().position(of), after.iter().position(of)) else { continue };
         let (mut before, mut after) = (before.swap_remove(i), after.swap_remove(j));
         if before.mode == after.mode {
@@ -297,7 +297,7 @@ fn compare_family(
         *classes += more;
     }
     let traffic = traffic.map(|(change, _)| change);
-    FamilyChange { family: before.planned.plan.family.lower_name(), rules, traffic }
+    FamilyChange { family: before.planned.plan.family().lower_name(), rules, traffic }
 }
 
 fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
@@ -307,7 +307,7 @@ fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u6
     names.learn(old_plan);
     let walkers = (old.walker(), new.walker());
     let facts = (&old.facts(), &new.facts());
-    let (classes, flows) = traffic::flows((&walkers.0, &walkers.1), old_plan.family, &names, facts);
+    let (classes, flows) = traffic::flows((&walkers.0, &walkers.1), old_plan.family(), &names, facts);
     (TrafficChange::new(flows), classes)
 }
 
@@ -354,7 +354,7 @@ impl Compiled<'_> {
         let plan = &self.planned.plan;
         let rules = match &self.ruleset {
             Ruleset::Iptables(ruleset) => Rules::Iptables(ruleset),
-            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, plan.family),
+            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, plan.family()),
         };
         Side { rules, plan: Some(plan) }
     }

@@ -172,6 +172,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether traffic can be sent to it at all: it is ready, or it still serves while it terminates, which counts where
+    /// none is ready (pkg/proxy/topology.go, CategorizeEndpoints).
+    pub fn is_usable(&self) -> bool {
+        self.ready || (self.serving && self.terminating)
+    }
+
     /// The address part of [`Endpoint::text`], without brackets.
     pub fn ip_text(&self) -> &str {
         ip_of(&self.text)

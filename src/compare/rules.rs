@@ -205,9 +205,9 @@ fn same_lines(mut old: Vec<String>, mut new: Vec<String>) -> bool {
 
 /// Names of all Services that two plans have.
 pub fn services(plans: &[&Plan<'_>]) -> BTreeSet<compact_str::CompactString> {
-    let ports = plans.iter().flat_map(|plan| &plan.service_ports);
+    let ports = plans.iter().flat_map(|plan| plan.service_ports());
     ports
-        .map(|port| port.service_port.name.clone())
+        .map(|port| port.service_port().name.clone())
         .map(|n| format_compact!("{}/{}", n.namespace(), n.service()))
         .collect()
 }

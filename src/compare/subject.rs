@@ -101,7 +101,7 @@ impl<'r> Attribution<'r> {
     pub fn subject(&self, place: &Place<'r>, line: &Line<'r>) -> Subject {
         if let (Some(plan), Some(origin)) = (self.plan, line.origin()) {
             return origin.service_port(plan).map_or(Subject::Base, |port| {
-                let name = &port.service_port.name;
+                let name = &port.service_port().name;
                 Subject::Service(format_compact!("{}/{}", name.namespace(), name.service()))
             });
         }

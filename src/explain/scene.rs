@@ -48,7 +48,7 @@ enum Compiled {
 impl Scene<'_> {
     /// Every Service that has rules, as `namespace/name`, sorted.
     pub fn services(&self) -> Vec<String> {
-        let ports = self.plans.iter().flat_map(|plan| &plan.service_ports);
+        let ports = self.plans.iter().flat_map(|plan| plan.service_ports());
         let mut names: Vec<String> = ports.map(service_name).collect();
         names.sort_unstable();
         names.dedup();
@@ -107,9 +107,9 @@ impl Scene<'_> {
         let mut ports = Vec::new();
         let mut place = None;
         for builder in builders {
-            for port in &builder.plan.service_ports {
+            for port in builder.plan.service_ports() {
                 if service_name(port) == service {
-                    place = place.or_else(|| self.sources.place(port.service_port.position));
+                    place = place.or_else(|| self.sources.place(port.service_port().position));
                     ports.push(builder.port(port)?);
                 }
             }
@@ -131,15 +131,15 @@ impl Scene<'_> {
         let (Some(assumed), Some((namespace, name))) = (self.assumed, service.split_once('/')) else {
             return Vec::new();
         };
-        let ports = self.plans.iter().flat_map(|plan| &plan.service_ports);
+        let ports = self.plans.iter().flat_map(|plan| plan.service_ports());
         let ports = ports.filter(|port| service_name(port) == service);
-        let endpoints = ports.flat_map(|port| &port.service_port.endpoints);
+        let endpoints = ports.flat_map(|port| &port.service_port().endpoints);
         let pods: BTreeSet<&str> = endpoints.filter_map(|endpoint| endpoint.pod.as_deref()).collect();
         assumed::by_object(assumed.behind((namespace, name), &pods, &self.node.name))
     }
 }
 
 fn service_name(port: &ServicePortPlan<'_>) -> String {
-    let name = &port.service_port.name;
+    let name = &port.service_port().name;
     format!("{}/{}", name.namespace(), name.service())
 }

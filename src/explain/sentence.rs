@@ -1,9 +1,8 @@
 //! A rule in one sentence.
 
-use crate::cluster::TrafficPolicy;
 use crate::diagnostic::Inert;
 use crate::plan::origin::{Field, Origin};
-use crate::plan::{Plan, ServicePortPlan};
+use crate::plan::{External, Plan, ServicePortPlan};
 use crate::report::trace::{why, words};
 use crate::walk::{Effect, Step};
 
@@ -51,7 +50,7 @@ fn marks(step: &Step<'_>) -> bool {
 }
 
 fn of_service(field: Field, step: &Step<'_>, port: &ServicePortPlan<'_>) -> Option<String> {
-    let name = &port.service_port.name;
+    let name = &port.service_port().name;
     let to = step.seen.destination;
     Some(match field {
         Field::ClusterIp | Field::ExternalIp(_) | Field::LoadBalancerIp(_) | Field::NodePort
@@ -108,7 +107,7 @@ fn of_service(field: Field, step: &Step<'_>, port: &ServicePortPlan<'_>) -> Opti
         }
         Field::Endpoint(_) if translates(step) => dnat(step)?,
         Field::Endpoint(i) if goes_on(step) => {
-            endpoint_choice(step, port.reachable_endpoints.get(i as usize)?.text.as_str())
+            endpoint_choice(step, port.reachable_endpoints().get(i as usize)?.text.as_str())
         }
         Field::HealthCheckNodePort => format!("The health checks of {name} are let in."),
         _ => return None,
@@ -117,7 +116,7 @@ fn of_service(field: Field, step: &Step<'_>, port: &ServicePortPlan<'_>) -> Opti
 
 /// With the policy Local, what the node and its pods send goes to all endpoints.
 fn is_short_circuit(step: &Step<'_>, port: &ServicePortPlan<'_>) -> bool {
-    port.external.policy == TrafficPolicy::Local && !why::reasons(step).is_empty()
+    port.external().is_some_and(External::has_short_circuit) && !why::reasons(step).is_empty()
 }
 
 fn speaks_of_node(step: &Step<'_>) -> bool {
@@ -174,7 +173,7 @@ fn of_node(field: Field, step: &Step<'_>, plan: &Plan<'_>) -> Option<String> {
             "Not marked: the source stays as it is.".to_owned()
         }
         Field::Masquerade | Field::DetectLocal
-            if has(step, |e| matches!(e, Effect::Mark(mark) if *mark & plan.masquerade.mark != 0)) =>
+            if has(step, |e| matches!(e, Effect::Mark(mark) if *mark & plan.masquerade().mark != 0)) =>
         {
             "Marked: the source will be rewritten when the packet leaves.".to_owned()
         }

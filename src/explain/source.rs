@@ -1,9 +1,8 @@
 //! Why a packet's source is kept or rewritten.
 
-use crate::cluster::TrafficPolicy;
 use crate::diagnostic::Inert;
 use crate::plan::origin::{self, Field};
-use crate::plan::{LocalTraffic, Plan, ServicePortPlan};
+use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 use crate::walk::{Effect, Origin, Outcome, Packet, Step};
 
 /// Why, in one sentence.
@@ -25,14 +24,14 @@ fn field_that_marked(outcome: &Outcome<'_>, plan: &Plan<'_>) -> Option<Field> {
     let marks = |step: &Step<'_>| {
         step.effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Mark(mark) if *mark & plan.masquerade.mark != 0))
+            .any(|effect| matches!(effect, Effect::Mark(mark) if *mark & plan.masquerade().mark != 0))
     };
     let index = outcome.steps.iter().position(marks)?;
     let origins = outcome.steps.get(..=index)?.iter().rev().take(2).filter_map(|step| step.rule?.origin());
     // The chain that sets the mark is there whatever masqueradeAll says.
     let tells = |origin: &origin::Origin| match origin.field {
         Field::Base => false,
-        Field::Masquerade => plan.masquerade.all,
+        Field::Masquerade => plan.masquerade().all,
         _ => true,
     };
     origins.filter(tells).map(|origin| origin.field).next()
@@ -58,7 +57,7 @@ fn why_rewritten(
             );
         }
         Field::Endpoint(_) => return hairpin(),
-        _ if port.external.policy == TrafficPolicy::Local => {
+        _ if port.external().is_some_and(External::has_short_circuit) => {
             "The client is the node itself, which may use all endpoints whatever the policy: its source is rewritten, so that the answer finds it."
         }
         _ if outcome.destination.ip() == packet.source => return hairpin(),
@@ -70,7 +69,7 @@ fn why_rewritten(
 }
 
 fn not_a_pod(plan: &Plan<'_>) -> String {
-    match &plan.local_traffic {
+    match plan.local_traffic() {
         Some(LocalTraffic::From(net)) => format!("its address is not in {net}"),
         Some(LocalTraffic::Interface(name)) => format!("it does not come in by {}", Inert(name)),
         Some(LocalTraffic::InterfacePrefix(name)) => format!("it does not come in by {}...", Inert(name)),
@@ -79,9 +78,9 @@ fn not_a_pod(plan: &Plan<'_>) -> String {
 }
 
 fn why_kept(packet: &Packet, plan: &Plan<'_>, port: &ServicePortPlan<'_>) -> String {
-    let to_cluster_ip = packet.destination.ip() == port.service_port.cluster_ip;
+    let to_cluster_ip = packet.destination.ip() == port.service_port().cluster_ip;
     let words = match packet.origin {
-        _ if to_cluster_ip && plan.local_traffic.is_none() => {
+        _ if to_cluster_ip && plan.local_traffic().is_none() => {
             "The source is kept: nothing tells kube-proxy which traffic of this family comes from pods."
         }
         Origin::LocalPod | Origin::RemotePod if to_cluster_ip => {

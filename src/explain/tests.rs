@@ -3,7 +3,7 @@
 use super::{End, Explanation, Scene, example, markdown, mermaid, text};
 use crate::cluster::Cluster;
 use crate::net::Family;
-use crate::plan::{EndpointSet, Plan, Reach};
+use crate::plan::{EndpointSet, Plan, Route};
 use crate::settings::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
 
@@ -42,29 +42,29 @@ pub(super) fn explained(
 
 /// The walk has found what the plan has decided, for the cluster IP.
 fn agrees_with_plan(plan: &Plan<'_>, all: &[Explanation]) {
-    for planned in &plan.service_ports {
-        let name = &planned.service_port.name;
+    for planned in plan.service_ports() {
+        let name = &planned.service_port().name;
         let service = format!("{}/{}", name.namespace(), name.service());
         let explanation = all.iter().find(|e| e.service == service).unwrap();
         let is_it = |port: &&super::Port| {
             port.name == name.port()
-                && port.family == plan.family.api_name()
+                && port.family == plan.family().api_name()
                 && port.protocol == name.protocol().lower_name()
         };
         let port = explanation.ports.iter().find(is_it).unwrap();
         for case in port.cases.iter().filter(|case| case.address == 0) {
-            let expected: Vec<&str> = match planned.internal.reach {
-                Reach::Balance(EndpointSet::Cluster) => {
-                    planned.cluster_endpoints.iter().map(|e| e.text.as_str()).collect()
+            let expected: Vec<&str> = match planned.internal() {
+                Route::Balance(EndpointSet::Cluster) => {
+                    planned.endpoints(EndpointSet::Cluster).iter().map(|e| e.text.as_str()).collect()
                 }
-                Reach::Balance(EndpointSet::Local) => {
-                    planned.local_endpoints.iter().map(|e| e.text.as_str()).collect()
+                Route::Balance(EndpointSet::Local) => {
+                    planned.endpoints(EndpointSet::Local).iter().map(|e| e.text.as_str()).collect()
                 }
-                Reach::DropNoLocalEndpoints => {
+                Route::DropNoLocalEndpoints => {
                     assert_eq!(case.end, End::Dropped, "{service}");
                     continue;
                 }
-                Reach::RejectNoEndpoints => {
+                Route::RejectNoEndpoints => {
                     assert_eq!(case.end, End::Refused, "{service}");
                     continue;
                 }

@@ -79,7 +79,7 @@ impl Origin {
 
     fn source_in(&self, plan: &ServicePortPlan<'_>) -> FieldSource {
         let port = plan.service_port;
-        let endpoint = |i: u32| plan.reachable_endpoints.get(i as usize);
+        let endpoint = |i: u32| plan.reachable.get(i as usize);
         if let Field::Endpoint(i) = self.field
             && let Some(endpoint) = endpoint(i)
         {

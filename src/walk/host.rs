@@ -67,11 +67,11 @@ impl Host {
     }
 
     fn add_plan(&mut self, plan: &Plan<'_>) {
-        let own = Some(plan.node_ip).filter(|ip| !ip.is_loopback());
-        let others = plan.interface_addresses.iter().copied().filter(|ip| !ip.is_loopback());
+        let own = Some(plan.node_ip()).filter(|ip| !ip.is_loopback());
+        let others = plan.interface_addresses().iter().copied().filter(|ip| !ip.is_loopback());
         let others: Vec<IpAddr> = others.filter(|ip| Some(*ip) != own).collect();
         self.addresses.extend(own.into_iter().chain(others));
-        match &plan.local_traffic {
+        match plan.local_traffic() {
             Some(LocalTraffic::From(net)) => self.cluster_networks.push(*net),
             Some(LocalTraffic::Interface(name)) => {
                 self.pod_interface = Some(PodInterface::Name(name.clone()))
@@ -81,13 +81,13 @@ impl Host {
             }
             None => (),
         }
-        self.route_localnet |= plan.localhost_node_ports;
+        self.route_localnet |= plan.localhost_node_ports();
         self.add_local_pods(plan);
     }
 
     fn add_local_pods(&mut self, plan: &Plan<'_>) {
-        let endpoints = plan.service_ports.iter().flat_map(|port| &port.service_port.endpoints);
-        for endpoint in endpoints.filter(|endpoint| endpoint.node_name.as_ref() == Some(&plan.node_name)) {
+        let endpoints = plan.service_ports().iter().flat_map(|port| &port.service_port().endpoints);
+        for endpoint in endpoints.filter(|endpoint| endpoint.node_name.as_ref() == Some(plan.node_name())) {
             let known = self.is_local(endpoint.ip) || self.is_local_pod(endpoint.ip);
             if !known {
                 self.local_pods.insert(endpoint.ip);

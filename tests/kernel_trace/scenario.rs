@@ -79,9 +79,9 @@ impl Rulesets {
     pub(crate) fn of(plans: &[Plan<'_>], mode: &str) -> Rulesets {
         match mode {
             "iptables" => Rulesets::Iptables(plans.iter().map(iptables::compile).collect()),
-            _ => {
-                Rulesets::Nftables(plans.iter().map(|plan| (plan.family, nftables::compile(plan))).collect())
-            }
+            _ => Rulesets::Nftables(
+                plans.iter().map(|plan| (plan.family(), nftables::compile(plan))).collect(),
+            ),
         }
     }
 

@@ -121,7 +121,7 @@ impl<'i> Scene<'i> {
             check_family(captured, family).map_err(|fault| session.stop(fault))?;
             return Ok(Rules::Captured(captured));
         }
-        let plan = self.plans.iter().find(|plan| plan.family == family);
+        let plan = self.plans.iter().find(|plan| plan.family() == family);
         let plan = plan.ok_or_else(|| session.stop(Diagnostic::error("there is no plan for this family")))?;
         Ok(match self.inputs.settings.mode {
             ProxyMode::Iptables => Rules::Iptables(Box::new(iptables::compile(plan)), plan),

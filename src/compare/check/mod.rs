@@ -223,7 +223,7 @@ pub fn distance(subject: &Subject<'_>) -> usize {
 /// Checks one family.
 pub fn check(subject: &Subject<'_>) -> Found {
     let mut found = Found::default();
-    let family = subject.plan.family;
+    let family = subject.plan.family();
     let deltas = delta::deltas(subject);
     let (deltas, harmless): (Vec<_>, Vec<_>) = deltas.into_iter().partition(|delta| !delta.is_harmless());
     found.notes.extend(harmless.iter().map(Delta::note));
@@ -254,7 +254,7 @@ fn traffic(subject: &Subject<'_>, should: &Captured<'_>, is: Captured<'_>, class
     names.learn(subject.plan);
     let facts = SideFacts::new(subject.plan, subject.expected.mode());
     let walkers = (should.walker(subject.host), is.walker(subject.host));
-    let (compared, flows) = flows((&walkers.0, &walkers.1), subject.plan.family, &names, (&facts, &facts));
+    let (compared, flows) = flows((&walkers.0, &walkers.1), subject.plan.family(), &names, (&facts, &facts));
     *classes += compared;
     flows
 }
@@ -295,7 +295,7 @@ fn unexplained(flows: Vec<Flow>) -> Option<Finding> {
 
 /// Both sides for a comparison rule by rule.
 fn sides<'r>(subject: &Subject<'r>) -> (Side<'r>, Side<'r>) {
-    let family = subject.plan.family;
+    let family = subject.plan.family();
     let expected = Side { rules: subject.expected.rules(family), plan: Some(subject.plan) };
     (expected, Side { rules: subject.captured.rules(family), plan: None })
 }

@@ -30,7 +30,7 @@ pub struct Name {
 impl Names {
     /// Learns the names of a plan; those known already stay.
     pub fn learn(&mut self, plan: &Plan<'_>) {
-        for port in plan.service_ports.iter().map(|port| port.service_port) {
+        for port in plan.service_ports().iter().map(|port| port.service_port()) {
             let name = |kind| Name {
                 service: format_compact!("{}/{}", port.name.namespace(), port.name.service()),
                 service_port: format_compact!("{}", port.name),

@@ -33,11 +33,11 @@ impl SideFacts {
         let nftables = mode == ProxyMode::Nftables;
         SideFacts {
             mode,
-            node_ports: plan.node_ports.clone(),
-            service_cidrs: if nftables { plan.service_cidrs.clone() } else { Vec::new() },
-            localhost_node_ports: !nftables && plan.localhost_node_ports,
-            local_hairpin_only: nftables && plan.release.nftables.direct_dnat,
-            checks_output_first: nftables && plan.release.nftables.layout == BaseLayout::Old,
+            node_ports: plan.node_ports().clone(),
+            service_cidrs: if nftables { plan.service_cidrs().to_vec() } else { Vec::new() },
+            localhost_node_ports: !nftables && plan.localhost_node_ports(),
+            local_hairpin_only: nftables && plan.release().nftables.direct_dnat,
+            checks_output_first: nftables && plan.release().nftables.layout == BaseLayout::Old,
         }
     }
 

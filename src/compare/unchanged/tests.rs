@@ -204,7 +204,7 @@ fn what_is_left_out_makes_no_difference() {
             Compiled::new(&whole.1, &new_host, settings.mode),
         );
         left_out += leave_out((&mut old, &old_host), (&mut new, &new_host));
-        kept += old.service_ports.len();
+        kept += old.service_ports().len();
         let rest =
             (Compiled::new(&old, &old_host, settings.mode), Compiled::new(&new, &new_host, settings.mode));
         let (rules, traffic, all) = changes(&whole.0, &whole.1);

@@ -17,11 +17,11 @@ use crate::plan::{Plan, ServicePortPlan};
 /// The whole ruleset of a node with kube-proxy alone, as the kernel holds it.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
     let tables = TABLES.map(|name| Table { name, chains: Vec::new() }).into();
-    let ruleset = Ruleset { family: plan.family, tables };
+    let ruleset = Ruleset { family: plan.family(), tables };
     let mut collector = Collector { ruleset, index: HashMap::new() };
     whole_tables(&mut collector);
     head(plan, &mut collector);
-    services(plan, 0, &plan.service_ports, &mut collector);
+    services(plan, 0, plan.service_ports(), &mut collector);
     tail(plan, &mut collector);
     collector.finish()
 }

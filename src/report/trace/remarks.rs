@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Trace;
 use crate::diagnostic::Inert;
 use crate::plan::origin::Origin as RuleOrigin;
-use crate::plan::{NodePorts, ServicePortPlan};
+use crate::plan::{External, NodePorts, ServicePortPlan};
 use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome, each a sentence or two.
@@ -28,8 +28,8 @@ fn subject<'t>(step: &Step<'_>, trace: &Trace<'t, '_>) -> Option<Subject<'t>> {
         Some(element) => element.origin,
         None => step.rule.and_then(|rule| rule.origin()),
     };
-    if let Some(plan) = trace.plan.and_then(|plan| plan.service_ports.get(origin?.service_port? as usize)) {
-        return Some(Subject { name: plan.service_port.name.to_string(), plan: Some(plan) });
+    if let Some(plan) = trace.plan.and_then(|plan| plan.service_ports().get(origin?.service_port? as usize)) {
+        return Some(Subject { name: plan.service_port().name.to_string(), plan: Some(plan) });
     }
     let comment = match step.element {
         Some(element) => element.comment.as_deref(),
@@ -126,14 +126,14 @@ fn without_local_endpoints(subject: &Subject<'_>) -> String {
 }
 
 fn nodes_with_endpoints(plan: &ServicePortPlan<'_>) -> BTreeSet<String> {
-    let usable = plan.service_port.endpoints.iter().filter(|e| e.ready || (e.serving && e.terminating));
+    let usable = plan.service_port().endpoints.iter().filter(|endpoint| endpoint.is_usable());
     usable.filter_map(|e| e.node_name.as_deref()).map(|name| Inert(name).to_string()).collect()
 }
 
 fn firewalled(subject: &Subject<'_>) -> String {
     let ranges = subject.plan.map(|plan| {
         let ranges: Vec<String> =
-            plan.service_port.source_ranges.iter().map(|r| r.value.to_string()).collect();
+            plan.service_port().source_ranges.iter().map(|r| r.value.to_string()).collect();
         format!(" ({})", ranges.join(", "))
     });
     format!(
@@ -177,14 +177,18 @@ fn taken<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> Option<&'t Service
     outcome.steps.iter().find_map(|step| subject(step, trace)?.plan)
 }
 
+fn has_source_ranges(plan: &ServicePortPlan<'_>) -> bool {
+    plan.external().and_then(External::source_ranges).is_some()
+}
+
 fn unbound_by_ranges(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<String> {
-    let plan = taken(outcome, trace).filter(|plan| plan.source_restricted)?;
+    let plan = taken(outcome, trace).filter(|plan| has_source_ranges(plan))?;
     let to = trace.packet.destination.ip();
-    let bound = plan.service_port.load_balancer_ips.iter().any(|ip| ip.value == to);
+    let bound = plan.service_port().load_balancer_ips.iter().any(|ip| ip.value == to);
     (!bound).then(|| {
         format!(
             "Service {} has loadBalancerSourceRanges, but they bind its load-balancer IPs only: not {to}.",
-            plan.service_port.name
+            plan.service_port().name
         )
     })
 }
@@ -196,10 +200,10 @@ fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<
     let (plan, to) = (trace.plan?, trace.packet.destination);
     let has_port = |p: &&ServicePortPlan<'_>| {
         p.node_port().is_some_and(|port| port.get() == to.port())
-            && p.service_port.name.protocol() == trace.packet.protocol
+            && p.service_port().name.protocol() == trace.packet.protocol
     };
-    let service = plan.service_ports.iter().find(has_port)?;
-    let why = match (&plan.node_ports, to.ip().is_loopback(), trace.rules.language) {
+    let service = plan.service_ports().iter().find(has_port)?;
+    let why = match (plan.node_ports(), to.ip().is_loopback(), trace.rules.language) {
         (_, true, "nftables") => "nftables mode serves node ports on no loopback address".to_owned(),
         (_, true, _) if to.is_ipv6() => "node ports are never served on ::1".to_owned(),
         (_, true, _) => {
@@ -215,7 +219,7 @@ fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<
         "{} is the node port of Service {}, but not on this address: {why}. The packet goes to whatever listens on the \
          node itself.",
         to.port(),
-        service.service_port.name
+        service.service_port().name
     ))
 }
 
@@ -225,13 +229,13 @@ fn untranslated_cluster_ip(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Opti
     }
     let to = trace.packet.destination;
     let plan = trace.plan?;
-    if plan.service_ports.iter().any(|p| p.service_port.cluster_ip == to.ip()) {
+    if plan.service_ports().iter().any(|p| p.service_port().cluster_ip == to.ip()) {
         return Some(format!(
             "{} No rule takes it: iptables mode leaves such packets to the network.",
             invalid_port(outcome, trace)
         ));
     }
-    let in_networks = plan.service_cidrs.iter().any(|net| net.contains(to.ip()));
+    let in_networks = plan.service_cidrs().iter().any(|net| net.contains(to.ip()));
     in_networks.then(|| "The address lies in the network of cluster IPs, but no Service has it.".to_owned())
 }
 
