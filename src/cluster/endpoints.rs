@@ -1,13 +1,13 @@
 //! EndpointSlices, joined to Service ports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use compact_str::{CompactString, format_compact};
 
 use super::report::{ObjectReport, Report};
 use super::values::{HEADLESS_LABEL, PROXY_NAME_LABEL, special_purpose};
-use super::{Endpoint, EndpointPlace, Hints};
+use super::{Endpoint, EndpointPlace, Hints, decided_by_chance};
 use crate::input::{Located, Snapshot, api};
 use crate::names::{ServicePortName, is_dns_label};
 use crate::net::{AddressText, Family, Port, Protocol, parse_ip_lenient};
@@ -18,6 +18,7 @@ const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 /// EndpointSlices by Service.
 pub(super) struct SliceIndex<'s> {
     by_service: HashMap<(&'s str, &'s str), Vec<UsableSlice<'s>>>,
+    nodes: BTreeSet<&'s str>,
 }
 
 /// A slice that kube-proxy reads.
@@ -42,7 +43,8 @@ impl<'s> SliceIndex<'s> {
                 by_service.entry((metadata.namespace.as_str(), service)).or_default().push(usable);
             }
         }
-        SliceIndex { by_service }
+        let nodes = snapshot.nodes.iter().map(|node| node.object.metadata.name.as_str()).collect();
+        SliceIndex { by_service, nodes }
     }
 
     /// All endpoints of a Service port in one family, sorted.
@@ -67,7 +69,42 @@ impl<'s> SliceIndex<'s> {
         }
         // Stable: duplicates keep the visiting order.
         endpoints.sort_by(|a, b| a.text.cmp(&b.text));
+        self.warn_of_chance(name, &endpoints, settings, report);
         endpoints
+    }
+
+    /// Two slices that say different things of one address: kube-proxy believes one or the other.
+    fn warn_of_chance(
+        &self,
+        name: &ServicePortName,
+        endpoints: &[Endpoint],
+        settings: &Settings,
+        report: &mut Report<'_>,
+    ) {
+        let rule = settings.release.model.duplicate_endpoint;
+        for (first, second) in decided_by_chance(endpoints, rule, &self.nodes) {
+            let (Some(earlier), Some(slice)) = (self.slice(name, first), self.slice(name, second)) else {
+                continue;
+            };
+            let field = |endpoint: &Endpoint| format!("endpoints[{}].addresses[0]", endpoint.place.index);
+            let at = report.sources().field_place(earlier.position, &field(first));
+            let message = format!(
+                "{} stands in {} too{}, with other conditions, and chance decides which of the two kube-proxy uses",
+                second.text,
+                earlier.object.metadata.object_ref("EndpointSlice"),
+                at.map(|place| format!(" ({place})")).unwrap_or_default(),
+            );
+            report.about(slice.object.metadata.object_ref("EndpointSlice"), slice.position).warning(
+                &field(second),
+                message,
+                "remove the entry that is out of date; the answer holds where kube-proxy visits the slices by name",
+            );
+        }
+    }
+
+    fn slice(&self, name: &ServicePortName, endpoint: &Endpoint) -> Option<&'s Located<api::EndpointSlice>> {
+        let slices = self.by_service.get(&(name.namespace(), name.service()))?;
+        slices.iter().map(|usable| usable.slice).find(|slice| slice.position == endpoint.place.slice)
     }
 }
 

@@ -2,6 +2,7 @@
 //! same for every node of the cluster.
 
 mod build;
+mod duplicates;
 mod endpoints;
 mod nodes;
 mod report;
@@ -16,6 +17,7 @@ use compact_str::CompactString;
 use crate::input::Position;
 use crate::names::ServicePortName;
 use crate::net::{Cidr, Family, Port, Protocol};
+pub(crate) use duplicates::decided_by_chance;
 
 /// The checked cluster.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ mod affinity_one_endpoint;
 mod comment_too_long;
 mod deprecated;
 mod dual_stack_half;
+mod duplicate_endpoint;
 mod external_ip_in_use;
 mod finding;
 pub mod github;
@@ -42,7 +43,7 @@ pub use subject::Subject;
 use finding::Findings;
 
 /// Every lint, by code.
-pub static LINTS: [&Lint; 21] = [
+pub static LINTS: [&Lint; 22] = [
     &no_endpoints::LINT,
     &no_usable_endpoints::LINT,
     &only_terminating_endpoints::LINT,
@@ -64,7 +65,11 @@ pub static LINTS: [&Lint; 21] = [
     &large_cluster::LINT,
     &kube_proxy_fails::LINT,
     &passed_over::LINT,
+    &duplicate_endpoint::LINT,
 ];
+
+/// Lints that repeat what other stages found, unless another lint tells it better.
+static LAST: [&Lint; 2] = [&kube_proxy_fails::LINT, &passed_over::LINT];
 
 /// The lint with this code, in any case.
 pub fn find(code: &str) -> Option<&'static Lint> {
@@ -74,7 +79,8 @@ pub fn find(code: &str) -> Option<&'static Lint> {
 /// Looks for everything that is not ignored; sorted by place, then code.
 pub fn run(subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
     let mut found = Findings { lint: LINTS[0], sources: &subject.snapshot.sources, found: Vec::new() };
-    for lint in LINTS {
+    let is_last = |lint: &&Lint| LAST.iter().any(|last| last.code == lint.code);
+    for lint in LINTS.into_iter().filter(|lint| !is_last(lint)).chain(LAST) {
         found.lint = lint;
         (lint.check)(subject, &mut found);
     }

@@ -22,6 +22,8 @@ pub struct Host {
     pub cluster_networks: Vec<Cidr>,
     /// Addresses of pods that are known to run on this node, whatever network they lie in.
     pub local_pods: BTreeSet<IpAddr>,
+    /// Addresses of endpoints that are known to run on other nodes, where the networks alone would say otherwise.
+    pub remote_pods: BTreeSet<IpAddr>,
     /// The interface by which packets of local pods come in, where it has a name that rules use.
     pub pod_interface: Option<PodInterface>,
     /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
@@ -50,18 +52,20 @@ impl Host {
             cluster_networks: cluster.nodes.iter().flat_map(|node| &node.pod_cidrs).copied().collect(),
             ..Host::default()
         };
-        for plan in plans {
-            host.add_plan(plan);
-        }
+        let plans: Vec<&Plan<'_>> = plans.into_iter().collect();
+        plans.iter().for_each(|plan| host.add_plan(plan));
+        plans.iter().for_each(|plan| host.add_remote_pods(plan, cluster));
         host
     }
 
-    /// The same node, for who asks it about many addresses: networks of pods are as few as can be.
+    /// The same node, for who asks it about kinds of connections: networks of pods are as few as can be, and an endpoint
+    /// on another node counts by its network, as there can be a hundred thousand of them.
     #[must_use]
     pub fn with_merged_networks(&self) -> Host {
         Host {
             pod_networks: merged(self.pod_networks.clone()),
             cluster_networks: merged(self.cluster_networks.clone()),
+            remote_pods: BTreeSet::new(),
             ..self.clone()
         }
     }
@@ -95,6 +99,23 @@ impl Host {
         }
     }
 
+    /// Endpoints that name another node, but for addresses of nodes.
+    fn add_remote_pods(&mut self, plan: &Plan<'_>, cluster: &Cluster) {
+        let endpoints = plan.service_ports().iter().flat_map(|port| &port.service_port().endpoints);
+        let elsewhere =
+            endpoints.filter(|e| e.node_name.as_ref().is_some_and(|node| node != plan.node_name()));
+        let misplaced = elsewhere
+            .map(|endpoint| endpoint.ip)
+            .filter(|ip| !self.local_pods.contains(ip) && self.origin_of(*ip) == Origin::LocalPod);
+        let mut misplaced: BTreeSet<IpAddr> = misplaced.collect();
+        let of_nodes =
+            cluster.nodes.iter().flat_map(|node| node.internal_ips.iter().chain(&node.external_ips));
+        for ip in of_nodes {
+            misplaced.remove(ip);
+        }
+        self.remote_pods.append(&mut misplaced);
+    }
+
     /// Whether an address is the node's own: on an interface, or a loopback address.
     pub fn is_local(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.addresses.contains(&ip)
@@ -102,17 +123,21 @@ impl Host {
 
     /// Whether an address is that of a pod on this node.
     pub fn is_local_pod(&self, ip: IpAddr) -> bool {
-        self.local_pods.contains(&ip) || self.pod_networks.iter().any(|net| net.contains(ip))
+        let in_network = || self.pod_networks.iter().any(|net| net.contains(ip));
+        self.local_pods.contains(&ip) || (!self.remote_pods.contains(&ip) && in_network())
     }
 
-    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod if it lies in a pod
-    /// network, else outside. Without a network of the node's own pods every pod counts as one of this node.
+    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod of the node that its
+    /// endpoint names, a pod if it lies in a pod network, else outside. Without a network of the node's own pods every pod counts as one of this node.
     pub fn origin_of(&self, source: IpAddr) -> Origin {
         if self.is_local(source) {
             return Origin::Node;
         }
         if self.is_local_pod(source) {
             return Origin::LocalPod;
+        }
+        if self.remote_pods.contains(&source) {
+            return Origin::RemotePod;
         }
         if !self.cluster_networks.iter().any(|net| net.contains(source)) {
             return Origin::Outside;

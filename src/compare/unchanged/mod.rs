@@ -58,10 +58,19 @@ fn remove(plan: &mut Plan<'_>, left_out: &[bool]) {
 /// Whether a packet that meets the same rules takes the same way on both nodes. Which networks and addresses are those
 /// of pods tells no rule but one that asks for the interface.
 fn same_ways(old: &Host, new: &Host) -> bool {
-    let Host { addresses, pod_networks, cluster_networks, local_pods, pod_interface, route_localnet } = old;
+    let Host {
+        addresses,
+        pod_networks,
+        cluster_networks,
+        local_pods,
+        remote_pods,
+        pod_interface,
+        route_localnet,
+    } = old;
     let same_pods = *pod_networks == new.pod_networks
         && *cluster_networks == new.cluster_networks
-        && *local_pods == new.local_pods;
+        && *local_pods == new.local_pods
+        && *remote_pods == new.remote_pods;
     *addresses == new.addresses
         && *route_localnet == new.route_localnet
         && *pod_interface == new.pod_interface
