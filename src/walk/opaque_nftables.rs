@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::op::{Act, Op, Test, TestKind};
-use super::opaque::{self, has_state, number, port_in};
+use super::opaque_iptables::{self, has_state, number, port_in};
 use super::outcome::Answer;
 use super::packet::{Interface, View};
+use super::rule_part::{Action, Match, MatchKind, RulePart};
 use crate::net::{Port, Protocol};
 
 /// Words with which statements begin that let a packet go on and change nothing that the walk follows.
@@ -18,28 +18,28 @@ const ACTING: [&str; 10] =
 
 /// Whether an opaque statement of nftables is a match, rather than something that is done.
 pub fn is_opaque_match(text: &str) -> bool {
-    matches!(statement(text), Op::Test(_) | Op::Guarded(..))
+    matches!(statement(text), RulePart::Match(_) | RulePart::Conditional(..))
 }
 
 /// What an opaque text does: matches, then perhaps an action.
 ///
 /// nft prints nothing for a comment of iptables-nft, which makes an empty text; it matches everything.
-pub(super) fn statement(text: &str) -> Op<'_> {
+pub(super) fn statement(text: &str) -> RulePart<'_> {
     if text.starts_with('{') {
         return json_statement(text);
     }
     let words = words(text);
     let Some(at) = words.iter().position(|(_, word)| is_statement(word, text)) else {
-        return if words.is_empty() { Op::Nothing } else { opaque::unknown(text) };
+        return if words.is_empty() { RulePart::Nothing } else { opaque_iptables::unknown(text) };
     };
     let start = words.get(at).map_or(0, |(start, _)| *start);
     let (matches, rest) = text.split_at_checked(start).unwrap_or(("", text));
-    let Some(act) = action(rest.trim()) else {
-        return Op::Nothing;
+    let Some(action) = action(rest.trim()) else {
+        return RulePart::Nothing;
     };
     match matches.trim() {
-        "" => Op::Act(act),
-        matches => Op::Guarded(Test { negated: false, kind: TestKind::Opaque(matches) }, act),
+        "" => RulePart::Action(action),
+        matches => RulePart::Conditional(Match { negated: false, kind: MatchKind::Opaque(matches) }, action),
     }
 }
 
@@ -50,7 +50,7 @@ fn is_statement(word: &str, text: &str) -> bool {
         || (word == "set" && text.contains(" set "))
 }
 
-/// The words outside braces and quotes, each with its place.
+/// The words outside braces and quotes, each with its position.
 fn words(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let (mut depth, mut quoted, mut start) = (0usize, false, None);
@@ -76,44 +76,44 @@ fn words(text: &str) -> Vec<(usize, &str)> {
 
 /// What a statement does that begins with one of the words above; none if nothing that counts. `set` alone is the end of
 /// `meta mark set N` and its like.
-fn action(text: &str) -> Option<Act<'_>> {
+fn action(text: &str) -> Option<Action<'_>> {
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
     match first {
-        "reject" => Some(Act::Reject(reject_answer(rest))),
-        "snat" => Some(Act::Snat),
-        "masquerade" => Some(Act::Masquerade),
+        "reject" => Some(Action::Reject(reject_answer(rest))),
+        "snat" => Some(Action::Snat),
+        "masquerade" => Some(Action::Masquerade),
         "redirect" => {
             let port = text.rsplit_once(':').and_then(|(_, port)| Port::parse(port.trim()));
-            Some(Act::Redirect(port))
+            Some(Action::Redirect(port))
         }
         "dnat" => Some(dnat(text)),
-        "notrack" => Some(Act::Untrack),
-        "queue" | "tproxy" | "synproxy" | "fwd" => Some(Act::Unknown(text)),
+        "notrack" => Some(Action::Untrack),
+        "queue" | "tproxy" | "synproxy" | "fwd" => Some(Action::Unknown(text)),
         "xt" => xt(rest, text),
         _ => None,
     }
 }
 
 /// `xt match "name"`, `xt target "name"`: extensions of iptables that nft cannot say.
-fn xt<'r>(rest: &str, text: &'r str) -> Option<Act<'r>> {
+fn xt<'r>(rest: &str, text: &'r str) -> Option<Action<'r>> {
     let name = rest.strip_prefix("target ")?.split(' ').next()?.trim_matches('"');
     xt_target(name, text)
 }
 
-fn xt_target<'r>(name: &str, text: &'r str) -> Option<Act<'r>> {
+fn xt_target<'r>(name: &str, text: &'r str) -> Option<Action<'r>> {
     match name {
-        "MASQUERADE" => Some(Act::Masquerade),
-        "SNAT" => Some(Act::Snat),
-        "REJECT" => Some(Act::Reject(Answer::PortUnreachable)),
-        name if opaque::is_harmless(name) => None,
-        _ => Some(Act::Unknown(text)),
+        "MASQUERADE" => Some(Action::Masquerade),
+        "SNAT" => Some(Action::Snat),
+        "REJECT" => Some(Action::Reject(Answer::PortUnreachable)),
+        name if opaque_iptables::is_harmless(name) => None,
+        _ => Some(Action::Unknown(text)),
     }
 }
 
-fn dnat(text: &str) -> Act<'_> {
+fn dnat(text: &str) -> Action<'_> {
     match text.rsplit_once(" to ").and_then(|(_, to)| to.trim().parse().ok()) {
-        Some(address) => Act::Dnat(address),
-        None => Act::Unknown(text),
+        Some(address) => Action::Dnat(address),
+        None => Action::Unknown(text),
     }
 }
 
@@ -127,31 +127,33 @@ fn reject_answer(text: &str) -> Answer {
 }
 
 /// A statement as JSON has one key, its name.
-fn json_statement(text: &str) -> Op<'_> {
+fn json_statement(text: &str) -> RulePart<'_> {
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     let Some((name, body)) = value.as_object().and_then(|object| object.iter().next()) else {
-        return opaque::unknown(text);
+        return opaque_iptables::unknown(text);
     };
     match name.as_str() {
-        "reject" => Op::Act(Act::Reject(json_reject(body))),
-        "snat" => Op::Act(Act::Snat),
-        "masquerade" => Op::Act(Act::Masquerade),
-        "notrack" => Op::Act(Act::Untrack),
-        "mangle" => Op::Nothing,
-        "dnat" | "redirect" | "queue" | "tproxy" | "synproxy" | "fwd" => Op::Act(Act::Unknown(text)),
+        "reject" => RulePart::Action(Action::Reject(json_reject(body))),
+        "snat" => RulePart::Action(Action::Snat),
+        "masquerade" => RulePart::Action(Action::Masquerade),
+        "notrack" => RulePart::Action(Action::Untrack),
+        "mangle" => RulePart::Nothing,
+        "dnat" | "redirect" | "queue" | "tproxy" | "synproxy" | "fwd" => {
+            RulePart::Action(Action::Unknown(text))
+        }
         "xt" => json_xt(body, text),
-        "match" | "limit" | "ct count" | "quota" => opaque::unknown(text),
-        name if HARMLESS.contains(&name) => Op::Nothing,
-        _ => opaque::unknown(text),
+        "match" | "limit" | "ct count" | "quota" => opaque_iptables::unknown(text),
+        name if HARMLESS.contains(&name) => RulePart::Nothing,
+        _ => opaque_iptables::unknown(text),
     }
 }
 
-fn json_xt<'r>(body: &Value, text: &'r str) -> Op<'r> {
+fn json_xt<'r>(body: &Value, text: &'r str) -> RulePart<'r> {
     let field = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     match (field("type"), field("name")) {
-        ("match", "comment") => Op::Nothing,
-        ("target", name) => xt_target(name, text).map_or(Op::Nothing, Op::Act),
-        _ => opaque::unknown(text),
+        ("match", "comment") => RulePart::Nothing,
+        ("target", name) => xt_target(name, text).map_or(RulePart::Nothing, RulePart::Action),
+        _ => opaque_iptables::unknown(text),
     }
 }
 
@@ -240,7 +242,7 @@ fn known_match(selector: &str, list: &str, view: &View) -> Option<bool> {
         "tcp flags" if !is(Protocol::Tcp) => Some(false),
         "meta nfproto" => Some(list == if view.source.is_ipv4() { "ipv4" } else { "ipv6" }),
         "meta l4proto" | "ip protocol" | "ip6 nexthdr" => {
-            Some(list.split(',').any(|name| opaque::is_protocol(name, view.protocol)))
+            Some(list.split(',').any(|name| opaque_iptables::is_protocol(name, view.protocol)))
         }
         "meta mark" => Some(number(list)? == view.mark),
         "iifname" | "iif" => interface(list, view.input),
@@ -266,7 +268,7 @@ fn interface(list: &str, interface: Interface) -> Option<bool> {
 fn json_match(text: &str) -> Option<String> {
     let value: Value = serde_json::from_str(text).ok()?;
     let body = value.get("match")?;
-    let negation = match body.get("op")?.as_str()? {
+    let negation = match body.get("part")?.as_str()? {
         "==" | "in" => "",
         "!=" => "!= ",
         _ => return None,
@@ -329,7 +331,7 @@ mod tests {
         assert_eq!(matches("limit rate 5/minute"), None);
         assert_eq!(
             matches(
-                r#"{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":{"set":[22,{"range":[10000,11000]}]}}}"#
+                r#"{"match":{"part":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":{"set":[22,{"range":[10000,11000]}]}}}"#
             ),
             Some(true)
         );
@@ -338,23 +340,23 @@ mod tests {
     #[test]
     fn statements_are_told_from_matches() {
         let is = |text, expected: &str| {
-            let op = format!("{:?}", statement(text));
-            assert!(op.starts_with(expected), "{text}: {op}");
+            let part = format!("{:?}", statement(text));
+            assert!(part.starts_with(expected), "{text}: {part}");
         };
         is("", "Nothing");
         is("log prefix \"reject \"", "Nothing");
         is("limit rate 5/minute log prefix \"fwd: \"", "Nothing");
-        is("reject with tcp reset", "Act(Reject(TcpReset))");
-        is("{\"reject\":{\"type\":\"icmpx\",\"expr\":\"admin-prohibited\"}}", "Act(Reject(OtherIcmp))");
+        is("reject with tcp reset", "Action(Reject(TcpReset))");
+        is("{\"reject\":{\"type\":\"icmpx\",\"expr\":\"admin-prohibited\"}}", "Action(Reject(OtherIcmp))");
         is(
             "oifname \"eth0\" snat to 10.0.0.1",
-            "Guarded(Test { negated: false, kind: Opaque(\"oifname \\\"eth0\\\"\")",
+            "Conditional(Match { negated: false, kind: Opaque(\"oifname \\\"eth0\\\"\")",
         );
-        is("queue num 1", "Act(Unknown");
+        is("queue num 1", "Action(Unknown");
         is("tcp option maxseg size set rt mtu", "Nothing");
         is("xt target \"LOG\"", "Nothing");
-        is("xt match \"statistic\"", "Test");
+        is("xt match \"statistic\"", "Match");
         is(r#"{"xt":{"type":"match","name":"comment"}}"#, "Nothing");
-        is(r#"{"xt":{"type":"target","name":"MASQUERADE"}}"#, "Act(Masquerade)");
+        is(r#"{"xt":{"type":"target","name":"MASQUERADE"}}"#, "Action(Masquerade)");
     }
 }

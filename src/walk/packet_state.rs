@@ -1,27 +1,27 @@
-//! A packet on its way: where it is, what it looks like, what was assumed to get here.
+//! The state of a packet on its way: where it is, what it looks like, what was assumed to get here.
 
 use std::net::SocketAddr;
 
-use super::base::Base;
+use super::base_chain::BaseChain;
 use super::chance::Chance;
-use super::op::{ChainId, InterfaceEnd};
 use super::outcome::{Hook, Verdict};
 use super::packet::View;
+use super::rule_part::{ChainId, InterfaceDirection};
 
 /// Something that is not known and is taken to hold, or not to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Predicate<'r> {
     /// The packet comes in or goes out by an interface of this name.
-    Interface(InterfaceEnd, &'r str),
+    Interface(InterfaceDirection, &'r str),
     /// A match, by its text: the same text means the same wherever it stands.
     Text(&'r str),
     /// A part of one rule.
-    Part(Place),
+    Part(RulePosition),
 }
 
 /// A part of a rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Place {
+pub(super) struct RulePosition {
     pub(super) chain: ChainId,
     pub(super) rule: usize,
     pub(super) part: usize,
@@ -32,7 +32,7 @@ pub(super) struct Place {
 pub(super) struct Assumption<'r> {
     pub(super) predicate: Predicate<'r>,
     pub(super) holds: bool,
-    pub(super) place: Place,
+    pub(super) position: RulePosition,
     pub(super) text: &'r str,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Assumption<'r> {
 pub(super) struct Affinity<'r> {
     pub(super) list: &'r str,
     pub(super) listed: bool,
-    pub(super) place: Place,
+    pub(super) position: RulePosition,
 }
 
 /// A chain that is being walked.
@@ -61,15 +61,15 @@ pub(super) struct Frame {
 
 impl Frame {
     /// At the first rule of a chain.
-    pub(super) fn begin(chain: ChainId, thread: &Thread<'_>) -> Frame {
-        Frame { chain, rule: 0, part: 0, gotos: 0, chance: None, before: thread.path, after: thread.path }
+    pub(super) fn begin(chain: ChainId, state: &PacketState<'_>) -> Frame {
+        Frame { chain, rule: 0, part: 0, gotos: 0, chance: None, before: state.path, after: state.path }
     }
 }
 
 /// The end of a path in the walk's arena.
 pub(super) type PathId = Option<u32>;
 
-/// Which part of its way a packet is on.
+/// At which hook of its path a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Prerouting,
@@ -77,7 +77,7 @@ pub(super) enum Phase {
     Forward,
     Output,
     Postrouting,
-    /// Over `lo`, after postrouting: the same packet meets the hooks of one that comes in.
+    /// Over `lo`, after postrouting: the same packet passes the hooks of one that comes in.
     LoopPrerouting,
     LoopInput,
 }
@@ -100,12 +100,12 @@ impl Phase {
 
 /// A packet on its way.
 #[derive(Debug, Clone)]
-pub(super) struct Thread<'r> {
+pub(super) struct PacketState<'r> {
     pub(super) view: View,
     pub(super) phase: Phase,
     /// How many base chains of the hook were begun.
     pub(super) begun: usize,
-    pub(super) base: Option<Base>,
+    pub(super) base: Option<BaseChain>,
     pub(super) frames: Vec<Frame>,
     pub(super) untracked: bool,
     pub(super) snat: bool,
@@ -117,7 +117,7 @@ pub(super) struct Thread<'r> {
     pub(super) path: PathId,
 }
 
-impl<'r> Thread<'r> {
+impl<'r> PacketState<'r> {
     /// What was assumed of a predicate, or follows from what was.
     pub(super) fn assumed(&self, predicate: Predicate<'r>) -> Option<bool> {
         self.assumptions.iter().find_map(|assumption| {
@@ -148,19 +148,19 @@ fn follows(is: &str, asked: &str) -> Option<bool> {
     }
 }
 
-/// The end of a packet's way, before like ends are put together.
+/// The end of a packet's path, before like outcomes are merged.
 #[derive(Debug, Clone)]
-pub(super) struct Leaf<'r> {
-    pub(super) end: End,
+pub(super) struct PathEnd<'r> {
+    pub(super) state: FinalState,
     pub(super) chance: Chance,
     pub(super) assumptions: Vec<Assumption<'r>>,
     pub(super) affinity: Option<Affinity<'r>>,
     pub(super) path: PathId,
 }
 
-/// What became of a packet.
+/// How a packet ended up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct End {
+pub(super) struct FinalState {
     pub(super) verdict: Verdict,
     pub(super) destination: SocketAddr,
     pub(super) snat: bool,

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use crate::net::{Port, Protocol};
 
 use super::host::Host;
-use super::op::{Act, Op, Test, TestKind};
 use super::outcome::Answer;
 use super::packet::View;
+use super::rule_part::{Action, Match, MatchKind, RulePart};
 
 /// Targets that let a packet go on to the next rule and change nothing that the walk follows
 /// (iptables-extensions(8)).
@@ -43,42 +43,42 @@ pub(super) fn is_harmless(name: &str) -> bool {
 }
 
 /// What an opaque target of iptables does; `text` begins with `-j` or `-g`.
-pub(super) fn iptables_target(text: &str) -> Op<'_> {
+pub(super) fn iptables_target(text: &str) -> RulePart<'_> {
     let mut words = text.split_whitespace();
     let jump = words.next().unwrap_or_default();
     let name = words.next().unwrap_or_default();
     if is_harmless(name) {
         return connmark(name, text);
     }
-    Op::Act(match name {
-        "REJECT" => Act::Reject(reject_answer(text)),
-        "SNAT" | "NETMAP" if jump == "-j" => Act::Snat,
-        "MASQUERADE" => Act::Masquerade,
-        "REDIRECT" => Act::Redirect(option(text, "--to-ports").and_then(Port::parse)),
+    RulePart::Action(match name {
+        "REJECT" => Action::Reject(reject_answer(text)),
+        "SNAT" | "NETMAP" if jump == "-j" => Action::Snat,
+        "MASQUERADE" => Action::Masquerade,
+        "REDIRECT" => Action::Redirect(option(text, "--to-ports").and_then(Port::parse)),
         "DNAT" => dnat(text),
-        "NOTRACK" => Act::Untrack,
-        "CT" if text.contains("--notrack") => Act::Untrack,
-        "CT" => return Op::Nothing,
-        _ => Act::Unknown(text),
+        "NOTRACK" => Action::Untrack,
+        "CT" if text.contains("--notrack") => Action::Untrack,
+        "CT" => return RulePart::Nothing,
+        _ => Action::Unknown(text),
     })
 }
 
 /// A new connection's mark is 0, so that restoring it clears the packet's.
-fn connmark<'r>(name: &str, text: &'r str) -> Op<'r> {
+fn connmark<'r>(name: &str, text: &'r str) -> RulePart<'r> {
     if name != "CONNMARK" || !text.contains("--restore-mark") {
-        return Op::Nothing;
+        return RulePart::Nothing;
     }
     let mask =
         option(text, "--nfmask").or_else(|| option(text, "--mask")).and_then(number).unwrap_or(u32::MAX);
-    Op::Act(Act::SetMark { keep: !mask, flip: 0 })
+    RulePart::Action(Action::SetMark { keep: !mask, flip: 0 })
 }
 
-fn dnat(text: &str) -> Act<'_> {
+fn dnat(text: &str) -> Action<'_> {
     let to = option(text, "--to-destination").unwrap_or_default();
     if let Ok(address) = to.parse() {
-        return Act::Dnat(address);
+        return Action::Dnat(address);
     }
-    Act::Unknown(text)
+    Action::Unknown(text)
 }
 
 fn reject_answer(text: &str) -> Answer {
@@ -204,8 +204,8 @@ pub(super) fn is_protocol(name: &str, protocol: Protocol) -> bool {
 }
 
 /// An opaque match of iptables or statement of nftables as a test.
-pub(super) fn unknown(text: &str) -> Op<'_> {
-    Op::Test(Test { negated: false, kind: TestKind::Opaque(text) })
+pub(super) fn unknown(text: &str) -> RulePart<'_> {
+    RulePart::Match(Match { negated: false, kind: MatchKind::Opaque(text) })
 }
 
 #[cfg(test)]
@@ -235,15 +235,15 @@ mod tests {
     #[test]
     fn common_foreign_targets_are_understood() {
         let is = |text, expected: &str| {
-            let op = format!("{:?}", iptables_target(text));
-            assert!(op.starts_with(expected), "{text}: {op}");
+            let part = format!("{:?}", iptables_target(text));
+            assert!(part.starts_with(expected), "{text}: {part}");
         };
         is("-j LOG --log-prefix \"ssh: \"", "Nothing");
-        is("-j REJECT --reject-with tcp-reset", "Act(Reject(TcpReset))");
-        is("-j SNAT --to-source 10.0.0.1", "Act(Snat)");
-        is("-j NOTRACK", "Act(Untrack)");
-        is("-j DNAT --to-destination :0", "Act(Unknown");
-        is("-j NFQUEUE --queue-num 1", "Act(Unknown");
-        is("-j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xf0", "Act(SetMark { keep: 4294967055");
+        is("-j REJECT --reject-with tcp-reset", "Action(Reject(TcpReset))");
+        is("-j SNAT --to-source 10.0.0.1", "Action(Snat)");
+        is("-j NOTRACK", "Action(Untrack)");
+        is("-j DNAT --to-destination :0", "Action(Unknown");
+        is("-j NFQUEUE --queue-num 1", "Action(Unknown");
+        is("-j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xf0", "Action(SetMark { keep: 4294967055");
     }
 }

@@ -1,4 +1,4 @@
-//! What both rule languages come down to: tests and actions, in the order in which the kernel takes them.
+//! What both rule languages come down to: matches and actions, in the order in which the kernel takes them.
 
 use std::net::SocketAddr;
 
@@ -20,39 +20,39 @@ impl ChainId {
 
 /// An end of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Side {
     Source,
     Destination,
 }
 
 /// A part of a rule.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Op<'r> {
+pub(super) enum RulePart<'r> {
     /// Goes on with the rule if the packet passes.
-    Test(Test<'r>),
+    Match(Match<'r>),
     /// Does something.
-    Act(Act<'r>),
+    Action(Action<'r>),
     /// Does something if the packet passes.
-    Guarded(Test<'r>, Act<'r>),
+    Conditional(Match<'r>, Action<'r>),
     /// Neither: a comment, a counter, an option that is not there.
     Nothing,
 }
 
-/// A test of a packet.
+/// What a rule requires of a packet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Test<'r> {
+pub(super) struct Match<'r> {
     pub(super) negated: bool,
-    pub(super) kind: TestKind<'r>,
+    pub(super) kind: MatchKind<'r>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum TestKind<'r> {
-    Network(End, Cidr),
+pub(super) enum MatchKind<'r> {
+    Network(Side, Cidr),
     /// nftables: an address of one family against one, many or a set.
-    Addresses(End, Family, &'r Addresses),
+    Addresses(Side, Family, &'r Addresses),
     /// nftables: a key against a named set.
     InSet(&'r [Field], &'r str),
-    Interface(InterfaceEnd, &'r str),
+    Interface(InterfaceDirection, &'r str),
     Protocol(Protocol),
     /// Any protocol that no Service port has, by name or number.
     OtherProtocol(&'r str),
@@ -64,7 +64,7 @@ pub(super) enum TestKind<'r> {
         value: u32,
         mask: u32,
     },
-    Local(End),
+    Local(Side),
     Random(Chance),
     /// The client was put on this list before.
     Remembered(&'r str),
@@ -72,9 +72,9 @@ pub(super) enum TestKind<'r> {
     Opaque(&'r str),
 }
 
-/// Which interface of the way.
+/// Whether the interface by which a packet comes in, or by which it goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum InterfaceEnd {
+pub(super) enum InterfaceDirection {
     In,
     Out,
 }
@@ -88,7 +88,7 @@ pub(super) enum States<'r> {
 
 /// What a rule does.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Act<'r> {
+pub(super) enum Action<'r> {
     Accept,
     Drop,
     Reject(Answer),

@@ -1,27 +1,27 @@
-//! What packets for a destination meet.
+//! What packets for a destination reach.
 
 use crate::nftables::ruleset::Element;
 use crate::walk::outcome::RuleRef;
 
-/// Something that packets for a destination meet: two rulesets with equal lists of them treat every packet alike.
+/// Something that packets for a destination reach: two rulesets with equal lists of them treat every packet alike.
 #[derive(Debug, Clone, Copy)]
-pub enum Met<'r> {
+pub enum Reached<'r> {
     /// A rule that some of them can match, or (without an index) a chain.
     Rule(RuleRef<'r>),
     /// An element of a set or map.
     Element(&'r Element),
     /// The end of a chain.
-    End,
+    EndOfChain,
     /// A jump to a chain, or a question to a set, that is not there.
     Missing,
 }
 
-impl PartialEq for Met<'_> {
+impl PartialEq for Reached<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Met::Rule(a), Met::Rule(b)) => is_same(a, b),
-            (Met::Element(a), Met::Element(b)) => a.key == b.key && a.value == b.value,
-            (Met::End, Met::End) | (Met::Missing, Met::Missing) => true,
+            (Reached::Rule(a), Reached::Rule(b)) => is_same(a, b),
+            (Reached::Element(a), Reached::Element(b)) => a.key == b.key && a.value == b.value,
+            (Reached::EndOfChain, Reached::EndOfChain) | (Reached::Missing, Reached::Missing) => true,
             _ => false,
         }
     }

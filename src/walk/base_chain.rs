@@ -1,7 +1,7 @@
 //! Base chains, in the order in which a kernel runs them.
 
-use super::op::ChainId;
 use super::outcome::Hook;
+use super::rule_part::ChainId;
 
 /// Where the kernel translates destinations, whatever priority a nat chain asks for (NF_IP_PRI_NAT_DST).
 pub(super) const NAT_DESTINATION: i32 = -100;
@@ -12,7 +12,7 @@ pub(super) const CONNTRACK: i32 = -200;
 
 /// A base chain.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Base {
+pub(super) struct BaseChain {
     pub(super) chain: ChainId,
     pub(super) priority: i32,
     /// What the chain asks for: ranks nat chains among themselves.
@@ -23,10 +23,10 @@ pub(super) struct Base {
 
 /// The base chains of every hook, in the order in which they run.
 #[derive(Default)]
-pub(super) struct Bases([Vec<Base>; 5]);
+pub(super) struct BaseChains([Vec<BaseChain>; 5]);
 
-impl Bases {
-    pub(super) fn add(&mut self, hook: Hook, base: Base) {
+impl BaseChains {
+    pub(super) fn add(&mut self, hook: Hook, base: BaseChain) {
         if let Some(bases) = self.0.get_mut(hook as usize) {
             bases.push(base);
         }
@@ -39,7 +39,7 @@ impl Bases {
         }
     }
 
-    pub(super) fn at(&self, hook: Hook) -> &[Base] {
+    pub(super) fn at(&self, hook: Hook) -> &[BaseChain] {
         self.0.get(hook as usize).map_or(&[], Vec::as_slice)
     }
 }
