@@ -58,14 +58,14 @@ impl Host {
         host
     }
 
-    /// The same node, for who asks it about kinds of connections: networks of pods are as few as can be, and an endpoint
-    /// on another node counts by its network, as there can be a hundred thousand of them.
+    /// The same node, for who asks it about kinds of connections: networks of pods are as few as can be. Endpoints on
+    /// other nodes, of which there can be a hundred thousand, count by their network where no rule asks for an interface.
     #[must_use]
     pub fn with_merged_networks(&self) -> Host {
         Host {
             pod_networks: merged(self.pod_networks.clone()),
             cluster_networks: merged(self.cluster_networks.clone()),
-            remote_pods: BTreeSet::new(),
+            remote_pods: self.pod_interface.as_ref().map_or_else(BTreeSet::new, |_| self.remote_pods.clone()),
             ..self.clone()
         }
     }
@@ -238,6 +238,14 @@ mod tests {
         assert_eq!(origin("10.244.1.9"), ClientKind::LocalPod);
         assert_eq!(origin("10.244.2.9"), ClientKind::RemotePod);
         assert_eq!(origin("198.51.100.7"), ClientKind::Outside);
+    }
+
+    #[test]
+    fn issue_13_an_endpoint_of_another_node_is_not_on_this_one() {
+        let elsewhere: IpAddr = "10.244.1.9".parse().unwrap();
+        let host = Host { remote_pods: [elsewhere].into(), ..host() };
+        assert_eq!(host.client_kind(elsewhere), ClientKind::RemotePod);
+        assert!(!host.is_local_pod(elsewhere));
     }
 
     #[test]

@@ -330,3 +330,37 @@ fn the_diagram_is_of_mermaid() {
     );
     assert_snapshot!(text);
 }
+
+/// An endpoint that names its node is there, though no Pod and no network of pods says so.
+#[test]
+fn issue_13_an_endpoint_of_another_node_without_a_target_ref() {
+    let cluster = "\
+---
+{apiVersion: v1, kind: Node, metadata: {name: worker-1}, status: {addresses: [{type: InternalIP, address: 192.168.0.11}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: worker-2}, status: {addresses: [{type: InternalIP, address: 192.168.0.12}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: 10.96.0.12, ports: [{port: 3306}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db-x, namespace: shop, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+ports: [{name: '', port: 3306}]
+endpoints:
+- {addresses: [10.244.1.9], nodeName: worker-1}
+- {addresses: [10.244.2.9], nodeName: worker-2}
+";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), cluster).unwrap();
+    let told = |source: &str| {
+        let input = file.path().to_str().unwrap();
+        let settings = ["--node", "worker-1", "--cluster-cidr", "10.244.0.0/16", "--quiet"];
+        let asked = ["trace", input, "--from", source, "--to", "svc:shop/db"];
+        let output = kuberules(&[&asked[..], &settings].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    says(&told("10.244.2.9"), &["a pod on another node"]);
+    says(&told("10.244.1.9"), &["a pod on this node"]);
+}
