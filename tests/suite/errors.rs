@@ -157,6 +157,10 @@ fn a_cluster_network_that_iptables_refuses() {
     refused(&input, &["--cluster-cidr", "0.0.0.0/0"], &["! -s 0.0.0.0/0", "iptables refuses"]);
 }
 
+fn node_cidr<'a>(version: &'a str, family: &'a str) -> [&'a str; 6] {
+    ["--detect-local-mode", "NodeCIDR", "--kube-version", version, "--family", family]
+}
+
 /// Without a network of its primary family kube-proxy stops (its own test: Test_checkBadIPConfig), whatever the family
 /// that is compiled.
 #[test]
@@ -173,8 +177,6 @@ fn issue_13_pod_cidrs_of_the_other_family_than_the_primary_one() {
     let input = |node: String| {
         format!("{node}{}{}", service("db", "ports: [{port: 3306}]"), slice("IPv4", "10.244.1.2"))
     };
-    let arguments =
-        |version, family| ["--detect-local-mode", "NodeCIDR", "--kube-version", version, "--family", family];
     for minor in 30..=37 {
         let version = format!("1.{minor}");
         let wrong = input(node("192.168.0.11 fd00::11", "'fd00:10::/64'"));
@@ -185,12 +187,12 @@ fn issue_13_pod_cidrs_of_the_other_family_than_the_primary_one() {
             "kube-proxy does not start",
             "another detectLocalMode",
         ];
-        refused(&wrong, &arguments(&version, "ipv4"), &says);
-        refused(&wrong, &arguments(&version, "ipv6"), &says);
+        refused(&wrong, &node_cidr(&version, "ipv4"), &says);
+        refused(&wrong, &node_cidr(&version, "ipv6"), &says);
         let wrong = input(node("fd00::11 192.168.0.11", "10.244.1.0/24"));
         refused(
             &wrong,
-            &arguments(&version, "ipv4"),
+            &node_cidr(&version, "ipv4"),
             &["Node worker-1", "the primary family of the node is IPv6"],
         );
     }
@@ -199,7 +201,7 @@ fn issue_13_pod_cidrs_of_the_other_family_than_the_primary_one() {
         node("192.168.0.11 fd00::11", "'fd00:10::/64', 10.244.1.0/24"),
         node("fd00::11", "'fd00:10::/64'"),
     ] {
-        let output = compile(&input(sound), &arguments("1.36", "ipv4"));
+        let output = compile(&input(sound), &node_cidr("1.36", "ipv4"));
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
