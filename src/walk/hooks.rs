@@ -2,12 +2,12 @@
 
 use super::base::{Base, CONNTRACK};
 use super::chance::Chance;
-use super::host::Host;
 use super::machine::Machine;
-use super::origin::Origin;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Interface, Packet, Tracking, View};
 use super::thread::{Frame, Phase, Thread};
+use crate::node::Host;
+use crate::node::Origin;
 
 /// A packet where it enters the node, or leaves one of its sockets.
 pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> Thread<'r> {

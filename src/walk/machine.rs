@@ -5,13 +5,13 @@ use crate::nftables::ruleset::{Element, Field};
 
 use super::chance::Chance;
 use super::error::WalkError;
-use super::host::Host;
 use super::op::{ChainId, Op, Test};
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::View;
 use super::program::Program;
 use super::set_index::Lookup;
 use super::thread::{Affinity, Assumption, End, Frame, Leaf, PathId, Place, Predicate, Thread};
+use crate::node::Host;
 
 /// The most ways that are followed, so that a ruleset cannot take all memory.
 const MOST_WAYS: usize = 1 << 16;

@@ -8,7 +8,8 @@
 //! use kuberules::net::Protocol;
 //! use kuberules::walk::{Host, Packet, Verdict, Walker};
 //!
-//! # let ruleset = kuberules::nftables::ruleset::Ruleset::default();
+//! # use kuberules::{net::Family, nftables, ruleset::Ruleset};
+//! # let ruleset = Ruleset::nftables(nftables::ruleset::Ruleset::default(), Family::Ipv4);
 //! let host = Host {
 //!     addresses: vec!["192.168.0.11".parse()?],
 //!     ..Host::default()
@@ -24,9 +25,7 @@ mod act;
 mod base;
 mod chance;
 mod error;
-mod facts;
 mod hooks;
-mod host;
 mod inquiry;
 mod iptables;
 mod machine;
@@ -34,7 +33,6 @@ mod nftables;
 mod op;
 mod opaque;
 mod opaque_nft;
-mod origin;
 mod outcome;
 mod packet;
 mod passing;
@@ -49,11 +47,10 @@ mod walker;
 
 pub use chance::Chance;
 pub use error::WalkError;
-pub use facts::{iptables_source_networks, nftables_source_intervals};
-pub use host::{Host, PodInterface};
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, Met, PortRange};
 pub use opaque_nft::is_opaque_match;
-pub use origin::Origin;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Packet, Tracking, View};
-pub use walker::{Rules, Walker};
+pub use walker::Walker;
+
+pub use crate::node::{Host, Origin, PodInterface};

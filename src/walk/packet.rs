@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::net::{Family, Protocol};
 
-use super::host::Host;
-use super::origin::Origin;
+use crate::node::Host;
+use crate::node::Origin;
 
 /// The first packet of a new connection, as it reaches the node or leaves one of its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,7 +6,6 @@ use crate::net::{Cidr, Family};
 use crate::nftables::ruleset::{Addresses, Field};
 
 use super::error::WalkError;
-use super::host::PodInterface;
 use super::machine::{Machine, Passing};
 use super::op::{End, InterfaceEnd, States, TestKind};
 use super::packet::{Interface, View};
@@ -14,6 +13,7 @@ use super::program::Program;
 use super::set_index::Lookup;
 use super::thread::{Place, Predicate, Thread};
 use super::{opaque, opaque_nft};
+use crate::node::PodInterface;
 
 impl<'r> Machine<'_, 'r> {
     pub(super) fn passing(

@@ -4,19 +4,11 @@ use std::fmt;
 
 use compact_str::{CompactString, format_compact};
 
+use super::Ruleset;
 use crate::iptables::save::rule_text;
 use crate::net::Family;
 use crate::plan::origin::Origin;
 use crate::{iptables::ruleset as ipt, nftables::ruleset as nft};
-
-/// The rules of one node in one family.
-#[derive(Debug, Clone, Copy)]
-pub enum Rules<'r> {
-    /// Of iptables.
-    Iptables(&'r ipt::Ruleset),
-    /// Of nftables; tables of other families are passed over.
-    Nftables(&'r nft::Ruleset, Family),
-}
 
 /// A chain, set or map.
 #[derive(Debug, Clone, Copy)]
@@ -37,15 +29,15 @@ pub struct PlaceKey<'r> {
     name: &'r str,
 }
 
-impl<'r> Rules<'r> {
+impl Ruleset {
     /// All places, sorted by their keys.
-    pub fn places(self) -> Vec<Place<'r>> {
-        let mut places: Vec<Place<'r>> = match self {
-            Rules::Iptables(ruleset) => {
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let mut places: Vec<Place<'_>> = match self {
+            Ruleset::Iptables(ruleset) => {
                 ruleset.tables.iter().flat_map(|t| iptables_places(ruleset.family, t)).collect()
             }
-            Rules::Nftables(ruleset, family) => {
-                ruleset.tables.iter().filter(|t| t.family.sees(family)).flat_map(nftables_places).collect()
+            Ruleset::Nftables(ruleset, family) => {
+                ruleset.tables.iter().filter(|t| t.family.sees(*family)).flat_map(nftables_places).collect()
             }
         };
         places.sort_by(|a, b| a.key().cmp(&b.key()));
