@@ -18,13 +18,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod client_kind;
 mod host;
 mod learn;
-mod origin;
 mod per_family;
 
+pub use client_kind::ClientKind;
 pub use host::{Host, PodInterface};
-pub use origin::Origin;
 pub use per_family::PerFamily;
 
 use crate::cluster::{Cluster, Node};

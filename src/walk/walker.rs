@@ -4,11 +4,11 @@ use crate::node::{Host, NodeRules};
 use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
-use super::machine::Machine;
+use super::evaluator::Evaluator;
 use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::Program;
-use super::{hooks, iptables as walk_iptables, nftables as walk_nftables, settle};
+use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// A ruleset and its node, made ready for many walks.
 pub struct Walker<'r> {
@@ -44,7 +44,7 @@ impl<'r> Walker<'r> {
         self.host
     }
 
-    /// Everything that can become of a packet: first what can become of it as things are known, most specific rules
+    /// Everything that can happen to a packet: first what can happen as things are known, most specific rules
     /// first, then what depends on a condition.
     ///
     /// # Errors
@@ -56,8 +56,8 @@ impl<'r> Walker<'r> {
         {
             return Err(WalkError::WrongFamily { rules: program.family, packet: packet.family() });
         }
-        let mut machine = Machine::new(&self.program, self.host, packet.family());
-        machine.run(hooks::entry(packet, self.host))?;
-        Ok(settle::outcomes(machine))
+        let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
+        evaluator.run(hooks::entry(packet, self.host))?;
+        Ok(merge::outcomes(evaluator))
     }
 }

@@ -9,7 +9,7 @@ use crate::cluster::ServicePort;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::Metadata;
 use crate::net::{Cidr, Family, Port, Protocol};
-use crate::node::{Host, NodeRules, Origin};
+use crate::node::{ClientKind, Host, NodeRules};
 use crate::ruleset::Ruleset;
 use crate::walk::Packet;
 
@@ -22,7 +22,7 @@ pub(super) struct Packets {
 
 enum Resolved {
     Ip(IpAddr),
-    Pod(IpAddr, Origin),
+    Pod(IpAddr, ClientKind),
     Node,
     External,
     Any,
@@ -61,19 +61,19 @@ impl Packets {
     pub(super) fn fix(&self, scene: &Scene<'_>, rules: &NodeRules<'_>) -> Result<Vec<Packet>, Diagnostics> {
         let host = &rules.host;
         let to = self.destination(scene, host)?;
-        let packet = |source, origin| Packet {
+        let packet = |source, client| Packet {
             protocol: to.protocol,
             source,
             destination: to.address,
-            origin,
+            client,
             mark: 0,
         };
         Ok(match self.source {
-            Resolved::Ip(ip) => vec![packet(ip, origin(scene, ip, host))],
-            Resolved::Pod(ip, origin) => vec![packet(ip, origin)],
-            Resolved::Node => vec![packet(self.node_source(host, to.address)?, Origin::Node)],
-            Resolved::External => vec![packet(outside(rules)?, Origin::Outside)],
-            Resolved::Any => self.any(scene, rules, to)?.map(|(ip, origin)| packet(ip, origin)).collect(),
+            Resolved::Ip(ip) => vec![packet(ip, client_kind(scene, ip, host))],
+            Resolved::Pod(ip, client) => vec![packet(ip, client)],
+            Resolved::Node => vec![packet(self.node_source(host, to.address)?, ClientKind::Node)],
+            Resolved::External => vec![packet(outside(rules)?, ClientKind::Outside)],
+            Resolved::Any => self.any(scene, rules, to)?.map(|(ip, client)| packet(ip, client)).collect(),
         })
     }
 
@@ -83,7 +83,7 @@ impl Packets {
         scene: &Scene<'_>,
         rules: &NodeRules<'_>,
         to: Destination,
-    ) -> Result<impl Iterator<Item = (IpAddr, Origin)> + use<>, Diagnostics> {
+    ) -> Result<impl Iterator<Item = (IpAddr, ClientKind)> + use<>, Diagnostics> {
         let host = &rules.host;
         let node = self.node_source(host, to.address).ok();
         let (mut local, mut remote, mut others) = (None, None, None);
@@ -94,8 +94,8 @@ impl Packets {
         }
         Ok([local, remote, node, others]
             .into_iter()
-            .zip(Origin::ALL)
-            .filter_map(|(ip, origin)| Some((ip?, origin))))
+            .zip(ClientKind::ALL)
+            .filter_map(|(ip, client)| Some((ip?, client))))
     }
 
     fn destination(&self, scene: &Scene<'_>, host: &Host) -> Result<Destination, Diagnostics> {
@@ -123,14 +123,14 @@ impl Packets {
 }
 
 /// Where an address is; pods are known by name before they are by network.
-fn origin(scene: &Scene<'_>, ip: IpAddr, host: &Host) -> Origin {
+fn client_kind(scene: &Scene<'_>, ip: IpAddr, host: &Host) -> ClientKind {
     if host.is_local(ip) {
-        return Origin::Node;
+        return ClientKind::Node;
     }
     match pod_node(scene, ip) {
-        Some(node) if node == scene.node.name => Origin::LocalPod,
-        Some(_) => Origin::RemotePod,
-        None => host.origin_of(ip),
+        Some(node) if node == scene.node.name => ClientKind::LocalPod,
+        Some(_) => ClientKind::RemotePod,
+        None => host.client_kind(ip),
     }
 }
 
@@ -167,13 +167,13 @@ fn choose(
                 family.ok_or_else(|| mismatch(&format!("pod {name} has {}", list(&ips)), families))?;
             let ip = ips.iter().copied().find(|ip| Family::of(*ip) == family);
             let ip = ip.ok_or_else(|| Diagnostic::error(format!("pod {name} has no address")))?;
-            let origin = match (scene.host.is_local(ip), node == scene.node.name) {
-                (true, _) => Origin::Node,
-                (false, true) => Origin::LocalPod,
-                (false, false) if is_node_address(scene, ip) => Origin::Outside,
-                (false, false) => Origin::RemotePod,
+            let client = match (scene.host.is_local(ip), node == scene.node.name) {
+                (true, _) => ClientKind::Node,
+                (false, true) => ClientKind::LocalPod,
+                (false, false) if is_node_address(scene, ip) => ClientKind::Outside,
+                (false, false) => ClientKind::RemotePod,
             };
-            Ok((Resolved::Pod(ip, origin), family))
+            Ok((Resolved::Pod(ip, client), family))
         }
     }
 }
@@ -275,7 +275,7 @@ fn pod_node(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
 fn outside(rules: &NodeRules<'_>) -> Result<IpAddr, Diagnostics> {
     let spoken: Vec<_> = rules.rulesets().iter().flat_map(Ruleset::source_ranges).collect();
     let is_free = |ip: &IpAddr| {
-        rules.host.origin_of(*ip) == Origin::Outside
+        rules.host.client_kind(*ip) == ClientKind::Outside
             && !spoken.iter().any(|(first, last)| (*first..=*last).contains(ip))
     };
     candidates(rules.family()).find(is_free).ok_or_else(|| {
