@@ -139,7 +139,7 @@ fn without_what_json_lacks(mut ruleset: Ruleset) -> Ruleset {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::testing::cases(100))]
 
     #[test]
     fn listed_rulesets_read_as_they_were(ruleset in strategies::rulesets()) {

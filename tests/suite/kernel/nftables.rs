@@ -2,6 +2,7 @@
 
 use crate::support::kernel::{available, in_namespace, tell};
 use crate::support::nft::blocks;
+use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
 /// The script twice, the second time on top of the first; then the JSON on a fresh host.
@@ -15,6 +16,7 @@ fn scripts_and_json_load_and_list_as_printed() {
     }
     let cases = cases("nftables");
     assert!(cases.len() > 100, "the corpus is incomplete");
+    let cases = share("kernel::nftables", 6, cases);
     let faults: Vec<String> = in_parallel(&cases, fault).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{} cases come back otherwise\n{}", faults.len(), faults.join("\n"));
     tell(&format!("{} cases came back from the kernel", cases.len()));
