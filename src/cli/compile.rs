@@ -15,6 +15,7 @@ use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Sources;
 use crate::names::is_dns_subdomain;
+use crate::nftables::list::version::NftVersion;
 use crate::parallel;
 use crate::plan::Plan;
 use crate::settings::ProxyMode;
@@ -51,6 +52,9 @@ pub(super) struct Arguments {
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
+    /// Whose `nft list table` the output `list` follows: 1.0.6 or 1.1; the rules are the same
+    #[arg(long, value_name = "X.Y[.Z]", default_value_t)]
+    nft_version: NftVersion,
 }
 
 /// `--output`
@@ -68,17 +72,22 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let format = format(arguments.output, pipeline.settings.mode).map_err(|fault| session.stop(fault))?;
     match &arguments.out_dir {
         Some(directory) => {
-            let files = every_node(&pipeline, format, directory, session)?;
+            let files = every_node(&pipeline, (format, arguments.nft_version), directory, session)?;
             Ok(Answer { files, ..Answer::default() })
         }
         None => {
             let node = pipeline.node(arguments.node.name(), session)?;
-            one_node(pipeline, format, &node, session)
+            one_node(pipeline, (format, arguments.nft_version), &node, session)
         }
     }
 }
 
-fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Session) -> Result<Answer, Stop> {
+fn one_node(
+    pipeline: Pipeline,
+    (format, nft): (Format, NftVersion),
+    node: &Node,
+    session: &mut Session,
+) -> Result<Answer, Stop> {
     session.progress().stage("compiling the rules");
     let families = pipeline.families();
     let Pipeline { mut snapshot, settings, cluster, assumed } = pipeline;
@@ -95,7 +104,7 @@ fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Sessi
     if !format.shows_origins() {
         sources = Sources::default();
     }
-    Ok(Answer::text(render(&plans, &[], format, &sources, assumed.as_ref()).into_text()))
+    Ok(Answer::text(render(&plans, &[], format, &sources, assumed.as_ref(), nft).into_text()))
 }
 
 /// The format of the answer: the one asked for, if the mode has it, else the mode's default.
@@ -120,7 +129,7 @@ fn wrong_format(asked: OutputFormat, mode: ProxyMode, right: &str) -> Diagnostic
 
 fn every_node(
     pipeline: &Pipeline,
-    format: Format,
+    (format, nft): (Format, NftVersion),
     directory: &Path,
     session: &mut Session,
 ) -> Result<PendingFiles, Stop> {
@@ -131,7 +140,7 @@ fn every_node(
     }
     let progress = session.progress();
     progress.stage("compiling the rules");
-    let work = EveryNode { pipeline, format, directory };
+    let work = EveryNode { pipeline, format, nft, directory };
     // What is found comes again when the turn of that node comes.
     let plans = nodes.first().map(|node| work.plans(node).0).unwrap_or_default();
     let models: Vec<_> = plans.iter().map(|plan| Model::new(plan, format)).collect();
@@ -153,6 +162,7 @@ fn every_node(
 struct EveryNode<'a> {
     pipeline: &'a Pipeline,
     format: Format,
+    nft: NftVersion,
     directory: &'a Path,
 }
 
@@ -179,7 +189,7 @@ impl<'a> EveryNode<'a> {
             return (files, found);
         }
         let (sources, assumed) = (&self.pipeline.snapshot.sources, self.pipeline.assumed.as_ref());
-        for (suffix, text) in render(&plans, models, self.format, sources, assumed).into_files() {
+        for (suffix, text) in render(&plans, models, self.format, sources, assumed, self.nft).into_files() {
             if let Err(faults) = files.add(self.directory, &format!("{}.{suffix}", node.name), &text) {
                 found.append(faults);
             }

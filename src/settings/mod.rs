@@ -46,6 +46,8 @@ pub struct Settings {
     pub release: Release,
     /// The mode.
     pub mode: ProxyMode,
+    /// The configuration's `mode`, or the flag's, as written; none where it is left to the default.
+    pub written_mode: Option<CompactString>,
     /// The node's name from the command line or `hostnameOverride`, trimmed and lower-cased.
     pub node_name: Option<CompactString>,
     /// How kube-proxy tells traffic of local pods.
@@ -86,11 +88,28 @@ pub enum DetectLocal {
 pub enum NodePortAddresses {
     /// Nothing was set.
     Unset,
-    /// The word `primary`.
+    /// At least one, in the order given.
+    Listed(Vec<NodePortAddress>),
+}
+
+impl NodePortAddresses {
+    /// What was listed.
+    pub fn listed(&self) -> &[NodePortAddress] {
+        match self {
+            NodePortAddresses::Unset => &[],
+            NodePortAddresses::Listed(addresses) => addresses,
+        }
+    }
+}
+
+/// An entry of `nodePortAddresses`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodePortAddress {
+    /// The word `primary`: the node's own addresses.
     Primary,
-    /// Networks, in the order given. The text is kept: up to 1.33 only the exact texts `0.0.0.0/0` and `::/0` count as
-    /// "everything".
-    Networks(Vec<WrittenCidr>),
+    /// A network; the words `localhost` and `all` are two each. The text is kept: up to 1.33 only the exact texts
+    /// `0.0.0.0/0` and `::/0` count as "everything".
+    Network(WrittenCidr),
 }
 
 /// A network and the text it was read from.
@@ -120,6 +139,12 @@ pub struct Gates {
     pub multi_cidr_service_allocator: bool,
     /// `AllowServiceExternalIPs`
     pub allow_service_external_ips: bool,
+    /// `KubeProxyNFTablesLocalhostNodePorts`
+    pub kube_proxy_nftables_localhost_node_ports: bool,
+    /// `NFTablesNetlink`, which has no effect on rules.
+    pub nftables_netlink: bool,
+    /// `KubeProxyIPVS`
+    pub kube_proxy_ipvs: bool,
 }
 
 /// What no object tells: facts of the node's kernel and tools.

@@ -170,7 +170,7 @@ impl<'r> Program<'r> {
             }
             Statement::FibLocal(FibEnd::Source) => test(false, TestKind::Local(End::Source)),
             Statement::FibLocal(FibEnd::Destination) => test(false, TestKind::Local(End::Destination)),
-            Statement::Counter { .. } => Op::Nothing,
+            Statement::Counter { .. } | Statement::NamedCounter(_) => Op::Nothing,
             Statement::Opaque(text) => opaque_nft::statement(text),
             _ => action(statement).map_or(Op::Nothing, Op::Act),
         }

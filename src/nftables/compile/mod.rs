@@ -5,6 +5,7 @@ mod build;
 mod elements;
 mod fixed_sets;
 mod forward;
+mod loopback;
 mod name;
 mod service_port;
 
@@ -37,6 +38,7 @@ pub fn compile(plan: &Plan<'_>) -> Ruleset {
             family: TableFamily::from(plan.family),
             name: TABLE.into(),
             comment: Some("rules for kube-proxy".into()),
+            counters: loopback::counters(plan),
             sets,
             chains,
             opaque: Vec::new(),

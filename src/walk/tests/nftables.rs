@@ -80,6 +80,7 @@ fn table(sets: Vec<Set>, chains: Vec<Chain>) -> Ruleset {
             family: TableFamily::Ip,
             name: "kube-proxy".into(),
             comment: None,
+            counters: Vec::new(),
             sets,
             chains,
             opaque: Vec::new(),
