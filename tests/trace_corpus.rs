@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use kuberules::net::{Cidr, Family, Protocol};
-use kuberules::walk::{Condition, Host, Origin, Outcome, Packet, Rules, Walker};
+use kuberules::walk::{ClientKind, Condition, Host, Outcome, Packet, Rules, Walker};
 use kuberules::{iptables, nftables};
 use support::{Case, cases, in_parallel};
 
@@ -150,8 +150,8 @@ fn compare(
 ) {
     let (captured, compiled) = (Walker::new(captured, host), Walker::new(compiled, host));
     for (protocol, destination) in destinations {
-        for (source, origin) in sources(host, destination) {
-            let packet = Packet { protocol, source, destination, origin, mark: 0 };
+        for (source, client) in sources(host, destination) {
+            let packet = Packet { protocol, source, destination, client, mark: 0 };
             let ends = |walker: &Walker<'_>| walker.walk(&packet).map(|outcomes| ends(&outcomes));
             tally.packets += 1;
             let (expected, actual) = (ends(&captured), ends(&compiled));
@@ -164,17 +164,17 @@ fn compare(
     }
 }
 
-fn sources(host: &Host, to: SocketAddr) -> Vec<(IpAddr, Origin)> {
+fn sources(host: &Host, to: SocketAddr) -> Vec<(IpAddr, ClientKind)> {
     let family = Family::of(to.ip());
     let [pod, far, outside] = match family {
         Family::Ipv4 => ["10.244.1.250", "10.244.99.250", "198.51.100.77"],
         Family::Ipv6 => ["fd00:10:244:1::fa", "fd00:10:244:99::fa", "2001:db8:77::1"],
     };
     vec![
-        (pod.parse().unwrap(), Origin::LocalPod),
-        (far.parse().unwrap(), Origin::RemotePod),
-        (host.source_to(to), Origin::Node),
-        (outside.parse().unwrap(), Origin::Outside),
+        (pod.parse().unwrap(), ClientKind::LocalPod),
+        (far.parse().unwrap(), ClientKind::RemotePod),
+        (host.source_to(to), ClientKind::Node),
+        (outside.parse().unwrap(), ClientKind::Outside),
     ]
 }
 

@@ -4,7 +4,7 @@ use crate::cluster::TrafficPolicy;
 use crate::diagnostic::Inert;
 use crate::plan::origin::{self, Field};
 use crate::plan::{LocalTraffic, Plan, ServicePortPlan};
-use crate::walk::{Effect, Origin, Outcome, Packet, Step};
+use crate::walk::{ClientKind, Effect, Outcome, Packet, Step};
 
 /// Why, in one sentence.
 pub(super) fn why(
@@ -80,14 +80,14 @@ fn not_a_pod(plan: &Plan<'_>) -> String {
 
 fn why_kept(packet: &Packet, plan: &Plan<'_>, port: &ServicePortPlan<'_>) -> String {
     let to_cluster_ip = packet.destination.ip() == port.service_port.cluster_ip;
-    let words = match packet.origin {
+    let words = match packet.client {
         _ if to_cluster_ip && plan.local_traffic.is_none() => {
             "The source is kept: nothing tells kube-proxy which traffic of this family comes from pods."
         }
-        Origin::LocalPod | Origin::RemotePod if to_cluster_ip => {
+        ClientKind::LocalPod | ClientKind::RemotePod if to_cluster_ip => {
             "The source is kept, because the client is a pod: the answer finds it."
         }
-        Origin::LocalPod | Origin::RemotePod => {
+        ClientKind::LocalPod | ClientKind::RemotePod => {
             "The source is kept: a pod is taken straight to the endpoints, whatever the external policy."
         }
         _ if to_cluster_ip => "The source is kept: this traffic counts as that of pods.",

@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Node};
 use crate::net::{Cidr, Family};
 use crate::plan::{LocalTraffic, Plan};
 
-use super::origin::Origin;
+use super::client_kind::ClientKind;
 
 /// The node that a packet meets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,21 +107,21 @@ impl Host {
 
     /// Where a packet with this source comes from: the node if it is one of its addresses, a pod if it lies in a pod
     /// network, else outside. Without a network of the node's own pods every pod counts as one of this node.
-    pub fn origin_of(&self, source: IpAddr) -> Origin {
+    pub fn client_kind(&self, source: IpAddr) -> ClientKind {
         if self.is_local(source) {
-            return Origin::Node;
+            return ClientKind::Node;
         }
         if self.is_local_pod(source) {
-            return Origin::LocalPod;
+            return ClientKind::LocalPod;
         }
         if !self.cluster_networks.iter().any(|net| net.contains(source)) {
-            return Origin::Outside;
+            return ClientKind::Outside;
         }
         let family = Family::of(source);
         if self.pod_networks.iter().any(|net| net.family() == family) {
-            Origin::RemotePod
+            ClientKind::RemotePod
         } else {
-            Origin::LocalPod
+            ClientKind::LocalPod
         }
     }
 
@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn sources_are_told_apart() {
-        let origin = |text: &str| host().origin_of(text.parse().unwrap());
-        assert_eq!(origin("192.168.0.11"), Origin::Node);
-        assert_eq!(origin("127.0.0.5"), Origin::Node);
-        assert_eq!(origin("10.244.1.9"), Origin::LocalPod);
-        assert_eq!(origin("10.244.2.9"), Origin::RemotePod);
-        assert_eq!(origin("198.51.100.7"), Origin::Outside);
+        let origin = |text: &str| host().client_kind(text.parse().unwrap());
+        assert_eq!(origin("192.168.0.11"), ClientKind::Node);
+        assert_eq!(origin("127.0.0.5"), ClientKind::Node);
+        assert_eq!(origin("10.244.1.9"), ClientKind::LocalPod);
+        assert_eq!(origin("10.244.2.9"), ClientKind::RemotePod);
+        assert_eq!(origin("198.51.100.7"), ClientKind::Outside);
     }
 
     #[test]

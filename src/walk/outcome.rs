@@ -1,4 +1,4 @@
-//! What becomes of a packet, and by which steps.
+//! What happens to a packet, and by which steps.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::plan::origin::Origin;
 use super::chance::Chance;
 use super::packet::View;
 
-/// One thing that can become of a packet.
+/// One thing that can happen to a packet.
 #[derive(Debug, Clone)]
 pub struct Outcome<'r> {
     /// Whether it gets through.

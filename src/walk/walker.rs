@@ -4,12 +4,12 @@ use crate::net::Family;
 use crate::{iptables, nftables};
 
 use super::error::WalkError;
+use super::evaluator::Evaluator;
 use super::host::Host;
-use super::machine::Machine;
 use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::Program;
-use super::{hooks, iptables as walk_iptables, nftables as walk_nftables, settle};
+use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// The rules of one node in one rule language.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ impl<'r> Walker<'r> {
     }
 
     /// Makes rulesets of iptables ready that a kernel holds side by side: of the nft and of the legacy variant, and of
-    /// either family. Those of other families than `family` are passed over.
+    /// either family. Those of other families than `family` are ignored.
     pub fn combined(
         family: Family,
         rulesets: impl IntoIterator<Item = &'r iptables::ruleset::Ruleset>,
@@ -67,7 +67,7 @@ impl<'r> Walker<'r> {
         self.host
     }
 
-    /// Everything that can become of a packet: first what can become of it as things are known, most specific rules
+    /// Everything that can happen to a packet: first what can happen as things are known, most specific rules
     /// first, then what depends on a condition.
     ///
     /// # Errors
@@ -79,8 +79,8 @@ impl<'r> Walker<'r> {
         {
             return Err(WalkError::WrongFamily { rules: program.family, packet: packet.family() });
         }
-        let mut machine = Machine::new(&self.program, self.host, packet.family());
-        machine.run(hooks::entry(packet, self.host))?;
-        Ok(settle::outcomes(machine))
+        let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
+        evaluator.run(hooks::entry(packet, self.host))?;
+        Ok(merge::outcomes(evaluator))
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use kuberules::cluster::ServicePort;
 use kuberules::net::{Cidr, Family, Protocol, parse_ip_lenient};
 use kuberules::plan::{Plan, ServicePortPlan};
-use kuberules::walk::{Host, Origin, Packet};
+use kuberules::walk::{ClientKind, Host, Packet};
 
 use crate::scenario::Built;
 use crate::world::World;
@@ -74,7 +74,8 @@ fn own_sources(host: &Host, port: &ServicePortPlan<'_>) -> BTreeSet<IpAddr> {
     if port.source_restricted {
         sources.extend(service.load_balancer_ips.iter().map(|ip| ip.value));
     }
-    sources.retain(|ip| host.origin_of(*ip) != Origin::Node && !ip.is_loopback() && !ip.is_unspecified());
+    sources
+        .retain(|ip| host.client_kind(*ip) != ClientKind::Node && !ip.is_loopback() && !ip.is_unspecified());
     sources
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use kuberules::net::Family;
-use kuberules::walk::{Answer, Condition, Effect, Host, Origin, Outcome, Packet, Verdict, Walker};
+use kuberules::walk::{Answer, ClientKind, Condition, Effect, Host, Outcome, Packet, Verdict, Walker};
 
 use crate::conntrack::End;
 use crate::flows::{Flow, flows};
@@ -213,7 +213,7 @@ impl Judged {
             "{} {} ({}) -> {}",
             packet.protocol.lower_name(),
             packet.source,
-            packet.origin.words(),
+            packet.client.words(),
             packet.destination
         );
         let predicted: Vec<String> = self.expected.iter().map(Expected::words).collect();
@@ -382,7 +382,7 @@ impl Judge<'_> {
         let predicted = |fate| judged.expected.iter().any(|expected| expected.fate == fate);
         match fate {
             Fate::Dropped => !predicted(fate),
-            Fate::Goes { to, rewritten, locally } if judged.flow.packet.origin == Origin::Node => {
+            Fate::Goes { to, rewritten, locally } if judged.flow.packet.client == ClientKind::Node => {
                 !predicted(fate) && predicted(Fate::Goes { to, rewritten: !rewritten, locally })
             }
             _ => false,

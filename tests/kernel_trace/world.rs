@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use kuberules::net::Family;
-use kuberules::walk::{Host, Origin, Packet, PodInterface};
+use kuberules::walk::{ClientKind, Host, Packet, PodInterface};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::conntrack::{self, Connection};
@@ -115,10 +115,10 @@ impl World {
     /// Sends the first packet of a connection from where it comes from.
     pub(crate) fn send(&mut self, packet: &Packet, source_port: u16) {
         let ipv6 = packet.family() == Family::Ipv6;
-        let (wire, to) = match packet.origin {
-            Origin::Node => (&self.wires[0], packet.destination.ip()),
-            Origin::LocalPod => (&self.wires[1], elsewhere(packet.family())),
-            Origin::RemotePod | Origin::Outside => (&self.wires[2], elsewhere(packet.family())),
+        let (wire, to) = match packet.client {
+            ClientKind::Node => (&self.wires[0], packet.destination.ip()),
+            ClientKind::LocalPod => (&self.wires[1], elsewhere(packet.family())),
+            ClientKind::RemotePod | ClientKind::Outside => (&self.wires[2], elsewhere(packet.family())),
         };
         let bytes = wire::first_packet(packet, source_port);
         // Loopback addresses of IPv6 and a martian of the node itself are refused at once.

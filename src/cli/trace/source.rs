@@ -10,7 +10,7 @@ use crate::cluster::ServicePort;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::Metadata;
 use crate::net::{Cidr, Family, Port, Protocol};
-use crate::walk::{Host, Origin, Packet, iptables_source_networks, nftables_source_intervals};
+use crate::walk::{ClientKind, Host, Packet, iptables_source_networks, nftables_source_intervals};
 
 /// Packets, as far as they are known without the rules.
 pub(super) struct Packets<'s> {
@@ -22,7 +22,7 @@ pub(super) struct Packets<'s> {
 
 enum Resolved {
     Ip(IpAddr),
-    Pod(IpAddr, Origin),
+    Pod(IpAddr, ClientKind),
     Node,
     External,
     Any,
@@ -64,19 +64,19 @@ impl<'s> Packets<'s> {
     /// The packets, with what the rules tell of the node.
     pub(super) fn fix(&self, host: &Host, rules: &Rules<'_>) -> Result<Vec<Packet>, Diagnostics> {
         let to = self.destination(host)?;
-        let packet = |source, origin| Packet {
+        let packet = |source, client| Packet {
             protocol: to.protocol,
             source,
             destination: to.address,
-            origin,
+            client,
             mark: 0,
         };
         Ok(match self.source {
-            Resolved::Ip(ip) => vec![packet(ip, self.origin(ip, host))],
-            Resolved::Pod(ip, origin) => vec![packet(ip, origin)],
-            Resolved::Node => vec![packet(self.node_source(host, to.address)?, Origin::Node)],
-            Resolved::External => vec![packet(outside(self.family, host, rules)?, Origin::Outside)],
-            Resolved::Any => self.any(host, rules, to)?.map(|(ip, origin)| packet(ip, origin)).collect(),
+            Resolved::Ip(ip) => vec![packet(ip, self.client_kind(ip, host))],
+            Resolved::Pod(ip, client) => vec![packet(ip, client)],
+            Resolved::Node => vec![packet(self.node_source(host, to.address)?, ClientKind::Node)],
+            Resolved::External => vec![packet(outside(self.family, host, rules)?, ClientKind::Outside)],
+            Resolved::Any => self.any(host, rules, to)?.map(|(ip, client)| packet(ip, client)).collect(),
         })
     }
 
@@ -86,7 +86,7 @@ impl<'s> Packets<'s> {
         host: &Host,
         rules: &Rules<'_>,
         to: Destination,
-    ) -> Result<impl Iterator<Item = (IpAddr, Origin)> + use<>, Diagnostics> {
+    ) -> Result<impl Iterator<Item = (IpAddr, ClientKind)> + use<>, Diagnostics> {
         let node = self.node_source(host, to.address).ok();
         let (mut local, mut remote, mut others) = (None, None, None);
         if !to.address.ip().is_loopback() {
@@ -96,8 +96,8 @@ impl<'s> Packets<'s> {
         }
         Ok([local, remote, node, others]
             .into_iter()
-            .zip(Origin::ALL)
-            .filter_map(|(ip, origin)| Some((ip?, origin))))
+            .zip(ClientKind::ALL)
+            .filter_map(|(ip, client)| Some((ip?, client))))
     }
 
     fn destination(&self, host: &Host) -> Result<Destination, Diagnostics> {
@@ -124,14 +124,14 @@ impl<'s> Packets<'s> {
     }
 
     /// Where an address is; pods are known by name before they are by network.
-    fn origin(&self, ip: IpAddr, host: &Host) -> Origin {
+    fn client_kind(&self, ip: IpAddr, host: &Host) -> ClientKind {
         if host.is_local(ip) {
-            return Origin::Node;
+            return ClientKind::Node;
         }
         match pod_node(self.scene, ip) {
-            Some(node) if node == self.scene.node.name => Origin::LocalPod,
-            Some(_) => Origin::RemotePod,
-            None => host.origin_of(ip),
+            Some(node) if node == self.scene.node.name => ClientKind::LocalPod,
+            Some(_) => ClientKind::RemotePod,
+            None => host.client_kind(ip),
         }
     }
 }
@@ -169,13 +169,13 @@ fn choose(
                 family.ok_or_else(|| mismatch(&format!("pod {name} has {}", list(&ips)), families))?;
             let ip = ips.iter().copied().find(|ip| Family::of(*ip) == family);
             let ip = ip.ok_or_else(|| Diagnostic::error(format!("pod {name} has no address")))?;
-            let origin = match (scene.host.is_local(ip), node == scene.node.name) {
-                (true, _) => Origin::Node,
-                (false, true) => Origin::LocalPod,
-                (false, false) if is_node_address(scene, ip) => Origin::Outside,
-                (false, false) => Origin::RemotePod,
+            let client = match (scene.host.is_local(ip), node == scene.node.name) {
+                (true, _) => ClientKind::Node,
+                (false, true) => ClientKind::LocalPod,
+                (false, false) if is_node_address(scene, ip) => ClientKind::Outside,
+                (false, false) => ClientKind::RemotePod,
             };
-            Ok((Resolved::Pod(ip, origin), family))
+            Ok((Resolved::Pod(ip, client), family))
         }
     }
 }
@@ -277,7 +277,7 @@ fn pod_node(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
 fn outside(family: Family, host: &Host, rules: &Rules<'_>) -> Result<IpAddr, Diagnostics> {
     let spoken = spoken_of(rules);
     let is_free = |ip: &IpAddr| {
-        host.origin_of(*ip) == Origin::Outside
+        host.client_kind(*ip) == ClientKind::Outside
             && !spoken.iter().any(|(first, last)| (*first..=*last).contains(ip))
     };
     candidates(family).find(is_free).ok_or_else(|| {

@@ -10,7 +10,7 @@ use super::names::Names;
 use super::reasons::{self, SideFacts};
 use super::{Contrast, Difference, Fate, To, words};
 use crate::net::Family;
-use crate::walk::{Origin, Walker};
+use crate::walk::{ClientKind, Walker};
 
 /// Packets that fare differently in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -198,12 +198,12 @@ fn kind(difference: &Difference) -> Option<Kind> {
 }
 
 fn kind_of_origin(difference: &Difference) -> Kind {
-    match difference.from.origin {
-        Origin::LocalPod => Kind::LocalPods,
-        Origin::RemotePod => Kind::RemotePods,
-        Origin::Node if difference.packet.source.is_loopback() => Kind::Loopback,
-        Origin::Node => Kind::Node,
-        Origin::Outside => Kind::Outside,
+    match difference.from.client {
+        ClientKind::LocalPod => Kind::LocalPods,
+        ClientKind::RemotePod => Kind::RemotePods,
+        ClientKind::Node if difference.packet.source.is_loopback() => Kind::Loopback,
+        ClientKind::Node => Kind::Node,
+        ClientKind::Outside => Kind::Outside,
     }
 }
 

@@ -22,7 +22,7 @@ pub use reasons::{Reason, SideFacts};
 
 use crate::net::Protocol;
 use crate::nftables::ruleset::Interval;
-use crate::walk::{Origin, Packet};
+use crate::walk::{ClientKind, Packet};
 
 /// What a comparison found.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ pub struct To {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct From {
     /// Who they are.
-    pub origin: Origin,
+    pub client: ClientKind,
     /// The address, where rules ask for it alone.
     pub address: Option<IpAddr>,
     /// All addresses, ascending.

@@ -8,7 +8,7 @@ use crate::net::Cidr;
 use crate::plan::{NodePorts, Plan};
 use crate::settings::ProxyMode;
 use crate::settings::release::BaseLayout;
-use crate::walk::{Origin, Verdict};
+use crate::walk::{ClientKind, Verdict};
 
 /// What one side does by its mode, its release and its configuration.
 #[derive(Debug, Clone)]
@@ -213,14 +213,14 @@ impl View<'_> {
             Reason::CheckedBeforeForwarding => {
                 self.b.1.checks_output_first
                     && !self.a.1.checks_output_first
-                    && self.difference.packet.origin == Origin::Node
+                    && self.difference.packet.client == ClientKind::Node
                     && matches!(kind, Some("load-balancer IP" | "external IP" | "node port"))
                     && self.a.0.all(|end| end.verdict == Verdict::Accept)
                     && self.b.0.all(dropped)
             }
             Reason::RefusalFromNode => {
                 iptables_and_nftables
-                    && self.difference.packet.origin == Origin::Node
+                    && self.difference.packet.client == ClientKind::Node
                     && matches!(kind, Some("load-balancer IP" | "external IP"))
                     && self.untouched(self.a.0)
                     && self.b.0.all(|end| rejected(end) || dropped(end))

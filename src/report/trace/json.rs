@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{SCOPE, Trace, remarks, why, words};
-use crate::walk::{Condition, Origin, Outcome, Packet, Step, Verdict};
+use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
 
 /// One trace.
 pub fn json(trace: &Trace<'_, '_>) -> Value {
@@ -29,7 +29,7 @@ pub fn all_json(traces: &[Trace<'_, '_>]) -> Value {
 }
 
 fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> Value {
-    let on_node = matches!(packet.origin, Origin::LocalPod | Origin::Node);
+    let on_node = matches!(packet.client, ClientKind::LocalPod | ClientKind::Node);
     json!({
         "family": packet.family().lower_name(),
         "protocol": packet.protocol.lower_name(),
@@ -39,7 +39,7 @@ fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> Value {
         "destination": packet.destination.ip().to_string(),
         "destinationName": trace.names.of(packet.destination.ip()),
         "destinationPort": packet.destination.port(),
-        "origin": packet.origin.name(),
+        "origin": packet.client.name(),
         "originOnNode": on_node,
     })
 }

@@ -35,7 +35,7 @@ fn participants(trace: &Trace<'_, '_>, out: &mut String) {
     let packet = &trace.packet;
     let source = match trace.names.of(packet.source) {
         Some(name) => format!("{name}<br/>{}", packet.source),
-        None => format!("{}<br/>{}", packet.origin.words(), packet.source),
+        None => format!("{}<br/>{}", packet.client.words(), packet.source),
     };
     let node = if trace.rules.node.is_empty() { "the node" } else { &trace.rules.node };
     let _ = writeln!(out, "    participant source as {}", escaped(&source));

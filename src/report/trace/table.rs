@@ -43,7 +43,7 @@ fn heading(trace: &Trace<'_, '_>) -> String {
 }
 
 fn rows(trace: &Trace<'_, '_>) -> Vec<[String; 3]> {
-    let source = format!("{} ({})", trace.packet.origin.words(), trace.packet.source);
+    let source = format!("{} ({})", trace.packet.client.words(), trace.packet.source);
     let row = |(i, outcome): (usize, &Outcome<'_>)| {
         let source = if i == 0 { source.clone() } else { String::new() };
         let given: String =

@@ -77,7 +77,7 @@ pub(super) fn packet_line(packet: &Packet, trace: &Trace<'_, '_>) -> String {
         packet.protocol,
         packet.source,
         name(packet.source),
-        packet.origin.words(),
+        packet.client.words(),
         packet.destination,
         name(packet.destination.ip())
     )
