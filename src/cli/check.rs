@@ -8,6 +8,7 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::captured;
 use super::pipeline::Pipeline;
+use super::release;
 use super::session::{Answer, Session, Stop};
 use crate::assume::Assumed;
 use crate::capture::Captured;
@@ -75,6 +76,7 @@ fn examine(
     snapshot: Snapshot,
     session: &mut Session,
 ) -> Result<(Report, Option<Assumed>), Stop> {
+    session.look_at(arguments.node.name());
     let expected = arguments.settings.resolve(&snapshot, session)?.mode;
     let mode = mode_of(captured);
     let mut findings = whole_capture(captured);
@@ -84,13 +86,15 @@ fn examine(
     if mode == Some(ProxyMode::Nftables) {
         settings.allow_nftables();
     }
-    let told = settings.kube_version;
+    let told = settings.kube_version.or_else(|| release::reported(&snapshot, arguments.node.name()));
+    settings.kube_version = told;
     let release = release_of(arguments, &settings, captured, &snapshot).or(told).unwrap_or(Release::NEWEST);
     if let Some(told) = told.filter(|told| *told != release) {
         let message = format!("the rules look like those of kube-proxy {release}, not {told}");
         findings.push(Finding::general(Kind::OtherRelease, message));
     }
     settings.kube_version = Some(release);
+    settings.release_is_meant = true;
     let pipeline = Pipeline::of(snapshot, &settings, session)?;
     let node = pipeline.node(arguments.node.name(), session)?;
     let mut report = Report {
@@ -177,7 +181,8 @@ fn release_of(
     candidates.extend(RELEASES.into_iter().rev());
     let mut best: Option<(usize, Release)> = None;
     for release in candidates {
-        let settings = SettingsArguments { kube_version: Some(release), ..settings.clone() };
+        let settings =
+            SettingsArguments { kube_version: Some(release), release_is_meant: true, ..settings.clone() };
         let Some(distance) = distance(arguments, &settings, captured, snapshot) else { continue };
         if best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, release));

@@ -10,6 +10,7 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::output::PendingFiles;
 use super::pipeline::{Pipeline, plan};
 use super::render::{Format, Model, render};
+use super::release;
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -68,11 +69,15 @@ enum OutputFormat {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    session.look_at(arguments.node.name());
+    if arguments.all_nodes {
+        session.take_each_node_by_its_release();
+    }
     let pipeline = Pipeline::read(&arguments.input, &arguments.settings, session)?;
     let format = format(arguments.output, pipeline.settings.mode).map_err(|fault| session.stop(fault))?;
     match &arguments.out_dir {
         Some(directory) => {
-            let files = every_node(&pipeline, (format, arguments.nft_version), directory, session)?;
+            let files = every_release(pipeline, arguments, format, directory, session)?;
             Ok(Answer { files, ..Answer::default() })
         }
         None => {
@@ -127,13 +132,43 @@ fn wrong_format(asked: OutputFormat, mode: ProxyMode, right: &str) -> Diagnostic
     Diagnostic::error(message).help(format!("give --output {right}, or another --proxy-mode")).into()
 }
 
+/// The files of every node, each by the release that it reports unless a flag gives one for all.
+fn every_release(
+    mut pipeline: Pipeline,
+    arguments: &Arguments,
+    format: Format,
+    directory: &Path,
+    session: &mut Session,
+) -> Result<PendingFiles, Stop> {
+    let as_listed = (format, arguments.nft_version);
+    let groups = release::of_nodes(&pipeline.snapshot);
+    if arguments.settings.kube_version.is_some() || groups.len() < 2 {
+        let nodes = pipeline.cluster.nodes.clone();
+        return every_node(&pipeline, &nodes, as_listed, directory, session);
+    }
+    let mut files = PendingFiles::default();
+    for (release, names) in groups {
+        session.note(format!("kube-proxy {release} on {}, as reported", names.join(", ")));
+        let settings = SettingsArguments {
+            kube_version: Some(release),
+            release_is_meant: true,
+            ..arguments.settings.clone()
+        };
+        pipeline = Pipeline::by_other_settings(pipeline, &settings, session)?;
+        let of_group = |node: &&Node| names.iter().any(|name| node.name == *name);
+        let nodes: Vec<Node> = pipeline.cluster.nodes.iter().filter(of_group).cloned().collect();
+        files.append(every_node(&pipeline, &nodes, as_listed, directory, session)?);
+    }
+    Ok(files)
+}
+
 fn every_node(
     pipeline: &Pipeline,
+    nodes: &[Node],
     (format, nft): (Format, NftVersion),
     directory: &Path,
     session: &mut Session,
 ) -> Result<PendingFiles, Stop> {
-    let nodes = &pipeline.cluster.nodes;
     if nodes.is_empty() {
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));

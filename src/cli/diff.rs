@@ -62,7 +62,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings of one side")]
 struct SideArguments {
-    /// The release on the old side
+    /// The release on the old side; without it what the Node reports
     #[arg(long, value_name = "X.Y[.Z]")]
     old_kube_version: Option<Release>,
     /// The release on the new side
@@ -113,6 +113,7 @@ enum FailOn {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    session.look_at(arguments.node.name());
     let (old, new) = both_sides(arguments, session)?;
     // What was read is as good as all that the process holds: freed with it, not value by value.
     let sides = (ManuallyDrop::new(old), ManuallyDrop::new(new));
@@ -196,6 +197,8 @@ fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {
         false => (typed.new_kube_version, typed.new_proxy_mode, typed.new_config),
     };
     let mut settings = arguments.settings.clone();
+    // A release of one side is there to be tried, whatever the Node reports.
+    settings.release_is_meant = version.is_some();
     settings.kube_version = version.or(settings.kube_version);
     settings.proxy_mode = mode.or(settings.proxy_mode);
     settings.config = config.or(settings.config);

@@ -15,6 +15,7 @@ mod node;
 mod output;
 mod pipeline;
 mod progress;
+mod release;
 mod render;
 mod session;
 mod trace;

@@ -17,6 +17,7 @@ use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::settings::Release;
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
+pub use node::loopback_node_ports;
 
 /// What one node forwards in one family.
 #[derive(Debug)]

@@ -118,7 +118,7 @@ fn own_network(node: &Node, settings: &Settings, family: Family) -> Option<Writt
 }
 
 /// What happens to node ports on loopback addresses in nftables mode.
-pub(super) fn loopback_node_ports(settings: &Settings, family: Family) -> LoopbackNodePorts {
+pub fn loopback_node_ports(settings: &Settings, family: Family) -> LoopbackNodePorts {
     let gate = settings.gates.kube_proxy_nftables_localhost_node_ports;
     if settings.mode != ProxyMode::Nftables || !gate {
         return LoopbackNodePorts::Untouched;

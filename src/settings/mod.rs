@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
+use crate::diagnostic::Place;
 use crate::net::{Cidr, Family};
 pub use configuration::{Configuration, Flags};
 pub use gates::{parse_feature_gates, parse_go_bool};
@@ -46,8 +47,10 @@ pub struct Settings {
     pub release: Release,
     /// The mode.
     pub mode: ProxyMode,
-    /// The configuration's `mode`, or the flag's, as written; none where it is left to the default.
-    pub written_mode: Option<CompactString>,
+    /// `mode` of the configuration, as written; none where it, or the whole configuration, is left to defaults.
+    pub configured_mode: Option<CompactString>,
+    /// Where the configuration was read; none where there was none.
+    pub configuration: Option<Place>,
     /// The node's name from the command line or `hostnameOverride`, trimmed and lower-cased.
     pub node_name: Option<CompactString>,
     /// How kube-proxy tells traffic of local pods.

@@ -119,6 +119,8 @@ pub struct NftablesFacts {
     pub node_ip_where_no_node_port_addresses: bool,
     /// A chain that has one endpoint, and no affinity, sends to it without a choice (from 1.37).
     pub single_endpoint_dnat: bool,
+    /// A sync fails that turns loopback addresses from rejected to served over a live table (142183; 1.37).
+    pub loopback_needs_fresh_table: bool,
     /// Comments of elements are cut to what nft takes (from 1.37); before nft refused a longer one, and with it all rules.
     pub comments_cut: bool,
 }
@@ -143,13 +145,38 @@ pub enum ClusterIpMasquerade {
     BySet,
 }
 
+/// A change that is announced for a release which has no row yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// `1.minor` of the release.
+    pub minor: u16,
+}
+
+impl fmt::Display for Announced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.minor)
+    }
+}
+
+/// The default of `mode` moves to nftables (kubernetes/kubernetes 139957).
+pub const NFTABLES_BY_DEFAULT: Announced = Announced { minor: 40 };
+
+/// The gate KubeProxyIPVS is off (139397).
+pub const IPVS_OFF: Announced = Announced { minor: 40 };
+
+/// The gate AllowServiceExternalIPs is off (KEP-5707).
+pub const EXTERNAL_IPS_OFF: Announced = Announced { minor: 40 };
+
+/// The API server always wants addresses in the strict form (StrictIPCIDRValidation is GA, 141979).
+pub const STRICT_ADDRESSES: Announced = Announced { minor: 38 };
+
 /// What the API calls deprecated, though it still works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deprecations {
     /// `trafficDistribution: PreferClose`, since there is `PreferSameZone` (KEP-3015, usable by default from 1.34).
     pub prefer_close: bool,
-    /// `spec.externalIPs` (KEP-5707, from 1.36).
-    pub external_ips: bool,
+    /// `spec.externalIPs` (KEP-5707, from 1.36): since which minor release.
+    pub external_ips: Option<u16>,
     /// `mode: ipvs`, behind the gate KubeProxyIPVS (from 1.37).
     pub ipvs_mode: bool,
     /// `mode` unset, since the default moves to nftables (from 1.37).
@@ -232,6 +259,7 @@ const V1_30: Release = Release {
         firewall_element_comments: true,
         node_ip_where_no_node_port_addresses: true,
         single_endpoint_dnat: false,
+        loopback_needs_fresh_table: false,
         comments_cut: false,
     },
     gates: GateTable {
@@ -250,7 +278,7 @@ const V1_30: Release = Release {
     },
     deprecated: Deprecations {
         prefer_close: false,
-        external_ips: false,
+        external_ips: None,
         ipvs_mode: false,
         unset_mode: false,
     },
@@ -370,14 +398,19 @@ const V1_36: Release = Release {
         of_others: &[("RelaxedServiceNameValidation", BETA), ("StrictIPCIDRValidation", BETA)],
         ..V1_35.gates
     },
-    deprecated: Deprecations { external_ips: true, ..V1_35.deprecated },
+    deprecated: Deprecations { external_ips: Some(36), ..V1_35.deprecated },
     ..V1_35
 };
 
 const V1_37: Release = Release {
     minor: 37,
     model: ModelFacts { node_port_words: NodePortWords::Mixed, ..V1_36.model },
-    nftables: NftablesFacts { single_endpoint_dnat: true, comments_cut: true, ..V1_36.nftables },
+    nftables: NftablesFacts {
+        single_endpoint_dnat: true,
+        loopback_needs_fresh_table: true,
+        comments_cut: true,
+        ..V1_36.nftables
+    },
     gates: GateTable {
         kube_proxy_nftables_localhost_node_ports: Alpha,
         nftables_netlink: BETA,

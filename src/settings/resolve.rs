@@ -50,7 +50,8 @@ impl Settings {
         let settings = Settings {
             release,
             mode,
-            written_mode: written.mode.as_deref().map(Into::into),
+            configured_mode: written.configured_mode().map(Into::into),
+            configuration: written.origin.of_field("mode"),
             node_name: check.node_name(),
             detect_local: check.detect_local(),
             node_port_addresses: check.node_port_addresses(),

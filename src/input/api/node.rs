@@ -17,6 +17,8 @@ pub struct Node {
     pub pod_cidrs: Vec<Text>,
     /// `status.addresses`
     pub addresses: Vec<NodeAddress>,
+    /// `status.nodeInfo.kubeletVersion`
+    pub kubelet_version: Text,
 }
 
 /// A Node as it is written.
@@ -45,6 +47,15 @@ struct Spec {
 struct Status {
     #[serde(deserialize_with = "nullable")]
     addresses: Vec<NodeAddress>,
+    #[serde(rename = "nodeInfo", deserialize_with = "nullable")]
+    node_info: NodeInfo,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, expecting = "a map")]
+struct NodeInfo {
+    #[serde(rename = "kubeletVersion", deserialize_with = "nullable")]
+    kubelet_version: Text,
 }
 
 impl From<Wire> for Node {
@@ -54,6 +65,7 @@ impl From<Wire> for Node {
             pod_cidr: wire.spec.pod_cidr,
             pod_cidrs: wire.spec.pod_cidrs,
             addresses: wire.status.addresses,
+            kubelet_version: wire.status.node_info.kubelet_version,
         }
     }
 }
