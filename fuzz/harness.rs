@@ -1,5 +1,5 @@
 //! What is fuzzed: each function takes any bytes, must come to an end soon and must not panic. The fuzz targets call
-//! them, and so does the test `trust_fuzz` with the seed corpus.
+//! them, and so does the test `mutations` with the seed corpus.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -105,9 +105,9 @@ const MODES: [ProxyMode; 2] = [ProxyMode::Iptables, ProxyMode::Nftables];
 
 #[test]
 fn the_example_in_every_form() {
-    insta::assert_snapshot!("example_text", text::print(&example(ProxyMode::Iptables), false));
-    insta::assert_snapshot!("example_markdown", markdown::print(&example(ProxyMode::Nftables)));
-    insta::assert_snapshot!("example_mermaid", mermaid::print(&example(ProxyMode::Iptables)));
+    assert_snapshot!("example_text", text::print(&example(ProxyMode::Iptables), false));
+    assert_snapshot!("example_markdown", markdown::print(&example(ProxyMode::Nftables)));
+    assert_snapshot!("example_mermaid", mermaid::print(&example(ProxyMode::Iptables)));
 }
 
 #[test]
