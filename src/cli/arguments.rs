@@ -199,7 +199,10 @@ impl SettingsArguments {
             }
         };
         let mut flags = self.flags();
-        if self.stand_in_for_ipvs && flags.proxy_mode.is_none() && configuration.mode.as_deref() == Some("ipvs") {
+        if self.stand_in_for_ipvs
+            && flags.proxy_mode.is_none()
+            && configuration.mode.as_deref() == Some("ipvs")
+        {
             session.note("mode ipvs is not compiled: what depends on the mode is told of iptables mode");
             flags.proxy_mode = Some("iptables".to_owned());
         }

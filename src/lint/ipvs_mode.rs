@@ -20,21 +20,26 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     let message = format!(
         "mode is ipvs: from {IPVS_OFF} on kube-proxy is not to start with it unless the gate KubeProxyIPVS is switched on"
     );
-    let remedy = "move to nftables, or to iptables; what either would do: kuberules compile --proxy-mode nftables";
+    let remedy =
+        "move to nftables, or to iptables; what either would do: kuberules compile --proxy-mode nftables";
     found.add_at(settings.configuration.clone(), "mode", message, remedy);
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{configured, found_by};
+    use crate::lint::tests::{configured, found_by, service};
+
+    fn web() -> String {
+        service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}")
+    }
 
     #[test]
     fn fires_for_ipvs() {
-        assert_eq!(found_by("KR031", "", &configured("1.37", "mode: ipvs")).len(), 1);
+        assert_eq!(found_by("KR031", &web(), &configured("1.37", "mode: ipvs")).len(), 1);
     }
 
     #[test]
     fn is_silent_for_other_modes() {
-        assert!(found_by("KR031", "", &configured("1.37", "mode: nftables")).is_empty());
+        assert!(found_by("KR031", &web(), &configured("1.37", "mode: nftables")).is_empty());
     }
 }

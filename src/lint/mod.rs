@@ -14,8 +14,8 @@ mod finding;
 pub mod github;
 mod health_check_port;
 mod hints_not_used;
-pub mod json;
 mod ipvs_mode;
+pub mod json;
 mod kube_proxy_fails;
 mod large_cluster;
 mod local_policy;
@@ -75,13 +75,8 @@ pub static LINTS: [&Lint; 25] = [
 ];
 
 /// What an upgrade of kube-proxy, or a change of its configuration, wants looked at first.
-static BEFORE_UPGRADE: [&Lint; 5] = [
-    &deprecated::LINT,
-    &unset_mode::LINT,
-    &ipvs_mode::LINT,
-    &address_form::LINT,
-    &loopback_sync::LINT,
-];
+static BEFORE_UPGRADE: [&Lint; 5] =
+    [&deprecated::LINT, &unset_mode::LINT, &ipvs_mode::LINT, &address_form::LINT, &loopback_sync::LINT];
 
 /// The lint with this code, in any case.
 pub fn find(code: &str) -> Option<&'static Lint> {

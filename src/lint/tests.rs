@@ -41,7 +41,8 @@ pub(super) fn settings(release: &str) -> Settings {
 
 /// The settings of a release with a configuration.
 pub(super) fn configured(release: &str, fields: &str) -> Settings {
-    let text = format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{fields}\n");
+    let text =
+        format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{fields}\n");
     let (configuration, _) = Configuration::read(&text, Origin::file("kube-proxy.yaml"));
     Settings::resolve(&configuration, release.parse().unwrap(), HostFacts::default(), None).0
 }

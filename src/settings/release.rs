@@ -276,12 +276,7 @@ const V1_30: Release = Release {
         of_others: &[],
         removed: &[],
     },
-    deprecated: Deprecations {
-        prefer_close: false,
-        external_ips: None,
-        ipvs_mode: false,
-        unset_mode: false,
-    },
+    deprecated: Deprecations { prefer_close: false, external_ips: None, ipvs_mode: false, unset_mode: false },
 };
 
 const V1_31: Release = Release {

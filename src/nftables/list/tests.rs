@@ -81,10 +81,10 @@ fn foreign_objects_stand_where_nft_puts_them() {
         family: TableFamily::Inet,
         name: "t".into(),
         comment: Some("hello".into()),
-        counters: Vec::new(),
+        counters: vec![Counter { name: "c1".into(), comment: Some("seen".into()), packets: 3, bytes: 180 }],
         sets: vec![set, map],
         chains: vec![chain],
-        opaque: vec!["flags dormant".into(), "counter c1 {\n\tpackets 0 bytes 0\n}".into()],
+        opaque: vec!["flags dormant".into(), "quota q1 {\n\tover 25 mbytes\n}".into()],
     };
     assert_snapshot!(print(&Ruleset { tables: vec![table] }));
 }
