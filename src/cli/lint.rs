@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let pipeline = Pipeline::read(&arguments.input, &settings, session)?;
     let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
     if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
-        pipeline.plans(node, session)?;
+        pipeline.node_plans(node, &pipeline.families(), session)?;
     }
     let findings = look(arguments, &pipeline, node.as_ref(), session);
     let assumed = pipeline.assumed.as_ref();

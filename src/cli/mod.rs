@@ -19,6 +19,7 @@ mod release;
 mod render;
 mod session;
 mod trace;
+mod upgrade;
 
 use std::process::ExitCode;
 

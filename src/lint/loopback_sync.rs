@@ -6,8 +6,10 @@ use crate::net::{Family, Protocol};
 use crate::plan::{LoopbackNodePorts, loopback_node_ports};
 use crate::settings::Settings;
 
+pub(super) const CODE: &str = "KR033";
+
 pub(super) static LINT: Lint = Lint {
-    code: "KR033",
+    code: CODE,
     name: "loopback-sync-fails",
     severity: Severity::Note,
     summary: "kube-proxy 1.37 cannot begin to serve node ports on loopback over a table that rejects them",

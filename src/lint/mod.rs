@@ -74,6 +74,9 @@ pub static LINTS: [&Lint; 25] = [
     &loopback_sync::LINT,
 ];
 
+/// The code of the lint for a change of nodePortAddresses over a live table.
+pub const LOOPBACK_SYNC: &str = loopback_sync::CODE;
+
 /// What an upgrade of kube-proxy, or a change of its configuration, wants looked at first.
 static BEFORE_UPGRADE: [&Lint; 5] =
     [&deprecated::LINT, &unset_mode::LINT, &ipvs_mode::LINT, &address_form::LINT, &loopback_sync::LINT];

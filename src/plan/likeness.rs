@@ -10,6 +10,7 @@ impl Plan<'_> {
     pub fn treats_service_ports_like(&self, other: &Plan<'_>) -> bool {
         let Plan {
             family,
+            mode,
             release,
             node_name: _,
             node_ip: _,
@@ -25,9 +26,10 @@ impl Plan<'_> {
             service_cidrs: _,
             service_ports: _,
         } = self;
-        (family, release, masquerade, local_traffic, loopback_node_ports)
+        (family, mode, release, masquerade, local_traffic, loopback_node_ports)
             == (
                 &other.family,
+                &other.mode,
                 &other.release,
                 &other.masquerade,
                 &other.local_traffic,

@@ -5,6 +5,7 @@ mod build;
 mod endpoints;
 pub mod json;
 mod likeness;
+mod listener;
 mod node;
 pub mod origin;
 pub mod reasons;
@@ -15,8 +16,9 @@ use compact_str::CompactString;
 
 use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
 use crate::net::{Cidr, Family, Port, Protocol};
-use crate::settings::Release;
+use crate::settings::{ProxyMode, Release};
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
+pub use listener::Listener;
 pub use node::loopback_node_ports;
 
 /// What one node forwards in one family.
@@ -24,6 +26,8 @@ pub use node::loopback_node_ports;
 pub struct Plan<'c> {
     /// The family.
     pub family: Family,
+    /// The mode of kube-proxy.
+    pub mode: ProxyMode,
     /// The release of kube-proxy.
     pub release: Release,
     /// The node's name.

@@ -15,6 +15,7 @@ mod errors;
 mod every_node;
 mod explain_page;
 mod explain_trace;
+mod families;
 mod limits;
 mod lint;
 mod mutations;

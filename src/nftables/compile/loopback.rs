@@ -43,6 +43,12 @@ pub(super) fn rejection(plan: &Plan<'_>, protocol: Protocol) -> Option<Verdict> 
     rejected.then(|| Verdict::Goto(chain_name(protocol)))
 }
 
+/// Whether an object's name is that of one for node ports on loopback: the map, a chain or a counter.
+pub fn is_loopback_object(name: &str) -> bool {
+    name == name::LOCALHOST_REJECT_PORTS
+        || Protocol::ALL.into_iter().any(|p| name == chain_name(p) || name == counter_name(p))
+}
+
 fn chain_name(protocol: Protocol) -> CompactString {
     format_compact!("localhost-nodeport-reject-{protocol}")
 }

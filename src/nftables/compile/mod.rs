@@ -18,6 +18,7 @@ use super::ruleset::{Chain, Ruleset, Set, Table, TableFamily};
 use crate::parallel;
 use crate::plan::{Plan, ServicePortPlan};
 use fixed_sets::FixedSets;
+pub use loopback::is_loopback_object;
 
 /// The name of kube-proxy's tables.
 pub const TABLE: &str = "kube-proxy";

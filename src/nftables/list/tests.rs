@@ -1,7 +1,7 @@
 use super::print;
 use crate::nftables::ruleset::{
-    BaseChain, Chain, DataType, Datum, Element, Hook, MapValue, PlacedRule, Rule, Ruleset, Set, Statement,
-    Table, TableFamily, Verdict,
+    BaseChain, Chain, Counter, DataType, Datum, Element, Hook, MapValue, PlacedRule, Rule, Ruleset, Set,
+    Statement, Table, TableFamily, Verdict,
 };
 
 fn rule(statements: Vec<Statement>) -> PlacedRule {

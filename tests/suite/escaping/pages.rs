@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kuberules::cluster::Cluster;
 use kuberules::net::Family;
+use kuberules::node::{Host, NodePlan, NodeRules};
 use kuberules::plan::Plan;
 use kuberules::settings::{Configuration, Flags, HostFacts, Release, Settings};
 use kuberules::{assume, explain, input, lint};
@@ -92,9 +93,12 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
     }
     let plans: Vec<Plan<'_>> =
         Family::ALL.map(|family| Plan::new(&cluster, &settings, node, family).0).into();
+    let host = Host::of_node(&cluster, node, &plans);
+    let rules: Vec<NodeRules<'_>> =
+        plans.into_iter().map(|plan| NodePlan { plan, host: host.clone() }.compile()).collect();
     let sources = &snapshot.sources;
-    let (cluster, settings, plans) = (&cluster, &settings, plans.as_slice());
-    let scene = explain::Scene { cluster, settings, sources, node, plans, assumed: Some(&assumed) };
+    let (cluster, settings, rules) = (&cluster, &settings, rules.as_slice());
+    let scene = explain::Scene { cluster, settings, sources, node, rules, assumed: Some(&assumed) };
     let all = scene.explain(None).unwrap();
     forms.extend([
         ("text", explain::text::print(&all, false)),

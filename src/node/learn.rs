@@ -1,18 +1,25 @@
 //! What a captured ruleset tells of its node.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::host::{Host, PodInterface};
 use crate::iptables::ruleset as ipt;
 use crate::net::{Cidr, Family};
 use crate::nftables::ruleset as nft;
+use crate::ruleset::Ruleset;
 
 impl Host {
+    /// Learns from the rules that the node has; what is known already is kept.
+    pub fn learn_from(&mut self, ruleset: &Ruleset) {
+        match ruleset {
+            Ruleset::Iptables(ruleset) => self.learn_from_iptables(ruleset),
+            Ruleset::Nftables(ruleset, _) => self.learn_from_nftables(ruleset),
+        }
+    }
+
     /// Learns from rules of iptables: the pods' network or interface from the rules that masquerade all but them, the
     /// node's addresses where node ports are served on particular ones, `route_localnet` from node ports on 127.0.0.1.
-    /// What is known already is kept.
-    pub fn learn_from_iptables(&mut self, ruleset: &ipt::Ruleset) {
+    fn learn_from_iptables(&mut self, ruleset: &ipt::Ruleset) {
         let Some(nat) = ruleset.table(ipt::TableName::Nat) else { return };
         if let Some(services) = nat.chain("KUBE-SERVICES") {
             for placed in services.rules.iter().rev().take_while(|placed| jumps_to(placed, "KUBE-NODEPORTS"))
@@ -52,7 +59,7 @@ impl Host {
 
     /// Learns from rules of nftables: the pods' network or interface from the rules that mark traffic for masquerading,
     /// the node's addresses from `nodeport-ips`.
-    pub fn learn_from_nftables(&mut self, ruleset: &nft::Ruleset) {
+    fn learn_from_nftables(&mut self, ruleset: &nft::Ruleset) {
         for table in ruleset.tables.iter().filter(|table| table.name == "kube-proxy") {
             let elements = table.set("nodeport-ips").map(|set| set.elements.as_slice()).unwrap_or_default();
             for element in elements {
@@ -105,30 +112,4 @@ impl Host {
 
 fn jumps_to(placed: &ipt::PlacedRule, chain: &str) -> bool {
     matches!(&placed.rule.target, Some(ipt::Target::Jump(target)) if target.as_str() == chain)
-}
-
-/// Networks that rules of iptables compare sources with.
-pub fn iptables_source_networks(ruleset: &ipt::Ruleset) -> BTreeSet<Cidr> {
-    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
-    let sources = chains.flat_map(|chain| &chain.rules).filter_map(|placed| placed.rule.source.as_ref());
-    sources.map(|source| source.net).filter(|net| !net.is_everything()).collect()
-}
-
-/// Intervals that rules of nftables compare sources with.
-pub fn nftables_source_intervals(ruleset: &nft::Ruleset) -> BTreeSet<nft::Interval> {
-    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
-    let statements = chains.flat_map(|chain| &chain.rules).flat_map(|placed| &placed.rule.statements);
-    let mut found = BTreeSet::new();
-    for statement in statements {
-        if let nft::Statement::Address { field: nft::Field::SourceAddress(_), addresses, .. } = statement {
-            match addresses {
-                nft::Addresses::One(net) => {
-                    found.insert(nft::Interval { first: net.network(), last: net.last() });
-                }
-                nft::Addresses::Anonymous(intervals) => found.extend(intervals),
-                nft::Addresses::Named(_) => (),
-            }
-        }
-    }
-    found
 }

@@ -1,4 +1,4 @@
-//! What the walk must know of the node beside its rules: addresses, pod networks, a sysctl.
+//! What is known of a node beside its rules: addresses, pod networks, a sysctl.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
