@@ -136,7 +136,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             assume::add_both_to_text(text, before, assumed)
         }
     };
-    Ok(Answer { differs: differs(&found, arguments.fail_on), ..Answer::text(text) })
+    let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
+    let refused = refused && arguments.fail_on != Some(FailOn::Nothing);
+    Ok(Answer { differs: refused || differs(&found, arguments.fail_on), ..Answer::text(text) })
 }
 
 /// What changes on the nodes.

@@ -18,7 +18,7 @@ pub struct Listener<'p> {
 
 impl Plan<'_> {
     /// kube-proxy's own listener at an address; none where no process of kube-proxy's answers.
-    pub fn listener(&self, to: SocketAddr, protocol: Protocol) -> Option<Listener<'_>> {
+    pub fn listener<'p>(&'p self, to: SocketAddr, protocol: Protocol) -> Option<Listener<'p>> {
         let is_served = self.loopback_node_ports == LoopbackNodePorts::Proxied
             && protocol == Protocol::Tcp
             && to.ip() == self.family.loopback();
