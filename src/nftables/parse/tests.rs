@@ -184,7 +184,7 @@ fn faults_of_listings_name_the_line() {
             "table ip x {\n\tset c {\n\t\telements = { a,\n",
             "line 3: the text ends within the elements of a set",
         ),
-        ("table ip x {\n\tcounter c {\n", "line 2: the text ends within an object"),
+        ("table ip x {\n\tquota q {\n", "line 2: the text ends within an object"),
         ("table ip x {\n\tchain c {\n\t\tip saddr {\n", "line 3: the text ends within braces"),
         (
             "table ip x {\n\tchain c {\n\t\ttype filter hook nowhere priority 0; policy accept;\n",

@@ -57,7 +57,7 @@ fn unusual_plans_load_and_list_as_printed() {
         "--detect-local-mode BridgeInterface --pod-bridge-interface lo --nodeport-addresses 0.0.0.0/0,::/0",
         "--masquerade-all --cluster-cidr 0.0.0.0/0",
     ];
-    for version in ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36"] {
+    for version in ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36", "1.37"] {
         for flags in settings {
             let compile = |output: &str| {
                 let folder = crate::support::testdata().join("odd");

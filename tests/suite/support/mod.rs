@@ -74,7 +74,7 @@ impl Case {
 /// Every run of the corpus in a mode.
 pub fn cases(mode: &str) -> Vec<Case> {
     let mut folders = vec![testdata().join("large")];
-    for parent in ["shop", "random"] {
+    for parent in ["shop", "random", "release-1.37"] {
         folders.extend(subfolders(&testdata().join(parent)));
     }
     let mut cases: Vec<Case> =
