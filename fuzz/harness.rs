@@ -5,12 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use kuberules::cluster::{Cluster, Node};
 use kuberules::compare::{rules, traffic};
-use kuberules::diagnostic::{Diagnostics, Severity};
+use kuberules::diagnostic::Diagnostics;
 use kuberules::net::{Family, Protocol};
+use kuberules::node::{Host, NodeRules};
 use kuberules::plan::Plan;
+use kuberules::ruleset::Ruleset;
 use kuberules::settings::Origin;
 use kuberules::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings, release::RELEASES};
-use kuberules::walk::{Host, Packet, Walker};
+use kuberules::walk::{Packet, Walker};
 use kuberules::{input as reader, iptables, nftables};
 
 /// YAML or JSON through to printed rulesets of both modes and families, which are read again.
@@ -29,8 +31,7 @@ pub(crate) fn input(data: &[u8]) {
 }
 
 fn compile(snapshot: &reader::Snapshot, release: Release, mode: ProxyMode) {
-    let (mut configuration, found) = Configuration::from_snapshot(snapshot);
-    check_words(&found);
+    let (mut configuration, mut told) = Configuration::from_snapshot(snapshot);
     let flags = Flags {
         proxy_mode: Some(mode.name().to_owned()),
         feature_gates: [("NFTablesProxyMode".to_owned(), true)].into(),
@@ -38,54 +39,69 @@ fn compile(snapshot: &reader::Snapshot, release: Release, mode: ProxyMode) {
     };
     configuration.override_with(&flags, &release);
     let (settings, found) = Settings::resolve(&configuration, release, HostFacts::default(), None);
-    check_words(&found);
-    if found.has_errors() {
+    told.append(found);
+    check_words(&told);
+    if told.has_errors() {
         return;
     }
     let (cluster, found) = Cluster::build(snapshot, &settings);
-    check_words(&found);
-    if found.has_errors() {
+    told.append(found);
+    check_words(&told);
+    if told.has_errors() {
         return;
     }
-    let loadable = found.worst() != Some(Severity::Unloadable);
     let node =
         cluster.nodes.first().cloned().unwrap_or_else(|| Node { name: "node".into(), ..Node::default() });
     for family in Family::ALL {
         let (plan, found) = Plan::new(&cluster, &settings, &node, family);
-        check_words(&found);
-        if !found.has_errors() {
-            print(&plan, &settings, snapshot, loadable);
+        let mut told = told.clone();
+        told.append(found);
+        if !told.has_errors() {
+            print(&plan, &settings, snapshot, told);
         }
     }
 }
 
-fn print(plan: &Plan<'_>, settings: &Settings, snapshot: &reader::Snapshot, loadable: bool) {
-    match settings.mode {
-        ProxyMode::Iptables => {
-            check_words(&iptables::loadable::check(plan));
-            let ruleset = iptables::compile(plan);
-            let mut listing = String::new();
-            iptables::save::print(&ruleset, &mut listing);
-            let read = iptables::parse::parse(&listing, Some(plan.family())).expect("own text is read");
-            let mut again = String::new();
-            read.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
-            assert_eq!(listing, again);
-            let restore = iptables::restore::print(plan).to_string();
-            // What iptables-restore refuses, such as an endpoint of no address, need not be read either.
-            let read = iptables::parse::parse(&restore, Some(plan.family()));
-            assert!(!loadable || read.is_ok(), "own text is read");
-            let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
-        }
-        ProxyMode::Nftables => {
-            check_words(&nftables::loadable::check(plan, &snapshot.sources));
-            let ruleset = nftables::compile(plan);
-            let listing = nftables::list::print(&ruleset);
-            let read = nftables::parse::parse_listing(&listing).expect("own text is read");
-            assert_eq!(listing, nftables::list::print(&read));
-            let _ = nftables::script::print(&ruleset);
-            let _ = nftables::json::print(&[(plan, &ruleset)], &snapshot.sources);
-        }
-    }
+/// Prints a plan in every form. What the real loaders take is read back as it was printed; what they refuse need only
+/// be printed, and may be refused by the readers as well.
+fn print(plan: &Plan<'_>, settings: &Settings, snapshot: &reader::Snapshot, mut told: Diagnostics) {
+    told.append(match settings.mode {
+        ProxyMode::Iptables => iptables::loadable::check(plan),
+        ProxyMode::Nftables => nftables::loadable::check(plan, &snapshot.sources),
+    });
+    check_words(&told);
+    let read_back = match settings.mode {
+        ProxyMode::Iptables => iptables_reads_back(plan, snapshot),
+        ProxyMode::Nftables => nftables_reads_back(plan, snapshot),
+    };
+    assert!(read_back == Ok(()) || !told.is_loadable(), "{}", read_back.unwrap_err());
+}
+
+fn iptables_reads_back(plan: &Plan<'_>, snapshot: &reader::Snapshot) -> Result<(), String> {
+    let ruleset = iptables::compile(plan);
+    let mut listing = String::new();
+    iptables::save::print(&ruleset, &mut listing);
+    let restore = iptables::restore::print(plan).to_string();
+    let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
+    let parse =
+        |text: &str| iptables::parse::parse(text, Some(plan.family())).map_err(|error| error.to_string());
+    let mut again = String::new();
+    parse(&listing)?.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
+    parse(&restore)?;
+    same(&listing, &again)
+}
+
+fn nftables_reads_back(plan: &Plan<'_>, snapshot: &reader::Snapshot) -> Result<(), String> {
+    let ruleset = nftables::compile(plan);
+    let listing = nftables::list::print(&ruleset);
+    let _ = nftables::script::print(&ruleset);
+    let _ = nftables::json::print(&[(plan, &ruleset)], &snapshot.sources);
+    let read = nftables::parse::parse_listing(&listing).map_err(|error| error.to_string())?;
+    same(&listing, &nftables::list::print(&read))
+}
+
+fn same(printed: &str, again: &str) -> Result<(), String> {
+    if printed == again { Ok(()) } else { Err(format!("{printed}\nis read, and printed as\n{again}")) }
 }
 
 /// A KubeProxyConfiguration, seen by every release.
@@ -134,13 +150,13 @@ pub(crate) fn nft_json(data: &[u8]) {
 /// Captured rules of any tool, with packets walked through them.
 pub(crate) fn trace(data: &[u8]) {
     let Some(captured) = std::str::from_utf8(data).ok().and_then(captured) else { return };
-    let host = captured.host();
-    let walker = captured.walker(&host);
+    let Some(rules) = captured.first() else { return };
+    let (host, walker) = (&rules.host, Walker::of(rules));
     for (source, destination) in PACKETS {
         let (source, destination): (IpAddr, SocketAddr) =
             (source.parse().expect("an address"), destination.parse().expect("an address"));
         for protocol in Protocol::ALL {
-            if let Ok(packet) = Packet::new(&host, protocol, source, destination) {
+            if let Ok(packet) = Packet::new(host, protocol, source, destination) {
                 let outcomes = walker.walk(&packet).unwrap_or_default();
                 let _ = outcomes.iter().map(|outcome| outcome.chance.as_f64()).sum::<f64>();
             }
@@ -164,67 +180,37 @@ pub(crate) fn diff(data: &[u8]) {
         return;
     };
     let (Some(old), Some(new)) = (captured(old), captured(new)) else { return };
-    let (old_host, new_host) = (old.host(), new.host());
-    for family in Family::ALL {
-        if let (Some(before), Some(after)) = (old.listing(family), new.listing(family)) {
-            let (before, after) =
-                (rules::Side { rules: before, plan: None }, rules::Side { rules: after, plan: None });
+    for (before, after) in old.iter().flat_map(|old| new.iter().map(move |new| (old, new))) {
+        if before.family() == after.family() {
             let _ = rules::compare(before, after).groups.len();
-        }
-        if old.has(family) && new.has(family) {
-            let _ = traffic::compare(&old.walker(&old_host), &new.walker(&new_host), family).classes;
+            let walkers = (Walker::of(before), Walker::of(after));
+            let _ = traffic::compare(&walkers.0, &walkers.1, before.family()).classes;
         }
     }
 }
 
-enum Captured {
-    Iptables(Box<iptables::ruleset::Ruleset>),
-    Nftables(nftables::ruleset::Ruleset),
-}
-
-fn captured(text: &str) -> Option<Captured> {
-    match text.trim_start().chars().next()? {
-        '{' => nftables::parse::parse_json(text).ok().map(Captured::Nftables),
-        't' => nftables::parse::parse_listing(text).ok().map(Captured::Nftables),
+/// The rules of a text; of iptables those of its first family and variant, of nftables those of both families.
+fn captured(text: &str) -> Option<Vec<NodeRules<'static>>> {
+    let rulesets: Vec<Ruleset> = match text.trim_start().chars().next()? {
+        '{' => of_both(nftables::parse::parse_json(text).ok()?),
+        't' => of_both(nftables::parse::parse_listing(text).ok()?),
         _ => {
             let capture = iptables::parse::parse(text, None).ok()?;
-            capture.parts.into_iter().next().map(|part| Captured::Iptables(Box::new(part.ruleset)))
+            vec![capture.parts.into_iter().next()?.ruleset.into()]
         }
-    }
+    };
+    Some(rulesets.into_iter().map(on_a_node).collect())
 }
 
-impl Captured {
-    fn host(&self) -> Host {
-        let addresses = ["172.18.0.2", "fc00::2"].map(|ip| ip.parse().expect("an address")).to_vec();
-        let mut host = Host { addresses, ..Host::default() };
-        match self {
-            Captured::Iptables(ruleset) => host.learn_from_iptables(ruleset),
-            Captured::Nftables(ruleset) => host.learn_from_nftables(ruleset),
-        }
-        host
-    }
+fn of_both(ruleset: nftables::ruleset::Ruleset) -> Vec<Ruleset> {
+    Family::ALL.map(|family| Ruleset::nftables(ruleset.clone(), family)).into()
+}
 
-    fn walker<'r>(&'r self, host: &'r Host) -> Walker<'r> {
-        match self {
-            Captured::Iptables(ruleset) => Walker::new(&**ruleset, host),
-            Captured::Nftables(ruleset) => Walker::new(ruleset, host),
-        }
-    }
-
-    fn has(&self, family: Family) -> bool {
-        match self {
-            Captured::Iptables(ruleset) => ruleset.family == family,
-            Captured::Nftables(_) => true,
-        }
-    }
-
-    fn listing(&self, family: Family) -> Option<kuberules::compare::listing::Rules<'_>> {
-        use kuberules::compare::listing::Rules;
-        match self {
-            Captured::Iptables(ruleset) => self.has(family).then_some(Rules::Iptables(ruleset)),
-            Captured::Nftables(ruleset) => Some(Rules::Nftables(ruleset, family)),
-        }
-    }
+fn on_a_node(ruleset: Ruleset) -> NodeRules<'static> {
+    let addresses = ["172.18.0.2", "fc00::2"].map(|ip| ip.parse().expect("an address")).to_vec();
+    let mut host = Host { addresses, ..Host::default() };
+    host.learn_from(&ruleset);
+    NodeRules::new(ruleset, host)
 }
 
 /// Messages for a terminal hold no control character but the line break before the help.

@@ -51,10 +51,11 @@
 
 #[cfg(test)]
 #[macro_use]
-mod snapshot;
+mod testing;
 
 pub mod assume;
 pub mod capture;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;
 pub mod compare;
@@ -67,9 +68,11 @@ mod markup;
 pub mod names;
 pub mod net;
 pub mod nftables;
+pub mod node;
 mod parallel;
 pub mod plan;
 pub mod report;
+pub mod ruleset;
 pub mod settings;
 pub mod text;
 pub mod walk;

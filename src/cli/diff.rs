@@ -1,6 +1,5 @@
 //! `kuberules diff`
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
@@ -11,20 +10,15 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
+use super::upgrade;
 use crate::cluster::Node;
-use crate::compare::diff::{self, Diff, FamilyChange, TrafficChange};
-use crate::compare::listing::Rules;
-use crate::compare::rules::Side;
-use crate::compare::{traffic, unchanged};
+use crate::compare::diff::{self, Diff, ReleaseChange};
+use crate::compare::node::{self, NodePairs};
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
-use crate::net::Family;
 use crate::parallel::both;
-use crate::plan::Plan;
 use crate::report;
-use crate::settings::{ProxyMode, Release};
-use crate::walk::{self, Host, Walker};
-use crate::{iptables, nftables};
+use crate::settings::Release;
 
 /// Shows what a change of the cluster, of kube-proxy's release, mode or configuration does to rules and to traffic.
 #[derive(Debug, Args)]
@@ -62,7 +56,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings of one side")]
 struct SideArguments {
-    /// The release on the old side
+    /// The release on the old side; without it what the Node reports
     #[arg(long, value_name = "X.Y[.Z]")]
     old_kube_version: Option<Release>,
     /// The release on the new side
@@ -93,6 +87,16 @@ enum Level {
     All,
 }
 
+impl Level {
+    fn meant(self) -> node::Level {
+        match self {
+            Level::Rules => node::Level::Rules,
+            Level::Traffic => node::Level::Traffic,
+            Level::All => node::Level::All,
+        }
+    }
+}
+
 /// `--output`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
@@ -113,25 +117,16 @@ enum FailOn {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    session.look_at(arguments.node.name());
     let (old, new) = both_sides(arguments, session)?;
     // What was read is as good as all that the process holds: freed with it, not value by value.
     let sides = (ManuallyDrop::new(old), ManuallyDrop::new(new));
     let (old, new): (&Pipeline, &Pipeline) = (&sides.0, &sides.1);
-    let level = arguments.level.unwrap_or_else(|| default_level(old, new));
-    let mut found = Diff {
-        schema: diff::SCHEMA,
-        old: name_of(arguments, old, new, 0),
-        new: name_of(arguments, new, old, 1),
-        nodes: 0,
-        changes: Vec::new(),
-        nodes_added: Vec::new(),
-        nodes_removed: Vec::new(),
-        classes: (level != Level::Rules).then_some(0),
-        unchanged_service_ports: 0,
-    };
-    for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
-        compare_node((old, &before), (new, &after), level, &mut found, session)?;
-    }
+    let level =
+        arguments.level.map_or_else(|| node::Level::between(&old.settings, &new.settings), Level::meant);
+    let mut found = compare(arguments, (old, new), level, session)?;
+    found.release = of_release(arguments, (old, new), level, &found, session)?;
+    found.before_upgrade = upgrade::advice(old, new);
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
@@ -141,7 +136,57 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             assume::add_both_to_text(text, before, assumed)
         }
     };
-    Ok(Answer { differs: differs(&found, arguments.fail_on), ..Answer::text(text) })
+    let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
+    let refused = refused && arguments.fail_on != Some(FailOn::Nothing);
+    Ok(Answer { differs: refused || differs(&found, arguments.fail_on), ..Answer::text(text) })
+}
+
+/// What changes on the nodes.
+fn compare(
+    arguments: &Arguments,
+    (old, new): (&Pipeline, &Pipeline),
+    level: node::Level,
+    session: &mut Session,
+) -> Result<Diff, Stop> {
+    let mut found = Diff {
+        schema: diff::SCHEMA,
+        old: name_of(arguments, old, new, 0),
+        new: name_of(arguments, new, old, 1),
+        nodes: 0,
+        changes: Vec::new(),
+        nodes_added: Vec::new(),
+        nodes_removed: Vec::new(),
+        classes: (level != node::Level::Rules).then_some(0),
+        unchanged_service_ports: 0,
+        release: None,
+        before_upgrade: Vec::new(),
+    };
+    for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
+        compare_node((old, &before), (new, &after), level, &mut found, session)?;
+    }
+    Ok(found)
+}
+
+/// What comes of another release alone, where the nodes of two snapshots report different ones and nobody asked for it:
+/// what is not there once the new objects are seen by the old release too.
+fn of_release(
+    arguments: &Arguments,
+    (old, new): (&Pipeline, &Pipeline),
+    level: node::Level,
+    found: &Diff,
+    session: &mut Session,
+) -> Result<Option<ReleaseChange>, Stop> {
+    let sides = &arguments.sides;
+    let asked = sides.old_kube_version.is_some() || sides.new_kube_version.is_some();
+    let (before, after) = (old.settings.release, new.settings.release);
+    if asked || before == after {
+        return Ok(None);
+    }
+    let mut settings = settings_of(arguments, false);
+    (settings.kube_version, settings.release_is_meant) = (Some(before), true);
+    let same_release = Pipeline::after(Some(old), new.snapshot.clone(), &settings, session)?;
+    let (flows, of, services) = found.beyond(&compare(arguments, (old, &same_release), level, session)?);
+    Ok(Some(ReleaseChange { old: before.to_string(), new: after.to_string(), flows, of, services }))
 }
 
 fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
@@ -196,16 +241,12 @@ fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {
         false => (typed.new_kube_version, typed.new_proxy_mode, typed.new_config),
     };
     let mut settings = arguments.settings.clone();
+    // A release of one side is there to be tried, whatever the Node reports.
+    settings.release_is_meant = version.is_some();
     settings.kube_version = version.or(settings.kube_version);
     settings.proxy_mode = mode.or(settings.proxy_mode);
     settings.config = config.or(settings.config);
     settings
-}
-
-/// Between modes or releases nearly every rule differs.
-fn default_level(old: &Pipeline, new: &Pipeline) -> Level {
-    let same = old.settings.mode == new.settings.mode && old.settings.release == new.settings.release;
-    if same { Level::All } else { Level::Traffic }
 }
 
 /// What tells a side from the other: its file, or its settings.
@@ -242,132 +283,26 @@ fn nodes(
         let after = new.node(arguments.node.name(), session)?;
         return Ok(vec![(before, after)]);
     }
-    let names = |pipeline: &Pipeline| -> BTreeSet<_> {
-        pipeline.cluster.nodes.iter().map(|node| node.name.clone()).collect()
-    };
-    let (before, after) = (names(old), names(new));
-    if before.is_empty() && after.is_empty() {
+    if old.cluster.nodes.is_empty() && new.cluster.nodes.is_empty() {
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
-    found.nodes_removed = before.difference(&after).map(ToString::to_string).collect();
-    found.nodes_added = after.difference(&before).map(ToString::to_string).collect();
-    let pair = |name| Some((old.cluster.node(name)?.clone(), new.cluster.node(name)?.clone()));
-    Ok(before.iter().filter_map(|name| pair(name)).collect())
+    let pairs = NodePairs::of(&old.cluster, &new.cluster);
+    (found.nodes_added, found.nodes_removed) = (pairs.added, pairs.removed);
+    Ok(pairs.both.into_iter().map(|(before, after)| (before.clone(), after.clone())).collect())
 }
 
 /// Adds what changes on a node.
 fn compare_node(
     (old, old_node): (&Pipeline, &Node),
     (new, new_node): (&Pipeline, &Node),
-    level: Level,
+    level: node::Level,
     found: &mut Diff,
     session: &mut Session,
 ) -> Result<(), Stop> {
-    let mut before = Planned::all(old, old_node, session)?;
-    let mut after = Planned::all(new, new_node, session)?;
-    let mut changes = Vec::new();
-    for family in Family::ALL {
-        let of = |side: &Planned<'_>| side.plan.family() == family;
-        let (Some(i), Some(j)) = (before.iter().position(of), after.iter().position(of)) else { continue };
-        let (mut before, mut after) = (before.swap_remove(i), after.swap_remove(j));
-        if before.mode == after.mode {
-            let (old, new) = ((&mut before.plan, &before.host), (&mut after.plan, &after.host));
-            found.unchanged_service_ports += unchanged::leave_out(old, new);
-        }
-        let (before, after) = both(|| before.compile(), || after.compile());
-        changes.push(compare_family(&before, &after, level, &mut found.classes));
-    }
-    found.add(&new_node.name, changes);
+    let families = node::families((&old.cluster, &old.settings), (&new.cluster, &new.settings));
+    let before = old.node_plans(old_node, &families, session)?;
+    let after = new.node_plans(new_node, &families, session)?;
+    found.add(&new_node.name, node::compare(before.into_iter().zip(after), level));
     Ok(())
-}
-
-fn compare_family(
-    before: &Compiled<'_>,
-    after: &Compiled<'_>,
-    level: Level,
-    classes: &mut Option<u64>,
-) -> FamilyChange {
-    let with_rules = level != Level::Traffic && before.planned.mode == after.planned.mode;
-    let (rules, traffic) = both(
-        || with_rules.then(|| diff::rules(before.side(), after.side())),
-        || (level != Level::Rules).then(|| compare_traffic(before, after)),
-    );
-    if let (Some(classes), Some((_, more))) = (classes, &traffic) {
-        *classes += more;
-    }
-    let traffic = traffic.map(|(change, _)| change);
-    FamilyChange { family: before.planned.plan.family().lower_name(), rules, traffic }
-}
-
-fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
-    let (old_plan, new_plan) = (&old.planned.plan, &new.planned.plan);
-    let mut names = traffic::Names::default();
-    names.learn(new_plan);
-    names.learn(old_plan);
-    let walkers = (old.walker(), new.walker());
-    let facts = (&old.facts(), &new.facts());
-    let (classes, flows) = traffic::flows((&walkers.0, &walkers.1), old_plan.family(), &names, facts);
-    (TrafficChange::new(flows), classes)
-}
-
-/// What a node must forward, and the node as it would be.
-struct Planned<'c> {
-    plan: Plan<'c>,
-    mode: ProxyMode,
-    host: Host,
-}
-
-impl<'c> Planned<'c> {
-    /// Every family of a node.
-    fn all(pipeline: &'c Pipeline, node: &Node, session: &mut Session) -> Result<Vec<Planned<'c>>, Stop> {
-        let mode = pipeline.settings.mode;
-        let with_host = |plan: Plan<'c>| {
-            let host = Host::of_node(&pipeline.cluster, node, [&plan]);
-            Planned { plan, mode, host }
-        };
-        Ok(pipeline.plans(node, session)?.into_iter().map(with_host).collect())
-    }
-
-    fn compile(self) -> Compiled<'c> {
-        let ruleset = match self.mode {
-            ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(&self.plan)),
-            ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(&self.plan)),
-        };
-        Compiled { planned: self, ruleset }
-    }
-}
-
-/// A plan with the ruleset that is made of it.
-struct Compiled<'c> {
-    planned: Planned<'c>,
-    ruleset: Ruleset,
-}
-
-enum Ruleset {
-    Iptables(iptables::ruleset::Ruleset),
-    Nftables(nftables::ruleset::Ruleset),
-}
-
-impl Compiled<'_> {
-    fn side(&self) -> Side<'_> {
-        let plan = &self.planned.plan;
-        let rules = match &self.ruleset {
-            Ruleset::Iptables(ruleset) => Rules::Iptables(ruleset),
-            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, plan.family()),
-        };
-        Side { rules, plan: Some(plan) }
-    }
-
-    fn walker(&self) -> Walker<'_> {
-        let rules: walk::Rules<'_> = match &self.ruleset {
-            Ruleset::Iptables(ruleset) => ruleset.into(),
-            Ruleset::Nftables(ruleset) => ruleset.into(),
-        };
-        Walker::new(rules, &self.planned.host)
-    }
-
-    fn facts(&self) -> traffic::SideFacts {
-        traffic::SideFacts::new(&self.planned.plan, self.planned.mode)
-    }
 }

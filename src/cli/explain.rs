@@ -9,9 +9,11 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
+use crate::cluster::Node;
 use crate::diagnostic::Diagnostic;
 use crate::explain::{self, Explanation, Scene, UnknownService, example};
 use crate::input;
+use crate::node::{Host, NodePlan, NodeRules};
 use crate::settings::ProxyMode;
 
 /// So many Services are explained at once; more make no page that a person reads.
@@ -61,6 +63,7 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let (input, service) = split(arguments);
+    session.look_at(arguments.node.name());
     let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
     let node = arguments.node.name().or(arguments.example.then_some(example::NODE));
     let wanted = Wanted { node, service: service.as_deref() };
@@ -154,13 +157,13 @@ fn explanations(
     session: &mut Session,
 ) -> Result<Vec<Explanation>, Stop> {
     let node = pipeline.node(wanted.node, session)?;
-    let plans = pipeline.plans(&node, session)?;
+    let rules = node_rules(pipeline, &node, session)?;
     let scene = Scene {
         cluster: &pipeline.cluster,
         settings: &pipeline.settings,
         sources: &pipeline.snapshot.sources,
         node: &node,
-        plans: &plans,
+        rules: &rules,
         assumed: pipeline.assumed.as_ref(),
     };
     let service = wanted.service.map(|given| scene.find(given)).transpose();
@@ -171,6 +174,18 @@ fn explanations(
         return Err(session.stop(fault.help("name a Service as the last argument")));
     }
     scene.explain(service.as_deref()).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
+}
+
+/// The rules of every family; whichever it is, the node is known with its addresses of both.
+fn node_rules<'p>(
+    pipeline: &'p Pipeline,
+    node: &Node,
+    session: &mut Session,
+) -> Result<Vec<NodeRules<'p>>, Stop> {
+    let plans = pipeline.node_plans(node, &pipeline.families(), session)?;
+    let host = Host::of_node(&pipeline.cluster, node, plans.iter().map(|plan| &plan.plan));
+    let compile = |plan: NodePlan<'p>| NodePlan { host: host.clone(), ..plan }.compile();
+    Ok(plans.into_iter().map(compile).collect())
 }
 
 fn unknown_service(unknown: &UnknownService) -> Diagnostic {

@@ -3,6 +3,7 @@
 use super::{End, Explanation, Scene, example, markdown, mermaid, text};
 use crate::cluster::Cluster;
 use crate::net::Family;
+use crate::node::{Host, NodePlan, NodeRules};
 use crate::plan::{EndpointSet, Plan, Route};
 use crate::settings::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
@@ -27,16 +28,19 @@ pub(super) fn explained(
     let node = cluster.node(node).unwrap();
     let plans: Vec<Plan<'_>> =
         Family::ALL.iter().map(|family| Plan::new(&cluster, &settings, node, *family).0).collect();
+    let host = Host::of_node(&cluster, node, &plans);
+    let rules: Vec<NodeRules<'_>> =
+        plans.into_iter().map(|plan| NodePlan { plan, host: host.clone() }.compile()).collect();
     let scene = Scene {
         cluster: &cluster,
         settings: &settings,
         sources: &snapshot.sources,
         node,
-        plans: &plans,
+        rules: &rules,
         assumed: None,
     };
     let all = scene.explain(None).unwrap();
-    plans.iter().for_each(|plan| agrees_with_plan(plan, &all));
+    rules.iter().filter_map(|rules| rules.plan.as_ref()).for_each(|plan| agrees_with_plan(plan, &all));
     all
 }
 

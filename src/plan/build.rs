@@ -7,8 +7,8 @@ use compact_str::CompactString;
 use super::endpoints::{Here, Selected, Uses};
 use super::service_port::Chosen;
 use super::{
-    Common, EndpointSet, External, ExternalRoute, LocalRoute, Masquerade, Own, Plan, Route, ServicePortPlan,
-    SourceRanges, node,
+    Common, EndpointSet, External, ExternalRoute, LocalRoute, LoopbackNodePorts, Masquerade, Own, Plan,
+    Route, ServicePortPlan, SourceRanges, node,
 };
 use crate::cluster::{Cluster, FamilyTable, Node, ServicePort, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -52,8 +52,8 @@ impl<'c> Plan<'c> {
 
         let common = Common {
             family,
-            release: settings.release,
             mode: settings.mode,
+            release: settings.release,
             masquerade: Masquerade {
                 mark: 1 << settings.masquerade_bit.min(31),
                 all: settings.masquerade_all,
@@ -61,6 +61,7 @@ impl<'c> Plan<'c> {
             },
             local_traffic: node::local_traffic(node, settings, family, &mut found),
             localhost_node_ports,
+            loopback_node_ports: node::loopback_node_ports(settings, family),
             large_cluster: endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS,
             nfacct: settings.release.iptables.nfacct && settings.host.nfacct,
             drop_invalid: !settings.host.conntrack_liberal,
@@ -91,7 +92,8 @@ impl<'c> Plan<'c> {
         if let (node::Selection::Networks(networks), super::NodePorts::Addresses(addresses)) =
             (selection, self.node_ports())
             && addresses.is_empty()
-            && self.service_ports.iter().any(|port| port.node_port().is_some())
+            && self.loopback_node_ports() != LoopbackNodePorts::Proxied
+            && self.service_ports().iter().any(|port| port.node_port().is_some())
         {
             let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
             let message = format!(

@@ -4,6 +4,7 @@
 mod build;
 mod endpoints;
 pub mod json;
+mod listener;
 mod node;
 pub mod origin;
 pub mod reasons;
@@ -16,9 +17,11 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
-use crate::net::{Cidr, Family};
+use crate::net::{Cidr, Family, Protocol};
 use crate::settings::{ProxyMode, Release};
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
+pub use listener::Listener;
+pub use node::loopback_node_ports;
 pub use service_port::{
     Basis, Choice, EndpointSet, External, ExternalRoute, HintUse, HintsIgnored, LocalRoute, Route,
     ServicePortPlan, SourceRanges,
@@ -41,6 +44,7 @@ struct Common {
     masquerade: Masquerade,
     local_traffic: Option<LocalTraffic>,
     localhost_node_ports: bool,
+    loopback_node_ports: LoopbackNodePorts,
     large_cluster: bool,
     nfacct: bool,
     drop_invalid: bool,
@@ -112,6 +116,11 @@ impl<'c> Plan<'c> {
         self.common.localhost_node_ports
     }
 
+    /// What happens to node ports on loopback addresses in nftables mode.
+    pub fn loopback_node_ports(&self) -> LoopbackNodePorts {
+        self.common.loopback_node_ports
+    }
+
     /// More than 1000 endpoints: iptables comments are left out.
     pub fn large_cluster(&self) -> bool {
         self.common.large_cluster
@@ -172,4 +181,27 @@ pub enum NodePorts {
     AllLocal,
     /// On these addresses of the node, ascending.
     Addresses(Vec<IpAddr>),
+}
+
+/// What happens to node ports on loopback addresses in nftables mode (KEP-6032; the gate
+/// KubeProxyNFTablesLocalhostNodePorts of 1.37).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopbackNodePorts {
+    /// No rule of kube-proxy sees them: the gate is off, or the release does not have it.
+    Untouched,
+    /// A rule rejects them, of every protocol.
+    Rejected,
+    /// kube-proxy itself listens on 127.0.0.1 or ::1 for those of TCP; a rule rejects the others.
+    Proxied,
+}
+
+impl LoopbackNodePorts {
+    /// The protocols that a rule rejects, in the order in which kube-proxy makes its objects.
+    pub fn rejected(self) -> &'static [Protocol] {
+        match self {
+            LoopbackNodePorts::Untouched => &[],
+            LoopbackNodePorts::Rejected => &[Protocol::Tcp, Protocol::Udp, Protocol::Sctp],
+            LoopbackNodePorts::Proxied => &[Protocol::Udp, Protocol::Sctp],
+        }
+    }
 }

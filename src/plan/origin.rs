@@ -66,7 +66,7 @@ pub struct FieldSource {
 impl Origin {
     /// The Service port that made the rule.
     pub fn service_port<'p, 'c>(&self, plan: &'p Plan<'c>) -> Option<&'p ServicePortPlan<'c>> {
-        plan.service_ports.get(self.service_port? as usize)
+        plan.service_ports().get(self.service_port? as usize)
     }
 
     /// Where the field stands that made the rule.

@@ -5,7 +5,6 @@ use crate::nftables::ruleset::{Element, Field};
 
 use super::chance::Chance;
 use super::error::WalkError;
-use super::host::Host;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::View;
 use super::packet_state::{
@@ -14,6 +13,7 @@ use super::packet_state::{
 use super::program::Program;
 use super::rule_part::{ChainId, Match, RulePart};
 use super::set_index::Lookup;
+use crate::node::Host;
 
 /// The most branches that are followed, so that a ruleset cannot take all memory.
 const MOST_BRANCHES: usize = 1 << 16;

@@ -2,12 +2,12 @@
 
 use super::base_chain::{BaseChain, CONNTRACK};
 use super::chance::Chance;
-use super::client_kind::ClientKind;
 use super::evaluator::Evaluator;
-use super::host::Host;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Interface, Packet, Tracking, View};
 use super::packet_state::{Frame, PacketState, Phase};
+use crate::node::ClientKind;
+use crate::node::Host;
 
 /// A packet where it enters the node, or leaves one of its sockets.
 pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {

@@ -315,7 +315,8 @@ mod tests {
         _ = writeln!(text, "-A C{last:05} -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT");
         let capture = parse(&text, Some(Family::Ipv4)).unwrap();
         let host = Host::default();
-        let walker = Walker::new(&capture.parts[0].ruleset, &host);
+        let ruleset = capture.parts[0].ruleset.clone().into();
+        let walker = Walker::new(&ruleset, &host);
         let inquiry = Inquiry::new(&walker, Family::Ipv4);
         let anywhere = Destination { address: IpAddr::from([192, 0, 2, 7]), transport: None };
         let (asked, chains) = inquiry.ask(anywhere, None);

@@ -7,13 +7,13 @@ use crate::nftables::ruleset::{Addresses, Field};
 
 use super::error::WalkError;
 use super::evaluator::{Evaluator, MatchResult};
-use super::host::PodInterface;
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, Predicate, RulePosition};
 use super::program::Program;
 use super::rule_part::{InterfaceDirection, MatchKind, Side, States};
 use super::set_index::Lookup;
 use super::{opaque_iptables, opaque_nftables};
+use crate::node::PodInterface;
 
 impl<'r> Evaluator<'_, 'r> {
     pub(super) fn match_result(

@@ -8,7 +8,8 @@
 //! use kuberules::net::Protocol;
 //! use kuberules::walk::{Host, Packet, Verdict, Walker};
 //!
-//! # let ruleset = kuberules::nftables::ruleset::Ruleset::default();
+//! # use kuberules::{net::Family, nftables, ruleset::Ruleset};
+//! # let ruleset = Ruleset::nftables(nftables::ruleset::Ruleset::default(), Family::Ipv4);
 //! let host = Host {
 //!     addresses: vec!["192.168.0.11".parse()?],
 //!     ..Host::default()
@@ -23,12 +24,9 @@
 mod action;
 mod base_chain;
 mod chance;
-mod client_kind;
 mod error;
 mod evaluator;
-mod facts;
 mod hooks;
-mod host;
 mod inquiry;
 mod iptables;
 mod matching;
@@ -48,12 +46,11 @@ mod tests;
 mod walker;
 
 pub use chance::Chance;
-pub use client_kind::ClientKind;
 pub use error::WalkError;
-pub use facts::{iptables_source_networks, nftables_source_intervals};
-pub use host::{Host, PodInterface};
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, Reached};
 pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Packet, Tracking, View};
-pub use walker::{Rules, Walker};
+pub use walker::Walker;
+
+pub use crate::node::{ClientKind, Host, PodInterface};

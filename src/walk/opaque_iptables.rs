@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use crate::net::{Port, Protocol};
 
-use super::host::Host;
 use super::outcome::Answer;
 use super::packet::View;
 use super::rule_part::{Action, Match, MatchKind, RulePart};
+use crate::node::Host;
 
 /// Targets that let a packet go on to the next rule and change nothing that the walk follows
 /// (iptables-extensions(8)).

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::net::{Family, Protocol};
 
-use super::client_kind::ClientKind;
-use super::host::Host;
+use crate::node::ClientKind;
+use crate::node::Host;
 
 /// The first packet of a new connection, as it reaches the node or leaves one of its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -177,7 +177,7 @@ fn issue_13_pod_cidrs_of_the_other_family_than_the_primary_one() {
     let input = |node: String| {
         format!("{node}{}{}", service("db", "ports: [{port: 3306}]"), slice("IPv4", "10.244.1.2"))
     };
-    for minor in 30..=36 {
+    for minor in 30..=37 {
         let version = format!("1.{minor}");
         let wrong = input(node("192.168.0.11 fd00::11", "'fd00:10::/64'"));
         let says = [

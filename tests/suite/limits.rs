@@ -7,8 +7,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use kuberules::input::read_text;
+use kuberules::net::{Family, Protocol};
+use kuberules::ruleset::Ruleset;
 use kuberules::walk::{Host, Packet, Walker};
-use kuberules::{iptables, net::Protocol, nftables};
+use kuberules::{iptables, nftables};
 
 use crate::support::{kuberules, testdata};
 
@@ -74,7 +76,8 @@ fn many_tiny_documents_are_read_one_after_the_other() {
 fn walked(save: &str, destination: &str) -> Result<usize, String> {
     let capture = iptables::parse::parse(save, None).map_err(|error| error.to_string())?;
     let host = Host::default();
-    let walker = Walker::new(&capture.parts[0].ruleset, &host);
+    let ruleset = capture.parts[0].ruleset.clone().into();
+    let walker = Walker::new(&ruleset, &host);
     let packet =
         Packet::new(&host, Protocol::Tcp, "198.51.100.7".parse().unwrap(), destination.parse().unwrap());
     soon(|| walker.walk(&packet.unwrap())).map(|outcomes| outcomes.len()).map_err(|error| error.to_string())
@@ -119,6 +122,7 @@ fn maps_with_a_million_elements_are_read_and_walked() {
     let ruleset = soon(|| nftables::parse::parse_listing(&listing)).unwrap();
     assert_eq!(ruleset.tables[0].sets[0].elements.len(), 1_000_000);
     let host = Host::default();
+    let ruleset = Ruleset::nftables(ruleset, Family::Ipv4);
     let walker = Walker::new(&ruleset, &host);
     let packet =
         Packet::new(&host, Protocol::Tcp, "198.51.100.7".parse().unwrap(), "10.9.9.9:80".parse().unwrap())
@@ -135,7 +139,8 @@ fn probabilities_outside_0_and_1_are_no_probabilities() {
         let capture = iptables::parse::parse(&save, None);
         if let Ok(capture) = capture {
             let host = Host::default();
-            let walker = Walker::new(&capture.parts[0].ruleset, &host);
+            let ruleset = capture.parts[0].ruleset.clone().into();
+            let walker = Walker::new(&ruleset, &host);
             let packet = Packet::new(
                 &host,
                 Protocol::Tcp,

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 #[macro_use]
-#[path = "../../src/snapshot.rs"]
-mod snapshot;
+#[path = "../../src/testing.rs"]
+mod testing;
+
 mod support;
 
 mod assume;
@@ -15,6 +16,7 @@ mod errors;
 mod every_node;
 mod explain_page;
 mod explain_trace;
+mod families;
 mod limits;
 mod lint;
 mod mutations;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use classes::compare;
 pub use fate::{Contrast, End, Fate};
-pub use flows::{Flow, flows};
+pub use flows::{Flow, flows, flows_of_plans};
 pub use names::Names;
 pub use reasons::{Reason, SideFacts};
 

@@ -28,11 +28,11 @@ pub struct SideFacts {
 }
 
 impl SideFacts {
-    /// Of a plan and the mode that it is compiled for.
-    pub fn new(plan: &Plan<'_>, mode: ProxyMode) -> SideFacts {
-        let nftables = mode == ProxyMode::Nftables;
+    /// Of a plan.
+    pub fn new(plan: &Plan<'_>) -> SideFacts {
+        let nftables = plan.mode() == ProxyMode::Nftables;
         SideFacts {
-            mode,
+            mode: plan.mode(),
             node_ports: plan.node_ports().clone(),
             service_cidrs: if nftables { plan.service_cidrs().to_vec() } else { Vec::new() },
             localhost_node_ports: !nftables && plan.localhost_node_ports(),

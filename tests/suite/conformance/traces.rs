@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use kuberules::net::{Cidr, Family, Protocol};
-use kuberules::walk::{ClientKind, Condition, Host, Outcome, Packet, Rules, Walker};
+use kuberules::ruleset::Ruleset;
+use kuberules::walk::{ClientKind, Condition, Host, Outcome, Packet, Walker};
 use kuberules::{iptables, nftables};
 
 use crate::support::kernel::tell;
+use crate::support::scope::share;
 use crate::support::{Case, cases, in_parallel};
 
 /// Packets walked, and those that fared differently.
@@ -19,16 +21,18 @@ struct Tally {
 
 #[test]
 fn captured_and_compiled_rules_of_iptables_give_the_same_traces() {
-    judge(&cases("iptables"), |case| {
+    judge(cases("iptables"), |case| {
         let mut tally = Tally::default();
         for (file, family) in [("iptables-save.txt", Family::Ipv4), ("ip6tables-save.txt", Family::Ipv6)] {
             let Ok(text) = std::fs::read_to_string(case.expected.join(file)) else { continue };
             let captured = parse_iptables(&text, family);
             let compiled = parse_iptables(&case.compile(family.lower_name(), "save"), family);
             let mut host = host(case);
-            host.learn_from_iptables(&captured);
-            let seen = iptables_destinations(&captured, &host);
-            compare(case, &host, (&captured).into(), (&compiled).into(), seen, &mut tally);
+            let seen_from = captured.clone();
+            let (captured, compiled) = (captured.into(), compiled.into());
+            host.learn_from(&captured);
+            let seen = iptables_destinations(&seen_from, &host);
+            compare(case, &host, (&captured, &compiled), seen, &mut tally);
         }
         tally
     });
@@ -36,31 +40,36 @@ fn captured_and_compiled_rules_of_iptables_give_the_same_traces() {
 
 #[test]
 fn captured_and_compiled_rules_of_nftables_give_the_same_traces() {
-    judge(&cases("nftables"), |case| {
+    judge(cases("nftables"), |case| {
         let mut tally = Tally::default();
-        for (name, family) in [("nft-ip", "ipv4"), ("nft-ip6", "ipv6")] {
+        for (name, family) in [("nft-ip", Family::Ipv4), ("nft-ip6", Family::Ipv6)] {
+            let of_family = |ruleset| Ruleset::nftables(ruleset, family);
             let Ok(text) = std::fs::read_to_string(case.expected.join(format!("{name}.txt"))) else {
                 continue;
             };
             let captured = nftables::parse::parse_listing(&text).unwrap();
             let json = std::fs::read_to_string(case.expected.join(format!("{name}.json")));
-            let compiled = nftables::parse::parse_listing(&case.compile(family, "list")).unwrap();
+            let compiled =
+                nftables::parse::parse_listing(&case.compile(family.lower_name(), "list")).unwrap();
             let mut host = host(case);
-            host.learn_from_nftables(&captured);
-            let seen = nftables_destinations(&captured, &host);
-            compare(case, &host, (&captured).into(), (&compiled).into(), seen.clone(), &mut tally);
+            let seen_from = captured.clone();
+            let (captured, compiled) = (of_family(captured), of_family(compiled));
+            host.learn_from(&captured);
+            let seen = nftables_destinations(&seen_from, &host);
+            compare(case, &host, (&captured, &compiled), seen.clone(), &mut tally);
             if let Ok(json) = json {
-                let json = nftables::parse::parse_json(&json).unwrap();
-                compare(case, &host, (&captured).into(), (&json).into(), seen, &mut tally);
+                let json = of_family(nftables::parse::parse_json(&json).unwrap());
+                compare(case, &host, (&captured, &json), seen, &mut tally);
             }
         }
         tally
     });
 }
 
-fn judge(cases: &[Case], work: impl Fn(&Case) -> Tally + Sync) {
+fn judge(cases: Vec<Case>, work: impl Fn(&Case) -> Tally + Sync) {
     assert!(cases.len() > 80, "the corpus is incomplete");
-    let tallies = in_parallel(cases, work);
+    let cases = share("conformance::traces", 12, cases);
+    let tallies = in_parallel(&cases, work);
     let packets: usize = tallies.iter().map(|tally| tally.packets).sum();
     let faults: Vec<String> = tallies.into_iter().flat_map(|tally| tally.faults).collect();
     tell(&format!(
@@ -68,7 +77,7 @@ fn judge(cases: &[Case], work: impl Fn(&Case) -> Tally + Sync) {
         cases.len(),
         faults.len()
     ));
-    assert!(packets > 10_000, "too few packets");
+    assert!(packets > 100 * cases.len(), "too few packets");
     assert!(faults.is_empty(), "{}", faults.into_iter().take(20).collect::<Vec<_>>().join("\n"));
 }
 
@@ -145,8 +154,7 @@ fn cross(
 fn compare(
     case: &Case,
     host: &Host,
-    captured: Rules<'_>,
-    compiled: Rules<'_>,
+    (captured, compiled): (&Ruleset, &Ruleset),
     destinations: Destinations,
     tally: &mut Tally,
 ) {

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kuberules::cluster::Cluster;
 use kuberules::net::Family;
+use kuberules::node::{Host, NodePlan, NodeRules};
 use kuberules::plan::Plan;
 use kuberules::settings::{Configuration, Flags, HostFacts, Release, Settings};
 use kuberules::{assume, explain, input, lint};
 use pulldown_cmark::{Event, Options, Parser};
 use serde_json::{Value, json};
 
+use crate::support::scope::share;
 use crate::support::spoil::{cluster, spoilt};
 
 const HOSTILE: [&str; 8] = [
@@ -92,9 +94,12 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
     }
     let plans: Vec<Plan<'_>> =
         Family::ALL.map(|family| Plan::new(&cluster, &settings, node, family).0).into();
+    let host = Host::of_node(&cluster, node, &plans);
+    let rules: Vec<NodeRules<'_>> =
+        plans.into_iter().map(|plan| NodePlan { plan, host: host.clone() }.compile()).collect();
     let sources = &snapshot.sources;
-    let (cluster, settings, plans) = (&cluster, &settings, plans.as_slice());
-    let scene = explain::Scene { cluster, settings, sources, node, plans, assumed: Some(&assumed) };
+    let (cluster, settings, rules) = (&cluster, &settings, rules.as_slice());
+    let scene = explain::Scene { cluster, settings, sources, node, rules, assumed: Some(&assumed) };
     let all = scene.explain(None).unwrap();
     forms.extend([
         ("text", explain::text::print(&all, false)),
@@ -185,8 +190,10 @@ fn hostile_text_in_every_field_stays_text() {
     let objects = json!({"apiVersion": "v1", "kind": "List", "items": objects()});
     let harmless = spoilt(&objects, HARMLESS);
     let by_text: Vec<Vec<Value>> = HOSTILE.iter().map(|text| spoilt(&objects, text)).collect();
-    let fields = (0..harmless.len()).flat_map(|field| ["iptables", "nftables"].map(|mode| (field, mode)));
-    let tallies = crate::support::in_parallel(&fields.collect::<Vec<_>>(), |(field, mode)| {
+    let fields = share("escaping::pages", 3, (0..harmless.len()).collect());
+    let fields: Vec<_> =
+        fields.into_iter().flat_map(|field| ["iptables", "nftables"].map(|mode| (field, mode))).collect();
+    let tallies = crate::support::in_parallel(&fields, |(field, mode)| {
         let mut tally = Tally::default();
         let all: Vec<Value> = by_text.iter().map(|spoilt| spoilt[*field].clone()).collect();
         tally.compare(&all, &harmless[*field], mode);
@@ -201,7 +208,7 @@ fn hostile_text_in_every_field_stays_text() {
     crate::support::kernel::tell(&format!(
         "hostile pages: {tried} tried in every field, {refused} refused, shown in {shown:?}"
     ));
-    assert!(shown.len() == 6 && shown.values().all(|count| *count > 10), "{shown:?}");
+    assert!(shown.len() == 6 && shown.values().all(|count| *count > 3), "{shown:?}");
 }
 
 /// The cluster with a text in every field that may hold one, and an endpoint at this address.

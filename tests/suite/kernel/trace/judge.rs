@@ -94,7 +94,7 @@ pub(crate) fn judge(scenario: &Scenario) -> (Tally, Vec<String>) {
     let built = Built::of(scenario);
     let plans = built.plans();
     let host = built.host(&plans);
-    let rulesets = Rulesets::of(&plans, &scenario.case.mode);
+    let rulesets = Rulesets::of(&plans);
     let world = World::new(&host, &rulesets.texts());
     let mut flows_judged = Vec::new();
     for plan in &plans {

@@ -6,6 +6,7 @@ use kuberules::cluster::{Cluster, Node};
 use kuberules::input::{self, InputPath, Snapshot};
 use kuberules::net::{Family, parse_ip_lenient};
 use kuberules::plan::Plan;
+use kuberules::ruleset::Ruleset;
 use kuberules::settings::Origin;
 use kuberules::settings::{Configuration, Flags, HostFacts, Release, Settings};
 use kuberules::walk::{Host, Walker};
@@ -70,53 +71,35 @@ impl Built {
 }
 
 /// The rulesets of a node, one for each family that is served.
-pub(crate) enum Rulesets {
-    Iptables(Vec<iptables::ruleset::Ruleset>),
-    Nftables(Vec<(Family, nftables::ruleset::Ruleset)>),
-}
+pub(crate) struct Rulesets(Vec<Ruleset>);
 
 impl Rulesets {
-    pub(crate) fn of(plans: &[Plan<'_>], mode: &str) -> Rulesets {
-        match mode {
-            "iptables" => Rulesets::Iptables(plans.iter().map(iptables::compile).collect()),
-            _ => Rulesets::Nftables(
-                plans.iter().map(|plan| (plan.family(), nftables::compile(plan))).collect(),
-            ),
-        }
+    pub(crate) fn of(plans: &[Plan<'_>]) -> Rulesets {
+        Rulesets(plans.iter().map(Ruleset::compile).collect())
     }
 
     pub(crate) fn texts(&self) -> Rules {
-        match self {
-            Rulesets::Iptables(rulesets) => {
-                let text = |ruleset: &iptables::ruleset::Ruleset| {
-                    let mut text = String::new();
-                    iptables::save::print(ruleset, &mut text);
-                    (ruleset.family, text)
-                };
-                Rules::Iptables(rulesets.iter().map(text).collect())
-            }
-            Rulesets::Nftables(rulesets) => Rules::Nftables(
-                rulesets.iter().map(|(_, ruleset)| nftables::script::print(ruleset)).collect(),
-            ),
-        }
+        let saved = |ruleset: &iptables::ruleset::Ruleset| {
+            let mut text = String::new();
+            iptables::save::print(ruleset, &mut text);
+            (ruleset.family, text)
+        };
+        let iptables: Vec<_> = self.0.iter().filter_map(Ruleset::as_iptables).map(saved).collect();
+        let scripts = self.0.iter().filter_map(Ruleset::as_nftables).map(nftables::script::print);
+        if iptables.is_empty() { Rules::Nftables(scripts.collect()) } else { Rules::Iptables(iptables) }
     }
 
     pub(crate) fn walker<'r>(&'r self, family: Family, host: &'r Host) -> Option<Walker<'r>> {
-        match self {
-            Rulesets::Iptables(rulesets) => {
-                let ruleset = rulesets.iter().find(|ruleset| ruleset.family == family)?;
-                Some(Walker::new(ruleset, host))
-            }
-            Rulesets::Nftables(rulesets) => {
-                let (_, ruleset) = rulesets.iter().find(|(of, _)| *of == family)?;
-                Some(Walker::new(ruleset, host))
-            }
-        }
+        let ruleset = self.0.iter().find(|ruleset| ruleset.family() == family)?;
+        Some(Walker::new(ruleset, host))
     }
 
     /// Names the set of nftables as nft does.
     pub(crate) fn set_name(&self, family: Family, set: &str) -> Option<String> {
         let table = if family == Family::Ipv4 { "ip" } else { "ip6" };
-        matches!(self, Rulesets::Nftables(_)).then(|| format!("{table} kube-proxy {set}"))
+        self.0
+            .iter()
+            .any(|ruleset| ruleset.as_nftables().is_some())
+            .then(|| format!("{table} kube-proxy {set}"))
     }
 }
