@@ -26,7 +26,7 @@ use crate::settings::Release;
 Examples:
   kuberules diff before.yaml after.yaml --node worker-1
   kuberules diff main/ branch/ --all-nodes --output markdown
-  kuberules diff --old-kube-version 1.33 --new-kube-version 1.36 cluster.yaml --node worker-1
+  kuberules diff --old-kube-version 1.33 --new-kube-version 1.37 cluster.yaml --node worker-1
   kuberules diff --old-proxy-mode iptables --new-proxy-mode nftables cluster.yaml --all-nodes")]
 pub(super) struct Arguments {
     /// Two snapshots, old and new: files, folders or `-`; or one, with at least one --old-... or --new-...

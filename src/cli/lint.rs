@@ -19,7 +19,7 @@ use crate::lint::{self, Finding, Subject};
 Examples:
   kubectl get services,endpointslices,nodes -A -o yaml | kuberules lint
   kuberules lint cluster/ --ignore KR010 --ignore KR017
-  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.36
+  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.37
   kuberules lint cluster/ --output sarif > kuberules.sarif")]
 pub(super) struct Arguments {
     #[command(flatten)]

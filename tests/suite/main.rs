@@ -20,6 +20,7 @@ mod families;
 mod limits;
 mod lint;
 mod mutations;
+mod releases;
 mod trace;
 mod upkeep;
 

@@ -53,7 +53,7 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         Verdict::Reject(answer) => Some(answer.name(family)),
         _ => None,
     };
-    json!({
+    let mut json = json!({
         "verdict": outcome.verdict.name(),
         "answer": answer,
         "probability": outcome.chance.as_f64(),
@@ -64,11 +64,14 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         "deliveredOnNode": outcome.delivered_locally,
         "snat": outcome.snat,
         "result": meaning(outcome, trace).code(),
-        "answeredByKubeProxy": listener(outcome, trace).map(answered),
         "meaning": words::outcome(outcome, trace),
         "remarks": remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect::<Vec<_>>(),
         "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
-    })
+    });
+    if let (Value::Object(fields), Some(listener)) = (&mut json, listener(outcome, trace)) {
+        fields.insert("answeredByKubeProxy".to_owned(), answered(listener));
+    }
+    json
 }
 
 /// kube-proxy's own listener: the endpoints it connects to, and what they see as the source.
