@@ -131,10 +131,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let text = match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
         OutputFormat::Markdown => assume::quote(assumed) + &report::diff::markdown::print(&found),
-        OutputFormat::Json => {
-            let (before, text) = (old.assumed.as_ref(), report::diff::json::print(&found));
-            assume::add_both_to_text(text, before, assumed)
-        }
+        OutputFormat::Json => assume::print_json_of_both(&found, old.assumed.as_ref(), assumed),
     };
     let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
     let refused = refused && arguments.fail_on != Some(FailOn::Nothing);

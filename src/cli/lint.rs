@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         OutputFormat::Text => {
             assume::comment(assumed) + &lint::text::print(&findings, session.colors_output())
         }
-        OutputFormat::Json => assume::add_to_text(lint::json::print(&findings), assumed),
+        OutputFormat::Json => assume::print_json(&lint::json::value(&findings), assumed),
         OutputFormat::Sarif => lint::sarif::print(&findings, assumed),
         OutputFormat::Github => assume::annotation(assumed) + &lint::github::print(&findings),
     };

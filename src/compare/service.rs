@@ -3,13 +3,14 @@
 use std::fmt::Display;
 
 use crate::cluster::{ServicePort, TrafficPolicy};
+use crate::names::ServiceName;
 use crate::plan::{Plan, Route, ServicePortPlan};
 
 /// At most this many endpoints are named; more are counted.
 const NAMED: usize = 2;
 
-/// What differs about the Service `namespace/name` between two plans, a clause each.
-pub fn changes(service: &str, old: &Plan<'_>, new: &Plan<'_>) -> Vec<String> {
+/// What differs about a Service between two plans, a clause each.
+pub fn changes(service: &ServiceName, old: &Plan<'_>, new: &Plan<'_>) -> Vec<String> {
     let (old, new) = (ports(old, service), ports(new, service));
     match (old.is_empty(), new.is_empty()) {
         (true, true) => return Vec::new(),
@@ -31,11 +32,10 @@ pub fn changes(service: &str, old: &Plan<'_>, new: &Plan<'_>) -> Vec<String> {
     words
 }
 
-fn ports<'p, 'c>(plan: &'p Plan<'c>, service: &str) -> Vec<&'p ServicePortPlan<'c>> {
-    let Some((namespace, name)) = service.split_once('/') else { return Vec::new() };
+fn ports<'p, 'c>(plan: &'p Plan<'c>, service: &ServiceName) -> Vec<&'p ServicePortPlan<'c>> {
     let key = |port: &ServicePortPlan<'c>| {
         let n = &port.service_port().name;
-        (n.namespace(), n.service()).cmp(&(namespace, name))
+        (n.namespace(), n.service()).cmp(&(service.namespace(), service.name()))
     };
     let first = plan.service_ports().partition_point(|port| key(port).is_lt());
     plan.service_ports().iter().skip(first).take_while(|port| key(port).is_eq()).collect()

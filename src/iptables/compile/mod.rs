@@ -9,8 +9,7 @@ use std::collections::HashMap;
 pub(super) use base::{head, tail};
 pub(super) use sink::Sink;
 
-use super::chains;
-use super::ruleset::{Chain, ChainName, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
+use super::ruleset::{Chain, ChainName, Owner, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
 use crate::plan::origin::Origin;
 use crate::plan::{Plan, ServicePortPlan};
 
@@ -63,7 +62,7 @@ impl Collector {
                 name,
                 policy: builtin.then_some(Policy::Accept),
                 rules: Vec::new(),
-                owner: chains::owner(table, &name),
+                owner: Owner::of(table, name.as_str()),
                 counters: Default::default(),
             });
             (table_index, chains.len() - 1)
