@@ -9,6 +9,7 @@ mod support;
 mod assume;
 mod check;
 mod command_line;
+mod controllers;
 mod diff;
 mod documentation;
 mod errors;
