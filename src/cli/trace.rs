@@ -3,6 +3,7 @@
 mod arguments;
 mod names;
 mod place;
+mod protocol;
 mod scene;
 mod source;
 mod target;
@@ -17,7 +18,7 @@ use crate::report::trace::{self as report, Trace};
 use crate::walk::{Packet, Walker};
 pub(super) use arguments::Arguments;
 use arguments::OutputFormat;
-use place::Source;
+use place::{Source, Target};
 use scene::Scene;
 use source::Packets;
 
@@ -30,6 +31,10 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     session.take(scene::doubts(&rules.host, packets.family()))?;
     let walker = Walker::of(&rules);
     let packets = packets.fix(&scene, &rules).map_err(|fault| session.stop(fault))?;
+    if arguments.protocol.is_none() && !matches!(arguments.to, Target::Service(..)) {
+        let note = packets.first().and_then(|packet| protocol::note(&scene, &rules.host, packet));
+        note.iter().for_each(|note| session.note(note));
+    }
     let traced = packets.iter().map(|packet| walk(&walker, packet)).collect::<Result<Vec<_>, _>>();
     let traced = traced.map_err(|fault| session.stop(fault))?;
     let names = names::of(&scene, &traced);

@@ -115,7 +115,7 @@ impl<'r> Program<'r> {
 }
 
 /// The hook and priority of a built-in chain (linux/netfilter_ipv4.h).
-fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
+pub(super) fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
     let hook = match chain {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,

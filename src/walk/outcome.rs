@@ -255,6 +255,16 @@ impl<'r> RuleRef<'r> {
         self.index().map(|index| index + 1)
     }
 
+    /// The priority of the chain, where it is a base chain.
+    pub fn base_priority(&self) -> Option<i32> {
+        match self {
+            RuleRef::Iptables { table, chain, .. } => {
+                super::iptables::base_place(*table, chain.name.as_str()).map(|(_, priority)| priority)
+            }
+            RuleRef::Nftables { chain, .. } => chain.base.as_ref().map(|base| base.priority),
+        }
+    }
+
     /// The rule as it is listed: `-A CHAIN ...` of `iptables-save`, a line of `nft list`.
     pub fn text(&self) -> String {
         match self {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::place::{Named, Source};
+use super::protocol;
 use super::scene::Scene;
 use super::target::{Destination, Destinations, with_nearest};
 use crate::cluster::ServicePort;
@@ -104,16 +105,9 @@ impl Packets {
             To::NodePort(protocol, port) => (protocol, port),
         };
         let ip = host.primary_address(self.family).ok_or_else(|| no_address(self.family))?;
-        let protocol = protocol.or_else(|| self.protocol_of_node_port(scene, port)).unwrap_or(Protocol::Tcp);
-        Ok(Destination { protocol, address: SocketAddr::new(ip, port.get()) })
-    }
-
-    /// The protocol of a node port, where there is one alone.
-    fn protocol_of_node_port(&self, scene: &Scene<'_>, port: Port) -> Option<Protocol> {
-        let ports = &scene.cluster()?.family(self.family).service_ports;
-        let mut protocols = ports.iter().filter(|p| p.node_port == Some(port)).map(|p| p.name.protocol());
-        let first = protocols.next()?;
-        protocols.all(|protocol| protocol == first).then_some(first)
+        let address = SocketAddr::new(ip, port.get());
+        let protocol = protocol.unwrap_or_else(|| protocol::infer(scene, host, address));
+        Ok(Destination { protocol, address })
     }
 
     fn node_source(&self, host: &Host, to: SocketAddr) -> Result<IpAddr, Diagnostics> {

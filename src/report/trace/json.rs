@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::meaning::{listener, meaning};
+use super::remark::Remark;
 use super::{SCOPE, Trace, remarks, why, words};
+use crate::plan::Listener;
 use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
 
 /// One trace.
@@ -34,10 +37,10 @@ fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> Value {
         "family": packet.family().lower_name(),
         "protocol": packet.protocol.lower_name(),
         "source": packet.source.to_string(),
-        "sourceName": trace.names.of(packet.source),
+        "sourceName": trace.names.words(packet.source),
         "sourcePort": null,
         "destination": packet.destination.ip().to_string(),
-        "destinationName": trace.names.of(packet.destination.ip()),
+        "destinationName": trace.names.words(packet.destination.ip()),
         "destinationPort": packet.destination.port(),
         "origin": packet.client.name(),
         "originOnNode": on_node,
@@ -57,11 +60,25 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         "fraction": outcome.chance.fraction().map(|(n, d)| format!("{n}/{d}")),
         "given": outcome.given.iter().map(condition).collect::<Vec<_>>(),
         "destination": outcome.destination.to_string(),
-        "destinationName": trace.names.of(outcome.destination.ip()),
+        "destinationName": trace.names.words(outcome.destination.ip()),
         "deliveredOnNode": outcome.delivered_locally,
         "snat": outcome.snat,
-        "remarks": remarks::remarks(outcome, trace),
+        "result": meaning(outcome, trace).code(),
+        "answeredByKubeProxy": listener(outcome, trace).map(answered),
+        "meaning": words::outcome(outcome, trace),
+        "remarks": remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect::<Vec<_>>(),
         "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+/// kube-proxy's own listener: the endpoints it connects to, and what they see as the source.
+fn answered(listener: Listener<'_>) -> Value {
+    let endpoints: Vec<&str> = listener.endpoints.iter().map(|endpoint| endpoint.text.as_str()).collect();
+    json!({
+        "service": listener.service_port.service_port.name.to_string(),
+        "endpoints": endpoints,
+        "source": "node",
+        "sticky": listener.service_port.service_port.affinity_seconds.is_some(),
     })
 }
 
@@ -96,7 +113,7 @@ fn step(step: &Step<'_>) -> Value {
         "chain": step.rule.map(|rule| rule.chain_name()),
         "rule": step.rule.map(|rule| rule.text()),
         "element": step.element.map(ToString::to_string),
-        "why": why::reasons(step),
+        "why": why::words(step),
         "chance": step.chance.map(|chance| chance.as_f64()),
         "effect": words::effects(step),
     })
