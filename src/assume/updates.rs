@@ -179,8 +179,10 @@ fn needs_traffic_policy(spec: &api::ServiceSpec) -> bool {
 /// Lists what was carried over.
 fn record(before: &api::Service, after: &api::Service, rules: &Rules<'_>, run: &mut Run<'_>) {
     let object = object_ref(after);
-    let mut tell =
-        |field: &str, value: &dyn ToString| run.record(&object, field, value.to_string(), Rule::CarriedOver);
+    let mut tell = |field: &str, value: &dyn ToString| {
+        let rule = rules.get(&(&object, field)).copied().unwrap_or(Rule::CarriedOver);
+        run.record(&object, field, value.to_string(), rule);
+    };
     let (was, is) = (&before.spec, &after.spec);
     for (i, ip) in is.cluster_ips.iter().enumerate().skip(was.cluster_ips.len()) {
         tell(&format!("spec.clusterIPs[{i}]"), ip);
