@@ -33,6 +33,7 @@ const _: fn(api::ServiceSpec) = |api::ServiceSpec {
                                      ip_family_policy: _,
                                      selector: _,
                                      allocate_load_balancer_node_ports: _,
+                                     load_balancer_class: _,
                                      publish_not_ready_addresses: _,
                                      traffic_distribution: _,
                                      load_balancer_class: _,

@@ -10,6 +10,7 @@ mod support;
 mod assume;
 mod check;
 mod command_line;
+mod controllers;
 mod diff;
 mod documentation;
 mod errors;
