@@ -362,27 +362,18 @@ fn a_drop_that_is_not_kube_proxys_is_not_blamed_on_the_policy() {
     let listing = "shop-worker-1.nft-list-ruleset.txt";
     let dnat = "-j DNAT --to-destination 10.244.2.4:3306";
     let random = "meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.244.2.4 . 3306 }";
-    let commit = "*filter\n";
+    let notrack = "-A PREROUTING -p udp -m udp --dport 8472 -j NOTRACK";
+    let raw = "*raw\n:PREROUTING ACCEPT";
     let altered = "kube-proxy owns the chain but does not write this rule";
+    let foreign = "rule 1 of chain PREROUTING (table raw), which is not kube-proxy's";
+    let policy = "The policy of chain PREROUTING (table raw) is to drop";
     let cases = [
-        (iptables, dnat, "-j DROP".to_owned(), altered),
-        (iptables, dnat, "-j REJECT --reject-with icmp-port-unreachable".to_owned(), altered),
-        (listing, random, "drop".to_owned(), altered),
-        (listing, random, "reject".to_owned(), altered),
-        (
-            iptables,
-            commit,
-            format!(
-                "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.12/32 -j DROP\nCOMMIT\n{commit}"
-            ),
-            "rule 1 of chain PREROUTING (table raw), which is not kube-proxy's",
-        ),
-        (
-            iptables,
-            commit,
-            format!("*raw\n:PREROUTING DROP [0:0]\nCOMMIT\n{commit}"),
-            "The policy of chain PREROUTING (table raw) is to drop",
-        ),
+        (iptables, dnat, "-j DROP", altered),
+        (iptables, dnat, "-j REJECT --reject-with icmp-port-unreachable", altered),
+        (listing, random, "drop", altered),
+        (listing, random, "reject", altered),
+        (iptables, notrack, "-A PREROUTING -d 10.96.0.12/32 -j DROP", foreign),
+        (iptables, raw, "*raw\n:PREROUTING DROP", policy),
     ];
     for (file, old, new, why) in &cases {
         let text = captured(file, old, new, &DB);
