@@ -59,9 +59,10 @@ impl Pipeline {
     ) -> Result<Pipeline, Stop> {
         session.progress().stage("joining Services and endpoints");
         let assume = &settings.assume;
-        let settings = settings.resolve(&snapshot, session)?;
+        let mut settings = settings.resolve(&snapshot, session)?;
         let previous = previous.and_then(|previous| previous.assumed.as_ref());
         let assumed = assume.apply(&mut snapshot, &settings, previous, session)?;
+        assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
         let (cluster, mut found) = Cluster::build(&snapshot, &settings);
         if assumed.is_none() {
             found.append(check_nothing_missing(&snapshot));
@@ -79,7 +80,8 @@ impl Pipeline {
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
-        let settings = settings.resolve(&pipeline.snapshot, session)?;
+        let mut settings = settings.resolve(&pipeline.snapshot, session)?;
+        pipeline.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
         let (cluster, found) = Cluster::build(&pipeline.snapshot, &settings);
         session.take(found)?;
         Ok(Pipeline { settings, cluster, ..pipeline })

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::api::{self, WorkloadKind};
+use super::pod_makers;
 use super::position::{Located, Position};
 use super::snapshot::Snapshot;
 use super::wording::{self, Wording};
@@ -36,6 +37,7 @@ pub(super) enum Kind {
     ServiceCidr,
     Pod,
     Workload(WorkloadKind),
+    Autoscaler,
     ConfigMap,
     KubeProxyConfiguration,
 }
@@ -57,7 +59,12 @@ impl Kind {
             ("apps/v1", "StatefulSet") => Kind::Workload(W::StatefulSet),
             ("apps/v1", "DaemonSet") => Kind::Workload(W::DaemonSet),
             ("apps/v1", "ReplicaSet") => Kind::Workload(W::ReplicaSet),
+            ("v1", "ReplicationController") => Kind::Workload(W::ReplicationController),
             ("batch/v1", "Job") => Kind::Workload(W::Job),
+            (
+                "autoscaling/v1" | "autoscaling/v2" | "autoscaling/v2beta1" | "autoscaling/v2beta2",
+                "HorizontalPodAutoscaler",
+            ) => Kind::Autoscaler,
             ("v1", "ConfigMap") => Kind::ConfigMap,
             ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => Kind::KubeProxyConfiguration,
             _ => return None,
@@ -127,6 +134,7 @@ impl Batch {
     pub(super) fn add(&mut self, type_: &Type, written: &impl Written) {
         self.documents += 1;
         let Some(kind) = Kind::of(type_) else {
+            self.snapshot.pod_makers.extend(pod_makers::read(type_, written));
             return self.skip(&type_.kind);
         };
         let outcome = match kind {
@@ -137,6 +145,7 @@ impl Batch {
             Kind::ServiceCidr => self.take(written, Scope::Cluster, |s| &mut s.service_cidrs),
             Kind::Pod => self.take(written, Scope::Namespaced, |s| &mut s.pods),
             Kind::Workload(kind) => self.take_workload(kind, written),
+            Kind::Autoscaler => self.take(written, Scope::Namespaced, |s| &mut s.autoscalers),
             Kind::ConfigMap => self.take_config_map(written),
             Kind::KubeProxyConfiguration => {
                 let configuration =
@@ -223,6 +232,8 @@ impl Batch {
         mine.service_cidrs.append(&mut theirs.service_cidrs);
         mine.pods.append(&mut theirs.pods);
         mine.workloads.append(&mut theirs.workloads);
+        mine.autoscalers.append(&mut theirs.autoscalers);
+        mine.pod_makers.append(&mut theirs.pod_makers);
         mine.configurations.append(&mut theirs.configurations);
         for (kind, count) in std::mem::take(&mut theirs.skipped) {
             *mine.skipped.entry(kind).or_default() += count;
@@ -268,7 +279,10 @@ impl Scope {
     pub(super) fn complete(self, metadata: &mut api::Metadata) -> Result<(), Wrong> {
         match self {
             Scope::Cluster => metadata.namespace.clear(),
-            Scope::Namespaced if metadata.namespace.is_empty() => metadata.namespace = "default".into(),
+            Scope::Namespaced if metadata.namespace.is_empty() => {
+                metadata.namespace = "default".into();
+                metadata.namespace_left_out = api::LeftOut(true);
+            }
             Scope::Namespaced => {}
         }
         if metadata.name.is_empty() {
@@ -302,4 +316,4 @@ macro_rules! objects {
     )*};
 }
 
-objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload);
+objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, Autoscaler);
