@@ -1,6 +1,6 @@
 //! What was read: API objects, each with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::api;
 use super::position::Located;
@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were passed over, by kind.
     pub skipped: BTreeMap<String, usize>,
+    /// Kinds of which an empty list says that there are none, such as `EndpointSlice`.
+    pub declared_empty: BTreeSet<String>,
 }
 
 impl Snapshot {
