@@ -186,10 +186,10 @@ mod tests {
 
     #[test]
     fn aliases_and_merge_keys() {
-        let documents = read_documents("x: &x {a: 1, b: 2}\ny:\n  <<: *x\n  b: 3\nz: *x\n").unwrap();
+        let documents = read_documents("x: &x {a: 1, b: 2}\nw:\n  <<: *x\n  b: 3\nz: *x\n").unwrap();
         let get = |path: [&str; 2]| documents[0].get(path[0]).unwrap().get(path[1]).unwrap().value.clone();
-        assert_eq!(get(["y", "a"]), Value::Integer(1));
-        assert_eq!(get(["y", "b"]), Value::Integer(3));
+        assert_eq!(get(["w", "a"]), Value::Integer(1));
+        assert_eq!(get(["w", "b"]), Value::Integer(3));
         assert_eq!(get(["z", "b"]), Value::Integer(2));
     }
 

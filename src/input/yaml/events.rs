@@ -19,6 +19,8 @@ pub(super) struct Events<'a> {
     parser: Parser<Text<'a>>,
     length: usize,
     commas: Commas,
+    /// Where the document ends, once its last event was read.
+    document_end: usize,
 }
 
 impl<'a> Events<'a> {
@@ -28,7 +30,7 @@ impl<'a> Events<'a> {
         // It would take any text that begins with the byte 0xEF for one with a byte order mark.
         parser.set_encoding(Encoding::Utf8);
         parser.set_input(Text { text: commas.hide(text), at: 0 });
-        Events { parser, length: text.len(), commas }
+        Events { parser, length: text.len(), commas, document_end: text.len() }
     }
 
     /// The next event; none at the end of the document and of the text.
@@ -36,7 +38,11 @@ impl<'a> Events<'a> {
         let mut event = self.parser.parse().map_err(|error| self.fault(&error))?;
         let (start, end) = (self.byte(event.start_mark.index), self.byte(event.end_mark.index));
         match &mut event.data {
-            EventData::StreamEnd | EventData::DocumentEnd { .. } => return Ok(None),
+            EventData::StreamEnd => return Ok(None),
+            EventData::DocumentEnd { .. } => {
+                self.document_end = end;
+                return Ok(None);
+            }
             EventData::Scalar { value, style, .. } => {
                 self.commas.restore(value);
                 self.drop_added_break(value, *style, event.end_mark.index);
@@ -47,12 +53,8 @@ impl<'a> Events<'a> {
     }
 
     /// Where the document ends, once its last event was read.
-    pub(super) fn after_document(&mut self) -> usize {
-        let next = self.parser.parse();
-        next.map_or(self.length, |event| match event.data {
-            EventData::StreamEnd => self.length,
-            _ => self.byte(event.start_mark.index),
-        })
+    pub(super) fn document_end(&self) -> usize {
+        self.document_end
     }
 
     /// A block scalar at the end of the text has no line break after its last line, where the text has none.
@@ -127,13 +129,16 @@ impl Commas {
 
     fn after_tags(text: &str) -> Self {
         let mut at = Vec::new();
+        let mut word_end = 0;
         for bang in memchr::memchr_iter(b'!', text.as_bytes()) {
-            let tag = text.get(bang..).unwrap_or_default();
-            let length = tag.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(tag.len());
-            let is_comma = tag.as_bytes().get(length) == Some(&b',');
-            let comma = bang + length;
-            if is_comma && at.last() != Some(&comma) && may_begin_tag(text, bang) {
-                at.push(comma);
+            if bang >= word_end {
+                let word = text.get(bang..).unwrap_or_default();
+                let length = word.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(word.len());
+                word_end = bang + length;
+            }
+            let is_comma = text.as_bytes().get(word_end) == Some(&b',');
+            if is_comma && at.last() != Some(&word_end) && may_begin_tag(text, bang) {
+                at.push(word_end);
             }
         }
         let absent = |c: &char| at.is_empty() || !text.contains(*c);
@@ -180,15 +185,20 @@ impl Commas {
 
 /// Whether a scanner may be about to begin a token at a byte: not within the words of a plain scalar.
 fn may_begin_tag(text: &str, at: usize) -> bool {
-    let before = text.get(..at).unwrap_or_default();
-    let line = before.get(before.rfind('\n').map_or(0, |newline| newline + 1)..).unwrap_or_default();
-    let words = line.trim_end();
-    let last_word = words.rsplit([' ', '\t']).next().unwrap_or_default();
-    match words.chars().next_back() {
-        None => true,
-        Some(c) if c.is_whitespace() => true,
-        Some(c) => "[]{},:?-\"'".contains(c) || last_word.starts_with(['&', '*', '!']),
+    /// So far back the line is looked at.
+    const NEAR: usize = 1024;
+    let mut start = at.saturating_sub(NEAR);
+    while !text.is_char_boundary(start) {
+        start -= 1;
     }
+    let near = text.get(start..at).unwrap_or_default();
+    let Some(line) = near.rsplit_once('\n').map(|(_, line)| line).or((start == 0).then_some(near)) else {
+        return true;
+    };
+    let words = line.trim_end();
+    let last_word = words.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let follows_words = words.ends_with(|c: char| !"[]{},:?-\"'".contains(c));
+    !follows_words || last_word.contains(['&', '*', '!']) || line.contains('#')
 }
 
 #[cfg(test)]
@@ -208,9 +218,17 @@ mod tests {
 
     #[test]
     fn texts_on_which_the_port_panics_are_read_or_refused() {
-        for text in
-            ["[!a, b]", "{a: !b, c: d}", "[&x !a,b]", "\"\\", "[ # x\n !a, b]", "[\"a\" !b, c]", "%TAG ! !,"]
-        {
+        for text in [
+            "[!a, b]",
+            "{a: !b, c: d}",
+            "[&x !a,b]",
+            "\"\\",
+            "[ # x\n !a, b]",
+            "[\"a\" !b, c]",
+            "[ # x\u{85}!a, b]",
+            "[!<x>, a]",
+            "%TAG ! !,",
+        ] {
             assert!(scalars(text).is_err(), "{text}");
         }
         assert_eq!(scalars("a: |\n  x").unwrap()[1].0, "x");

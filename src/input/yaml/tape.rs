@@ -86,7 +86,7 @@ impl<'a> Tape<'a> {
         while let Some(event) = events.next()? {
             builder.event(event)?;
         }
-        let rest = events.after_document();
+        let rest = events.document_end();
         let mut tape = builder.finish();
         tape.unread = has_content(text.get(rest..).unwrap_or_default()).then_some(rest);
         Ok(tape)
