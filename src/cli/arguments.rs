@@ -31,10 +31,13 @@ pub(super) struct InputArguments {
     /// Leave out files and folders met in a folder, by path within it or by name, such as `test/**` or `*-dev.yaml`
     /// (repeatable)
     #[arg(long, value_name = "GLOB")]
-    exclude: Vec<input::Pattern>,
+    pub(super) exclude: Vec<input::Pattern>,
     /// List everything in folders that is left out
     #[arg(long)]
-    verbose: bool,
+    pub(super) verbose: bool,
+    /// Set by `lint`: see [`Options::for_lint`].
+    #[arg(skip)]
+    pub(super) for_lint: bool,
 }
 
 impl InputArguments {
@@ -62,7 +65,12 @@ impl InputArguments {
 
     /// How to read it.
     pub(super) fn options(&self) -> Options {
-        Options { exclude: self.exclude.clone(), verbose: self.verbose, for_lint: false }
+        Options {
+            exclude: self.exclude.clone(),
+            verbose: self.verbose,
+            for_lint: self.for_lint,
+            may_be_empty: false,
+        }
     }
 }
 

@@ -74,7 +74,8 @@ impl Reader<'_> {
         }
         let Found { left_out, diagnostics, .. } = &mut self.found;
         let files = folder::files(path, self.options, left_out, diagnostics);
-        if files.is_empty() && left_out.is_empty() && diagnostics.iter().next().is_none() {
+        let is_told = !left_out.is_empty() || diagnostics.iter().next().is_some();
+        if files.is_empty() && !is_told && !self.options.may_be_empty {
             let message = "the folder has no file named *.yaml, *.yml or *.json".to_owned();
             return self.fault(&path.to_string_lossy(), message);
         }

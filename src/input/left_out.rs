@@ -33,10 +33,10 @@ pub(super) enum Why {
 impl Why {
     fn words(self, count: usize) -> String {
         let (one, many, remedy) = match self {
-            Why::HelmChart => ("Helm chart", "Helm charts", "render with `helm template`"),
-            Why::Kustomization => ("kustomization", "kustomizations", "build with `kubectl kustomize`"),
+            Why::HelmChart => ("Helm chart", "Helm charts", "render {} with `helm template`"),
+            Why::Kustomization => ("kustomization", "kustomizations", "build {} with `kubectl kustomize`"),
             Why::PartOfKustomization => ("part of kustomizations", "parts of kustomizations", ""),
-            Why::Template => ("template", "templates", "render first"),
+            Why::Template => ("template", "templates", "render {} first"),
             Why::WithoutKind => ("file without kind", "files without kind", ""),
             Why::Unreadable => {
                 ("file that is neither YAML nor JSON", "files that are neither YAML nor JSON", "")
@@ -46,8 +46,9 @@ impl Why {
             Why::SpecialFile => ("special file", "special files", ""),
             Why::Excluded => ("excluded path", "excluded paths", ""),
         };
-        let words = format!("{count} {}", if count == 1 { one } else { many });
-        if remedy.is_empty() { words } else { format!("{words} ({remedy})") }
+        let (name, them) = if count == 1 { (one, "it") } else { (many, "them") };
+        let words = format!("{count} {name}");
+        if remedy.is_empty() { words } else { format!("{words} ({})", remedy.replace("{}", them)) }
     }
 }
 

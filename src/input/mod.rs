@@ -11,7 +11,9 @@ mod json_tape;
 mod k8s_openapi;
 mod left_out;
 mod list;
+mod namespace;
 mod object;
+mod pod_makers;
 mod position;
 mod snapshot;
 mod source;
@@ -46,6 +48,8 @@ pub struct Options {
     /// Whether findings about the input are the answer and do not stand in its way: of objects that differ the first
     /// counts, and a folder may hold none.
     pub for_lint: bool,
+    /// Whether it is fine that there is nothing to read.
+    pub may_be_empty: bool,
 }
 
 /// Reads files, folders and standard input, which counts also where nothing is named. Warnings come with the objects.
@@ -119,7 +123,7 @@ fn conclude(
     left_out.tell(options, &mut diagnostics);
     let mut snapshot = batch.snapshot;
     duplicates::remove(&mut snapshot, options, &mut diagnostics);
-    if !diagnostics.has_errors() && snapshot.is_empty() {
+    if !diagnostics.has_errors() && snapshot.is_empty() && !options.may_be_empty {
         let mut nothing = nothing_found(&snapshot, batch.documents, &left_out);
         if options.for_lint && !left_out.is_empty() {
             nothing.severity = Severity::Warning;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::api::{self, WorkloadKind};
 use super::document::{TEMPLATE, is_template};
+use super::pod_makers;
 use super::position::{Located, Position};
 use super::snapshot::Snapshot;
 use super::wording::{self, Wording};
@@ -38,11 +39,12 @@ impl Type {
 /// The group of a kind that is read, and its newest `apiVersion`.
 fn home(kind: &str) -> Option<(&'static str, &'static str)> {
     Some(match kind {
-        "Service" | "Endpoints" | "Node" | "Pod" | "ConfigMap" => ("", "v1"),
+        "Service" | "Endpoints" | "Node" | "Pod" | "ReplicationController" | "ConfigMap" => ("", "v1"),
         "EndpointSlice" => ("discovery.k8s.io", "discovery.k8s.io/v1"),
         "ServiceCIDR" => ("networking.k8s.io", "networking.k8s.io/v1"),
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => ("apps", "apps/v1"),
         "Job" => ("batch", "batch/v1"),
+        "HorizontalPodAutoscaler" => ("autoscaling", "autoscaling/v2"),
         "KubeProxyConfiguration" => ("kubeproxy.config.k8s.io", "kubeproxy.config.k8s.io/v1alpha1"),
         _ => return None,
     })
@@ -70,6 +72,7 @@ pub(super) enum Kind {
     ServiceCidr,
     Pod,
     Workload(WorkloadKind),
+    Autoscaler,
     ConfigMap,
     KubeProxyConfiguration,
 }
@@ -91,7 +94,12 @@ impl Kind {
             ("apps/v1", "StatefulSet") => Kind::Workload(W::StatefulSet),
             ("apps/v1", "DaemonSet") => Kind::Workload(W::DaemonSet),
             ("apps/v1", "ReplicaSet") => Kind::Workload(W::ReplicaSet),
+            ("v1", "ReplicationController") => Kind::Workload(W::ReplicationController),
             ("batch/v1", "Job") => Kind::Workload(W::Job),
+            (
+                "autoscaling/v1" | "autoscaling/v2" | "autoscaling/v2beta1" | "autoscaling/v2beta2",
+                "HorizontalPodAutoscaler",
+            ) => Kind::Autoscaler,
             ("v1", "ConfigMap") => Kind::ConfigMap,
             ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => Kind::KubeProxyConfiguration,
             _ => return None,
@@ -217,6 +225,7 @@ impl Batch {
             Kind::ServiceCidr => self.take(written, Scope::Cluster, |s| &mut s.service_cidrs),
             Kind::Pod => self.take(written, Scope::Namespaced, |s| &mut s.pods),
             Kind::Workload(kind) => self.take_workload(kind, written),
+            Kind::Autoscaler => self.take(written, Scope::Namespaced, |s| &mut s.autoscalers),
             Kind::ConfigMap => self.take_config_map(written),
             Kind::KubeProxyConfiguration => {
                 let configuration =
@@ -243,6 +252,7 @@ impl Batch {
             }
             None => self.skip(&type_.kind),
         }
+        self.snapshot.pod_makers.extend(pod_makers::read(type_, written));
     }
 
     fn find_unknown_version(&mut self, type_: &Type, newest: &str, written: &impl Written) {
@@ -251,7 +261,16 @@ impl Batch {
         } else {
             format!("the apiVersion {:?} is unknown and it is not read", type_.api_version)
         };
-        let decides = !matches!(newest, "apps/v1" | "batch/v1") && type_.kind != "ConfigMap";
+        let decides = matches!(
+            type_.kind.as_str(),
+            "Service"
+                | "EndpointSlice"
+                | "Endpoints"
+                | "Node"
+                | "ServiceCIDR"
+                | "Pod"
+                | "KubeProxyConfiguration"
+        );
         let diagnostic = if decides { Diagnostic::error(message) } else { Diagnostic::warning(message) };
         let object = object_ref(&type_.kind, written);
         let help = format!("write `apiVersion: {newest}`");
@@ -341,6 +360,8 @@ impl Batch {
         mine.service_cidrs.append(&mut theirs.service_cidrs);
         mine.pods.append(&mut theirs.pods);
         mine.workloads.append(&mut theirs.workloads);
+        mine.autoscalers.append(&mut theirs.autoscalers);
+        mine.pod_makers.append(&mut theirs.pod_makers);
         mine.configurations.append(&mut theirs.configurations);
         for (kind, count) in std::mem::take(&mut theirs.skipped) {
             *mine.skipped.entry(kind).or_default() += count;
@@ -406,7 +427,10 @@ impl Scope {
     pub(super) fn complete(self, metadata: &mut api::Metadata) -> Result<(), Wrong> {
         match self {
             Scope::Cluster => metadata.namespace.clear(),
-            Scope::Namespaced if metadata.namespace.is_empty() => metadata.namespace = "default".into(),
+            Scope::Namespaced if metadata.namespace.is_empty() => {
+                metadata.namespace = "default".into();
+                metadata.namespace_left_out = api::LeftOut(true);
+            }
             Scope::Namespaced => {}
         }
         let name = |message: String| {
@@ -440,4 +464,4 @@ macro_rules! objects {
     )*};
 }
 
-objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload);
+objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, Autoscaler);

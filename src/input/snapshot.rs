@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub pods: Vec<Located<api::Pod>>,
     /// Deployments and other kinds that make Pods.
     pub workloads: Vec<Located<api::Workload>>,
+    /// `autoscaling` HorizontalPodAutoscalers.
+    pub autoscalers: Vec<Located<api::Autoscaler>>,
+    /// Objects of kinds that make Pods, or may, in ways that are not modelled. They are among those passed over, too.
+    pub pod_makers: Vec<Located<api::PodMaker>>,
     /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were passed over, by kind.
@@ -35,7 +39,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Whether there is no object of any kind that is decoded.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let objects = self.services.len() + self.endpoint_slices.len() + self.nodes.len() + self.pods.len();
         objects + self.service_cidrs.len() + self.workloads.len() + self.configurations.len() == 0
     }
