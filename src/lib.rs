@@ -51,10 +51,11 @@
 
 #[cfg(test)]
 #[macro_use]
-mod snapshot;
+mod testing;
 
 pub mod assume;
 pub mod capture;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;
 pub mod compare;

@@ -66,10 +66,12 @@ fn parse_code(text: &str) -> Result<&'static str, String> {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     session.be_lenient();
+    session.look_at(arguments.node.name());
+    let settings = SettingsArguments { stand_in_for_ipvs: true, ..arguments.settings.clone() };
     let mut findings = Vec::new();
     let mut assumed = None;
     for snapshot in snapshots(arguments, session)? {
-        let pipeline = Pipeline::of(snapshot, &arguments.settings, session)?;
+        let pipeline = Pipeline::of(snapshot, &settings, session)?;
         let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
         if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
             pipeline.node_plans(node, &pipeline.families(), session)?;

@@ -15,9 +15,11 @@ mod node;
 mod output;
 mod pipeline;
 mod progress;
+mod release;
 mod render;
 mod session;
 mod trace;
+mod upgrade;
 
 use std::process::ExitCode;
 

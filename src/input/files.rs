@@ -107,7 +107,7 @@ impl Reader<'_> {
             Ok(text) => {
                 self.found.sources.add(name, text);
             }
-            Err(diagnostic) => self.found.diagnostics.push(diagnostic),
+            Err(found) => self.found.diagnostics.append(found),
         }
     }
 
@@ -118,7 +118,7 @@ impl Reader<'_> {
 }
 
 /// The text of bytes that are UTF-8, UTF-16 with a byte order mark, or JSON, in which Go takes any byte.
-fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
+fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
     let utf16 = match bytes.as_slice() {
         [0xff, 0xfe, units @ ..] => decode_utf16(units, u16::from_le_bytes),
         [0xfe, 0xff, units @ ..] => decode_utf16(units, u16::from_be_bytes),
@@ -133,7 +133,7 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostic> {
         if is_json && error.utf8_error().error_len().is_some() {
             return Ok(String::from_utf8_lossy(bytes).into_owned());
         }
-        Err(not_utf8(name, bytes, error.utf8_error().valid_up_to()))
+        Err(not_utf8(name, bytes, error.utf8_error().valid_up_to()).into())
     })
 }
 
@@ -162,8 +162,21 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+#[cfg(unix)]
 fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, piece, offset as u64)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
+    let mut read = 0;
+    while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match std::os::windows::fs::FileExt::seek_read(file, rest, (offset + read) as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => read += count,
+        }
+    }
+    Ok(())
 }
 
 fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Diagnostic {

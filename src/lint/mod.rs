@@ -4,6 +4,7 @@
 //! one: add the file, its line in [`LINTS`] and its page `docs/lint/KRnnn.md`.
 
 mod address_conflict;
+mod address_form;
 mod affinity_one_endpoint;
 mod comment_too_long;
 mod deprecated;
@@ -13,10 +14,12 @@ mod finding;
 pub mod github;
 mod health_check_port;
 mod hints_not_used;
+mod ipvs_mode;
 pub mod json;
 mod kube_proxy_fails;
 mod large_cluster;
 mod local_policy;
+mod loopback_sync;
 mod no_endpoints;
 mod no_usable_endpoints;
 mod node_port_range;
@@ -31,6 +34,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod unset_mode;
 mod words;
 mod zone_without_endpoints;
 
@@ -42,7 +46,7 @@ pub use subject::Subject;
 use finding::Findings;
 
 /// Every lint, by code.
-pub static LINTS: [&Lint; 21] = [
+pub static LINTS: [&Lint; 25] = [
     &no_endpoints::LINT,
     &no_usable_endpoints::LINT,
     &only_terminating_endpoints::LINT,
@@ -64,7 +68,18 @@ pub static LINTS: [&Lint; 21] = [
     &large_cluster::LINT,
     &kube_proxy_fails::LINT,
     &passed_over::LINT,
+    &unset_mode::LINT,
+    &ipvs_mode::LINT,
+    &address_form::LINT,
+    &loopback_sync::LINT,
 ];
+
+/// The code of the lint for a change of nodePortAddresses over a live table.
+pub const LOOPBACK_SYNC: &str = loopback_sync::CODE;
+
+/// What an upgrade of kube-proxy, or a change of its configuration, wants looked at first.
+static BEFORE_UPGRADE: [&Lint; 5] =
+    [&deprecated::LINT, &unset_mode::LINT, &ipvs_mode::LINT, &address_form::LINT, &loopback_sync::LINT];
 
 /// The lint with this code, in any case.
 pub fn find(code: &str) -> Option<&'static Lint> {
@@ -73,8 +88,17 @@ pub fn find(code: &str) -> Option<&'static Lint> {
 
 /// Looks for everything that is not ignored; sorted by place, then code.
 pub fn run(subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
+    run_some(&LINTS, subject, ignored)
+}
+
+/// Looks for what is to be done before an upgrade to the subject's release.
+pub fn before_upgrade(subject: &Subject<'_>) -> Vec<Finding> {
+    run_some(&BEFORE_UPGRADE, subject, &BTreeSet::new())
+}
+
+fn run_some(lints: &[&'static Lint], subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
     let mut found = Findings { lint: LINTS[0], sources: &subject.snapshot.sources, found: Vec::new() };
-    for lint in LINTS {
+    for lint in lints.iter().copied() {
         found.lint = lint;
         (lint.check)(subject, &mut found);
     }
