@@ -217,14 +217,14 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
 /// Reads two snapshots at once; one that is named twice, or alone, is read once.
 fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Snapshot, Snapshot), Stop> {
     session.progress().stage("reading the input");
-    let input = |path: &OsString| InputArguments { input: vec![path.clone()] };
+    let input = |path: &OsString| InputArguments::of(vec![path.clone()]);
     let (old, new) = match paths {
         [old, new] if old != new => {
             let (old, new) = both(|| input(old).load(), || input(new).load());
             (old, Some(new))
         }
         [path, ..] => (input(path).load(), None),
-        [] => (InputArguments { input: Vec::new() }.load(), None),
+        [] => (InputArguments::default().load(), None),
     };
     let old = session.take_read(old)?;
     let new = new.map(|new| session.take_read(new)).transpose()?.unwrap_or_else(|| old.clone());

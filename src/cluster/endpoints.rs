@@ -1,6 +1,6 @@
 //! EndpointSlices, joined to Service ports.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use compact_str::{CompactString, format_compact};
@@ -25,8 +25,18 @@ pub(super) struct SliceIndex<'s> {
 struct UsableSlice<'s> {
     slice: &'s Located<api::EndpointSlice>,
     family: Family,
-    /// Name, protocol and port of each usable entry of `ports`.
+    /// Name, protocol and port of each usable entry of `ports`, sorted by name and protocol.
     ports: Vec<(&'s str, Protocol, Port)>,
+}
+
+impl<'s> UsableSlice<'s> {
+    /// Its ports that are meant by a Service port, in the order of the slice.
+    fn ports_of(&self, name: &ServicePortName) -> impl Iterator<Item = &(&'s str, Protocol, Port)> {
+        let wanted = (name.port(), name.protocol());
+        let first = self.ports.partition_point(|(name, protocol, _)| (*name, *protocol) < wanted);
+        let rest = self.ports.get(first..).unwrap_or_default().iter();
+        rest.take_while(move |(name, protocol, _)| (*name, *protocol) == wanted)
+    }
 }
 
 impl<'s> SliceIndex<'s> {
@@ -60,10 +70,7 @@ impl<'s> SliceIndex<'s> {
         for usable in slices.into_iter().flatten().filter(|usable| usable.family == family) {
             let metadata = &usable.slice.object.metadata;
             let mut report = report.about(metadata.object_ref("EndpointSlice"), usable.slice.position);
-            let fits = |(port, protocol, _): &&(&str, Protocol, Port)| {
-                *port == name.port() && *protocol == name.protocol()
-            };
-            for (_, _, port) in usable.ports.iter().filter(fits) {
+            for (_, _, port) in usable.ports_of(name) {
                 endpoints.extend(slice_endpoints(usable, *port, settings, &mut report));
             }
         }
@@ -133,10 +140,11 @@ fn usable_slice<'s>(
             return None;
         }
     };
-    let ports = (slice.object.ports.iter().enumerate())
+    let mut ports = (slice.object.ports.iter().enumerate())
         .filter_map(|(i, port)| usable_port(i, port, report))
         .collect::<Vec<_>>();
     warn_of_repeated_ports(&ports, report);
+    ports.sort_by_key(|(name, protocol, _)| (*name, *protocol));
     Some(UsableSlice { slice, family, ports })
 }
 
@@ -177,8 +185,9 @@ fn usable_port<'s>(
 
 /// The API server refuses a name that stands twice, but kube-proxy takes both: it goes by name and protocol.
 fn warn_of_repeated_ports(ports: &[(&str, Protocol, Port)], report: &mut ObjectReport<'_, '_>) {
+    let mut names = HashSet::new();
     for (i, (name, ..)) in ports.iter().enumerate() {
-        if ports[..i].iter().any(|(earlier, ..)| earlier == name) {
+        if !names.insert(*name) {
             let message = format!("{name:?} stands twice in this slice");
             report.warning(&format!("ports[{i}].name"), message, "give each port its own name");
         }

@@ -46,8 +46,11 @@ fn refused(input: &str, arguments: &[&str], says: &[&str]) {
     }
 }
 
+/// The objects with a Node; where no slice is among them, there is none.
 fn with_node(objects: &[String]) -> String {
-    format!("{NODE}{}", objects.concat())
+    const NO_OTHER_SLICES: &str =
+        "---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSliceList, items: []}\n";
+    format!("{NODE}{}{NO_OTHER_SLICES}", objects.concat())
 }
 
 #[test]

@@ -18,10 +18,12 @@ mod every_node;
 mod explain_page;
 mod explain_trace;
 mod families;
+mod like_kubectl;
 mod limits;
 mod lint;
 mod mutations;
 mod releases;
+mod repositories;
 mod trace;
 mod upkeep;
 
