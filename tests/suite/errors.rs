@@ -107,6 +107,28 @@ fn the_same_object_twice_but_different() {
     assert_eq!(compile(&same, &["--quiet"]).status.code(), Some(0));
 }
 
+/// A store of objects has a place for each name: the corpus has such a list (release-1.37/long-comments), of which the
+/// real kube-proxy saw the last ones.
+#[test]
+fn of_one_name_in_a_json_list_the_last_counts() {
+    let item = |port: u16| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "Service", "metadata": {{"name": "db", "namespace": "shop"}}, "spec": {{"clusterIP": "10.96.0.12", "ports": [{{"port": {port}}}]}}}}"#
+        )
+    };
+    let list = |items: &str| format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#);
+    let slices = r#"{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "items": []}"#;
+    let input = format!("{}\n{slices}", list(&format!("{},\n{}", item(3306), item(3307))));
+    let output = compile(&input, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("<stdin>:2") && told.contains("same list at <stdin>:1"), "{told}");
+    let rules = String::from_utf8(output.stdout).unwrap();
+    assert!(rules.contains("--dport 3307") && !rules.contains("--dport 3306"), "{rules}");
+    let apart = format!("{}\n{}\n{slices}", list(&item(3306)), list(&item(3307)));
+    refused(&apart, &[], &["Service shop/db", "<stdin>:2", "differs from the same object at <stdin>:1"]);
+}
+
 #[test]
 fn a_node_that_does_not_exist() {
     let input = with_node(&[service("db", "ports: [{port: 3306}]")]);
