@@ -1,13 +1,10 @@
 //! Addresses, networks, ports and protocols, read and written as kube-proxy does.
 
-mod text;
-
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
 use ipnet::{IpNet, Ipv4Net};
-pub use text::AddressText;
 
 /// An IP family. kube-proxy keeps one ruleset per family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -273,7 +270,7 @@ pub struct InetNtop(pub IpAddr);
 impl fmt::Display for InetNtop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let IpAddr::V6(v6) = self.0 else {
-            return f.write_str(AddressText::ip(self.0).as_str());
+            return self.0.fmt(f);
         };
         let groups = v6.segments();
         let embeds = groups[..6] == [0; 6] && groups[6] != 0;
@@ -287,10 +284,7 @@ impl fmt::Display for InetNtop {
 
 /// The text of [`InetNtop`].
 pub fn inet_ntop(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(_) => AddressText::ip(ip).as_str().to_owned(),
-        IpAddr::V6(_) => InetNtop(ip).to_string(),
-    }
+    InetNtop(ip).to_string()
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 
 use super::ruleset::{
     AddressMatch, ChainName, Destination, End, InterfaceMatch, Match, Probability, ProtocolMatch,
     ProtocolName, RecentAction, Rule, StateSet, Target,
 };
-use crate::net::{AddressText, Cidr, Port, Protocol};
+use crate::net::{Cidr, Port, Protocol};
 use crate::plan::LocalTraffic;
 
 impl Rule {
@@ -56,7 +56,7 @@ impl Rule {
 
     /// `-s ip`, where `text` is how kube-proxy writes the address.
     pub(super) fn source_ip(mut self, ip: IpAddr, text: &str) -> Rule {
-        let written = (text != AddressText::ip(ip).as_str()).then(|| text.into());
+        let written = (text != format_compact!("{ip}")).then(|| text.into());
         self.source = Some(AddressMatch { negated: false, net: Cidr::host(ip), written });
         self
     }
@@ -78,7 +78,7 @@ impl Rule {
             LocalTraffic::From(cidr) => self.source = Some(as_network(negated, *cidr)),
             LocalTraffic::Interface(name) => self.in_interface = interface(name.clone()),
             LocalTraffic::InterfacePrefix(prefix) => {
-                self.in_interface = interface(compact_str::format_compact!("{prefix}+"));
+                self.in_interface = interface(format_compact!("{prefix}+"));
             }
         }
         self
@@ -121,13 +121,13 @@ impl Rule {
 
     /// `-j DNAT`, where `text` is how kube-proxy writes the destination.
     pub(super) fn dnat(self, address: SocketAddr, text: &str) -> Rule {
-        let written = (text != AddressText::socket(address).as_str()).then(|| text.into());
+        let written = (text != format_compact!("{address}")).then(|| text.into());
         self.then(Target::Dnat(Destination { address, written }))
     }
 }
 
 /// A network that kube-proxy writes with its length even if it holds a single address.
 fn as_network(negated: bool, net: Cidr) -> AddressMatch {
-    let written = net.is_host().then(|| compact_str::format_compact!("{net}"));
+    let written = net.is_host().then(|| format_compact!("{net}"));
     AddressMatch { negated, net, written }
 }
