@@ -27,10 +27,10 @@ fn stages(c: &mut Criterion) {
     let (snapshot, _) = input::read_text("dump", dump("json")).unwrap();
     let settings = Settings::default();
     c.bench_function("cluster", |b| b.iter(|| Cluster::build(&snapshot, &settings)));
-    let (cluster, _) = Cluster::build(&snapshot, &settings);
+    let (cluster, _) = Cluster::build(&snapshot, &settings).unwrap();
     let node = cluster.node("node-1").unwrap().clone();
     c.bench_function("plan", |b| b.iter(|| Plan::new(&cluster, &settings, &node, Family::Ipv4)));
-    let (plan, _) = Plan::new(&cluster, &settings, &node, Family::Ipv4);
+    let (plan, _) = Plan::new(&cluster, &settings, &node, Family::Ipv4).unwrap();
     c.bench_function("iptables restore", |b| b.iter(|| iptables::restore::print(&plan)));
     c.bench_function("nftables list", |b| b.iter(|| nftables::list::print(&nftables::compile(&plan))));
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use kuberules::cluster::{Cluster, Node};
 use kuberules::compare::{rules, traffic};
-use kuberules::diagnostic::Diagnostics;
+use kuberules::diagnostic::{Checked, Diagnostics};
 use kuberules::net::{Family, Protocol};
 use kuberules::node::{Host, NodeRules};
 use kuberules::plan::Plan;
@@ -31,35 +31,36 @@ pub(crate) fn input(data: &[u8]) {
 }
 
 fn compile(snapshot: &reader::Snapshot, release: Release, mode: ProxyMode) {
-    let (mut configuration, mut told) = Configuration::from_snapshot(snapshot);
+    let mut told = Diagnostics::default();
+    let Some(mut configuration) = take(&mut told, Configuration::from_snapshot(snapshot)) else { return };
     let flags = Flags {
         proxy_mode: Some(mode.name().to_owned()),
         feature_gates: [("NFTablesProxyMode".to_owned(), true)].into(),
         ..Flags::default()
     };
     configuration.override_with(&flags, &release);
-    let (settings, found) = Settings::resolve(&configuration, release, HostFacts::default(), None);
-    told.append(found);
-    check_words(&told);
-    if told.has_errors() {
-        return;
-    }
-    let (cluster, found) = Cluster::build(snapshot, &settings);
-    told.append(found);
-    check_words(&told);
-    if told.has_errors() {
-        return;
-    }
+    let settings = Settings::resolve(&configuration, release, HostFacts::default(), None);
+    let Some(settings) = take(&mut told, settings) else { return };
+    let Some(cluster) = take(&mut told, Cluster::build(snapshot, &settings)) else { return };
     let node =
         cluster.nodes.first().cloned().unwrap_or_else(|| Node { name: "node".into(), ..Node::default() });
     for family in Family::ALL {
-        let (plan, found) = Plan::new(&cluster, &settings, &node, family);
         let mut told = told.clone();
-        told.append(found);
-        if !told.has_errors() {
+        if let Some(plan) = take(&mut told, Plan::new(&cluster, &settings, &node, family)) {
             print(&plan, &settings, snapshot, told);
         }
     }
+}
+
+/// Adds what a stage found; none where it made nothing.
+fn take<T>(told: &mut Diagnostics, checked: Checked<T>) -> Option<T> {
+    let (made, found) = match checked {
+        Ok((made, found)) => (Some(made), found),
+        Err(found) => (None, found),
+    };
+    check_words(&found);
+    told.append(found);
+    made
 }
 
 /// Prints a plan in every form. What the real loaders take is read back as it was printed; what they refuse need only
@@ -107,11 +108,12 @@ fn same(printed: &str, again: &str) -> Result<(), String> {
 /// A KubeProxyConfiguration, seen by every release.
 pub(crate) fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let (configuration, found) = Configuration::read(text, Origin::file("fuzz"));
-    check_words(&found);
+    let mut told = Diagnostics::default();
+    let Some(configuration) = take(&mut told, Configuration::read(text, Origin::file("fuzz"))) else {
+        return;
+    };
     for release in RELEASES {
-        let (_, found) = Settings::resolve(&configuration, release, HostFacts::default(), None);
-        check_words(&found);
+        take(&mut told, Settings::resolve(&configuration, release, HostFacts::default(), None));
     }
 }
 

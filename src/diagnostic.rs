@@ -185,6 +185,9 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
+/// What a stage makes, with its warnings; where there is an error nothing is made, and everything found is told.
+pub type Checked<T> = Result<(T, Diagnostics), Diagnostics>;
+
 /// Collects what is found on the way, so that one run tells everything that is wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
@@ -216,6 +219,14 @@ impl Diagnostics {
     /// EndpointSlice of mixed families, an interface name that is too long and their like make them refuse.
     pub fn is_loadable(&self) -> bool {
         self.worst() < Some(Severity::Unloadable)
+    }
+
+    /// Hands over what a stage made, unless an error was found.
+    ///
+    /// # Errors
+    /// All that was found, an error among it.
+    pub fn check<T>(self, made: T) -> Checked<T> {
+        if self.has_errors() { Err(self) } else { Ok((made, self)) }
     }
 
     /// Whether there is a fault for which there is no right answer.

@@ -29,16 +29,14 @@
 //! endpoints: [{addresses: [10.244.1.7]}]
 //! ports: [{port: 8080}]
 //! "#;
-//! // Every stage hands over what it found wrong; with an error among it there is no right answer.
+//! // Every stage gives what it made with its warnings, or else everything that it found wrong.
 //! let (snapshot, _warnings) = input::read_text("shop.yaml", manifests).expect("right manifests");
 //! let configuration = Configuration::default();
-//! let (settings, found) = Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None);
-//! assert!(!found.has_errors());
-//! let (cluster, found) = Cluster::build(&snapshot, &settings);
-//! assert!(!found.has_errors());
+//! let (settings, _warnings) =
+//!     Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).expect("right settings");
+//! let (cluster, _warnings) = Cluster::build(&snapshot, &settings).expect("right objects");
 //! let node = cluster.node("worker-1").expect("it is in the manifests");
-//! let (plan, found) = Plan::new(&cluster, &settings, node, Family::Ipv4);
-//! assert!(!found.has_errors());
+//! let (plan, _warnings) = Plan::new(&cluster, &settings, node, Family::Ipv4).expect("a right node");
 //! let ruleset = iptables::compile(&plan);
 //!
 //! let mut text = String::new();

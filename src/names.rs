@@ -151,6 +151,13 @@ impl ServicePortName {
         })
     }
 
+    /// Reads what it prints as; none unless every part is a DNS label.
+    pub fn parse(text: &str, protocol: Protocol) -> Option<Self> {
+        let (service, port) = text.split_once(':').unwrap_or((text, ""));
+        let ServiceName { namespace, name } = ServiceName::parse(service)?;
+        ServicePortName::new(&namespace, &name, port, protocol).ok()
+    }
+
     /// The Service.
     pub fn service_name(&self) -> ServiceName {
         ServiceName { namespace: self.namespace.clone(), name: self.service.clone() }
@@ -205,5 +212,9 @@ mod tests {
         let name = ServicePortName::new("ns", "web", "http", Protocol::Tcp).unwrap();
         assert_eq!(name.to_string(), "ns/web:http");
         assert_eq!(ServicePortName::new("ns", "web", "", Protocol::Tcp).unwrap().to_string(), "ns/web");
+        assert_eq!(ServicePortName::parse("ns/web:http", Protocol::Tcp), Some(name));
+        for bad in ["ns", "ns/web:a:b", "ns/web/x", "ns/:http"] {
+            assert_eq!(ServicePortName::parse(bad, Protocol::Tcp), None, "{bad:?}");
+        }
     }
 }

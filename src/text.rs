@@ -43,3 +43,35 @@ impl fmt::Display for Text {
         self.pieces.iter().try_for_each(|piece| f.write_str(piece))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(crate::testing::cases(256))]
+
+        #[test]
+        fn a_text_reads_as_its_pieces_joined(steps in vec((0..3, "[a-c]{0,3}"), 0..12)) {
+            let (mut text, mut plain) = (Text::default(), String::new());
+            let shared = Arc::new("shared\n".to_owned());
+            for (step, piece) in steps {
+                match step {
+                    0 => text.push(piece.as_str()),
+                    1 => text.share(&shared),
+                    _ => text.extend([Text::from(piece.clone()), text.clone()]),
+                }
+                match step {
+                    0 => plain.push_str(&piece),
+                    1 => plain.push_str(&shared),
+                    _ => plain = format!("{plain}{piece}{plain}"),
+                }
+            }
+            prop_assert_eq!(text.to_string(), plain.as_str());
+            prop_assert_eq!(text.pieces().collect::<String>(), plain);
+        }
+    }
+}

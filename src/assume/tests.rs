@@ -6,7 +6,7 @@ use crate::settings::{Configuration, HostFacts, Release, Settings};
 
 fn settings(release: &str) -> Settings {
     let release: Release = release.parse().unwrap();
-    Settings::resolve(&Configuration::default(), release, HostFacts::default(), None).0
+    Settings::resolve(&Configuration::default(), release, HostFacts::default(), None).unwrap().0
 }
 
 fn read(yaml: &str) -> Snapshot {

@@ -86,9 +86,7 @@ fn of_element(element: &nft::Element) -> Option<NamedAddress> {
 }
 
 fn named(text: &str, protocol: Protocol, ip: IpAddr, port: Port) -> Option<NamedAddress> {
-    let (service, port_name) = text.split_once(':').unwrap_or((text, ""));
-    let (namespace, service) = service.split_once('/')?;
-    let name = ServicePortName::new(namespace, service, port_name, protocol).ok()?;
+    let name = ServicePortName::parse(text, protocol)?;
     Some(NamedAddress { name, address: SocketAddr::new(ip, port.get()) })
 }
 

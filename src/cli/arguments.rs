@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use super::assume::AssumeArguments;
 use super::release;
 use super::session::{Session, Stop};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic};
 use crate::input::{self, InputPath, Options, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
 use crate::settings::Origin;
@@ -52,14 +52,14 @@ impl InputArguments {
     /// # Errors
     /// It cannot be read, or not be understood; told in the session.
     pub(super) fn read(&self, session: &mut Session) -> Result<Snapshot, Stop> {
-        session.take_read(self.load())
+        session.take_checked(self.load())
     }
 
     /// Reads the input without telling anybody.
     ///
     /// # Errors
     /// It cannot be read, or not be understood.
-    pub(super) fn load(&self) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+    pub(super) fn load(&self) -> Checked<Snapshot> {
         let paths: Vec<InputPath> = self.input.iter().cloned().map(InputPath::from).collect();
         input::read_with(&paths, io::stdin(), &self.options())
     }
@@ -214,7 +214,7 @@ impl SettingsArguments {
     pub(super) fn resolve(&self, snapshot: &Snapshot, session: &mut Session) -> Result<Settings, Stop> {
         let mut configuration = match &self.config {
             Some(path) => from_file(path, session)?,
-            None => from_snapshot(snapshot, session)?,
+            None => session.take_checked(Configuration::from_snapshot(snapshot))?,
         };
         let release = match self.kube_version.filter(|_| self.release_is_meant) {
             Some(release) => release,
@@ -233,9 +233,7 @@ impl SettingsArguments {
         }
         configuration.override_with(&flags, &release);
         let families = self.family.families();
-        let (settings, found) = Settings::resolve(&configuration, release, self.host_facts(), families);
-        session.take(found)?;
-        Ok(settings)
+        session.take_checked(Settings::resolve(&configuration, release, self.host_facts(), families))
     }
 
     fn host_facts(&self) -> HostFacts {
@@ -272,15 +270,7 @@ fn from_file(path: &Path, session: &mut Session) -> Result<Configuration, Stop> 
         let message = format!("cannot read the configuration {}: {error}", path.display());
         session.stop(Diagnostic::error(message))
     })?;
-    let (configuration, found) = Configuration::read(&text, Origin::file(&path.display().to_string()));
-    session.take(found)?;
-    Ok(configuration)
-}
-
-fn from_snapshot(snapshot: &Snapshot, session: &mut Session) -> Result<Configuration, Stop> {
-    let (configuration, found) = Configuration::from_snapshot(snapshot);
-    session.take(found)?;
-    Ok(configuration)
+    session.take_checked(Configuration::read(&text, Origin::file(&path.display().to_string())))
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr, String> {

@@ -13,7 +13,7 @@ use super::release;
 use super::render::{Format, Model, render};
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 use crate::input::Sources;
 use crate::names::is_dns_subdomain;
 use crate::nftables::list::version::NftVersion;
@@ -203,15 +203,19 @@ struct EveryNode<'a> {
 }
 
 impl<'a> EveryNode<'a> {
-    fn plans(&self, node: &Node) -> (Vec<Plan<'a>>, Diagnostics) {
+    fn plans(&self, node: &Node) -> Checked<Vec<Plan<'a>>> {
         let Pipeline { cluster, settings, snapshot, .. } = self.pipeline;
         let (mut plans, mut found) = (Vec::new(), Diagnostics::default());
         for family in self.pipeline.families() {
-            let (plan, faults) = plan(cluster, settings, &snapshot.sources, node, family);
-            found.append(faults);
-            plans.push(plan);
+            match plan(cluster, settings, &snapshot.sources, node, family) {
+                Ok((plan, warnings)) => {
+                    found.append(warnings);
+                    plans.push(plan);
+                }
+                Err(faults) => found.append(faults),
+            }
         }
-        (plans, found)
+        found.check(plans)
     }
 
     /// The files of one node; none where something speaks against them.
@@ -220,10 +224,10 @@ impl<'a> EveryNode<'a> {
         if let Err(fault) = check_file_name(node) {
             return (files, fault);
         }
-        let (plans, mut found) = self.plans(node);
-        if found.has_errors() {
-            return (files, found);
-        }
+        let (plans, mut found) = match self.plans(node) {
+            Ok(planned) => planned,
+            Err(found) => return (files, found),
+        };
         let (sources, assumed) = (&self.pipeline.snapshot.sources, self.pipeline.assumed.as_ref());
         for (suffix, text) in render(&plans, models, self.format, sources, assumed, self.nft).into_files() {
             if let Err(faults) = files.add(self.directory, &format!("{}.{suffix}", node.name), &text) {

@@ -226,8 +226,8 @@ fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Snapshot, Sna
         [path, ..] => (input(path).load(), None),
         [] => (InputArguments::default().load(), None),
     };
-    let old = session.take_read(old)?;
-    let new = new.map(|new| session.take_read(new)).transpose()?.unwrap_or_else(|| old.clone());
+    let old = session.take_checked(old)?;
+    let new = new.map(|new| session.take_checked(new)).transpose()?.unwrap_or_else(|| old.clone());
     Ok((old, new))
 }
 

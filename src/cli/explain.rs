@@ -13,6 +13,7 @@ use crate::cluster::Node;
 use crate::diagnostic::Diagnostic;
 use crate::explain::{self, Explanation, Scene, UnknownService, example};
 use crate::input;
+use crate::names::{ServiceName, is_dns_label};
 use crate::node::{Host, NodePlan, NodeRules};
 use crate::settings::ProxyMode;
 
@@ -129,10 +130,7 @@ fn split(arguments: &Arguments) -> (InputArguments, Option<String>) {
 
 fn service_name(argument: &OsStr) -> Option<String> {
     let text = argument.to_str()?;
-    let is_label = crate::names::is_dns_label;
-    let is_name = text
-        .split_once('/')
-        .map_or_else(|| is_label(text), |(namespace, name)| is_label(namespace) && is_label(name));
+    let is_name = is_dns_label(text) || ServiceName::parse(text).is_some();
     (is_name && !Path::new(text).exists()).then(|| text.to_owned())
 }
 
@@ -145,9 +143,7 @@ fn read(
     if !example {
         return Pipeline::read(input, settings, session);
     }
-    let read = input::read_text(example::NAME, example::TEXT);
-    let (snapshot, found) = read.map_err(|faults| session.stop(faults))?;
-    session.take(found)?;
+    let snapshot = session.take_checked(input::read_text(example::NAME, example::TEXT))?;
     Pipeline::of(snapshot, settings, session)
 }
 

@@ -101,7 +101,7 @@ fn snapshots(arguments: &Arguments, session: &mut Session) -> Result<Vec<Snapsho
     let mut snapshots = Vec::new();
     for path in entries(&arguments.each, session)? {
         let read = input::read_with(&[InputPath::Path(path)], std::io::empty(), &options);
-        snapshots.push(session.take_read(read)?);
+        snapshots.push(session.take_checked(read)?);
     }
     snapshots.retain(|snapshot| !snapshot.is_empty());
     if snapshots.is_empty() {

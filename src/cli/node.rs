@@ -3,22 +3,24 @@
 use compact_str::CompactString;
 
 use crate::cluster::{Cluster, Node};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 use crate::names::nearest;
 use crate::settings::{DetectLocal, Settings};
 
 /// At most this many names are listed in a message.
 const LISTED: usize = 10;
 
-/// The node of `--node`, else of `hostnameOverride`, else the only one. With an error among the diagnostics there is no
-/// right choice, and the node must not be used.
-pub(super) fn choose(cluster: &Cluster, settings: &Settings, flag: Option<&str>) -> (Node, Diagnostics) {
+/// The node of `--node`, else of `hostnameOverride`, else the only one.
+///
+/// # Errors
+/// There is no right choice.
+pub(super) fn choose(cluster: &Cluster, settings: &Settings, flag: Option<&str>) -> Checked<Node> {
     let wanted = flag.map(|name| name.trim().to_lowercase().into()).or_else(|| settings.node_name.clone());
     let fault = match (wanted, cluster.nodes.as_slice()) {
         (Some(name), []) => return without_nodes(name, settings),
-        (None, [only]) => return (only.clone(), Diagnostics::default()),
+        (None, [only]) => return Ok((only.clone(), Diagnostics::default())),
         (Some(name), nodes) => match cluster.node(&name) {
-            Some(node) => return (node.clone(), Diagnostics::default()),
+            Some(node) => return Ok((node.clone(), Diagnostics::default())),
             None => unknown(&name, nodes),
         },
         (None, []) => Diagnostic::error("which node? The input has no Nodes, and nothing names one")
@@ -28,12 +30,12 @@ pub(super) fn choose(cluster: &Cluster, settings: &Settings, flag: Option<&str>)
                 .help("give --node NAME")
         }
     };
-    (Node::default(), fault.into())
+    Err(fault.into())
 }
 
 /// kube-proxy goes on without its Node, with no zone and loopback as the node's address, except where it needs the
 /// Node's pod networks.
-fn without_nodes(name: CompactString, settings: &Settings) -> (Node, Diagnostics) {
+fn without_nodes(name: CompactString, settings: &Settings) -> Checked<Node> {
     let diagnostic = if settings.detect_local == DetectLocal::NodeCidr {
         Diagnostic::error(format!(
             "there is no Node {name} in the input, and detectLocalMode NodeCIDR needs its podCIDRs"
@@ -44,7 +46,7 @@ fn without_nodes(name: CompactString, settings: &Settings) -> (Node, Diagnostics
         ))
     };
     let help = "add the output of kubectl get nodes -o yaml to the input";
-    (Node { name, ..Node::default() }, diagnostic.help(help).into())
+    Diagnostics::from(diagnostic.help(help)).check(Node { name, ..Node::default() })
 }
 
 fn unknown(name: &str, nodes: &[Node]) -> Diagnostic {
@@ -75,7 +77,7 @@ mod tests {
             hostname_override: hostname_override.map(str::to_owned),
             ..Configuration::default()
         };
-        Settings::resolve(&written, Release::NEWEST, HostFacts::default(), None).0
+        Settings::resolve(&written, Release::NEWEST, HostFacts::default(), None).unwrap().0
     }
 
     fn choice(nodes: &[&str], flag: Option<&str>, settings: &Settings) -> (String, String) {
@@ -83,7 +85,7 @@ mod tests {
             nodes: nodes.iter().map(|name| Node { name: (*name).into(), ..Node::default() }).collect(),
             ..Cluster::default()
         };
-        let (node, found) = choose(&cluster, settings, flag);
+        let (node, found) = choose(&cluster, settings, flag).unwrap_or_else(|found| (Node::default(), found));
         let told: Vec<String> = found.iter().map(ToString::to_string).collect();
         (node.name.into(), told.join("\n"))
     }

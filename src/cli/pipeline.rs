@@ -63,12 +63,11 @@ impl Pipeline {
         let previous = previous.and_then(|previous| previous.assumed.as_ref());
         let assumed = assume.apply(&mut snapshot, &settings, previous, session)?;
         assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
-        let (cluster, mut found) = Cluster::build(&snapshot, &settings);
+        let cluster = session.take_checked(Cluster::build(&snapshot, &settings));
         if assumed.is_none() {
-            found.append(check_nothing_missing(&snapshot));
+            session.take(check_nothing_missing(&snapshot))?;
         }
-        session.take(found)?;
-        Ok(Pipeline { snapshot, settings, cluster, assumed })
+        Ok(Pipeline { cluster: cluster?, snapshot, settings, assumed })
     }
 
     /// The same cluster by other settings.
@@ -82,8 +81,7 @@ impl Pipeline {
     ) -> Result<Pipeline, Stop> {
         let mut settings = settings.resolve(&pipeline.snapshot, session)?;
         pipeline.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
-        let (cluster, found) = Cluster::build(&pipeline.snapshot, &settings);
-        session.take(found)?;
+        let cluster = session.take_checked(Cluster::build(&pipeline.snapshot, &settings))?;
         Ok(Pipeline { settings, cluster, ..pipeline })
     }
 
@@ -92,9 +90,7 @@ impl Pipeline {
     /// # Errors
     /// There is no right choice.
     pub(super) fn node(&self, flag: Option<&str>, session: &mut Session) -> Result<Node, Stop> {
-        let (node, found) = choose(&self.cluster, &self.settings, flag);
-        session.take(found)?;
-        Ok(node)
+        session.take_checked(choose(&self.cluster, &self.settings, flag))
     }
 
     /// The families to look at: see [`node::families`].
@@ -126,7 +122,6 @@ impl Pipeline {
         session: &mut Session,
     ) -> Result<NodePlan<'_>, Stop> {
         let sources = &self.snapshot.sources;
-        let (plan, found) = NodePlan::new(&self.cluster, &self.settings, sources, node, family);
-        session.take(found).map(|()| plan)
+        session.take_checked(NodePlan::new(&self.cluster, &self.settings, sources, node, family))
     }
 }

@@ -93,7 +93,10 @@ impl Rendered {
     }
 }
 
-/// The rules of one node, from which those of other nodes take whatever is the same; one per family.
+/// The rules of one node, from which those of other nodes take whatever is the same; one per family. Each format of
+/// iptables has a model of its own, for they put the same [stretches](iptables) together otherwise: the listing sorts
+/// what belongs to a chain by the chain's name, the text for `iptables-restore` keeps the order of the plan, declarations
+/// first. Rules of nftables are listed whole by set and map, of which no stretch stands by itself.
 pub(super) enum Model<'p, 'c> {
     Saved(iptables::saved::Model<'p, 'c>),
     Restore(iptables::restore::Model<'p, 'c>),

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::PendingFiles;
 use super::progress::Progress;
-use crate::diagnostic::{Diagnostics, Inert, Severity};
+use crate::diagnostic::{Checked, Diagnostics, Inert, Severity};
 use crate::text::Text;
 
 /// Could not do it.
@@ -171,13 +171,13 @@ impl Session {
         if stops { Err(Stop) } else { Ok(()) }
     }
 
-    /// Takes what became of reading something.
+    /// Takes what a stage made.
     ///
     /// # Errors
-    /// It failed, or there is a fault with which the run cannot go on.
-    pub(super) fn take_read<T>(&mut self, read: Result<(T, Diagnostics), Diagnostics>) -> Result<T, Stop> {
-        let (value, found) = read.map_err(|faults| self.stop(faults))?;
-        self.take(found).map(|()| value)
+    /// It made nothing, or there is a fault with which the run cannot go on.
+    pub(super) fn take_checked<T>(&mut self, checked: Checked<T>) -> Result<T, Stop> {
+        let (made, found) = checked.map_err(|faults| self.stop(faults))?;
+        self.take(found).map(|()| made)
     }
 
     /// From here on errors alone end the run, whatever the flags say: for a subcommand that tells the rest itself.

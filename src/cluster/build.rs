@@ -6,7 +6,7 @@ use super::endpoints::SliceIndex;
 use super::report::Report;
 use super::values::object_ref;
 use super::{Claim, Cluster, Endpoint, FamilyTable, ServicePort, nodes, services};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::Checked;
 use crate::input::{Located, Snapshot, api};
 use crate::net::{Cidr, Family};
 use crate::parallel;
@@ -15,8 +15,9 @@ use crate::settings::Settings;
 impl Cluster {
     /// Checks the objects of a snapshot and joins them, by the rules of the release.
     ///
-    /// Where the diagnostics hold errors the cluster is incomplete and must not be used.
-    pub fn build(snapshot: &Snapshot, settings: &Settings) -> (Cluster, Diagnostics) {
+    /// # Errors
+    /// An object of which kube-proxy could not make what it says.
+    pub fn build(snapshot: &Snapshot, settings: &Settings) -> Checked<Cluster> {
         let mut report = Report::new(&snapshot.sources);
         let slices = SliceIndex::new(snapshot, settings, &mut report);
         let mut cluster = Cluster {
@@ -35,7 +36,7 @@ impl Cluster {
             join_endpoints(table, family, &slices, settings, &mut report);
             warn_of_conflicts(table, &mut report);
         }
-        (cluster, report.finish())
+        report.finish().check(cluster)
     }
 
     fn table_mut(&mut self, family: Family) -> &mut FamilyTable {

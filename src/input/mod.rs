@@ -28,7 +28,7 @@ use std::io::Read;
 
 #[cfg(feature = "k8s-openapi")]
 pub use self::k8s_openapi::K8sObjects;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics, Severity};
 use files::Found;
 pub use files::InputPath;
 pub use glob::{Pattern, PatternError};
@@ -56,7 +56,7 @@ pub struct Options {
 ///
 /// # Errors
 /// Everything that is wrong, where anything is.
-pub fn read(paths: &[InputPath], stdin: impl Read) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+pub fn read(paths: &[InputPath], stdin: impl Read) -> Checked<Snapshot> {
     read_with(paths, stdin, &Options::default())
 }
 
@@ -64,11 +64,7 @@ pub fn read(paths: &[InputPath], stdin: impl Read) -> Result<(Snapshot, Diagnost
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_with(
-    paths: &[InputPath],
-    stdin: impl Read,
-    options: &Options,
-) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+pub fn read_with(paths: &[InputPath], stdin: impl Read, options: &Options) -> Checked<Snapshot> {
     finish(files::read(paths, stdin, options), options)
 }
 
@@ -76,13 +72,13 @@ pub fn read_with(
 ///
 /// # Errors
 /// Everything that is wrong, where anything is.
-pub fn read_text(name: &str, text: impl Into<String>) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+pub fn read_text(name: &str, text: impl Into<String>) -> Checked<Snapshot> {
     let mut found = Found::default();
     found.sources.add(name, text.into());
     finish(found, &Options::default())
 }
 
-fn finish(found: Found, options: &Options) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+fn finish(found: Found, options: &Options) -> Checked<Snapshot> {
     let Found { sources, mut left_out, diagnostics } = found;
     let mut batch = Batch::default();
     for (id, name, text, met_in_folder) in sources.iter() {
@@ -117,7 +113,7 @@ fn conclude(
     mut left_out: LeftOut,
     mut diagnostics: Diagnostics,
     options: &Options,
-) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+) -> Checked<Snapshot> {
     diagnostics.append(batch.diagnostics());
     left_out.other_groups = batch.other_groups;
     left_out.tell(options, &mut diagnostics);

@@ -153,6 +153,76 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(crate::testing::cases(256))]
+
+    /// Other JSON somewhere in a list: fields in another order, twice or of another type, what is no object, a list
+    /// within, brackets that close too early, an end before the end.
+    #[test]
+    fn the_quick_way_gives_what_the_thorough_gives_on_mutations_of_json(
+        changes in collection::vec((any::<prop::sample::Index>(), sample::select(&JSON_PIECES[..])), 1..4),
+        end in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+        in_lines: bool,
+    ) {
+        let mut tokens = JSON_LIST.to_vec();
+        changes.iter().for_each(|(at, piece)| tokens.insert(at.index(tokens.len()), *piece));
+        tokens.truncate(end.map_or(tokens.len(), |end| end.index(tokens.len())));
+        assert_quick_equals_thorough(&tokens.join(if in_lines { "\n    " } else { "" }));
+    }
+}
+
+const JSON_LIST: [&str; 24] = [
+    "{",
+    "\"apiVersion\": \"v1\",",
+    "\"items\": [",
+    "{",
+    "\"apiVersion\": \"v1\",",
+    "\"kind\": \"Service\",",
+    "\"metadata\": {",
+    "\"name\": \"a\"",
+    "},",
+    "\"spec\": {\"clusterIP\": \"10.0.0.1\"}",
+    "},",
+    "{",
+    "\"addressType\": \"IPv4\",",
+    "\"apiVersion\": \"discovery.k8s.io/v1\",",
+    "\"kind\": \"EndpointSlice\",",
+    "\"metadata\": {",
+    "\"name\": \"ü\"",
+    "}",
+    "}",
+    "],",
+    "\"kind\": \"List\",",
+    "\"metadata\": {",
+    "\"resourceVersion\": \"\"",
+    "}}",
+];
+
+const JSON_PIECES: [&str; 22] = [
+    "\"kind\": \"Node\",",
+    "\"kind\": \"ServiceList\",",
+    "\"kind\": null,",
+    "\"kind\": 5,",
+    "\"apiVersion\": \"apps/v1\",",
+    "\"apiVersion\": \"v1\\u0031\",",
+    "\"metadata\": null,",
+    "\"metadata\": {\"name\": \"b\"},",
+    "\"name\": \"c\",",
+    "\"name\": 7,",
+    "\"x\": [1, {\"y\": \"}]\"}],",
+    "\"items\": [],",
+    "\"items\": [",
+    "{\"kind\": \"Node\", \"apiVersion\": \"v1\", \"metadata\": {\"name\": \"n\"}},",
+    "{\"metadata\": {\"name\": \"bare\"}},",
+    "{\"kind\": \"List\", \"apiVersion\": \"v1\", \"items\": []},",
+    "null,",
+    "5,",
+    "{},",
+    "}",
+    "]",
+    ",",
+];
+
 const PIECES: [&str; 22] = [
     " # comment",
     "# comment",

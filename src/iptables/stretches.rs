@@ -41,3 +41,60 @@ impl<'p, 'c, T: Clone + Send + Sync> Stretches<'p, 'c, T> {
         &self.printed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use crate::cluster::{ServicePort, TrafficPolicy};
+    use crate::iptables::{compile, restore, save, saved};
+    use crate::net::Port;
+    use crate::plan::samples::{Sample, endpoint, service_port};
+    use crate::settings::{DetectLocal, ProxyMode, Release};
+
+    /// A Service port in one of a few forms.
+    fn port(number: usize, form: u8) -> ServicePort {
+        let endpoints = (0..form % 4).map(|n| endpoint(&format!("10.244.{n}.{}:8080", number % 200 + 1)));
+        ServicePort {
+            port: Port::new(i64::try_from(number + 1).unwrap()).unwrap(),
+            node_port: (form & 4 != 0).then(|| Port::new(i64::try_from(number + 30_000).unwrap()).unwrap()),
+            external_policy: if form & 8 != 0 { TrafficPolicy::Local } else { TrafficPolicy::Cluster },
+            affinity_seconds: (form & 16 != 0).then_some(60),
+            endpoints: endpoints.collect(),
+            ..service_port(&format!("p{number}"))
+        }
+    }
+
+    fn sample(forms: &[u8], by_interface: bool) -> Sample {
+        let ports: Vec<ServicePort> = forms.iter().enumerate().map(|(i, form)| port(i, *form)).collect();
+        let sample = Sample::new(ProxyMode::Iptables, Release::NEWEST, &ports);
+        let interface = DetectLocal::BridgeInterface("br0".into());
+        if by_interface { sample.detect_local(interface) } else { sample }
+    }
+
+    proptest! {
+        #![proptest_config(crate::testing::cases(32))]
+
+        /// The other node has other endpoints here and there, more or fewer Service ports, or other settings.
+        #[test]
+        fn what_is_taken_over_reads_as_printed_anew(
+            forms in vec(0..32_u8, 20..120),
+            changes in vec((any::<prop::sample::Index>(), 0..32_u8), 0..4),
+            length in 0..120_usize,
+            by_interface in prop::bool::weighted(0.1),
+        ) {
+            let mut others = forms.clone();
+            changes.iter().for_each(|(at, form)| others[at.index(forms.len())] = *form);
+            others.truncate(length.max(20));
+            let (one, other) = (sample(&forms, false), sample(&others, by_interface));
+            let (one, other) = (one.plan(), other.plan());
+            let mut plain = String::new();
+            save::print(&compile(&other), &mut plain);
+            prop_assert_eq!(saved::print(&other).to_string(), plain.as_str());
+            prop_assert_eq!(saved::Model::new(&one).print(&other).to_string(), plain);
+            let anew = restore::print(&other).to_string();
+            prop_assert_eq!(restore::Model::new(&one).print(&other).to_string(), anew);
+        }
+    }
+}

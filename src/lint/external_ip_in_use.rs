@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
+use crate::names::ServiceName;
 use crate::net::Family;
 
 pub(super) static LINT: Lint = Lint {
@@ -46,11 +47,9 @@ fn node_addresses<'a>(subject: &Subject<'a>) -> BTreeMap<IpAddr, &'a str> {
         .collect()
 }
 
-fn cluster_ips(subject: &Subject<'_>) -> BTreeMap<IpAddr, String> {
+fn cluster_ips(subject: &Subject<'_>) -> BTreeMap<IpAddr, ServiceName> {
     let ports = Family::ALL.iter().flat_map(|family| &subject.cluster.family(*family).service_ports);
-    ports
-        .map(|port| (port.cluster_ip, format!("{}/{}", port.name.namespace(), port.name.service())))
-        .collect()
+    ports.map(|port| (port.cluster_ip, port.name.service_name())).collect()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub use host::{Host, PodInterface};
 pub use per_family::PerFamily;
 
 use crate::cluster::{Cluster, Node};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Checked, Diagnostics};
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;
@@ -87,18 +87,20 @@ pub struct NodePlan<'c> {
 impl<'c> NodePlan<'c> {
     /// Plans a node of a cluster. Where the cluster has no Service in the family, that is a plan without Service ports.
     ///
-    /// Diagnostics hold what the program that loads the rules would refuse of them; with an error among them the plan is
-    /// not to be used.
+    /// The warnings hold what the program that loads the rules would refuse of them.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
     pub fn new(
         cluster: &'c Cluster,
         settings: &Settings,
         sources: &Sources,
         node: &Node,
         family: Family,
-    ) -> (NodePlan<'c>, Diagnostics) {
-        let (plan, found) = plan(cluster, settings, sources, node, family);
+    ) -> Checked<NodePlan<'c>> {
+        let (plan, found) = plan(cluster, settings, sources, node, family)?;
         let host = Host::of_node(cluster, node, [&plan]);
-        (NodePlan { plan, host }, found)
+        Ok((NodePlan { plan, host }, found))
     }
 
     /// The rules that kube-proxy would write.
@@ -109,16 +111,19 @@ impl<'c> NodePlan<'c> {
 }
 
 /// What a node must forward in one family, and what the program that loads the rules would refuse of it.
+///
+/// # Errors
+/// As [`Plan::new`].
 pub fn plan<'c>(
     cluster: &'c Cluster,
     settings: &Settings,
     sources: &Sources,
     node: &Node,
     family: Family,
-) -> (Plan<'c>, Diagnostics) {
-    let (plan, mut found) = Plan::new(cluster, settings, node, family);
+) -> Checked<Plan<'c>> {
+    let (plan, mut found) = Plan::new(cluster, settings, node, family)?;
     found.append(check_loadable(&plan, sources));
-    (plan, found)
+    Ok((plan, found))
 }
 
 /// The families asked for, or else those in which the cluster has a Service address; IPv4 where it has none at all.

@@ -11,7 +11,7 @@ use super::{
     Route, ServicePortPlan, SourceRanges, node,
 };
 use crate::cluster::{Cluster, FamilyTable, Node, ServicePort, TrafficPolicy};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 use crate::net::{Cidr, Family};
 use crate::parallel;
 use crate::settings::{ProxyMode, Settings};
@@ -21,12 +21,10 @@ pub const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
 
 impl<'c> Plan<'c> {
     /// What `node` must forward in `family`. A Node that is not in the cluster is one without zone and addresses.
-    pub fn new(
-        cluster: &'c Cluster,
-        settings: &Settings,
-        node: &Node,
-        family: Family,
-    ) -> (Plan<'c>, Diagnostics) {
+    ///
+    /// # Errors
+    /// kube-proxy does not start on this node.
+    pub fn new(cluster: &'c Cluster, settings: &Settings, node: &Node, family: Family) -> Checked<Plan<'c>> {
         let service_cidrs = service_cidrs(cluster, settings, family);
         Plan::of(cluster.family(family), service_cidrs, settings, node, family)
     }
@@ -38,7 +36,7 @@ impl<'c> Plan<'c> {
         settings: &Settings,
         node: &Node,
         family: Family,
-    ) -> (Plan<'c>, Diagnostics) {
+    ) -> Checked<Plan<'c>> {
         let mut found = Diagnostics::default();
         let interface_addresses = node::interface_addresses(node, settings, family);
         let selection = node::selection(node, settings, family);
@@ -76,7 +74,7 @@ impl<'c> Plan<'c> {
         let service_ports = service_port_plans(&table.service_ports, &here, node_ip);
         let plan = Plan { common, own, service_ports };
         plan.warn(&selection, &mut found);
-        (plan, found)
+        found.check(plan)
     }
 
     fn warn(&self, selection: &node::Selection, found: &mut Diagnostics) {

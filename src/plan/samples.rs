@@ -67,7 +67,7 @@ impl Sample {
         };
         let mut configuration = Configuration::default();
         configuration.override_with(&flags, &release);
-        let settings = Settings::resolve(&configuration, release, HostFacts::default(), None).0;
+        let settings = Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0;
         let internal_ips = vec!["192.168.0.2".parse().unwrap()];
         let node = Node { name: "worker".into(), internal_ips, ..Node::default() };
         Sample { settings, node, table: FamilyTable { service_ports: service_ports.to_vec() } }
@@ -79,6 +79,6 @@ impl Sample {
     }
 
     pub(crate) fn plan(&self) -> Plan<'_> {
-        Plan::of(&self.table, Vec::new(), &self.settings, &self.node, Family::Ipv4).0
+        Plan::of(&self.table, Vec::new(), &self.settings, &self.node, Family::Ipv4).unwrap().0
     }
 }

@@ -7,7 +7,7 @@ use super::duration::GoDuration;
 use super::origin::Origin;
 use super::release::Release;
 use super::section::{Notes, Section, shown};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 use crate::input::Snapshot;
 use crate::input::api::Metadata;
 use crate::input::tree::{self, Tree, Value};
@@ -91,25 +91,24 @@ const API_VERSION: &str = "kubeproxy.config.k8s.io/v1alpha1";
 const KIND: &str = "KubeProxyConfiguration";
 
 impl Configuration {
-    /// Reads a KubeProxyConfiguration, YAML or JSON, or a ConfigMap whose data holds one. What is wrong is told in the
-    /// diagnostics; with an error among them the result must not be used.
-    pub fn read(text: &str, origin: Origin) -> (Configuration, Diagnostics) {
-        match tree::read_documents(text) {
-            Err(fault) => {
-                let diagnostic = Diagnostic::error(fault.message).at(origin.at_line(fault.line));
-                (Configuration::default(), diagnostic.help("give YAML or JSON").into())
-            }
-            Ok(documents) => match find(documents) {
-                Ok(found) => Configuration::decode(&found, origin),
-                Err(message) => {
-                    let help = "give a KubeProxyConfiguration, or the ConfigMap kube-system/kube-proxy that holds one";
-                    (Configuration::default(), Diagnostic::error(message).at(origin.place).help(help).into())
-                }
-            },
-        }
+    /// Reads a KubeProxyConfiguration, YAML or JSON, or a ConfigMap whose data holds one.
+    ///
+    /// # Errors
+    /// There is none, or it has a field that kube-proxy cannot read.
+    pub fn read(text: &str, origin: Origin) -> Checked<Configuration> {
+        let documents = tree::read_documents(text).map_err(|fault| {
+            let diagnostic = Diagnostic::error(fault.message).at(origin.at_line(fault.line));
+            diagnostic.help("give YAML or JSON")
+        })?;
+        let found = find(documents).map_err(|message| {
+            let help =
+                "give a KubeProxyConfiguration, or the ConfigMap kube-system/kube-proxy that holds one";
+            Diagnostic::error(message).at(origin.place.clone()).help(help)
+        })?;
+        Configuration::decode(&found, origin)
     }
 
-    fn decode(found: &Found, mut origin: Origin) -> (Configuration, Diagnostics) {
+    fn decode(found: &Found, mut origin: Origin) -> Checked<Configuration> {
         if let Some(line) = found.within {
             origin.place = origin.at_line(line);
             origin.lines_count = false;
@@ -121,7 +120,7 @@ impl Configuration {
         configuration.take_other_fields(&mut section);
         section.finish();
         configuration.origin = notes.origin;
-        (configuration, notes.found)
+        notes.found.check(configuration)
     }
 
     fn take_rule_fields(&mut self, section: &mut Section<'_, '_>) {
@@ -334,13 +333,16 @@ impl Configuration {
     }
 
     /// The configuration found in the input: the ConfigMap kube-system/kube-proxy before any other; nothing set where
-    /// there is none. Several others that differ are an error.
-    pub fn from_snapshot(snapshot: &Snapshot) -> (Configuration, Diagnostics) {
+    /// there is none.
+    ///
+    /// # Errors
+    /// There are several others that differ, or as [`Configuration::read`].
+    pub fn from_snapshot(snapshot: &Snapshot) -> Checked<Configuration> {
         let all = &snapshot.configurations;
         let is_own =
             |metadata: &Metadata| metadata.namespace == "kube-system" && metadata.name == "kube-proxy";
         let Some(chosen) = all.iter().find(|c| is_own(&c.object.metadata)).or(all.first()) else {
-            return (Configuration::default(), Diagnostics::default());
+            return Ok(Default::default());
         };
         let place = snapshot.sources.place(chosen.position);
         let differing = all.iter().find(|c| c.object.text != chosen.object.text);
@@ -348,7 +350,7 @@ impl Configuration {
             let other = snapshot.sources.place(other.position).map_or(String::new(), |p| p.to_string());
             let message = format!("another KubeProxyConfiguration, at {other}, says otherwise");
             let diagnostic = Diagnostic::error(message).help("name the one that counts by --config FILE");
-            return (Configuration::default(), diagnostic.at(place).into());
+            return Err(diagnostic.at(place).into());
         }
         let is_bare = chosen.object.metadata.name.is_empty();
         Configuration::read(&chosen.object.text, Origin { place, lines_count: is_bare, ..Origin::default() })

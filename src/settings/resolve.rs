@@ -12,7 +12,7 @@ use super::{
     DetectLocal, Gates, HostFacts, NodePortAddress, NodePortAddresses, ProxyMode, Settings, WrittenCidr,
     gates,
 };
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 use crate::names::is_interface_name;
 use crate::net::{Cidr, Family, parse_ip_lenient};
 
@@ -30,14 +30,27 @@ const DUAL_STACK_CIDR: &str = "must be a valid DualStack CIDR (e.g. 10.100.0.0/1
 /// What kube-proxy's newest release does without any configuration.
 impl Default for Settings {
     fn default() -> Self {
-        Settings::resolve(&Configuration::default(), Release::NEWEST, HostFacts::default(), None).0
+        Settings::meant(&Configuration::default(), Release::NEWEST, HostFacts::default(), None).0
     }
 }
 
 impl Settings {
-    /// The settings that a configuration means to a release. With an error among the diagnostics the settings must not
-    /// be used: the wrong value has been replaced by the default.
+    /// The settings that a configuration means to a release.
+    ///
+    /// # Errors
+    /// kube-proxy does not start with this configuration.
     pub fn resolve(
+        written: &Configuration,
+        release: Release,
+        host: HostFacts,
+        families: Option<Vec<Family>>,
+    ) -> Checked<Settings> {
+        let (settings, found) = Settings::meant(written, release, host, families);
+        found.check(settings)
+    }
+
+    /// The settings, the default in place of every wrong value, and all that is wrong.
+    fn meant(
         written: &Configuration,
         release: Release,
         host: HostFacts,

@@ -42,17 +42,16 @@ fn settings(mode: &str) -> Settings {
         ..Flags::default()
     };
     configuration.override_with(&flags, &Release::NEWEST);
-    Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).0
+    Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).unwrap().0
 }
 
 /// Rulesets of every node in both families.
 fn rulesets(snapshot: &Snapshot, settings: &Settings) -> BTreeMap<String, String> {
-    let (cluster, found) = Cluster::build(snapshot, settings);
-    assert!(!found.has_errors(), "{found:?}");
+    let (cluster, _) = Cluster::build(snapshot, settings).unwrap();
     let mut texts = BTreeMap::new();
     for node in &cluster.nodes {
         for family in Family::ALL {
-            let (plan, _) = Plan::new(&cluster, settings, node, family);
+            let (plan, _) = Plan::new(&cluster, settings, node, family).unwrap();
             let text = match settings.mode {
                 ProxyMode::Nftables => nftables::list::print(&nftables::compile(&plan)),
                 ProxyMode::Iptables => {

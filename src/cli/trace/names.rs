@@ -66,7 +66,7 @@ fn name_service_port(port: &ServicePort, shown: &BTreeSet<IpAddr>, names: &mut N
 }
 
 fn service(name: &ServicePortName) -> String {
-    format!("{}/{}", name.namespace(), name.service())
+    name.service_name().to_string()
 }
 
 fn pod_name(namespace: &str, name: &str, node: &str) -> Name {

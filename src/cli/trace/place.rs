@@ -25,7 +25,7 @@ pub(super) enum Target {
     NodePort(Port),
 }
 
-/// `NAMESPACE/NAME`
+/// `NAMESPACE/NAME` of a Pod or Service as it was typed. It is only looked for, so that any text may stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) namespace: CompactString,

@@ -193,9 +193,8 @@ fn check_source(scene: &Scene<'_>, ip: IpAddr) -> Result<(), Diagnostics> {
     let is_its = |port: &&ServicePort| port.cluster_ip == ip;
     match cluster.family(Family::of(ip)).service_ports.iter().find(is_its) {
         Some(port) => Err(Diagnostic::error(format!(
-            "{ip} is the cluster IP of Service {}/{}: no packet comes from it",
-            port.name.namespace(),
-            port.name.service()
+            "{ip} is the cluster IP of Service {}: no packet comes from it",
+            port.name.service_name()
         ))
         .into()),
         None => Ok(()),

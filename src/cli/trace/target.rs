@@ -144,7 +144,7 @@ impl Wanted<'_> {
 }
 
 fn service_name(port: &NamedAddress) -> String {
-    format!("{}/{}", port.name.namespace(), port.name.service())
+    port.name.service_name().to_string()
 }
 
 fn destination(port: &NamedAddress) -> Destination {

@@ -44,10 +44,11 @@ fn with_shop(mode: &str, work: impl FnOnce(&NodeRules<'_>)) {
     };
     let mut configuration = Configuration::default();
     configuration.override_with(&flags, &Release::NEWEST);
-    let (settings, _) = Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None);
-    let (cluster, _) = Cluster::build(&snapshot, &settings);
+    let (settings, _) =
+        Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).unwrap();
+    let (cluster, _) = Cluster::build(&snapshot, &settings).unwrap();
     let node = cluster.node("worker-1").unwrap();
-    let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, Family::Ipv4);
+    let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, Family::Ipv4).unwrap();
     work(&plan.compile());
 }
 

@@ -141,10 +141,10 @@ fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> NodeRul
     };
     let mut configuration = Configuration::default();
     configuration.override_with(&flags, &release);
-    let (settings, _) = Settings::resolve(&configuration, release, HostFacts::default(), None);
-    let (cluster, _) = Cluster::build(&snapshot, &settings);
+    let (settings, _) = Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap();
+    let (cluster, _) = Cluster::build(&snapshot, &settings).unwrap();
     let node = cluster.node("worker-1").unwrap();
-    let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, Family::Ipv4);
+    let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, Family::Ipv4).unwrap();
     NodeRules::new(Ruleset::compile(&plan.plan), plan.host)
 }
 

@@ -115,17 +115,17 @@ fn settings(mode: &str, release: Release, by_interface: bool) -> Settings {
     };
     let mut configuration = Configuration::default();
     configuration.override_with(&flags, &release);
-    Settings::resolve(&configuration, release, HostFacts::default(), None).0
+    Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0
 }
 
 fn read(text: &str, settings: &Settings) -> Cluster {
     let (snapshot, _) = input::read_text("test", text).unwrap();
-    Cluster::build(&snapshot, settings).0
+    Cluster::build(&snapshot, settings).unwrap().0
 }
 
 fn planned<'c>(cluster: &'c Cluster, settings: &Settings) -> NodePlan<'c> {
     let node = cluster.node("worker-1").unwrap();
-    NodePlan::new(cluster, settings, &Sources::default(), node, Family::Ipv4).0
+    NodePlan::new(cluster, settings, &Sources::default(), node, Family::Ipv4).unwrap().0
 }
 
 fn changes(old: &NodeRules<'_>, new: &NodeRules<'_>) -> (FamilyChange, Comparison) {

@@ -15,7 +15,7 @@ use super::object::{Batch, Object, Scope};
 use super::position::{Located, Position, SourceId};
 use super::snapshot::Snapshot;
 use super::source::Sources;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 
 /// The objects of a cluster as types of the crate `k8s-openapi`; those left out are taken to be none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,7 +43,7 @@ impl Snapshot {
     /// use kuberules::input::{K8sObjects, Snapshot};
     /// use kuberules::net::Family;
     /// use kuberules::plan::Plan;
-    /// use kuberules::settings::{Configuration, HostFacts, Release, Settings};
+    /// use kuberules::settings::Settings;
     ///
     /// let mut service = Service::default();
     /// service.metadata.name = Some("web".to_owned());
@@ -57,11 +57,10 @@ impl Snapshot {
     ///
     /// let objects = K8sObjects { services: &[service], nodes: &[node], ..K8sObjects::default() };
     /// let (snapshot, _warnings) = Snapshot::from_k8s(&objects).expect("a right cluster");
-    /// let (settings, _) =
-    ///     Settings::resolve(&Configuration::default(), Release::NEWEST, HostFacts::default(), None);
-    /// let (cluster, _) = Cluster::build(&snapshot, &settings);
+    /// let settings = Settings::default();
+    /// let (cluster, _) = Cluster::build(&snapshot, &settings).expect("right objects");
     /// let node = cluster.node("worker-1").expect("it is in the cluster");
-    /// let (plan, _) = Plan::new(&cluster, &settings, node, Family::Ipv4);
+    /// let (plan, _) = Plan::new(&cluster, &settings, node, Family::Ipv4).expect("right objects");
     /// let mut text = String::new();
     /// kuberules::iptables::save::print(&kuberules::iptables::compile(&plan), &mut text);
     /// assert!(text.contains("-A KUBE-SERVICES -d 10.96.0.80/32 -p tcp"));
@@ -69,7 +68,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Everything that is wrong, where anything is.
-    pub fn from_k8s(objects: &K8sObjects<'_>) -> Result<(Snapshot, Diagnostics), Diagnostics> {
+    pub fn from_k8s(objects: &K8sObjects<'_>) -> Checked<Snapshot> {
         let mut sources = Sources::default();
         let mut intake = Intake { text: String::new(), batch: Batch::default() };
         intake.take(("services", "Service"), Scope::Namespaced, objects.services, |s| &mut s.services);

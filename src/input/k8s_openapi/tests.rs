@@ -83,13 +83,13 @@ fn rules(snapshot: &Snapshot) -> String {
 
 fn rules_in_mode(snapshot: &Snapshot, mode: ProxyMode) -> String {
     let settings =
-        Settings::resolve(&Configuration::default(), Release::NEWEST, HostFacts::default(), None).0;
+        Settings::resolve(&Configuration::default(), Release::NEWEST, HostFacts::default(), None).unwrap().0;
     let settings = Settings { mode, ..settings };
-    let cluster = Cluster::build(snapshot, &settings).0;
+    let cluster = Cluster::build(snapshot, &settings).unwrap().0;
     let plans = cluster
         .nodes
         .iter()
-        .flat_map(|node| Family::ALL.map(|family| Plan::new(&cluster, &settings, node, family).0));
+        .flat_map(|node| Family::ALL.map(|family| Plan::new(&cluster, &settings, node, family).unwrap().0));
     plans.map(|plan| text(&plan, mode)).collect()
 }
 

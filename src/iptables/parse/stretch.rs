@@ -95,8 +95,36 @@ impl Read {
 mod tests {
     use std::fmt::Write;
 
+    use proptest::prelude::*;
+
+    use super::read_part;
     use crate::iptables::parse::parse;
-    use crate::iptables::save;
+    use crate::iptables::{save, strategies};
+
+    proptest! {
+        #![proptest_config(crate::testing::cases(256))]
+
+        #[test]
+        fn rules_are_read_as_one_by_one(ruleset in strategies::rulesets()) {
+            let mut text = String::new();
+            save::print(&ruleset, &mut text);
+            let parts = parse(&text, Some(ruleset.family)).unwrap().parts;
+            for table in parts.iter().flat_map(|part| &part.ruleset.tables) {
+                let (_, of_table) = text.split_once(&format!("*{}\n", table.name.name())).unwrap();
+                let (of_table, _) = of_table.split_once("\nCOMMIT\n").unwrap();
+                let lines = of_table.lines().filter(|line| line.starts_with('-'));
+                let rules: String = lines.map(|line| format!("{line}\n")).collect();
+                let index = table.chains.iter().enumerate().map(|(i, chain)| (chain.name, i)).collect();
+                let read = read_part(&rules, &index).unwrap();
+                prop_assert_eq!(read.lines, rules.lines().count());
+                for (i, chain) in table.chains.iter().enumerate() {
+                    let runs = read.runs.iter().filter(|run| run.chain == i);
+                    let together: Vec<_> = runs.flat_map(|run| &run.rules).collect();
+                    prop_assert_eq!(together, chain.rules.iter().collect::<Vec<_>>());
+                }
+            }
+        }
+    }
 
     /// A text that is cut into parts.
     fn long() -> String {

@@ -16,9 +16,10 @@ fn resolve_with(version: &str, fields: &str, flags: &Flags) -> (Settings, Vec<St
         r#"{{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"{}{fields}}}"#,
         if fields.is_empty() { "" } else { "," }
     );
-    let (mut written, mut found) = Configuration::read(&text, Origin::default());
+    let (mut written, mut found) = Configuration::read(&text, Origin::default())
+        .unwrap_or_else(|found| (Configuration::default(), found));
     written.override_with(flags, &release(version));
-    let (settings, more) = Settings::resolve(&written, release(version), HostFacts::default(), None);
+    let (settings, more) = Settings::meant(&written, release(version), HostFacts::default(), None);
     found.append(more);
     (settings, found.iter().map(|d| d.to_string().lines().next().unwrap().to_owned()).collect())
 }
@@ -307,7 +308,7 @@ fn the_node_is_trimmed_and_lower_cased() {
 fn liberal_conntrack_by_configuration_or_host() {
     assert!(accepts("1.36", r#""conntrack": {"tcpBeLiberal": true}"#).host.conntrack_liberal);
     let host = HostFacts { conntrack_liberal: true, ..HostFacts::default() };
-    let (settings, _) = Settings::resolve(&Configuration::default(), Release::NEWEST, host, None);
+    let (settings, _) = Settings::resolve(&Configuration::default(), Release::NEWEST, host, None).unwrap();
     assert!(settings.host.conntrack_liberal);
 }
 
@@ -367,9 +368,9 @@ fn masquerade_all_sets_the_mode_s_own_field_from_1_31_on() {
 #[test]
 fn places_and_help_tell_where_to_change_the_value() {
     let text = r#"{"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "clusterCIDR": "x"}"#;
-    let (mut written, _) = Configuration::read(text, Origin::file("kube-proxy.json"));
+    let (mut written, _) = Configuration::read(text, Origin::file("kube-proxy.json")).unwrap();
     let line = |written: &Configuration| {
-        let (_, found) = Settings::resolve(written, Release::NEWEST, HostFacts::default(), None);
+        let found = Settings::resolve(written, Release::NEWEST, HostFacts::default(), None).unwrap_err();
         found.iter().next().unwrap().to_string()
     };
     let by_file = line(&written);

@@ -70,7 +70,7 @@ fn settings(mode: &str) -> Settings {
         ..Flags::default()
     };
     configuration.override_with(&flags, &Release::NEWEST);
-    Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).0
+    Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).unwrap().0
 }
 
 /// What is printed of a cluster, by form; none where the input is refused. What explains is left out where nothing of it
@@ -80,7 +80,7 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
     let (mut snapshot, mut told) = input::read_text("<b>cluster</b>.json", cluster).ok()?;
     let (assumed, found) = assume::fill(&mut snapshot, &assume::Options::default(), &settings);
     told.append(found);
-    let (cluster, found) = Cluster::build(&snapshot, &settings);
+    let (cluster, found) = Cluster::build(&snapshot, &settings).ok()?;
     told.append(found);
     let node = cluster.nodes.first().filter(|_| !told.has_errors())?;
     let subject = lint::Subject::new(&snapshot, &settings, &cluster, &told, None);
@@ -93,7 +93,7 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
         return Some(forms);
     }
     let plans: Vec<Plan<'_>> =
-        Family::ALL.map(|family| Plan::new(&cluster, &settings, node, family).0).into();
+        Family::ALL.map(|family| Plan::new(&cluster, &settings, node, family).unwrap().0).into();
     let host = Host::of_node(&cluster, node, &plans);
     let rules: Vec<NodeRules<'_>> =
         plans.into_iter().map(|plan| NodePlan { plan, host: host.clone() }.compile()).collect();

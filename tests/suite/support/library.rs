@@ -1,7 +1,7 @@
 //! The stages of `compile` in this process: many rulesets without as many processes.
 
 use kuberules::cluster::{Cluster, Node};
-use kuberules::diagnostic::Diagnostics;
+use kuberules::diagnostic::{Checked, Diagnostics};
 use kuberules::input::read_text;
 use kuberules::net::Family;
 use kuberules::plan::Plan;
@@ -44,21 +44,20 @@ pub struct Texts {
 /// # Errors
 /// All that was found, where an error was.
 pub fn compile(given: &Given<'_>) -> Result<Compiled, Diagnostics> {
-    let (snapshot, mut told) = read_text("cluster.json", given.cluster)?;
-    let (configuration, found) = Configuration::read(given.configuration, Origin::file("kube-proxy.json"));
-    go_on(&mut told, found)?;
+    let mut told = Diagnostics::default();
+    let snapshot = take(&mut told, read_text("cluster.json", given.cluster))?;
+    let origin = Origin::file("kube-proxy.json");
+    let configuration = take(&mut told, Configuration::read(given.configuration, origin))?;
     let families = Some(Family::ALL.to_vec());
-    let (settings, found) = Settings::resolve(&configuration, given.release, given.host.clone(), families);
-    go_on(&mut told, found)?;
-    let (cluster, found) = Cluster::build(&snapshot, &settings);
-    go_on(&mut told, found)?;
+    let settings = Settings::resolve(&configuration, given.release, given.host.clone(), families);
+    let settings = take(&mut told, settings)?;
+    let cluster = take(&mut told, Cluster::build(&snapshot, &settings))?;
     let unknown = Node { name: given.node.into(), ..Node::default() };
     let node = cluster.node(given.node).cloned().unwrap_or(unknown);
     let mut plans = Vec::new();
     let mut unloadable = Vec::new();
     for family in Family::ALL {
-        let (plan, found) = Plan::new(&cluster, &settings, &node, family);
-        go_on(&mut told, found)?;
+        let plan = take(&mut told, Plan::new(&cluster, &settings, &node, family))?;
         let found = match settings.mode {
             ProxyMode::Iptables => iptables::loadable::check(&plan),
             ProxyMode::Nftables => nftables::loadable::check(&plan, &snapshot.sources),
@@ -80,9 +79,13 @@ pub fn compile(given: &Given<'_>) -> Result<Compiled, Diagnostics> {
     Ok(Compiled { mode: settings.mode, families, told, json })
 }
 
-fn go_on(told: &mut Diagnostics, found: Diagnostics) -> Result<(), Diagnostics> {
+fn take<T>(told: &mut Diagnostics, checked: Checked<T>) -> Result<T, Diagnostics> {
+    let (made, found) = match checked {
+        Ok((made, found)) => (Some(made), found),
+        Err(found) => (None, found),
+    };
     told.append(found);
-    if told.has_errors() { Err(std::mem::take(told)) } else { Ok(()) }
+    made.ok_or_else(|| std::mem::take(told))
 }
 
 fn texts(plan: &Plan<'_>, mode: ProxyMode, unloadable: bool) -> Texts {

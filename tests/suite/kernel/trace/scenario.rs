@@ -44,16 +44,15 @@ impl Built {
         let (snapshot, _) = input::read(&paths, std::io::empty()).unwrap();
         let config = case.folder.join(format!("kube-proxy.{}.json", case.mode));
         let text = std::fs::read_to_string(&config).unwrap();
-        let (mut configuration, _) = Configuration::read(&text, Origin::file("configuration"));
+        let (mut configuration, _) = Configuration::read(&text, Origin::file("configuration")).unwrap();
         let release: Release = case.version.parse().unwrap();
         let mut flags = scenario.flags.clone();
         flags.feature_gates.insert("NFTablesProxyMode".to_owned(), true);
         configuration.override_with(&flags, &release);
         let addresses: Vec<IpAddr> = case.host_ips.iter().filter_map(|ip| parse_ip_lenient(ip)).collect();
         let facts = HostFacts { addresses, ..HostFacts::default() };
-        let (settings, found) = Settings::resolve(&configuration, release, facts, None);
-        assert!(!found.has_errors(), "{}", scenario.name());
-        let (cluster, _) = Cluster::build(&snapshot, &settings);
+        let (settings, _) = Settings::resolve(&configuration, release, facts, None).expect(&scenario.name());
+        let (cluster, _) = Cluster::build(&snapshot, &settings).unwrap();
         let node = cluster.node(&case.node).unwrap().clone();
         Built { snapshot, cluster, settings, node }
     }
@@ -62,7 +61,7 @@ impl Built {
     pub(crate) fn plans(&self) -> Vec<Plan<'_>> {
         let families = Family::ALL.into_iter();
         let served = families.filter(|family| !self.cluster.family(*family).service_ports.is_empty());
-        served.map(|family| Plan::new(&self.cluster, &self.settings, &self.node, family).0).collect()
+        served.map(|family| Plan::new(&self.cluster, &self.settings, &self.node, family).unwrap().0).collect()
     }
 
     pub(crate) fn host(&self, plans: &[Plan<'_>]) -> Host {
