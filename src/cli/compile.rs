@@ -102,9 +102,7 @@ fn one_node(
     let (_, cluster) = (ManuallyDrop::new(snapshot), ManuallyDrop::new(cluster));
     let mut plans = ManuallyDrop::new(Vec::new());
     for family in families {
-        let (plan, found) = plan(&cluster, &settings, &sources, node, family);
-        session.take(found)?;
-        plans.push(plan);
+        plans.push(session.take_checked(plan(&cluster, &settings, &sources, node, family))?);
     }
     // The input can be larger than all that is made of it, and only JSON still asks for lines of it.
     if !format.shows_origins() {
@@ -178,7 +176,8 @@ fn every_node(
     progress.stage("compiling the rules");
     let work = EveryNode { pipeline, format, nft, directory };
     // What is found comes again when the turn of that node comes.
-    let plans = nodes.first().map(|node| work.plans(node).0).unwrap_or_default();
+    let plans = nodes.first().and_then(|node| work.plans(node).ok());
+    let plans = plans.map(|(plans, _)| plans).unwrap_or_default();
     let models: Vec<_> = plans.iter().map(|plan| Model::new(plan, format)).collect();
     let done = AtomicUsize::new(0);
     let written = parallel::each(nodes, |node| {

@@ -28,7 +28,7 @@ pub use host::{Host, PodInterface};
 pub use per_family::PerFamily;
 
 use crate::cluster::{Cluster, Node};
-use crate::diagnostic::{Checked, Diagnostics};
+use crate::diagnostic::Checked;
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;

@@ -7,7 +7,7 @@ use super::duration::GoDuration;
 use super::origin::Origin;
 use super::release::Release;
 use super::section::{Notes, Section, shown};
-use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic};
 use crate::input::Snapshot;
 use crate::input::api::Metadata;
 use crate::input::tree::{self, Tree, Value};
