@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use kuberules::settings::{HostFacts, ProxyMode, Release, release::RELEASES};
+use kuberules::settings::release::{NodePortWords, RELEASES};
+use kuberules::settings::{HostFacts, ProxyMode, Release};
 use serde_json::{Value, json};
 
 /// A cluster with all that decides the rules of one of its nodes.
@@ -492,7 +493,7 @@ impl Maker {
         let networks = self.random.some_of(&networks, 30);
         match self.random.below(3) {
             0 => {}
-            1 if release.model.primary_node_port_address => {
+            1 if release.model.node_port_words != NodePortWords::None => {
                 configuration["nodePortAddresses"] = json!(["primary"])
             }
             _ => configuration["nodePortAddresses"] = json!(networks),
