@@ -1,15 +1,17 @@
-//! The same object twice: copies count once, contradictions are refused.
+//! The same object twice: copies count once, contradictions are refused. In one JSON list, which no person writes, the
+//! last counts, as it does for kube-proxy, whose store of objects has a place for each name.
 
+use super::Options;
 use super::object::Object;
 use super::position::Located;
 use super::snapshot::Snapshot;
 use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 
-/// Keeps the first of several equal objects; different ones of one name go to the diagnostics.
-pub(super) fn remove(snapshot: &mut Snapshot, diagnostics: &mut Diagnostics) {
+/// Keeps one of several objects with one name; what contradicts it goes to the diagnostics.
+pub(super) fn remove(snapshot: &mut Snapshot, options: &Options, diagnostics: &mut Diagnostics) {
     let sources = &snapshot.sources;
-    let mut remove = Remove { sources, diagnostics };
+    let mut remove = Remove { sources, options, diagnostics };
     remove.from(&mut snapshot.services, |_| "Service");
     remove.from(&mut snapshot.endpoint_slices, |_| "EndpointSlice");
     remove.from(&mut snapshot.endpoints, |_| "Endpoints");
@@ -28,6 +30,7 @@ fn full_name<T: Object>(object: &Located<T>, kind: fn(&T) -> &'static str) -> (&
 
 struct Remove<'a> {
     sources: &'a Sources,
+    options: &'a Options,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -43,19 +46,50 @@ impl Remove<'_> {
         let mut surplus = vec![false; objects.len()];
         let mut first = None;
         for at in order {
-            if let Some(original) = first.filter(|original| name(original) == name(&at)) {
-                self.compare(objects.get(original), objects.get(at), kind);
-                if let Some(flag) = surplus.get_mut(at) {
-                    *flag = true;
-                }
-            } else {
+            let Some(original) = first.filter(|original| name(original) == name(&at)) else {
                 first = Some(at);
+                continue;
+            };
+            let loser = match (objects.get(original), objects.get(at)) {
+                (Some(original_object), Some(copy)) if self.replaces(copy, original_object, kind) => {
+                    first = Some(at);
+                    original
+                }
+                (original, copy) => {
+                    self.compare(original, copy, kind);
+                    at
+                }
+            };
+            if let Some(flag) = surplus.get_mut(loser) {
+                *flag = true;
             }
         }
         if surplus.contains(&true) {
             let mut surplus = surplus.into_iter();
             objects.retain(|_| surplus.next() != Some(true));
         }
+    }
+
+    /// Whether a later object of one JSON list takes the place of an earlier one that differs, which is told.
+    fn replaces<T: Object + PartialEq>(
+        &mut self,
+        later: &Located<T>,
+        earlier: &Located<T>,
+        kind: fn(&T) -> &'static str,
+    ) -> bool {
+        if later.object == earlier.object
+            || !self.sources.in_one_json_document(later.position, earlier.position)
+        {
+            return false;
+        }
+        let place =
+            self.sources.place(earlier.position).map_or(String::new(), |place| format!(" at {place}"));
+        let message = format!("takes the place of another object of this name in the same list{place}");
+        let told =
+            Diagnostic::warning(message).help("the last of one name counts, as it does for kube-proxy");
+        let told = told.about(later.object.metadata().object_ref(kind(&later.object)));
+        self.diagnostics.push(told.at(self.sources.place(later.position)));
+        true
     }
 
     fn compare<T: Object + PartialEq>(
@@ -76,7 +110,13 @@ impl Remove<'_> {
             Some(place) => format!("differs from the same object at {place}"),
             None => "differs from the same object read before".to_owned(),
         };
-        let diagnostic = Diagnostic::error(message).about(object).help("leave one of them out");
+        let diagnostic = if self.options.for_lint {
+            Diagnostic::warning(format!("{message}, which counts"))
+                .help("leave one of them out with --exclude, or look at folders apart with --each")
+        } else {
+            Diagnostic::error(message).help("leave one of them out, as with --exclude")
+        };
+        let diagnostic = diagnostic.about(object);
         self.diagnostics.push(diagnostic.at(self.sources.place(copy.position)));
     }
 }
