@@ -49,6 +49,7 @@
 //! A program that has its objects as types of the crate `k8s-openapi` hands them to `Snapshot::from_k8s`, with the
 //! feature `k8s-openapi`; which version of Kubernetes they are of is the program's choice.
 
+pub mod api_server;
 pub mod assume;
 pub mod capture;
 pub mod cli;

@@ -6,6 +6,8 @@ use serde_json::Value;
 use super::session::{Session, Stop};
 use crate::assume::{self, Assumed, Options};
 use crate::input::Snapshot;
+use crate::lint::ServiceNetworks;
+use crate::markup;
 use crate::net::Cidr;
 use crate::settings::Settings;
 
@@ -52,6 +54,16 @@ impl AssumeArguments {
     }
 }
 
+impl AssumeArguments {
+    /// The networks of cluster IPs that are told or assumed; nothing without `--assume`.
+    pub(super) fn service_networks(&self, snapshot: &Snapshot) -> Option<ServiceNetworks> {
+        let options = Options { service_cidrs: self.service_cidr.clone(), nodes: None, previous: None };
+        let are_assumed = self.service_cidr.is_empty() && snapshot.service_cidrs.is_empty();
+        self.assume
+            .then(|| ServiceNetworks { networks: assume::service_networks(snapshot, &options), are_assumed })
+    }
+}
+
 fn parse_cidr(text: &str) -> Result<Cidr, String> {
     Cidr::parse_lenient(text.trim()).ok_or_else(|| "expect address/length, such as 10.96.0.0/12".to_owned())
 }
@@ -90,7 +102,7 @@ fn insert(json: Option<&mut Value>, assumed: Option<Value>) {
 /// Prints an object in JSON, with the field `assumed`.
 pub(super) fn json_text(mut json: Value, assumed: Option<&Assumed>) -> String {
     add_to(Some(&mut json), assumed);
-    format!("{json:#}\n")
+    markup::json(&json)
 }
 
 /// Adds the field `assumed` to a text that is one JSON object.
@@ -108,7 +120,7 @@ fn insert_into_text(text: String, assumed: Option<Value>) -> String {
     match assumed.as_ref().and_then(read) {
         Some(mut json) => {
             insert(Some(&mut json), assumed);
-            format!("{json:#}\n")
+            markup::json(&json)
         }
         None => text,
     }

@@ -36,6 +36,7 @@ pub(super) enum Kind {
     ServiceCidr,
     Pod,
     Workload(WorkloadKind),
+    Ingress,
     ConfigMap,
     KubeProxyConfiguration,
 }
@@ -58,6 +59,7 @@ impl Kind {
             ("apps/v1", "DaemonSet") => Kind::Workload(W::DaemonSet),
             ("apps/v1", "ReplicaSet") => Kind::Workload(W::ReplicaSet),
             ("batch/v1", "Job") => Kind::Workload(W::Job),
+            ("networking.k8s.io/v1", "Ingress") => Kind::Ingress,
             ("v1", "ConfigMap") => Kind::ConfigMap,
             ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => Kind::KubeProxyConfiguration,
             _ => return None,
@@ -137,6 +139,7 @@ impl Batch {
             Kind::ServiceCidr => self.take(written, Scope::Cluster, |s| &mut s.service_cidrs),
             Kind::Pod => self.take(written, Scope::Namespaced, |s| &mut s.pods),
             Kind::Workload(kind) => self.take_workload(kind, written),
+            Kind::Ingress => self.take_ingress(written),
             Kind::ConfigMap => self.take_config_map(written),
             Kind::KubeProxyConfiguration => {
                 let configuration =
@@ -171,6 +174,13 @@ impl Batch {
         if let Some(workload) = self.snapshot.workloads.last_mut() {
             workload.object.kind = kind;
         }
+        Ok(())
+    }
+
+    /// One that cannot be read is passed over as other kinds are: rules are not made of it.
+    fn take_ingress(&mut self, written: &impl Written) -> Result<(), Wrong> {
+        self.skip("Ingress");
+        let _ = self.take::<api::HttpIngress>(written, Scope::Namespaced, |s| &mut s.ingresses);
         Ok(())
     }
 
@@ -223,6 +233,7 @@ impl Batch {
         mine.service_cidrs.append(&mut theirs.service_cidrs);
         mine.pods.append(&mut theirs.pods);
         mine.workloads.append(&mut theirs.workloads);
+        mine.ingresses.append(&mut theirs.ingresses);
         mine.configurations.append(&mut theirs.configurations);
         for (kind, count) in std::mem::take(&mut theirs.skipped) {
             *mine.skipped.entry(kind).or_default() += count;
@@ -302,4 +313,4 @@ macro_rules! objects {
     )*};
 }
 
-objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload);
+objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, HttpIngress);

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub pods: Vec<Located<api::Pod>>,
     /// Deployments and other kinds that make Pods.
     pub workloads: Vec<Located<api::Workload>>,
+    /// `networking.k8s.io/v1` Ingresses.
+    pub ingresses: Vec<Located<api::HttpIngress>>,
     /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were passed over, by kind.

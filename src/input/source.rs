@@ -34,6 +34,11 @@ impl Sources {
         (0..).map(SourceId).zip(self.sources.iter().map(|source| source.text.as_str()))
     }
 
+    /// The first line of the first text.
+    pub fn first_place(&self) -> Option<Place> {
+        self.sources.first().map(|source| Place { file: source.name.clone(), line: Some(1) })
+    }
+
     /// The place of an object: its file and first line.
     pub fn place(&self, position: Position) -> Option<Place> {
         let source = self.source(position.source)?;

@@ -12,6 +12,7 @@ pub(super) static LINT: Lint = Lint {
     name: "address-conflict",
     severity: Severity::Error,
     summary: "two Services claim the same address, port and protocol",
+    relays: false,
     check,
 };
 

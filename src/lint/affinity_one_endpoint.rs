@@ -10,6 +10,7 @@ pub(super) static LINT: Lint = Lint {
     name: "affinity-one-endpoint",
     severity: Severity::Note,
     summary: "sessionAffinity is ClientIP and there is one endpoint: it does nothing but cost rules",
+    relays: false,
     check,
 };
 

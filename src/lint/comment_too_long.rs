@@ -13,6 +13,7 @@ pub(super) static LINT: Lint = Lint {
     name: "comment-too-long",
     severity: Severity::Error,
     summary: "a Service port's name is too long for a comment of nft, which then refuses all rules",
+    relays: false,
     check,
 };
 

@@ -8,6 +8,7 @@ pub(super) static LINT: Lint = Lint {
     name: "deprecated-setting",
     severity: Severity::Note,
     summary: "a setting is deprecated",
+    relays: false,
     check,
 };
 

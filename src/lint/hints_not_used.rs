@@ -14,6 +14,7 @@ pub(super) static LINT: Lint = Lint {
     name: "hints-not-used",
     severity: Severity::Warning,
     summary: "topology hints are there but not used, and traffic crosses zones",
+    relays: false,
     check,
 };
 

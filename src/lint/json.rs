@@ -10,7 +10,7 @@ pub const SCHEMA: &str = "kuberules.lint/v1";
 /// Prints findings.
 pub fn print(findings: &[Finding]) -> String {
     let findings: Vec<Value> = findings.iter().map(finding_json).collect();
-    format!("{:#}\n", json!({ "schema": SCHEMA, "findings": findings }))
+    crate::markup::json(&json!({ "schema": SCHEMA, "findings": findings }))
 }
 
 fn finding_json(finding: &Finding) -> Value {

@@ -12,6 +12,7 @@ pub(super) static LINT: Lint = Lint {
     name: "local-policy-without-endpoint",
     severity: Severity::Warning,
     summary: "with the traffic policy Local, nodes without an endpoint drop what clients send them",
+    relays: false,
     check,
 };
 

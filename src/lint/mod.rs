@@ -5,6 +5,7 @@
 
 mod address_conflict;
 mod affinity_one_endpoint;
+mod cluster_ip_not_free;
 mod comment_too_long;
 mod deprecated;
 mod dual_stack_half;
@@ -17,32 +18,39 @@ pub mod json;
 mod kube_proxy_fails;
 mod large_cluster;
 mod local_policy;
+mod missing_backend;
+mod missing_governing_service;
 mod no_endpoints;
 mod no_usable_endpoints;
 mod node_port_range;
 mod only_terminating_endpoints;
 mod orphaned_slice;
+pub mod pages;
 mod passed_over;
+mod pods;
 mod port_mismatch;
+mod refused;
 pub mod sarif;
+mod selector_spans;
 mod source_ranges_exclude_node;
 mod source_ranges_open;
 mod subject;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod undeclared_port;
 mod words;
 mod zone_without_endpoints;
 
 use std::collections::BTreeSet;
 
 pub use finding::{Finding, Lint, Severity, Summary};
-pub use subject::Subject;
+pub use subject::{ServiceNetworks, Subject};
 
 use finding::Findings;
 
 /// Every lint, by code.
-pub static LINTS: [&Lint; 21] = [
+pub static LINTS: [&Lint; 37] = [
     &no_endpoints::LINT,
     &no_usable_endpoints::LINT,
     &only_terminating_endpoints::LINT,
@@ -64,6 +72,22 @@ pub static LINTS: [&Lint; 21] = [
     &large_cluster::LINT,
     &kube_proxy_fails::LINT,
     &passed_over::LINT,
+    &refused::UNKNOWN_FIELD,
+    &refused::WRONG_TYPE,
+    &refused::FIELD_OFF_TYPE,
+    &refused::INVALID_PORT,
+    &refused::INVALID_NAME,
+    &refused::INVALID_VALUE,
+    &refused::INVALID_ADDRESS,
+    &refused::FAMILY_MISMATCH,
+    &refused::MISSING_VALUE,
+    &refused::INVALID_TEMPLATE,
+    &refused::VERSION_NOT_SERVED,
+    &cluster_ip_not_free::LINT,
+    &selector_spans::LINT,
+    &undeclared_port::LINT,
+    &missing_governing_service::LINT,
+    &missing_backend::LINT,
 ];
 
 /// The lint with this code, in any case.
@@ -74,11 +98,16 @@ pub fn find(code: &str) -> Option<&'static Lint> {
 /// Looks for everything that is not ignored; sorted by place, then code.
 pub fn run(subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
     let mut found = Findings { lint: LINTS[0], sources: &subject.snapshot.sources, found: Vec::new() };
-    for lint in LINTS {
+    // What earlier stages found is told by no lint that tells it better.
+    let is_last = |lint: &&&Lint| lint.relays;
+    for lint in LINTS.iter().filter(|lint| !is_last(lint)).chain(LINTS.iter().filter(is_last)) {
         found.lint = lint;
         (lint.check)(subject, &mut found);
     }
     let mut found = found.found;
+    for finding in found.iter_mut().filter(|finding| finding.place.is_none()) {
+        finding.place = subject.fallback.clone();
+    }
     found.retain(|finding| !ignored.contains(finding.lint.code));
     found.sort_by(|a, b| a.key().cmp(&b.key()));
     found.dedup_by(|a, b| a.key() == b.key());

@@ -9,6 +9,7 @@ pub(super) static LINT: Lint = Lint {
     name: "no-usable-endpoints",
     severity: Severity::Error,
     summary: "a Service has endpoints, but none is ready: every connection to it is refused",
+    relays: false,
     check,
 };
 

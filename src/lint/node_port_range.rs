@@ -11,6 +11,7 @@ pub(super) static LINT: Lint = Lint {
     name: "node-port-range",
     severity: Severity::Warning,
     summary: "a node port lies outside 30000 to 32767",
+    relays: false,
     check,
 };
 
@@ -21,7 +22,8 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         let node_ports = ports.map(|(i, port)| (format!("spec.ports[{i}].nodePort"), port.node_port));
         let health = ("spec.healthCheckNodePort".to_owned(), spec.health_check_node_port);
         for (field, number) in node_ports.chain([health]) {
-            if number != 0 && !RANGE.contains(&number) {
+            let is_outside = number != 0 && !RANGE.contains(&number);
+            if is_outside && !subject.refuses(view.located.position, &field) {
                 let message = format!(
                     "{number} lies outside {} to {}: it may collide with ports that the nodes use themselves",
                     RANGE.start(),

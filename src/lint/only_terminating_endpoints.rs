@@ -9,6 +9,7 @@ pub(super) static LINT: Lint = Lint {
     name: "only-terminating-endpoints",
     severity: Severity::Warning,
     summary: "all usable endpoints of a Service are terminating",
+    relays: false,
     check,
 };
 

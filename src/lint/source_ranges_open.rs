@@ -10,6 +10,7 @@ pub(super) static LINT: Lint = Lint {
     name: "source-ranges-open",
     severity: Severity::Error,
     summary: "no entry of loadBalancerSourceRanges is of the family of a load-balancer IP, which is open to everybody",
+    relays: false,
     check,
 };
 

@@ -13,6 +13,7 @@ pub(super) static LINT: Lint = Lint {
     name: "zone-without-endpoints",
     severity: Severity::Warning,
     summary: "no endpoint is hinted for a zone that has nodes: traffic from there crosses zones",
+    relays: false,
     check,
 };
 

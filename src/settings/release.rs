@@ -22,6 +22,8 @@ pub struct Release {
     pub gates: GateTable,
     /// What the API calls deprecated.
     pub deprecated: Deprecations,
+    /// What the API server of the same release takes.
+    pub api: ApiFacts,
 }
 
 impl fmt::Display for Release {
@@ -128,6 +130,16 @@ pub enum ClusterIpMasquerade {
     BySet,
 }
 
+/// What the API server takes, where releases differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiFacts {
+    /// Addresses with leading zeros, IPv4 within IPv6, and networks with host bits are refused (StrictIPCIDRValidation,
+    /// KEP-4858; by default from 1.36).
+    pub strict_addresses: bool,
+    /// Names of Services may begin with a digit (RelaxedServiceNameValidation, KEP-5311; by default from 1.36).
+    pub relaxed_service_names: bool,
+}
+
 /// What the API calls deprecated, though it still works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deprecations {
@@ -216,6 +228,7 @@ const V1_30: Release = Release {
         allow_service_external_ips: FOR_GOOD,
     },
     deprecated: Deprecations { prefer_close: false, external_ips: false },
+    api: ApiFacts { strict_addresses: false, relaxed_service_names: false },
 };
 
 const V1_31: Release = Release {
@@ -332,6 +345,7 @@ const V1_36: Release = Release {
         ..V1_35.gates
     },
     deprecated: Deprecations { external_ips: true, ..V1_35.deprecated },
+    api: ApiFacts { strict_addresses: true, relaxed_service_names: true },
     ..V1_35
 };
 

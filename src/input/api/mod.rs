@@ -4,6 +4,7 @@
 mod endpoint_slice;
 mod endpoints;
 mod fields;
+mod ingress;
 mod node;
 mod pod;
 mod service;
@@ -14,6 +15,7 @@ pub use endpoint_slice::{Addresses, Conditions, Endpoint, EndpointSlice, Hints, 
 pub use endpoints::{Endpoints, Subset, SubsetAddress};
 #[cfg(feature = "k8s-openapi")]
 pub(super) use fields::is_read_annotation;
+pub use ingress::{Backend, HttpIngress};
 pub use node::{Node, NodeAddress};
 pub use pod::{ContainerPort, Pod};
 pub use service::{Ingress, IntOrString, Service, ServicePort, ServiceSpec};
@@ -43,6 +45,9 @@ pub struct Metadata {
     /// Whether `metadata.deletionTimestamp` is set.
     #[serde(rename = "deletionTimestamp", deserialize_with = "fields::present")]
     pub being_deleted: bool,
+    /// Whether `metadata.resourceVersion` is set: an API server has stored the object.
+    #[serde(rename = "resourceVersion", deserialize_with = "fields::present")]
+    pub is_stored: bool,
     /// The entry of `metadata.ownerReferences` that is a controller.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
     pub owner: Option<Box<Owner>>,
