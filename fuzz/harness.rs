@@ -1,5 +1,5 @@
 //! What is fuzzed: each function takes any bytes, must come to an end soon and must not panic. The fuzz targets call
-//! them, and so does the test `trust_fuzz` with the seed corpus.
+//! them, and so does the test `mutations` with the seed corpus.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,10 +7,12 @@ use kuberules::cluster::{Cluster, Node};
 use kuberules::compare::{rules, traffic};
 use kuberules::diagnostic::{Diagnostics, Severity};
 use kuberules::net::{Family, Protocol};
+use kuberules::node::{Host, NodeRules};
 use kuberules::plan::Plan;
+use kuberules::ruleset::Ruleset;
 use kuberules::settings::Origin;
 use kuberules::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings, release::RELEASES};
-use kuberules::walk::{Host, Packet, Walker};
+use kuberules::walk::{Packet, Walker};
 use kuberules::{input as reader, iptables, nftables};
 
 /// YAML or JSON through to printed rulesets of both modes and families, which are read again.
@@ -134,13 +136,13 @@ pub(crate) fn nft_json(data: &[u8]) {
 /// Captured rules of any tool, with packets walked through them.
 pub(crate) fn trace(data: &[u8]) {
     let Some(captured) = std::str::from_utf8(data).ok().and_then(captured) else { return };
-    let host = captured.host();
-    let walker = captured.walker(&host);
+    let Some(rules) = captured.first() else { return };
+    let (host, walker) = (&rules.host, Walker::of(rules));
     for (source, destination) in PACKETS {
         let (source, destination): (IpAddr, SocketAddr) =
             (source.parse().expect("an address"), destination.parse().expect("an address"));
         for protocol in Protocol::ALL {
-            if let Ok(packet) = Packet::new(&host, protocol, source, destination) {
+            if let Ok(packet) = Packet::new(host, protocol, source, destination) {
                 let outcomes = walker.walk(&packet).unwrap_or_default();
                 let _ = outcomes.iter().map(|outcome| outcome.chance.as_f64()).sum::<f64>();
             }
@@ -164,67 +166,37 @@ pub(crate) fn diff(data: &[u8]) {
         return;
     };
     let (Some(old), Some(new)) = (captured(old), captured(new)) else { return };
-    let (old_host, new_host) = (old.host(), new.host());
-    for family in Family::ALL {
-        if let (Some(before), Some(after)) = (old.listing(family), new.listing(family)) {
-            let (before, after) =
-                (rules::Side { rules: before, plan: None }, rules::Side { rules: after, plan: None });
+    for (before, after) in old.iter().flat_map(|old| new.iter().map(move |new| (old, new))) {
+        if before.family() == after.family() {
             let _ = rules::compare(before, after).groups.len();
-        }
-        if old.has(family) && new.has(family) {
-            let _ = traffic::compare(&old.walker(&old_host), &new.walker(&new_host), family).classes;
+            let walkers = (Walker::of(before), Walker::of(after));
+            let _ = traffic::compare(&walkers.0, &walkers.1, before.family()).classes;
         }
     }
 }
 
-enum Captured {
-    Iptables(Box<iptables::ruleset::Ruleset>),
-    Nftables(nftables::ruleset::Ruleset),
-}
-
-fn captured(text: &str) -> Option<Captured> {
-    match text.trim_start().chars().next()? {
-        '{' => nftables::parse::parse_json(text).ok().map(Captured::Nftables),
-        't' => nftables::parse::parse_listing(text).ok().map(Captured::Nftables),
+/// The rules of a text; of iptables those of its first family and variant, of nftables those of both families.
+fn captured(text: &str) -> Option<Vec<NodeRules<'static>>> {
+    let rulesets: Vec<Ruleset> = match text.trim_start().chars().next()? {
+        '{' => of_both(nftables::parse::parse_json(text).ok()?),
+        't' => of_both(nftables::parse::parse_listing(text).ok()?),
         _ => {
             let capture = iptables::parse::parse(text, None).ok()?;
-            capture.parts.into_iter().next().map(|part| Captured::Iptables(Box::new(part.ruleset)))
+            vec![capture.parts.into_iter().next()?.ruleset.into()]
         }
-    }
+    };
+    Some(rulesets.into_iter().map(on_a_node).collect())
 }
 
-impl Captured {
-    fn host(&self) -> Host {
-        let addresses = ["172.18.0.2", "fc00::2"].map(|ip| ip.parse().expect("an address")).to_vec();
-        let mut host = Host { addresses, ..Host::default() };
-        match self {
-            Captured::Iptables(ruleset) => host.learn_from_iptables(ruleset),
-            Captured::Nftables(ruleset) => host.learn_from_nftables(ruleset),
-        }
-        host
-    }
+fn of_both(ruleset: nftables::ruleset::Ruleset) -> Vec<Ruleset> {
+    Family::ALL.map(|family| Ruleset::nftables(ruleset.clone(), family)).into()
+}
 
-    fn walker<'r>(&'r self, host: &'r Host) -> Walker<'r> {
-        match self {
-            Captured::Iptables(ruleset) => Walker::new(&**ruleset, host),
-            Captured::Nftables(ruleset) => Walker::new(ruleset, host),
-        }
-    }
-
-    fn has(&self, family: Family) -> bool {
-        match self {
-            Captured::Iptables(ruleset) => ruleset.family == family,
-            Captured::Nftables(_) => true,
-        }
-    }
-
-    fn listing(&self, family: Family) -> Option<kuberules::compare::listing::Rules<'_>> {
-        use kuberules::compare::listing::Rules;
-        match self {
-            Captured::Iptables(ruleset) => self.has(family).then_some(Rules::Iptables(ruleset)),
-            Captured::Nftables(ruleset) => Some(Rules::Nftables(ruleset, family)),
-        }
-    }
+fn on_a_node(ruleset: Ruleset) -> NodeRules<'static> {
+    let addresses = ["172.18.0.2", "fc00::2"].map(|ip| ip.parse().expect("an address")).to_vec();
+    let mut host = Host { addresses, ..Host::default() };
+    host.learn_from(&ruleset);
+    NodeRules::new(ruleset, host)
 }
 
 /// Messages for a terminal hold no control character but the line break before the help.

@@ -49,6 +49,10 @@
 //! A program that has its objects as types of the crate `k8s-openapi` hands them to `Snapshot::from_k8s`, with the
 //! feature `k8s-openapi`; which version of Kubernetes they are of is the program's choice.
 
+#[cfg(test)]
+#[macro_use]
+mod snapshot;
+
 pub mod api_server;
 pub mod assume;
 pub mod capture;
@@ -64,9 +68,11 @@ mod markup;
 pub mod names;
 pub mod net;
 pub mod nftables;
+pub mod node;
 mod parallel;
 pub mod plan;
 pub mod report;
+pub mod ruleset;
 pub mod settings;
 pub mod text;
 pub mod walk;

@@ -129,12 +129,6 @@ fn hash(claim: &str, choice: u32) -> u128 {
     digest.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// A number from a claim alone, for choices that need no care for others.
-pub(super) fn spread(claim: &str, among: usize) -> usize {
-    let among = u128::try_from(among).unwrap_or(u128::MAX).max(1);
-    usize::try_from(hash(claim, 0) % among).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

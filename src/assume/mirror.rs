@@ -8,6 +8,8 @@ use crate::input::api;
 use crate::input::{Located, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
 
+/// The controller that makes slices from Endpoints.
+const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
 const SKIP_LABEL: &str = "endpointslice.kubernetes.io/skip-mirror";
 const LEADER_ANNOTATION: &str = "control-plane.alpha.kubernetes.io/leader";
 
@@ -37,7 +39,7 @@ fn is_mirrored(endpoints: &api::Endpoints, snapshot: &Snapshot, index: &Index<'_
     service.is_some_and(wanted)
         && metadata.label(SKIP_LABEL) != Some("true")
         && metadata.annotation(LEADER_ANNOTATION).is_none()
-        && !index.has_slices(metadata)
+        && !index.has_slices(metadata, MANAGER)
 }
 
 fn slices(endpoints: &api::Endpoints) -> Vec<api::EndpointSlice> {
@@ -48,8 +50,7 @@ fn slices(endpoints: &api::Endpoints) -> Vec<api::EndpointSlice> {
             if endpoints_of_family.is_empty() {
                 continue;
             }
-            let manager = "endpointslicemirroring-controller.k8s.io";
-            let mut slice = new_slice(&endpoints.metadata, manager, family, slices.len());
+            let mut slice = new_slice(&endpoints.metadata, MANAGER, family, slices.len());
             slice.endpoints = endpoints_of_family;
             slice.ports.clone_from(&subset.ports);
             slices.push(slice);

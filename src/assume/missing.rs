@@ -6,6 +6,19 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::{self, Text, WorkloadKind};
 use crate::input::{Located, Snapshot};
 
+/// Objects of kinds that kuberules does not know which may make the Pods of a Service: their template has the labels,
+/// or their name stands in the selector, as operators have it.
+pub fn pod_makers<'s>(snapshot: &'s Snapshot, service: &api::Service) -> Vec<&'s api::PodMaker> {
+    let selector = &service.spec.selector;
+    let in_namespace = |maker: &&api::PodMaker| maker.metadata.namespace == service.metadata.namespace;
+    let may_make = |maker: &&api::PodMaker| match maker.template_labels.as_slice() {
+        [] => selector.iter().any(|(_, value)| *value == maker.metadata.name),
+        labels => selects(selector, labels),
+    };
+    let makers = snapshot.pod_makers.iter().map(|located| &located.object);
+    makers.filter(in_namespace).filter(may_make).collect()
+}
+
 /// Services that select Pods or workloads of the input, while the input has no EndpointSlices whatever: without them
 /// every such Service would look as if nothing stood behind it. A cluster-info dump is such an input.
 pub fn check(snapshot: &Snapshot) -> Diagnostics {

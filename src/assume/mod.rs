@@ -6,6 +6,7 @@
 //! disturb another is told in the module `allocator`. What stands in the input is never changed.
 
 mod allocator;
+mod cluster_cidr;
 mod cluster_ips;
 mod families;
 mod mirror;
@@ -15,32 +16,38 @@ mod nodes;
 mod nodes_of;
 mod pods;
 mod ranges;
+mod replicas;
+mod scheduler;
 mod service;
 mod services;
 mod slices;
 #[cfg(test)]
 mod tests;
+mod topology;
+mod updates;
 mod workloads;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+use crate::input::api::{self, Text, WorkloadKind};
 use crate::input::{Position, Snapshot, Sources};
 use crate::net::{Cidr, Family};
-use crate::settings::Settings;
+use crate::settings::{DetectLocal, Settings};
 use allocator::Held;
-pub use missing::check as check_nothing_missing;
+pub use missing::{check as check_nothing_missing, pod_makers};
 
 /// What to assume with.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Networks of cluster IPs, the cluster's default family first; empty for the input's own or the defaults.
     pub service_cidrs: Vec<Cidr>,
-    /// How many Nodes to assume where the input has none.
+    /// How many Nodes to assume beside those of the input; without it one, where neither the input nor a Pod has any.
     pub nodes: Option<u16>,
-    /// What was assumed for an earlier state of the same cluster: what it allocated keeps its number.
+    /// What was assumed for an earlier state of the same cluster, over which this one is applied: what was allocated
+    /// stays, and what the API server does not let change is refused.
     pub previous: Option<Assumed>,
 }
 
@@ -51,6 +58,8 @@ pub enum Rule {
     Default,
     /// A cluster IP.
     ClusterIp,
+    /// What the API server carries over when an object is applied again.
+    CarriedOver,
     /// A node port.
     NodePort,
     /// A health-check node port.
@@ -65,6 +74,10 @@ pub enum Rule {
     PodAddress,
     /// The address of a Pod in the host's network.
     HostAddress,
+    /// A label that a controller or the API server puts on a Pod.
+    PodLabel,
+    /// The network of all Pods.
+    ClusterCidr,
     /// An EndpointSlice from Pods.
     EndpointSlice,
     /// An EndpointSlice from legacy Endpoints.
@@ -77,11 +90,14 @@ impl Rule {
         match self {
             Rule::Default => "api-default",
             Rule::ClusterIp => "cluster-ip-from-hash",
+            Rule::CarriedOver => "carried-over",
             Rule::NodePort => "node-port-from-hash",
             Rule::HealthCheckNodePort => "health-check-node-port-from-hash",
             Rule::Node => "node-assumed",
             Rule::Pod => "pod-from-workload",
-            Rule::Placement => "placed-round-robin",
+            Rule::Placement => "placed-on-node-with-fewest",
+            Rule::PodLabel => "label-of-controller",
+            Rule::ClusterCidr => "cluster-cidr-of-assumed-pods",
             Rule::PodAddress => "pod-address-from-hash",
             Rule::HostAddress => "node-address",
             Rule::EndpointSlice => "slice-from-pods",
@@ -94,11 +110,18 @@ impl Rule {
         match self {
             Rule::Default => "the API server's default",
             Rule::ClusterIp => "an address of the service network, by a hash of namespace and name",
+            Rule::CarriedOver => "as it was before: the API server carries it over",
             Rule::NodePort => "a port of 30000-32767, by a hash of namespace, name and port",
             Rule::HealthCheckNodePort => "a port of 30000-32767, by a hash of namespace and name",
-            Rule::Node => "the input has no Nodes",
+            Rule::Node => "a Node that was asked for, or that a Pod names",
             Rule::Pod => "as the workload's controller would make it, running and ready",
-            Rule::Placement => "round-robin over the Nodes; taints and affinities are not looked at",
+            Rule::Placement => {
+                "the Node with the fewest Pods of the workload, of those that selectors, affinities and taints allow"
+            }
+            Rule::PodLabel => {
+                "the workload's controller puts it on its Pods, the API server the Node's zone and region"
+            }
+            Rule::ClusterCidr => "kubeadm, kind and k3s tell kube-proxy the network of all Pods",
             Rule::PodAddress => "an address of the node's pod network, by a hash of namespace and name",
             Rule::HostAddress => "in the host's network a Pod has its Node's address",
             Rule::EndpointSlice => "as the EndpointSlice controller makes them from Pods",
@@ -120,11 +143,28 @@ pub struct Assumption {
     pub rule: Rule,
 }
 
+/// A change of an object that the API server refuses: the object stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The object.
+    pub object: ObjectRef,
+    /// What the API server says, beginning with the field.
+    pub message: String,
+}
+
 /// All that was assumed, in the order of the input.
 #[derive(Debug, Clone, Default)]
 pub struct Assumed {
     values: Vec<Assumption>,
     held: Held,
+    /// Names of the Nodes that are assumed.
+    nodes: BTreeSet<Text>,
+    cluster_cidrs: Vec<Cidr>,
+    refusals: Vec<Refusal>,
+    /// The Services as they are in the end, by namespace and name.
+    services: BTreeMap<(Text, Text), api::Service>,
+    /// The Deployments that run, by namespace and name.
+    deployments: BTreeMap<(Text, Text), api::Workload>,
 }
 
 impl Assumed {
@@ -152,14 +192,36 @@ impl Assumed {
         self.values.iter().filter(move |value| counts(&value.object))
     }
 
+    /// Changes that the API server refuses.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// Tells kube-proxy the network of assumed Pods, where its settings name none.
+    pub fn tell(&self, settings: &mut Settings) {
+        if let DetectLocal::ClusterCidr(networks) = &mut settings.detect_local
+            && networks.is_empty()
+        {
+            networks.clone_from(&self.cluster_cidrs);
+        }
+    }
+
     /// For output as JSON: the note, and each value with its object, field and rule.
     pub fn json(&self) -> Value {
         json!({ "note": banner(), "values": self.values_json() })
     }
 
-    /// The same with the values of an earlier state beside it.
+    /// The same with the values of an earlier state beside it, and what of the change the API server refuses.
     pub fn json_after(&self, old: &Assumed) -> Value {
-        json!({ "note": banner(), "values": self.values_json(), "oldValues": old.values_json() })
+        let refusal =
+            |refusal: &Refusal| json!({ "object": refusal.object.to_string(), "message": refusal.message });
+        let refusals: Vec<Value> = self.refusals.iter().map(refusal).collect();
+        json!({
+            "note": banner(),
+            "values": self.values_json(),
+            "oldValues": old.values_json(),
+            "applyFails": refusals,
+        })
     }
 
     fn values_json(&self) -> Vec<Value> {
@@ -189,12 +251,16 @@ pub fn fill(snapshot: &mut Snapshot, options: &Options, settings: &Settings) -> 
         service_cidrs: ranges::service_cidrs(snapshot, options),
         assumed: Assumed::default(),
         found: Diagnostics::default(),
+        job_pods: BTreeSet::new(),
     };
+    updates::fill(snapshot, &mut run);
     services::fill(snapshot, &mut run);
     nodes::fill(snapshot, &mut run);
+    cluster_cidr::fill(snapshot, &mut run);
     pods::fill(snapshot, &mut run);
     slices::fill(snapshot, &mut run);
     mirror::fill(snapshot, &mut run);
+    run.remember(snapshot);
     (run.assumed, run.found)
 }
 
@@ -210,6 +276,8 @@ struct Run<'a> {
     service_cidrs: Vec<Cidr>,
     assumed: Assumed,
     found: Diagnostics,
+    /// Namespace and name of the Pods of Jobs that are assumed.
+    job_pods: BTreeSet<(Text, Text)>,
 }
 
 impl Run<'_> {
@@ -222,6 +290,17 @@ impl Run<'_> {
             }
         }
         families
+    }
+
+    /// What a later state is applied over.
+    fn remember(&mut self, snapshot: &Snapshot) {
+        let key = |metadata: &api::Metadata| (metadata.namespace.clone(), metadata.name.clone());
+        let services = snapshot.services.iter().map(|located| &located.object);
+        self.assumed.services = services.map(|service| (key(&service.metadata), service.clone())).collect();
+        let workloads = snapshot.workloads.iter().map(|located| &located.object);
+        let running =
+            workloads.filter(|workload| workload.kind == WorkloadKind::Deployment && !workload.paused);
+        self.assumed.deployments = running.map(|one| (key(&one.metadata), one.clone())).collect();
     }
 
     fn record(&mut self, object: &ObjectRef, field: &str, value: impl ToString, rule: Rule) {

@@ -102,6 +102,15 @@ pub(super) fn pod_pool(cidr: Cidr) -> Pool {
     pool
 }
 
+/// Addresses of the pods' network behind all networks of Nodes, for Nodes that are assumed and so take more Pods than
+/// their own network holds.
+pub(super) fn spare_pod_pool(pods: Cidr, networks: impl Iterator<Item = Cidr>) -> Option<Pool> {
+    let inside = networks.filter(|network| pods.contains(network.network()));
+    let first = inside.map(|network| number(network.last())).max()?.checked_add(1)?;
+    let last = number(pods.last());
+    (first < last).then(|| Pool::new(vec![Band { first, last }]))
+}
+
 /// Node ports; as with cluster IPs the lower band is left to explicit ones (pkg/registry/core/service/portallocator).
 pub(super) fn node_port_pool() -> Pool {
     let size = NODE_PORTS.last - NODE_PORTS.first + 1;

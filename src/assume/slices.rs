@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::service::{is_external_name, is_headless};
+use super::topology::{self, Shares};
 use super::workloads::selects;
 use super::{Rule, Run, families};
 use crate::diagnostic::Diagnostic;
@@ -15,6 +16,12 @@ const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
 const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
+/// The controller that makes slices from Pods.
+const MANAGER: &str = "endpointslice-controller.k8s.io";
+
+/// So many endpoints it puts into a slice.
+const MOST: usize = 100;
+
 /// What stands between a Service's name and the rest in the names of assumed slices.
 const INFIX: &str = "-assumed-";
 
@@ -26,8 +33,8 @@ pub(super) fn service_of(slice: &str) -> Option<&str> {
 /// A snapshot's objects by name.
 pub(super) struct Index<'s> {
     nodes: BTreeMap<&'s str, &'s api::Node>,
-    /// Namespace and name of the Services that have slices.
-    with_slices: BTreeSet<(&'s str, &'s str)>,
+    /// Namespace and name of the Services that have slices, and who manages those.
+    with_slices: BTreeSet<(&'s str, &'s str, &'s str)>,
     /// By namespace, sorted by name.
     pods: BTreeMap<&'s str, Vec<&'s api::Pod>>,
 }
@@ -44,15 +51,19 @@ impl<'s> Index<'s> {
         Index {
             nodes: nodes.map(|node| (node.metadata.name.as_str(), node)).collect(),
             with_slices: slices
-                .filter_map(|slice| Some((slice.namespace.as_str(), slice.label(SERVICE_NAME_LABEL)?)))
+                .filter_map(|slice| {
+                    let manager = slice.label(MANAGED_BY_LABEL).unwrap_or_default();
+                    Some((slice.namespace.as_str(), slice.label(SERVICE_NAME_LABEL)?, manager))
+                })
                 .collect(),
             pods,
         }
     }
 
-    /// Whether the input has slices of the Service of that name: then they count.
-    pub(super) fn has_slices(&self, service: &api::Metadata) -> bool {
-        self.with_slices.contains(&(service.namespace.as_str(), service.name.as_str()))
+    /// Whether the input has slices of the Service of that name that a controller made: then they count. Slices by
+    /// hand stand beside the controller's.
+    pub(super) fn has_slices(&self, service: &api::Metadata, manager: &str) -> bool {
+        self.with_slices.contains(&(service.namespace.as_str(), service.name.as_str(), manager))
     }
 
     fn node_of(&self, pod: &api::Pod) -> Option<&'s api::Node> {
@@ -76,16 +87,21 @@ impl<'s> Index<'s> {
 pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
     let mut added = Vec::new();
     let index = Index::new(snapshot);
+    let shares = Shares::of(snapshot);
     for located in &snapshot.services {
         let service = &located.object;
         let managed = !service.spec.selector.is_empty() && !is_external_name(service);
-        if !managed || index.has_slices(&service.metadata) {
+        if !managed || index.has_slices(&service.metadata, MANAGER) {
             continue;
         }
-        warn_of_auto_hints(located, snapshot, run);
-        let pods = index.pods_of(service);
+        let pods = without_job_pods(index.pods_of(service), located, snapshot, run);
+        let shares = auto_hints(located, &shares, snapshot, run);
         for family in families::of(&service.spec) {
-            for slice in slices(service, family, &pods, &index, run) {
+            let mut slices = slices(service, family, &pods, &index, run);
+            if let Some(shares) = shares {
+                topology::add_hints(&mut slices, shares);
+            }
+            for slice in slices {
                 record(&slice, Rule::EndpointSlice, run);
                 added.push(Located { object: slice, position: located.position });
             }
@@ -94,17 +110,50 @@ pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
     snapshot.endpoint_slices.append(&mut added);
 }
 
-/// Hints by CPU shares of zones are beyond what an input tells.
-fn warn_of_auto_hints(located: &Located<api::Service>, snapshot: &Snapshot, run: &mut Run<'_>) {
+/// A Job ends: beside the Pods of lasting workloads its own are taken to have done so. A Service that selects nothing
+/// else is there for the Job while it runs.
+fn without_job_pods<'s>(
+    mut pods: Vec<&'s api::Pod>,
+    located: &Located<api::Service>,
+    snapshot: &Snapshot,
+    run: &mut Run<'_>,
+) -> Vec<&'s api::Pod> {
+    let of_job =
+        |pod: &&api::Pod| run.job_pods.contains(&(pod.metadata.namespace.clone(), pod.metadata.name.clone()));
+    let job = pods.iter().copied().find(of_job).and_then(|pod| pod.metadata.owner.as_deref());
+    let (Some(job), false) = (job, pods.iter().all(of_job)) else { return pods };
+    pods.retain(|pod| !of_job(pod));
+    let message = format!(
+        "spec.selector: it also matches the Pods of Job {}, which get traffic while the Job runs; here the Job is done",
+        job.name
+    );
+    let warning = Diagnostic::warning(message).help("give the Job's Pods labels of their own");
+    let object = located.object.metadata.object_ref("Service");
+    run.find(warning, object, located.position, &snapshot.sources);
+    pods
+}
+
+/// The zones' shares, where a Service wants hints by them and the Nodes tell enough.
+fn auto_hints<'a>(
+    located: &Located<api::Service>,
+    shares: &'a Result<Shares, Text>,
+    snapshot: &Snapshot,
+    run: &mut Run<'_>,
+) -> Option<&'a Shares> {
     let metadata = &located.object.metadata;
-    let key = "service.kubernetes.io/topology-mode";
-    let mode = metadata.annotation("service.kubernetes.io/topology-aware-hints").or(metadata.annotation(key));
-    if matches!(mode, Some("Auto" | "auto")) {
-        let warning = Diagnostic::warning(format!("metadata.annotations[{key}]: hints of Auto are left out"));
-        let warning =
-            warning.help("they depend on the CPUs of all nodes; give the EndpointSlices of a cluster");
+    if !topology::is_asked_for(metadata) || !run.settings.gates.topology_aware_hints {
+        return None;
+    }
+    if let Err(node) = shares {
+        let key = "service.kubernetes.io/topology-mode";
+        let message = format!(
+            "metadata.annotations[{key}]: hints of Auto are left out: Node {node} lacks its zone or status.allocatable.cpu"
+        );
+        let warning = Diagnostic::warning(message);
+        let warning = warning.help("add the output of kubectl get nodes -o yaml to the input");
         run.find(warning, metadata.object_ref("Service"), located.position, &snapshot.sources);
     }
+    shares.as_ref().ok()
 }
 
 /// The slices of a Service in one family: one for each set of ports that its Pods have. Without Pods one is empty.
@@ -123,7 +172,8 @@ fn slices(
         let ports: Vec<api::SlicePort> =
             service.spec.ports.iter().filter_map(|port| slice_port(port, pod)).collect();
         let endpoint = endpoint(pod, address.to_string().into(), service, index, run);
-        match slices.iter_mut().find(|slice| slice.ports == ports) {
+        let has_room = |slice: &&mut api::EndpointSlice| slice.ports == ports && slice.endpoints.len() < MOST;
+        match slices.iter_mut().find(has_room) {
             Some(slice) => slice.endpoints.push(endpoint),
             None => {
                 let slice = empty_slice(service, family, slices.len());
@@ -138,7 +188,7 @@ fn slices(
 }
 
 fn empty_slice(service: &api::Service, family: Family, index: usize) -> api::EndpointSlice {
-    let mut slice = new_slice(&service.metadata, "endpointslice-controller.k8s.io", family, index);
+    let mut slice = new_slice(&service.metadata, MANAGER, family, index);
     if is_headless(service) {
         slice.metadata.labels.push((HEADLESS_LABEL.into(), Text::default()));
         slice.metadata.labels.sort();
@@ -200,7 +250,8 @@ fn endpoint(
         api::Conditions { ready: Some(ready), serving: Some(pod.ready), terminating: Some(terminating) };
     let node_name = Some(pod.node_name.clone()).filter(|name| !name.is_empty());
     let zone = index.node_of(pod).and_then(|node| node.metadata.label(ZONE_LABEL)).map(Text::from);
-    let hints = if ready { hints(service, zone.clone(), node_name.clone(), run) } else { None };
+    let by_zone = ready && !topology::is_asked_for(&service.metadata);
+    let hints = if by_zone { hints(service, zone.clone(), node_name.clone(), run) } else { None };
     api::Endpoint {
         addresses: [address].into_iter().collect(),
         conditions,

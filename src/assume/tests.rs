@@ -308,6 +308,6 @@ fn without_slices_it_is_said_what_is_missing() {
         let found = super::check_nothing_missing(&read(yaml));
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(told(&[WEB, NODES, &workload("Deployment", "web", "", "")].concat()));
+    assert_snapshot!(told(&[WEB, NODES, &workload("Deployment", "web", "", "")].concat()));
     assert_eq!(told(&[WEB, NODES].concat()), "");
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::nodes_of::NodeSlot;
+use sha2::{Digest, Sha256};
+
+use super::replicas::Autoscalers;
 use super::{Rule, Run};
 use crate::diagnostic::{Diagnostic, ObjectRef};
 use crate::input::api::{self, Text, WorkloadKind};
@@ -29,6 +31,8 @@ pub(super) struct Made<'s> {
     owners: BTreeSet<Identity<'s>>,
     /// Labels of a Pod whose ReplicaSet is not in the input, by namespace and name of the Deployment that it must be of.
     orphans: BTreeMap<(&'s str, &'s str), &'s [(Text, Text)]>,
+    /// Pods that no controller has, by namespace.
+    bare: BTreeMap<&'s str, Vec<&'s api::Metadata>>,
 }
 
 impl<'s> Made<'s> {
@@ -37,8 +41,15 @@ impl<'s> Made<'s> {
         let by_identity: BTreeMap<Identity<'_>, &api::Workload> =
             workloads.map(|workload| (identity(workload), workload)).collect();
         let (mut owners, mut orphans) = (BTreeSet::new(), BTreeMap::new());
-        for metadata in snapshot.pods.iter().map(|located| &located.object.metadata) {
-            let Some(owner) = owner(metadata) else { continue };
+        let mut bare: BTreeMap<&str, Vec<&api::Metadata>> = BTreeMap::new();
+        for pod in snapshot.pods.iter().map(|located| &located.object) {
+            let metadata = &pod.metadata;
+            let Some(owner) = owner(metadata) else {
+                if is_active(pod) {
+                    bare.entry(&metadata.namespace).or_default().push(metadata);
+                }
+                continue;
+            };
             owners.insert(owner);
             match by_identity.get(&owner) {
                 Some(set) => owners.extend(self::owner(&set.metadata)),
@@ -50,23 +61,48 @@ impl<'s> Made<'s> {
                 None => {}
             }
         }
-        Made { workloads: by_identity.into_keys().collect(), owners, orphans }
+        Made { workloads: by_identity.into_keys().collect(), owners, orphans, bare }
     }
 
-    /// Whether the Pods of a workload must be assumed: it is no Job or hook, no other workload of the input makes it,
-    /// and no Pods of it are in the input.
+    /// Whether the Pods of a workload must be assumed: it is no hook, no other workload of the input makes it, and no
+    /// Pods of it are in the input.
     pub(super) fn lacks(&self, workload: &api::Workload) -> bool {
         let identity = identity(workload);
         let made_by_another = owner(&workload.metadata).is_some_and(|owner| self.workloads.contains(&owner));
         let orphan = self.orphans.get(&(identity.1, identity.2));
-        let has_orphan =
-            identity.0 == "Deployment" && orphan.is_some_and(|labels| selects(&workload.selector, labels));
-        workload.kind != WorkloadKind::Job
-            && !is_helm_hook(&workload.metadata)
+        let has_orphan = identity.0 == "Deployment"
+            && orphan
+                .is_some_and(|labels| !workload.selector.is_empty() && workload.selector.matches(labels));
+        !is_helm_hook(&workload.metadata)
             && !made_by_another
             && !self.owners.contains(&identity)
             && !has_orphan
     }
+
+    /// Pods without a controller that this one takes for its own: its selector matches them. Those of a Deployment are
+    /// told by a label that nobody writes.
+    fn adopted(&self, workload: &api::Workload) -> usize {
+        let adopts = matches!(workload.kind, WorkloadKind::ReplicaSet | WorkloadKind::ReplicationController);
+        let bare = self.bare.get(workload.metadata.namespace.as_str());
+        let bare = bare.into_iter().flatten().filter(|_| adopts);
+        bare.filter(|metadata| is_selected(workload, &metadata.labels)).count()
+    }
+
+    fn has_bare(&self, namespace: &str, name: &str) -> bool {
+        self.bare.get(namespace).is_some_and(|pods| pods.iter().any(|metadata| metadata.name == name))
+    }
+}
+
+fn is_active(pod: &api::Pod) -> bool {
+    !pod.metadata.being_deleted && !matches!(pod.phase.as_str(), "Succeeded" | "Failed")
+}
+
+/// A ReplicationController without a selector has its template's labels.
+fn is_selected(workload: &api::Workload, labels: &[(Text, Text)]) -> bool {
+    if workload.selector.is_empty() {
+        return selects(&workload.template_labels, labels);
+    }
+    workload.selector.matches(labels)
 }
 
 fn identity(workload: &api::Workload) -> Identity<'_> {
@@ -85,61 +121,124 @@ pub(super) fn selects(selector: &[(Text, Text)], labels: &[(Text, Text)]) -> boo
     !selector.is_empty() && selector.iter().all(|pair| labels.contains(pair))
 }
 
-/// The Pods of a workload, placed but without addresses.
+/// What a workload's number of Pods hangs on beside itself.
+pub(super) struct Around<'a> {
+    pub(super) made: &'a Made<'a>,
+    pub(super) autoscalers: &'a Autoscalers<'a>,
+    pub(super) sources: &'a Sources,
+}
+
+/// The Pods of a workload that is no DaemonSet, neither placed nor with addresses.
 pub(super) fn pods(
     located: &Located<api::Workload>,
-    nodes: &[NodeSlot],
-    sources: &Sources,
+    around: &Around<'_>,
     run: &mut Run<'_>,
 ) -> Vec<api::Pod> {
     let workload = &located.object;
-    if workload.kind == WorkloadKind::DaemonSet {
-        let pod = |(i, node): (usize, &NodeSlot)| pod(workload, &node.name, Some(node), i);
-        return nodes.iter().enumerate().map(pod).collect();
-    }
-    let replicas = workload.replicas.unwrap_or(1);
+    let replicas = around.autoscalers.replicas(workload);
     if !(0..=MOST).contains(&replicas) {
-        let message = format!("spec.replicas: {replicas} is not within 0 to {MOST}");
+        let field = if workload.kind == WorkloadKind::Job { "spec.parallelism" } else { "spec.replicas" };
+        let message = format!("{field}: {replicas} is not within 0 to {MOST}");
         let fault = Diagnostic::error(message).help("kuberules assumes no more Pods of one workload");
-        run.find(fault, object_ref(workload), located.position, sources);
+        run.find(fault, object_ref(workload), located.position, around.sources);
         return Vec::new();
     }
-    let first = super::allocator::spread(&object_ref(workload).to_string(), nodes.len());
     let count = usize::try_from(replicas).unwrap_or_default();
-    let node = |i: usize| nodes.get((first + i) % nodes.len().max(1));
-    (0..count).map(|i| pod(workload, &i.to_string(), node(i), i)).collect()
+    let adopted = around.made.adopted(workload);
+    if adopted > count {
+        let message =
+            format!("it takes {adopted} Pods without a controller for its own and deletes all but {count}");
+        let warning = Diagnostic::warning(message).help("which of them is not known: here all of them stay");
+        run.find(warning, object_ref(workload), located.position, around.sources);
+    }
+    let first = if workload.kind == WorkloadKind::StatefulSet { workload.first_ordinal } else { 0 };
+    let numbers = (0..count.saturating_sub(adopted))
+        .map(|i| (i, first.saturating_add(i64::try_from(i).unwrap_or_default())));
+    let pods = numbers.map(|(i, number)| pod(workload, &number.to_string(), i));
+    // A StatefulSet adopts the Pod that has the name.
+    let is_there = |pod: &api::Pod| {
+        workload.kind == WorkloadKind::StatefulSet
+            && around.made.has_bare(&pod.metadata.namespace, &pod.metadata.name)
+    };
+    pods.filter(|pod| !is_there(pod)).collect()
 }
 
 pub(super) fn object_ref(workload: &api::Workload) -> ObjectRef {
     workload.metadata.object_ref(workload.kind.name())
 }
 
-fn pod(workload: &api::Workload, suffix: &str, node: Option<&NodeSlot>, index: usize) -> api::Pod {
+/// The Pod of a suffix, the so-manieth of its workload.
+pub(super) fn pod(workload: &api::Workload, suffix: &str, index: usize) -> api::Pod {
     let ready = workload.ready.and_then(|ready| usize::try_from(ready).ok());
+    let name = format!("{}-{suffix}", workload.metadata.name);
     api::Pod {
         metadata: api::Metadata {
-            name: format!("{}-{suffix}", workload.metadata.name).into(),
+            labels: labels(workload, &name, suffix),
+            name: name.into(),
             namespace: workload.metadata.namespace.clone(),
-            labels: workload.template_labels.clone(),
             owner: Some(Box::new(api::Owner {
                 kind: workload.kind.name().into(),
                 name: workload.metadata.name.clone(),
             })),
             ..api::Metadata::default()
         },
-        node_name: node.map(|node| node.name.clone()).unwrap_or_default(),
+        node_name: workload.node_name.clone(),
         host_network: workload.host_network,
         ports: workload.template_ports.clone(),
         phase: "Running".into(),
         ips: Vec::new(),
         ready: ready.is_none_or(|ready| index < ready),
+        scheduling: workload.scheduling.clone(),
     }
 }
 
-pub(super) fn record(pod: &api::Pod, run: &mut Run<'_>) {
+/// The template's labels and those that the workload's controller adds.
+fn labels(workload: &api::Workload, pod: &str, suffix: &str) -> Vec<(Text, Text)> {
+    let mut labels = workload.template_labels.clone();
+    for (key, value) in added_labels(workload, pod, suffix) {
+        labels.retain(|(known, _)| known != key);
+        labels.push((key.into(), value));
+    }
+    labels.sort();
+    labels
+}
+
+/// Labels by key. What the controllers draw from hashes of the whole template or at random stands here by a hash of
+/// the workload's name: nobody can write it into a selector beforehand.
+pub(super) fn added_labels(workload: &api::Workload, pod: &str, suffix: &str) -> Vec<(&'static str, Text)> {
+    let name = &workload.metadata.name;
+    let revision = "controller-revision-hash";
+    match workload.kind {
+        WorkloadKind::Deployment => vec![("pod-template-hash", token(workload))],
+        WorkloadKind::StatefulSet => vec![
+            ("statefulset.kubernetes.io/pod-name", pod.into()),
+            ("apps.kubernetes.io/pod-index", suffix.into()),
+            (revision, Text::from(format!("{name}-{}", token(workload)))),
+        ],
+        WorkloadKind::DaemonSet => vec![(revision, token(workload)), ("pod-template-generation", "1".into())],
+        WorkloadKind::Job => {
+            let index = ("batch.kubernetes.io/job-completion-index", Text::from(suffix));
+            let names = [("batch.kubernetes.io/job-name", name.clone()), ("job-name", name.clone())];
+            names.into_iter().chain(Some(index).filter(|_| workload.indexed)).collect()
+        }
+        WorkloadKind::ReplicaSet | WorkloadKind::ReplicationController => Vec::new(),
+    }
+}
+
+/// As the controllers write hashes: no vowels, and no digits that look like them.
+fn token(workload: &api::Workload) -> Text {
+    const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let digest = Sha256::digest(object_ref(workload).to_string());
+    let letters = digest.iter().take(10).filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()));
+    letters.map(|letter| char::from(*letter)).collect()
+}
+
+pub(super) fn record(pod: &api::Pod, workload: &api::Workload, run: &mut Run<'_>) {
     let object = pod.metadata.object_ref("Pod");
-    let owner = pod.metadata.owner.as_deref();
-    let owner =
-        owner.map_or_else(|| "no workload".to_owned(), |owner| format!("{} {}", owner.kind, owner.name));
+    let owner = format!("{} {}", workload.kind.name(), workload.metadata.name);
     run.record(&object, "metadata.ownerReferences[0]", owner, Rule::Pod);
+    let suffix = pod.metadata.name.strip_prefix(workload.metadata.name.as_str()).unwrap_or_default();
+    for (key, value) in added_labels(workload, &pod.metadata.name, suffix.trim_start_matches('-')) {
+        run.record(&object, &format!("metadata.labels[{key}]"), value, Rule::PodLabel);
+    }
 }

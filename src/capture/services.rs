@@ -7,7 +7,8 @@ use super::Captured;
 use crate::iptables::ruleset as ipt;
 use crate::names::ServicePortName;
 use crate::net::{Port, Protocol};
-use crate::nftables::ruleset as nft;
+use crate::nftables::{self, ruleset as nft};
+use crate::ruleset::Ruleset;
 
 /// A Service port with its cluster IP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,18 +22,22 @@ pub struct NamedAddress {
 impl Captured {
     /// Every Service port whose cluster IP the rules tell, in the order of the rules.
     pub fn services(&self) -> Vec<NamedAddress> {
-        match self {
-            Captured::Iptables(capture) => {
-                let tables = capture.parts.iter().flat_map(|part| &part.ruleset.tables);
-                let rules = tables.filter_map(|t| t.chain("KUBE-SERVICES")).flat_map(|chain| &chain.rules);
-                rules.filter_map(|placed| of_rule(&placed.rule)).collect()
-            }
-            Captured::Nftables(ruleset) => {
-                let tables = ruleset.tables.iter().filter(|table| table.name == "kube-proxy");
-                let maps = ["service-ips", "no-endpoint-services"];
-                let sets = tables.flat_map(|table| maps.iter().filter_map(|map| table.set(map)));
-                sets.flat_map(|set| &set.elements).filter_map(of_element).collect()
-            }
+        self.parts.iter().flat_map(|part| of_ruleset(&part.ruleset)).collect()
+    }
+}
+
+fn of_ruleset(ruleset: &Ruleset) -> Vec<NamedAddress> {
+    match ruleset {
+        Ruleset::Iptables(ruleset) => {
+            let services = ruleset.tables.iter().filter_map(|table| table.chain("KUBE-SERVICES"));
+            services.flat_map(|chain| &chain.rules).filter_map(|placed| of_rule(&placed.rule)).collect()
+        }
+        Ruleset::Nftables(ruleset, family) => {
+            let own = |table: &&nft::Table| table.name == nftables::TABLE && table.family.sees(*family);
+            let maps = ["service-ips", "no-endpoint-services"];
+            let tables = ruleset.tables.iter().filter(own);
+            let sets = tables.flat_map(|table| maps.iter().filter_map(|map| table.set(map)));
+            sets.flat_map(|set| &set.elements).filter_map(of_element).collect()
         }
     }
 }

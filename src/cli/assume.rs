@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::session::{Session, Stop};
 use crate::assume::{self, Assumed, Options};
+use crate::diagnostic::Inert;
 use crate::input::Snapshot;
 use crate::lint::ServiceNetworks;
 use crate::markup;
+use crate::names::is_dns_label;
 use crate::net::Cidr;
 use crate::settings::Settings;
 
@@ -23,9 +25,12 @@ pub(super) struct AssumeArguments {
     /// 10.96.0.0/12 and fd00:10:96::/112
     #[arg(long, value_name = "CIDR,...", value_delimiter = ',', requires = "assume", value_parser = parse_cidr)]
     service_cidr: Vec<Cidr>,
-    /// How many Nodes to assume where the input has none; without it, one
+    /// How many Nodes to assume beside those of the input; without it one, where neither the input nor a Pod names any
     #[arg(long, value_name = "N", requires = "assume", value_parser = clap::value_parser!(u16).range(1..=5000))]
     assume_nodes: Option<u16>,
+    /// The namespace of objects that are written without one, as of `kubectl apply --namespace`; without it `default`
+    #[arg(short, long, value_name = "NAME", value_parser = parse_namespace)]
+    namespace: Option<String>,
 }
 
 impl AssumeArguments {
@@ -40,6 +45,9 @@ impl AssumeArguments {
         previous: Option<&Assumed>,
         session: &mut Session,
     ) -> Result<Option<Assumed>, Stop> {
+        if let Some(namespace) = &self.namespace {
+            snapshot.put_into_namespace(namespace);
+        }
         if !self.assume {
             return Ok(None);
         }
@@ -64,18 +72,38 @@ impl AssumeArguments {
     }
 }
 
+fn parse_namespace(text: &str) -> Result<String, String> {
+    let fits = is_dns_label(text);
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("expect a name of lower-case letters, digits and '-'".to_owned())
+    }
+}
+
 fn parse_cidr(text: &str) -> Result<Cidr, String> {
     Cidr::parse_lenient(text.trim()).ok_or_else(|| "expect address/length, such as 10.96.0.0/12".to_owned())
 }
 
-/// The comment line that an output made from assumed values begins with; empty where nothing was assumed.
+/// The comment line that an output made from assumed values begins with; empty where nothing was assumed. What the API
+/// server would refuse follows.
 pub(super) fn comment(assumed: Option<&Assumed>) -> String {
-    assumed.map_or_else(String::new, |_| format!("# {}\n", assume::banner()))
+    lines(assumed, "# ", "\n")
 }
 
 /// The same at the beginning of a Markdown text.
 pub(super) fn quote(assumed: Option<&Assumed>) -> String {
-    assumed.map_or_else(String::new, |_| format!("> {}\n\n", assume::banner()))
+    let text = lines(assumed, "> ", "\n>\n");
+    text.strip_suffix(">\n").map_or(text.clone(), |text| format!("{text}\n"))
+}
+
+fn lines(assumed: Option<&Assumed>, before: &str, after: &str) -> String {
+    let Some(assumed) = assumed else { return String::new() };
+    let refusals = assumed.refusals().iter().map(|refusal| {
+        format!("this apply fails: {}: {}; it stays as it was", refusal.object, Inert(&refusal.message))
+    });
+    let lines = std::iter::once(assume::banner().to_owned()).chain(refusals);
+    lines.map(|line| format!("{before}{line}{after}")).collect()
 }
 
 /// The same at the beginning of a Mermaid diagram.

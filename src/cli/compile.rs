@@ -8,13 +8,14 @@ use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::output::PendingFiles;
-use super::pipeline::{Pipeline, plan};
+use super::pipeline::Pipeline;
 use super::render::{Format, Model, render};
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Sources;
 use crate::names::is_dns_subdomain;
+use crate::node::plan;
 use crate::parallel;
 use crate::plan::Plan;
 use crate::settings::ProxyMode;

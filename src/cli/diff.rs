@@ -1,6 +1,5 @@
 //! `kuberules diff`
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
@@ -12,19 +11,13 @@ use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
-use crate::compare::diff::{self, Diff, FamilyChange, TrafficChange};
-use crate::compare::listing::Rules;
-use crate::compare::rules::Side;
-use crate::compare::{traffic, unchanged};
+use crate::compare::diff::{self, Diff};
+use crate::compare::node::{self, NodePairs};
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
-use crate::net::Family;
 use crate::parallel::both;
-use crate::plan::Plan;
 use crate::report;
-use crate::settings::{ProxyMode, Release};
-use crate::walk::{self, Host, Walker};
-use crate::{iptables, nftables};
+use crate::settings::Release;
 
 /// Shows what a change of the cluster, of kube-proxy's release, mode or configuration does to rules and to traffic.
 #[derive(Debug, Args)]
@@ -93,6 +86,16 @@ enum Level {
     All,
 }
 
+impl Level {
+    fn meant(self) -> node::Level {
+        match self {
+            Level::Rules => node::Level::Rules,
+            Level::Traffic => node::Level::Traffic,
+            Level::All => node::Level::All,
+        }
+    }
+}
+
 /// `--output`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
@@ -117,7 +120,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     // What was read is as good as all that the process holds: freed with it, not value by value.
     let sides = (ManuallyDrop::new(old), ManuallyDrop::new(new));
     let (old, new): (&Pipeline, &Pipeline) = (&sides.0, &sides.1);
-    let level = arguments.level.unwrap_or_else(|| default_level(old, new));
+    let level =
+        arguments.level.map_or_else(|| node::Level::between(&old.settings, &new.settings), Level::meant);
     let mut found = Diff {
         schema: diff::SCHEMA,
         old: name_of(arguments, old, new, 0),
@@ -126,7 +130,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         changes: Vec::new(),
         nodes_added: Vec::new(),
         nodes_removed: Vec::new(),
-        classes: (level != Level::Rules).then_some(0),
+        classes: (level != node::Level::Rules).then_some(0),
         unchanged_service_ports: 0,
     };
     for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
@@ -141,7 +145,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             assume::add_both_to_text(text, before, assumed)
         }
     };
-    Ok(Answer { differs: differs(&found, arguments.fail_on), ..Answer::text(text) })
+    let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
+    let refused = refused && arguments.fail_on != Some(FailOn::Nothing);
+    Ok(Answer { differs: refused || differs(&found, arguments.fail_on), ..Answer::text(text) })
 }
 
 fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
@@ -202,12 +208,6 @@ fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {
     settings
 }
 
-/// Between modes or releases nearly every rule differs.
-fn default_level(old: &Pipeline, new: &Pipeline) -> Level {
-    let same = old.settings.mode == new.settings.mode && old.settings.release == new.settings.release;
-    if same { Level::All } else { Level::Traffic }
-}
-
 /// What tells a side from the other: its file, or its settings.
 fn name_of(arguments: &Arguments, this: &Pipeline, other: &Pipeline, index: usize) -> String {
     let mut parts = Vec::new();
@@ -242,132 +242,26 @@ fn nodes(
         let after = new.node(arguments.node.name(), session)?;
         return Ok(vec![(before, after)]);
     }
-    let names = |pipeline: &Pipeline| -> BTreeSet<_> {
-        pipeline.cluster.nodes.iter().map(|node| node.name.clone()).collect()
-    };
-    let (before, after) = (names(old), names(new));
-    if before.is_empty() && after.is_empty() {
+    if old.cluster.nodes.is_empty() && new.cluster.nodes.is_empty() {
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
-    found.nodes_removed = before.difference(&after).map(ToString::to_string).collect();
-    found.nodes_added = after.difference(&before).map(ToString::to_string).collect();
-    let pair = |name| Some((old.cluster.node(name)?.clone(), new.cluster.node(name)?.clone()));
-    Ok(before.iter().filter_map(|name| pair(name)).collect())
+    let pairs = NodePairs::of(&old.cluster, &new.cluster);
+    (found.nodes_added, found.nodes_removed) = (pairs.added, pairs.removed);
+    Ok(pairs.both.into_iter().map(|(before, after)| (before.clone(), after.clone())).collect())
 }
 
 /// Adds what changes on a node.
 fn compare_node(
     (old, old_node): (&Pipeline, &Node),
     (new, new_node): (&Pipeline, &Node),
-    level: Level,
+    level: node::Level,
     found: &mut Diff,
     session: &mut Session,
 ) -> Result<(), Stop> {
-    let mut before = Planned::all(old, old_node, session)?;
-    let mut after = Planned::all(new, new_node, session)?;
-    let mut changes = Vec::new();
-    for family in Family::ALL {
-        let of = |side: &Planned<'_>| side.plan.family == family;
-        let (Some(i), Some(j)) = (before.iter().position(of), after.iter().position(of)) else { continue };
-        let (mut before, mut after) = (before.swap_remove(i), after.swap_remove(j));
-        if before.mode == after.mode {
-            let (old, new) = ((&mut before.plan, &before.host), (&mut after.plan, &after.host));
-            found.unchanged_service_ports += unchanged::leave_out(old, new);
-        }
-        let (before, after) = both(|| before.compile(), || after.compile());
-        changes.push(compare_family(&before, &after, level, &mut found.classes));
-    }
-    found.add(&new_node.name, changes);
+    let families = node::families((&old.cluster, &old.settings), (&new.cluster, &new.settings));
+    let before = old.node_plans(old_node, &families, session)?;
+    let after = new.node_plans(new_node, &families, session)?;
+    found.add(&new_node.name, node::compare(before.into_iter().zip(after), level));
     Ok(())
-}
-
-fn compare_family(
-    before: &Compiled<'_>,
-    after: &Compiled<'_>,
-    level: Level,
-    classes: &mut Option<u64>,
-) -> FamilyChange {
-    let with_rules = level != Level::Traffic && before.planned.mode == after.planned.mode;
-    let (rules, traffic) = both(
-        || with_rules.then(|| diff::rules(before.side(), after.side())),
-        || (level != Level::Rules).then(|| compare_traffic(before, after)),
-    );
-    if let (Some(classes), Some((_, more))) = (classes, &traffic) {
-        *classes += more;
-    }
-    let traffic = traffic.map(|(change, _)| change);
-    FamilyChange { family: before.planned.plan.family.lower_name(), rules, traffic }
-}
-
-fn compare_traffic(old: &Compiled<'_>, new: &Compiled<'_>) -> (TrafficChange, u64) {
-    let (old_plan, new_plan) = (&old.planned.plan, &new.planned.plan);
-    let mut names = traffic::Names::default();
-    names.learn(new_plan);
-    names.learn(old_plan);
-    let walkers = (old.walker(), new.walker());
-    let facts = (&old.facts(), &new.facts());
-    let (classes, flows) = traffic::flows((&walkers.0, &walkers.1), old_plan.family, &names, facts);
-    (TrafficChange::new(flows), classes)
-}
-
-/// What a node must forward, and the node as it would be.
-struct Planned<'c> {
-    plan: Plan<'c>,
-    mode: ProxyMode,
-    host: Host,
-}
-
-impl<'c> Planned<'c> {
-    /// Every family of a node.
-    fn all(pipeline: &'c Pipeline, node: &Node, session: &mut Session) -> Result<Vec<Planned<'c>>, Stop> {
-        let mode = pipeline.settings.mode;
-        let with_host = |plan: Plan<'c>| {
-            let host = Host::of_node(&pipeline.cluster, node, [&plan]);
-            Planned { plan, mode, host }
-        };
-        Ok(pipeline.plans(node, session)?.into_iter().map(with_host).collect())
-    }
-
-    fn compile(self) -> Compiled<'c> {
-        let ruleset = match self.mode {
-            ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(&self.plan)),
-            ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(&self.plan)),
-        };
-        Compiled { planned: self, ruleset }
-    }
-}
-
-/// A plan with the ruleset that is made of it.
-struct Compiled<'c> {
-    planned: Planned<'c>,
-    ruleset: Ruleset,
-}
-
-enum Ruleset {
-    Iptables(iptables::ruleset::Ruleset),
-    Nftables(nftables::ruleset::Ruleset),
-}
-
-impl Compiled<'_> {
-    fn side(&self) -> Side<'_> {
-        let plan = &self.planned.plan;
-        let rules = match &self.ruleset {
-            Ruleset::Iptables(ruleset) => Rules::Iptables(ruleset),
-            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, plan.family),
-        };
-        Side { rules, plan: Some(plan) }
-    }
-
-    fn walker(&self) -> Walker<'_> {
-        let rules: walk::Rules<'_> = match &self.ruleset {
-            Ruleset::Iptables(ruleset) => ruleset.into(),
-            Ruleset::Nftables(ruleset) => ruleset.into(),
-        };
-        Walker::new(rules, &self.planned.host)
-    }
-
-    fn facts(&self) -> traffic::SideFacts {
-        traffic::SideFacts::new(&self.planned.plan, self.planned.mode)
-    }
 }

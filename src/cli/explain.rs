@@ -9,9 +9,11 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
+use crate::cluster::Node;
 use crate::diagnostic::Diagnostic;
 use crate::explain::{self, Explanation, Scene, UnknownService, example};
 use crate::input;
+use crate::node::{Host, NodePlan, NodeRules};
 use crate::settings::ProxyMode;
 
 /// So many Services are explained at once; more make no page that a person reads.
@@ -154,13 +156,13 @@ fn explanations(
     session: &mut Session,
 ) -> Result<Vec<Explanation>, Stop> {
     let node = pipeline.node(wanted.node, session)?;
-    let plans = pipeline.plans(&node, session)?;
+    let rules = node_rules(pipeline, &node, session)?;
     let scene = Scene {
         cluster: &pipeline.cluster,
         settings: &pipeline.settings,
         sources: &pipeline.snapshot.sources,
         node: &node,
-        plans: &plans,
+        rules: &rules,
         assumed: pipeline.assumed.as_ref(),
     };
     let service = wanted.service.map(|given| scene.find(given)).transpose();
@@ -171,6 +173,18 @@ fn explanations(
         return Err(session.stop(fault.help("name a Service as the last argument")));
     }
     scene.explain(service.as_deref()).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
+}
+
+/// The rules of every family; whichever it is, the node is known with its addresses of both.
+fn node_rules<'p>(
+    pipeline: &'p Pipeline,
+    node: &Node,
+    session: &mut Session,
+) -> Result<Vec<NodeRules<'p>>, Stop> {
+    let plans = pipeline.node_plans(node, &pipeline.families(), session)?;
+    let host = Host::of_node(&pipeline.cluster, node, plans.iter().map(|plan| &plan.plan));
+    let compile = |plan: NodePlan<'p>| NodePlan { host: host.clone(), ..plan }.compile();
+    Ok(plans.into_iter().map(compile).collect())
 }
 
 fn unknown_service(unknown: &UnknownService) -> Diagnostic {

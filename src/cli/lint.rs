@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let pipeline = Pipeline::of(snapshot, &settings, session)?;
     let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
     if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
-        pipeline.plans(node, session)?;
+        pipeline.node_plans(node, &pipeline.families(), session)?;
     }
     let findings = look(arguments, &project, &pipeline, refusals, node.as_ref(), session);
     let differs = findings.iter().any(|finding| finding.severity >= arguments.fail_on.severity());

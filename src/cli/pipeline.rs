@@ -1,16 +1,14 @@
 //! From arguments to plans: the stages that every subcommand over a cluster goes through.
 
 use super::arguments::{InputArguments, SettingsArguments};
-use super::node;
+use super::node::choose;
 use super::session::{Session, Stop};
 use crate::assume::{Assumed, check_nothing_missing};
 use crate::cluster::{Cluster, Node};
-use crate::diagnostic::Diagnostics;
-use crate::input::{Snapshot, Sources};
+use crate::input::Snapshot;
 use crate::net::Family;
-use crate::plan::Plan;
-use crate::settings::{ProxyMode, Settings};
-use crate::{iptables, nftables};
+use crate::node::{self, NodePlan};
+use crate::settings::Settings;
 
 /// A cluster with the settings to see it by.
 #[derive(Debug)]
@@ -61,9 +59,10 @@ impl Pipeline {
     ) -> Result<Pipeline, Stop> {
         session.progress().stage("joining Services and endpoints");
         let assume = &settings.assume;
-        let settings = settings.resolve(&snapshot, session)?;
+        let mut settings = settings.resolve(&snapshot, session)?;
         let previous = previous.and_then(|previous| previous.assumed.as_ref());
         let assumed = assume.apply(&mut snapshot, &settings, previous, session)?;
+        assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
         let (cluster, mut found) = Cluster::build(&snapshot, &settings);
         if assumed.is_none() {
             found.append(check_nothing_missing(&snapshot));
@@ -81,65 +80,53 @@ impl Pipeline {
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
-        let settings = settings.resolve(&pipeline.snapshot, session)?;
+        let mut settings = settings.resolve(&pipeline.snapshot, session)?;
+        pipeline.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
         let (cluster, found) = Cluster::build(&pipeline.snapshot, &settings);
         session.take(found)?;
         Ok(Pipeline { settings, cluster, ..pipeline })
     }
 
-    /// The node to look at: see [`node::choose`].
+    /// The node to look at: see [`choose`].
     ///
     /// # Errors
     /// There is no right choice.
     pub(super) fn node(&self, flag: Option<&str>, session: &mut Session) -> Result<Node, Stop> {
-        let (node, found) = node::choose(&self.cluster, &self.settings, flag);
+        let (node, found) = choose(&self.cluster, &self.settings, flag);
         session.take(found)?;
         Ok(node)
     }
 
-    /// The families asked for, or else those in which the cluster has a Service address; IPv4 where it has none at all.
+    /// The families to look at: see [`node::families`].
     pub(super) fn families(&self) -> Vec<Family> {
-        if let Some(families) = &self.settings.families {
-            return families.clone();
-        }
-        let mut families = Family::ALL.to_vec();
-        families.retain(|family| !self.cluster.family(*family).service_ports.is_empty());
-        if families.is_empty() {
-            families.push(Family::Ipv4);
-        }
-        families
+        node::families(&self.cluster, &self.settings)
     }
 
-    /// What a node must forward, one plan per family.
+    /// What a node must forward in some families, each with the node as it would be.
     ///
     /// # Errors
     /// There is no right answer for this node.
-    pub(super) fn plans(&self, node: &Node, session: &mut Session) -> Result<Vec<Plan<'_>>, Stop> {
-        self.families().into_iter().map(|family| self.plan(node, family, session)).collect()
+    pub(super) fn node_plans(
+        &self,
+        node: &Node,
+        families: &[Family],
+        session: &mut Session,
+    ) -> Result<Vec<NodePlan<'_>>, Stop> {
+        families.iter().map(|family| self.node_plan(node, *family, session)).collect()
     }
 
-    /// What a node must forward in one family.
+    /// What a node must forward in one family, and the node as it would be.
     ///
     /// # Errors
-    /// As [`Pipeline::plans`].
-    pub(super) fn plan(&self, node: &Node, family: Family, session: &mut Session) -> Result<Plan<'_>, Stop> {
-        let (plan, found) = plan(&self.cluster, &self.settings, &self.snapshot.sources, node, family);
+    /// As [`Pipeline::node_plans`].
+    pub(super) fn node_plan(
+        &self,
+        node: &Node,
+        family: Family,
+        session: &mut Session,
+    ) -> Result<NodePlan<'_>, Stop> {
+        let sources = &self.snapshot.sources;
+        let (plan, found) = NodePlan::new(&self.cluster, &self.settings, sources, node, family);
         session.take(found).map(|()| plan)
     }
-}
-
-/// What a node must forward in one family, and what the real loader would refuse of it.
-pub(super) fn plan<'c>(
-    cluster: &'c Cluster,
-    settings: &Settings,
-    sources: &Sources,
-    node: &Node,
-    family: Family,
-) -> (Plan<'c>, Diagnostics) {
-    let (plan, mut found) = Plan::new(cluster, settings, node, family);
-    found.append(match settings.mode {
-        ProxyMode::Iptables => iptables::loadable::check(&plan),
-        ProxyMode::Nftables => nftables::loadable::check(&plan, sources),
-    });
-    (plan, found)
 }

@@ -146,6 +146,13 @@ impl Session {
         Stop
     }
 
+    /// Says on standard error what was inferred, unless that is not wanted.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.print_message(&format!("note: {text}"));
+        }
+    }
+
     fn stops_at(&self, severity: Severity) -> bool {
         match severity {
             Severity::Warning => false,

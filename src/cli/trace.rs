@@ -3,6 +3,7 @@
 mod arguments;
 mod names;
 mod place;
+mod protocol;
 mod scene;
 mod source;
 mod target;
@@ -17,20 +18,23 @@ use crate::report::trace::{self as report, Trace};
 use crate::walk::{Packet, Walker};
 pub(super) use arguments::Arguments;
 use arguments::OutputFormat;
-use place::Source;
+use place::{Source, Target};
 use scene::Scene;
 use source::Packets;
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     // The process ends with the answer: to give back the memory of a hundred thousand chains would only take time.
     let inputs = ManuallyDrop::new(scene::Inputs::read(arguments, session)?);
-    let scene = Scene::new(&inputs, session)?;
+    let mut scene = Scene::new(&inputs, session)?;
     let packets = packets(&scene, arguments).map_err(|fault| session.stop(fault))?;
-    let rules = scene.rules(packets.family(), session)?;
-    let host = scene.host_with(&rules);
-    session.take(scene::doubts(&host, packets.family()))?;
-    let walker = scene::walker(&rules, packets.family(), &host);
-    let packets = packets.fix(&host, &rules).map_err(|fault| session.stop(fault))?;
+    let rules = scene.rules(packets.family()).map_err(|fault| session.stop(fault))?;
+    session.take(scene::doubts(&rules.host, packets.family()))?;
+    let walker = Walker::of(&rules);
+    let packets = packets.fix(&scene, &rules).map_err(|fault| session.stop(fault))?;
+    if arguments.protocol.is_none() && !matches!(arguments.to, Target::Service(..)) {
+        let note = packets.first().and_then(|packet| protocol::note(&scene, &rules.host, packet));
+        note.iter().for_each(|note| session.note(note));
+    }
     let traced = packets.iter().map(|packet| walk(&walker, packet)).collect::<Result<Vec<_>, _>>();
     let traced = traced.map_err(|fault| session.stop(fault))?;
     let names = names::of(&scene, &traced);
@@ -40,13 +44,13 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         outcomes,
         rules: &source,
         names: &names,
-        plan: rules.plan(),
+        plan: rules.plan.as_ref(),
     });
     answer(&traces.collect::<Vec<_>>(), inputs.assumed(), arguments, session)
 }
 
 /// The packets to follow.
-fn packets<'s>(scene: &'s Scene<'s>, arguments: &Arguments) -> Result<Packets<'s>, Diagnostics> {
+fn packets(scene: &Scene<'_>, arguments: &Arguments) -> Result<Packets, Diagnostics> {
     let target = target::resolve(scene, arguments)?;
     Packets::new(scene, &arguments.from, target)
 }

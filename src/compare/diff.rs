@@ -3,11 +3,13 @@
 
 use serde::Serialize;
 
-use super::listing::{Line, Place};
-use super::rules::{self, Presence, RulesDiff, Side};
+use super::node::NodeChange;
+use super::rules::{self, Presence, RulesDiff};
 use super::subject::Subject;
 use super::traffic::{Flow, Reason};
 use crate::iptables::ruleset::Owner;
+use crate::node::NodeRules;
+use crate::ruleset::listing::{Line, Place};
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "kuberules.diff/v1";
@@ -150,8 +152,13 @@ pub struct LineChange {
 
 impl Diff {
     /// Takes the change of a node; one that another node has too is folded into that.
-    pub fn add(&mut self, node: &str, families: Vec<FamilyChange>) {
+    pub fn add(&mut self, node: &str, change: NodeChange) {
+        let NodeChange { families, classes, unchanged_service_ports } = change;
         self.nodes += 1;
+        self.unchanged_service_ports += unchanged_service_ports;
+        if let Some(all) = &mut self.classes {
+            *all += classes;
+        }
         if families.iter().all(FamilyChange::is_empty) {
             return;
         }
@@ -184,8 +191,8 @@ impl FamilyChange {
     }
 }
 
-/// Compares the rules of two sides.
-pub fn rules(old: Side<'_>, new: Side<'_>) -> RulesChange {
+/// Compares the rules of a node in one language.
+pub fn rules(old: &NodeRules<'_>, new: &NodeRules<'_>) -> RulesChange {
     RulesChange::from(&rules::compare(old, new))
 }
 

@@ -2,7 +2,7 @@
 
 pub mod check;
 pub mod diff;
-pub mod listing;
+pub mod node;
 pub mod rules;
 pub mod service;
 pub mod subject;

@@ -6,19 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use compact_str::format_compact;
 use similar::{Algorithm, DiffOp};
 
-use super::listing::{Line, Place, Rules};
 use super::service;
 use super::subject::{Attribution, Subject};
+use crate::node::NodeRules;
 use crate::plan::Plan;
-
-/// One of two rulesets, and what it was compiled from.
-#[derive(Clone, Copy)]
-pub struct Side<'r> {
-    /// The rules.
-    pub rules: Rules<'r>,
-    /// The plan; none for a capture.
-    pub plan: Option<&'r Plan<'r>>,
-}
+use crate::ruleset::Ruleset;
+use crate::ruleset::listing::{Line, Place};
 
 /// Everything in which two rulesets differ; empty if they are alike.
 #[derive(Debug, Default)]
@@ -80,20 +73,20 @@ impl RulesDiff<'_> {
     }
 }
 
-/// Compares two rulesets of one language.
-pub fn compare<'r>(old: Side<'r>, new: Side<'r>) -> RulesDiff<'r> {
-    let pairs = differing_places(old.rules, new.rules);
+/// Compares the rules of a node in one language, rule by rule.
+pub fn compare<'r>(old: &'r NodeRules<'_>, new: &'r NodeRules<'_>) -> RulesDiff<'r> {
+    let pairs = differing_places(&old.ruleset, &new.ruleset);
     if pairs.is_empty() {
         return RulesDiff::default();
     }
-    let attribution = (Attribution::new(old.rules, old.plan), Attribution::new(new.rules, new.plan));
+    let attribution = (Attribution::new(old), Attribution::new(new));
     let mut groups: BTreeMap<Subject, Vec<PlaceChange<'r>>> = BTreeMap::new();
     for pair in pairs {
         for (subject, change) in place_changes(pair, (&attribution.0, &attribution.1)) {
             groups.entry(subject).or_default().push(change);
         }
     }
-    let words = |subject: &Subject| match (subject.service(), old.plan, new.plan) {
+    let words = |subject: &Subject| match (subject.service(), &old.plan, &new.plan) {
         (Some(name), Some(old), Some(new)) => service::changes(name, old, new),
         _ => Vec::new(),
     };
@@ -104,7 +97,7 @@ pub fn compare<'r>(old: Side<'r>, new: Side<'r>) -> RulesDiff<'r> {
 /// A place on either side, or on both.
 type Pair<'r> = (Option<Place<'r>>, Option<Place<'r>>);
 
-fn differing_places<'r>(old: Rules<'r>, new: Rules<'r>) -> Vec<Pair<'r>> {
+fn differing_places<'r>(old: &'r Ruleset, new: &'r Ruleset) -> Vec<Pair<'r>> {
     let (old, new) = (old.places(), new.places());
     let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
     let mut pairs = Vec::new();
@@ -203,9 +196,9 @@ fn same_lines(mut old: Vec<String>, mut new: Vec<String>) -> bool {
     old == new
 }
 
-/// Names of all Services that two plans have.
-pub fn services(plans: &[&Plan<'_>]) -> BTreeSet<compact_str::CompactString> {
-    let ports = plans.iter().flat_map(|plan| &plan.service_ports);
+/// Names of all Services that plans have.
+pub fn services<'p>(plans: impl IntoIterator<Item = &'p Plan<'p>>) -> BTreeSet<compact_str::CompactString> {
+    let ports = plans.into_iter().flat_map(|plan| &plan.service_ports);
     ports
         .map(|port| port.service_port.name.clone())
         .map(|n| format_compact!("{}/{}", n.namespace(), n.service()))

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 
 use compact_str::{CompactString, format_compact};
 
-use super::listing::{Line, Place, Rules};
 use crate::iptables::ruleset as ipt;
 use crate::names::is_dns_label;
 use crate::nftables::TABLE;
 use crate::nftables::ruleset::{self as nft, Datum, MapValue, Verdict};
+use crate::node::NodeRules;
 use crate::plan::Plan;
+use crate::ruleset::Ruleset;
+use crate::ruleset::listing::{Line, Place};
 
 /// What a rule is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,13 +43,14 @@ pub struct Attribution<'r> {
 }
 
 impl<'r> Attribution<'r> {
-    /// Of a ruleset, with the plan that it was compiled from.
-    pub fn new(rules: Rules<'r>, plan: Option<&'r Plan<'r>>) -> Self {
+    /// Of a node's rules.
+    pub fn new(rules: &'r NodeRules<'_>) -> Self {
+        let plan = rules.plan.as_ref();
         let mut this = Attribution { plan, chains: HashMap::new(), cluster_ips: HashMap::new() };
-        match (rules, plan) {
+        match (&rules.ruleset, plan) {
             (_, Some(_)) => {}
-            (Rules::Iptables(ruleset), None) => this.learn_chains(ruleset),
-            (Rules::Nftables(ruleset, _), None) => this.learn_cluster_ips(ruleset),
+            (Ruleset::Iptables(ruleset), None) => this.learn_chains(ruleset),
+            (Ruleset::Nftables(ruleset, _), None) => this.learn_cluster_ips(ruleset),
         }
         this
     }

@@ -4,14 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::clients::{self, Source};
 use super::rules::Rules;
+use super::why::Why;
 use super::{
-    Address, AddressKind, Case, Chance, Decision, End, Endpoint, Fate, Port, Share, Step, sentence, source,
+    Address, AddressKind, Case, Chance, Decision, End, Endpoint, Fate, Port, Share, Step, client_ip, describe,
 };
 use crate::cluster;
 use crate::diagnostic::Inert;
 use crate::input::Sources;
 use crate::plan::reasons::LeftOut;
 use crate::plan::{EndpointSet, NodePorts, Plan, ServicePortPlan};
+use crate::report::trace::remark::Remark;
 use crate::report::trace::{Names, RulesSource, Trace, remarks};
 use crate::settings::ProxyMode;
 use crate::walk::{self, Effect, Host, Outcome, Packet, Verdict, WalkError, Walker};
@@ -35,13 +37,13 @@ struct Target {
     note: String,
 }
 
-/// A packet with all that can become of a client that comes for the first time.
+/// A packet with all that can happen to a client that connects for the first time.
 struct Walked<'s> {
     client: usize,
     address: usize,
     packet: Packet,
     outcomes: Vec<Outcome<'s>>,
-    /// What becomes of one that was there before (session affinity).
+    /// What happens to one that has connected before (session affinity).
     conditional: Vec<Outcome<'s>>,
 }
 
@@ -51,9 +53,10 @@ impl<'s> Builder<'s> {
         let targets = self.targets(port);
         let walked = self.walk(port, &sources, &targets)?;
         let mut shares: Vec<Sharing> = Vec::new();
-        let rules =
-            Rules::met_by(walked.iter().flat_map(|walked| walked.outcomes.iter().chain(&walked.conditional)));
-        let ends: Vec<End> = walked.iter().map(|walked| end(walked, &mut shares)).collect();
+        let rules = Rules::reached_by(
+            walked.iter().flat_map(|walked| walked.outcomes.iter().chain(&walked.conditional)),
+        );
+        let ends: Vec<End> = walked.iter().map(|walked| self.end(walked, port, &mut shares)).collect();
         let case = |(walked, end): (&Walked<'s>, End)| self.case(walked, end, port, &shares, &rules);
         let cases = walked.iter().zip(ends).map(case).collect();
         let family = self.plan.family;
@@ -114,7 +117,7 @@ impl<'s> Builder<'s> {
         let loopback = Target {
             kind: AddressKind::LoopbackNodePort,
             to: SocketAddr::new(family.loopback(), number.get()),
-            note: "for the node itself alone".to_owned(),
+            note: "for the node itself only".to_owned(),
         };
         on_node.into_iter().chain([loopback]).collect()
     }
@@ -145,13 +148,7 @@ impl<'s> Builder<'s> {
             return known.then(|| Packet::from_node(self.host, protocol, target.to));
         };
         let sent = target.kind != AddressKind::LoopbackNodePort;
-        sent.then_some(Packet {
-            protocol,
-            source: ip,
-            destination: target.to,
-            origin: source.origin,
-            mark: 0,
-        })
+        sent.then_some(Packet { protocol, source: ip, destination: target.to, client: source.kind, mark: 0 })
     }
 
     fn case(
@@ -166,10 +163,34 @@ impl<'s> Builder<'s> {
             client: walked.client,
             address: walked.address,
             end,
-            words: case_words(end, shares, &walked.outcomes),
+            words: self.case_words(walked, end, shares, self.other_service(walked, port).map(service_name)),
             why: self.why(walked, port),
             fates: walked.outcomes.iter().map(|outcome| self.fate(outcome, walked, port, rules)).collect(),
         }
+    }
+
+    /// What a case comes to; a new way of sharing is added.
+    fn end(&self, walked: &Walked<'s>, port: &ServicePortPlan<'s>, shares: &mut Vec<Sharing>) -> End {
+        match self.other_service(walked, port) {
+            Some(_) => End::Other,
+            None => end(walked, shares),
+        }
+    }
+
+    /// The Service port whose rules took the packet.
+    fn taken_by(&self, outcome: &Outcome<'_>) -> Option<&'s ServicePortPlan<'s>> {
+        let origins = outcome.steps.iter().rev().filter_map(describe::origin);
+        origins.filter_map(|origin| origin.service_port(self.plan)).next()
+    }
+
+    /// Another Service port that has the same address, and whose rules took the packet.
+    fn other_service(
+        &self,
+        walked: &Walked<'_>,
+        port: &ServicePortPlan<'_>,
+    ) -> Option<&'s ServicePortPlan<'s>> {
+        let taken = walked.outcomes.iter().find_map(|outcome| self.taken_by(outcome))?;
+        (taken.service_port.name != port.service_port.name).then_some(taken)
     }
 
     fn why(&self, walked: &Walked<'s>, port: &'s ServicePortPlan<'s>) -> Vec<String> {
@@ -182,23 +203,44 @@ impl<'s> Builder<'s> {
             names: &names,
             plan: Some(self.plan),
         };
-        let mut why: Vec<String> = Vec::new();
+        let mut why: Vec<Why> = Vec::new();
+        if let Some(other) = self.other_service(walked, port) {
+            why.push(Why::other_service(walked.packet.destination, other, port));
+        }
         for outcome in &walked.outcomes {
             let translated = outcome.destination != walked.packet.destination;
             if outcome.verdict == Verdict::Accept && translated {
-                why.push(source::why(outcome, &walked.packet, self.plan, port));
+                let port = self.taken_by(outcome).unwrap_or(port);
+                why.push(Why::ClientIp(client_ip::why(outcome, &walked.packet, self.plan, port)));
             }
-            let hairpin = |remark: &String| remark.contains("(hairpin)");
-            why.extend(remarks::remarks(outcome, &trace).into_iter().filter(|remark| !hairpin(remark)));
+            let remarks = remarks::remarks(outcome, &trace).into_iter();
+            // Why it is masqueraded is said already.
+            let new = remarks.filter(|remark| *remark != Remark::Hairpin { masqueraded: true });
+            why.extend(new.map(Why::Remark));
         }
-        let mut told = Vec::new();
-        why.retain(|sentence| {
-            !told.contains(sentence) && {
-                told.push(sentence.clone());
-                true
+        let mut once: Vec<Why> = Vec::new();
+        why.into_iter().for_each(|reason| {
+            if !once.contains(&reason) {
+                once.push(reason)
             }
         });
-        why
+        once.iter().map(Why::to_string).collect()
+    }
+
+    fn case_words(&self, walked: &Walked<'s>, end: End, shares: &[Sharing], other: Option<String>) -> String {
+        let outcomes = &walked.outcomes;
+        match end {
+            End::Dropped => "times out (dropped)".to_owned(),
+            End::Refused => "refused".to_owned(),
+            End::Node => "not served: reaches the node itself".to_owned(),
+            End::Passed => "not served: goes on to the network".to_owned(),
+            End::Other => other_words(outcomes, &other.unwrap_or_default()),
+            End::Shared(i) => {
+                let letter = if shares.len() > 1 { format!("{}: ", letter(i)) } else { String::new() };
+                let count = shares.get(i).map_or(0, Vec::len);
+                format!("{letter}{}, {}", endpoints_words(count), client_ip_words(outcomes))
+            }
+        }
     }
 
     fn fate(
@@ -238,7 +280,7 @@ impl<'s> Builder<'s> {
             steps.push(Step {
                 hook: step.hook.name(),
                 rule: rules.number(step),
-                sentence: sentence::sentence(step, self.plan),
+                sentence: describe::describe(step, self.plan).to_string(),
                 source_changed: packet.0 != before.0,
                 destination_changed: packet.1 != before.1,
                 source: packet.0.clone(),
@@ -249,7 +291,7 @@ impl<'s> Builder<'s> {
     }
 
     /// What a masqueraded source becomes: the address of the interface by which the packet leaves, which is known for
-    /// the network alone.
+    /// the network only.
     fn own_address(&self, outcome: &Outcome<'_>) -> String {
         let to_local_pod = self.host.is_local_pod(outcome.destination.ip());
         let primary = self.host.primary_address(self.plan.family).filter(|_| !to_local_pod);
@@ -335,28 +377,36 @@ fn end(walked: &Walked<'_>, shares: &mut Vec<Sharing>) -> End {
     }))
 }
 
-fn case_words(end: End, shares: &[Sharing], outcomes: &[Outcome<'_>]) -> String {
-    match end {
-        End::Dropped => "dropped (timeout)".to_owned(),
-        End::Refused => "refused".to_owned(),
-        End::Node => "not taken: goes to the node itself".to_owned(),
-        End::Passed => "not taken: goes on to the network".to_owned(),
-        End::Shared(i) => {
-            let letter = if shares.len() > 1 { format!("{}: ", letter(i)) } else { String::new() };
-            let count = shares.get(i).map_or(0, Vec::len);
-            let noun = if count == 1 { "endpoint" } else { "endpoints" };
-            format!("{letter}{count} {noun}, {}", source_words(outcomes))
+fn client_ip_words(outcomes: &[Outcome<'_>]) -> &'static str {
+    let masqueraded = outcomes.iter().filter(|outcome| outcome.snat).count();
+    match masqueraded {
+        0 => "client IP preserved",
+        n if n == outcomes.len() => "masqueraded",
+        _ => "masqueraded in part",
+    }
+}
+
+/// What happens at an address that another Service has too, and whose rules come first.
+fn other_words(outcomes: &[Outcome<'_>], other: &str) -> String {
+    let other = Inert(other);
+    match outcomes.first().map(|outcome| outcome.verdict) {
+        Some(Verdict::Drop) => format!("times out: taken and dropped by Service {other}"),
+        Some(Verdict::Reject(_)) => format!("refused by Service {other}, which takes it"),
+        Some(Verdict::Accept) | None => {
+            let mut all: Vec<SocketAddr> = outcomes.iter().map(|outcome| outcome.destination).collect();
+            all.sort_unstable();
+            all.dedup();
+            format!("taken by Service {other}: {} of it", endpoints_words(all.len()))
         }
     }
 }
 
-fn source_words(outcomes: &[Outcome<'_>]) -> &'static str {
-    let rewritten = outcomes.iter().filter(|outcome| outcome.snat).count();
-    match rewritten {
-        0 => "source kept",
-        n if n == outcomes.len() => "source rewritten",
-        _ => "source partly rewritten",
-    }
+fn service_name(port: &ServicePortPlan<'_>) -> String {
+    port.service_port.name.to_string()
+}
+
+fn endpoints_words(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "endpoint" } else { "endpoints" })
 }
 
 /// The letter of a share.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Client;
 use crate::net::{Cidr, Family};
 use crate::plan::{Plan, ServicePortPlan};
-use crate::walk::{Host, Origin};
+use crate::walk::{ClientKind, Host};
 
 /// A client and where its packets come from.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub(super) struct Source {
     pub(super) words: String,
     /// None for the node, which chooses its address by the destination.
     pub(super) ip: Option<IpAddr>,
-    pub(super) origin: Origin,
+    pub(super) kind: ClientKind,
 }
 
 impl Source {
@@ -24,7 +24,7 @@ impl Source {
         Client {
             words: self.words.clone(),
             ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            origin: self.origin.name(),
+            origin: self.kind.name(),
         }
     }
 }
@@ -33,24 +33,24 @@ impl Source {
 pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) -> Vec<Source> {
     let pods = Pods::new(plan, port, host);
     let mut sources = Vec::new();
-    let mut add = |words: &str, ip: Option<IpAddr>, origin| {
-        sources.push(Source { words: words.to_owned(), ip, origin });
+    let mut add = |words: &str, ip: Option<IpAddr>, kind| {
+        sources.push(Source { words: words.to_owned(), ip, kind });
     };
-    if let Some(ip) = pods.on(Origin::LocalPod).or_else(|| local_pod(plan.family, host, &pods)) {
-        add(Origin::LocalPod.words(), Some(ip), Origin::LocalPod);
+    if let Some(ip) = pods.on(ClientKind::LocalPod).or_else(|| local_pod(plan.family, host, &pods)) {
+        add(ClientKind::LocalPod.words(), Some(ip), ClientKind::LocalPod);
     }
     if let Some(ip) = own_endpoint(port, host) {
-        add("the endpoint pod itself", Some(ip), Origin::LocalPod);
+        add("the endpoint pod itself", Some(ip), ClientKind::LocalPod);
     }
-    if let Some(ip) = pods.on(Origin::RemotePod).or_else(|| remote_pod(plan.family, host, &pods)) {
-        add(Origin::RemotePod.words(), Some(ip), Origin::RemotePod);
+    if let Some(ip) = pods.on(ClientKind::RemotePod).or_else(|| remote_pod(plan.family, host, &pods)) {
+        add(ClientKind::RemotePod.words(), Some(ip), ClientKind::RemotePod);
     }
-    add(Origin::Node.words(), None, Origin::Node);
+    add(ClientKind::Node.words(), None, ClientKind::Node);
     if let Some(ip) = outside(plan, host) {
-        add(Origin::Outside.words(), Some(ip), Origin::Outside);
+        add(ClientKind::Outside.words(), Some(ip), ClientKind::Outside);
     }
     if let Some((ip, range)) = within_ranges(port, host) {
-        add(&format!("outside, from {range}"), Some(ip), Origin::Outside);
+        add(&format!("outside, from {range}"), Some(ip), ClientKind::Outside);
     }
     sources
 }
@@ -82,8 +82,8 @@ impl<'p> Pods<'p> {
     }
 
     /// A pod of another Service.
-    fn on(&self, origin: Origin) -> Option<IpAddr> {
-        self.all.difference(&self.own).copied().find(|ip| self.host.origin_of(*ip) == origin)
+    fn on(&self, kind: ClientKind) -> Option<IpAddr> {
+        self.all.difference(&self.own).copied().find(|ip| self.host.client_kind(*ip) == kind)
     }
 }
 
@@ -101,7 +101,7 @@ fn own_endpoint(port: &ServicePortPlan<'_>, host: &Host) -> Option<IpAddr> {
 
 fn remote_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
     let networks = host.cluster_networks.iter().copied().filter(|net| net.family() == family);
-    let is_free = |ip: &IpAddr| host.origin_of(*ip) == Origin::RemotePod && !pods.all.contains(ip);
+    let is_free = |ip: &IpAddr| host.client_kind(*ip) == ClientKind::RemotePod && !pods.all.contains(ip);
     networks.flat_map(last_addresses).find(is_free)
 }
 
@@ -109,7 +109,7 @@ fn remote_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
 fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
     let ranges = || plan.service_ports.iter().flat_map(|port| &port.service_port.source_ranges);
     let is_free = |ip: &IpAddr| {
-        host.origin_of(*ip) == Origin::Outside && !ranges().any(|range| range.value.contains(*ip))
+        host.client_kind(*ip) == ClientKind::Outside && !ranges().any(|range| range.value.contains(*ip))
     };
     documentation_addresses(plan.family).find(is_free)
 }
@@ -136,7 +136,7 @@ fn within_ranges(port: &ServicePortPlan<'_>, host: &Host) -> Option<(IpAddr, Cid
     }
     let ranges = port.service_port.source_ranges.iter().map(|range| range.value);
     let mut found = ranges.flat_map(|range| last_addresses(range).map(move |ip| (ip, range)));
-    found.find(|(ip, _)| host.origin_of(*ip) == Origin::Outside)
+    found.find(|(ip, _)| host.client_kind(*ip) == ClientKind::Outside)
 }
 
 /// The last addresses of a network, backwards, without its very last.

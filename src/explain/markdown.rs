@@ -38,7 +38,7 @@ fn print_port(port: &Port, out: &mut String) {
 
 fn cases(port: &Port, out: &mut String) {
     let (notes, numbers) = tables::footnotes(port);
-    out.push_str("| Address | Client | What becomes of a new connection |\n|---|---|---|\n");
+    out.push_str("| Address | Client | What happens to a new connection |\n|---|---|---|\n");
     for (case, numbers) in port.cases.iter().zip(&numbers) {
         let Some((address, client)) = port.addresses.get(case.address).zip(port.clients.get(case.client))
         else {
@@ -83,7 +83,7 @@ fn endpoints(port: &Port, out: &mut String) {
 }
 
 fn rules(port: &Port, out: &mut String) {
-    out.push_str("\n### The rules, in the order in which packets meet them\n\n");
+    out.push_str("\n### The rules, in the order in which they are evaluated\n\n");
     for (i, rule) in port.rules.iter().enumerate() {
         let (sentence, text) = (escaped(&rule.sentence), fenced(&tables::rule(rule)));
         let _ = writeln!(out, "{}. {sentence}\n\n   ```\n   {text}\n   ```\n", i + 1);

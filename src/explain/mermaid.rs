@@ -62,7 +62,8 @@ fn address_edges(p: usize, address: usize, port: &Port, out: &mut String) {
             }
             End::Dropped => writeln!(out, "    {name}[/\"dropped\"/]"),
             End::Refused => writeln!(out, "    {name}[/\"refused\"/]"),
-            End::Node | End::Passed => writeln!(out, "    {name}[/\"not taken by a rule\"/]"),
+            End::Other => writeln!(out, "    {name}[/\"taken by another Service\"/]"),
+            End::Node | End::Passed => writeln!(out, "    {name}[/\"not served\"/]"),
         };
     }
 }
@@ -72,19 +73,21 @@ fn end_name(end: End) -> String {
         End::Shared(share) => format!("s{share}"),
         End::Dropped => "drop".to_owned(),
         End::Refused => "reject".to_owned(),
+        End::Other => "other".to_owned(),
         End::Node => "node".to_owned(),
         End::Passed => "pass".to_owned(),
     }
 }
 
 fn label(case: &Case) -> &'static str {
-    let rewritten = case.fates.iter().filter(|fate| fate.snat).count();
+    let masqueraded = case.fates.iter().filter(|fate| fate.snat).count();
     match case.end {
-        End::Shared(_) if rewritten == case.fates.len() => "source rewritten",
-        End::Shared(_) if rewritten > 0 => "source partly rewritten",
-        End::Shared(_) => "source kept",
+        End::Shared(_) if masqueraded == case.fates.len() => "masqueraded",
+        End::Shared(_) if masqueraded > 0 => "masqueraded in part",
+        End::Shared(_) => "client IP preserved",
         End::Dropped => "dropped",
         End::Refused => "refused",
+        End::Other => "taken by another Service",
         End::Node | End::Passed => "passes",
     }
 }

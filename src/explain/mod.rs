@@ -1,23 +1,25 @@
 //! How a Service forwards on a node, for a person: its addresses, what each kind of client sees, its endpoints, its
-//! rules in the order in which a packet meets them. First as data, then in several forms.
+//! rules in the order in which they are evaluated. First as data, then in several forms.
 //!
 //! Every number and verdict is the walk's, and every reason the plan's.
 
 mod assumed;
 mod build;
+mod client_ip;
 mod clients;
+mod describe;
+mod description;
 pub mod example;
 pub mod html;
 pub mod markdown;
 pub mod mermaid;
 mod rules;
 mod scene;
-mod sentence;
-mod source;
 mod tables;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod why;
 
 use serde::Serialize;
 
@@ -89,7 +91,7 @@ pub struct Port {
     pub shares: Vec<Share>,
     /// What each client sees at each address.
     pub cases: Vec<Case>,
-    /// The rules that packets meet, in that order.
+    /// The rules that packets reach, in the order in which they are evaluated.
     pub rules: Vec<Rule>,
 }
 
@@ -148,7 +150,7 @@ pub struct Client {
     pub origin: &'static str,
 }
 
-/// An endpoint and what becomes of it.
+/// An endpoint and what it gets.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
@@ -211,7 +213,7 @@ pub struct Case {
     pub words: String,
     /// Why, each a sentence.
     pub why: Vec<String>,
-    /// Everything that can become of the connection.
+    /// Everything that can happen to the connection.
     pub fates: Vec<Fate>,
 }
 
@@ -225,13 +227,15 @@ pub enum End {
     Dropped,
     /// It is refused.
     Refused,
+    /// Another Service has the address too, and takes it.
+    Other,
     /// No rule takes it: it goes to the node itself.
     Node,
     /// No rule takes it: it goes on to the network.
     Passed,
 }
 
-/// One thing that can become of a connection.
+/// One thing that can happen to a connection.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fate {
@@ -269,7 +273,7 @@ pub struct Step {
     pub destination_changed: bool,
 }
 
-/// A rule that packets meet.
+/// A rule that packets reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// The table.
@@ -278,6 +282,9 @@ pub struct Rule {
     pub chain: String,
     /// As it is listed.
     pub text: String,
+    /// Whether the text names the chain.
+    #[serde(skip)]
+    pub names_chain: bool,
     /// The element of a map that decided; may be empty.
     pub element: String,
     /// What it does, in one sentence.

@@ -9,10 +9,10 @@ use crate::cluster::{Cluster, Node};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
 use crate::names::nearest;
+use crate::node::NodeRules;
 use crate::plan::{Plan, ServicePortPlan};
-use crate::settings::{ProxyMode, Settings};
-use crate::walk::{Host, WalkError, Walker};
-use crate::{iptables, nftables};
+use crate::settings::Settings;
+use crate::walk::{WalkError, Walker};
 
 /// A node with what it must forward.
 pub struct Scene<'c> {
@@ -24,8 +24,8 @@ pub struct Scene<'c> {
     pub sources: &'c Sources,
     /// The node.
     pub node: &'c Node,
-    /// What it must forward, a plan per family.
-    pub plans: &'c [Plan<'c>],
+    /// Its rules, for each family.
+    pub rules: &'c [NodeRules<'c>],
     /// What of the cluster was assumed.
     pub assumed: Option<&'c Assumed>,
 }
@@ -40,15 +40,14 @@ pub struct UnknownService {
     pub nearest: Vec<String>,
 }
 
-enum Compiled {
-    Iptables(Box<iptables::ruleset::Ruleset>),
-    Nftables(nftables::ruleset::Ruleset),
-}
+impl<'c> Scene<'c> {
+    fn plans(&self) -> impl Iterator<Item = &'c Plan<'c>> {
+        self.rules.iter().filter_map(|rules| rules.plan.as_ref())
+    }
 
-impl Scene<'_> {
     /// Every Service that has rules, as `namespace/name`, sorted.
     pub fn services(&self) -> Vec<String> {
-        let ports = self.plans.iter().flat_map(|plan| &plan.service_ports);
+        let ports = self.plans().flat_map(|plan| &plan.service_ports);
         let mut names: Vec<String> = ports.map(service_name).collect();
         names.sort_unstable();
         names.dedup();
@@ -80,27 +79,14 @@ impl Scene<'_> {
     /// # Errors
     /// The compiled rules cannot be walked, which does not happen for rules of this crate.
     pub fn explain(&self, service: Option<&str>) -> Result<Vec<Explanation>, WalkError> {
-        let host = Host::of_node(self.cluster, self.node, self.plans);
-        let compiled: Vec<Compiled> = self.plans.iter().map(|plan| self.compile(plan)).collect();
-        let builders: Vec<Builder<'_>> = (self.plans.iter().zip(&compiled))
-            .map(|(plan, compiled)| {
-                let walker = match compiled {
-                    Compiled::Iptables(ruleset) => Walker::new(ruleset.as_ref(), &host),
-                    Compiled::Nftables(ruleset) => Walker::new(ruleset, &host),
-                };
-                Builder { mode: self.settings.mode, sources: self.sources, plan, walker, host: &host }
-            })
-            .collect();
+        let builder = |rules: &'c NodeRules<'c>| {
+            let (plan, host) = (rules.plan.as_ref()?, &rules.host);
+            Some(Builder { mode: plan.mode, sources: self.sources, plan, walker: Walker::of(rules), host })
+        };
+        let builders: Vec<Builder<'_>> = self.rules.iter().filter_map(builder).collect();
         let mut names = self.services();
         names.retain(|name| service.is_none_or(|wanted| wanted == name));
         names.into_iter().map(|name| self.explanation(name, &builders)).collect()
-    }
-
-    fn compile(&self, plan: &Plan<'_>) -> Compiled {
-        match self.settings.mode {
-            ProxyMode::Iptables => Compiled::Iptables(Box::new(iptables::compile(plan))),
-            ProxyMode::Nftables => Compiled::Nftables(nftables::compile(plan)),
-        }
     }
 
     fn explanation(&self, service: String, builders: &[Builder<'_>]) -> Result<Explanation, WalkError> {
@@ -131,7 +117,7 @@ impl Scene<'_> {
         let (Some(assumed), Some((namespace, name))) = (self.assumed, service.split_once('/')) else {
             return Vec::new();
         };
-        let ports = self.plans.iter().flat_map(|plan| &plan.service_ports);
+        let ports = self.plans().flat_map(|plan| &plan.service_ports);
         let ports = ports.filter(|port| service_name(port) == service);
         let endpoints = ports.flat_map(|port| &port.service_port.endpoints);
         let pods: BTreeSet<&str> = endpoints.filter_map(|endpoint| endpoint.pod.as_deref()).collect();

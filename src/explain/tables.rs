@@ -25,11 +25,11 @@ pub(super) fn affinity(port: &Port) -> String {
     let Some(seconds) = port.affinity_seconds else { return String::new() };
     format!(
         "Session affinity: a client (its IP address) stays with the endpoint it got first for {seconds} s after its last \
-         new connection, at this port alone. The chances are those of a client that comes for the first time."
+         new connection, at this port only. The chances are those of a client that connects for the first time."
     )
 }
 
-/// What becomes of an endpoint: its chances, or why it is left out.
+/// What an endpoint gets: its chances, or why it is left out.
 pub(super) fn fate(endpoint: &Endpoint, port: &Port) -> String {
     let several = port.shares.len() > 1;
     let chances: Vec<String> = (port.shares.iter().zip(&endpoint.chances))
@@ -48,7 +48,7 @@ pub(super) fn fate(endpoint: &Endpoint, port: &Port) -> String {
 
 /// Table, chain and text of a rule, and the element that decided.
 pub(super) fn rule(rule: &Rule) -> String {
-    let chain = if rule.text.starts_with("-A ") { String::new() } else { format!(" {}", rule.chain) };
+    let chain = if rule.names_chain { String::new() } else { format!(" {}", rule.chain) };
     let element = if rule.element.is_empty() { String::new() } else { format!("; element {}", rule.element) };
     format!("{}{chain}: {}{element}", rule.table, rule.text)
 }

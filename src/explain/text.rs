@@ -58,7 +58,7 @@ fn print_port(port: &Port, style: Style, out: &mut String) {
 
 fn cases(port: &Port, style: Style, out: &mut String) {
     let (notes, numbers) = tables::footnotes(port);
-    let _ = writeln!(out, "  {}", style.heading("What becomes of a new connection"));
+    let _ = writeln!(out, "  {}", style.heading("What happens to a new connection"));
     for (i, address) in port.addresses.iter().enumerate() {
         let note = if address.note.is_empty() { String::new() } else { format!(" ({})", address.note) };
         let line = format!("to the {} {}{note}", address.words, address.text);
@@ -86,7 +86,7 @@ fn case_line(case: &Case, numbers: &[usize], port: &Port, style: Style, out: &mu
     let color = match case.end {
         End::Shared(_) => "32",
         End::Dropped | End::Refused => "31",
-        End::Node | End::Passed => "33",
+        End::Other | End::Node | End::Passed => "33",
     };
     let _ = writeln!(out, "{}", line(&style.paint(color, &case.words)));
 }
@@ -122,7 +122,7 @@ fn rules(port: &Port, style: Style, out: &mut String) {
     if port.affinity_seconds.is_some() {
         out.push('\n');
     }
-    let _ = writeln!(out, "  {}", style.heading("The rules, in the order in which packets meet them"));
+    let _ = writeln!(out, "  {}", style.heading("The rules, in the order in which they are evaluated"));
     for (i, rule) in port.rules.iter().enumerate() {
         let number = format!("  {:>2}. ", i + 1);
         wrap(&number, "      ", &rule.sentence, out);

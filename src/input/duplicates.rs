@@ -17,6 +17,7 @@ pub(super) fn remove(snapshot: &mut Snapshot, diagnostics: &mut Diagnostics) {
     remove.from(&mut snapshot.service_cidrs, |_| "ServiceCIDR");
     remove.from(&mut snapshot.pods, |_| "Pod");
     remove.from(&mut snapshot.workloads, |workload| workload.kind.name());
+    remove.from(&mut snapshot.autoscalers, |_| "HorizontalPodAutoscaler");
 }
 
 /// Kind, namespace and name.

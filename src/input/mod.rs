@@ -8,7 +8,9 @@ mod json;
 #[cfg(feature = "k8s-openapi")]
 mod k8s_openapi;
 mod list;
+mod namespace;
 mod object;
+mod pod_makers;
 mod position;
 mod snapshot;
 mod source;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::api::{self, WorkloadKind};
+use super::pod_makers;
 use super::position::{Located, Position};
 use super::snapshot::Snapshot;
 use super::wording::{self, Wording};
@@ -37,6 +38,7 @@ pub(super) enum Kind {
     Pod,
     Workload(WorkloadKind),
     Ingress,
+    Autoscaler,
     ConfigMap,
     KubeProxyConfiguration,
 }
@@ -58,8 +60,13 @@ impl Kind {
             ("apps/v1", "StatefulSet") => Kind::Workload(W::StatefulSet),
             ("apps/v1", "DaemonSet") => Kind::Workload(W::DaemonSet),
             ("apps/v1", "ReplicaSet") => Kind::Workload(W::ReplicaSet),
+            ("v1", "ReplicationController") => Kind::Workload(W::ReplicationController),
             ("batch/v1", "Job") => Kind::Workload(W::Job),
             ("networking.k8s.io/v1", "Ingress") => Kind::Ingress,
+            (
+                "autoscaling/v1" | "autoscaling/v2" | "autoscaling/v2beta1" | "autoscaling/v2beta2",
+                "HorizontalPodAutoscaler",
+            ) => Kind::Autoscaler,
             ("v1", "ConfigMap") => Kind::ConfigMap,
             ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => Kind::KubeProxyConfiguration,
             _ => return None,
@@ -129,6 +136,7 @@ impl Batch {
     pub(super) fn add(&mut self, type_: &Type, written: &impl Written) {
         self.documents += 1;
         let Some(kind) = Kind::of(type_) else {
+            self.snapshot.pod_makers.extend(pod_makers::read(type_, written));
             return self.skip(&type_.kind);
         };
         let outcome = match kind {
@@ -140,6 +148,7 @@ impl Batch {
             Kind::Pod => self.take(written, Scope::Namespaced, |s| &mut s.pods),
             Kind::Workload(kind) => self.take_workload(kind, written),
             Kind::Ingress => self.take_ingress(written),
+            Kind::Autoscaler => self.take(written, Scope::Namespaced, |s| &mut s.autoscalers),
             Kind::ConfigMap => self.take_config_map(written),
             Kind::KubeProxyConfiguration => {
                 let configuration =
@@ -234,6 +243,8 @@ impl Batch {
         mine.pods.append(&mut theirs.pods);
         mine.workloads.append(&mut theirs.workloads);
         mine.ingresses.append(&mut theirs.ingresses);
+        mine.autoscalers.append(&mut theirs.autoscalers);
+        mine.pod_makers.append(&mut theirs.pod_makers);
         mine.configurations.append(&mut theirs.configurations);
         for (kind, count) in std::mem::take(&mut theirs.skipped) {
             *mine.skipped.entry(kind).or_default() += count;
@@ -279,7 +290,10 @@ impl Scope {
     pub(super) fn complete(self, metadata: &mut api::Metadata) -> Result<(), Wrong> {
         match self {
             Scope::Cluster => metadata.namespace.clear(),
-            Scope::Namespaced if metadata.namespace.is_empty() => metadata.namespace = "default".into(),
+            Scope::Namespaced if metadata.namespace.is_empty() => {
+                metadata.namespace = "default".into();
+                metadata.namespace_left_out = api::LeftOut(true);
+            }
             Scope::Namespaced => {}
         }
         if metadata.name.is_empty() {
@@ -313,4 +327,4 @@ macro_rules! objects {
     )*};
 }
 
-objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, HttpIngress);
+objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, Autoscaler, HttpIngress);

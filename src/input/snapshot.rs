@@ -27,6 +27,10 @@ pub struct Snapshot {
     pub workloads: Vec<Located<api::Workload>>,
     /// `networking.k8s.io/v1` Ingresses.
     pub ingresses: Vec<Located<api::HttpIngress>>,
+    /// `autoscaling` HorizontalPodAutoscalers.
+    pub autoscalers: Vec<Located<api::Autoscaler>>,
+    /// Objects of kinds that make Pods, or may, in ways that are not modelled. They are among those passed over, too.
+    pub pod_makers: Vec<Located<api::PodMaker>>,
     /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were passed over, by kind.

@@ -56,7 +56,7 @@ apiVersion: v1
 kind: Service
 metadata: {namespace: shop}
 ";
-    insta::assert_snapshot!(faults(text));
+    assert_snapshot!(faults(text));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn texts_that_cannot_be_read() {
         "==== START logs for container c of pod ns/p ====\nx\n",
     ];
     let all: String = texts.iter().map(|text| format!("{text:?}\n{}", faults(text))).collect();
-    insta::assert_snapshot!(all);
+    assert_snapshot!(all);
 }
 
 /// What a text holds, objects with their positions and findings, in the quick and in the thorough way.

@@ -55,7 +55,7 @@ mod tests {
         let text = print(&findings);
         assert_eq!(text.lines().count(), findings.len());
         assert!(text.lines().all(|line| line.starts_with("::")), "{text}");
-        insta::assert_snapshot!(text);
+        assert_snapshot!(text);
     }
 
     #[test]

@@ -40,6 +40,6 @@ mod tests {
     fn one_object_per_finding() {
         let value: Value = serde_json::from_str(&print(&samples())).unwrap();
         assert_eq!(value["schema"], SCHEMA);
-        insta::assert_snapshot!(format!("{:#}", value["findings"][0]));
+        assert_snapshot!(format!("{:#}", value["findings"][0]));
     }
 }

@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use super::words;
+use crate::assume;
 use crate::input::api;
 
 pub(super) static LINT: Lint = Lint {
@@ -60,7 +61,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
     }
     let here = subject.pods.of_namespace(namespace);
     let remedy = "correct the selector or the labels of the Pods, or scale the workload up";
-    if let Some(makers) = unknown_makers(subject) {
+    if let Some(makers) = unknown_makers(subject, service) {
         let message = format!(
             "its selector {text} matches no Pod of the input, which has {makers}: whether they make Pods with these labels is not known"
         );
@@ -89,23 +90,11 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
     }
 }
 
-/// Kinds that make Pods in ways that are not known, as far as the input has them.
-fn unknown_makers(subject: &Subject<'_>) -> Option<String> {
-    const KINDS: [&str; 8] = [
-        "Rollout",
-        "DeploymentConfig",
-        "CloneSet",
-        "CronJob",
-        "Kafka",
-        "Postgresql",
-        "Elasticsearch",
-        "RayCluster",
-    ];
-    let there = KINDS
-        .iter()
-        .filter_map(|kind| subject.snapshot.skipped.get(*kind).map(|count| format!("{count} {kind}")));
-    let there: Vec<String> = there.collect();
-    (!there.is_empty()).then(|| words::list(there))
+/// Objects that may make the Service's Pods in ways that are not modelled.
+fn unknown_makers(subject: &Subject<'_>, service: &api::Service) -> Option<String> {
+    let makers = assume::pod_makers(subject.snapshot, service);
+    (!makers.is_empty())
+        .then(|| words::list(makers.iter().map(|maker| maker.metadata.object_ref(&maker.kind))))
 }
 
 /// The labels of the Pod that comes nearest to a selector, as far as they are not those selected.

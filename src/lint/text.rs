@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn text_for_people() {
-        insta::assert_snapshot!(print(&samples(), false));
+        assert_snapshot!(print(&samples(), false));
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl<'c> Plan<'c> {
 
         let plan = Plan {
             family,
+            mode: settings.mode,
             release: settings.release,
             node_name: node.name.clone(),
             node_ip,

@@ -10,6 +10,7 @@ impl Plan<'_> {
     pub fn treats_service_ports_like(&self, other: &Plan<'_>) -> bool {
         let Plan {
             family,
+            mode,
             release,
             node_name: _,
             node_ip: _,
@@ -24,8 +25,8 @@ impl Plan<'_> {
             service_cidrs: _,
             service_ports: _,
         } = self;
-        (family, release, masquerade, local_traffic)
-            == (&other.family, &other.release, &other.masquerade, &other.local_traffic)
+        (family, mode, release, masquerade, local_traffic)
+            == (&other.family, &other.mode, &other.release, &other.masquerade, &other.local_traffic)
             && (localhost_node_ports, large_cluster, nfacct, drop_invalid)
                 == (&other.localhost_node_ports, &other.large_cluster, &other.nfacct, &other.drop_invalid)
     }

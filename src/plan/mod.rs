@@ -15,7 +15,7 @@ use compact_str::CompactString;
 
 use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
 use crate::net::{Cidr, Family, Port};
-use crate::settings::Release;
+use crate::settings::{ProxyMode, Release};
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
 
 /// What one node forwards in one family.
@@ -23,6 +23,8 @@ pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
 pub struct Plan<'c> {
     /// The family.
     pub family: Family,
+    /// The mode of kube-proxy.
+    pub mode: ProxyMode,
     /// The release of kube-proxy.
     pub release: Release,
     /// The node's name.

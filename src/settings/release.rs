@@ -50,6 +50,9 @@ pub struct ModelFacts {
     /// `trafficDistribution` gives an endpoint of unknown zone a hint for the zone named "" (to 1.32), by the
     /// EndpointSlice controller of the same release.
     pub hint_for_unknown_zone: bool,
+    /// The API server copies the labels of a Node's zone and region onto its Pods (PodTopologyLabelsAdmission, on by
+    /// default from 1.35).
+    pub pod_topology_labels: bool,
     /// A source range of length 0 makes the family's list empty (from 1.34).
     pub zero_source_range_lifts_restriction: bool,
     /// Any network of length 0 in nodePortAddresses means everything (from 1.34); before only `0.0.0.0/0` and `::/0`.
@@ -201,6 +204,7 @@ const V1_30: Release = Release {
         duplicate_endpoint: DuplicateEndpoint::LocalWins,
         empty_zone_matches_hint: false,
         hint_for_unknown_zone: true,
+        pod_topology_labels: false,
         zero_source_range_lifts_restriction: false,
         any_zero_cidr_is_everything: false,
         primary_node_port_address: false,
@@ -317,6 +321,7 @@ const V1_34_2: Release = Release {
 const V1_35: Release = Release {
     minor: 35,
     since_patch: 0,
+    model: ModelFacts { pod_topology_labels: true, ..V1_34_2.model },
     gates: GateTable {
         prefer_same_traffic_distribution: Locked,
         load_balancer_ip_mode: FOR_GOOD,

@@ -46,7 +46,7 @@ pub enum WalkError {
     /// The walk comes to no end: chains lead to one another in a circle.
     #[error("the walk comes to no end: chains lead to one another in a circle")]
     Endless,
-    /// Too many ways to follow.
+    /// Too many branches to follow.
     #[error("too many ways lead through these rules: too many of them are not understood")]
     TooManyWays,
 }

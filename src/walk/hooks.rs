@@ -1,17 +1,17 @@
 //! Follows a packet from hook to hook.
 
-use super::base::{Base, CONNTRACK};
+use super::base_chain::{BaseChain, CONNTRACK};
 use super::chance::Chance;
-use super::host::Host;
-use super::machine::Machine;
-use super::origin::Origin;
+use super::evaluator::Evaluator;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Interface, Packet, Tracking, View};
-use super::thread::{Frame, Phase, Thread};
+use super::packet_state::{Frame, PacketState, Phase};
+use crate::node::ClientKind;
+use crate::node::Host;
 
 /// A packet where it enters the node, or leaves one of its sockets.
-pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> Thread<'r> {
-    let local = packet.origin == Origin::Node;
+pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
+    let local = packet.client == ClientKind::Node;
     let view = View {
         protocol: packet.protocol,
         source: packet.source,
@@ -22,7 +22,7 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> Thread<'r> {
         tracking: Tracking::NotYet,
         translated: false,
     };
-    Thread {
+    PacketState {
         view: View { output: if local { output_of(host, &view) } else { Interface::None }, ..view },
         phase: if local { Phase::Output } else { Phase::Prerouting },
         begun: 0,
@@ -62,21 +62,21 @@ pub(super) fn is_martian(host: &Host, view: &View) -> bool {
     }
 }
 
-impl<'r> Machine<'_, 'r> {
-    /// Begins the next base chain of the hook, or of the next hook; nothing more is to do once the thread has ended.
-    pub(super) fn next_chain(&mut self, thread: &mut Thread<'r>) -> bool {
+impl<'r> Evaluator<'_, 'r> {
+    /// Begins the next base chain of the hook, or of the next hook; nothing more is to do once the packet has ended.
+    pub(super) fn next_chain(&mut self, state: &mut PacketState<'r>) -> bool {
         loop {
-            let bases = self.program.bases(thread.phase.hook(), self.family);
-            match bases.get(thread.begun) {
+            let bases = self.program.bases(state.phase.hook(), self.family);
+            match bases.get(state.begun) {
                 Some(base) => {
-                    thread.begun += 1;
-                    if self.runs(base, thread) {
-                        begin(*base, thread);
+                    state.begun += 1;
+                    if self.runs(base, state) {
+                        begin(*base, state);
                         return true;
                     }
                 }
                 None => {
-                    if !self.next_phase(thread) {
+                    if !self.next_phase(state) {
                         return false;
                     }
                 }
@@ -86,69 +86,69 @@ impl<'r> Machine<'_, 'r> {
 
     /// Nat chains see a connection once: not after a translation at this hook, not again over `lo`, and not if
     /// connection tracking does not (net/netfilter/nf_nat_core.c, `nf_nat_inet_fn`).
-    fn runs(&self, base: &Base, thread: &Thread<'r>) -> bool {
-        !base.nat || !(thread.untracked || thread.bound || thread.phase.is_loop())
+    fn runs(&self, base: &BaseChain, state: &PacketState<'r>) -> bool {
+        !base.nat || !(state.untracked || state.bound || state.phase.is_loop())
     }
 
-    fn next_phase(&mut self, thread: &mut Thread<'r>) -> bool {
-        thread.begun = 0;
-        thread.bound = false;
-        match thread.phase {
-            Phase::Prerouting => return self.route_input(thread),
+    fn next_phase(&mut self, state: &mut PacketState<'r>) -> bool {
+        state.begun = 0;
+        state.bound = false;
+        match state.phase {
+            Phase::Prerouting => return self.route_input(state),
             Phase::Output => {
-                self.note_route(thread);
-                thread.phase = Phase::Postrouting;
+                self.note_route(state);
+                state.phase = Phase::Postrouting;
             }
-            Phase::Forward => thread.phase = Phase::Postrouting,
-            Phase::Postrouting if thread.view.output == Interface::Loopback => {
-                thread.phase = Phase::LoopPrerouting;
-                thread.view.input = Interface::Loopback;
-                thread.view.output = Interface::None;
+            Phase::Forward => state.phase = Phase::Postrouting,
+            Phase::Postrouting if state.view.output == Interface::Loopback => {
+                state.phase = Phase::LoopPrerouting;
+                state.view.input = Interface::Loopback;
+                state.view.output = Interface::None;
             }
-            Phase::LoopPrerouting => thread.phase = Phase::LoopInput,
-            Phase::Input | Phase::LoopInput => return self.end(thread, Verdict::Accept, true),
-            Phase::Postrouting => return self.end(thread, Verdict::Accept, false),
+            Phase::LoopPrerouting => state.phase = Phase::LoopInput,
+            Phase::Input | Phase::LoopInput => return self.end(state, Verdict::Accept, true),
+            Phase::Postrouting => return self.end(state, Verdict::Accept, false),
         }
         true
     }
 
-    fn route_input(&mut self, thread: &mut Thread<'r>) -> bool {
-        if is_martian(self.host, &thread.view) {
-            return self.martian(thread);
+    fn route_input(&mut self, state: &mut PacketState<'r>) -> bool {
+        if is_martian(self.host, &state.view) {
+            return self.martian(state);
         }
-        if self.host.is_local(thread.view.destination.ip()) {
-            thread.phase = Phase::Input;
+        if self.host.is_local(state.view.destination.ip()) {
+            state.phase = Phase::Input;
         } else {
-            thread.phase = Phase::Forward;
-            thread.view.output = output_of(self.host, &thread.view);
+            state.phase = Phase::Forward;
+            state.view.output = output_of(self.host, &state.view);
         }
-        self.note_route(thread);
+        self.note_route(state);
         true
     }
 
-    fn note_route(&mut self, thread: &mut Thread<'r>) {
-        let local = self.host.is_local(thread.view.destination.ip());
+    fn note_route(&mut self, state: &mut PacketState<'r>) {
+        let local = self.host.is_local(state.view.destination.ip());
         let effect = if local { Effect::RouteLocal } else { Effect::RouteForward };
-        self.record_routing(thread, effect);
+        self.record_routing(state, effect);
     }
 
     /// Drops the packet at routing.
-    pub(super) fn martian(&mut self, thread: &mut Thread<'r>) -> bool {
-        self.record_routing(thread, Effect::Martian);
-        self.end(thread, Verdict::Drop, false)
+    pub(super) fn martian(&mut self, state: &mut PacketState<'r>) -> bool {
+        self.record_routing(state, Effect::Martian);
+        self.end(state, Verdict::Drop, false)
     }
 }
 
-fn begin(base: Base, thread: &mut Thread<'_>) {
-    let looked_at = base.priority >= CONNTRACK || thread.phase.is_loop();
-    thread.view.tracking = match (thread.untracked, looked_at) {
+fn begin(base: BaseChain, state: &mut PacketState<'_>) {
+    let looked_at = base.priority >= CONNTRACK || state.phase.is_loop();
+    state.view.tracking = match (state.untracked, looked_at) {
         (true, _) => Tracking::Untracked,
         (false, true) => Tracking::New,
         (false, false) => Tracking::NotYet,
     };
-    thread.base = Some(base);
-    thread.frames.clear();
-    thread.frames.push(Frame::begin(base.chain, thread));
+    state.base = Some(base);
+    state.frames.clear();
+    state.frames.push(Frame::begin(base.chain, state));
 }
 
 /// The translation that a nat chain at a hook can make.

@@ -1,8 +1,8 @@
-//! What rules can ask of packets for one destination, and which rules such packets can meet: for who compares two
+//! What rules can ask of packets for one destination, and which rules such packets can reach: for code that compares two
 //! rulesets for all packets rather than for one.
 
 mod elements;
-mod met;
+mod reached;
 mod round;
 mod scan;
 
@@ -16,12 +16,12 @@ use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::{Addresses, Element, Field, Interval, Set, Table};
 
 use self::elements::ByAddress;
-pub use self::met::Met;
-use super::op::{Act, ChainId, End, Op, Test, TestKind};
+pub use self::reached::Reached;
 use super::outcome::RuleRef;
+use super::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 use super::walker::Walker;
 
-/// Ports from first to last, perhaps of one protocol alone.
+/// Ports from first to last, perhaps of one protocol only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortRange {
     /// The protocol; none for every one.
@@ -66,8 +66,8 @@ pub struct Asked<'r> {
     pub ports: Vec<PortRange>,
     /// Where the packets can be sent instead.
     pub translated: Vec<SocketAddr>,
-    /// What they meet, in order; empty where the port is left open.
-    pub met: Vec<Met<'r>>,
+    /// What they reach, in order; empty where the port is left open.
+    pub reached: Vec<Reached<'r>>,
 }
 
 /// A destination of packets.
@@ -124,12 +124,12 @@ impl<'w, 'r> Inquiry<'w, 'r> {
         for chain in (0..chains).map(chain_id) {
             let name = self.walker.program.rule_ref(chain, None).map_or("", |chain| chain.chain_name());
             for rule in 0..self.rule_count(chain) {
-                let ops: SmallVec<[Op<'r>; 8]> = self.ops(chain, rule).collect();
-                self.destinations_of(chain, &ops, &mut found);
-                for target in ops.iter().flat_map(targets) {
+                let parts: SmallVec<[RulePart<'r>; 8]> = self.parts(chain, rule).collect();
+                self.destinations_of(chain, &parts, &mut found);
+                for target in parts.iter().flat_map(targets) {
                     callers.entry(target).or_default().push(name);
                 }
-                if asks_loose_port(&ops) {
+                if asks_loose_port(&parts) {
                     self.asking_ports.insert(name);
                 }
             }
@@ -155,32 +155,35 @@ impl<'w, 'r> Inquiry<'w, 'r> {
         &self.destinations
     }
 
-    fn ops(&self, chain: ChainId, rule: usize) -> impl Iterator<Item = Op<'r>> {
-        (0..).map_while(move |part| self.walker.program.op(chain, rule, part))
+    fn parts(&self, chain: ChainId, rule: usize) -> impl Iterator<Item = RulePart<'r>> {
+        (0..).map_while(move |part| self.walker.program.rule_part(chain, rule, part))
     }
 
-    fn destinations_of(&self, chain: ChainId, ops: &[Op<'r>], found: &mut Destinations) {
-        let port = |op: &Op<'r>| match op {
-            Op::Test(Test { kind: TestKind::Port(protocol, port), .. }) => {
+    fn destinations_of(&self, chain: ChainId, parts: &[RulePart<'r>], found: &mut Destinations) {
+        let port = |part: &RulePart<'r>| match part {
+            RulePart::Match(Match { kind: MatchKind::Port(protocol, port), .. }) => {
                 Some(PortRange::one(*protocol, port.get()))
             }
             _ => None,
         };
-        let ports: SmallVec<[PortRange; 2]> = ops.iter().filter_map(port).collect();
-        for op in ops {
-            match op {
-                Op::Test(Test { kind: TestKind::Network(End::Destination, net), .. }) => {
+        let ports: SmallVec<[PortRange; 2]> = parts.iter().filter_map(port).collect();
+        for part in parts {
+            match part {
+                RulePart::Match(Match { kind: MatchKind::Network(Side::Destination, net), .. }) => {
                     found.add(interval(*net), &ports);
                 }
-                Op::Test(Test { kind: TestKind::Addresses(End::Destination, _, addresses), .. }) => {
+                RulePart::Match(Match {
+                    kind: MatchKind::Addresses(Side::Destination, _, addresses),
+                    ..
+                }) => {
                     let intervals = self.intervals(chain, addresses);
                     intervals.into_iter().for_each(|interval| found.add(interval, &ports));
                 }
-                Op::Test(Test { kind: TestKind::InSet(key, set), .. })
-                | Op::Act(Act::VerdictMap(key, set)) => {
+                RulePart::Match(Match { kind: MatchKind::InSet(key, set), .. })
+                | RulePart::Action(Action::VerdictMap(key, set)) => {
                     self.destinations_of_set(chain, key, set, found);
                 }
-                Op::Test(Test { kind: TestKind::Opaque(text), .. }) => {
+                RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => {
                     scan::addresses(text, self.family).for_each(|interval| found.add(interval, &[]));
                 }
                 _ => {}
@@ -239,10 +242,10 @@ impl<'w, 'r> Inquiry<'w, 'r> {
 }
 
 /// Chains that a part of a rule leads to, but for those of maps.
-fn targets<'r>(op: &Op<'r>) -> SmallVec<[&'r str; 1]> {
-    match op {
-        Op::Act(Act::Jump(target) | Act::Goto(target)) => smallvec![*target],
-        Op::Act(Act::RandomVerdict(_, verdicts)) => {
+fn targets<'r>(part: &RulePart<'r>) -> SmallVec<[&'r str; 1]> {
+    match part {
+        RulePart::Action(Action::Jump(target) | Action::Goto(target)) => smallvec![*target],
+        RulePart::Action(Action::RandomVerdict(_, verdicts)) => {
             verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)).collect()
         }
         _ => SmallVec::new(),
@@ -250,31 +253,32 @@ fn targets<'r>(op: &Op<'r>) -> SmallVec<[&'r str; 1]> {
 }
 
 /// Whether a rule asks for a port of any address.
-fn asks_loose_port(ops: &[Op<'_>]) -> bool {
+fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
     let is_host = |addresses: &Addresses| matches!(addresses, Addresses::One(net) if net.is_host());
     let mut tied = false;
-    ops.iter().any(|op| match op {
-        Op::Test(Test { negated: false, kind: TestKind::Network(End::Destination, net) })
+    parts.iter().any(|part| match part {
+        RulePart::Match(Match { negated: false, kind: MatchKind::Network(Side::Destination, net) })
             if net.is_host() =>
         {
             tied = true;
             false
         }
-        Op::Test(Test { negated: false, kind: TestKind::Addresses(End::Destination, _, addresses) })
-            if is_host(addresses) =>
-        {
+        RulePart::Match(Match {
+            negated: false,
+            kind: MatchKind::Addresses(Side::Destination, _, addresses),
+        }) if is_host(addresses) => {
             tied = true;
             false
         }
-        Op::Test(Test { kind: TestKind::Port(..), .. }) => !tied,
-        Op::Test(Test { kind: TestKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
-        Op::Test(Test { kind: TestKind::InSet(key, _), .. }) => {
+        RulePart::Match(Match { kind: MatchKind::Port(..), .. }) => !tied,
+        RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
+        RulePart::Match(Match { kind: MatchKind::InSet(key, _), .. }) => {
             key.contains(&Field::DestinationPort) && !tied
         }
         // Where maps and guarded jumps lead is not looked at.
-        Op::Act(Act::VerdictMap(..)) | Op::Guarded(..) => true,
+        RulePart::Action(Action::VerdictMap(..)) | RulePart::Conditional(..) => true,
         // The port stays as it is.
-        Op::Act(Act::Redirect(None)) => true,
+        RulePart::Action(Action::Redirect(None)) => true,
         _ => false,
     })
 }
@@ -311,7 +315,8 @@ mod tests {
         _ = writeln!(text, "-A C{last:05} -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT");
         let capture = parse(&text, Some(Family::Ipv4)).unwrap();
         let host = Host::default();
-        let walker = Walker::new(&capture.parts[0].ruleset, &host);
+        let ruleset = capture.parts[0].ruleset.clone().into();
+        let walker = Walker::new(&ruleset, &host);
         let inquiry = Inquiry::new(&walker, Family::Ipv4);
         let anywhere = Destination { address: IpAddr::from([192, 0, 2, 7]), transport: None };
         let (asked, chains) = inquiry.ask(anywhere, None);

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use crate::iptables::ruleset::{
-    Chain, ChainName, End as RuleEnd, Match, Policy, ProtocolName, RecentAction, Rule, Ruleset, TableName,
-    Target,
+    Chain, ChainName, End as RuleEnd, Match as RuleMatch, Policy, ProtocolName, RecentAction, Rule, Ruleset,
+    TableName, Target,
 };
 use crate::net::Family;
 
-use super::base::{Base, Bases, NAT_DESTINATION, NAT_SOURCE};
+use super::base_chain::{BaseChain, BaseChains, NAT_DESTINATION, NAT_SOURCE};
 use super::chance::Chance;
-use super::op::{Act, ChainId, End, InterfaceEnd, Op, States, Test, TestKind};
-use super::opaque;
+use super::opaque_iptables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::{RuleIndex, RuleKey};
+use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;
@@ -25,7 +25,7 @@ pub(super) struct Program<'r> {
     chains: Vec<Slot<'r>>,
     /// By number of the ruleset, table and name.
     names: HashMap<(usize, TableName, ChainName), ChainId>,
-    bases: Bases,
+    bases: BaseChains,
 }
 
 struct Slot<'r> {
@@ -39,7 +39,7 @@ impl<'r> Program<'r> {
     /// Of rulesets of one family that a kernel holds side by side: of the nft and of the legacy variant.
     pub(super) fn new(family: Family, rulesets: &[&'r Ruleset]) -> Program<'r> {
         let mut program =
-            Program { family, chains: Vec::new(), names: HashMap::new(), bases: Bases::default() };
+            Program { family, chains: Vec::new(), names: HashMap::new(), bases: BaseChains::default() };
         for (part, ruleset) in rulesets.iter().enumerate() {
             for table in &ruleset.tables {
                 for chain in &table.chains {
@@ -58,7 +58,7 @@ impl<'r> Program<'r> {
         if let Some((hook, priority)) = base_place(table, chain.name.as_str()) {
             self.bases.add(
                 hook,
-                Base {
+                BaseChain {
                     chain: id,
                     priority,
                     own_priority: priority,
@@ -69,7 +69,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    pub(super) fn bases(&self, hook: Hook) -> &[Base] {
+    pub(super) fn bases(&self, hook: Hook) -> &[BaseChain] {
         self.bases.at(hook)
     }
 
@@ -100,11 +100,11 @@ impl<'r> Program<'r> {
     }
 
     /// Part `part` of a rule; none where the rule ends.
-    pub(super) fn op(&self, chain: ChainId, rule: usize, part: usize) -> Option<Op<'r>> {
+    pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
         let chain = self.chains.get(chain.index())?.chain;
         let rule = &chain.rules.get(rule)?.rule;
         match part {
-            0..=4 => Some(header(rule, part).map_or(Op::Nothing, Op::Test)),
+            0..=4 => Some(header(rule, part).map_or(RulePart::Nothing, RulePart::Match)),
             _ => match rule.matches.get(part - 5) {
                 Some(m) => Some(matching(m)),
                 None if part - 5 == rule.matches.len() => rule.target.as_ref().map(target),
@@ -115,7 +115,7 @@ impl<'r> Program<'r> {
 }
 
 /// The hook and priority of a built-in chain (linux/netfilter_ipv4.h).
-fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
+pub(super) fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
     let hook = match chain {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,
@@ -146,7 +146,7 @@ fn key_of(rule: &Rule) -> RuleKey {
     rule.matches
         .iter()
         .find_map(|m| match m {
-            Match::Transport { protocol, destination_port: Some(port) } => {
+            RuleMatch::Transport { protocol, destination_port: Some(port) } => {
                 Some(RuleKey::Port(*protocol, port.get()))
             }
             _ => None,
@@ -154,58 +154,60 @@ fn key_of(rule: &Rule) -> RuleKey {
         .unwrap_or(RuleKey::Any)
 }
 
-fn header(rule: &Rule, part: usize) -> Option<Test<'_>> {
-    let test = |negated, kind| Some(Test { negated, kind });
+fn header(rule: &Rule, part: usize) -> Option<Match<'_>> {
+    let match_part = |negated, kind| Some(Match { negated, kind });
     match part {
         0 => {
             let source = rule.source.as_ref()?;
-            test(source.negated, TestKind::Network(End::Source, source.net))
+            match_part(source.negated, MatchKind::Network(Side::Source, source.net))
         }
         1 => {
             let destination = rule.destination.as_ref()?;
-            test(destination.negated, TestKind::Network(End::Destination, destination.net))
+            match_part(destination.negated, MatchKind::Network(Side::Destination, destination.net))
         }
         2 => {
             let interface = rule.in_interface.as_ref()?;
-            test(interface.negated, TestKind::Interface(InterfaceEnd::In, &interface.name))
+            match_part(interface.negated, MatchKind::Interface(InterfaceDirection::In, &interface.name))
         }
         3 => {
             let interface = rule.out_interface.as_ref()?;
-            test(interface.negated, TestKind::Interface(InterfaceEnd::Out, &interface.name))
+            match_part(interface.negated, MatchKind::Interface(InterfaceDirection::Out, &interface.name))
         }
         _ => {
             let protocol = rule.protocol.as_ref()?;
             let kind = match &protocol.protocol {
-                ProtocolName::Known(protocol) => TestKind::Protocol(*protocol),
-                ProtocolName::Other(name) => TestKind::OtherProtocol(name),
+                ProtocolName::Known(protocol) => MatchKind::Protocol(*protocol),
+                ProtocolName::Other(name) => MatchKind::OtherProtocol(name),
             };
-            test(protocol.negated, kind)
+            match_part(protocol.negated, kind)
         }
     }
 }
 
-fn matching(m: &Match) -> Op<'_> {
-    let test = |negated, kind| Op::Test(Test { negated, kind });
+fn matching(m: &RuleMatch) -> RulePart<'_> {
+    let match_part = |negated, kind| RulePart::Match(Match { negated, kind });
     match m {
-        Match::Comment(_) | Match::Nfacct(_) => Op::Nothing,
-        Match::Transport { protocol, destination_port } => match destination_port {
-            Some(port) => test(false, TestKind::Port(*protocol, *port)),
-            None => test(false, TestKind::Protocol(*protocol)),
+        RuleMatch::Comment(_) | RuleMatch::Nfacct(_) => RulePart::Nothing,
+        RuleMatch::Transport { protocol, destination_port } => match destination_port {
+            Some(port) => match_part(false, MatchKind::Port(*protocol, *port)),
+            None => match_part(false, MatchKind::Protocol(*protocol)),
         },
-        Match::ConntrackState { negated, states } => {
-            test(*negated, TestKind::State(States::Iptables(*states)))
+        RuleMatch::ConntrackState { negated, states } => {
+            match_part(*negated, MatchKind::State(States::Iptables(*states)))
         }
-        Match::Mark { negated, value, mask } => test(*negated, TestKind::Mark { value: *value, mask: *mask }),
-        Match::AddressType { end, negated } => {
-            let end = match end {
-                RuleEnd::Source => End::Source,
-                RuleEnd::Destination => End::Destination,
+        RuleMatch::Mark { negated, value, mask } => {
+            match_part(*negated, MatchKind::Mark { value: *value, mask: *mask })
+        }
+        RuleMatch::AddressType { end, negated } => {
+            let side = match end {
+                RuleEnd::Source => Side::Source,
+                RuleEnd::Destination => Side::Destination,
             };
-            test(*negated, TestKind::Local(end))
+            match_part(*negated, MatchKind::Local(side))
         }
-        Match::Probability(probability) => test(
+        RuleMatch::Probability(probability) => match_part(
             false,
-            TestKind::Random(match probability.share() {
+            MatchKind::Random(match probability.share() {
                 Some(n) => Chance::of(1, u64::from(n)),
                 None => match probability.units() {
                     0 => Chance::CERTAIN.otherwise(),
@@ -213,25 +215,25 @@ fn matching(m: &Match) -> Op<'_> {
                 },
             }),
         ),
-        Match::Recent { list, action } => match action {
-            RecentAction::Set => Op::Act(Act::Remember(list.as_str())),
-            RecentAction::Check { .. } => test(false, TestKind::Remembered(list.as_str())),
+        RuleMatch::Recent { list, action } => match action {
+            RecentAction::Set => RulePart::Action(Action::Remember(list.as_str())),
+            RecentAction::Check { .. } => match_part(false, MatchKind::Remembered(list.as_str())),
         },
-        Match::Opaque(text) => test(false, TestKind::Opaque(text)),
+        RuleMatch::Opaque(text) => match_part(false, MatchKind::Opaque(text)),
     }
 }
 
-fn target(target: &Target) -> Op<'_> {
-    Op::Act(match target {
-        Target::Jump(chain) => Act::Jump(chain.as_str()),
-        Target::Goto(chain) => Act::Goto(chain.as_str()),
-        Target::Accept => Act::Accept,
-        Target::Drop => Act::Drop,
-        Target::Return => Act::Return,
-        Target::Reject => Act::Reject(Answer::PortUnreachable),
-        Target::SetMark { value, mask } => Act::SetMark { keep: !mask, flip: *value },
-        Target::Masquerade { .. } => Act::Masquerade,
-        Target::Dnat(destination) => Act::Dnat(destination.address),
-        Target::Opaque(text) => return opaque::iptables_target(text),
+fn target(target: &Target) -> RulePart<'_> {
+    RulePart::Action(match target {
+        Target::Jump(chain) => Action::Jump(chain.as_str()),
+        Target::Goto(chain) => Action::Goto(chain.as_str()),
+        Target::Accept => Action::Accept,
+        Target::Drop => Action::Drop,
+        Target::Return => Action::Return,
+        Target::Reject => Action::Reject(Answer::PortUnreachable),
+        Target::SetMark { value, mask } => Action::SetMark { keep: !mask, flip: *value },
+        Target::Masquerade { .. } => Action::Masquerade,
+        Target::Dnat(destination) => Action::Dnat(destination.address),
+        Target::Opaque(text) => return opaque_iptables::iptables_target(text),
     })
 }

@@ -1,5 +1,5 @@
-//! The walk: follows the first packet of a new connection through the netfilter hooks of a node and tells everything
-//! that can become of it, with its exact chance and every step.
+//! The walk: follows the first packet of a new connection through the netfilter hooks of a node and reports everything
+//! that can happen to it, with its exact chance and every step.
 //!
 //! It works on rulesets alone, so that it serves compiled and captured ones alike. Connections that exist already do
 //! not pass these rules: connection tracking keeps sending them where they went first.
@@ -8,7 +8,8 @@
 //! use kuberules::net::Protocol;
 //! use kuberules::walk::{Host, Packet, Verdict, Walker};
 //!
-//! # let ruleset = kuberules::nftables::ruleset::Ruleset::default();
+//! # use kuberules::{net::Family, nftables, ruleset::Ruleset};
+//! # let ruleset = Ruleset::nftables(nftables::ruleset::Ruleset::default(), Family::Ipv4);
 //! let host = Host {
 //!     addresses: vec!["192.168.0.11".parse()?],
 //!     ..Host::default()
@@ -20,40 +21,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod act;
-mod base;
+mod action;
+mod base_chain;
 mod chance;
 mod error;
-mod facts;
+mod evaluator;
 mod hooks;
-mod host;
 mod inquiry;
 mod iptables;
-mod machine;
+mod matching;
+mod merge;
 mod nftables;
-mod op;
-mod opaque;
-mod opaque_nft;
-mod origin;
+mod opaque_iptables;
+mod opaque_nftables;
 mod outcome;
 mod packet;
-mod passing;
+mod packet_state;
 mod program;
 mod rule_index;
+mod rule_part;
 mod set_index;
-mod settle;
 #[cfg(test)]
 mod tests;
-mod thread;
 mod walker;
 
 pub use chance::Chance;
 pub use error::WalkError;
-pub use facts::{iptables_source_networks, nftables_source_intervals};
-pub use host::{Host, PodInterface};
-pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, Met, PortRange};
-pub use opaque_nft::is_opaque_match;
-pub use origin::Origin;
+pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, Reached};
+pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Packet, Tracking, View};
-pub use walker::{Rules, Walker};
+pub use walker::Walker;
+
+pub use crate::node::{ClientKind, Host, PodInterface};

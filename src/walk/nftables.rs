@@ -10,11 +10,11 @@ use crate::nftables::ruleset::{
     Addresses, Chain, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
 };
 
-use super::base::{Base, Bases, NAT_DESTINATION, NAT_SOURCE};
-use super::op::{Act, ChainId, End, InterfaceEnd, Op, States, Test, TestKind};
-use super::opaque_nft;
+use super::base_chain::{BaseChain, BaseChains, NAT_DESTINATION, NAT_SOURCE};
+use super::opaque_nftables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
+use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
 use super::set_index::{Lookup, SetIndex};
 
 pub(super) struct Program<'r> {
@@ -24,7 +24,7 @@ pub(super) struct Program<'r> {
     sets: HashMap<(usize, &'r str), SetSlot<'r>>,
     /// Sets that rules fill, by number of the table.
     filled: OnceLock<HashSet<(usize, &'r str)>>,
-    bases: [Bases; 2],
+    bases: [BaseChains; 2],
 }
 
 struct SetSlot<'r> {
@@ -77,7 +77,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    pub(super) fn bases(&self, hook: Hook, family: Family) -> &[Base] {
+    pub(super) fn bases(&self, hook: Hook, family: Family) -> &[BaseChain] {
         let [ipv4, ipv6] = &self.bases;
         match family {
             Family::Ipv4 => ipv4.at(hook),
@@ -105,7 +105,7 @@ impl<'r> Program<'r> {
         (from < chain.rules.len()).then_some(from)
     }
 
-    pub(super) fn op(&self, chain: ChainId, rule: usize, part: usize) -> Option<Op<'r>> {
+    pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
         let (table, chain) = *self.chains.get(chain.index())?;
         let statement = chain.rules.get(rule)?.rule.statements.get(part)?;
         Some(self.statement(table, statement))
@@ -147,82 +147,86 @@ impl<'r> Program<'r> {
         })
     }
 
-    fn statement(&self, table: usize, statement: &'r Statement) -> Op<'r> {
+    fn statement(&self, table: usize, statement: &'r Statement) -> RulePart<'r> {
         match statement {
             Statement::Address { field, negated, addresses } => {
                 self.address(table, *field, *negated, addresses)
             }
             Statement::InSet { key, negated, set } => match key.as_slice() {
                 [Field::SourceAddress(_)] if self.is_memory(table, set) => {
-                    test(*negated, TestKind::Remembered(set))
+                    match_part(*negated, MatchKind::Remembered(set))
                 }
-                _ => test(*negated, TestKind::InSet(key, set)),
+                _ => match_part(*negated, MatchKind::InSet(key, set)),
             },
             Statement::InInterface { negated, name, .. } => {
-                test(*negated, TestKind::Interface(InterfaceEnd::In, name))
+                match_part(*negated, MatchKind::Interface(InterfaceDirection::In, name))
             }
-            Statement::ConntrackState(names) => test(false, TestKind::State(States::Nftables(names))),
-            Statement::ConntrackStatusDnat => test(false, TestKind::Translated),
-            Statement::L4Protocol(protocol) => test(false, TestKind::Protocol(*protocol)),
-            Statement::DestinationPort(protocol, port) => test(false, TestKind::Port(*protocol, *port)),
+            Statement::ConntrackState(names) => match_part(false, MatchKind::State(States::Nftables(names))),
+            Statement::ConntrackStatusDnat => match_part(false, MatchKind::Translated),
+            Statement::L4Protocol(protocol) => match_part(false, MatchKind::Protocol(*protocol)),
+            Statement::DestinationPort(protocol, port) => {
+                match_part(false, MatchKind::Port(*protocol, *port))
+            }
             Statement::Mark { mask, negated, value } => {
-                test(*negated, TestKind::Mark { value: *value, mask: *mask })
+                match_part(*negated, MatchKind::Mark { value: *value, mask: *mask })
             }
-            Statement::FibLocal(FibEnd::Source) => test(false, TestKind::Local(End::Source)),
-            Statement::FibLocal(FibEnd::Destination) => test(false, TestKind::Local(End::Destination)),
-            Statement::Counter { .. } => Op::Nothing,
-            Statement::Opaque(text) => opaque_nft::statement(text),
-            _ => action(statement).map_or(Op::Nothing, Op::Act),
+            Statement::FibLocal(FibEnd::Source) => match_part(false, MatchKind::Local(Side::Source)),
+            Statement::FibLocal(FibEnd::Destination) => {
+                match_part(false, MatchKind::Local(Side::Destination))
+            }
+            Statement::Counter { .. } => RulePart::Nothing,
+            Statement::Opaque(text) => opaque_nftables::statement(text),
+            _ => action(statement).map_or(RulePart::Nothing, RulePart::Action),
         }
     }
 
-    fn address(&self, table: usize, field: Field, negated: bool, addresses: &'r Addresses) -> Op<'r> {
-        let (end, family) = match field {
-            Field::SourceAddress(family) => (End::Source, family),
-            Field::DestinationAddress(family) => (End::Destination, family),
-            Field::L4Protocol | Field::DestinationPort => return Op::Nothing,
+    fn address(&self, table: usize, field: Field, negated: bool, addresses: &'r Addresses) -> RulePart<'r> {
+        let (side, family) = match field {
+            Field::SourceAddress(family) => (Side::Source, family),
+            Field::DestinationAddress(family) => (Side::Destination, family),
+            Field::L4Protocol | Field::DestinationPort => return RulePart::Nothing,
         };
         match addresses {
-            Addresses::Named(set) if end == End::Source && self.is_memory(table, set) => {
-                test(negated, TestKind::Remembered(set))
+            Addresses::Named(set) if side == Side::Source && self.is_memory(table, set) => {
+                match_part(negated, MatchKind::Remembered(set))
             }
-            _ => test(negated, TestKind::Addresses(end, family, addresses)),
+            _ => match_part(negated, MatchKind::Addresses(side, family, addresses)),
         }
     }
 }
 
-fn test<'r>(negated: bool, kind: TestKind<'r>) -> Op<'r> {
-    Op::Test(Test { negated, kind })
+fn match_part<'r>(negated: bool, kind: MatchKind<'r>) -> RulePart<'r> {
+    RulePart::Match(Match { negated, kind })
 }
 
-fn action(statement: &Statement) -> Option<Act<'_>> {
+fn action(statement: &Statement) -> Option<Action<'_>> {
     Some(match statement {
-        Statement::SetMarkOr(bits) => Act::OrMark(*bits),
-        Statement::SetMarkXor(bits) => Act::SetMark { keep: u32::MAX, flip: *bits },
-        Statement::VerdictMap { key, map } => Act::VerdictMap(key, map),
-        Statement::RandomVerdict { modulus, verdicts } => Act::RandomVerdict(*modulus, verdicts),
-        Statement::Dnat(address) => Act::Dnat(*address),
-        Statement::RandomDnat { modulus, destinations, .. } => Act::RandomDnat(*modulus, destinations),
-        Statement::UpdateSet { set, .. } => Act::Remember(set),
-        Statement::Masquerade { .. } => Act::Masquerade,
-        Statement::Reject => Act::Reject(Answer::PortUnreachable),
-        Statement::Verdict(verdict) => verdict_act(verdict),
+        Statement::SetMarkOr(bits) => Action::OrMark(*bits),
+        Statement::SetMarkXor(bits) => Action::SetMark { keep: u32::MAX, flip: *bits },
+        Statement::VerdictMap { key, map } => Action::VerdictMap(key, map),
+        Statement::RandomVerdict { modulus, verdicts } => Action::RandomVerdict(*modulus, verdicts),
+        Statement::Dnat(address) => Action::Dnat(*address),
+        Statement::RandomDnat { modulus, destinations, .. } => Action::RandomDnat(*modulus, destinations),
+        Statement::UpdateSet { set, .. } => Action::Remember(set),
+        Statement::Masquerade { .. } => Action::Masquerade,
+        Statement::Reject => Action::Reject(Answer::PortUnreachable),
+        Statement::Verdict(verdict) => verdict_action(verdict),
         _ => return None,
     })
 }
 
-pub(super) fn verdict_act(verdict: &Verdict) -> Act<'_> {
+pub(super) fn verdict_action(verdict: &Verdict) -> Action<'_> {
     match verdict {
-        Verdict::Accept => Act::Accept,
-        Verdict::Drop => Act::Drop,
-        Verdict::Return => Act::Return,
-        Verdict::Continue => Act::Continue,
-        Verdict::Jump(chain) => Act::Jump(chain),
-        Verdict::Goto(chain) => Act::Goto(chain),
+        Verdict::Accept => Action::Accept,
+        Verdict::Drop => Action::Drop,
+        Verdict::Return => Action::Return,
+        Verdict::Continue => Action::Continue,
+        Verdict::Jump(chain) => Action::Jump(chain),
+        Verdict::Goto(chain) => Action::Goto(chain),
     }
 }
 
-fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, Base)> {
+fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, BaseChain)> {
     let base = chain.base.as_ref()?;
     let hook = match base.hook {
         RuleHook::Prerouting => Hook::Prerouting,
@@ -238,6 +242,7 @@ fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, Base)> {
         (true, Hook::Prerouting | Hook::Output) => NAT_DESTINATION,
         (true, _) => NAT_SOURCE,
     };
-    let base = Base { chain: id, priority, own_priority: base.priority, nat, drops: base.drops_by_default };
+    let base =
+        BaseChain { chain: id, priority, own_priority: base.priority, nat, drops: base.drops_by_default };
     Some((hook, base))
 }

@@ -1,4 +1,4 @@
-//! What becomes of a packet, and by which steps.
+//! What happens to a packet, and by which steps.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::plan::origin::Origin;
 use super::chance::Chance;
 use super::packet::View;
 
-/// One thing that can become of a packet.
+/// One thing that can happen to a packet.
 #[derive(Debug, Clone)]
 pub struct Outcome<'r> {
     /// Whether it gets through.
@@ -253,6 +253,16 @@ impl<'r> RuleRef<'r> {
     /// The rule's number in its chain, from 1; none for the policy.
     pub fn number(&self) -> Option<usize> {
         self.index().map(|index| index + 1)
+    }
+
+    /// The priority of the chain, where it is a base chain.
+    pub fn base_priority(&self) -> Option<i32> {
+        match self {
+            RuleRef::Iptables { table, chain, .. } => {
+                super::iptables::base_place(*table, chain.name.as_str()).map(|(_, priority)| priority)
+            }
+            RuleRef::Nftables { chain, .. } => chain.base.as_ref().map(|base| base.priority),
+        }
     }
 
     /// The rule as it is listed: `-A CHAIN ...` of `iptables-save`, a line of `nft list`.

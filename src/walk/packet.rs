@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::net::{Family, Protocol};
 
-use super::host::Host;
-use super::origin::Origin;
+use crate::node::ClientKind;
+use crate::node::Host;
 
 /// The first packet of a new connection, as it reaches the node or leaves one of its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,7 +17,7 @@ pub struct Packet {
     /// The destination before any translation.
     pub destination: SocketAddr,
     /// Where it comes from.
-    pub origin: Origin,
+    pub client: ClientKind,
     /// Its firewall mark when it comes in; 0 as a rule.
     pub mark: u32,
 }
@@ -46,7 +46,7 @@ pub struct FamilyMismatch {
 }
 
 impl Packet {
-    /// A packet whose origin follows from its source address.
+    /// A packet whose kind of client follows from its source address.
     ///
     /// # Errors
     /// Source and destination are of different families.
@@ -59,12 +59,18 @@ impl Packet {
         if Family::of(source) != Family::of(destination.ip()) {
             return Err(FamilyMismatch { from: source, to: destination.ip() });
         }
-        Ok(Packet { protocol, source, destination, origin: host.origin_of(source), mark: 0 })
+        Ok(Packet { protocol, source, destination, client: host.client_kind(source), mark: 0 })
     }
 
     /// A packet that the node itself sends, from the address that its kernel would choose.
     pub fn from_node(host: &Host, protocol: Protocol, destination: SocketAddr) -> Packet {
-        Packet { protocol, source: host.source_to(destination), destination, origin: Origin::Node, mark: 0 }
+        Packet {
+            protocol,
+            source: host.source_to(destination),
+            destination,
+            client: ClientKind::Node,
+            mark: 0,
+        }
     }
 
     /// Its IP family.
@@ -74,10 +80,10 @@ impl Packet {
 
     /// The interface by which it comes in.
     pub fn in_interface(&self) -> Interface {
-        match self.origin {
-            Origin::LocalPod => Interface::PodSide,
-            Origin::RemotePod | Origin::Outside => Interface::External,
-            Origin::Node => Interface::None,
+        match self.client {
+            ClientKind::LocalPod => Interface::PodSide,
+            ClientKind::RemotePod | ClientKind::Outside => Interface::External,
+            ClientKind::Node => Interface::None,
         }
     }
 }

@@ -3,12 +3,12 @@
 use crate::net::Family;
 use crate::nftables::ruleset::Field;
 
-pub(super) use super::base::Base;
+pub(super) use super::base_chain::BaseChain;
 use super::iptables;
 use super::nftables;
-use super::op::{ChainId, Op};
 use super::outcome::{Hook, RuleRef};
 use super::packet::View;
+use super::rule_part::{ChainId, RulePart};
 use super::set_index::Lookup;
 
 /// A ruleset of either language, ready to be walked.
@@ -27,7 +27,7 @@ macro_rules! either {
 }
 
 impl<'r> Program<'r> {
-    pub(super) fn bases(&self, hook: Hook, family: Family) -> &[Base] {
+    pub(super) fn bases(&self, hook: Hook, family: Family) -> &[BaseChain] {
         match self {
             Program::Iptables(program) => program.bases(hook),
             Program::Nftables(program) => program.bases(hook, family),
@@ -70,7 +70,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    pub(super) fn op(&self, chain: ChainId, rule: usize, part: usize) -> Option<Op<'r>> {
-        either!(self, program => program.op(chain, rule, part))
+    pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
+        either!(self, program => program.rule_part(chain, rule, part))
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::{Datum, Element, Field, Set};
 
-use super::opaque;
+use super::opaque_iptables;
 use super::packet::View;
 
 /// What a set has for a key.
@@ -98,8 +98,10 @@ fn part_holds(datum: &Datum, part: KeyPart) -> Option<bool> {
     match (datum, part) {
         (Datum::Network(net), KeyPart::Address(ip)) => Some(net.contains(ip)),
         (Datum::Range(first, last), KeyPart::Address(ip)) => Some((*first..=*last).contains(&ip)),
-        (Datum::Other(text), KeyPart::Port(port)) => opaque::port_in(text, port),
-        (Datum::Other(text), KeyPart::Protocol(protocol)) => Some(opaque::is_protocol(text, protocol)),
+        (Datum::Other(text), KeyPart::Port(port)) => opaque_iptables::port_in(text, port),
+        (Datum::Other(text), KeyPart::Protocol(protocol)) => {
+            Some(opaque_iptables::is_protocol(text, protocol))
+        }
         (Datum::Other(_), KeyPart::Address(_)) => None,
         _ => Some(exact_part(datum) == Some(part)),
     }

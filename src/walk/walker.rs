@@ -1,36 +1,14 @@
 //! The rules and the node, ready for walks.
 
-use crate::net::Family;
-use crate::{iptables, nftables};
+use crate::node::{Host, NodeRules};
+use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
-use super::host::Host;
-use super::machine::Machine;
+use super::evaluator::Evaluator;
 use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::Program;
-use super::{hooks, iptables as walk_iptables, nftables as walk_nftables, settle};
-
-/// The rules of one node in one rule language.
-#[derive(Debug, Clone, Copy)]
-pub enum Rules<'r> {
-    /// Of iptables, one family.
-    Iptables(&'r iptables::ruleset::Ruleset),
-    /// Of nftables, every family.
-    Nftables(&'r nftables::ruleset::Ruleset),
-}
-
-impl<'r> From<&'r iptables::ruleset::Ruleset> for Rules<'r> {
-    fn from(ruleset: &'r iptables::ruleset::Ruleset) -> Self {
-        Rules::Iptables(ruleset)
-    }
-}
-
-impl<'r> From<&'r nftables::ruleset::Ruleset> for Rules<'r> {
-    fn from(ruleset: &'r nftables::ruleset::Ruleset) -> Self {
-        Rules::Nftables(ruleset)
-    }
-}
+use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// A ruleset and its node, made ready for many walks.
 pub struct Walker<'r> {
@@ -39,26 +17,25 @@ pub struct Walker<'r> {
 }
 
 impl<'r> Walker<'r> {
-    /// Makes a ruleset ready. Costs some nanoseconds per chain and set; rules are not looked at yet.
-    pub fn new(rules: impl Into<Rules<'r>>, host: &'r Host) -> Walker<'r> {
-        let program = match rules.into() {
-            Rules::Iptables(ruleset) => {
-                Program::Iptables(walk_iptables::Program::new(ruleset.family, &[ruleset]))
-            }
-            Rules::Nftables(ruleset) => Program::Nftables(Box::new(walk_nftables::Program::new(ruleset))),
-        };
-        Walker { program, host }
+    /// Makes a node's rules ready: all that its kernel follows.
+    pub fn of(rules: &'r NodeRules<'_>) -> Walker<'r> {
+        Walker::side_by_side(rules.rulesets(), &rules.ruleset, &rules.host)
     }
 
-    /// Makes rulesets of iptables ready that a kernel holds side by side: of the nft and of the legacy variant, and of
-    /// either family. Those of other families than `family` are passed over.
-    pub fn combined(
-        family: Family,
-        rulesets: impl IntoIterator<Item = &'r iptables::ruleset::Ruleset>,
-        host: &'r Host,
-    ) -> Walker<'r> {
-        let rulesets: Vec<_> = rulesets.into_iter().filter(|ruleset| ruleset.family == family).collect();
-        let program = Program::Iptables(walk_iptables::Program::new(family, &rulesets));
+    /// Makes a ruleset ready. Costs some nanoseconds per chain and set; rules are not looked at yet.
+    pub fn new(ruleset: &'r Ruleset, host: &'r Host) -> Walker<'r> {
+        Walker::side_by_side(std::slice::from_ref(ruleset), ruleset, host)
+    }
+
+    /// A kernel holds rulesets of the nft and of the legacy variant of iptables side by side.
+    fn side_by_side(all: &'r [Ruleset], main: &'r Ruleset, host: &'r Host) -> Walker<'r> {
+        let program = match main {
+            Ruleset::Iptables(main) => {
+                let all: Vec<_> = all.iter().filter_map(Ruleset::as_iptables).collect();
+                Program::Iptables(walk_iptables::Program::new(main.family, &all))
+            }
+            Ruleset::Nftables(main, _) => Program::Nftables(Box::new(walk_nftables::Program::new(main))),
+        };
         Walker { program, host }
     }
 
@@ -67,7 +44,7 @@ impl<'r> Walker<'r> {
         self.host
     }
 
-    /// Everything that can become of a packet: first what can become of it as things are known, most specific rules
+    /// Everything that can happen to a packet: first what can happen as things are known, most specific rules
     /// first, then what depends on a condition.
     ///
     /// # Errors
@@ -79,8 +56,8 @@ impl<'r> Walker<'r> {
         {
             return Err(WalkError::WrongFamily { rules: program.family, packet: packet.family() });
         }
-        let mut machine = Machine::new(&self.program, self.host, packet.family());
-        machine.run(hooks::entry(packet, self.host))?;
-        Ok(settle::outcomes(machine))
+        let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
+        evaluator.run(hooks::entry(packet, self.host))?;
+        Ok(merge::outcomes(evaluator))
     }
 }

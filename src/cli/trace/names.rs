@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use super::scene::Scene;
 use crate::cluster::ServicePort;
+use crate::names::ServicePortName;
 use crate::net::Family;
-use crate::report::trace::Names;
+use crate::report::trace::{Name, Names};
 use crate::walk::{Outcome, Packet};
 
 /// Names of all addresses that traces show.
@@ -23,14 +24,13 @@ fn names(scene: &Scene<'_>, shown: &BTreeSet<IpAddr>) -> Names {
     let mut names = Names::default();
     let Some(cluster) = scene.cluster() else {
         for port in scene.services().iter().filter(|port| shown.contains(&port.address.ip())) {
-            let service = format!("Service {}/{}", port.name.namespace(), port.name.service());
-            names.add(port.address.ip(), || service);
+            names.add(port.address.ip(), || Name::ClusterIp(service(&port.name)));
         }
         return names;
     };
     for node in &cluster.nodes {
         for ip in node.internal_ips.iter().chain(&node.external_ips).filter(|ip| shown.contains(ip)) {
-            names.add(*ip, || format!("node {}", node.name));
+            names.add(*ip, || Name::Node(node.name.to_string()));
         }
     }
     for pod in scene.snapshot().into_iter().flat_map(|snapshot| &snapshot.pods) {
@@ -47,28 +47,28 @@ fn names(scene: &Scene<'_>, shown: &BTreeSet<IpAddr>) -> Names {
 }
 
 fn name_service_port(port: &ServicePort, shown: &BTreeSet<IpAddr>, names: &mut Names) {
-    let service = format!("Service {}/{}", port.name.namespace(), port.name.service());
-    let mut add = |ip: IpAddr, what: &str| {
+    let mut add = |ip: IpAddr, name: fn(String) -> Name| {
         if shown.contains(&ip) {
-            names.add(ip, || format!("{what}{service}"));
+            names.add(ip, || name(service(&port.name)));
         }
     };
-    add(port.cluster_ip, "");
-    port.external_ips.iter().for_each(|ip| add(ip.value, "external IP of "));
-    port.load_balancer_ips.iter().for_each(|ip| add(ip.value, "load-balancer IP of "));
+    add(port.cluster_ip, Name::ClusterIp);
+    port.external_ips.iter().for_each(|ip| add(ip.value, Name::ExternalIp));
+    port.load_balancer_ips.iter().for_each(|ip| add(ip.value, Name::LoadBalancerIp));
     for endpoint in port.endpoints.iter().filter(|endpoint| shown.contains(&endpoint.ip)) {
         names.add(endpoint.ip, || match &endpoint.pod {
             Some(pod) => {
                 pod_name(port.name.namespace(), pod, endpoint.node_name.as_deref().unwrap_or_default())
             }
-            None => format!("endpoint of {service}"),
+            None => Name::Endpoint(service(&port.name)),
         });
     }
 }
 
-fn pod_name(namespace: &str, name: &str, node: &str) -> String {
-    match node {
-        "" => format!("pod {namespace}/{name}"),
-        node => format!("pod {namespace}/{name} on {node}"),
-    }
+fn service(name: &ServicePortName) -> String {
+    format!("{}/{}", name.namespace(), name.service())
+}
+
+fn pod_name(namespace: &str, name: &str, node: &str) -> Name {
+    Name::Pod { name: format!("{namespace}/{name}"), node: node.to_owned() }
 }

@@ -13,11 +13,9 @@ use crate::cluster::{Cluster, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Snapshot;
 use crate::net::Family;
-use crate::plan::Plan;
+use crate::node::{Host, NodePlan, NodeRules, PerFamily, PodInterface};
 use crate::report::trace::RulesSource;
-use crate::settings::{DetectLocal, ProxyMode, Settings};
-use crate::walk::{Host, PodInterface, Walker};
-use crate::{iptables, nftables};
+use crate::settings::{DetectLocal, Settings};
 
 /// What was read: a cluster, captured rules, or both.
 #[derive(Debug)]
@@ -73,77 +71,36 @@ impl Inputs {
 pub(super) struct Scene<'i> {
     pub(super) inputs: &'i Inputs,
     pub(super) node: Node,
-    pub(super) plans: Vec<Plan<'i>>,
+    /// What it must forward, where there is a cluster.
+    plans: Option<PerFamily<NodePlan<'i>>>,
     /// The node as far as it is known without its rules.
     pub(super) host: Host,
-}
-
-/// The rules of one family.
-pub(super) enum Rules<'s> {
-    Iptables(Box<iptables::ruleset::Ruleset>, &'s Plan<'s>),
-    Nftables(nftables::ruleset::Ruleset, &'s Plan<'s>),
-    Captured(&'s Captured),
-}
-
-impl<'s> Rules<'s> {
-    /// The plan that they were compiled from.
-    pub(super) fn plan(&self) -> Option<&'s Plan<'s>> {
-        match self {
-            Rules::Iptables(_, plan) | Rules::Nftables(_, plan) => Some(plan),
-            Rules::Captured(_) => None,
-        }
-    }
 }
 
 impl<'i> Scene<'i> {
     /// Chooses the node, and plans what it forwards.
     pub(super) fn new(inputs: &'i Inputs, session: &mut Session) -> Result<Scene<'i>, Stop> {
         let Some(pipeline) = &inputs.cluster else {
-            return Ok(Scene {
-                inputs,
-                node: Node::default(),
-                plans: Vec::new(),
-                host: host_of_settings(inputs),
-            });
+            return Ok(Scene { inputs, node: Node::default(), plans: None, host: host_of_settings(inputs) });
         };
         let node = pipeline.node(inputs.node_name.as_deref(), session)?;
-        let mut plans = Vec::new();
-        for family in Family::ALL {
-            plans.push(pipeline.plan(&node, family, session)?);
-        }
-        let host = Host::of_node(&pipeline.cluster, &node, &plans);
-        Ok(Scene { inputs, node, plans, host })
+        let plans = PerFamily::try_of(|family| pipeline.node_plan(&node, family, session))?;
+        let host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        Ok(Scene { inputs, node, plans: Some(plans), host })
     }
 
-    /// The rules of a family.
-    pub(super) fn rules<'s>(&'s self, family: Family, session: &mut Session) -> Result<Rules<'s>, Stop> {
+    /// The rules of a family, captured before compiled.
+    pub(super) fn rules(&mut self, family: Family) -> Result<NodeRules<'i>, Diagnostics> {
+        let plans = self.plans.take();
         if let Some(captured) = &self.inputs.captured {
-            check_family(captured, family).map_err(|fault| session.stop(fault))?;
-            return Ok(Rules::Captured(captured));
+            return captured
+                .node_rules(|_| self.host.clone())
+                .into(family)
+                .ok_or_else(|| not_captured(family));
         }
-        let plan = self.plans.iter().find(|plan| plan.family == family);
-        let plan = plan.ok_or_else(|| session.stop(Diagnostic::error("there is no plan for this family")))?;
-        Ok(match self.inputs.settings.mode {
-            ProxyMode::Iptables => Rules::Iptables(Box::new(iptables::compile(plan)), plan),
-            ProxyMode::Nftables => Rules::Nftables(nftables::compile(plan), plan),
-        })
-    }
-
-    /// The node with what captured rules tell of it.
-    pub(super) fn host_with(&self, rules: &Rules<'_>) -> Host {
-        let mut host = self.host.clone();
-        match rules {
-            Rules::Captured(Captured::Iptables(capture)) => {
-                host.route_localnet = false;
-                capture.parts.iter().for_each(|part| host.learn_from_iptables(&part.ruleset));
-            }
-            Rules::Captured(Captured::Nftables(ruleset)) => {
-                host.route_localnet = false;
-                host.learn_from_nftables(ruleset);
-            }
-            Rules::Iptables(..) | Rules::Nftables(..) => (),
-        }
-        host
+        let plan = plans.map(|plans| plans.into(family).plan);
+        let plan = plan.ok_or_else(|| Diagnostic::error("there is no plan for this family"))?;
+        Ok(NodePlan { plan, host: self.host.clone() }.compile())
     }
 
     /// The checked cluster, if one was read.
@@ -170,24 +127,13 @@ impl<'i> Scene<'i> {
     }
 
     /// Where the rules come from, in words.
-    pub(super) fn rules_source(&self, rules: &Rules<'_>) -> RulesSource {
-        let settings = &self.inputs.settings;
-        let compiled = || format!("as kube-proxy {} compiles them", settings.release);
-        let (language, words) = match rules {
-            Rules::Iptables(..) => ("iptables", compiled()),
-            Rules::Nftables(..) => ("nftables", compiled()),
-            Rules::Captured(captured) => {
-                let words = match self.inputs.captured_name.as_str() {
-                    "-" => "captured (standard input)".to_owned(),
-                    name => format!("captured in {name}"),
-                };
-                let language = match captured {
-                    Captured::Iptables(_) => "iptables",
-                    Captured::Nftables(_) => "nftables",
-                };
-                (language, words)
-            }
+    pub(super) fn rules_source(&self, rules: &NodeRules<'_>) -> RulesSource {
+        let words = match (&rules.plan, self.inputs.captured_name.as_str()) {
+            (Some(plan), _) => format!("as kube-proxy {} compiles them", plan.release),
+            (None, "-") => "captured (standard input)".to_owned(),
+            (None, name) => format!("captured in {name}"),
         };
+        let language = rules.ruleset.mode().name();
         let node = match (self.node.name.as_str(), &self.inputs.node_name) {
             ("", Some(name)) => name.clone(),
             (name, _) => name.to_owned(),
@@ -211,21 +157,14 @@ fn host_of_settings(inputs: &Inputs) -> Host {
     host
 }
 
-fn check_family(captured: &Captured, family: Family) -> Result<(), Diagnostics> {
-    let has = match captured {
-        Captured::Iptables(capture) => capture.parts.iter().any(|part| part.ruleset.family == family),
-        Captured::Nftables(ruleset) => ruleset.tables.iter().any(|table| table.family.sees(family)),
-    };
-    if has {
-        return Ok(());
-    }
+fn not_captured(family: Family) -> Diagnostics {
     let tool = match family {
         Family::Ipv4 => "iptables-save",
         Family::Ipv6 => "ip6tables-save",
     };
-    Err(Diagnostic::error(format!("the packet is {family}, but the captured rules have none for {family}"))
+    Diagnostic::error(format!("the packet is {family}, but the captured rules have none for {family}"))
         .help(format!("capture them with {tool} or nft list ruleset"))
-        .into())
+        .into()
 }
 
 /// What is not known of the node and may make the answer wrong.
@@ -236,16 +175,4 @@ pub(super) fn doubts(host: &Host, family: Family) -> Diagnostics {
     Diagnostic::warning(format!("no {family} address of the node is known: only loopback counts as its own"))
         .help("give the node's addresses as --host-ip, its own first")
         .into()
-}
-
-/// The rules, ready to be walked.
-pub(super) fn walker<'r>(rules: &'r Rules<'_>, family: Family, host: &'r Host) -> Walker<'r> {
-    match rules {
-        Rules::Iptables(ruleset, _) => Walker::new(ruleset.as_ref(), host),
-        Rules::Nftables(ruleset, _) => Walker::new(ruleset, host),
-        Rules::Captured(Captured::Iptables(capture)) => {
-            Walker::combined(family, capture.parts.iter().map(|part| &part.ruleset), host)
-        }
-        Rules::Captured(Captured::Nftables(ruleset)) => Walker::new(ruleset, host),
-    }
 }

@@ -3,18 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::place::{Named, Source};
-use super::scene::{Rules, Scene};
+use super::protocol;
+use super::scene::Scene;
 use super::target::{Destination, Destinations, with_nearest};
-use crate::capture::Captured;
 use crate::cluster::ServicePort;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::Metadata;
 use crate::net::{Cidr, Family, Port, Protocol};
-use crate::walk::{Host, Origin, Packet, iptables_source_networks, nftables_source_intervals};
+use crate::node::{ClientKind, Host, NodeRules};
+use crate::ruleset::Ruleset;
+use crate::walk::Packet;
 
 /// Packets, as far as they are known without the rules.
-pub(super) struct Packets<'s> {
-    scene: &'s Scene<'s>,
+pub(super) struct Packets {
     source: Resolved,
     family: Family,
     to: To,
@@ -22,7 +23,7 @@ pub(super) struct Packets<'s> {
 
 enum Resolved {
     Ip(IpAddr),
-    Pod(IpAddr, Origin),
+    Pod(IpAddr, ClientKind),
     Node,
     External,
     Any,
@@ -33,12 +34,8 @@ enum To {
     NodePort(Option<Protocol>, Port),
 }
 
-impl<'s> Packets<'s> {
-    pub(super) fn new(
-        scene: &'s Scene<'s>,
-        source: &Source,
-        to: Destinations,
-    ) -> Result<Packets<'s>, Diagnostics> {
+impl Packets {
+    pub(super) fn new(scene: &Scene<'_>, source: &Source, to: Destinations) -> Result<Packets, Diagnostics> {
         let families: Vec<Family> = match &to {
             Destinations::Known(known) => known.iter().map(|to| Family::of(to.address.ip())).collect(),
             Destinations::NodePort(..) => {
@@ -54,7 +51,7 @@ impl<'s> Packets<'s> {
                 .ok_or_else(|| Diagnostic::error("there is no destination of the source's family"))?,
             Destinations::NodePort(protocol, port) => To::NodePort(protocol, port),
         };
-        Ok(Packets { scene, source, family, to })
+        Ok(Packets { source, family, to })
     }
 
     pub(super) fn family(&self) -> Family {
@@ -62,77 +59,72 @@ impl<'s> Packets<'s> {
     }
 
     /// The packets, with what the rules tell of the node.
-    pub(super) fn fix(&self, host: &Host, rules: &Rules<'_>) -> Result<Vec<Packet>, Diagnostics> {
-        let to = self.destination(host)?;
-        let packet = |source, origin| Packet {
+    pub(super) fn fix(&self, scene: &Scene<'_>, rules: &NodeRules<'_>) -> Result<Vec<Packet>, Diagnostics> {
+        let host = &rules.host;
+        let to = self.destination(scene, host)?;
+        let packet = |source, client| Packet {
             protocol: to.protocol,
             source,
             destination: to.address,
-            origin,
+            client,
             mark: 0,
         };
         Ok(match self.source {
-            Resolved::Ip(ip) => vec![packet(ip, self.origin(ip, host))],
-            Resolved::Pod(ip, origin) => vec![packet(ip, origin)],
-            Resolved::Node => vec![packet(self.node_source(host, to.address)?, Origin::Node)],
-            Resolved::External => vec![packet(outside(self.family, host, rules)?, Origin::Outside)],
-            Resolved::Any => self.any(host, rules, to)?.map(|(ip, origin)| packet(ip, origin)).collect(),
+            Resolved::Ip(ip) => vec![packet(ip, client_kind(scene, ip, host))],
+            Resolved::Pod(ip, client) => vec![packet(ip, client)],
+            Resolved::Node => vec![packet(self.node_source(host, to.address)?, ClientKind::Node)],
+            Resolved::External => vec![packet(outside(rules)?, ClientKind::Outside)],
+            Resolved::Any => self.any(scene, rules, to)?.map(|(ip, client)| packet(ip, client)).collect(),
         })
     }
 
     /// A source of each kind; nobody else's packets to a loopback address leave their own host.
     fn any(
         &self,
-        host: &Host,
-        rules: &Rules<'_>,
+        scene: &Scene<'_>,
+        rules: &NodeRules<'_>,
         to: Destination,
-    ) -> Result<impl Iterator<Item = (IpAddr, Origin)> + use<>, Diagnostics> {
+    ) -> Result<impl Iterator<Item = (IpAddr, ClientKind)> + use<>, Diagnostics> {
+        let host = &rules.host;
         let node = self.node_source(host, to.address).ok();
         let (mut local, mut remote, mut others) = (None, None, None);
         if !to.address.ip().is_loopback() {
-            local = local_pod(self.scene, self.family, host);
-            remote = remote_pod(self.scene, self.family, host, local);
-            others = Some(outside(self.family, host, rules)?);
+            local = local_pod(scene, self.family, host);
+            remote = remote_pod(scene, self.family, host, local);
+            others = Some(outside(rules)?);
         }
         Ok([local, remote, node, others]
             .into_iter()
-            .zip(Origin::ALL)
-            .filter_map(|(ip, origin)| Some((ip?, origin))))
+            .zip(ClientKind::ALL)
+            .filter_map(|(ip, client)| Some((ip?, client))))
     }
 
-    fn destination(&self, host: &Host) -> Result<Destination, Diagnostics> {
+    fn destination(&self, scene: &Scene<'_>, host: &Host) -> Result<Destination, Diagnostics> {
         let (protocol, port) = match self.to {
             To::Known(known) => return Ok(known),
             To::NodePort(protocol, port) => (protocol, port),
         };
         let ip = host.primary_address(self.family).ok_or_else(|| no_address(self.family))?;
-        let protocol = protocol.or_else(|| self.protocol_of_node_port(port)).unwrap_or(Protocol::Tcp);
-        Ok(Destination { protocol, address: SocketAddr::new(ip, port.get()) })
-    }
-
-    /// The protocol of a node port, where there is one alone.
-    fn protocol_of_node_port(&self, port: Port) -> Option<Protocol> {
-        let ports = &self.scene.cluster()?.family(self.family).service_ports;
-        let mut protocols = ports.iter().filter(|p| p.node_port == Some(port)).map(|p| p.name.protocol());
-        let first = protocols.next()?;
-        protocols.all(|protocol| protocol == first).then_some(first)
+        let address = SocketAddr::new(ip, port.get());
+        let protocol = protocol.unwrap_or_else(|| protocol::infer(scene, host, address));
+        Ok(Destination { protocol, address })
     }
 
     fn node_source(&self, host: &Host, to: SocketAddr) -> Result<IpAddr, Diagnostics> {
         let known = host.is_local(to.ip()) || host.primary_address(self.family).is_some();
         if known { Ok(host.source_to(to)) } else { Err(no_address(self.family).into()) }
     }
+}
 
-    /// Where an address is; pods are known by name before they are by network.
-    fn origin(&self, ip: IpAddr, host: &Host) -> Origin {
-        if host.is_local(ip) {
-            return Origin::Node;
-        }
-        match pod_node(self.scene, ip) {
-            Some(node) if node == self.scene.node.name => Origin::LocalPod,
-            Some(_) => Origin::RemotePod,
-            None => host.origin_of(ip),
-        }
+/// Where an address is; pods are known by name before they are by network.
+fn client_kind(scene: &Scene<'_>, ip: IpAddr, host: &Host) -> ClientKind {
+    if host.is_local(ip) {
+        return ClientKind::Node;
+    }
+    match pod_node(scene, ip) {
+        Some(node) if node == scene.node.name => ClientKind::LocalPod,
+        Some(_) => ClientKind::RemotePod,
+        None => host.client_kind(ip),
     }
 }
 
@@ -169,13 +161,13 @@ fn choose(
                 family.ok_or_else(|| mismatch(&format!("pod {name} has {}", list(&ips)), families))?;
             let ip = ips.iter().copied().find(|ip| Family::of(*ip) == family);
             let ip = ip.ok_or_else(|| Diagnostic::error(format!("pod {name} has no address")))?;
-            let origin = match (scene.host.is_local(ip), node == scene.node.name) {
-                (true, _) => Origin::Node,
-                (false, true) => Origin::LocalPod,
-                (false, false) if is_node_address(scene, ip) => Origin::Outside,
-                (false, false) => Origin::RemotePod,
+            let client = match (scene.host.is_local(ip), node == scene.node.name) {
+                (true, _) => ClientKind::Node,
+                (false, true) => ClientKind::LocalPod,
+                (false, false) if is_node_address(scene, ip) => ClientKind::Outside,
+                (false, false) => ClientKind::RemotePod,
             };
-            Ok((Resolved::Pod(ip, origin), family))
+            Ok((Resolved::Pod(ip, client), family))
         }
     }
 }
@@ -274,13 +266,13 @@ fn pod_node(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
 }
 
 /// An address of the documentation networks (RFC 5737, RFC 3849, RFC 9637) that neither the node nor any rule speaks of.
-fn outside(family: Family, host: &Host, rules: &Rules<'_>) -> Result<IpAddr, Diagnostics> {
-    let spoken = spoken_of(rules);
+fn outside(rules: &NodeRules<'_>) -> Result<IpAddr, Diagnostics> {
+    let spoken: Vec<_> = rules.rulesets().iter().flat_map(Ruleset::source_ranges).collect();
     let is_free = |ip: &IpAddr| {
-        host.origin_of(*ip) == Origin::Outside
+        rules.host.client_kind(*ip) == ClientKind::Outside
             && !spoken.iter().any(|(first, last)| (*first..=*last).contains(ip))
     };
-    candidates(family).find(is_free).ok_or_else(|| {
+    candidates(rules.family()).find(is_free).ok_or_else(|| {
         Diagnostic::error("every documentation address is spoken of in the rules")
             .help("give the outside address itself as --from IP")
             .into()
@@ -303,26 +295,6 @@ fn candidates(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
                 (1..=0xffffu16).map(move |h| IpAddr::V6(Ipv6Addr::new(a, b, c, 0xffff, 0, 0, 0, h)))
             }))
         }
-    }
-}
-
-/// Ranges of addresses that rules compare sources with.
-fn spoken_of(rules: &Rules<'_>) -> Vec<(IpAddr, IpAddr)> {
-    let of_iptables = |ruleset: &crate::iptables::ruleset::Ruleset| {
-        let networks = iptables_source_networks(ruleset).into_iter();
-        networks.map(|net| (net.network(), net.last())).collect::<Vec<_>>()
-    };
-    let of_nftables = |ruleset: &crate::nftables::ruleset::Ruleset| {
-        let intervals = nftables_source_intervals(ruleset).into_iter();
-        intervals.map(|interval| (interval.first, interval.last)).collect::<Vec<_>>()
-    };
-    match rules {
-        Rules::Iptables(ruleset, _) => of_iptables(ruleset),
-        Rules::Nftables(ruleset, _) => of_nftables(ruleset),
-        Rules::Captured(Captured::Iptables(capture)) => {
-            capture.parts.iter().flat_map(|part| of_iptables(&part.ruleset)).collect()
-        }
-        Rules::Captured(Captured::Nftables(ruleset)) => of_nftables(ruleset),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::arguments::Arguments;
 use super::place::{Named, Source, Target};
+use super::protocol;
 use super::scene::Scene;
 use crate::capture::NamedAddress;
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
@@ -28,17 +29,21 @@ pub(super) enum Destinations {
 }
 
 pub(super) fn resolve(scene: &Scene<'_>, arguments: &Arguments) -> Result<Destinations, Diagnostics> {
-    let protocol = arguments.protocol;
+    let given = arguments.protocol;
     match &arguments.to {
         Target::Address(address) => {
             check_flag(scene, address.ip())?;
-            let protocol = protocol.unwrap_or(Protocol::Tcp);
+            let protocol = given.unwrap_or_else(|| protocol::infer(scene, &scene.host, *address));
             Ok(Destinations::Known(vec![Destination { protocol, address: *address }]))
         }
-        Target::NodePort(port) => Ok(Destinations::NodePort(protocol, *port)),
+        Target::NodePort(port) => Ok(Destinations::NodePort(given, *port)),
         Target::Service(name, port) => {
-            let wanted =
-                Wanted { name, port: port.as_deref(), protocol, family: wanted_family(scene, arguments) };
+            let wanted = Wanted {
+                name,
+                port: port.as_deref(),
+                protocol: given,
+                family: wanted_family(scene, arguments),
+            };
             wanted.destinations(scene).map(Destinations::Known)
         }
     }
@@ -114,7 +119,7 @@ impl Wanted<'_> {
         if named.contains(&self.name.to_string()) {
             let message = format!("Service {} has no cluster IP that kube-proxy serves", self.name);
             return Diagnostic::error(message)
-                .help("headless Services and those of type ExternalName are a matter of DNS alone");
+                .help("headless Services and those of type ExternalName are a matter of DNS only");
         }
         let (place, names) = match scene.snapshot() {
             Some(_) => ("in the input", named),

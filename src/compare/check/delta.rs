@@ -2,13 +2,13 @@
 
 use compact_str::{CompactString, format_compact};
 
-use super::{Finding, Kind, Lines, Subject, sides};
+use super::{Finding, Kind, Lines, Pair};
 use crate::compare::diff::LineChange;
-use crate::compare::listing::{Line, Place};
 use crate::compare::rules::{self, PlaceChange, Presence};
 use crate::compare::subject;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::TABLE;
+use crate::ruleset::listing::{Line, Place};
 
 /// What differs in one place about one Service, or about what every node has.
 #[derive(Debug)]
@@ -21,11 +21,10 @@ pub(super) struct Delta<'r> {
 }
 
 /// All differences, but those that are foreign.
-pub(super) fn deltas<'r>(of: &Subject<'r>) -> Vec<Delta<'r>> {
-    let (expected, captured) = sides(of);
-    let known = rules::services(&[of.plan]);
+pub(super) fn deltas(of: Pair<'_>) -> Vec<Delta<'_>> {
+    let known = rules::services(of.expected.plan.as_ref());
     let mut deltas = Vec::new();
-    for group in rules::compare(expected, captured).groups {
+    for group in rules::compare(of.expected, of.captured).groups {
         let service = match group.subject {
             subject::Subject::Foreign => continue,
             subject::Subject::Base => None,

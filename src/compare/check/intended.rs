@@ -2,47 +2,29 @@
 
 use std::collections::HashSet;
 
-use super::{Captured, Subject};
+use super::Pair;
 use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::{TABLE, ruleset as nft};
+use crate::ruleset::Ruleset;
 
-/// A ruleset of its own.
-pub(super) enum Intended {
-    Iptables(ipt::Ruleset),
-    Nftables(nft::Ruleset),
-}
-
-impl Intended {
-    pub(super) fn borrow(&self) -> Captured<'_> {
-        match self {
-            Intended::Iptables(ruleset) => Captured::Iptables(ruleset),
-            Intended::Nftables(ruleset) => Captured::Nftables(ruleset),
+/// With kube-proxy's jumps where they stand.
+pub(super) fn of(pair: Pair<'_>) -> Ruleset {
+    match (&pair.expected.ruleset, &pair.captured.ruleset) {
+        (Ruleset::Iptables(expected), Ruleset::Iptables(captured)) => {
+            with_own_chains(expected, captured, in_place).into()
         }
-    }
-}
-
-pub(super) fn of(subject: &Subject<'_>) -> Intended {
-    match (subject.expected, subject.captured) {
-        (Captured::Iptables(expected), Captured::Iptables(captured)) => {
-            Intended::Iptables(with_own_chains(expected, captured, in_place))
+        (Ruleset::Nftables(expected, family), Ruleset::Nftables(captured, _)) => {
+            Ruleset::nftables(with_own_table(expected, captured), *family)
         }
-        (Captured::Nftables(expected), Captured::Nftables(captured)) => {
-            Intended::Nftables(with_own_table(expected, captured))
-        }
-        (Captured::Iptables(expected), _) => Intended::Iptables(expected.clone()),
-        (Captured::Nftables(expected), _) => Intended::Nftables(expected.clone()),
+        (expected, _) => expected.clone(),
     }
 }
 
 /// The same with kube-proxy's jumps at the head of the built-in chains, where it puts them.
-pub(super) fn with_jumps_first(subject: &Subject<'_>) -> Option<ipt::Ruleset> {
-    match (subject.expected, subject.captured) {
-        (Captured::Iptables(expected), Captured::Iptables(captured)) => {
-            Some(with_own_chains(expected, captured, at_head))
-        }
-        _ => None,
-    }
+pub(super) fn with_jumps_first(pair: Pair<'_>) -> Option<Ruleset> {
+    let (expected, captured) = (pair.expected.ruleset.as_iptables()?, pair.captured.ruleset.as_iptables()?);
+    Some(with_own_chains(expected, captured, at_head).into())
 }
 
 fn with_own_table(expected: &nft::Ruleset, captured: &nft::Ruleset) -> nft::Ruleset {

@@ -5,7 +5,7 @@ use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 
 /// Tables of iptables in a listing of nftables mode that still hold kube-proxy's chains.
-pub fn in_listing(ruleset: &nft::Ruleset) -> Option<Finding> {
+pub(super) fn in_listing(ruleset: &nft::Ruleset) -> Option<Finding> {
     let mut chains: Vec<String> = Vec::new();
     for table in ruleset.tables.iter().filter(|table| ["nat", "filter"].contains(&table.name.as_str())) {
         let own = table.chains.iter().filter(|chain| is_kube_proxys(&chain.name) && !chain.rules.is_empty());
@@ -21,7 +21,7 @@ pub fn in_listing(ruleset: &nft::Ruleset) -> Option<Finding> {
 }
 
 /// A table of nftables mode beside rules of iptables mode.
-pub fn beside_iptables(incompatible_tables: &[String]) -> Option<Finding> {
+pub(super) fn beside_iptables(incompatible_tables: &[String]) -> Option<Finding> {
     let message = "the table kube-proxy of nftables mode is left over beside the rules of iptables mode: run kube-proxy \
                    --cleanup, or nft delete table ip kube-proxy";
     incompatible_tables

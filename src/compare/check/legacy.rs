@@ -1,13 +1,13 @@
 //! Rules in both variants of iptables, of which the kernel follows both (kubernetes/kubernetes 71305, 107965).
 
 use super::{Finding, Kind};
-use crate::iptables::parse::{Capture, Variant};
-use crate::iptables::ruleset::{Owner, Ruleset};
+use crate::capture::Captured;
+use crate::iptables::parse::Variant;
 
 /// Whether rules of kube-proxy stand, or may stand, in more than one variant.
-pub fn variants(capture: &Capture) -> Option<Finding> {
+pub(super) fn variants(capture: &Captured) -> Option<Finding> {
     let with_rules = |variant| {
-        capture.parts.iter().any(|part| part.variant == Some(variant) && has_kube_proxys_rules(&part.ruleset))
+        capture.parts.iter().any(|part| part.variant == Some(variant) && part.ruleset.has_kube_proxys_rules())
     };
     let help = "keep one variant: compare iptables-legacy-save with iptables-nft-save, and flush the one that \
                 kube-proxy does not use";
@@ -25,10 +25,4 @@ pub fn variants(capture: &Capture) -> Option<Finding> {
         _ => return None,
     };
     Some(Finding::general(Kind::LegacyMix, message))
-}
-
-/// Whether a ruleset holds a rule of kube-proxy.
-pub fn has_kube_proxys_rules(ruleset: &Ruleset) -> bool {
-    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
-    chains.filter(|chain| chain.owner == Owner::KubeProxy).any(|chain| !chain.rules.is_empty())
 }

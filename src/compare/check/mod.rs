@@ -5,10 +5,11 @@ mod altered;
 mod base_jumps;
 mod delta;
 mod intended;
-pub mod leftovers;
+mod leftovers;
 mod legacy;
 mod masquerade_mark;
 mod missing;
+mod node;
 mod order;
 mod preceded;
 mod stale;
@@ -19,18 +20,12 @@ mod zero_destination;
 use serde::Serialize;
 
 use super::diff::LineChange;
-use super::listing::Rules;
-use super::rules::Side;
-use super::traffic::{Flow, Names, SideFacts, flows};
-use crate::iptables::ruleset as ipt;
-use crate::net::Family;
-use crate::nftables::ruleset as nft;
-use crate::plan::Plan;
-use crate::settings::ProxyMode;
-use crate::walk::{Host, Walker};
+use super::traffic::{Flow, flows_of_plans};
+use crate::node::NodeRules;
+use crate::ruleset::Ruleset;
+use crate::walk::Walker;
 use delta::Delta;
-pub use legacy::{has_kube_proxys_rules, variants};
-pub use masquerade_mark::{detect as detect_mark, finding as mark_finding};
+pub use node::{distance, families, mode_and_leftovers, node, release};
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "kuberules.check/v1";
@@ -157,51 +152,13 @@ impl Finding {
     }
 }
 
-/// Captured rules of one family.
-#[derive(Clone, Copy)]
-pub enum Captured<'r> {
-    /// Of iptables.
-    Iptables(&'r ipt::Ruleset),
-    /// Of nftables; tables of other families are passed over.
-    Nftables(&'r nft::Ruleset),
-}
-
-impl<'r> Captured<'r> {
-    /// For a comparison rule by rule.
-    pub fn rules(self, family: Family) -> Rules<'r> {
-        match self {
-            Captured::Iptables(ruleset) => Rules::Iptables(ruleset),
-            Captured::Nftables(ruleset) => Rules::Nftables(ruleset, family),
-        }
-    }
-
-    /// For walks.
-    pub fn walker(self, host: &'r Host) -> Walker<'r> {
-        match self {
-            Captured::Iptables(ruleset) => Walker::new(ruleset, host),
-            Captured::Nftables(ruleset) => Walker::new(ruleset, host),
-        }
-    }
-
-    fn mode(self) -> ProxyMode {
-        match self {
-            Captured::Iptables(_) => ProxyMode::Iptables,
-            Captured::Nftables(_) => ProxyMode::Nftables,
-        }
-    }
-}
-
 /// What one family of a node should have, and what it has, in one rule language.
 #[derive(Clone, Copy)]
-pub struct Subject<'r> {
+struct Pair<'r> {
     /// What should be.
-    pub plan: &'r Plan<'r>,
-    /// The rules that should be.
-    pub expected: Captured<'r>,
-    /// The rules that are.
-    pub captured: Captured<'r>,
-    /// The node.
-    pub host: &'r Host,
+    expected: &'r NodeRules<'r>,
+    /// What is, on the same node.
+    captured: &'r NodeRules<'r>,
 }
 
 /// What was found in one family.
@@ -216,15 +173,17 @@ pub struct Found {
 }
 
 /// How many lines differ: tells which release captured rules are of.
-pub fn distance(subject: &Subject<'_>) -> usize {
-    delta::deltas(subject).iter().filter(|delta| !delta.is_harmless()).map(Delta::weight).sum()
+fn difference(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> usize {
+    let deltas = delta::deltas(Pair { expected, captured });
+    deltas.iter().filter(|delta| !delta.is_harmless()).map(Delta::weight).sum()
 }
 
-/// Checks one family.
-pub fn check(subject: &Subject<'_>) -> Found {
+/// Checks one family: what the node has against what it should have. Both are on the same node.
+pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
+    let pair = Pair { expected, captured };
     let mut found = Found::default();
-    let family = subject.plan.family;
-    let deltas = delta::deltas(subject);
+    let family = expected.family();
+    let deltas = delta::deltas(pair);
     let (deltas, harmless): (Vec<_>, Vec<_>) = deltas.into_iter().partition(|delta| !delta.is_harmless());
     found.notes.extend(harmless.iter().map(Delta::note));
     found.findings.extend(zero_destination::find(&deltas));
@@ -233,11 +192,11 @@ pub fn check(subject: &Subject<'_>) -> Found {
     found.findings.extend(stale::find(&deltas));
     found.findings.extend(altered::find(&deltas));
     found.findings.extend(order::find(&deltas));
-    let intended = intended::of(subject);
-    let mut flows = traffic(subject, &intended.borrow(), subject.captured, &mut found.classes);
+    let intended = intended::of(pair);
+    let mut flows = traffic(pair, &intended, &captured.ruleset, &mut found.classes);
     attach(&mut flows, &mut found.findings);
-    found.findings.extend(preceded::find(subject, &intended, &mut found.classes));
-    found.findings.extend(order::of_dispatch(subject, &mut flows));
+    found.findings.extend(preceded::find(pair, &intended, &mut found.classes));
+    found.findings.extend(order::of_dispatch(pair, &mut flows));
     found.findings.extend(unexplained(flows));
     // A dispatch chain's order, and that of jumps, is a finding only where it matters.
     found.findings.retain(|finding| !(finding.traffic.is_empty() && order::matters_only_to_traffic(finding)));
@@ -249,12 +208,11 @@ pub fn check(subject: &Subject<'_>) -> Found {
 }
 
 /// What becomes otherwise of packets between two states of a node.
-fn traffic(subject: &Subject<'_>, should: &Captured<'_>, is: Captured<'_>, classes: &mut u64) -> Vec<Flow> {
-    let mut names = Names::default();
-    names.learn(subject.plan);
-    let facts = SideFacts::new(subject.plan, subject.expected.mode());
-    let walkers = (should.walker(subject.host), is.walker(subject.host));
-    let (compared, flows) = flows((&walkers.0, &walkers.1), subject.plan.family, &names, (&facts, &facts));
+fn traffic(pair: Pair<'_>, should: &Ruleset, is: &Ruleset, classes: &mut u64) -> Vec<Flow> {
+    let host = &pair.expected.host;
+    let walkers = (&Walker::new(should, host), &Walker::new(is, host));
+    let (compared, flows) =
+        flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None));
     *classes += compared;
     flows
 }
@@ -291,11 +249,4 @@ fn unexplained(flows: Vec<Flow>) -> Option<Finding> {
     }
     let message = "packets fare differently, although no rule of kube-proxy differs";
     Some(Finding { traffic: flows, ..Finding::general(Kind::Unexplained, message) })
-}
-
-/// Both sides for a comparison rule by rule.
-fn sides<'r>(subject: &Subject<'r>) -> (Side<'r>, Side<'r>) {
-    let family = subject.plan.family;
-    let expected = Side { rules: subject.expected.rules(family), plan: Some(subject.plan) };
-    (expected, Side { rules: subject.captured.rules(family), plan: None })
 }

@@ -1,7 +1,7 @@
 //! Rules in the wrong order.
 
 use super::delta::{Delta, by_service};
-use super::{Captured, Finding, Kind, Subject};
+use super::{Finding, Kind, Pair};
 use crate::compare::traffic::Flow;
 use crate::iptables::ruleset as ipt;
 
@@ -30,11 +30,8 @@ pub(super) fn matters_only_to_traffic(finding: &Finding) -> bool {
 
 /// Where packets fare differently and all rules are there, the order of a chain that dispatches is to blame, if it is
 /// not the expected one.
-pub(super) fn of_dispatch(subject: &Subject<'_>, flows: &mut Vec<Flow>) -> Option<Finding> {
-    let (Captured::Iptables(expected), Captured::Iptables(captured)) = (subject.expected, subject.captured)
-    else {
-        return None;
-    };
+pub(super) fn of_dispatch(pair: Pair<'_>, flows: &mut Vec<Flow>) -> Option<Finding> {
+    let (expected, captured) = (pair.expected.ruleset.as_iptables()?, pair.captured.ruleset.as_iptables()?);
     if flows.is_empty() {
         return None;
     }

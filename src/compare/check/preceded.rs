@@ -1,20 +1,19 @@
 //! Foreign rules that take packets before kube-proxy's rules see them.
 
-use super::intended::{self, Intended};
-use super::{Captured, Finding, Kind, Lines, Subject, traffic};
+use super::{Finding, Kind, Lines, Pair, intended, traffic};
 use crate::compare::diff::LineChange;
 use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::iptables::save::rule_text;
+use crate::ruleset::Ruleset;
 
-pub(super) fn find(subject: &Subject<'_>, intended: &Intended, classes: &mut u64) -> Option<Finding> {
-    let Captured::Iptables(captured) = subject.captured else { return None };
-    let before = before_jumps(captured);
+pub(super) fn find(pair: Pair<'_>, intended: &Ruleset, classes: &mut u64) -> Option<Finding> {
+    let before = before_jumps(pair.captured.ruleset.as_iptables()?);
     if before.is_empty() {
         return None;
     }
-    let first = intended::with_jumps_first(subject)?;
-    let flows = traffic(subject, &Captured::Iptables(&first), intended.borrow(), classes);
+    let first = intended::with_jumps_first(pair)?;
+    let flows = traffic(pair, &first, intended, classes);
     let flows: Vec<_> = flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
     if flows.is_empty() {
         return None;

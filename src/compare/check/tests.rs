@@ -5,16 +5,17 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use super::{Captured, Found, Subject, check};
+use super::{Found, check};
 use crate::cluster::Cluster;
 use crate::compare::subject::is_own_jump;
 use crate::compare::traffic::Fate;
 use crate::iptables::ruleset as ipt;
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset as nft;
-use crate::plan::Plan;
+use crate::node::{NodePlan, NodeRules};
+use crate::ruleset::Ruleset;
 use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
-use crate::walk::{Host, Packet, Walker};
+use crate::walk::{Packet, Walker};
 use crate::{input, iptables, nftables};
 
 /// Numbers that look random (xorshift, Marsaglia 2003).
@@ -33,8 +34,8 @@ fn testdata(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(path)).unwrap()
 }
 
-/// Runs with worker-1 of the shop.
-fn with_shop(mode: &str, work: impl FnOnce(&Plan<'_>, &Host)) {
+/// Runs with the rules that worker-1 of the shop should have.
+fn with_shop(mode: &str, work: impl FnOnce(&NodeRules<'_>)) {
     let (snapshot, _) = input::read_text("before.yaml", testdata("shop/before.yaml")).unwrap();
     let flags = Flags {
         proxy_mode: Some(mode.to_owned()),
@@ -46,13 +47,13 @@ fn with_shop(mode: &str, work: impl FnOnce(&Plan<'_>, &Host)) {
     let (settings, _) = Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None);
     let (cluster, _) = Cluster::build(&snapshot, &settings);
     let node = cluster.node("worker-1").unwrap();
-    let (plan, _) = Plan::new(&cluster, &settings, node, Family::Ipv4);
-    let host = Host::of_node(&cluster, node, [&plan]);
-    work(&plan, &host);
+    let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, Family::Ipv4);
+    work(&plan.compile());
 }
 
 /// Packets to everything that the plan serves, and beside it.
-fn packets(plan: &Plan<'_>, host: &Host) -> Vec<Packet> {
+fn packets(expected: &NodeRules<'_>) -> Vec<Packet> {
+    let (plan, host) = (expected.plan.as_ref().unwrap(), &expected.host);
     let mut destinations: Vec<(IpAddr, u16, Protocol)> =
         vec![("192.0.2.7".parse().unwrap(), 80, Protocol::Tcp)];
     let mut sources: Vec<IpAddr> =
@@ -84,8 +85,9 @@ fn packets(plan: &Plan<'_>, host: &Host) -> Vec<Packet> {
     all.step_by(5).collect()
 }
 
-fn examine(plan: &Plan<'_>, host: &Host, expected: Captured<'_>, captured: Captured<'_>) -> Found {
-    check(&Subject { plan, expected, captured, host })
+/// Rules of the node, its own or changed ones.
+fn captured(expected: &NodeRules<'_>, ruleset: impl Into<Ruleset>) -> NodeRules<'static> {
+    NodeRules::new(ruleset, expected.host.clone())
 }
 
 fn fates(walker: &Walker<'_>, packets: &[Packet]) -> Vec<Fate> {
@@ -192,23 +194,23 @@ fn alter(rule: &mut ipt::Rule) {
 }
 
 fn mutate_iptables(text: &str, seed: u64, count: usize) {
-    with_shop("iptables", |plan, host| {
+    with_shop("iptables", |expected| {
         let original = iptables::parse::parse(text, Some(Family::Ipv4)).unwrap();
         let original =
             original.parts.into_iter().find(|part| part.ruleset.family == Family::Ipv4).unwrap().ruleset;
-        let expected = iptables::compile(plan);
-        let wanted = Captured::Iptables(&expected);
-        assert_eq!(examine(plan, host, wanted, Captured::Iptables(&original)).findings, []);
-        let right = Walker::new(&original, host);
-        let packets = packets(plan, host);
+        let right = captured(expected, original.clone());
+        assert_eq!(check(expected, &right).findings, []);
+        let right = Walker::of(&right);
+        let packets = packets(expected);
         let fates = fates(&right, &packets);
         let mut random = Random(seed);
         let mut with_traffic = 0;
         for n in 0..count {
             let mut mutated = original.clone();
             let case = format!("{n}: {}", mutate(&mut mutated, &mut random));
-            let found = examine(plan, host, wanted, Captured::Iptables(&mutated));
-            let walkers = (&right, &Walker::new(&mutated, host));
+            let mutated = captured(expected, mutated);
+            let found = check(expected, &mutated);
+            let walkers = (&right, &Walker::of(&mutated));
             with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, &case));
         }
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
@@ -263,22 +265,23 @@ fn mutate_table(table: &mut nft::Table, random: &mut Random) -> String {
 
 #[test]
 fn mutations_of_nftables_rules_are_judged_by_the_walk() {
-    with_shop("nftables", |plan, host| {
+    with_shop("nftables", |expected| {
         let text = testdata("shop/before-worker-1/expected/1.36.3-nftables/nft-ip.txt");
         let original = nftables::parse::parse_listing(&text).unwrap();
-        let expected = nftables::compile(plan);
-        let wanted = Captured::Nftables(&expected);
-        assert_eq!(examine(plan, host, wanted, Captured::Nftables(&original)).findings, []);
-        let right = Walker::new(&original, host);
-        let packets = packets(plan, host);
+        let of_ipv4 = |ruleset| captured(expected, Ruleset::nftables(ruleset, Family::Ipv4));
+        let right = of_ipv4(original.clone());
+        assert_eq!(check(expected, &right).findings, []);
+        let right = Walker::of(&right);
+        let packets = packets(expected);
         let fates = fates(&right, &packets);
         let mut random = Random(31);
         let (mut with_traffic, count) = (0, 100);
         for n in 0..count {
             let mut mutated = original.clone();
             let case = format!("{n}: {}", mutate_table(&mut mutated.tables[0], &mut random));
-            let found = examine(plan, host, wanted, Captured::Nftables(&mutated));
-            let walkers = (&right, &Walker::new(&mutated, host));
+            let mutated = of_ipv4(mutated);
+            let found = check(expected, &mutated);
+            let walkers = (&right, &Walker::of(&mutated));
             with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, &case));
         }
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");

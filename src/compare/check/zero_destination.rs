@@ -3,8 +3,8 @@
 
 use super::delta::{Delta, by_service};
 use super::{Finding, Kind};
-use crate::compare::listing::Line;
 use crate::iptables::ruleset::Target;
+use crate::ruleset::listing::Line;
 
 pub(super) fn find(deltas: &[Delta<'_>]) -> Vec<Finding> {
     let corrupt = deltas.iter().filter(|delta| delta.extra().any(is_corrupt));

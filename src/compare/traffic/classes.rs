@@ -10,7 +10,7 @@ use super::{Comparison, Difference, From, To};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::parallel::both;
-use crate::walk::{Chains, Destination, Destinations, Host, Inquiry, Origin, Packet, PortRange, Walker};
+use crate::walk::{Chains, ClientKind, Destination, Destinations, Host, Inquiry, Packet, PortRange, Walker};
 
 /// Compares two rulesets in one family, each on its node.
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
@@ -77,7 +77,7 @@ struct Count {
 
 /// What the nodes of both sides tell of an address; values of one atom agree in it.
 /// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
-type Nature = (Origin, Origin, bool);
+type Nature = (ClientKind, ClientKind, bool);
 
 /// Chains that packets to any address like one meet, on both sides, and the ports that they ask.
 struct Like {
@@ -88,7 +88,7 @@ struct Like {
 impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     fn nature(&self, value: u128) -> Nature {
         let ip = address(self.family, value);
-        (self.hosts.0.origin_of(ip), self.hosts.1.origin_of(ip), ip.is_loopback())
+        (self.hosts.0.client_kind(ip), self.hosts.1.client_kind(ip), ip.is_loopback())
     }
 
     fn destinations(&mut self) {
@@ -236,7 +236,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
                     address: is_single(atom).then(|| representative.ip()),
                     protocol,
                     port: is_single(&port).then_some(number),
-                    own: atom.kind.1 == Origin::Node,
+                    own: atom.kind.1 == ClientKind::Node,
                     representative,
                 };
                 self.sources(&to);
@@ -255,7 +255,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let mut asked: Vec<Range> = old.sources.iter().chain(&new.sources).map(range_of).collect();
         asked.sort_unstable();
         asked.dedup();
-        if self.same_host && old.met == new.met {
+        if self.same_host && old.reached == new.reached {
             self.compared += self.count(asked, to);
             return;
         }
@@ -278,7 +278,8 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
                 let atoms = self.source_atoms(&ranges, to);
                 let size =
                     |atom: &Atom<Nature>| atom.ranges.iter().map(|(f, l)| (l - f).saturating_add(1)).sum();
-                let own = |atom: &&Atom<Nature>| atom.kind.0 != Origin::Node && atom.kind.1 != Origin::Node;
+                let own =
+                    |atom: &&Atom<Nature>| atom.kind.0 != ClientKind::Node && atom.kind.1 != ClientKind::Node;
                 let fewest = atoms.iter().filter(own).map(size).min().unwrap_or_default();
                 let count = Count { classes: atoms.len() as u64, fewest };
                 self.counts.insert(ranges, count);
@@ -294,7 +295,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
 
     fn nature_is_own(&self, value: u128) -> bool {
         let (old, new, _) = self.nature(value);
-        old == Origin::Node || new == Origin::Node
+        old == ClientKind::Node || new == ClientKind::Node
     }
 
     fn source_atoms(&self, asked: &[Range], to: &To) -> Vec<Atom<Nature>> {
@@ -315,18 +316,18 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     /// In what a class fares differently, if in anything.
     fn walk(&self, to: &To, atom: &Atom<Nature>) -> Option<Difference> {
         let source = address(self.family, atom.representative);
-        let packet = |origin| Packet {
+        let packet = |client| Packet {
             protocol: to.protocol,
             source,
             destination: to.representative,
-            origin,
+            client,
             mark: 0,
         };
         let old = Fate::of(self.walkers.0, &packet(atom.kind.0));
         let new = Fate::of(self.walkers.1, &packet(atom.kind.1));
         let contrast = old.contrast(&new)?;
         let from = From {
-            origin: atom.kind.1,
+            client: atom.kind.1,
             address: is_single(atom).then_some(source),
             addresses: self.intervals(atom),
         };

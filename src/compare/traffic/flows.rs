@@ -10,7 +10,8 @@ use super::names::Names;
 use super::reasons::{self, SideFacts};
 use super::{Contrast, Difference, Fate, To, words};
 use crate::net::Family;
-use crate::walk::{Origin, Walker};
+use crate::plan::Plan;
+use crate::walk::{ClientKind, Walker};
 
 /// Packets that fare differently in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -59,15 +60,32 @@ pub fn flows(
     (old, new): (&Walker<'_>, &Walker<'_>),
     family: Family,
     names: &Names,
-    facts: (&SideFacts, &SideFacts),
+    facts: Option<(&SideFacts, &SideFacts)>,
 ) -> (u64, Vec<Flow>) {
     let fold = |differences: Vec<Difference>| of_destination(&differences, names, facts);
     let (classes, flows) = compare_and_fold(old, new, family, &fold);
     (classes, merged(flows))
 }
 
+/// The same, with names and known differences from the plans that the rulesets were compiled from. Where one side has
+/// none, because a node printed its rules, it is taken to be as the other.
+pub fn flows_of_plans(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    family: Family,
+    (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
+) -> (u64, Vec<Flow>) {
+    let mut names = Names::default();
+    [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
+    let facts = old.or(new).zip(new.or(old)).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
+    flows(walkers, family, &names, facts.as_ref().map(|(old, new)| (old, new)))
+}
+
 /// Folds the classes of one destination.
-fn of_destination(differences: &[Difference], names: &Names, facts: (&SideFacts, &SideFacts)) -> Vec<Flow> {
+fn of_destination(
+    differences: &[Difference],
+    names: &Names,
+    facts: Option<(&SideFacts, &SideFacts)>,
+) -> Vec<Flow> {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
     for difference in differences {
         let key = Key::of(difference, names, facts);
@@ -108,7 +126,7 @@ struct Key {
 impl Key {
     /// Whether the source of an endpoint that calls itself is rewritten is no difference to others, if both sides agree
     /// in it.
-    fn of(difference: &Difference, names: &Names, facts: (&SideFacts, &SideFacts)) -> Key {
+    fn of(difference: &Difference, names: &Names, facts: Option<(&SideFacts, &SideFacts)>) -> Key {
         let Difference { old, new, contrast, packet, .. } = difference;
         let itself = |end: &super::End| end.destination.is_some_and(|to| to.ip() == packet.source);
         let others_snat = |fate: &Fate| fate.ends().any(|(_, end, _)| !itself(end) && end.snat);
@@ -121,7 +139,8 @@ impl Key {
             Some(_) => (plain_old, plain_new),
             None => (old.clone(), new.clone()),
         };
-        Key { old, new, contrast: *contrast, reason: reasons::explain(difference, names, facts) }
+        let reason = facts.and_then(|facts| reasons::explain(difference, names, facts));
+        Key { old, new, contrast: *contrast, reason }
     }
 }
 
@@ -198,12 +217,12 @@ fn kind(difference: &Difference) -> Option<Kind> {
 }
 
 fn kind_of_origin(difference: &Difference) -> Kind {
-    match difference.from.origin {
-        Origin::LocalPod => Kind::LocalPods,
-        Origin::RemotePod => Kind::RemotePods,
-        Origin::Node if difference.packet.source.is_loopback() => Kind::Loopback,
-        Origin::Node => Kind::Node,
-        Origin::Outside => Kind::Outside,
+    match difference.from.client {
+        ClientKind::LocalPod => Kind::LocalPods,
+        ClientKind::RemotePod => Kind::RemotePods,
+        ClientKind::Node if difference.packet.source.is_loopback() => Kind::Loopback,
+        ClientKind::Node => Kind::Node,
+        ClientKind::Outside => Kind::Outside,
     }
 }
 

@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 pub use classes::compare;
 pub use fate::{Contrast, End, Fate};
-pub use flows::{Flow, flows};
+pub use flows::{Flow, flows, flows_of_plans};
 pub use names::Names;
 pub use reasons::{Reason, SideFacts};
 
 use crate::net::Protocol;
 use crate::nftables::ruleset::Interval;
-use crate::walk::{Origin, Packet};
+use crate::walk::{ClientKind, Packet};
 
 /// What a comparison found.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ pub struct To {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct From {
     /// Who they are.
-    pub origin: Origin,
+    pub client: ClientKind,
     /// The address, where rules ask for it alone.
     pub address: Option<IpAddr>,
     /// All addresses, ascending.

@@ -8,7 +8,7 @@ use crate::net::Cidr;
 use crate::plan::{NodePorts, Plan};
 use crate::settings::ProxyMode;
 use crate::settings::release::BaseLayout;
-use crate::walk::{Origin, Verdict};
+use crate::walk::{ClientKind, Verdict};
 
 /// What one side does by its mode, its release and its configuration.
 #[derive(Debug, Clone)]
@@ -28,11 +28,11 @@ pub struct SideFacts {
 }
 
 impl SideFacts {
-    /// Of a plan and the mode that it is compiled for.
-    pub fn new(plan: &Plan<'_>, mode: ProxyMode) -> SideFacts {
-        let nftables = mode == ProxyMode::Nftables;
+    /// Of a plan.
+    pub fn new(plan: &Plan<'_>) -> SideFacts {
+        let nftables = plan.mode == ProxyMode::Nftables;
         SideFacts {
-            mode,
+            mode: plan.mode,
             node_ports: plan.node_ports.clone(),
             service_cidrs: if nftables { plan.service_cidrs.clone() } else { Vec::new() },
             localhost_node_ports: !nftables && plan.localhost_node_ports,
@@ -213,14 +213,14 @@ impl View<'_> {
             Reason::CheckedBeforeForwarding => {
                 self.b.1.checks_output_first
                     && !self.a.1.checks_output_first
-                    && self.difference.packet.origin == Origin::Node
+                    && self.difference.packet.client == ClientKind::Node
                     && matches!(kind, Some("load-balancer IP" | "external IP" | "node port"))
                     && self.a.0.all(|end| end.verdict == Verdict::Accept)
                     && self.b.0.all(dropped)
             }
             Reason::RefusalFromNode => {
                 iptables_and_nftables
-                    && self.difference.packet.origin == Origin::Node
+                    && self.difference.packet.client == ClientKind::Node
                     && matches!(kind, Some("load-balancer IP" | "external IP"))
                     && self.untouched(self.a.0)
                     && self.b.0.all(|end| rejected(end) || dropped(end))

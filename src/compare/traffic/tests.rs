@@ -7,11 +7,12 @@ use super::fate::Fate;
 use super::{Comparison, Difference, compare};
 use crate::cluster::Cluster;
 use crate::net::{Family, Protocol};
-use crate::plan::Plan;
+use crate::node::{NodePlan, NodeRules};
+use crate::ruleset::Ruleset;
 use crate::settings::release::RELEASES;
 use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
 use crate::walk::{Host, Packet, Walker};
-use crate::{input, iptables, nftables};
+use crate::{input, nftables};
 
 /// Numbers that look random (SplitMix64, Steele et al. 2014).
 pub(in crate::compare) struct Random(pub(in crate::compare) u64);
@@ -128,13 +129,8 @@ fn endpoints(text: &mut String, i: u64, protocol: &str, random: &mut Random) {
     );
 }
 
-pub(in crate::compare) enum Ruleset {
-    Iptables(iptables::ruleset::Ruleset),
-    Nftables(nftables::ruleset::Ruleset),
-}
-
 /// The ruleset of worker-1, and the node.
-fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> (Ruleset, Host) {
+fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> NodeRules<'static> {
     let (snapshot, _) = input::read_text("test", text).unwrap();
     let flags = Flags {
         proxy_mode: Some(mode.to_owned()),
@@ -148,20 +144,8 @@ fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> (Rulese
     let (settings, _) = Settings::resolve(&configuration, release, HostFacts::default(), None);
     let (cluster, _) = Cluster::build(&snapshot, &settings);
     let node = cluster.node("worker-1").unwrap();
-    let (plan, _) = Plan::new(&cluster, &settings, node, Family::Ipv4);
-    let host = Host::of_node(&cluster, node, [&plan]);
-    let ruleset = match mode {
-        "iptables" => Ruleset::Iptables(iptables::compile(&plan)),
-        _ => Ruleset::Nftables(nftables::compile(&plan)),
-    };
-    (ruleset, host)
-}
-
-pub(in crate::compare) fn walker<'r>((ruleset, host): &'r (Ruleset, Host)) -> Walker<'r> {
-    match ruleset {
-        Ruleset::Iptables(ruleset) => Walker::new(ruleset, host),
-        Ruleset::Nftables(ruleset) => Walker::new(ruleset, host),
-    }
+    let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, Family::Ipv4);
+    NodeRules::new(Ruleset::compile(&plan.plan), plan.host)
 }
 
 fn packet(random: &mut Random, host: &Host) -> Packet {
@@ -273,7 +257,7 @@ fn random_packets_fare_as_the_classes_say() {
         let old = compile(&cluster(seed, 9), old_mode, old_release, localhost);
         let new = compile(&cluster(seed, random.below(5)), new_mode, new_release, localhost);
         let (walkers, case) = (
-            (walker(&old), walker(&new)),
+            (Walker::of(&old), Walker::of(&new)),
             format!("seed {seed}: {old_mode} {old_release} to {new_mode} {new_release}"),
         );
         let found = compare(&walkers.0, &walkers.1, Family::Ipv4);
@@ -307,7 +291,7 @@ fn an_endpoint_that_leaves_a_set_is_found_though_another_stays_in_it() {
     for release in RELEASES {
         let (old, new) =
             (compile(&whole, "nftables", release, false), compile(&rest, "nftables", release, false));
-        let found = compare(&walker(&old), &walker(&new), Family::Ipv4);
+        let found = compare(&Walker::of(&old), &Walker::of(&new), Family::Ipv4);
         let to_a = |d: &Difference| d.to.representative == "10.96.0.10:80".parse().unwrap();
         assert!(found.differences.iter().any(to_a), "{release}");
     }

@@ -19,17 +19,14 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use crate::node::{Host, NodePlan};
 use crate::parallel;
 use crate::plan::{Plan, ServicePortPlan};
-use crate::walk::Host;
-
-/// A plan, and the node that it is for.
-pub type Side<'s, 'c> = (&'s mut Plan<'c>, &'s Host);
 
 /// Takes out of two plans, for one mode, the Service ports that both have alike and that nothing ties to one that
 /// differs; tells how many. Rules and traffic of what is left differ just as those of the whole plans.
-pub fn leave_out(old: Side<'_, '_>, new: Side<'_, '_>) -> usize {
-    let ((old, old_host), (new, new_host)) = (old, new);
+pub fn leave_out(old: &mut NodePlan<'_>, new: &mut NodePlan<'_>) -> usize {
+    let (NodePlan { plan: old, host: old_host }, NodePlan { plan: new, host: new_host }) = (old, new);
     if !same::beside_service_ports(old, new) || !same_ways(old_host, new_host) {
         return 0;
     }

@@ -8,6 +8,7 @@ use crate::plan::{Plan, ServicePortPlan};
 pub(super) fn beside_service_ports(a: &Plan<'_>, b: &Plan<'_>) -> bool {
     let Plan {
         family,
+        mode,
         release,
         node_name,
         node_ip,
@@ -23,6 +24,7 @@ pub(super) fn beside_service_ports(a: &Plan<'_>, b: &Plan<'_>) -> bool {
         service_ports: _,
     } = a;
     *family == b.family
+        && *mode == b.mode
         && *release == b.release
         && *node_name == b.node_name
         && *node_ip == b.node_ip

@@ -6,17 +6,16 @@ use std::net::SocketAddr;
 
 use super::leave_out;
 use crate::cluster::Cluster;
-use crate::compare::diff::{self, RulesChange, TrafficChange};
-use crate::compare::listing::Rules;
-use crate::compare::rules::Side;
-use crate::compare::traffic::tests::{NODE, Random, Ruleset, judge, walker};
-use crate::compare::traffic::{self, Comparison, Names, SideFacts};
+use crate::compare::diff::FamilyChange;
+use crate::compare::node::{self, Level};
+use crate::compare::traffic::tests::{NODE, Random, judge};
+use crate::compare::traffic::{self, Comparison};
+use crate::input::{self, Sources};
 use crate::net::{Family, Protocol};
-use crate::plan::Plan;
+use crate::node::{Host, NodePlan, NodeRules};
 use crate::settings::release::RELEASES;
-use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings};
-use crate::walk::{Host, Packet};
-use crate::{input, iptables, nftables};
+use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::walk::{Packet, Walker};
 
 /// Where Services can be reached; few, so that they meet there.
 const ADDRESSES: [&str; 6] =
@@ -124,47 +123,14 @@ fn read(text: &str, settings: &Settings) -> Cluster {
     Cluster::build(&snapshot, settings).0
 }
 
-fn planned<'c>(cluster: &'c Cluster, settings: &Settings) -> (Plan<'c>, Host) {
+fn planned<'c>(cluster: &'c Cluster, settings: &Settings) -> NodePlan<'c> {
     let node = cluster.node("worker-1").unwrap();
-    let plan = Plan::new(cluster, settings, node, Family::Ipv4).0;
-    let host = Host::of_node(cluster, node, [&plan]);
-    (plan, host)
+    NodePlan::new(cluster, settings, &Sources::default(), node, Family::Ipv4).0
 }
 
-/// A plan, its node, and the rules.
-struct Compiled<'p> {
-    plan: &'p Plan<'p>,
-    mode: ProxyMode,
-    rules: (Ruleset, Host),
-}
-
-impl<'p> Compiled<'p> {
-    fn new(plan: &'p Plan<'p>, host: &Host, mode: ProxyMode) -> Self {
-        let ruleset = match mode {
-            ProxyMode::Iptables => Ruleset::Iptables(iptables::compile(plan)),
-            ProxyMode::Nftables => Ruleset::Nftables(nftables::compile(plan)),
-        };
-        Compiled { plan, mode, rules: (ruleset, host.clone()) }
-    }
-
-    fn side(&self) -> Side<'_> {
-        let rules = match &self.rules.0 {
-            Ruleset::Iptables(ruleset) => Rules::Iptables(ruleset),
-            Ruleset::Nftables(ruleset) => Rules::Nftables(ruleset, Family::Ipv4),
-        };
-        Side { rules, plan: Some(self.plan) }
-    }
-}
-
-fn changes(old: &Compiled<'_>, new: &Compiled<'_>) -> (RulesChange, TrafficChange, Comparison) {
-    let found = traffic::compare(&walker(&old.rules), &walker(&new.rules), Family::Ipv4);
-    let mut names = Names::default();
-    names.learn(new.plan);
-    names.learn(old.plan);
-    let facts = (SideFacts::new(old.plan, old.mode), SideFacts::new(new.plan, new.mode));
-    let walkers = (walker(&old.rules), walker(&new.rules));
-    let (_, flows) = traffic::flows((&walkers.0, &walkers.1), Family::Ipv4, &names, (&facts.0, &facts.1));
-    (diff::rules(old.side(), new.side()), TrafficChange::new(flows), found)
+fn changes(old: &NodeRules<'_>, new: &NodeRules<'_>) -> (FamilyChange, Comparison) {
+    let found = traffic::compare(&Walker::of(old), &Walker::of(new), Family::Ipv4);
+    (node::family(old, new, Level::All).0, found)
 }
 
 /// One to somewhere where something could be.
@@ -196,23 +162,16 @@ fn what_is_left_out_makes_no_difference() {
         let case = format!("seed {seed}: {mode} {}", settings.release);
         let clusters =
             (read(&cluster(seed, None), &settings), read(&cluster(seed, Some(seed % SERVICES)), &settings));
-        let (mut old, old_host) = planned(&clusters.0, &settings);
-        let (mut new, new_host) = planned(&clusters.1, &settings);
-        let whole = (planned(&clusters.0, &settings).0, planned(&clusters.1, &settings).0);
-        let whole = (
-            Compiled::new(&whole.0, &old_host, settings.mode),
-            Compiled::new(&whole.1, &new_host, settings.mode),
-        );
-        left_out += leave_out((&mut old, &old_host), (&mut new, &new_host));
-        kept += old.service_ports.len();
-        let rest =
-            (Compiled::new(&old, &old_host, settings.mode), Compiled::new(&new, &new_host, settings.mode));
-        let (rules, traffic, all) = changes(&whole.0, &whole.1);
-        let (rest_rules, rest_traffic, found) = changes(&rest.0, &rest.1);
-        assert_eq!(rules, rest_rules, "{case}");
-        assert_eq!(traffic, rest_traffic, "{case}");
+        let whole = (planned(&clusters.0, &settings).compile(), planned(&clusters.1, &settings).compile());
+        let (mut old, mut new) = (planned(&clusters.0, &settings), planned(&clusters.1, &settings));
+        left_out += leave_out(&mut old, &mut new);
+        kept += old.plan.service_ports.len();
+        let rest = (old.compile(), new.compile());
+        let (change, all) = changes(&whole.0, &whole.1);
+        let (rest_change, found) = changes(&rest.0, &rest.1);
+        assert_eq!(change, rest_change, "{case}");
         differing += found.differences.len();
-        let walkers = (walker(&whole.0.rules), walker(&whole.1.rules));
+        let walkers = (Walker::of(&whole.0), Walker::of(&whole.1));
         for _ in 0..PACKETS {
             let packet = packet(&mut random, walkers.1.host());
             judge(&all, (&walkers.0, &walkers.1), &packet, &format!("whole {case}"));

@@ -221,7 +221,7 @@
       make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
       make("tbody", { role: "rowgroup" }, ...rows));
   };
-  const color = { shared: "good", dropped: "bad", refused: "bad", node: "warn", passed: "warn" };
+  const color = { shared: "good", dropped: "bad", refused: "bad", node: "warn", passed: "warn", other: "warn" };
   const renderTables = () => {
     const it = port();
     const cases = it.cases.map((one) => make("tr", {},

@@ -7,19 +7,24 @@ mod fields;
 mod ingress;
 mod node;
 mod pod;
+mod quantity;
+mod scheduling;
+mod selector;
 mod service;
 mod workload;
 
 pub use compact_str::CompactString as Text;
 pub use endpoint_slice::{Addresses, Conditions, Endpoint, EndpointSlice, Hints, SlicePort, TargetRef};
 pub use endpoints::{Endpoints, Subset, SubsetAddress};
-#[cfg(feature = "k8s-openapi")]
-pub(super) use fields::is_read_annotation;
 pub use ingress::{Backend, HttpIngress};
 pub use node::{Node, NodeAddress};
 pub use pod::{ContainerPort, Pod};
+pub use scheduling::{NodeTerm, PodTerm, Scheduling, Taint, Toleration};
+pub use selector::{LabelSelector, Requirement};
 pub use service::{Ingress, IntOrString, Service, ServicePort, ServiceSpec};
-pub use workload::{Workload, WorkloadKind};
+pub use workload::{Autoscaler, AutoscalerSpec, PodMaker, Workload, WorkloadKind};
+#[cfg(feature = "k8s-openapi")]
+pub(super) use {fields::is_read_annotation, pod::scheduling, quantity::milli};
 
 use serde::{Deserialize, Deserializer};
 
@@ -36,6 +41,9 @@ pub struct Metadata {
     /// `metadata.namespace`; `default` where a namespaced object has none, empty for the others.
     #[serde(deserialize_with = "nullable")]
     pub namespace: Text,
+    /// Whether a namespaced object was written without a namespace.
+    #[serde(skip)]
+    pub namespace_left_out: LeftOut,
     /// `metadata.labels`, sorted by key.
     #[serde(deserialize_with = "pairs")]
     pub labels: Vec<(Text, Text)>,
@@ -51,6 +59,16 @@ pub struct Metadata {
     /// The entry of `metadata.ownerReferences` that is a controller.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
     pub owner: Option<Box<Owner>>,
+}
+
+/// Whether something was left out that has a value all the same. An object that says it is equal to one that does not.
+#[derive(Debug, Clone, Copy, Default, Eq)]
+pub struct LeftOut(pub bool);
+
+impl PartialEq for LeftOut {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The controller that made an object, such as the ReplicaSet of a Pod.

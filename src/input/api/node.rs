@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use super::fields::nullable;
-use super::{Metadata, Text};
+use super::pod::Condition;
+use super::quantity::Quantity;
+use super::{Metadata, Taint, Text};
 
 /// `v1` Node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +19,16 @@ pub struct Node {
     pub pod_cidrs: Vec<Text>,
     /// `status.addresses`
     pub addresses: Vec<NodeAddress>,
+    /// `spec.unschedulable`
+    pub unschedulable: bool,
+    /// `spec.taints`
+    pub taints: Vec<Taint>,
+    /// `status.allocatable.cpu` in thousandths; 0 where absent.
+    pub milli_cpus: u64,
+    /// `status.allocatable.pods`
+    pub max_pods: Option<u64>,
+    /// Whether the condition `Ready` is there and not `True`.
+    pub not_ready: bool,
 }
 
 /// A Node as it is written.
@@ -38,6 +50,10 @@ struct Spec {
     pod_cidr: Text,
     #[serde(rename = "podCIDRs", deserialize_with = "nullable")]
     pod_cidrs: Vec<Text>,
+    #[serde(deserialize_with = "nullable")]
+    unschedulable: bool,
+    #[serde(deserialize_with = "nullable")]
+    taints: Vec<Taint>,
 }
 
 #[derive(Default, Deserialize)]
@@ -45,6 +61,17 @@ struct Spec {
 struct Status {
     #[serde(deserialize_with = "nullable")]
     addresses: Vec<NodeAddress>,
+    #[serde(deserialize_with = "nullable")]
+    allocatable: Allocatable,
+    #[serde(deserialize_with = "nullable")]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, expecting = "a map")]
+struct Allocatable {
+    cpu: Option<Quantity>,
+    pods: Option<Quantity>,
 }
 
 impl From<Wire> for Node {
@@ -54,6 +81,11 @@ impl From<Wire> for Node {
             pod_cidr: wire.spec.pod_cidr,
             pod_cidrs: wire.spec.pod_cidrs,
             addresses: wire.status.addresses,
+            unschedulable: wire.spec.unschedulable,
+            taints: wire.spec.taints,
+            milli_cpus: wire.status.allocatable.cpu.unwrap_or_default().0,
+            max_pods: wire.status.allocatable.pods.map(|pods| pods.0 / 1000),
+            not_ready: wire.status.conditions.iter().any(|c| c.type_ == "Ready" && c.status != "True"),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! `v1` Pod.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::fields::nullable;
+use super::scheduling::{Affinity, Labels, Scheduling, Toleration};
 use super::{Metadata, Text};
 
 /// `v1` Pod, as far as the EndpointSlice controller reads it.
@@ -23,6 +26,8 @@ pub struct Pod {
     pub ips: Vec<Text>,
     /// Whether the condition `Ready` is `True`.
     pub ready: bool,
+    /// What it asks of its Node, if anything.
+    pub scheduling: Option<Arc<Scheduling>>,
 }
 
 /// An entry of a container's `ports`.
@@ -57,21 +62,57 @@ struct Wire {
 #[serde(default, rename_all = "camelCase", expecting = "a map")]
 pub(super) struct PodSpec {
     #[serde(deserialize_with = "nullable")]
-    node_name: Text,
+    pub(super) node_name: Text,
     #[serde(deserialize_with = "nullable")]
     pub(super) host_network: bool,
     #[serde(deserialize_with = "nullable")]
     containers: Vec<Container>,
     #[serde(deserialize_with = "nullable")]
     init_containers: Vec<Container>,
+    #[serde(deserialize_with = "nullable")]
+    node_selector: Labels,
+    #[serde(deserialize_with = "nullable")]
+    affinity: Affinity,
+    #[serde(deserialize_with = "nullable")]
+    tolerations: Vec<Toleration>,
 }
 
 impl PodSpec {
     /// Ports of the containers that run as long as the Pod does.
     pub(super) fn ports(&mut self) -> Vec<ContainerPort> {
-        let sidecars = self.init_containers.iter_mut().filter(|c| c.restart_policy == "Always");
-        let containers = self.containers.iter_mut().chain(sidecars);
-        containers.flat_map(|c| std::mem::take(&mut c.ports)).collect()
+        let ports = self.lasting_containers().flat_map(|c| &c.ports);
+        ports.map(|port| port.port.clone()).collect()
+    }
+
+    fn lasting_containers(&self) -> impl Iterator<Item = &Container> {
+        let sidecars = self.init_containers.iter().filter(|c| c.restart_policy == "Always");
+        self.containers.iter().chain(sidecars)
+    }
+
+    /// What the Pod asks of its Node; none where that is nothing.
+    pub(super) fn scheduling(&mut self) -> Option<Arc<Scheduling>> {
+        let host_ports = self.host_ports();
+        let affinity = std::mem::take(&mut self.affinity);
+        let scheduling = Scheduling {
+            node_selector: std::mem::take(&mut self.node_selector.0),
+            node_terms: affinity.node_affinity.required.map(|terms| terms.node_selector_terms),
+            with_pods: affinity.pod_affinity.required,
+            without_pods: affinity.pod_anti_affinity.required,
+            tolerations: std::mem::take(&mut self.tolerations),
+            host_ports,
+        };
+        (scheduling != Scheduling::default()).then(|| Arc::new(scheduling))
+    }
+
+    /// In the host's network every port that is declared is the Node's.
+    fn host_ports(&self) -> Vec<(Text, i64)> {
+        let number = |port: &WrittenPort| if self.host_network { port.port.port } else { port.host_port };
+        let protocol = |port: &WrittenPort| match port.port.protocol.as_str() {
+            "" => Text::const_new("TCP"),
+            _ => port.port.protocol.clone(),
+        };
+        let ports = self.lasting_containers().flat_map(|c| &c.ports);
+        ports.map(|port| (protocol(port), number(port))).filter(|(_, number)| *number != 0).collect()
     }
 }
 
@@ -79,9 +120,41 @@ impl PodSpec {
 #[serde(default, rename_all = "camelCase", expecting = "a map")]
 struct Container {
     #[serde(deserialize_with = "nullable")]
-    ports: Vec<ContainerPort>,
+    ports: Vec<WrittenPort>,
     #[serde(deserialize_with = "nullable")]
     restart_policy: Text,
+}
+
+/// What a Pod's spec asks of its Node.
+#[cfg(feature = "k8s-openapi")]
+pub(in crate::input) fn scheduling(spec: serde_json::Value) -> Option<Arc<Scheduling>> {
+    serde_json::from_value::<PodSpec>(spec).ok()?.scheduling()
+}
+
+/// A port with what it takes of the Node.
+#[derive(Default)]
+struct WrittenPort {
+    port: ContainerPort,
+    host_port: i64,
+}
+
+impl<'de> Deserialize<'de> for WrittenPort {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default, rename_all = "camelCase", expecting = "a map")]
+        struct Written {
+            #[serde(deserialize_with = "nullable")]
+            name: Text,
+            #[serde(deserialize_with = "nullable")]
+            container_port: i64,
+            #[serde(deserialize_with = "nullable")]
+            protocol: Text,
+            #[serde(deserialize_with = "nullable")]
+            host_port: i64,
+        }
+        let Written { name, container_port, protocol, host_port } = Written::deserialize(deserializer)?;
+        Ok(WrittenPort { port: ContainerPort { name, port: container_port, protocol }, host_port })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -120,17 +193,18 @@ struct PodIp {
 
 #[derive(Default, Deserialize)]
 #[serde(default, expecting = "a map")]
-struct Condition {
+pub(super) struct Condition {
     #[serde(rename = "type", deserialize_with = "nullable")]
-    type_: Text,
+    pub(super) type_: Text,
     #[serde(deserialize_with = "nullable")]
-    status: Text,
+    pub(super) status: Text,
 }
 
 impl From<Wire> for Pod {
     fn from(mut wire: Wire) -> Self {
         Pod {
             ports: wire.spec.ports(),
+            scheduling: wire.spec.scheduling(),
             metadata: wire.metadata,
             node_name: wire.spec.node_name,
             host_network: wire.spec.host_network,

@@ -66,6 +66,9 @@ pub struct ServiceSpec {
     /// `spec.healthCheckNodePort`
     #[serde(deserialize_with = "nullable")]
     pub health_check_node_port: i64,
+    /// `spec.loadBalancerClass`
+    #[serde(deserialize_with = "nullable")]
+    pub load_balancer_class: Text,
     /// `spec.loadBalancerSourceRanges`
     #[serde(deserialize_with = "nullable")]
     pub load_balancer_source_ranges: Vec<Text>,

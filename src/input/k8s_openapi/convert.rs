@@ -9,9 +9,9 @@ use ::k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ::k8s_openapi::apimachinery::pkg::util::intstr;
 
 use crate::input::api::{
-    Conditions, ContainerPort, Endpoint, EndpointSlice, Hints, Ingress, IntOrString, Metadata, Node,
-    NodeAddress, Owner, Pod, Service, ServiceCidr, ServicePort, ServiceSpec, SlicePort, TargetRef, Text,
-    is_read_annotation,
+    Conditions, ContainerPort, Endpoint, EndpointSlice, Hints, Ingress, IntOrString, LeftOut, Metadata, Node,
+    NodeAddress, Owner, Pod, Service, ServiceCidr, ServicePort, ServiceSpec, SlicePort, Taint, TargetRef,
+    Text, is_read_annotation, milli, scheduling,
 };
 
 fn text(written: &Option<String>) -> Text {
@@ -46,6 +46,7 @@ impl From<&ObjectMeta> for Metadata {
         Metadata {
             name: text(&written.name),
             namespace: text(&written.namespace),
+            namespace_left_out: LeftOut::default(),
             labels: pairs(&written.labels),
             annotations,
             being_deleted: written.deletion_timestamp.is_some(),
@@ -86,6 +87,7 @@ impl From<&core::ServiceSpec> for ServiceSpec {
             external_traffic_policy: text(&written.external_traffic_policy),
             internal_traffic_policy: text(&written.internal_traffic_policy),
             health_check_node_port: number(written.health_check_node_port),
+            load_balancer_class: text(&written.load_balancer_class),
             load_balancer_source_ranges: texts(&written.load_balancer_source_ranges),
             allocate_load_balancer_node_ports: written.allocate_load_balancer_node_ports,
             publish_not_ready_addresses: written.publish_not_ready_addresses.unwrap_or_default(),
@@ -189,6 +191,30 @@ impl From<&core::Node> for Node {
             pod_cidr: spec.map(|spec| text(&spec.pod_cidr)).unwrap_or_default(),
             pod_cidrs: spec.map(|spec| texts(&spec.pod_cidrs)).unwrap_or_default(),
             addresses: status.map(|status| list(&status.addresses)).unwrap_or_default(),
+            unschedulable: spec.and_then(|spec| spec.unschedulable).unwrap_or_default(),
+            taints: spec.map(|spec| list(&spec.taints)).unwrap_or_default(),
+            milli_cpus: status.and_then(|status| allocatable(status, "cpu")).unwrap_or_default(),
+            max_pods: status.and_then(|status| allocatable(status, "pods")).map(|pods| pods / 1000),
+            not_ready: status.is_some_and(is_not_ready),
+        }
+    }
+}
+
+fn allocatable(status: &core::NodeStatus, resource: &str) -> Option<u64> {
+    status.allocatable.as_ref()?.get(resource).map(|amount| milli(&amount.0))
+}
+
+fn is_not_ready(status: &core::NodeStatus) -> bool {
+    let mut conditions = status.conditions.iter().flatten();
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status != "True")
+}
+
+impl From<&core::Taint> for Taint {
+    fn from(written: &core::Taint) -> Self {
+        Taint {
+            key: written.key.as_str().into(),
+            value: text(&written.value),
+            effect: written.effect.as_str().into(),
         }
     }
 }
@@ -218,6 +244,8 @@ impl From<&core::Pod> for Pod {
             phase: status.map(|status| text(&status.phase)).unwrap_or_default(),
             ips: status.map(ips).unwrap_or_default(),
             ready: status.is_some_and(is_ready),
+            // Its own serialization is what the manifest would say.
+            scheduling: spec.and_then(|spec| serde_json::to_value(spec).ok()).and_then(scheduling),
         }
     }
 }

@@ -168,7 +168,7 @@ fn faults_name_the_object_and_its_line() {
     let objects = K8sObjects { services: &services, ..K8sObjects::default() };
     let faults = Snapshot::from_k8s(&objects).unwrap_err();
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(faults.join("\n"), @r"
+    assert_snapshot!(faults.join("\n"), @r"
     error: <memory>:3: services[2]: a Service without a name
       help: set metadata.name
     error: <memory>:2: Service default/web: differs from the same object at <memory>:1

@@ -10,7 +10,7 @@ use crate::plan::{
     Basis, Choice, EndpointSet, HintUse, LocalTraffic, Masquerade, NodePorts, Plan, Reach, Route,
     ServicePortPlan,
 };
-use crate::settings::Release;
+use crate::settings::{ProxyMode, Release};
 
 const POSITION: Position = Position { source: SourceId(0), offset: 0, length: 0 };
 
@@ -57,6 +57,7 @@ pub(in crate::nftables) fn service_port(port_name: &str) -> ServicePort {
 pub(in crate::nftables) fn plan(release: Release, service_ports: &[ServicePort]) -> Plan<'_> {
     Plan {
         family: Family::Ipv4,
+        mode: ProxyMode::Nftables,
         release,
         node_name: "worker".into(),
         node_ip: "192.168.0.2".parse().unwrap(),

@@ -35,12 +35,12 @@ fn elements(ruleset: &Ruleset, set: &str) -> Vec<String> {
 /// The example of kube-proxy 1.36 in which every kind of per-Service chain but the firewall occurs.
 #[test]
 fn whole_table_of_the_newest_release() {
-    insta::assert_snapshot!(list::print(&compiled(36, &[sticky_web()])));
+    assert_snapshot!(list::print(&compiled(36, &[sticky_web()])));
 }
 
 #[test]
 fn whole_table_of_the_oldest_release() {
-    insta::assert_snapshot!(list::print(&compiled(30, &[sticky_web()])));
+    assert_snapshot!(list::print(&compiled(30, &[sticky_web()])));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn foreign_objects_stand_where_nft_puts_them() {
         chains: vec![chain],
         opaque: vec!["flags dormant".into(), "counter c1 {\n\tpackets 0 bytes 0\n}".into()],
     };
-    insta::assert_snapshot!(print(&Ruleset { tables: vec![table] }));
+    assert_snapshot!(print(&Ruleset { tables: vec![table] }));
 }
 
 #[test]

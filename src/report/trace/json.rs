@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::meaning::meaning;
+use super::remark::Remark;
 use super::{SCOPE, Trace, remarks, why, words};
-use crate::walk::{Condition, Origin, Outcome, Packet, Step, Verdict};
+use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
 
 /// One trace.
 pub fn json(trace: &Trace<'_, '_>) -> Value {
@@ -29,17 +31,17 @@ pub fn all_json(traces: &[Trace<'_, '_>]) -> Value {
 }
 
 fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> Value {
-    let on_node = matches!(packet.origin, Origin::LocalPod | Origin::Node);
+    let on_node = matches!(packet.client, ClientKind::LocalPod | ClientKind::Node);
     json!({
         "family": packet.family().lower_name(),
         "protocol": packet.protocol.lower_name(),
         "source": packet.source.to_string(),
-        "sourceName": trace.names.of(packet.source),
+        "sourceName": trace.names.words(packet.source),
         "sourcePort": null,
         "destination": packet.destination.ip().to_string(),
-        "destinationName": trace.names.of(packet.destination.ip()),
+        "destinationName": trace.names.words(packet.destination.ip()),
         "destinationPort": packet.destination.port(),
-        "origin": packet.origin.name(),
+        "origin": packet.client.name(),
         "originOnNode": on_node,
     })
 }
@@ -57,10 +59,12 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         "fraction": outcome.chance.fraction().map(|(n, d)| format!("{n}/{d}")),
         "given": outcome.given.iter().map(condition).collect::<Vec<_>>(),
         "destination": outcome.destination.to_string(),
-        "destinationName": trace.names.of(outcome.destination.ip()),
+        "destinationName": trace.names.words(outcome.destination.ip()),
         "deliveredOnNode": outcome.delivered_locally,
         "snat": outcome.snat,
-        "remarks": remarks::remarks(outcome, trace),
+        "result": meaning(outcome, trace).code(),
+        "meaning": words::outcome(outcome, trace),
+        "remarks": remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect::<Vec<_>>(),
         "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
     })
 }
@@ -96,7 +100,7 @@ fn step(step: &Step<'_>) -> Value {
         "chain": step.rule.map(|rule| rule.chain_name()),
         "rule": step.rule.map(|rule| rule.text()),
         "element": step.element.map(ToString::to_string),
-        "why": why::reasons(step),
+        "why": why::words(step),
         "chance": step.chance.map(|chance| chance.as_f64()),
         "effect": words::effects(step),
     })

@@ -6,7 +6,7 @@ use super::{Trace, words};
 use crate::markup;
 use crate::walk::{Hook, Outcome, Step, Verdict};
 
-/// So many ways are drawn; a diagram of more cannot be read.
+/// So many outcomes are drawn; a diagram of more cannot be read.
 const DRAWN: usize = 12;
 
 /// The diagram, without a fence around it.
@@ -20,22 +20,22 @@ pub fn mermaid(trace: &Trace<'_, '_>) -> String {
         first.steps.iter().take(common).for_each(|step| line(step, &mut out));
     }
     for (number, outcome) in trace.outcomes.iter().enumerate().take(DRAWN) {
-        way(number, outcome, common, trace, &mut out);
+        branch(number, outcome, common, trace, &mut out);
     }
     if trace.outcomes.len() > 1 {
         out.push_str("    end\n");
     }
     if trace.outcomes.len() > DRAWN {
-        let _ = writeln!(out, "    Note over node: and {} more ways", trace.outcomes.len() - DRAWN);
+        let _ = writeln!(out, "    Note over node: and {} more outcomes", trace.outcomes.len() - DRAWN);
     }
     out
 }
 
 fn participants(trace: &Trace<'_, '_>, out: &mut String) {
     let packet = &trace.packet;
-    let source = match trace.names.of(packet.source) {
+    let source = match trace.names.words(packet.source) {
         Some(name) => format!("{name}<br/>{}", packet.source),
-        None => format!("{}<br/>{}", packet.origin.words(), packet.source),
+        None => format!("{}<br/>{}", packet.client.words(), packet.source),
     };
     let node = if trace.rules.node.is_empty() { "the node" } else { &trace.rules.node };
     let _ = writeln!(out, "    participant source as {}", escaped(&source));
@@ -44,7 +44,7 @@ fn participants(trace: &Trace<'_, '_>, out: &mut String) {
     for outcome in trace.outcomes.iter().take(DRAWN).filter(|o| leaves(o)) {
         if !drawn.contains(&outcome.destination) {
             drawn.push(outcome.destination);
-            let name = trace.names.of(outcome.destination.ip()).map(|name| format!("{name}<br/>"));
+            let name = trace.names.words(outcome.destination.ip()).map(|name| format!("{name}<br/>"));
             let to = format!("{}{}", name.unwrap_or_default(), outcome.destination);
             let _ = writeln!(out, "    participant {} as {}", participant(outcome), escaped(&to));
         }
@@ -69,7 +69,7 @@ fn common_steps(outcomes: &[Outcome<'_>]) -> usize {
     others.iter().map(common).min().unwrap_or(first.steps.len())
 }
 
-fn way(number: usize, outcome: &Outcome<'_>, common: usize, trace: &Trace<'_, '_>, out: &mut String) {
+fn branch(number: usize, outcome: &Outcome<'_>, common: usize, trace: &Trace<'_, '_>, out: &mut String) {
     if trace.outcomes.len() > 1 {
         let given: String =
             outcome.given.iter().map(|condition| format!(", {}", words::condition(condition))).collect();
@@ -77,7 +77,7 @@ fn way(number: usize, outcome: &Outcome<'_>, common: usize, trace: &Trace<'_, '_
         let _ = writeln!(out, "    {word} {}", escaped(&format!("{}{given}", outcome.chance)));
     }
     outcome.steps.iter().skip(common).for_each(|step| line(step, out));
-    let end = words::outcome(outcome, trace.names);
+    let end = words::outcome(outcome, trace);
     let _ = match outcome.verdict {
         Verdict::Accept if outcome.delivered_locally => {
             writeln!(out, "    Note over node: {}", escaped(&end))

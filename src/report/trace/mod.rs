@@ -1,30 +1,36 @@
-//! What became of a packet: the walk's outcomes with names for people.
+//! What happens to a packet: the walk's outcomes with names and reasons for people.
+//!
+//! Data first, words last: [`cause`] reads from the rule that decided why a packet is stopped, [`meaning`] says what an
+//! outcome means for the client, [`remarks`] finds what is worth knowing about it, and [`why`] which conditions of a
+//! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
 
+mod cause;
 mod json;
+mod meaning;
 mod mermaid;
+mod name;
+pub(crate) mod remark;
 pub(crate) mod remarks;
 mod table;
 mod text;
 pub(crate) mod why;
 pub(crate) mod words;
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
 use crate::plan::Plan;
 use crate::walk::{Outcome, Packet};
 
 pub use json::{all_json, json};
 pub use mermaid::mermaid;
+pub use name::{Name, Names};
 pub use table::table;
 pub use text::text;
 
-/// A packet and everything that can become of it.
+/// A packet and everything that can happen to it.
 #[derive(Debug)]
 pub struct Trace<'t, 'r> {
     /// The packet.
     pub packet: Packet,
-    /// What can become of it.
+    /// What can happen to it.
     pub outcomes: Vec<Outcome<'r>>,
     /// Where the rules come from.
     pub rules: &'t RulesSource,
@@ -45,23 +51,7 @@ pub struct RulesSource {
     pub words: String,
 }
 
-/// Names of addresses, such as `pod shop/web-1 on worker-2`, `Service shop/web`.
-#[derive(Debug, Clone, Default)]
-pub struct Names(BTreeMap<IpAddr, String>);
-
-impl Names {
-    /// Gives an address a name, unless it has one.
-    pub fn add(&mut self, ip: IpAddr, name: impl FnOnce() -> String) {
-        self.0.entry(ip).or_insert_with(name);
-    }
-
-    /// The name of an address.
-    pub fn of(&self, ip: IpAddr) -> Option<&str> {
-        self.0.get(&ip).map(String::as_str)
-    }
-}
-
-/// Said in every form: rules are asked once per connection.
+/// Said in every form: rules decide once per connection.
 pub const SCOPE: &str = "This is about new connections. A connection that exists keeps going where it went first, \
                          whatever the rules say now: conntrack -L shows where, conntrack -D ends it \
                          (UDP clients that keep their port are the usual case).";

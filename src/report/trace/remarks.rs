@@ -1,43 +1,84 @@
-//! What a person asks next about an outcome, answered: why a timeout, which nodes would take it, what does not bind.
-
-use std::collections::BTreeSet;
+//! Finds the remarks on an outcome, from the rules that it met.
 
 use super::Trace;
-use crate::diagnostic::Inert;
-use crate::plan::origin::Origin as RuleOrigin;
+use super::cause::{Cause, cause, has_no_address};
+use super::remark::{Location, NotServed, Remark, Subject};
+use crate::cluster::Endpoint;
+use crate::plan::origin::Origin;
+use crate::plan::reasons::Reason;
 use crate::plan::{NodePorts, ServicePortPlan};
 use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
 
-/// The remarks on an outcome, each a sentence or two.
-pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<String> {
-    let remarks = match outcome.verdict {
+/// The remarks on an outcome.
+pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
+    match outcome.verdict {
         Verdict::Accept => accepted(outcome, trace),
-        Verdict::Drop | Verdict::Reject(_) => vec![refused(outcome, trace)],
-    };
-    remarks.into_iter().flatten().collect()
+        Verdict::Drop | Verdict::Reject(_) => stopped(outcome, trace).into_iter().collect(),
+    }
 }
 
-/// The Service port that a step is about.
-struct Subject<'t> {
-    name: String,
-    plan: Option<&'t ServicePortPlan<'t>>,
+/// Why it was dropped or refused.
+fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
+    Some(match cause(outcome)? {
+        Cause::Martian => Remark::Martian,
+        Cause::NoAddress => Remark::NoAddress,
+        Cause::Localnet => Remark::Localnet,
+        Cause::NoSuchPort => no_such_port(outcome, trace, true),
+        Cause::UnallocatedClusterIp => Remark::UnallocatedClusterIp(outcome.destination.ip()),
+        Cause::NoEndpoints => {
+            let (service, plan) = subject(outcome, trace);
+            Remark::NoEndpoints { service, why: plan.and_then(why_no_endpoints) }
+        }
+        Cause::NoLocalEndpoints => {
+            let (service, plan) = subject(outcome, trace);
+            Remark::NoLocalEndpoints { service, nodes: plan.map(nodes_with_endpoints) }
+        }
+        Cause::SourceRanges => {
+            let (service, plan) = subject(outcome, trace);
+            let ranges = |plan: &ServicePortPlan<'_>| {
+                plan.service_port.source_ranges.iter().map(|range| range.value).collect()
+            };
+            Remark::SourceRanges { service, ranges: plan.map(ranges) }
+        }
+        Cause::Policy(rule) => Remark::Policy(location(&rule)),
+        Cause::Altered(rule) => Remark::Altered(location(&rule)),
+        Cause::Foreign(rule) => Remark::Foreign(location(&rule)),
+    })
 }
 
-fn subject<'t>(step: &Step<'_>, trace: &Trace<'t, '_>) -> Option<Subject<'t>> {
-    let origin: Option<RuleOrigin> = match step.element {
+fn location(rule: &RuleRef<'_>) -> Location {
+    Location { table: rule.table_name(), chain: rule.chain_name().into(), number: rule.number() }
+}
+
+/// The Service port that the last rules are about, with its plan where the rules were compiled.
+fn subject<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> (Subject, Option<&'t ServicePortPlan<'t>>) {
+    let mut last = outcome.steps.iter().rev().take(2);
+    if let Some(plan) = last.clone().find_map(|step| planned(step, trace)) {
+        return (Subject::Named(plan.service_port.name.to_string()), Some(plan));
+    }
+    match last.find_map(named_by_rule) {
+        Some(name) => (Subject::Named(name.to_owned()), None),
+        None => (Subject::At(outcome.destination), None),
+    }
+}
+
+/// The Service port whose field made the rule of a step.
+pub(crate) fn planned<'t>(step: &Step<'_>, trace: &Trace<'t, '_>) -> Option<&'t ServicePortPlan<'t>> {
+    let origin: Option<Origin> = match step.element {
         Some(element) => element.origin,
         None => step.rule.and_then(|rule| rule.origin()),
     };
-    if let Some(plan) = trace.plan.and_then(|plan| plan.service_ports.get(origin?.service_port? as usize)) {
-        return Some(Subject { name: plan.service_port.name.to_string(), plan: Some(plan) });
-    }
+    trace.plan?.service_ports.get(origin?.service_port? as usize)
+}
+
+/// The name that kube-proxy has written into a rule: the first word of the comment, or a part of the chain's name.
+fn named_by_rule<'r>(step: &Step<'r>) -> Option<&'r str> {
     let comment = match step.element {
         Some(element) => element.comment.as_deref(),
         None => step.rule.and_then(|rule| rule.comment()),
     };
     let name = comment.and_then(|comment| comment.split(' ').next()).filter(|word| word.contains('/'));
-    let name = name.or_else(|| step.rule.and_then(|rule| service_in_chain_name(rule.chain_name())))?;
-    Some(Subject { name: Inert(name).to_string(), plan: None })
+    name.or_else(|| step.rule.and_then(|rule| service_in_chain_name(rule.chain_name())))
 }
 
 /// `namespace/name` in the name of a chain such as `firewall-TAO5FKKM-ns/name/tcp/http` of nftables.
@@ -47,149 +88,64 @@ fn service_in_chain_name(chain: &str) -> Option<&str> {
     name.get(..end)
 }
 
-fn refused(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<String> {
-    let step = outcome.steps.last()?;
-    if step.effects.contains(&Effect::Martian) {
-        return Some(
-            "A packet with a loopback address would have to cross another interface, and the sysctl route_localnet is off."
-                .to_owned(),
-        );
-    }
-    let comment = step.rule.and_then(|rule| rule.comment()).unwrap_or_default();
-    match comment {
-        "Reject traffic to invalid ports of ClusterIPs" => return Some(invalid_port(outcome, trace)),
-        "Drop traffic to unallocated ClusterIPs" => {
-            return Some("The address lies in the network of cluster IPs, but no Service has it.".to_owned());
-        }
-        "block incoming localnet connections" => {
-            return Some("Loopback addresses of the node are not to be reached from outside.".to_owned());
-        }
-        _ => (),
-    }
-    let subject = outcome.steps.iter().rev().take(2).find_map(|step| subject(step, trace))?;
-    Some(if is_firewall(step, comment) {
-        firewalled(&subject)
-    } else if is_reject(outcome) {
-        without_endpoints(&subject)
-    } else {
-        without_local_endpoints(&subject)
-    })
-    .filter(|_| is_kube_proxys(outcome))
-}
-
-/// Whether the last rules are kube-proxy's, so that its reasons apply.
-fn is_kube_proxys(outcome: &Outcome<'_>) -> bool {
-    outcome.steps.last().and_then(|step| step.rule).is_some_and(|rule| match rule {
-        RuleRef::Iptables { chain, .. } => chain.name.as_str().starts_with("KUBE-"),
-        RuleRef::Nftables { table, .. } => table.name == "kube-proxy",
-    })
-}
-
-fn is_firewall(step: &Step<'_>, comment: &str) -> bool {
-    let chain = step.rule.map(|rule| rule.chain_name()).unwrap_or_default();
-    comment.contains(" traffic not accepted by ") || chain.starts_with("firewall-")
-}
-
-fn is_reject(outcome: &Outcome<'_>) -> bool {
-    matches!(outcome.verdict, Verdict::Reject(_))
-}
-
-fn invalid_port(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> String {
+fn no_such_port(outcome: &Outcome<'_>, trace: &Trace<'_, '_>, decided: bool) -> Remark {
     let to = outcome.destination;
-    let owner =
-        trace.names.of(to.ip()).map_or_else(|| "The Service".to_owned(), |name| Inert(name).to_string());
-    format!("{owner} has the cluster IP {} but no port {} {}.", to.ip(), trace.packet.protocol, to.port())
+    let service = trace.names.service_with_cluster_ip(to.ip()).map(str::to_owned);
+    Remark::NoSuchPort { to, protocol: trace.packet.protocol, service, decided }
 }
 
-fn without_endpoints(subject: &Subject<'_>) -> String {
-    let why = subject.plan.and_then(|plan| plan.internal_reasons().first().copied());
-    let why = why.map_or("no endpoint is usable anywhere", |reason| reason.words());
-    format!(
-        "Service {}: {why}. The node refuses at once, so clients see \"connection refused\".",
-        subject.name
-    )
+fn why_no_endpoints(plan: &ServicePortPlan<'_>) -> Option<Reason> {
+    let mut reasons = plan.internal_reasons().into_iter().chain(plan.external_reasons());
+    reasons.find(|reason| matches!(reason, Reason::NoEndpoints | Reason::NoReadyEndpoints))
 }
 
-fn without_local_endpoints(subject: &Subject<'_>) -> String {
-    let mut words = format!(
-        "Service {}: the traffic policy is Local and no usable endpoint is on this node. The node drops without an \
-         answer (so that a load balancer passes it over), and clients see a timeout, not a refusal.",
-        subject.name
-    );
-    if let Some(nodes) = subject.plan.map(nodes_with_endpoints) {
-        words.push_str(&match nodes.is_empty() {
-            true => " No node has a usable endpoint.".to_owned(),
-            false => format!(" Nodes that accept: {}.", nodes.into_iter().collect::<Vec<_>>().join(", ")),
-        });
-    }
-    words
+fn nodes_with_endpoints(plan: &ServicePortPlan<'_>) -> std::collections::BTreeSet<String> {
+    let usable = |e: &&Endpoint| e.ready || (e.serving && e.terminating);
+    let nodes = plan.service_port.endpoints.iter().filter(usable).filter_map(|e| e.node_name.as_deref());
+    nodes.map(str::to_owned).collect()
 }
 
-fn nodes_with_endpoints(plan: &ServicePortPlan<'_>) -> BTreeSet<String> {
-    let usable = plan.service_port.endpoints.iter().filter(|e| e.ready || (e.serving && e.terminating));
-    usable.filter_map(|e| e.node_name.as_deref()).map(|name| Inert(name).to_string()).collect()
-}
-
-fn firewalled(subject: &Subject<'_>) -> String {
-    let ranges = subject.plan.map(|plan| {
-        let ranges: Vec<String> =
-            plan.service_port.source_ranges.iter().map(|r| r.value.to_string()).collect();
-        format!(" ({})", ranges.join(", "))
-    });
-    format!(
-        "Service {}: its loadBalancerSourceRanges{} do not hold this source. They bind the load-balancer IPs, for pods and \
-         nodes too; they do not bind node ports, external IPs and the cluster IP.",
-        subject.name,
-        ranges.unwrap_or_default(),
-    )
-}
-
-fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Option<String>> {
-    vec![
+fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
+    let all = [
         hairpin(outcome, trace),
-        unbound_by_ranges(outcome, trace),
+        ranges_do_not_apply(outcome, trace),
         node_port_not_served(outcome, trace),
         untranslated_cluster_ip(outcome, trace),
-        corrupt_dnat(outcome),
-    ]
+        without_address(outcome),
+    ];
+    all.into_iter().flatten().collect()
 }
 
-fn is_translated(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> bool {
+/// Whether a rule translated the packet's destination.
+pub(super) fn is_translated(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> bool {
     let dnat = |effect: &Effect<'_>| matches!(effect, Effect::Dnat(_));
     outcome.destination != trace.packet.destination
         || outcome.steps.iter().any(|step| step.effects.iter().any(dnat))
 }
 
-fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<String> {
-    let itself = outcome.destination.ip() == trace.packet.source && is_translated(outcome, trace);
-    itself.then(|| match outcome.snat {
-        true => "The client is its own endpoint (hairpin): its source is rewritten, so that its answer comes back \
-                 through the node and is translated back."
-            .to_owned(),
-        false => "The client is its own endpoint (hairpin), and its source is kept: the answer will not come back \
-                  through the node, and the client will not know it."
-            .to_owned(),
-    })
+/// Whether the packet was sent back to the Pod that sent it.
+pub(super) fn is_hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> bool {
+    outcome.destination.ip() == trace.packet.source
+        && !outcome.delivered_locally
+        && is_translated(outcome, trace)
 }
 
-/// The Service port whose rules the packet took, where it was compiled.
-fn taken<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> Option<&'t ServicePortPlan<'t>> {
-    outcome.steps.iter().find_map(|step| subject(step, trace)?.plan)
+fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
+    is_hairpin(outcome, trace).then_some(Remark::Hairpin { masqueraded: outcome.snat })
 }
 
-fn unbound_by_ranges(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<String> {
-    let plan = taken(outcome, trace).filter(|plan| plan.source_restricted)?;
+fn ranges_do_not_apply(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
+    let plan = outcome.steps.iter().find_map(|step| planned(step, trace))?;
+    if !plan.source_restricted {
+        return None;
+    }
     let to = trace.packet.destination.ip();
-    let bound = plan.service_port.load_balancer_ips.iter().any(|ip| ip.value == to);
-    (!bound).then(|| {
-        format!(
-            "Service {} has loadBalancerSourceRanges, but they bind its load-balancer IPs only: not {to}.",
-            plan.service_port.name
-        )
-    })
+    let applies = plan.service_port.load_balancer_ips.iter().any(|ip| ip.value == to);
+    let service = plan.service_port.name.to_string();
+    (!applies).then_some(Remark::RangesDoNotApply { service, to })
 }
 
-fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<String> {
+fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     if is_translated(outcome, trace) || !outcome.delivered_locally {
         return None;
     }
@@ -199,52 +155,35 @@ fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<
             && p.service_port.name.protocol() == trace.packet.protocol
     };
     let service = plan.service_ports.iter().find(has_port)?;
-    let why = match (&plan.node_ports, to.ip().is_loopback(), trace.rules.language) {
-        (_, true, "nftables") => "nftables mode serves node ports on no loopback address".to_owned(),
-        (_, true, _) if to.is_ipv6() => "node ports are never served on ::1".to_owned(),
-        (_, true, _) => {
-            "node ports are not served on loopback here (localhostNodePorts, nodePortAddresses)".to_owned()
-        }
-        (NodePorts::Addresses(served), false, _) => {
-            let served: Vec<String> = served.iter().map(ToString::to_string).collect();
-            format!("nodePortAddresses has node ports served on {} only", served.join(", "))
-        }
-        (NodePorts::AllLocal, false, _) => return None,
+    let why = match (&plan.node_ports, to.ip().is_loopback()) {
+        (_, true) if trace.rules.language == "nftables" => NotServed::LoopbackInNftables,
+        (_, true) if to.is_ipv6() => NotServed::LoopbackIpv6,
+        (_, true) => NotServed::LoopbackSwitchedOff,
+        (NodePorts::Addresses(served), false) => NotServed::OtherAddresses(served.clone()),
+        (NodePorts::AllLocal, false) => return None,
     };
-    Some(format!(
-        "{} is the node port of Service {}, but not on this address: {why}. The packet goes to whatever listens on the \
-         node itself.",
-        to.port(),
-        service.service_port.name
-    ))
+    let service = service.service_port.name.to_string();
+    Some(Remark::NodePortNotServed { port: to.port(), service, why })
 }
 
-fn untranslated_cluster_ip(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<String> {
+fn untranslated_cluster_ip(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     if is_translated(outcome, trace) {
         return None;
     }
-    let to = trace.packet.destination;
-    let plan = trace.plan?;
-    if plan.service_ports.iter().any(|p| p.service_port.cluster_ip == to.ip()) {
-        return Some(format!(
-            "{} No rule takes it: iptables mode leaves such packets to the network.",
-            invalid_port(outcome, trace)
-        ));
+    let ip = trace.packet.destination.ip();
+    if trace.names.service_with_cluster_ip(ip).is_some() {
+        return Some(no_such_port(outcome, trace, false));
     }
-    let in_networks = plan.service_cidrs.iter().any(|net| net.contains(to.ip()));
-    in_networks.then(|| "The address lies in the network of cluster IPs, but no Service has it.".to_owned())
+    let in_networks = trace.plan?.service_cidrs.iter().any(|net| net.contains(ip));
+    in_networks.then_some(Remark::UnallocatedClusterIp(ip))
 }
 
-/// A rule that some versions of iptables-nft garbled (kubernetes/kubernetes 114537, 112477).
-fn corrupt_dnat(outcome: &Outcome<'_>) -> Option<String> {
-    let garbled = |step: &Step<'_>| {
-        step.rule.is_some_and(|rule| {
-            matches!(rule, RuleRef::Iptables { .. }) && rule.text().contains("--to-destination :0")
-        })
-    };
-    outcome.steps.iter().any(garbled).then(|| {
-        "A DNAT rule has lost its address (\"--to-destination :0\"): iptables versions of two kinds, on the host and \
-         in a container, wrote to the same tables."
-            .to_owned()
-    })
+fn without_address(outcome: &Outcome<'_>) -> Option<Remark> {
+    meets_rule_without_address(outcome).then_some(Remark::NoAddress)
+}
+
+/// Whether a DNAT rule without an address stands on the way.
+pub(super) fn meets_rule_without_address(outcome: &Outcome<'_>) -> bool {
+    let garbled = |step: &Step<'_>| step.rule.is_some_and(|rule| has_no_address(&rule));
+    outcome.steps.iter().any(garbled)
 }

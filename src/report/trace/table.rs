@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use super::remark::Remark;
 use super::{SCOPE, Trace, remarks, words};
 use crate::diagnostic::Inert;
 use crate::walk::Outcome;
 
-/// A table of what becomes of a packet from each kind of source.
+/// A table of what happens to a packet from each kind of source.
 pub fn table(traces: &[Trace<'_, '_>]) -> String {
     let Some(first) = traces.first() else { return String::new() };
     let mut out = heading(first);
@@ -16,10 +17,10 @@ pub fn table(traces: &[Trace<'_, '_>]) -> String {
     for [source, share, end] in &rows {
         let _ = writeln!(out, "{source:<from$}  {share:>chance$}  {end}");
     }
-    let mut told: Vec<String> = Vec::new();
+    let mut told: Vec<Remark> = Vec::new();
     for (trace, outcome) in traces.iter().flat_map(|t| t.outcomes.iter().map(move |o| (t, o))) {
         let new = remarks::remarks(outcome, trace).into_iter().filter(|remark| !told.contains(remark));
-        let new: Vec<String> = new.collect();
+        let new: Vec<Remark> = new.collect();
         told.extend(new);
     }
     for remark in told {
@@ -31,7 +32,7 @@ pub fn table(traces: &[Trace<'_, '_>]) -> String {
 
 fn heading(trace: &Trace<'_, '_>) -> String {
     let to = trace.packet.destination;
-    let name = trace.names.of(to.ip()).map(|name| format!(" ({})", Inert(name))).unwrap_or_default();
+    let name = trace.names.in_brackets(to.ip());
     let (node, rules) = (Inert(&trace.rules.node), trace.rules);
     let node = if rules.node.is_empty() { "a node".to_owned() } else { node.to_string() };
     format!(
@@ -43,13 +44,13 @@ fn heading(trace: &Trace<'_, '_>) -> String {
 }
 
 fn rows(trace: &Trace<'_, '_>) -> Vec<[String; 3]> {
-    let source = format!("{} ({})", trace.packet.origin.words(), trace.packet.source);
+    let source = format!("{} ({})", trace.packet.client.words(), trace.packet.source);
     let row = |(i, outcome): (usize, &Outcome<'_>)| {
         let source = if i == 0 { source.clone() } else { String::new() };
         let given: String =
             outcome.given.iter().map(|condition| format!(", {}", words::condition(condition))).collect();
-        let end = words::outcome(outcome, trace.names);
-        [source, outcome.chance.to_string(), format!("{}: {end}{given}", outcome.verdict.name())]
+        let end = words::outcome(outcome, trace);
+        [source, outcome.chance.to_string(), format!("{end}{given}")]
     };
     trace.outcomes.iter().enumerate().map(row).collect()
 }

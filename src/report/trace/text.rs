@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use super::meaning::{Meaning, meaning};
 use super::{SCOPE, Trace, remarks, why, words};
 use crate::diagnostic::Inert;
-use crate::walk::{Outcome, Packet, Step, Verdict};
+use crate::walk::{Outcome, Packet, Step};
 
-/// So many outcomes are told with their steps; the others with their ends alone.
+/// So many outcomes are shown with their steps; the others only with what they mean.
 const DETAILED: usize = 12;
 
 /// Terminal codes, or none.
@@ -24,14 +25,13 @@ impl Style {
         self.code("2", text)
     }
 
-    fn verdict(self, verdict: Verdict, text: &str) -> String {
-        self.code(
-            match verdict {
-                Verdict::Accept => "1;32",
-                Verdict::Drop | Verdict::Reject(_) => "1;31",
-            },
-            text,
-        )
+    fn headline(self, meaning: Meaning, before: &str) -> String {
+        let code = match meaning {
+            Meaning::Works { .. } => "1;32",
+            Meaning::Refused(_) | Meaning::TimesOut(_) => "1;31",
+            Meaning::NotServicePort(_) => "1;33",
+        };
+        self.code(code, &format!("{before}{}:", meaning.headline()))
     }
 
     fn code(self, code: &str, text: &str) -> String {
@@ -39,16 +39,16 @@ impl Style {
     }
 }
 
-/// The whole trace: the packet, the steps of each way, then the ends with their chances.
+/// The whole trace: the packet, the steps to each outcome, then the outcomes with their chances.
 pub fn text(trace: &Trace<'_, '_>, colored: bool) -> String {
     let style = Style { colored };
     let mut out = heading(trace, style);
     for (number, outcome) in trace.outcomes.iter().enumerate().take(DETAILED) {
         let before = number.checked_sub(1).and_then(|i| trace.outcomes.get(i));
-        way(number, outcome, before, trace, style, &mut out);
+        detail(number, outcome, before, trace, style, &mut out);
     }
     if let Some(more) = trace.outcomes.len().checked_sub(DETAILED).filter(|more| *more > 0) {
-        let _ = writeln!(out, "... and {more} more ways, which --output json tells\n");
+        let _ = writeln!(out, "... and {more} more outcomes: --output json has them all\n");
     }
     summary(trace, style, &mut out);
     let _ = writeln!(out, "\n{}", wrap(SCOPE));
@@ -71,19 +71,19 @@ fn heading(trace: &Trace<'_, '_>, style: Style) -> String {
 }
 
 pub(super) fn packet_line(packet: &Packet, trace: &Trace<'_, '_>) -> String {
-    let name = |ip| trace.names.of(ip).map(|name| format!(" ({})", Inert(name))).unwrap_or_default();
+    let name = |ip| trace.names.in_brackets(ip);
     format!(
         "{} from {}{}, {}, to {}{}",
         packet.protocol,
         packet.source,
         name(packet.source),
-        packet.origin.words(),
+        packet.client.words(),
         packet.destination,
         name(packet.destination.ip())
     )
 }
 
-fn way(
+fn detail(
     number: usize,
     outcome: &Outcome<'_>,
     before: Option<&Outcome<'_>>,
@@ -94,25 +94,22 @@ fn way(
     let many = trace.outcomes.len() > 1;
     let mut indent = "";
     if many {
-        let chance = format!("Way {}: {}{}", number + 1, outcome.chance, given(outcome));
+        let chance = format!("Outcome {}: {}{}", number + 1, outcome.chance, given(outcome));
         let _ = writeln!(out, "{}", style.bold(&chance));
         indent = "  ";
     }
     let common = before.map_or(0, |before| common_steps(before, outcome));
     match common {
         0 => (),
-        1 => _ = writeln!(out, "{indent}{}", style.dim("1. as in the way before")),
-        _ => _ = writeln!(out, "{indent}{}", style.dim(&format!("1.-{common}. as in the way before"))),
+        1 => _ = writeln!(out, "{indent}{}", style.dim("1. as before")),
+        _ => _ = writeln!(out, "{indent}{}", style.dim(&format!("1.-{common}. as before"))),
     }
     for (i, step) in outcome.steps.iter().enumerate().skip(common) {
         step_lines(i + 1, step, indent, style, out);
     }
-    let end = words::outcome(outcome, trace.names);
-    let _ = writeln!(
-        out,
-        "{indent}{} {end}",
-        style.verdict(outcome.verdict, &format!("=> {}:", outcome.verdict.name()))
-    );
+    let meaning = meaning(outcome, trace);
+    let clause = words::clause(meaning, outcome, trace);
+    let _ = writeln!(out, "{indent}{} {clause}", style.headline(meaning, "=> "));
     for remark in remarks::remarks(outcome, trace) {
         let _ = writeln!(out, "{indent}   {remark}");
     }
@@ -129,7 +126,7 @@ fn given(outcome: &Outcome<'_>) -> String {
     }
 }
 
-/// How many steps two ways have in common from the beginning.
+/// How many steps two outcomes have in common from the beginning.
 fn common_steps(a: &Outcome<'_>, b: &Outcome<'_>) -> usize {
     a.steps.iter().zip(&b.steps).take_while(|(a, b)| is_same(a, b)).count()
 }
@@ -153,7 +150,7 @@ fn step_lines(number: usize, step: &Step<'_>, indent: &str, style: Style, out: &
         let _ =
             writeln!(out, "{indent}   {}", style.dim(&format!("element {}", Inert(&element.to_string()))));
     }
-    let why = why::reasons(step);
+    let why = why::words(step);
     if !why.is_empty() {
         let _ = writeln!(out, "{indent}   because {}", why.join(", "));
     }
@@ -164,11 +161,11 @@ fn summary(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
     if trace.outcomes.len() < 2 {
         return;
     }
-    let _ = writeln!(out, "{}", style.bold("What becomes of it:"));
+    let _ = writeln!(out, "{}", style.bold("What happens to it:"));
     for outcome in &trace.outcomes {
-        let end = words::outcome(outcome, trace.names);
-        let name = style.verdict(outcome.verdict, outcome.verdict.name());
-        let _ = writeln!(out, "  {:>16}  {name}: {end}{}", outcome.chance.to_string(), given(outcome));
+        let meaning = meaning(outcome, trace);
+        let (headline, clause) = (style.headline(meaning, ""), words::clause(meaning, outcome, trace));
+        let _ = writeln!(out, "  {:>16}  {headline} {clause}{}", outcome.chance.to_string(), given(outcome));
     }
 }
 

@@ -1,13 +1,62 @@
-//! Why a rule matched a packet, in clauses.
+//! Why a rule matched a packet: its conditions as data, with the packet's own values in them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::diagnostic::Inert;
-use crate::iptables::ruleset as ipt;
-use crate::net::Cidr;
+use crate::iptables::ruleset::{self as ipt, Probability};
+use crate::net::{Cidr, Port, Protocol};
 use crate::nftables::ruleset as nft;
 use crate::walk::{RuleRef, Step, View, is_opaque_match};
 
+/// One condition of a rule that a packet met. Its words are a clause: `the source is 10.244.1.9`.
+#[derive(Debug, Clone)]
+pub(crate) enum Clause<'r> {
+    /// An address lies in a network, or does not.
+    Network { side: Side, ip: IpAddr, negated: bool, net: Cidr },
+    /// An address is among several, or is not.
+    Among { side: Side, ip: IpAddr, negated: bool, addresses: &'r nft::Addresses },
+    /// An address is one of the node's own, or is not.
+    OwnAddress { side: Side, ip: IpAddr, negated: bool },
+    /// The packet comes in by an interface, or does not.
+    InInterface { negated: bool, name: &'r str },
+    /// The packet goes out by an interface, or does not.
+    OutInterface { negated: bool, name: &'r str },
+    /// The protocol.
+    Protocol(Protocol),
+    /// The destination port.
+    Port(Protocol, Port),
+    /// The connection's state is one of those that the rule names.
+    State { state: &'static str },
+    /// The connection's state is none of those that the rule names.
+    NotInState { state: &'static str, translated: bool, names: String },
+    /// The destination was translated.
+    Translated,
+    /// Bits of the mark are set, or are not.
+    Mark { bits: u32, set: bool },
+    /// The rule was drawn, of what earlier rules left over.
+    Drawn(Probability),
+    /// One of so many branches was drawn.
+    OneOf(u32),
+    /// The client was sent there before, so many seconds ago at most.
+    Remembered { seconds: u32 },
+    /// Source and destination are in a set, or are not.
+    InSet { source: IpAddr, destination: SocketAddr, negated: bool, set: &'r str },
+    /// A map has an element for the packet.
+    Mapped { map: &'r str, key: String },
+    /// A condition that is kept as text.
+    Opaque(&'r str),
+}
+
+/// Which end of a packet a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Source,
+    Destination,
+}
+
 /// Why the rule of a step matched; empty where it matches everything.
-pub(crate) fn reasons(step: &Step<'_>) -> Vec<String> {
+pub(crate) fn clauses<'r>(step: &Step<'r>) -> Vec<Clause<'r>> {
     let view = &step.seen;
     match step.rule {
         Some(RuleRef::Iptables { chain, index: Some(index), .. }) => {
@@ -20,140 +69,121 @@ pub(crate) fn reasons(step: &Step<'_>) -> Vec<String> {
     }
 }
 
-fn of_iptables(rule: &ipt::Rule, view: &View) -> Vec<String> {
+/// The clauses in words.
+pub(crate) fn words(step: &Step<'_>) -> Vec<String> {
+    clauses(step).iter().map(Clause::to_string).collect()
+}
+
+fn of_iptables<'r>(rule: &'r ipt::Rule, view: &View) -> Vec<Clause<'r>> {
     let mut why = Vec::new();
     if let Some(source) = ipt::effective(&rule.source) {
-        why.push(lies("the source", view.source, source.negated, source.net));
+        why.push(network(Side::Source, view, source.negated, source.net));
     }
     if let Some(destination) = ipt::effective(&rule.destination) {
-        why.push(lies("the destination", view.destination.ip(), destination.negated, destination.net));
+        why.push(network(Side::Destination, view, destination.negated, destination.net));
     }
-    let interfaces = [("in by", &rule.in_interface), ("out by", &rule.out_interface)];
-    for (way, interface) in interfaces {
-        let Some(interface) = interface else { continue };
-        why.push(interface_words(way, interface.negated, &interface.name));
+    if let Some(interface) = &rule.in_interface {
+        why.push(Clause::InInterface { negated: interface.negated, name: &interface.name });
+    }
+    if let Some(interface) = &rule.out_interface {
+        why.push(Clause::OutInterface { negated: interface.negated, name: &interface.name });
     }
     let has_port = |m: &ipt::Match| matches!(m, ipt::Match::Transport { destination_port: Some(_), .. });
     if rule.protocol.is_some() && !rule.matches.iter().any(has_port) {
-        why.push(format!("the protocol is {}", view.protocol));
+        why.push(Clause::Protocol(view.protocol));
     }
-    why.extend(rule.matches.iter().filter_map(|m| match_words(m, view)));
+    why.extend(rule.matches.iter().filter_map(|m| of_match(m, view)));
     why
 }
 
-fn match_words(m: &ipt::Match, view: &View) -> Option<String> {
+fn of_match<'r>(m: &'r ipt::Match, view: &View) -> Option<Clause<'r>> {
     match m {
         ipt::Match::Transport { protocol, destination_port: Some(port) } => {
-            Some(format!("the port is {protocol} {port}"))
+            Some(Clause::Port(*protocol, *port))
         }
-        ipt::Match::ConntrackState { negated, states } => {
+        ipt::Match::ConntrackState { negated: true, states } => {
             let names: Vec<&str> = states.names().collect();
-            Some(state_words(*negated, &names.join(","), view))
+            Some(Clause::NotInState {
+                state: view.tracking.state_name(),
+                translated: view.translated,
+                names: names.join(","),
+            })
         }
-        ipt::Match::Mark { negated, value, mask } => Some(mark_words(*negated, *value, *mask)),
+        ipt::Match::ConntrackState { negated: false, .. } => {
+            Some(Clause::State { state: view.tracking.state_name() })
+        }
+        ipt::Match::Mark { negated, value, mask } => Some(mark(*negated, *value, *mask)),
         ipt::Match::AddressType { end, negated } => {
-            let (what, ip) = match end {
-                ipt::End::Source => ("the source", view.source),
-                ipt::End::Destination => ("the destination", view.destination.ip()),
+            let side = match end {
+                ipt::End::Source => Side::Source,
+                ipt::End::Destination => Side::Destination,
             };
-            Some(local_words(what, ip, *negated))
+            Some(Clause::OwnAddress { side, ip: side.of(view), negated: *negated })
         }
-        ipt::Match::Probability(p) => Some(match p.share() {
-            Some(n) => format!("by chance: 1 in {n} of what is left (the rule says {})", p.save_text()),
-            None => format!("by chance: {} of what is left", p.save_text()),
-        }),
+        ipt::Match::Probability(probability) => Some(Clause::Drawn(*probability)),
         ipt::Match::Recent { action: ipt::RecentAction::Check { seconds }, .. } => {
-            Some(format!("this client was sent there in the last {seconds} s"))
+            Some(Clause::Remembered { seconds: *seconds })
         }
-        ipt::Match::Opaque(text) => Some(format!("{} matches", Inert(text))),
+        ipt::Match::Opaque(text) => Some(Clause::Opaque(text)),
         _ => None,
     }
 }
 
-fn lies(what: &str, ip: std::net::IpAddr, negated: bool, net: Cidr) -> String {
-    match (net.is_host(), negated) {
-        (true, false) => format!("{what} is {ip}"),
-        (true, true) => format!("{what} {ip} is not {}", net.network()),
-        (false, false) => format!("{what} {ip} lies in {net}"),
-        (false, true) => format!("{what} {ip} does not lie in {net}"),
-    }
+fn of_nftables<'r>(rule: &'r nft::Rule, view: &View) -> Vec<Clause<'r>> {
+    rule.statements.iter().filter_map(|statement| of_statement(statement, view)).collect()
 }
 
-fn interface_words(way: &str, negated: bool, name: &str) -> String {
-    let not = if negated { "does not come" } else { "comes" };
-    let not = match (way, negated) {
-        ("out by", true) => "does not go",
-        ("out by", false) => "goes",
-        _ => not,
-    };
-    format!("it {not} {way} {}", Inert(name))
-}
-
-fn state_words(negated: bool, names: &str, view: &View) -> String {
-    let state = view.tracking.state_name();
-    match (negated, view.translated) {
-        (false, _) => format!("the connection is {state}"),
-        (true, false) => format!("the connection is {state}, none of {}", Inert(names)),
-        (true, true) => format!("the connection is {state} and translated, none of {}", Inert(names)),
-    }
-}
-
-fn mark_words(negated: bool, value: u32, mask: u32) -> String {
-    // nftables asks for "not 0" where iptables asks for the bit.
-    let is_set = negated == (value == 0);
-    let bits = if value == 0 { mask } else { value };
-    format!("mark {bits:#x} is {}set", if is_set { "" } else { "not " })
-}
-
-fn local_words(what: &str, ip: std::net::IpAddr, negated: bool) -> String {
-    let is = if negated { "is no" } else { "is an" };
-    format!("{what} {ip} {is} address of the node")
-}
-
-fn of_nftables(rule: &nft::Rule, view: &View) -> Vec<String> {
-    rule.statements.iter().filter_map(|statement| statement_words(statement, view)).collect()
-}
-
-fn statement_words(statement: &nft::Statement, view: &View) -> Option<String> {
+fn of_statement<'r>(statement: &'r nft::Statement, view: &View) -> Option<Clause<'r>> {
     use nft::Statement;
+    let own = |side: Side| Clause::OwnAddress { side, ip: side.of(view), negated: false };
     match statement {
         Statement::Address { field, negated, addresses } => {
-            Some(address_words(*field, *negated, addresses, view))
+            Some(of_addresses(*field, *negated, addresses, view))
         }
         Statement::InSet { negated, set, .. } => {
-            let (not, set) = (if *negated { "not " } else { "" }, Inert(set));
-            Some(format!("{} to {} is {not}in @{set}", view.source, view.destination))
+            Some(Clause::InSet { source: view.source, destination: view.destination, negated: *negated, set })
         }
-        Statement::InInterface { negated, name, .. } => Some(interface_words("in by", *negated, name)),
-        Statement::ConntrackState(_) => Some(state_words(false, "", view)),
-        Statement::ConntrackStatusDnat => Some("the destination was translated".to_owned()),
-        Statement::L4Protocol(protocol) => Some(format!("the protocol is {protocol}")),
-        Statement::DestinationPort(protocol, port) => Some(format!("the port is {protocol} {port}")),
-        Statement::Mark { mask, negated, value } => Some(mark_words(*negated, *value, *mask)),
-        Statement::FibLocal(nft::FibEnd::Source) => Some(local_words("the source", view.source, false)),
-        Statement::FibLocal(nft::FibEnd::Destination) => {
-            Some(local_words("the destination", view.destination.ip(), false))
-        }
-        Statement::VerdictMap { key, map } => Some(format!("@{} has {}", Inert(map), key_words(key, view))),
+        Statement::InInterface { negated, name, .. } => Some(Clause::InInterface { negated: *negated, name }),
+        Statement::ConntrackState(_) => Some(Clause::State { state: view.tracking.state_name() }),
+        Statement::ConntrackStatusDnat => Some(Clause::Translated),
+        Statement::L4Protocol(protocol) => Some(Clause::Protocol(*protocol)),
+        Statement::DestinationPort(protocol, port) => Some(Clause::Port(*protocol, *port)),
+        Statement::Mark { mask, negated, value } => Some(mark(*negated, *value, *mask)),
+        Statement::FibLocal(nft::FibEnd::Source) => Some(own(Side::Source)),
+        Statement::FibLocal(nft::FibEnd::Destination) => Some(own(Side::Destination)),
+        Statement::VerdictMap { key, map } => Some(Clause::Mapped { map, key: key_words(key, view) }),
         Statement::RandomVerdict { modulus, .. } | Statement::RandomDnat { modulus, .. } if *modulus > 1 => {
-            Some(format!("by chance: 1 in {modulus}"))
+            Some(Clause::OneOf(*modulus))
         }
-        Statement::Opaque(text) if is_opaque_match(text) => Some(format!("{} matches", Inert(text))),
+        Statement::Opaque(text) if is_opaque_match(text) => Some(Clause::Opaque(text)),
         _ => None,
     }
 }
 
-fn address_words(field: nft::Field, negated: bool, addresses: &nft::Addresses, view: &View) -> String {
-    let (what, ip) = match field {
-        nft::Field::SourceAddress(_) => ("the source", view.source),
-        _ => ("the destination", view.destination.ip()),
+fn of_addresses<'r>(
+    field: nft::Field,
+    negated: bool,
+    addresses: &'r nft::Addresses,
+    view: &View,
+) -> Clause<'r> {
+    let side = match field {
+        nft::Field::SourceAddress(_) => Side::Source,
+        _ => Side::Destination,
     };
     match addresses {
-        nft::Addresses::One(net) => lies(what, ip, negated, *net),
-        others => {
-            format!("{what} {ip} is {}in {}", if negated { "not " } else { "" }, Inert(&others.to_string()))
-        }
+        nft::Addresses::One(net) => network(side, view, negated, *net),
+        addresses => Clause::Among { side, ip: side.of(view), negated, addresses },
     }
+}
+
+fn network<'r>(side: Side, view: &View, negated: bool, net: Cidr) -> Clause<'r> {
+    Clause::Network { side, ip: side.of(view), negated, net }
+}
+
+/// nftables asks for "not 0" where iptables asks for the bit.
+fn mark<'r>(negated: bool, value: u32, mask: u32) -> Clause<'r> {
+    let bits = if value == 0 { mask } else { value };
+    Clause::Mark { bits, set: negated == (value == 0) }
 }
 
 /// The value that a key has for a packet: `10.96.0.12 . tcp . 3306`.
@@ -168,4 +198,81 @@ fn key_words(key: &[nft::Field], view: &View) -> String {
         })
         .collect();
     parts.join(" . ")
+}
+
+impl Side {
+    fn of(self, view: &View) -> IpAddr {
+        match self {
+            Side::Source => view.source,
+            Side::Destination => view.destination.ip(),
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Source => "the source",
+            Side::Destination => "the destination",
+        })
+    }
+}
+
+impl fmt::Display for Clause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Clause::Network { side, ip, negated, net } => match (net.is_host(), negated) {
+                (true, false) => write!(f, "{side} is {ip}"),
+                (true, true) => write!(f, "{side} {ip} is not {}", net.network()),
+                (false, false) => write!(f, "{side} {ip} is in {net}"),
+                (false, true) => write!(f, "{side} {ip} is not in {net}"),
+            },
+            Clause::Among { side, ip, negated, addresses } => {
+                write!(f, "{side} {ip} is {}in {}", not(*negated), Inert(&addresses.to_string()))
+            }
+            Clause::OwnAddress { side, ip, negated } => {
+                let article = if *negated { "not an" } else { "an" };
+                write!(f, "{side} {ip} is {article} address of the node")
+            }
+            Clause::InInterface { negated: false, name } => write!(f, "it comes in by {}", Inert(name)),
+            Clause::InInterface { negated: true, name } => {
+                write!(f, "it does not come in by {}", Inert(name))
+            }
+            Clause::OutInterface { negated: false, name } => write!(f, "it goes out by {}", Inert(name)),
+            Clause::OutInterface { negated: true, name } => {
+                write!(f, "it does not go out by {}", Inert(name))
+            }
+            Clause::Protocol(protocol) => write!(f, "the protocol is {protocol}"),
+            Clause::Port(protocol, port) => write!(f, "the port is {protocol} {port}"),
+            Clause::State { state } => write!(f, "the connection is {state}"),
+            Clause::NotInState { state, translated, names } => {
+                let and = if *translated { " and translated" } else { "" };
+                write!(f, "the connection is {state}{and}, none of {}", Inert(names))
+            }
+            Clause::Translated => f.write_str("the destination was translated"),
+            Clause::Mark { bits, set } => write!(f, "mark {bits:#x} is {}set", not(!set)),
+            Clause::Drawn(probability) => drawn(*probability, f),
+            Clause::OneOf(count) => write!(f, "by chance: 1 in {count}"),
+            Clause::Remembered { seconds } => {
+                write!(f, "this client was sent there in the last {seconds} s")
+            }
+            Clause::InSet { source, destination, negated, set } => {
+                write!(f, "{source} to {destination} is {}in @{}", not(*negated), Inert(set))
+            }
+            Clause::Mapped { map, key } => write!(f, "@{} has {key}", Inert(map)),
+            Clause::Opaque(text) => write!(f, "{} matches", Inert(text)),
+        }
+    }
+}
+
+fn not(negated: bool) -> &'static str {
+    if negated { "not " } else { "" }
+}
+
+fn drawn(probability: Probability, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let text = probability.save_text();
+    match probability.share() {
+        Some(n) => write!(f, "by chance: 1 in {n} of what is left (the rule says {text})"),
+        None => write!(f, "by chance: {text} of what is left"),
+    }
 }

@@ -1,9 +1,10 @@
 //! The walk's data in words.
 
 use crate::diagnostic::Inert;
-use crate::walk::{Answer, Condition, Effect, Interface, Outcome, Step, Verdict};
+use crate::walk::{Answer, Condition, Effect, Interface, Outcome, Step};
 
-use super::Names;
+use super::Trace;
+use super::meaning::{Instead, Meaning, Silence, meaning};
 
 /// What a step did, its effects in order.
 pub(crate) fn effects(step: &Step<'_>) -> String {
@@ -23,7 +24,7 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         Effect::Mark(mark) => mark_change(step.seen.mark, mark),
         Effect::Dnat(to) => format!("dnat to {to}"),
         Effect::Masquerade => "masquerade: the source becomes an address of the node".to_owned(),
-        Effect::Snat => "snat: the source is rewritten".to_owned(),
+        Effect::Snat => "snat: the source becomes another address".to_owned(),
         Effect::Remember(list) => format!("remember the client in {}", Inert(list)),
         Effect::Untrack => "take out of connection tracking".to_owned(),
         Effect::RouteLocal => "the destination is an address of the node: deliver".to_owned(),
@@ -60,23 +61,39 @@ fn answer_name(answer: Answer, step: &Step<'_>) -> &'static str {
     answer.name(crate::net::Family::of(step.seen.source))
 }
 
-/// What became of the packet, in a clause.
-pub(super) fn outcome(outcome: &Outcome<'_>, names: &Names) -> String {
-    let mut words = match outcome.verdict {
-        Verdict::Accept if outcome.delivered_locally => {
-            format!("delivered on the node at {}", outcome.destination)
+/// What an outcome means for the client, as a headline and a clause: `works: goes to ...`.
+pub(super) fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> String {
+    let meaning = meaning(outcome, trace);
+    format!("{}: {}", meaning.headline(), clause(meaning, outcome, trace))
+}
+
+/// What follows the headline.
+pub(super) fn clause(meaning: Meaning, outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> String {
+    let to = outcome.destination;
+    let name = trace.names.in_brackets(to.ip());
+    match meaning {
+        Meaning::Works { client_ip } if outcome.delivered_locally => {
+            format!("goes to {to}{name} on the node itself, {client_ip}")
         }
-        Verdict::Accept => format!("goes to {}", outcome.destination),
-        Verdict::Drop => "the client hears nothing and waits until its time is up (\"timeout\")".to_owned(),
-        Verdict::Reject(answer) => refusal(answer).to_owned(),
-    };
-    if outcome.verdict == Verdict::Accept {
-        if let Some(name) = names.of(outcome.destination.ip()) {
-            words.push_str(&format!(" ({})", Inert(name)));
+        Meaning::Works { client_ip } => format!("goes to {to}{name}, {client_ip}"),
+        Meaning::Refused(answer) => refusal(answer).to_owned(),
+        Meaning::TimesOut(Silence::Dropped) => {
+            "the packet is dropped and the client hears nothing (\"timeout\")".to_owned()
         }
-        words.push_str(if outcome.snat { ", source rewritten" } else { ", source kept" });
+        Meaning::TimesOut(Silence::OwnAddress) => {
+            format!("goes back to the client at {to}{name} with the client's own address as its source")
+        }
+        Meaning::TimesOut(Silence::NoAddress) => {
+            "a DNAT rule without an address takes the packet, and it is lost".to_owned()
+        }
+        Meaning::NotServicePort(Instead::ClusterIp) => {
+            format!("nothing takes {to}{name}, so the connection times out or is unreachable")
+        }
+        Meaning::NotServicePort(Instead::Node) => format!(
+            "reaches the node itself at {to}{name}, where it is refused unless a process listens on that port"
+        ),
+        Meaning::NotServicePort(Instead::Onward) => format!("goes on to {to}{name} as it is"),
     }
-    words
 }
 
 fn refusal(answer: Answer) -> &'static str {

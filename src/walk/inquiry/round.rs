@@ -1,18 +1,18 @@
-//! One round of questions: which rules packets for a destination can meet at the hooks on their way.
+//! One round of questions: which rules packets for a destination can reach at the hooks on their way.
 
 use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 
 use super::elements::{self, ByAddress};
-use super::met::Met;
+use super::reached::Reached;
 use super::{Asked, Chains, Destination, Inquiry, PortRange, interval, scan};
 use crate::net::Protocol;
 use crate::nftables::ruleset::{Addresses, Element, Field};
-use crate::walk::op::{Act, ChainId, End, Op, Test, TestKind};
 use crate::walk::outcome::Hook;
 use crate::walk::packet::{Interface, Tracking, View};
-use crate::walk::program::Base;
+use crate::walk::program::BaseChain;
+use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 
 /// A chain with more rules than this is looked at through its index.
 const INDEXED_FROM: usize = 16;
@@ -33,7 +33,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
             asked: Asked::default(),
             leads_to: Vec::new(),
         };
-        // What the packets meet at one of these hooks they meet at the other.
+        // What the packets reach at one of these hooks they reach at the other.
         for hook in [Hook::Prerouting, Hook::Output] {
             round.hook(hook, |base| base.nat);
         }
@@ -112,7 +112,7 @@ impl Rules {
 }
 
 impl<'r> Round<'_, '_, 'r> {
-    fn hook(&mut self, hook: Hook, runs: impl Fn(&Base) -> bool) {
+    fn hook(&mut self, hook: Hook, runs: impl Fn(&BaseChain) -> bool) {
         if self.packets.is_empty() {
             return;
         }
@@ -135,15 +135,15 @@ impl<'r> Round<'_, '_, 'r> {
                         open.push(Open::Rules(chain, rules));
                         open.extend(self.leads_to.drain(..).rev().map(Open::Chain));
                     }
-                    None => self.meet(Met::End),
+                    None => self.reach(Reached::EndOfChain),
                 },
             }
         }
     }
 
-    /// The rules of a chain; none where what the same packets meet in it is told already.
+    /// The rules of a chain; none where what the same packets reach in it is noted already.
     fn enter(&mut self, chain: ChainId) -> Option<Open> {
-        self.meet(self.inquiry.walker.program.rule_ref(chain, None).map_or(Met::Missing, Met::Rule));
+        self.reach(self.inquiry.walker.program.rule_ref(chain, None).map_or(Reached::Missing, Reached::Rule));
         if !self.visited.insert(chain.0) {
             return None;
         }
@@ -173,96 +173,96 @@ impl<'r> Round<'_, '_, 'r> {
         rules
     }
 
-    fn meet(&mut self, met: Met<'r>) {
+    fn reach(&mut self, reached: Reached<'r>) {
         if !self.open {
-            self.asked.met.push(met);
+            self.asked.reached.push(reached);
         }
     }
 
     fn rule(&mut self, chain: ChainId, rule: usize) {
         let program = &self.inquiry.walker.program;
-        let mut acts: SmallVec<[Act<'r>; 2]> = SmallVec::new();
+        let mut actions: SmallVec<[Action<'r>; 2]> = SmallVec::new();
         for part in 0.. {
-            match program.op(chain, rule, part) {
-                Some(Op::Test(test)) if !self.passes(chain, test) => return,
-                Some(Op::Act(act)) => acts.push(act),
-                Some(Op::Guarded(test, act)) => {
-                    self.passes(chain, test);
-                    acts.push(act);
+            match program.rule_part(chain, rule, part) {
+                Some(RulePart::Match(required)) if !self.passes(chain, required) => return,
+                Some(RulePart::Action(action)) => actions.push(action),
+                Some(RulePart::Conditional(required, action)) => {
+                    self.passes(chain, required);
+                    actions.push(action);
                 }
-                Some(Op::Test(_) | Op::Nothing) => {}
+                Some(RulePart::Match(_) | RulePart::Nothing) => {}
                 None => break,
             }
         }
-        self.meet(program.rule_ref(chain, Some(rule)).map_or(Met::Missing, Met::Rule));
-        for act in acts {
-            self.act(chain, act);
+        self.reach(program.rule_ref(chain, Some(rule)).map_or(Reached::Missing, Reached::Rule));
+        for action in actions {
+            self.apply(chain, action);
         }
     }
 
-    /// Whether some packet can pass a test; what it asks is noted.
-    fn passes(&mut self, chain: ChainId, test: Test<'r>) -> bool {
+    /// Whether some packet can match; what is asked of it is noted.
+    fn passes(&mut self, chain: ChainId, required: Match<'r>) -> bool {
         let host = self.inquiry.walker.host;
-        let to = |holds: &dyn Fn(&View) -> bool| self.packets.iter().any(|p| holds(p) != test.negated);
-        match test.kind {
-            TestKind::Network(End::Destination, net) => to(&|p| net.contains(p.destination.ip())),
-            TestKind::Local(End::Destination) => to(&|p| host.is_local(p.destination.ip())),
-            TestKind::Protocol(protocol) => self.open || to(&|p| p.protocol == protocol),
-            TestKind::Port(protocol, port) if self.open => {
+        let to = |holds: &dyn Fn(&View) -> bool| self.packets.iter().any(|p| holds(p) != required.negated);
+        match required.kind {
+            MatchKind::Network(Side::Destination, net) => to(&|p| net.contains(p.destination.ip())),
+            MatchKind::Local(Side::Destination) => to(&|p| host.is_local(p.destination.ip())),
+            MatchKind::Protocol(protocol) => self.open || to(&|p| p.protocol == protocol),
+            MatchKind::Port(protocol, port) if self.open => {
                 self.asked.ports.push(PortRange::one(protocol, port.get()));
                 true
             }
-            TestKind::Port(protocol, port) => {
+            MatchKind::Port(protocol, port) => {
                 to(&|p| p.protocol == protocol && p.destination.port() == port.get())
             }
-            TestKind::Network(End::Source, net) => {
+            MatchKind::Network(Side::Source, net) => {
                 self.asked.sources.push(interval(net));
                 true
             }
-            TestKind::Addresses(end, _, addresses) => {
-                self.passes_addresses(chain, end, addresses, test.negated)
+            MatchKind::Addresses(side, _, addresses) => {
+                self.passes_addresses(chain, side, addresses, required.negated)
             }
-            TestKind::InSet(key, set) => self.passes_set(chain, key, set, test.negated),
-            TestKind::Opaque(text) => {
+            MatchKind::InSet(key, set) => self.passes_set(chain, key, set, required.negated),
+            MatchKind::Opaque(text) => {
                 self.asked.sources.extend(scan::addresses(text, self.inquiry.family));
                 self.asked.ports.extend(scan::ports(text));
                 true
             }
-            TestKind::Interface(..)
-            | TestKind::OtherProtocol(_)
-            | TestKind::State(_)
-            | TestKind::Translated
-            | TestKind::Mark { .. }
-            | TestKind::Local(End::Source)
-            | TestKind::Random(_)
-            | TestKind::Remembered(_) => true,
+            MatchKind::Interface(..)
+            | MatchKind::OtherProtocol(_)
+            | MatchKind::State(_)
+            | MatchKind::Translated
+            | MatchKind::Mark { .. }
+            | MatchKind::Local(Side::Source)
+            | MatchKind::Random(_)
+            | MatchKind::Remembered(_) => true,
         }
     }
 
     fn passes_addresses(
         &mut self,
         chain: ChainId,
-        end: End,
+        side: Side,
         addresses: &'r Addresses,
         negated: bool,
     ) -> bool {
-        match (end, addresses) {
-            (End::Source, _) => {
+        match (side, addresses) {
+            (Side::Source, _) => {
                 self.asked.sources.extend(self.inquiry.intervals(chain, addresses));
                 if let Addresses::Named(set) = addresses {
-                    self.inquiry.elements(chain, set).iter().for_each(|e| self.meet(Met::Element(e)));
+                    self.inquiry.elements(chain, set).iter().for_each(|e| self.reach(Reached::Element(e)));
                 }
                 true
             }
-            (End::Destination, Addresses::Named(set)) => {
+            (Side::Destination, Addresses::Named(set)) => {
                 let key = [Field::DestinationAddress(self.inquiry.family)];
                 let matching: Vec<_> =
                     self.packets.iter().map(|packet| self.matching_one(chain, &key, set, packet)).collect();
                 // Another set can let another of the packets pass.
-                matching.iter().flatten().for_each(|element| self.meet(Met::Element(element)));
+                matching.iter().flatten().for_each(|element| self.reach(Reached::Element(element)));
                 matching.iter().any(|elements| elements.is_empty() == negated)
             }
-            (End::Destination, _) => {
+            (Side::Destination, _) => {
                 let intervals = self.inquiry.intervals(chain, addresses);
                 self.packets.iter().any(|packet| {
                     let ip = packet.destination.ip();
@@ -279,7 +279,7 @@ impl<'r> Round<'_, '_, 'r> {
             if self.open {
                 self.asked.ports.extend(elements::ports(element, key));
             }
-            self.meet(Met::Element(element));
+            self.reach(Reached::Element(element));
         }
         negated || !matching.is_empty()
     }
@@ -301,29 +301,29 @@ impl<'r> Round<'_, '_, 'r> {
         found
     }
 
-    fn act(&mut self, chain: ChainId, act: Act<'r>) {
-        match act {
-            Act::Jump(to) | Act::Goto(to) => self.follow(chain, to),
-            Act::VerdictMap(key, map) => {
+    fn apply(&mut self, chain: ChainId, action: Action<'r>) {
+        match action {
+            Action::Jump(to) | Action::Goto(to) => self.follow(chain, to),
+            Action::VerdictMap(key, map) => {
                 for element in self.matching(chain, key, map) {
                     self.asked.sources.extend(elements::sources(element, key));
                     if self.open {
                         self.asked.ports.extend(elements::ports(element, key));
                     }
-                    self.meet(Met::Element(element));
+                    self.reach(Reached::Element(element));
                     if let Some(to) = elements::leads_to(element) {
                         self.follow(chain, to);
                     }
                 }
             }
-            Act::RandomVerdict(_, verdicts) => {
+            Action::RandomVerdict(_, verdicts) => {
                 for to in verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)) {
                     self.follow(chain, to);
                 }
             }
-            Act::Dnat(to) => self.asked.translated.push(to),
-            Act::RandomDnat(_, to) => self.asked.translated.extend(to.iter().map(|(_, to)| *to)),
-            Act::Redirect(port) => self.redirect(port.map(crate::net::Port::get)),
+            Action::Dnat(to) => self.asked.translated.push(to),
+            Action::RandomDnat(_, to) => self.asked.translated.extend(to.iter().map(|(_, to)| *to)),
+            Action::Redirect(port) => self.redirect(port.map(crate::net::Port::get)),
             _ => {}
         }
     }
@@ -340,7 +340,7 @@ impl<'r> Round<'_, '_, 'r> {
         match self.inquiry.walker.program.find(from, to) {
             Some(chain) if !self.open || self.inquiry.asks_ports(to) => self.leads_to.push(chain),
             Some(_) => {}
-            None => self.meet(Met::Missing),
+            None => self.reach(Reached::Missing),
         }
     }
 }

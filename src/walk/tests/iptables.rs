@@ -1,6 +1,7 @@
 use super::{from_node, host, lines, tcp, walked};
 use crate::iptables::ruleset::*;
 use crate::net::{Cidr, Family, Port, Protocol};
+use crate::ruleset;
 use crate::walk::{Effect, Hook, WalkError, Walker};
 
 fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
@@ -14,11 +15,9 @@ fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
     }
 }
 
-fn ruleset(tables: Vec<(TableName, Vec<Chain>)>) -> Ruleset {
-    Ruleset {
-        family: Family::Ipv4,
-        tables: tables.into_iter().map(|(name, chains)| Table { name, chains }).collect(),
-    }
+fn ruleset(tables: Vec<(TableName, Vec<Chain>)>) -> ruleset::Ruleset {
+    let tables = tables.into_iter().map(|(name, chains)| Table { name, chains });
+    Ruleset { family: Family::Ipv4, tables: tables.collect() }.into()
 }
 
 fn to(target: Target) -> Rule {
@@ -99,7 +98,7 @@ fn nat(chains: Vec<Chain>) -> (TableName, Vec<Chain>) {
 }
 
 /// One Service with three endpoints, as kube-proxy writes it.
-fn service() -> Ruleset {
+fn service() -> ruleset::Ruleset {
     let endpoint = |name: &'static str, ip: &str| {
         chain(name, vec![from(jump("KUBE-MARK-MASQ"), &format!("{ip}/32")), dnat(&format!("{ip}:8080"))])
     };
@@ -252,7 +251,7 @@ fn affinity_is_a_condition_beside_first_contact() {
     );
 }
 
-fn forward(rules: Vec<Rule>, others: Vec<Chain>) -> Ruleset {
+fn forward(rules: Vec<Rule>, others: Vec<Chain>) -> ruleset::Ruleset {
     let mut chains = vec![chain("INPUT", vec![]), chain("FORWARD", rules), chain("OUTPUT", vec![])];
     chains.extend(others);
     ruleset(vec![(TableName::Filter, chains)])
@@ -312,8 +311,10 @@ fn returning_and_going_to_chains_is_as_in_the_kernel() {
     );
     let walker = Walker::new(&rules, &host);
     assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")), ["drop 10.96.0.1:80 1/1"]);
-    let mut rules = forward(vec![to(Target::Return), to(Target::Accept)], vec![]);
+    let rules = forward(vec![to(Target::Return), to(Target::Accept)], vec![]);
+    let mut rules = rules.as_iptables().unwrap().clone();
     rules.tables[0].chains[1].policy = Some(Policy::Drop);
+    let rules = rules.into();
     let walker = Walker::new(&rules, &host);
     let outcomes = walker.walk(&tcp("10.244.1.9", "10.96.0.1:80")).unwrap();
     assert_eq!(lines(&outcomes), ["drop 10.96.0.1:80 1/1"]);

@@ -1,4 +1,4 @@
-//! Small rulesets, built by hand, and what becomes of packets in them.
+//! Small rulesets, built by hand, and what happens to packets in them.
 
 mod iptables;
 mod nftables;

@@ -1,6 +1,7 @@
 use super::{from_node, host, lines, tcp, walked};
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::*;
+use crate::ruleset;
 use crate::walk::{Effect, Walker};
 
 const KEY: [Field; 3] = [Field::DestinationAddress(Family::Ipv4), Field::L4Protocol, Field::DestinationPort];
@@ -74,21 +75,14 @@ fn vmap(map: &str) -> Statement {
     Statement::VerdictMap { key: KEY.to_vec(), map: map.into() }
 }
 
-fn table(sets: Vec<Set>, chains: Vec<Chain>) -> Ruleset {
-    Ruleset {
-        tables: vec![Table {
-            family: TableFamily::Ip,
-            name: "kube-proxy".into(),
-            comment: None,
-            sets,
-            chains,
-            opaque: Vec::new(),
-        }],
-    }
+fn table(sets: Vec<Set>, chains: Vec<Chain>) -> ruleset::Ruleset {
+    let (family, opaque) = (TableFamily::Ip, Vec::new());
+    let table = Table { family, name: "kube-proxy".into(), comment: None, sets, chains, opaque };
+    ruleset::Ruleset::nftables(Ruleset { tables: vec![table] }, Family::Ipv4)
 }
 
 /// The shape of 1.36: two Services, one of them with affinity.
-fn kube_proxy() -> Ruleset {
+fn kube_proxy() -> ruleset::Ruleset {
     let destinations = vec![(0, "10.244.1.5:8080".parse().unwrap()), (1, "10.244.2.5:8080".parse().unwrap())];
     let remembered = |set: &str, chain: &str| {
         vec![

@@ -1,0 +1,110 @@
+//! A whole node: which mode and release its rules are of, which families can be checked, and the check of each.
+
+use super::{Finding, Kind, Report, check, difference, leftovers, legacy, masquerade_mark};
+use crate::capture::Captured;
+use crate::net::Family;
+use crate::nftables::TABLE;
+use crate::node::{NodePlan, NodeRules};
+use crate::settings::release::RELEASES;
+use crate::settings::{ProxyMode, Release};
+
+/// What is to be said of a capture without knowing the cluster: rules in both variants of iptables, rules of the other
+/// mode, and that the node is in another mode than the one told, or that the capture cannot tell.
+pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<Finding> {
+    let in_listing = || {
+        let ruleset = captured.parts.first().and_then(|part| part.ruleset.as_nftables());
+        ruleset.and_then(leftovers::in_listing)
+    };
+    let mode = captured.mode();
+    let mut findings = Vec::new();
+    match captured.language {
+        ProxyMode::Iptables => {
+            findings.extend(legacy::variants(captured));
+            let beside = || leftovers::beside_iptables(&captured.incompatible_tables);
+            findings.extend(mode.and_then(|_| beside()));
+        }
+        ProxyMode::Nftables => findings.extend(mode.and_then(|_| in_listing())),
+    }
+    let message = match (mode, captured.language) {
+        (Some(mode), _) => told.filter(|told| *told != mode).map(|told| {
+            let (mode, told) = (mode.name(), told.name());
+            format!("kube-proxy is in mode {mode}, not {told} (the rest is checked by its rules)")
+        }),
+        (None, ProxyMode::Iptables) => captured
+            .incompatible_tables
+            .iter()
+            .any(|name| name == TABLE)
+            .then(|| "kube-proxy is in nftables mode: capture its rules with nft list ruleset".to_owned()),
+        (None, ProxyMode::Nftables) => in_listing()
+            .map(|_| "kube-proxy is in iptables mode: capture its rules with iptables-save".to_owned()),
+    };
+    findings.extend(message.map(|message| Finding::general(Kind::OtherMode, message)));
+    findings
+}
+
+/// The release that captured rules look most like: of several that are equally near the one told, else the newest.
+/// `distance` is how far they are from what a release writes (see [`distance`]), none for a release that cannot have
+/// written them.
+pub fn release(told: Option<Release>, mut distance: impl FnMut(Release) -> Option<usize>) -> Option<Release> {
+    let mut best: Option<(usize, Release)> = None;
+    for release in told.into_iter().chain(RELEASES.into_iter().rev()) {
+        let Some(distance) = distance(release) else { continue };
+        if best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, release));
+        }
+        if distance == 0 {
+            break;
+        }
+    }
+    best.map(|(_, release)| release)
+}
+
+/// The families to check, of those `wanted` and those that the capture has kube-proxy's rules in; notes say which of
+/// the wanted ones cannot be checked. Where the node has no rules in a family that it should have, all are missing;
+/// where the text does not tell, nobody knows.
+pub fn families(captured: &Captured, wanted: &[Family]) -> (Vec<Family>, Vec<String>) {
+    let (mut families, mut notes) = (Vec::new(), Vec::new());
+    for family in Family::ALL {
+        let is_wanted = wanted.contains(&family);
+        let has_rules = captured.ruleset(family).is_some_and(|ruleset| ruleset.has_kube_proxys_rules());
+        if captured.covers(family) && (is_wanted || has_rules || captured.language == ProxyMode::Iptables) {
+            families.push(family);
+        } else if is_wanted {
+            notes.push(format!("the capture has no {family} rules: {family} is not checked"));
+        }
+    }
+    (families, notes)
+}
+
+/// How many lines of captured rules differ from those of a release, in the families of the plans.
+pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured) -> usize {
+    let pairs = plans.into_iter().filter_map(|plan| pair(plan, captured));
+    pairs.map(|(expected, captured)| difference(&expected, &captured)).sum()
+}
+
+/// Checks a node in the families of the plans, each of what the node should have.
+pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured, report: &mut Report) {
+    for plan in plans {
+        let configured = plan.plan.masquerade.mark;
+        let Some((expected, captured)) = pair(plan, captured) else { continue };
+        if let Some(mark) = captured.ruleset.masquerade_mark() {
+            let finding = masquerade_mark::finding(configured, mark);
+            report.findings.extend(finding.filter(|finding| !report.findings.contains(finding)));
+        }
+        let mut found = check(&expected, &captured);
+        report.findings.append(&mut found.findings);
+        report.notes.append(&mut found.notes);
+        report.classes += found.classes;
+    }
+}
+
+/// What a node should have, and what it has. Where it marks packets by another bit than it should, that is one thing to
+/// be told and not a difference in every rule that asks for the mark.
+fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> Option<(NodeRules<'c>, NodeRules<'c>)> {
+    let ruleset = captured.ruleset(plan.plan.family)?.clone();
+    if let Some(mark) = ruleset.masquerade_mark() {
+        plan.plan.masquerade.mark = mark;
+    }
+    let captured = NodeRules::new(ruleset, plan.host.clone());
+    Some((plan.compile(), captured))
+}

@@ -1,0 +1,110 @@
+//! What differs on one node between two states of a cluster.
+
+use std::collections::BTreeSet;
+
+use super::diff::{self, FamilyChange, TrafficChange};
+use super::{traffic, unchanged};
+use crate::cluster::{Cluster, Node};
+use crate::net::Family;
+use crate::node::{self, NodePlan, NodeRules};
+use crate::parallel::both;
+use crate::settings::Settings;
+use crate::walk::Walker;
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Rule by rule.
+    Rules,
+    /// What happens to packets.
+    Traffic,
+    /// Both.
+    All,
+}
+
+impl Level {
+    /// What is worth comparing: between modes or releases nearly every rule differs, so traffic only.
+    pub fn between(old: &Settings, new: &Settings) -> Level {
+        let same = old.mode == new.mode && old.release == new.release;
+        if same { Level::All } else { Level::Traffic }
+    }
+}
+
+/// The nodes of two states.
+#[derive(Debug, Default)]
+pub struct NodePairs<'o, 'n> {
+    /// Nodes that are in both, by name.
+    pub both: Vec<(&'o Node, &'n Node)>,
+    /// Names of nodes that only the new state has.
+    pub added: Vec<String>,
+    /// Names of nodes that only the old state has.
+    pub removed: Vec<String>,
+}
+
+impl<'o, 'n> NodePairs<'o, 'n> {
+    /// Pairs the nodes of two states by name.
+    pub fn of(old: &'o Cluster, new: &'n Cluster) -> NodePairs<'o, 'n> {
+        let names = |cluster: &'_ Cluster| -> BTreeSet<_> {
+            cluster.nodes.iter().map(|node| node.name.clone()).collect()
+        };
+        let (before, after) = (names(old), names(new));
+        NodePairs {
+            both: before.iter().filter_map(|name| Some((old.node(name)?, new.node(name)?))).collect(),
+            added: after.difference(&before).map(ToString::to_string).collect(),
+            removed: before.difference(&after).map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The families to compare: those that either state asks for or has Services in. A side without Services in one of them
+/// is compared as a node that serves nothing there.
+pub fn families(old: (&Cluster, &Settings), new: (&Cluster, &Settings)) -> Vec<Family> {
+    let (before, after) = (node::families(old.0, old.1), node::families(new.0, new.1));
+    Family::ALL.into_iter().filter(|family| before.contains(family) || after.contains(family)).collect()
+}
+
+/// What differs on a node.
+#[derive(Debug, Default)]
+pub struct NodeChange {
+    /// By family.
+    pub families: Vec<FamilyChange>,
+    /// Kinds of connections compared.
+    pub classes: u64,
+    /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
+    pub unchanged_service_ports: usize,
+}
+
+/// Compares a node, family by family, each pair of plans for the same one.
+pub fn compare<'o, 'n>(
+    plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
+    level: Level,
+) -> NodeChange {
+    let mut found = NodeChange::default();
+    for (mut old, mut new) in plans {
+        if old.plan.mode == new.plan.mode {
+            found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
+        }
+        let (old, new) = both(|| old.compile(), || new.compile());
+        let (change, classes) = family(&old, &new, level);
+        found.families.push(change);
+        found.classes += classes;
+    }
+    found
+}
+
+/// Compares a node's rules in one family; tells also how many kinds of connections were compared. Rules of different
+/// languages cannot be compared one by one, traffic can.
+pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (FamilyChange, u64) {
+    let with_rules = level != Level::Traffic && old.ruleset.mode() == new.ruleset.mode();
+    let plans = (old.plan.as_ref(), new.plan.as_ref());
+    let (rules, traffic) = both(
+        || with_rules.then(|| diff::rules(old, new)),
+        || {
+            let walkers = (&Walker::of(old), &Walker::of(new));
+            (level != Level::Rules).then(|| traffic::flows_of_plans(walkers, new.family(), plans))
+        },
+    );
+    let classes = traffic.as_ref().map_or(0, |(classes, _)| *classes);
+    let traffic = traffic.map(|(_, flows)| TrafficChange::new(flows));
+    (FamilyChange { family: new.family().lower_name(), rules, traffic }, classes)
+}

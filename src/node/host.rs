@@ -1,0 +1,226 @@
+//! What is known of a node beside its rules: addresses, pod networks, a sysctl.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use compact_str::CompactString;
+
+use crate::cluster::{Cluster, Node};
+use crate::net::{Cidr, Family};
+use crate::plan::{LocalTraffic, Plan};
+
+use super::client_kind::ClientKind;
+
+/// The node that a packet meets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Addresses on its interfaces, the node's own first. Loopback addresses are local without being listed.
+    pub addresses: Vec<IpAddr>,
+    /// Networks of the pods on this node (`spec.podCIDRs`).
+    pub pod_networks: Vec<Cidr>,
+    /// Networks of all pods of the cluster (`clusterCIDR`).
+    pub cluster_networks: Vec<Cidr>,
+    /// Addresses of pods that are known to run on this node, whatever network they lie in.
+    pub local_pods: BTreeSet<IpAddr>,
+    /// The interface by which packets of local pods come in, where it has a name that rules use.
+    pub pod_interface: Option<PodInterface>,
+    /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
+    /// kube-proxy sets it where it serves node ports on 127.0.0.1.
+    pub route_localnet: bool,
+}
+
+/// The interface of local pods, as `detectLocal` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodInterface {
+    /// One interface, a bridge.
+    Name(CompactString),
+    /// One interface per pod, with names that begin so.
+    Prefix(CompactString),
+}
+
+impl Host {
+    /// A node of a cluster, with the plans for it in one or both families.
+    pub fn of_node<'p, 'c: 'p>(
+        cluster: &Cluster,
+        node: &Node,
+        plans: impl IntoIterator<Item = &'p Plan<'c>>,
+    ) -> Host {
+        let mut host = Host {
+            pod_networks: node.pod_cidrs.clone(),
+            cluster_networks: cluster.nodes.iter().flat_map(|node| &node.pod_cidrs).copied().collect(),
+            ..Host::default()
+        };
+        for plan in plans {
+            host.add_plan(plan);
+        }
+        host
+    }
+
+    /// The same node, for who asks it about many addresses: networks of pods are as few as can be.
+    #[must_use]
+    pub fn with_merged_networks(&self) -> Host {
+        Host {
+            pod_networks: merged(self.pod_networks.clone()),
+            cluster_networks: merged(self.cluster_networks.clone()),
+            ..self.clone()
+        }
+    }
+
+    fn add_plan(&mut self, plan: &Plan<'_>) {
+        let own = Some(plan.node_ip).filter(|ip| !ip.is_loopback());
+        let others = plan.interface_addresses.iter().copied().filter(|ip| !ip.is_loopback());
+        let others: Vec<IpAddr> = others.filter(|ip| Some(*ip) != own).collect();
+        self.addresses.extend(own.into_iter().chain(others));
+        match &plan.local_traffic {
+            Some(LocalTraffic::From(net)) => self.cluster_networks.push(*net),
+            Some(LocalTraffic::Interface(name)) => {
+                self.pod_interface = Some(PodInterface::Name(name.clone()))
+            }
+            Some(LocalTraffic::InterfacePrefix(name)) => {
+                self.pod_interface = Some(PodInterface::Prefix(name.clone()));
+            }
+            None => (),
+        }
+        self.route_localnet |= plan.localhost_node_ports;
+        self.add_local_pods(plan);
+    }
+
+    fn add_local_pods(&mut self, plan: &Plan<'_>) {
+        let endpoints = plan.service_ports.iter().flat_map(|port| &port.service_port.endpoints);
+        for endpoint in endpoints.filter(|endpoint| endpoint.node_name.as_ref() == Some(&plan.node_name)) {
+            let known = self.is_local(endpoint.ip) || self.is_local_pod(endpoint.ip);
+            if !known {
+                self.local_pods.insert(endpoint.ip);
+            }
+        }
+    }
+
+    /// Whether an address is the node's own: on an interface, or a loopback address.
+    pub fn is_local(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.addresses.contains(&ip)
+    }
+
+    /// Whether an address is that of a pod on this node.
+    pub fn is_local_pod(&self, ip: IpAddr) -> bool {
+        self.local_pods.contains(&ip) || self.pod_networks.iter().any(|net| net.contains(ip))
+    }
+
+    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod if it lies in a pod
+    /// network, else outside. Without a network of the node's own pods every pod counts as one of this node.
+    pub fn client_kind(&self, source: IpAddr) -> ClientKind {
+        if self.is_local(source) {
+            return ClientKind::Node;
+        }
+        if self.is_local_pod(source) {
+            return ClientKind::LocalPod;
+        }
+        if !self.cluster_networks.iter().any(|net| net.contains(source)) {
+            return ClientKind::Outside;
+        }
+        let family = Family::of(source);
+        if self.pod_networks.iter().any(|net| net.family() == family) {
+            ClientKind::RemotePod
+        } else {
+            ClientKind::LocalPod
+        }
+    }
+
+    /// The node's own address in a family: the first listed.
+    pub fn primary_address(&self, family: Family) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(|ip| Family::of(*ip) == family)
+    }
+
+    /// The source that the kernel gives to a packet of the node itself: the destination where that is local, else
+    /// the node's own address (net/ipv4/route.c, `ip_route_output_key_hash_rcu`).
+    pub fn source_to(&self, destination: SocketAddr) -> IpAddr {
+        let ip = destination.ip();
+        if ip.is_loopback() {
+            return Family::of(ip).loopback();
+        }
+        if self.is_local(ip) {
+            return ip;
+        }
+        let family = Family::of(ip);
+        self.primary_address(family).unwrap_or_else(|| family.loopback())
+    }
+}
+
+/// The fewest networks with the same addresses: a cluster has a network for each of thousands of nodes, most of them side
+/// by side.
+fn merged(mut networks: Vec<Cidr>) -> Vec<Cidr> {
+    networks.sort_by_key(|net| (net.network(), net.length()));
+    let mut merged: Vec<Cidr> = Vec::new();
+    for net in networks {
+        if merged.last().is_some_and(|last| last.contains(net.network())) {
+            continue;
+        }
+        let mut net = net;
+        while let Some(both) = merged.last().and_then(|last| halves_of(*last, net)) {
+            merged.pop();
+            net = both;
+        }
+        merged.push(net);
+    }
+    merged
+}
+
+/// The network that two others make up.
+fn halves_of(first: Cidr, second: Cidr) -> Option<Cidr> {
+    let both = Cidr::new(first.network(), first.length().checked_sub(1)?)?;
+    let fits = first.length() == second.length()
+        && first != second
+        && both.network() == first.network()
+        && both.contains(second.network());
+    fits.then_some(both)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            addresses: vec!["192.168.0.11".parse().unwrap(), "fd00::11".parse().unwrap()],
+            pod_networks: vec![Cidr::parse_lenient("10.244.1.0/24").unwrap()],
+            cluster_networks: vec![Cidr::parse_lenient("10.244.0.0/16").unwrap()],
+            ..Host::default()
+        }
+    }
+
+    #[test]
+    fn networks_side_by_side_become_one() {
+        let merge = |nets: &[&str]| {
+            let nets = nets.iter().map(|net| Cidr::parse_lenient(net).unwrap()).collect();
+            merged(nets).iter().map(Cidr::to_string).collect::<Vec<_>>()
+        };
+        let nodes: Vec<String> = (0..256).map(|i| format!("10.244.{i}.0/24")).collect();
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        assert_eq!(merge(&nodes), ["10.244.0.0/16"]);
+        assert_eq!(merge(&["10.0.2.0/24", "10.0.1.0/24"]), ["10.0.1.0/24", "10.0.2.0/24"]);
+        assert_eq!(merge(&["10.0.1.0/24", "10.0.0.0/16", "10.0.0.0/16"]), ["10.0.0.0/16"]);
+        assert_eq!(
+            merge(&["fd00::/65", "10.1.0.0/17", "fd00:0:0:0:8000::/65"]),
+            ["10.1.0.0/17", "fd00::/64"]
+        );
+        assert_eq!(merge(&["0.0.0.0/1", "128.0.0.0/1", "::/0"]), ["0.0.0.0/0", "::/0"]);
+    }
+
+    #[test]
+    fn sources_are_told_apart() {
+        let origin = |text: &str| host().client_kind(text.parse().unwrap());
+        assert_eq!(origin("192.168.0.11"), ClientKind::Node);
+        assert_eq!(origin("127.0.0.5"), ClientKind::Node);
+        assert_eq!(origin("10.244.1.9"), ClientKind::LocalPod);
+        assert_eq!(origin("10.244.2.9"), ClientKind::RemotePod);
+        assert_eq!(origin("198.51.100.7"), ClientKind::Outside);
+    }
+
+    #[test]
+    fn the_node_speaks_from_the_address_it_speaks_to() {
+        let source = |text: &str| host().source_to(text.parse().unwrap()).to_string();
+        assert_eq!(source("127.0.0.1:80"), "127.0.0.1");
+        assert_eq!(source("192.168.0.11:80"), "192.168.0.11");
+        assert_eq!(source("10.96.0.1:443"), "192.168.0.11");
+        assert_eq!(source("[fd00:96::1]:443"), "fd00::11");
+    }
+}

@@ -1,0 +1,77 @@
+//! Whose an address is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::diagnostic::Inert;
+
+/// Whose an address is; Services as `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// A Service has it as cluster IP.
+    ClusterIp(String),
+    /// A Service has it as external IP.
+    ExternalIp(String),
+    /// A Service has it as load-balancer IP.
+    LoadBalancerIp(String),
+    /// An endpoint of a Service, of which no Pod is known.
+    Endpoint(String),
+    /// A node.
+    Node(String),
+    /// A Pod, on a node where that is known.
+    Pod {
+        /// `namespace/name`
+        name: String,
+        /// Its node; empty where it is not known.
+        node: String,
+    },
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::ClusterIp(service) => write!(f, "Service {}", Inert(service)),
+            Name::ExternalIp(service) => write!(f, "external IP of Service {}", Inert(service)),
+            Name::LoadBalancerIp(service) => write!(f, "load-balancer IP of Service {}", Inert(service)),
+            Name::Endpoint(service) => write!(f, "endpoint of Service {}", Inert(service)),
+            Name::Node(node) => write!(f, "node {}", Inert(node)),
+            Name::Pod { name, node } if node.is_empty() => write!(f, "pod {}", Inert(name)),
+            Name::Pod { name, node } => write!(f, "pod {} on {}", Inert(name), Inert(node)),
+        }
+    }
+}
+
+/// Names of addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Names(BTreeMap<IpAddr, Name>);
+
+impl Names {
+    /// Gives an address a name, unless it has one.
+    pub fn add(&mut self, ip: IpAddr, name: impl FnOnce() -> Name) {
+        self.0.entry(ip).or_insert_with(name);
+    }
+
+    /// The name of an address.
+    pub fn of(&self, ip: IpAddr) -> Option<&Name> {
+        self.0.get(&ip)
+    }
+
+    /// The Service that has an address as cluster IP.
+    pub(crate) fn service_with_cluster_ip(&self, ip: IpAddr) -> Option<&str> {
+        match self.of(ip) {
+            Some(Name::ClusterIp(service)) => Some(service),
+            _ => None,
+        }
+    }
+
+    /// The name of an address in brackets after a space; empty where it has none.
+    pub(super) fn in_brackets(&self, ip: IpAddr) -> String {
+        self.of(ip).map(|name| format!(" ({name})")).unwrap_or_default()
+    }
+
+    /// The name of an address in words.
+    pub(super) fn words(&self, ip: IpAddr) -> Option<String> {
+        self.of(ip).map(Name::to_string)
+    }
+}

@@ -1,0 +1,287 @@
+//! What rules do with a packet.
+
+use std::net::SocketAddr;
+
+use compact_str::CompactString;
+
+use super::chance::Chance;
+use super::error::WalkError;
+use super::evaluator::{Evaluator, Next, Walked, go_to};
+use super::hooks::{is_martian, output_of, translates_destination};
+use super::nftables::verdict_action;
+use super::outcome::{Effect, Hook, Verdict};
+use super::packet::{Interface, View};
+use super::packet_state::{Frame, PacketState, Predicate, RulePosition};
+use super::rule_part::{Action, ChainId};
+use super::set_index::Lookup;
+use crate::net::Port;
+use crate::nftables::ruleset::MapValue;
+
+impl<'r> Evaluator<'_, 'r> {
+    pub(super) fn apply(
+        &mut self,
+        state: &mut PacketState<'r>,
+        action: Action<'r>,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        match action {
+            Action::Continue => Ok(Next::Part),
+            Action::Accept => {
+                self.note(state, position, Effect::Accept);
+                state.frames.clear();
+                Ok(Next::Elsewhere)
+            }
+            Action::Drop => Ok(self.finish(state, position, Effect::Drop, Verdict::Drop)),
+            Action::Reject(answer) => {
+                Ok(self.finish(state, position, Effect::Reject(answer), Verdict::Reject(answer)))
+            }
+            Action::Return => {
+                self.note(state, position, Effect::Return);
+                Ok(if self.end_of_chain(state) { Next::Elsewhere } else { Next::Gone })
+            }
+            Action::Jump(chain) => self.jump(state, chain, position),
+            Action::Goto(chain) => self.goto(state, chain, position),
+            Action::SetMark { keep, flip } => {
+                Ok(self.set_mark(state, (state.view.mark & keep) ^ flip, position))
+            }
+            Action::OrMark(bits) => Ok(self.set_mark(state, state.view.mark | bits, position)),
+            Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
+            Action::Untrack => {
+                state.untracked = true;
+                Ok(self.note_on(state, position, Effect::Untrack))
+            }
+            _ => self.apply_translation(state, action, position),
+        }
+    }
+
+    fn apply_translation(
+        &mut self,
+        state: &mut PacketState<'r>,
+        action: Action<'r>,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        match action {
+            Action::Dnat(to) => Ok(self.dnat(state, to, position)),
+            Action::Redirect(port) => {
+                let to = self.redirected(&state.view, port.map(Port::get));
+                Ok(self.dnat(state, to, position))
+            }
+            Action::Masquerade => {
+                let own = self.host.primary_address(self.family);
+                self.note(state, position, Effect::Masquerade);
+                state.view.source = own.unwrap_or(state.view.source);
+                Ok(self.source_translated(state))
+            }
+            Action::Snat => {
+                self.note(state, position, Effect::Snat);
+                Ok(self.source_translated(state))
+            }
+            Action::RandomDnat(modulus, destinations) => {
+                let actions = destinations.iter().map(|(number, to)| (*number, Action::Dnat(*to)));
+                self.one_of(state, modulus, actions.rev(), position)
+            }
+            Action::RandomVerdict(modulus, verdicts) => {
+                let actions = verdicts.iter().map(|(number, verdict)| (*number, verdict_action(verdict)));
+                self.one_of(state, modulus, actions.rev(), position)
+            }
+            Action::VerdictMap(key, map) => {
+                let found = self.program.look_up(position.chain, map, key, &state.view);
+                self.mapped(state, found, map, position)
+            }
+            Action::Unknown(text) => self.unknown_target(state, text, position),
+            _ => Ok(Next::Part),
+        }
+    }
+
+    fn source_translated(&mut self, state: &mut PacketState<'r>) -> Next {
+        state.snat = true;
+        state.bound = true;
+        state.frames.clear();
+        Next::Elsewhere
+    }
+
+    fn dnat(&mut self, state: &mut PacketState<'r>, to: SocketAddr, position: RulePosition) -> Next {
+        self.note(state, position, Effect::Dnat(to));
+        if !translates_destination(state.phase.hook()) {
+            return Next::Part;
+        }
+        state.view.destination = to;
+        state.view.translated = true;
+        state.bound = true;
+        state.frames.clear();
+        if state.phase.hook() == Hook::Output {
+            state.view.output = output_of(self.host, &state.view);
+            if is_martian(self.host, &state.view) {
+                self.martian(state);
+                return Next::Gone;
+            }
+        }
+        Next::Elsewhere
+    }
+
+    /// REDIRECT goes to the node itself: to a loopback address for its own packets.
+    fn redirected(&self, view: &View, port: Option<u16>) -> SocketAddr {
+        let own = match view.input {
+            Interface::None => self.family.loopback(),
+            _ => self.host.primary_address(self.family).unwrap_or(view.destination.ip()),
+        };
+        SocketAddr::new(own, port.unwrap_or(view.destination.port()))
+    }
+
+    /// Goes every one of the branches of a random choice; a number that is missing means that the rule does not apply.
+    fn one_of(
+        &mut self,
+        state: &mut PacketState<'r>,
+        modulus: u32,
+        choices: impl Iterator<Item = (u32, Action<'r>)>,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        let each = Chance::of(1, u64::from(modulus));
+        let mut others = u64::from(modulus);
+        let mut branches = Vec::new();
+        for (_, action) in choices.filter(|(number, _)| *number < modulus) {
+            let mut branch = state.clone();
+            branch.chance = state.chance.times(each);
+            go_to(&mut branch, position.rule, position.part);
+            if let Some(frame) = branch.frames.last_mut() {
+                frame.chance = (modulus > 1).then_some(each);
+            }
+            branches.push((branch, action));
+            others = others.saturating_sub(1);
+        }
+        if others > 0 {
+            let mut branch = state.clone();
+            branch.chance = state.chance.times(Chance::of(others, u64::from(modulus)));
+            go_to(&mut branch, position.rule + 1, 0);
+            self.pending.push(branch);
+        }
+        for (mut branch, action) in branches {
+            match self.apply(&mut branch, action, position)? {
+                Next::Part => {
+                    go_to(&mut branch, position.rule, position.part + 1);
+                    self.pending.push(branch);
+                }
+                Next::Elsewhere => self.pending.push(branch),
+                Next::Gone => (),
+            }
+        }
+        Ok(Next::Gone)
+    }
+
+    fn mapped(
+        &mut self,
+        state: &mut PacketState<'r>,
+        found: Lookup<'r>,
+        map: &'r str,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        let element = match found {
+            Lookup::Hit(element) => element,
+            Lookup::Miss => return Ok(self.pass_over(state, position)),
+            Lookup::NoSuchSet => return Err(self.no_such_set(position, map)),
+            Lookup::Maybe(element) => match state.assumed(Predicate::Part(position)) {
+                Some(true) => element,
+                Some(false) => return Ok(self.pass_over(state, position)),
+                None => {
+                    self.fork_unknown(state, Predicate::Part(position), map, position);
+                    return Ok(Next::Gone);
+                }
+            },
+        };
+        self.element = Some(element);
+        match &element.value {
+            Some(MapValue::Verdict(verdict)) => self.apply(state, verdict_action(verdict), position),
+            Some(MapValue::Opaque(text)) => self.unknown_target(state, text, position),
+            None => Ok(self.pass_over(state, position)),
+        }
+    }
+
+    fn pass_over(&mut self, state: &mut PacketState<'r>, position: RulePosition) -> Next {
+        go_to(state, position.rule + 1, 0);
+        Next::Elsewhere
+    }
+
+    /// A target that is not understood may drop the packet or let it through.
+    fn unknown_target(
+        &mut self,
+        state: &mut PacketState<'r>,
+        text: &'r str,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        match state.assumed(Predicate::Part(position)) {
+            None => {
+                self.fork_unknown(state, Predicate::Part(position), text, position);
+                Ok(Next::Gone)
+            }
+            Some(true) => {
+                let effect = Effect::Unknown { drops: true };
+                Ok(self.finish(state, position, effect, Verdict::Drop))
+            }
+            Some(false) => {
+                self.note(state, position, Effect::Unknown { drops: false });
+                if text.to_ascii_lowercase().contains("queue") {
+                    state.frames.clear();
+                    return Ok(Next::Elsewhere);
+                }
+                Ok(self.pass_over(state, position))
+            }
+        }
+    }
+
+    fn set_mark(&mut self, state: &mut PacketState<'r>, mark: u32, position: RulePosition) -> Next {
+        self.note(state, position, Effect::Mark(mark));
+        state.view.mark = mark;
+        Next::Part
+    }
+
+    fn jump(&mut self, state: &mut PacketState<'r>, name: &'r str, position: RulePosition) -> Walked<Next> {
+        let chain = self.target(name, position)?;
+        let before = state.path;
+        self.note(state, position, Effect::Jump(name));
+        go_to(state, position.rule + 1, 0);
+        let mut called = Frame::begin(chain, state);
+        called.before = before;
+        state.frames.push(called);
+        if state.frames.len() > self.program.deepest() {
+            let (table, chain) = self.names(position);
+            return Err(WalkError::TooDeep { table, chain });
+        }
+        Ok(Next::Elsewhere)
+    }
+
+    /// The chain replaces the one that is left.
+    fn goto(&mut self, state: &mut PacketState<'r>, name: &'r str, position: RulePosition) -> Walked<Next> {
+        let chain = self.target(name, position)?;
+        self.note(state, position, Effect::Goto(name));
+        if let Some(frame) = state.frames.last_mut() {
+            frame.chain = chain;
+            frame.gotos += 1;
+            if frame.gotos > self.program.chain_count() {
+                return Err(WalkError::Endless);
+            }
+        }
+        go_to(state, 0, 0);
+        Ok(Next::Elsewhere)
+    }
+
+    fn target(&self, name: &str, position: RulePosition) -> Walked<ChainId> {
+        self.program.find(position.chain, name).ok_or_else(|| {
+            let (table, chain) = self.names(position);
+            let target = name.into();
+            WalkError::NoSuchChain { table, chain, target }
+        })
+    }
+
+    pub(super) fn no_such_set(&self, position: RulePosition, set: &str) -> WalkError {
+        let (table, chain) = self.names(position);
+        let set = set.into();
+        WalkError::NoSuchSet { table, chain, set }
+    }
+
+    fn names(&self, position: RulePosition) -> (CompactString, CompactString) {
+        match self.program.rule_ref(position.chain, Some(position.rule)) {
+            Some(rule) => (rule.table_name(), rule.chain_name().into()),
+            None => Default::default(),
+        }
+    }
+}

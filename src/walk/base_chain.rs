@@ -1,0 +1,45 @@
+//! Base chains, in the order in which a kernel runs them.
+
+use super::outcome::Hook;
+use super::rule_part::ChainId;
+
+/// Where the kernel translates destinations, whatever priority a nat chain asks for (NF_IP_PRI_NAT_DST).
+pub(super) const NAT_DESTINATION: i32 = -100;
+/// Where it translates sources (NF_IP_PRI_NAT_SRC).
+pub(super) const NAT_SOURCE: i32 = 100;
+/// Where connection tracking looks at a packet (NF_IP_PRI_CONNTRACK).
+pub(super) const CONNTRACK: i32 = -200;
+
+/// A base chain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BaseChain {
+    pub(super) chain: ChainId,
+    pub(super) priority: i32,
+    /// What the chain asks for: ranks nat chains among themselves.
+    pub(super) own_priority: i32,
+    pub(super) nat: bool,
+    pub(super) drops: bool,
+}
+
+/// The base chains of every hook, in the order in which they run.
+#[derive(Default)]
+pub(super) struct BaseChains([Vec<BaseChain>; 5]);
+
+impl BaseChains {
+    pub(super) fn add(&mut self, hook: Hook, base: BaseChain) {
+        if let Some(bases) = self.0.get_mut(hook as usize) {
+            bases.push(base);
+        }
+    }
+
+    /// Sorts by priority; chains of the same keep the order of the listing.
+    pub(super) fn sort(&mut self) {
+        for bases in &mut self.0 {
+            bases.sort_by_key(|base| (base.priority, base.own_priority));
+        }
+    }
+
+    pub(super) fn at(&self, hook: Hook) -> &[BaseChain] {
+        self.0.get(hook as usize).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,338 @@
+//! Evaluates rules: runs a packet through chains, with one packet state for each branch that it can take.
+
+use crate::net::Family;
+use crate::nftables::ruleset::{Element, Field};
+
+use super::chance::Chance;
+use super::error::WalkError;
+use super::outcome::{Effect, Hook, Verdict};
+use super::packet::View;
+use super::packet_state::{
+    Affinity, Assumption, FinalState, Frame, PacketState, PathEnd, PathId, Predicate, RulePosition,
+};
+use super::program::Program;
+use super::rule_part::{ChainId, Match, RulePart};
+use super::set_index::Lookup;
+use crate::node::Host;
+
+/// The most branches that are followed, so that a ruleset cannot take all memory.
+const MOST_BRANCHES: usize = 1 << 16;
+/// The most forks at what is not understood.
+const MOST_UNKNOWN: usize = 1 << 12;
+/// The most rules that are looked at, so that a ruleset cannot take all time.
+const MOST_RULES: usize = 1 << 24;
+
+/// Evaluates the rules of a node for one packet.
+pub(super) struct Evaluator<'w, 'r> {
+    pub(super) program: &'w Program<'r>,
+    pub(super) host: &'w Host,
+    pub(super) family: Family,
+    /// What happened; each entry names the one before it.
+    pub(super) path: Vec<PathEntry<'r>>,
+    pub(super) path_ends: Vec<PathEnd<'r>>,
+    pub(super) pending: Vec<PacketState<'r>>,
+    /// The element of a map whose verdict is being carried out.
+    pub(super) element: Option<&'r Element>,
+    rules_seen: usize,
+    unknown: usize,
+}
+
+/// Something that happened on one or more branches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PathEntry<'r> {
+    pub(super) before: PathId,
+    pub(super) hook: Hook,
+    /// Chain and rule; no rule for the policy, nothing for the kernel's own doing.
+    pub(super) rule: Option<(ChainId, Option<usize>)>,
+    pub(super) seen: View,
+    pub(super) chance: Option<Chance>,
+    pub(super) element: Option<&'r Element>,
+    pub(super) effect: Effect<'r>,
+}
+
+/// The result of a match.
+pub(super) enum MatchResult<'r> {
+    Known(bool),
+    Unknown(Predicate<'r>, &'r str),
+    Random(Chance),
+    Remembered(&'r str),
+}
+
+/// Where the evaluation goes on after an action.
+pub(super) enum Next {
+    /// At the next part of the rule.
+    Part,
+    /// Wherever the action has put it.
+    Elsewhere,
+    /// Nowhere: the packet has ended, or other branches go on with it.
+    Gone,
+}
+
+pub(super) type Walked<T> = Result<T, WalkError>;
+
+impl<'w, 'r> Evaluator<'w, 'r> {
+    pub(super) fn new(program: &'w Program<'r>, host: &'w Host, family: Family) -> Self {
+        Evaluator {
+            program,
+            host,
+            family,
+            path: Vec::new(),
+            path_ends: Vec::new(),
+            pending: Vec::new(),
+            element: None,
+            rules_seen: 0,
+            unknown: 0,
+        }
+    }
+
+    pub(super) fn run(&mut self, entry: PacketState<'r>) -> Walked<()> {
+        self.pending.push(entry);
+        while let Some(state) = self.pending.pop() {
+            self.follow(state)?;
+            if self.pending.len() + self.path_ends.len() > MOST_BRANCHES || self.unknown > MOST_UNKNOWN {
+                return Err(WalkError::TooManyWays);
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, mut state: PacketState<'r>) -> Walked<()> {
+        loop {
+            let Some(frame) = state.frames.last().copied() else {
+                if !self.next_chain(&mut state) {
+                    return Ok(());
+                }
+                continue;
+            };
+            if !self.rule(&mut state, frame)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One rule, or what is left of it. False once this branch has ended.
+    fn rule(&mut self, state: &mut PacketState<'r>, frame: Frame) -> Walked<bool> {
+        self.rules_seen += 1;
+        if self.rules_seen > MOST_RULES {
+            return Err(WalkError::Endless);
+        }
+        let mut position = RulePosition { chain: frame.chain, rule: frame.rule, part: frame.part };
+        if frame.part == 0 {
+            match self.program.next_rule(frame.chain, frame.rule, &state.view) {
+                Some(rule) => position.rule = rule,
+                None => return Ok(self.end_of_chain(state)),
+            }
+        }
+        self.parts(state, position)
+    }
+
+    fn parts(&mut self, state: &mut PacketState<'r>, mut position: RulePosition) -> Walked<bool> {
+        while let Some(part) = self.program.rule_part(position.chain, position.rule, position.part) {
+            let (required, action) = match part {
+                RulePart::Nothing => (None, None),
+                RulePart::Match(required) => (Some(required), None),
+                RulePart::Action(action) => (None, Some(action)),
+                RulePart::Conditional(required, action) => (Some(required), Some(action)),
+            };
+            if let Some(required) = required {
+                match self.check(state, required, position)? {
+                    Some(true) => (),
+                    Some(false) => break,
+                    // The branches that go on from here are pending.
+                    None => return Ok(false),
+                }
+            }
+            if let Some(action) = action {
+                match self.apply(state, action, position)? {
+                    Next::Part => (),
+                    Next::Elsewhere => return Ok(true),
+                    Next::Gone => return Ok(false),
+                }
+            }
+            position.part += 1;
+        }
+        go_to(state, position.rule + 1, 0);
+        Ok(true)
+    }
+
+    /// Whether the rule goes on; none if that depends, and branches for each case are pending.
+    fn check(
+        &mut self,
+        state: &mut PacketState<'r>,
+        required: Match<'r>,
+        position: RulePosition,
+    ) -> Walked<Option<bool>> {
+        match self.match_result(state, required.kind, position)? {
+            MatchResult::Known(holds) => Ok(Some(holds != required.negated)),
+            MatchResult::Random(chance) if chance.is_certain() => Ok(Some(true)),
+            MatchResult::Random(chance) if chance.is_impossible() => Ok(Some(false)),
+            MatchResult::Random(chance) => {
+                self.fork_random(state, chance, position);
+                Ok(None)
+            }
+            MatchResult::Remembered(list) => self.remembered(state, list, required.negated, position),
+            MatchResult::Unknown(predicate, text) => {
+                if let Some(holds) = state.assumed(predicate) {
+                    return Ok(Some(holds != required.negated));
+                }
+                if !self.rest_has_action(position) {
+                    return Ok(Some(false));
+                }
+                self.fork_unknown(state, predicate, text, position);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether what follows in the rule does anything.
+    fn rest_has_action(&self, position: RulePosition) -> bool {
+        let part = |part| self.program.rule_part(position.chain, position.rule, part);
+        let actions = |part| matches!(part, RulePart::Action(_) | RulePart::Conditional(..));
+        matches!(part(position.part), Some(RulePart::Conditional(..)))
+            || (position.part + 1..).map_while(part).any(actions)
+    }
+
+    fn fork_random(&mut self, state: &mut PacketState<'r>, chance: Chance, position: RulePosition) {
+        let mut passed_over = state.clone();
+        passed_over.chance = state.chance.times(chance.otherwise());
+        go_to(&mut passed_over, position.rule + 1, 0);
+        self.pending.push(passed_over);
+        let mut taken = state.clone();
+        taken.chance = state.chance.times(chance);
+        go_to(&mut taken, position.rule, position.part + 1);
+        if let Some(frame) = taken.frames.last_mut() {
+            frame.chance = Some(chance);
+        }
+        self.pending.push(taken);
+    }
+
+    pub(super) fn fork_unknown(
+        &mut self,
+        state: &PacketState<'r>,
+        predicate: Predicate<'r>,
+        text: &'r str,
+        position: RulePosition,
+    ) {
+        self.element = None;
+        self.unknown += 1;
+        for holds in [false, true] {
+            let mut branch = state.clone();
+            go_to(&mut branch, position.rule, position.part);
+            branch.assumptions.push(Assumption { predicate, holds, position, text });
+            self.pending.push(branch);
+        }
+    }
+
+    /// A client's first contact goes on; the branch of one that was sent to an endpoint before is pending.
+    fn remembered(
+        &mut self,
+        state: &mut PacketState<'r>,
+        list: &'r str,
+        negated: bool,
+        position: RulePosition,
+    ) -> Walked<Option<bool>> {
+        if let Some(affinity) = state.affinity {
+            return Ok(Some((affinity.list == list) != negated));
+        }
+        let mut known = state.clone();
+        let key = [Field::SourceAddress(self.family)];
+        let found = self.program.look_up(position.chain, list, &key, &state.view);
+        known.affinity = Some(Affinity { list, listed: matches!(found, Lookup::Hit(_)), position });
+        go_to(&mut known, position.rule, position.part);
+        self.pending.insert(0, known);
+        Ok(Some(negated))
+    }
+
+    pub(super) fn end_of_chain(&mut self, state: &mut PacketState<'r>) -> bool {
+        let Some(frame) = state.frames.pop() else {
+            return true;
+        };
+        if state.path == frame.after {
+            state.path = frame.before;
+        }
+        if !state.frames.is_empty() {
+            return true;
+        }
+        match state.base {
+            Some(base) if base.drops => {
+                self.record(state, Some((base.chain, None)), None, Effect::PolicyDrop);
+                self.end(state, Verdict::Drop, false)
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        state: &mut PacketState<'r>,
+        position: RulePosition,
+        effect: Effect<'r>,
+        verdict: Verdict,
+    ) -> Next {
+        self.note(state, position, effect);
+        self.end(state, verdict, false);
+        Next::Gone
+    }
+
+    /// Ends a branch. Always false: there is nothing left to do for it.
+    pub(super) fn end(&mut self, state: &mut PacketState<'r>, verdict: Verdict, local: bool) -> bool {
+        self.path_ends.push(PathEnd {
+            state: FinalState { verdict, destination: state.view.destination, snat: state.snat, local },
+            chance: state.chance,
+            assumptions: std::mem::take(&mut state.assumptions),
+            affinity: state.affinity,
+            path: state.path,
+        });
+        false
+    }
+
+    pub(super) fn note_on(
+        &mut self,
+        state: &mut PacketState<'r>,
+        position: RulePosition,
+        effect: Effect<'r>,
+    ) -> Next {
+        self.note(state, position, effect);
+        Next::Part
+    }
+
+    pub(super) fn note(&mut self, state: &mut PacketState<'r>, position: RulePosition, effect: Effect<'r>) {
+        let chance = state.frames.last().and_then(|frame| frame.chance);
+        self.record(state, Some((position.chain, Some(position.rule))), chance, effect);
+    }
+
+    pub(super) fn record_routing(&mut self, state: &mut PacketState<'r>, effect: Effect<'r>) {
+        self.record(state, None, None, effect);
+    }
+
+    fn record(
+        &mut self,
+        state: &mut PacketState<'r>,
+        rule: Option<(ChainId, Option<usize>)>,
+        chance: Option<Chance>,
+        effect: Effect<'r>,
+    ) {
+        let number = u32::try_from(self.path.len()).ok();
+        self.path.push(PathEntry {
+            before: state.path,
+            hook: if rule.is_some() { state.phase.hook() } else { Hook::Routing },
+            rule,
+            seen: state.view,
+            chance,
+            element: self.element.take(),
+            effect,
+        });
+        state.path = number;
+    }
+}
+
+/// Puts a packet at a part of a rule of the chain that it is in.
+pub(super) fn go_to(state: &mut PacketState<'_>, rule: usize, part: usize) {
+    if let Some(frame) = state.frames.last_mut() {
+        if part == 0 {
+            frame.chance = None;
+        }
+        frame.rule = rule;
+        frame.part = part;
+    }
+}

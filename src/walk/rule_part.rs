@@ -1,0 +1,124 @@
+//! What both rule languages come down to: matches and actions, in the order in which the kernel takes them.
+
+use std::net::SocketAddr;
+
+use crate::net::{Cidr, Family, Port, Protocol};
+use crate::nftables::ruleset::{Addresses, Field};
+
+use super::chance::Chance;
+use super::outcome::Answer;
+
+/// The number of a chain in a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ChainId(pub(super) u32);
+
+impl ChainId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An end of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Source,
+    Destination,
+}
+
+/// A part of a rule.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RulePart<'r> {
+    /// Goes on with the rule if the packet passes.
+    Match(Match<'r>),
+    /// Does something.
+    Action(Action<'r>),
+    /// Does something if the packet passes.
+    Conditional(Match<'r>, Action<'r>),
+    /// Neither: a comment, a counter, an option that is not there.
+    Nothing,
+}
+
+/// What a rule requires of a packet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Match<'r> {
+    pub(super) negated: bool,
+    pub(super) kind: MatchKind<'r>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum MatchKind<'r> {
+    Network(Side, Cidr),
+    /// nftables: an address of one family against one, many or a set.
+    Addresses(Side, Family, &'r Addresses),
+    /// nftables: a key against a named set.
+    InSet(&'r [Field], &'r str),
+    Interface(InterfaceDirection, &'r str),
+    Protocol(Protocol),
+    /// Any protocol that no Service port has, by name or number.
+    OtherProtocol(&'r str),
+    Port(Protocol, Port),
+    /// States by their lower-case names.
+    State(States<'r>),
+    Translated,
+    Mark {
+        value: u32,
+        mask: u32,
+    },
+    Local(Side),
+    Random(Chance),
+    /// The client was put on this list before.
+    Remembered(&'r str),
+    /// Opaque text: of iptables from `-m` on, of nftables one or more statements.
+    Opaque(&'r str),
+}
+
+/// Whether the interface by which a packet comes in, or by which it goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum InterfaceDirection {
+    In,
+    Out,
+}
+
+/// Connection states in either language.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum States<'r> {
+    Iptables(crate::iptables::ruleset::StateSet),
+    Nftables(&'r [compact_str::CompactString]),
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action<'r> {
+    Accept,
+    Drop,
+    Reject(Answer),
+    Return,
+    Continue,
+    Jump(&'r str),
+    Goto(&'r str),
+    /// mark = (mark & keep) ^ flip
+    SetMark {
+        keep: u32,
+        flip: u32,
+    },
+    /// mark = mark | bits
+    OrMark(u32),
+    Dnat(SocketAddr),
+    /// DNAT to this node itself at another port, or at the same.
+    Redirect(Option<Port>),
+    Masquerade,
+    /// SNAT to a fixed address.
+    Snat,
+    /// DNAT to one of several, each as likely.
+    RandomDnat(u32, &'r [(u32, SocketAddr)]),
+    /// One of several verdicts, each as likely.
+    RandomVerdict(u32, &'r [(u32, crate::nftables::ruleset::Verdict)]),
+    /// The verdict that a map has for the packet.
+    VerdictMap(&'r [Field], &'r str),
+    /// Puts the client on a list.
+    Remember(&'r str),
+    /// Takes the packet out of connection tracking.
+    Untrack,
+    /// Something that ends the packet's way through the chain in a manner unknown here.
+    Unknown(&'r str),
+}

@@ -1,0 +1,182 @@
+//! `diff`: what a change of the shop does, and what a switch of the mode does on every cluster of the corpus.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::support::{Case, cases, in_parallel, kuberules, testdata};
+
+fn shop(name: &str) -> String {
+    testdata().join("shop").join(name).display().to_string()
+}
+
+fn shop_diff(node: &str, mode: &str, more: &[&str]) -> (String, Option<i32>) {
+    let config = shop(&format!("before-{node}/kube-proxy.{mode}.json"));
+    let (before, after) = (shop("before.yaml"), shop("after.yaml"));
+    let mut arguments = vec!["diff", "--quiet", &before, &after, "--node", node, "--config", &config];
+    arguments.extend(more);
+    let result = kuberules(&arguments);
+    let text = String::from_utf8(result.stdout).unwrap().replace(&shop(""), "");
+    (text, result.status.code())
+}
+
+fn services(diff: &Value, level: &str, list: &str) -> BTreeSet<String> {
+    let families = diff["changes"].as_array().unwrap().iter().flat_map(|c| c["families"].as_array().unwrap());
+    let items = families.flat_map(|family| family[level][list].as_array().cloned().unwrap_or_default());
+    items.filter_map(|item| item["service"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_real_change_of_the_shop_is_named_and_nothing_else() {
+    let changed = ["games/lobby", "shop/cart", "shop/legacy-erp", "shop/payments", "shop/search", "shop/web"];
+    let changed: BTreeSet<String> = changed.map(str::to_owned).into();
+    for mode in ["iptables", "nftables"] {
+        for node in ["worker-1", "worker-3"] {
+            let (json, code) = shop_diff(node, mode, &["--output", "json"]);
+            let diff: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(code, Some(1));
+            assert_eq!(services(&diff, "rules", "groups"), changed, "{mode} {node}");
+            assert_eq!(services(&diff, "traffic", "flows"), changed, "{mode} {node}");
+        }
+    }
+}
+
+#[test]
+fn the_shop_as_text() {
+    assert_snapshot!(shop_diff("worker-1", "iptables", &[]).0);
+}
+
+#[test]
+fn the_shop_as_a_comment_on_a_pull_request() {
+    assert_snapshot!(shop_diff("worker-3", "nftables", &["--output", "markdown"]).0);
+}
+
+#[test]
+fn exit_codes_say_what_differs() {
+    let code = |more: &[&str]| shop_diff("worker-1", "iptables", more).1;
+    assert_eq!(code(&["--fail-on", "nothing"]), Some(0));
+    assert_eq!(code(&["--fail-on", "traffic"]), Some(1));
+    assert_eq!(code(&["--fail-on", "rules", "--level", "traffic"]), Some(0));
+    let before = shop("before.yaml");
+    assert_eq!(kuberules(&["diff", "-q", &before, &before, "--node", "worker-1"]).status.code(), Some(0));
+    assert_eq!(kuberules(&["diff", "-q", &before, "--node", "worker-1"]).status.code(), Some(2));
+}
+
+#[test]
+fn nodes_with_the_same_change_are_folded() {
+    let (before, after) = (shop("before.yaml"), shop("after.yaml"));
+    let more = ["--all-nodes", "--output", "json", "--level", "rules"];
+    let arguments: Vec<&str> = ["diff", "-q", &before, &after].into_iter().chain(more).collect();
+    let diff: Value = serde_json::from_slice(&kuberules(&arguments).stdout).unwrap();
+    let nodes: Vec<usize> = diff["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["nodes"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(nodes.iter().sum::<usize>(), diff["nodes"].as_u64().unwrap() as usize);
+    assert!(nodes.len() < diff["nodes"].as_u64().unwrap() as usize, "{nodes:?}");
+}
+
+/// Reasons of the flows between the modes; none stands for a flow that nothing explains.
+fn mode_change(case: &Case) -> BTreeMap<Option<String>, usize> {
+    let config = |mode: &str| case.folder.join(format!("kube-proxy.{mode}.json")).display().to_string();
+    let (old, new, cluster) = (config("iptables"), config("nftables"), case.cluster.display().to_string());
+    let mut arguments = vec![
+        "diff",
+        &cluster,
+        "--quiet",
+        "--force",
+        "--node",
+        &case.node,
+        "--old-config",
+        &old,
+        "--new-config",
+        &new,
+        "--kube-version",
+        &case.version,
+        "--output",
+        "json",
+    ];
+    arguments.extend(case.host_ips.iter().flat_map(|ip| ["--host-ip", ip]));
+    if case.version == "1.30" {
+        arguments.extend(["--feature-gates", "NFTablesProxyMode=true"]);
+    }
+    let result = kuberules(&arguments);
+    assert_eq!(result.status.code(), Some(1), "{}: {}", case.name(), String::from_utf8_lossy(&result.stderr));
+    let diff: Value = serde_json::from_slice(&result.stdout).unwrap();
+    let mut reasons = BTreeMap::new();
+    for family in diff["changes"].as_array().unwrap().iter().flat_map(|c| c["families"].as_array().unwrap()) {
+        for flow in family["traffic"]["flows"].as_array().unwrap() {
+            *reasons.entry(flow["reason"].as_str().map(str::to_owned)).or_default() += 1;
+        }
+    }
+    reasons
+}
+
+#[test]
+fn between_the_modes_only_known_differences_are_found() {
+    let cases = cases("nftables");
+    let found = in_parallel(&cases, |case| (case.name(), mode_change(case)));
+    let unexplained: Vec<_> = found.iter().filter(|(_, reasons)| reasons.contains_key(&None)).collect();
+    assert!(unexplained.is_empty(), "{unexplained:#?}");
+    let reasons = |(name, reasons): &(String, BTreeMap<Option<String>, usize>)| {
+        let codes: Vec<&str> = reasons.keys().flatten().map(String::as_str).collect();
+        format!("{name}: {}", codes.join(", "))
+    };
+    assert_snapshot!(found.iter().map(reasons).collect::<Vec<_>>().join("\n"));
+}
+
+const LOCAL_ELSEWHERE: &str = "
+kind: Node
+apiVersion: v1
+metadata: {name: here}
+status: {addresses: [{type: InternalIP, address: 192.168.0.11}]}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: ingress, namespace: sys}
+spec: {clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10], type: LoadBalancer, externalTrafficPolicy: Local,
+  ipFamilies: [IPv4], ports: [{name: web, port: 80, nodePort: 30080}]}
+status: {loadBalancer: {ingress: [{ip: 10.88.1.2}]}}
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+addressType: IPv4
+metadata: {name: ingress-1, namespace: sys, labels: {kubernetes.io/service-name: ingress}}
+ports: [{name: web, port: 8080, protocol: TCP}]
+endpoints: [{addresses: [10.244.2.9], nodeName: elsewhere, conditions: {ready: true}}]
+";
+
+/// kubernetes/kubernetes 131765: works in iptables mode, black-holed in nftables mode; the release decides.
+#[test]
+fn k131765_the_release_decides_whether_nftables_mode_drops_what_iptables_mode_forwards() {
+    let mut file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    file.write_all(LOCAL_ELSEWHERE.as_bytes()).unwrap();
+    let file = file.path().display().to_string();
+    let told = |release: &str| {
+        let more =
+            ["--old-proxy-mode", "iptables", "--new-proxy-mode", "nftables", "--kube-version", release];
+        let cidr = ["--cluster-cidr", "10.244.0.0/16"];
+        let arguments: Vec<&str> =
+            ["diff", "-q", &file, "--node", "here"].into_iter().chain(more).chain(cidr).collect();
+        String::from_utf8(kuberules(&arguments).stdout).unwrap()
+    };
+    let old = told("1.32");
+    assert!(old.contains("checked-before-forwarding"), "{old}");
+    assert!(
+        old.contains("10.88.1.2:80/tcp (load-balancer IP of sys/ingress:web) from the node itself"),
+        "{old}"
+    );
+    assert!(old.contains("kubernetes/kubernetes 131765"), "{old}");
+    assert!(!told("1.36").contains("checked-before-forwarding"));
+    let (from, to) = ("1.33.5", "1.36");
+    let upgrade = ["--old-kube-version", from, "--new-kube-version", to, "--proxy-mode", "nftables"];
+    let arguments: Vec<&str> = ["diff", "-q", &file, "--node", "here", "--cluster-cidr", "10.244.0.0/16"]
+        .into_iter()
+        .chain(upgrade)
+        .collect();
+    let upgrade = String::from_utf8(kuberules(&arguments).stdout).unwrap();
+    assert!(upgrade.contains("checked-before-forwarding"), "{upgrade}");
+}

@@ -1,0 +1,51 @@
+//! The program and the library from outside, a module for each subject. All in one binary: it is linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+#[macro_use]
+#[path = "../../src/snapshot.rs"]
+mod snapshot;
+mod support;
+
+mod api_server;
+mod assume;
+mod check;
+mod command_line;
+mod diff;
+mod documentation;
+mod errors;
+mod every_node;
+mod explain_page;
+mod explain_trace;
+mod families;
+mod limits;
+mod lint;
+mod mutations;
+mod trace;
+mod upkeep;
+
+/// What the real kube-proxy wrote is what we print.
+mod conformance {
+    mod iptables;
+    mod nftables;
+    mod traces;
+}
+
+/// The same input gives the same bytes.
+mod determinism {
+    mod environment;
+    mod input_order;
+}
+
+/// Text from the input stays text.
+mod escaping {
+    mod pages;
+    mod rules;
+}
+
+/// The real kernel and its tools as judges, in network namespaces of their own.
+mod kernel {
+    mod iptables;
+    mod nftables;
+    mod random_clusters;
+    mod trace;
+}
