@@ -27,14 +27,6 @@ pub(super) fn check(object: &Field<'_>, rule: NameRule, faults: &mut Faults) {
     for finalizer in metadata.child("finalizers").items() {
         faults.all_invalid(Class::Name, &finalizer, rules::qualified_name(finalizer.text()));
     }
-    for owner in metadata.child("ownerReferences").items() {
-        for name in ["apiVersion", "kind", "name", "uid"] {
-            let field = owner.child(name);
-            if field.text().is_empty() {
-                faults.invalid(Class::Count, &field, "must not be empty");
-            }
-        }
-    }
 }
 
 /// Labels and annotations of an object or of a template.

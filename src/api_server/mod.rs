@@ -93,7 +93,9 @@ fn subjects(snapshot: &Snapshot) -> Vec<Subject<'_>> {
     let pods = of(&snapshot.pods, |_| "Pod", |pod| &pod.metadata);
     let workloads = of(&snapshot.workloads, |workload| workload.kind.name(), |workload| &workload.metadata);
     let all = services.chain(slices).chain(endpoints).chain(pods).chain(workloads);
-    all.filter(|subject| !subject.metadata.is_stored).collect()
+    // What a controller made was stored, too.
+    let is_stored = |metadata: &api::Metadata| metadata.is_stored || metadata.owner.is_some();
+    all.filter(|subject| !is_stored(subject.metadata)).collect()
 }
 
 fn judge_one(subject: &Subject<'_>, snapshot: &Snapshot, facts: &Facts) -> Option<Refusal> {

@@ -39,12 +39,15 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{found, service};
+    use crate::lint::tests::{found, service, stored};
 
     fn with(number: u16) -> Vec<String> {
         found(
             "KR017",
-            &service("web", &format!("{{clusterIP: 10.96.0.1, ports: [{{port: 80, nodePort: {number}}}]}}")),
+            &stored(&service(
+                "web",
+                &format!("{{clusterIP: 10.96.0.1, ports: [{{port: 80, nodePort: {number}}}]}}"),
+            )),
         )
     }
 

@@ -12,6 +12,11 @@ pub(super) fn service(name: &str, spec: &str) -> String {
     format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n")
 }
 
+/// The same objects, stored by a server, which no rule of today's is held against.
+pub(super) fn stored(text: &str) -> String {
+    text.replace("namespace: shop", "namespace: shop, resourceVersion: '1'")
+}
+
 /// An IPv4 slice of `shop/service`.
 pub(super) fn slice(service: &str, ports: &str, endpoints: &str) -> String {
     format!(
@@ -84,7 +89,7 @@ pub(super) fn found_in(code: &str, yaml: &str, mode: ProxyMode) -> Vec<String> {
 pub(super) fn samples() -> Vec<Finding> {
     let spec = "{clusterIP: 10.96.0.1, trafficDistribution: PreferClose, selector: {app: \"<script>%0A\\u001b[31m\\u202e,:\\n\"}, ports: [{port: 80, nodePort: 80}]}";
     let two = service("a", spec) + &service("b", "{clusterIP: 10.96.0.2, ports: [{port: 81, nodePort: 80}]}");
-    findings(&two, &settings("1.36"))
+    findings(&stored(&two), &settings("1.36"))
 }
 
 #[test]
@@ -115,7 +120,7 @@ fn codes_are_in_order_and_each_has_its_page() {
 #[test]
 fn a_finding_has_the_line_of_its_field() {
     let found = findings(
-        &(service("a", "{clusterIP: 10.96.0.1,\n ports: [{port: 80,\n nodePort: 80}]}")),
+        &stored(&service("a", "{clusterIP: 10.96.0.1,\n ports: [{port: 80,\n nodePort: 80}]}")),
         &settings("1.36"),
     );
     let range = found.iter().find(|finding| finding.lint.code == "KR017").unwrap();
