@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use kuberules::cluster::{Cluster, Node};
 use kuberules::compare::{rules, traffic};
-use kuberules::diagnostic::{Diagnostics, Severity};
+use kuberules::diagnostic::Diagnostics;
 use kuberules::net::{Family, Protocol};
 use kuberules::node::{Host, NodeRules};
 use kuberules::plan::Plan;
@@ -31,8 +31,7 @@ pub(crate) fn input(data: &[u8]) {
 }
 
 fn compile(snapshot: &reader::Snapshot, release: Release, mode: ProxyMode) {
-    let (mut configuration, found) = Configuration::from_snapshot(snapshot);
-    check_words(&found);
+    let (mut configuration, mut told) = Configuration::from_snapshot(snapshot);
     let flags = Flags {
         proxy_mode: Some(mode.name().to_owned()),
         feature_gates: [("NFTablesProxyMode".to_owned(), true)].into(),
@@ -40,54 +39,69 @@ fn compile(snapshot: &reader::Snapshot, release: Release, mode: ProxyMode) {
     };
     configuration.override_with(&flags, &release);
     let (settings, found) = Settings::resolve(&configuration, release, HostFacts::default(), None);
-    check_words(&found);
-    if found.has_errors() {
+    told.append(found);
+    check_words(&told);
+    if told.has_errors() {
         return;
     }
     let (cluster, found) = Cluster::build(snapshot, &settings);
-    check_words(&found);
-    if found.has_errors() {
+    told.append(found);
+    check_words(&told);
+    if told.has_errors() {
         return;
     }
-    let loadable = found.worst() != Some(Severity::Unloadable);
     let node =
         cluster.nodes.first().cloned().unwrap_or_else(|| Node { name: "node".into(), ..Node::default() });
     for family in Family::ALL {
         let (plan, found) = Plan::new(&cluster, &settings, &node, family);
-        check_words(&found);
-        if !found.has_errors() {
-            print(&plan, &settings, snapshot, loadable);
+        let mut told = told.clone();
+        told.append(found);
+        if !told.has_errors() {
+            print(&plan, &settings, snapshot, told);
         }
     }
 }
 
-fn print(plan: &Plan<'_>, settings: &Settings, snapshot: &reader::Snapshot, loadable: bool) {
-    match settings.mode {
-        ProxyMode::Iptables => {
-            check_words(&iptables::loadable::check(plan));
-            let ruleset = iptables::compile(plan);
-            let mut listing = String::new();
-            iptables::save::print(&ruleset, &mut listing);
-            let read = iptables::parse::parse(&listing, Some(plan.family)).expect("own text is read");
-            let mut again = String::new();
-            read.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
-            assert_eq!(listing, again);
-            let restore = iptables::restore::print(plan).to_string();
-            // What iptables-restore refuses, such as an endpoint of no address, need not be read either.
-            let read = iptables::parse::parse(&restore, Some(plan.family));
-            assert!(!loadable || read.is_ok(), "own text is read");
-            let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
-        }
-        ProxyMode::Nftables => {
-            check_words(&nftables::loadable::check(plan, &snapshot.sources));
-            let ruleset = nftables::compile(plan);
-            let listing = nftables::list::print(&ruleset);
-            let read = nftables::parse::parse_listing(&listing).expect("own text is read");
-            assert_eq!(listing, nftables::list::print(&read));
-            let _ = nftables::script::print(&ruleset);
-            let _ = nftables::json::print(&[(plan, &ruleset)], &snapshot.sources);
-        }
-    }
+/// Prints a plan in every form. What the real loaders take is read back as it was printed; what they refuse need only
+/// be printed, and may be refused by the readers as well.
+fn print(plan: &Plan<'_>, settings: &Settings, snapshot: &reader::Snapshot, mut told: Diagnostics) {
+    told.append(match settings.mode {
+        ProxyMode::Iptables => iptables::loadable::check(plan),
+        ProxyMode::Nftables => nftables::loadable::check(plan, &snapshot.sources),
+    });
+    check_words(&told);
+    let read_back = match settings.mode {
+        ProxyMode::Iptables => iptables_reads_back(plan, snapshot),
+        ProxyMode::Nftables => nftables_reads_back(plan, snapshot),
+    };
+    assert!(read_back == Ok(()) || !told.is_loadable(), "{}", read_back.unwrap_err());
+}
+
+fn iptables_reads_back(plan: &Plan<'_>, snapshot: &reader::Snapshot) -> Result<(), String> {
+    let ruleset = iptables::compile(plan);
+    let mut listing = String::new();
+    iptables::save::print(&ruleset, &mut listing);
+    let restore = iptables::restore::print(plan).to_string();
+    let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
+    let parse =
+        |text: &str| iptables::parse::parse(text, Some(plan.family)).map_err(|error| error.to_string());
+    let mut again = String::new();
+    parse(&listing)?.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
+    parse(&restore)?;
+    same(&listing, &again)
+}
+
+fn nftables_reads_back(plan: &Plan<'_>, snapshot: &reader::Snapshot) -> Result<(), String> {
+    let ruleset = nftables::compile(plan);
+    let listing = nftables::list::print(&ruleset);
+    let _ = nftables::script::print(&ruleset);
+    let _ = nftables::json::print(&[(plan, &ruleset)], &snapshot.sources);
+    let read = nftables::parse::parse_listing(&listing).map_err(|error| error.to_string())?;
+    same(&listing, &nftables::list::print(&read))
+}
+
+fn same(printed: &str, again: &str) -> Result<(), String> {
+    if printed == again { Ok(()) } else { Err(format!("{printed}\nis read, and printed as\n{again}")) }
 }
 
 /// A KubeProxyConfiguration, seen by every release.

@@ -187,7 +187,7 @@ impl fmt::Display for Excerpt<'_> {
 }
 
 /// Collects what is found on the way, so that one run tells everything that is wrong.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
 }
@@ -211,6 +211,12 @@ impl Diagnostics {
     /// The worst severity present.
     pub fn worst(&self) -> Option<Severity> {
         self.found.iter().map(|d| d.severity).max()
+    }
+
+    /// Whether the real `iptables-restore` or `nft` takes the rules, as far as all that was found up to them tells: an
+    /// EndpointSlice of mixed families, an interface name that is too long and their like make them refuse.
+    pub fn is_loadable(&self) -> bool {
+        self.worst() < Some(Severity::Unloadable)
     }
 
     /// Whether there is a fault for which there is no right answer.

@@ -51,11 +51,12 @@
 
 #[cfg(test)]
 #[macro_use]
-mod snapshot;
+mod testing;
 
 pub mod api_server;
 pub mod assume;
 pub mod capture;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;
 pub mod compare;

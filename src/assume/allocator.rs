@@ -148,6 +148,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::cases(256))]
+
         /// The guarantees of the module's description, on ranges so small that choices do meet.
         #[test]
         fn one_claim_more_moves_only_whom_it_pushes(

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::assume::AssumeArguments;
 use super::project_file::ProjectFile;
+use super::release;
 use super::session::{Session, Stop};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::{self, InputPath, Snapshot};
@@ -81,9 +82,16 @@ pub(super) struct SettingsArguments {
     /// The mode; overrides the configuration
     #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
     pub(super) proxy_mode: Option<String>,
-    /// The release of kube-proxy, 1.30 to 1.36; without a patch level its newest patch, without the flag the newest
+    /// The release of kube-proxy, 1.30 to 1.37; without a patch level its newest patch, without the flag what the Node
+    /// reports, else the newest
     #[arg(long, value_name = "X.Y[.Z]")]
     pub(super) kube_version: Option<Release>,
+    /// The release was chosen though the Node may report another, so that needs no note.
+    #[arg(skip)]
+    pub(super) release_is_meant: bool,
+    /// Mode iptables stands in for ipvs, so that the objects can be looked at.
+    #[arg(skip)]
+    pub(super) stand_in_for_ipvs: bool,
     /// The IP families; `all` means every one in which the cluster has a Service address
     #[arg(long, value_name = "FAMILY", default_value = "all")]
     pub(super) family: FamilyChoice,
@@ -121,7 +129,7 @@ pub(super) struct FlagArguments {
     /// The prefix of --detect-local-mode InterfaceNamePrefix
     #[arg(long, value_name = "PREFIX")]
     pod_interface_name_prefix: Option<String>,
-    /// Networks on whose addresses node ports are served, or `primary` (repeatable)
+    /// Networks on whose addresses node ports are served, or `primary`; from 1.37 also `localhost` and `all` (repeatable)
     #[arg(long, value_name = "CIDR,...", value_delimiter = ',')]
     nodeport_addresses: Option<Vec<String>>,
     /// Masquerade all traffic to cluster IPs
@@ -203,8 +211,22 @@ impl SettingsArguments {
             Some(path) => from_file(path, session)?,
             None => from_snapshot(snapshot, session)?,
         };
-        let release = self.kube_version.unwrap_or(Release::NEWEST);
-        configuration.override_with(&self.flags(), &release);
+        let release = match self.kube_version.filter(|_| self.release_is_meant) {
+            Some(release) => release,
+            None => {
+                let hostname = configuration.hostname_override.clone();
+                release::choose(self.kube_version, hostname.as_deref(), snapshot, session)
+            }
+        };
+        let mut flags = self.flags();
+        if self.stand_in_for_ipvs
+            && flags.proxy_mode.is_none()
+            && configuration.mode.as_deref() == Some("ipvs")
+        {
+            session.note("mode ipvs is not compiled: what depends on the mode is told of iptables mode");
+            flags.proxy_mode = Some("iptables".to_owned());
+        }
+        configuration.override_with(&flags, &release);
         let families = self.family.families();
         let (settings, found) = Settings::resolve(&configuration, release, self.host_facts(), families);
         session.take(found)?;

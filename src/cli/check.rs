@@ -8,6 +8,7 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::captured;
 use super::pipeline::Pipeline;
+use super::release;
 use super::session::{Answer, Session, Stop};
 use crate::assume::Assumed;
 use crate::capture::Captured;
@@ -69,6 +70,7 @@ fn examine(
     snapshot: Snapshot,
     session: &mut Session,
 ) -> Result<(Report, Option<Assumed>), Stop> {
+    session.look_at(arguments.node.name());
     let expected = arguments.settings.resolve(&snapshot, session)?.mode;
     let is_told = arguments.settings.proxy_mode.is_some() || arguments.settings.config.is_some();
     let mut findings = check::mode_and_leftovers(captured, is_told.then_some(expected));
@@ -78,9 +80,11 @@ fn examine(
     if mode == Some(ProxyMode::Nftables) {
         settings.allow_nftables();
     }
-    let told = settings.kube_version;
+    let told = settings.kube_version.or_else(|| release::reported(&snapshot, arguments.node.name()));
+    settings.kube_version = told;
     let release = check::release(told, |release| {
-        let settings = SettingsArguments { kube_version: Some(release), ..settings.clone() };
+        let settings =
+            SettingsArguments { kube_version: Some(release), release_is_meant: true, ..settings.clone() };
         distance(arguments, &settings, captured, &snapshot)
     });
     let release = release.or(told).unwrap_or(Release::NEWEST);
@@ -89,6 +93,7 @@ fn examine(
         findings.push(Finding::general(Kind::OtherRelease, message));
     }
     settings.kube_version = Some(release);
+    settings.release_is_meant = true;
     let pipeline = Pipeline::of(snapshot, &settings, session)?;
     let node = pipeline.node(arguments.node.name(), session)?;
     let mut report = Report {

@@ -9,12 +9,14 @@ use clap::{Args, ValueEnum};
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::output::PendingFiles;
 use super::pipeline::Pipeline;
+use super::release;
 use super::render::{Format, Model, render};
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Sources;
 use crate::names::is_dns_subdomain;
+use crate::nftables::list::version::NftVersion;
 use crate::node::plan;
 use crate::parallel;
 use crate::plan::Plan;
@@ -52,6 +54,9 @@ pub(super) struct Arguments {
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
+    /// Whose `nft list table` the output `list` follows: 1.0.6 or 1.1; the rules are the same
+    #[arg(long, value_name = "X.Y[.Z]", default_value_t)]
+    nft_version: NftVersion,
 }
 
 /// `--output`
@@ -65,21 +70,30 @@ enum OutputFormat {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    session.look_at(arguments.node.name());
+    if arguments.all_nodes {
+        session.take_each_node_by_its_release();
+    }
     let pipeline = Pipeline::read(&arguments.input, &arguments.settings, session)?;
     let format = format(arguments.output, pipeline.settings.mode).map_err(|fault| session.stop(fault))?;
     match &arguments.out_dir {
         Some(directory) => {
-            let files = every_node(&pipeline, format, directory, session)?;
+            let files = every_release(pipeline, arguments, format, directory, session)?;
             Ok(Answer { files, ..Answer::default() })
         }
         None => {
             let node = pipeline.node(arguments.node.name(), session)?;
-            one_node(pipeline, format, &node, session)
+            one_node(pipeline, (format, arguments.nft_version), &node, session)
         }
     }
 }
 
-fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Session) -> Result<Answer, Stop> {
+fn one_node(
+    pipeline: Pipeline,
+    (format, nft): (Format, NftVersion),
+    node: &Node,
+    session: &mut Session,
+) -> Result<Answer, Stop> {
     session.progress().stage("compiling the rules");
     let families = pipeline.families();
     let Pipeline { mut snapshot, settings, cluster, assumed } = pipeline;
@@ -96,7 +110,7 @@ fn one_node(pipeline: Pipeline, format: Format, node: &Node, session: &mut Sessi
     if !format.shows_origins() {
         sources = Sources::default();
     }
-    Ok(Answer::text(render(&plans, &[], format, &sources, assumed.as_ref()).into_text()))
+    Ok(Answer::text(render(&plans, &[], format, &sources, assumed.as_ref(), nft).into_text()))
 }
 
 /// The format of the answer: the one asked for, if the mode has it, else the mode's default.
@@ -119,20 +133,50 @@ fn wrong_format(asked: OutputFormat, mode: ProxyMode, right: &str) -> Diagnostic
     Diagnostic::error(message).help(format!("give --output {right}, or another --proxy-mode")).into()
 }
 
-fn every_node(
-    pipeline: &Pipeline,
+/// The files of every node, each by the release that it reports unless a flag gives one for all.
+fn every_release(
+    mut pipeline: Pipeline,
+    arguments: &Arguments,
     format: Format,
     directory: &Path,
     session: &mut Session,
 ) -> Result<PendingFiles, Stop> {
-    let nodes = &pipeline.cluster.nodes;
+    let as_listed = (format, arguments.nft_version);
+    let groups = release::of_nodes(&pipeline.snapshot);
+    if arguments.settings.kube_version.is_some() || groups.len() < 2 {
+        let nodes = pipeline.cluster.nodes.clone();
+        return every_node(&pipeline, &nodes, as_listed, directory, session);
+    }
+    let mut files = PendingFiles::default();
+    for (release, names) in groups {
+        session.note(format!("kube-proxy {release} on {}, as reported", names.join(", ")));
+        let settings = SettingsArguments {
+            kube_version: Some(release),
+            release_is_meant: true,
+            ..arguments.settings.clone()
+        };
+        pipeline = Pipeline::by_other_settings(pipeline, &settings, session)?;
+        let of_group = |node: &&Node| names.iter().any(|name| node.name == *name);
+        let nodes: Vec<Node> = pipeline.cluster.nodes.iter().filter(of_group).cloned().collect();
+        files.append(every_node(&pipeline, &nodes, as_listed, directory, session)?);
+    }
+    Ok(files)
+}
+
+fn every_node(
+    pipeline: &Pipeline,
+    nodes: &[Node],
+    (format, nft): (Format, NftVersion),
+    directory: &Path,
+    session: &mut Session,
+) -> Result<PendingFiles, Stop> {
     if nodes.is_empty() {
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
     let progress = session.progress();
     progress.stage("compiling the rules");
-    let work = EveryNode { pipeline, format, directory };
+    let work = EveryNode { pipeline, format, nft, directory };
     // What is found comes again when the turn of that node comes.
     let plans = nodes.first().map(|node| work.plans(node).0).unwrap_or_default();
     let models: Vec<_> = plans.iter().map(|plan| Model::new(plan, format)).collect();
@@ -154,6 +198,7 @@ fn every_node(
 struct EveryNode<'a> {
     pipeline: &'a Pipeline,
     format: Format,
+    nft: NftVersion,
     directory: &'a Path,
 }
 
@@ -180,7 +225,7 @@ impl<'a> EveryNode<'a> {
             return (files, found);
         }
         let (sources, assumed) = (&self.pipeline.snapshot.sources, self.pipeline.assumed.as_ref());
-        for (suffix, text) in render(&plans, models, self.format, sources, assumed).into_files() {
+        for (suffix, text) in render(&plans, models, self.format, sources, assumed, self.nft).into_files() {
             if let Err(faults) = files.add(self.directory, &format!("{}.{suffix}", node.name), &text) {
                 found.append(faults);
             }

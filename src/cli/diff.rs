@@ -10,8 +10,9 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
+use super::upgrade;
 use crate::cluster::Node;
-use crate::compare::diff::{self, Diff};
+use crate::compare::diff::{self, Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
@@ -55,7 +56,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings of one side")]
 struct SideArguments {
-    /// The release on the old side
+    /// The release on the old side; without it what the Node reports
     #[arg(long, value_name = "X.Y[.Z]")]
     old_kube_version: Option<Release>,
     /// The release on the new side
@@ -116,26 +117,16 @@ enum FailOn {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    session.look_at(arguments.node.name());
     let (old, new) = both_sides(arguments, session)?;
     // What was read is as good as all that the process holds: freed with it, not value by value.
     let sides = (ManuallyDrop::new(old), ManuallyDrop::new(new));
     let (old, new): (&Pipeline, &Pipeline) = (&sides.0, &sides.1);
     let level =
         arguments.level.map_or_else(|| node::Level::between(&old.settings, &new.settings), Level::meant);
-    let mut found = Diff {
-        schema: diff::SCHEMA,
-        old: name_of(arguments, old, new, 0),
-        new: name_of(arguments, new, old, 1),
-        nodes: 0,
-        changes: Vec::new(),
-        nodes_added: Vec::new(),
-        nodes_removed: Vec::new(),
-        classes: (level != node::Level::Rules).then_some(0),
-        unchanged_service_ports: 0,
-    };
-    for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
-        compare_node((old, &before), (new, &after), level, &mut found, session)?;
-    }
+    let mut found = compare(arguments, (old, new), level, session)?;
+    found.release = of_release(arguments, (old, new), level, &found, session)?;
+    found.before_upgrade = upgrade::advice(old, new);
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
@@ -148,6 +139,54 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
     let refused = refused && arguments.fail_on != Some(FailOn::Nothing);
     Ok(Answer { differs: refused || differs(&found, arguments.fail_on), ..Answer::text(text) })
+}
+
+/// What changes on the nodes.
+fn compare(
+    arguments: &Arguments,
+    (old, new): (&Pipeline, &Pipeline),
+    level: node::Level,
+    session: &mut Session,
+) -> Result<Diff, Stop> {
+    let mut found = Diff {
+        schema: diff::SCHEMA,
+        old: name_of(arguments, old, new, 0),
+        new: name_of(arguments, new, old, 1),
+        nodes: 0,
+        changes: Vec::new(),
+        nodes_added: Vec::new(),
+        nodes_removed: Vec::new(),
+        classes: (level != node::Level::Rules).then_some(0),
+        unchanged_service_ports: 0,
+        release: None,
+        before_upgrade: Vec::new(),
+    };
+    for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
+        compare_node((old, &before), (new, &after), level, &mut found, session)?;
+    }
+    Ok(found)
+}
+
+/// What comes of another release alone, where the nodes of two snapshots report different ones and nobody asked for it:
+/// what is not there once the new objects are seen by the old release too.
+fn of_release(
+    arguments: &Arguments,
+    (old, new): (&Pipeline, &Pipeline),
+    level: node::Level,
+    found: &Diff,
+    session: &mut Session,
+) -> Result<Option<ReleaseChange>, Stop> {
+    let sides = &arguments.sides;
+    let asked = sides.old_kube_version.is_some() || sides.new_kube_version.is_some();
+    let (before, after) = (old.settings.release, new.settings.release);
+    if asked || before == after {
+        return Ok(None);
+    }
+    let mut settings = settings_of(arguments, false);
+    (settings.kube_version, settings.release_is_meant) = (Some(before), true);
+    let same_release = Pipeline::after(Some(old), new.snapshot.clone(), &settings, session)?;
+    let (flows, of, services) = found.beyond(&compare(arguments, (old, &same_release), level, session)?);
+    Ok(Some(ReleaseChange { old: before.to_string(), new: after.to_string(), flows, of, services }))
 }
 
 fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
@@ -202,6 +241,8 @@ fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {
         false => (typed.new_kube_version, typed.new_proxy_mode, typed.new_config),
     };
     let mut settings = arguments.settings.clone();
+    // A release of one side is there to be tried, whatever the Node reports.
+    settings.release_is_meant = version.is_some();
     settings.kube_version = version.or(settings.kube_version);
     settings.proxy_mode = mode.or(settings.proxy_mode);
     settings.config = config.or(settings.config);

@@ -63,6 +63,7 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let (input, service) = split(arguments);
+    session.look_at(arguments.node.name());
     let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
     let node = arguments.node.name().or(arguments.example.then_some(example::NODE));
     let wanted = Wanted { node, service: service.as_deref() };

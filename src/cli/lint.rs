@@ -104,6 +104,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         return Ok(Answer::text(shown_settings(arguments, &project)));
     }
     session.be_lenient();
+    session.look_at(arguments.node.name());
+    let settings = SettingsArguments { stand_in_for_ipvs: true, ..settings };
     let mut snapshot = arguments.input.read(session)?;
     let refusals = api_server::judge(&snapshot, release(&settings, &snapshot));
     remove(&refusals, &mut snapshot);

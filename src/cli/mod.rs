@@ -16,9 +16,11 @@ mod output;
 mod pipeline;
 mod progress;
 mod project_file;
+mod release;
 mod render;
 mod session;
 mod trace;
+mod upgrade;
 
 use std::process::ExitCode;
 

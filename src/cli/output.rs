@@ -48,16 +48,18 @@ impl PendingFiles {
 }
 
 fn write_beside(directory: &Path, text: &Text) -> io::Result<TempPath> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".kuberules-")
-        .permissions(plain_permissions())
-        .tempfile_in(directory)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".kuberules-");
+    #[cfg(unix)]
+    builder.permissions(plain_permissions());
+    let mut file = builder.tempfile_in(directory)?;
     text.pieces().try_for_each(|piece| file.write_all(piece.as_bytes()))?;
     file.as_file().sync_all()?;
     Ok(file.into_temp_path())
 }
 
 /// What any other new file gets, less the umask; the crate's default is for secrets.
+#[cfg(unix)]
 fn plain_permissions() -> std::fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
     std::fs::Permissions::from_mode(0o666)

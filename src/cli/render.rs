@@ -5,6 +5,7 @@ use crate::assume::Assumed;
 use crate::input::Sources;
 use crate::markup;
 use crate::net::Family;
+use crate::nftables::list::version::NftVersion;
 use crate::plan::Plan;
 use crate::text::Text;
 use crate::{iptables, nftables};
@@ -111,13 +112,15 @@ impl<'p, 'c> Model<'p, 'c> {
     }
 }
 
-/// Compiles the plans of a node and prints the rulesets. Models are in the order of the plans.
+/// Compiles the plans of a node and prints the rulesets, listings as `nft` prints them. Models are in the order of the
+/// plans.
 pub(super) fn render<'c>(
     plans: &[Plan<'c>],
     models: &[Model<'_, 'c>],
     format: Format,
     sources: &Sources,
     assumed: Option<&Assumed>,
+    nft: NftVersion,
 ) -> Rendered {
     let text = |(i, plan)| match (format, models.get(i)) {
         (Format::Save, Some(Model::Saved(model))) => model.print(plan),
@@ -125,7 +128,7 @@ pub(super) fn render<'c>(
         (Format::Restore, Some(Model::Restore(model))) => model.print(plan),
         (Format::Restore, _) => iptables::restore::print(plan),
         (Format::Script, _) => nftables::script::print(&nftables::compile(plan)).into(),
-        (_, _) => listing(plan),
+        (_, _) => listing(plan, nft),
     };
     match format {
         Format::IptablesJson => Rendered::Whole(iptables_json(plans, sources, assumed).into()),
@@ -138,9 +141,9 @@ pub(super) fn render<'c>(
     }
 }
 
-fn listing(plan: &Plan<'_>) -> Text {
+fn listing(plan: &Plan<'_>, nft: NftVersion) -> Text {
     let ruleset = nftables::compile(plan);
-    let text = nftables::list::text(&ruleset);
+    let text = nftables::list::text(&ruleset, nft);
     // Nobody needs to wait until it is freed.
     std::thread::spawn(|| drop(ruleset));
     text

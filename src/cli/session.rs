@@ -70,6 +70,12 @@ pub(super) struct Session {
     color: bool,
     color_output: bool,
     found: Diagnostics,
+    /// Lines that are told ahead of what was found.
+    remarks: Vec<String>,
+    /// Some remark is a warning.
+    warned: bool,
+    node: Option<String>,
+    each_node_by_its_release: bool,
     progress: Progress,
 }
 
@@ -82,6 +88,10 @@ impl Session {
             color: wants_color(arguments.color, io::stderr().is_terminal()),
             color_output: wants_color(arguments.color, io::stdout().is_terminal()),
             found: Diagnostics::default(),
+            remarks: Vec::new(),
+            warned: false,
+            node: None,
+            each_node_by_its_release: false,
             progress: Progress::start(),
         }
     }
@@ -95,6 +105,10 @@ impl Session {
             color: false,
             color_output: false,
             found: Diagnostics::default(),
+            remarks: Vec::new(),
+            warned: false,
+            node: None,
+            each_node_by_its_release: false,
             progress: Progress::default(),
         }
     }
@@ -102,6 +116,43 @@ impl Session {
     /// What is going on, for those who watch.
     pub(super) fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// The node that the run is about, where an argument names it.
+    pub(super) fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
+    /// Says which node the run is about, ahead of reading the input: its Node tells the release.
+    pub(super) fn look_at(&mut self, node: Option<&str>) {
+        self.node = node.map(str::to_owned);
+    }
+
+    /// Whether each node is treated by the release that it reports itself.
+    pub(super) fn each_node_by_its_release(&self) -> bool {
+        self.each_node_by_its_release
+    }
+
+    /// Says that each node is treated by the release that it reports itself.
+    pub(super) fn take_each_node_by_its_release(&mut self) {
+        self.each_node_by_its_release = true;
+    }
+
+    /// Tells what was inferred, in one line on standard error; once, however often it is said.
+    pub(super) fn note(&mut self, text: impl AsRef<str>) {
+        self.remark(format!("note: {}", text.as_ref()));
+    }
+
+    /// As [`Session::note`], for what may be wrong.
+    pub(super) fn warn(&mut self, text: impl AsRef<str>) {
+        self.warned = true;
+        self.remark(format!("warning: {}", text.as_ref()));
+    }
+
+    fn remark(&mut self, line: String) {
+        if !self.remarks.contains(&line) {
+            self.remarks.push(line);
+        }
     }
 
     /// Whether text for people on standard output is coloured.
@@ -146,13 +197,6 @@ impl Session {
         Stop
     }
 
-    /// Says on standard error what was inferred, unless that is not wanted.
-    pub(super) fn note(&self, text: &str) {
-        if !self.quiet {
-            self.print_message(&format!("note: {text}"));
-        }
-    }
-
     fn stops_at(&self, severity: Severity) -> bool {
         match severity {
             Severity::Warning => false,
@@ -163,7 +207,7 @@ impl Session {
 
     /// Prints what was found and, if nothing speaks against it, the answer.
     pub(super) fn finish(mut self, answer: Result<Answer, Stop>) -> ExitCode {
-        let refused = self.strict && self.found.worst().is_some();
+        let refused = self.strict && (self.warned || self.found.worst().is_some());
         self.progress = Progress::default();
         self.tell();
         match answer {
@@ -174,7 +218,10 @@ impl Session {
 
     fn tell(&self) {
         let mut told = BTreeSet::new();
-        let mut hidden = 0;
+        let mut hidden = usize::from(self.quiet && self.warned);
+        if !self.quiet {
+            self.remarks.iter().for_each(|line| self.print_message(line));
+        }
         for diagnostic in self.found.iter() {
             let text = diagnostic.to_string();
             if self.quiet && diagnostic.severity == Severity::Warning {
@@ -259,10 +306,11 @@ fn wants_color(color: Color, terminal: bool) -> bool {
     }
 }
 
-/// Colours the word `error` or `warning` at the beginning.
+/// Colours the word `error`, `warning` or `note` at the beginning.
 fn color_label(text: &str) -> String {
     match text.split_once(": ") {
         Some(("error", rest)) => format!("\u{1b}[1;31merror\u{1b}[0m: {rest}"),
+        Some(("note", rest)) => format!("\u{1b}[1mnote\u{1b}[0m: {rest}"),
         Some(("warning", rest)) => format!("\u{1b}[1;33mwarning\u{1b}[0m: {rest}"),
         _ => text.to_owned(),
     }

@@ -13,6 +13,34 @@ use crate::settings::Settings;
 /// `timeoutSeconds` where none is given (pkg/apis/core/v1/defaults.go).
 const DEFAULT_AFFINITY_SECONDS: i64 = 10_800;
 
+// A field that is new in the API's types stops the compiler here: it needs a check, and, where kube-proxy heeds it, a
+// field of `ServicePort`.
+const _: fn(api::Service) = |api::Service { metadata: _, spec: _, ingress: _ }| ();
+const _: fn(api::ServiceSpec) = |api::ServiceSpec {
+                                     type_: _,
+                                     cluster_ip: _,
+                                     cluster_ips: _,
+                                     ports: _,
+                                     external_ips: _,
+                                     session_affinity: _,
+                                     affinity_timeout_seconds: _,
+                                     external_traffic_policy: _,
+                                     internal_traffic_policy: _,
+                                     health_check_node_port: _,
+                                     load_balancer_source_ranges: _,
+                                     // What the API server and controllers heed: see `assume` and `lint`.
+                                     ip_families: _,
+                                     ip_family_policy: _,
+                                     selector: _,
+                                     allocate_load_balancer_node_ports: _,
+                                     publish_not_ready_addresses: _,
+                                     traffic_distribution: _,
+                                     load_balancer_class: _,
+                                 }| ();
+const _: fn(api::ServicePort) =
+    |api::ServicePort { name: _, protocol: _, port: _, node_port: _, target_port: _ }| ();
+const _: fn(api::Ingress) = |api::Ingress { ip: _, hostname: _, ip_mode: _ }| ();
+
 /// The ports of a Service in every family in which it has a cluster IP; none where kube-proxy passes it over.
 pub(super) fn service_ports(
     located: &Located<api::Service>,

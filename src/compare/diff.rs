@@ -1,6 +1,8 @@
 //! What changes on the nodes of a cluster, as a value of its own that outputs print: nodes with the same change are
 //! folded together.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::node::NodeChange;
@@ -37,6 +39,46 @@ pub struct Diff {
     pub classes: Option<u64>,
     /// Service ports that all nodes have alike on both sides, each counted for each node and family.
     pub unchanged_service_ports: usize,
+    /// What the release has to do with the changes, where the nodes of two snapshots report different ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseChange>,
+    /// What is to be looked at before an upgrade of kube-proxy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before_upgrade: Vec<Advice>,
+}
+
+/// What comes of another release alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReleaseChange {
+    /// The release that the old side's nodes report.
+    pub old: String,
+    /// The release that the new side's nodes report.
+    pub new: String,
+    /// Changes of traffic that are not there where both sides have the old release.
+    pub flows: usize,
+    /// Changes of traffic in all.
+    pub of: usize,
+    /// Services that those changes are about, as `namespace/name`.
+    pub services: Vec<String>,
+}
+
+/// Something to look at before an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// The code of the lint that finds it.
+    pub code: &'static str,
+    /// `note`, `warning` or `error`.
+    pub severity: &'static str,
+    /// File and line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The object, such as `Service shop/web`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// What is found.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// A change that some nodes share.
@@ -91,6 +133,39 @@ pub struct RulesChange {
     pub rewritten: usize,
     /// By Service.
     pub groups: Vec<GroupChange>,
+}
+
+impl Diff {
+    /// What of these changes is not there in a comparison that leaves the release alone.
+    pub fn beyond(&self, without_release: &Diff) -> (usize, usize, Vec<String>) {
+        let known = flows_of(without_release);
+        let all = flows_of(self);
+        let what = |(node, family, flow): &(&str, &'static str, &Flow)| {
+            let of = (flow.to.clone(), flow.from.clone(), flow.before.clone(), flow.after.clone());
+            (node.to_string(), *family, of)
+        };
+        let known: BTreeSet<_> = known.iter().map(what).collect();
+        let alone: Vec<_> = all.iter().filter(|flow| !known.contains(&what(flow))).collect();
+        let mut services: Vec<String> =
+            alone.iter().filter_map(|(_, _, flow)| flow.service.as_ref().map(ToString::to_string)).collect();
+        services.sort_unstable();
+        services.dedup();
+        (alone.len(), all.len(), services)
+    }
+}
+
+/// Every change of traffic, with its node and family.
+fn flows_of(diff: &Diff) -> Vec<(&str, &'static str, &Flow)> {
+    let mut flows = Vec::new();
+    for change in &diff.changes {
+        for node in &change.nodes {
+            for family in &change.families {
+                let traffic = family.traffic.iter().flat_map(|traffic| &traffic.flows);
+                flows.extend(traffic.map(|flow| (node.as_str(), family.family, flow)));
+            }
+        }
+    }
+    flows
 }
 
 impl TrafficChange {
@@ -244,7 +319,9 @@ impl From<&rules::PlaceChange<'_>> for PlaceChange {
 pub fn purpose(place: &Place<'_>) -> &'static str {
     let foreign = match place {
         Place::IptablesChain(_, _, chain) => chain.owner == Owner::Foreign,
-        Place::Chain(table, _) | Place::Set(table, _) => table.name != crate::nftables::TABLE,
+        Place::Chain(table, _) | Place::Counter(table, _) | Place::Set(table, _) => {
+            table.name != crate::nftables::TABLE
+        }
     };
     if foreign {
         return "";
@@ -254,7 +331,7 @@ pub fn purpose(place: &Place<'_>) -> &'static str {
 }
 
 /// By the beginning of the name: iptables, then nftables.
-const PURPOSES: [(&str, &str); 36] = [
+const PURPOSES: [(&str, &str); 39] = [
     ("KUBE-SVC-", "balances over the endpoints of all nodes"),
     ("KUBE-SVL-", "balances over the endpoints of this node"),
     ("KUBE-SEP-", "sends to one endpoint"),
@@ -268,6 +345,9 @@ const PURPOSES: [(&str, &str); 36] = [
     ("KUBE-MARK-MASQ", "marks packets whose source is to be rewritten"),
     ("KUBE-FORWARD", "lets forwarded traffic through"),
     ("KUBE-FIREWALL", "blocks outside traffic to loopback addresses"),
+    ("localhost-nodeport-reject-ports", "node ports that are refused on loopback addresses"),
+    ("localhost-nodeport-rejected-", "counts what is refused on loopback addresses"),
+    ("localhost-nodeport-reject-", "refuses node ports on loopback addresses"),
     ("service-endpoints-check", "refuses traffic without endpoints"),
     ("nodeport-endpoints-check", "refuses node port traffic without endpoints"),
     ("firewall-check", "drops what no source range admits"),

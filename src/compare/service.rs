@@ -80,6 +80,27 @@ fn port_changes(old: &ServicePortPlan<'_>, new: &ServicePortPlan<'_>) -> Vec<Str
 }
 
 fn field_changes(old: &ServicePort, new: &ServicePort) -> Vec<String> {
+    // A new field stops the compiler here: a change of it is either told below or told by what comes of it.
+    let ServicePort {
+        cluster_ip: _,
+        port: _,
+        node_port: _,
+        health_check_node_port: _,
+        external_ips: _,
+        load_balancer_ips: _,
+        source_ranges: _,
+        internal_policy: _,
+        external_policy: _,
+        affinity_seconds: _,
+        // Which Service port it is, and where it was read.
+        name: _,
+        position: _,
+        port_index: _,
+        cluster_ip_index: _,
+        // Told by `endpoint_changes` and `route_change`.
+        zone_hints_allowed: _,
+        endpoints: _,
+    } = old;
     let list = |values: &mut dyn Iterator<Item = String>| values.collect::<Vec<_>>().join(", ");
     let changes = [
         change("cluster IP", Some(old.cluster_ip), Some(new.cluster_ip)),

@@ -116,7 +116,12 @@ impl<'r> Attribution<'r> {
                 ipt::Owner::Kernel | ipt::Owner::Foreign => Subject::Foreign,
                 ipt::Owner::Kubelet | ipt::Owner::KubeProxy => self.owner_of_chain(chain),
             },
-            (Place::Chain(table, _) | Place::Set(table, _), _) if table.name != TABLE => Subject::Foreign,
+            (Place::Chain(table, _) | Place::Counter(table, _) | Place::Set(table, _), _)
+                if table.name != TABLE =>
+            {
+                Subject::Foreign
+            }
+            (Place::Counter(..), _) => Subject::Base,
             (Place::Set(..), Line::Element(_, element)) => self.element_subject(element),
             (Place::Chain(_, nft::Chain { name, .. }) | Place::Set(_, nft::Set { name, .. }), _) => {
                 service_in_path(name).map_or(Subject::Base, Subject::Service)
@@ -131,7 +136,12 @@ impl<'r> Attribution<'r> {
                 ipt::Owner::Kernel | ipt::Owner::Foreign => Subject::Foreign,
                 ipt::Owner::Kubelet | ipt::Owner::KubeProxy => self.owner_of_chain(chain),
             },
-            Place::Chain(table, _) | Place::Set(table, _) if table.name != TABLE => Subject::Foreign,
+            Place::Chain(table, _) | Place::Counter(table, _) | Place::Set(table, _)
+                if table.name != TABLE =>
+            {
+                Subject::Foreign
+            }
+            Place::Counter(..) => Subject::Base,
             Place::Chain(_, nft::Chain { name, .. }) | Place::Set(_, nft::Set { name, .. }) => {
                 service_in_path(name).map_or(Subject::Base, Subject::Service)
             }

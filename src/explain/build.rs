@@ -12,7 +12,7 @@ use crate::cluster;
 use crate::diagnostic::Inert;
 use crate::input::Sources;
 use crate::plan::reasons::LeftOut;
-use crate::plan::{EndpointSet, NodePorts, Plan, ServicePortPlan};
+use crate::plan::{EndpointSet, Listener, NodePorts, Plan, ServicePortPlan};
 use crate::report::trace::remark::Remark;
 use crate::report::trace::{Names, RulesSource, Trace, remarks};
 use crate::settings::ProxyMode;
@@ -173,8 +173,16 @@ impl<'s> Builder<'s> {
     fn end(&self, walked: &Walked<'s>, port: &ServicePortPlan<'s>, shares: &mut Vec<Sharing>) -> End {
         match self.other_service(walked, port) {
             Some(_) => End::Other,
-            None => end(walked, shares),
+            None => match end(walked, shares) {
+                End::Node if self.listener(walked).is_some() => End::KubeProxy,
+                end => end,
+            },
         }
+    }
+
+    /// kube-proxy's own listener at the address of a packet.
+    fn listener(&self, walked: &Walked<'_>) -> Option<Listener<'s>> {
+        self.plan.listener(walked.packet.destination, walked.packet.protocol)
     }
 
     /// The Service port whose rules took the packet.
@@ -232,6 +240,10 @@ impl<'s> Builder<'s> {
         match end {
             End::Dropped => "times out (dropped)".to_owned(),
             End::Refused => "refused".to_owned(),
+            End::KubeProxy => {
+                let count = self.listener(walked).map_or(0, |listener| listener.endpoints.len());
+                format!("{}, by kube-proxy itself: the Pod sees the node's IP", endpoints_words(count))
+            }
             End::Node => "not served: reaches the node itself".to_owned(),
             End::Passed => "not served: goes on to the network".to_owned(),
             End::Other => other_words(outcomes, &other.unwrap_or_default()),

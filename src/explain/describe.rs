@@ -2,6 +2,7 @@
 
 use super::description::{Description, Entry, From, MarkedBecause, Part, Refused, ShortCircuited};
 use crate::cluster::TrafficPolicy;
+use crate::nftables::is_loopback_object;
 use crate::plan::origin::{Field, Origin};
 use crate::plan::{Plan, ServicePortPlan};
 use crate::report::trace::why::{self, Clause, Side};
@@ -54,6 +55,10 @@ fn marks(step: &Step<'_>) -> bool {
 fn of_service(field: Field, step: &Step<'_>, port: &ServicePortPlan<'_>) -> Option<Description> {
     let service = || port.service_port.name.to_string();
     let to = step.seen.destination;
+    if step.element.is_some() && has(step, |e| matches!(e, Effect::Goto(chain) if is_loopback_object(chain)))
+    {
+        return None;
+    }
     Some(match field {
         Field::ClusterIp | Field::ExternalIp(_) | Field::LoadBalancerIp(_) | Field::NodePort
             if translates(step) =>

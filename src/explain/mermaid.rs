@@ -63,6 +63,7 @@ fn address_edges(p: usize, address: usize, port: &Port, out: &mut String) {
             End::Dropped => writeln!(out, "    {name}[/\"dropped\"/]"),
             End::Refused => writeln!(out, "    {name}[/\"refused\"/]"),
             End::Other => writeln!(out, "    {name}[/\"taken by another Service\"/]"),
+            End::KubeProxy => writeln!(out, "    {name}[/\"kube-proxy itself\"/]"),
             End::Node | End::Passed => writeln!(out, "    {name}[/\"not served\"/]"),
         };
     }
@@ -74,6 +75,7 @@ fn end_name(end: End) -> String {
         End::Dropped => "drop".to_owned(),
         End::Refused => "reject".to_owned(),
         End::Other => "other".to_owned(),
+        End::KubeProxy => "proxy".to_owned(),
         End::Node => "node".to_owned(),
         End::Passed => "pass".to_owned(),
     }
@@ -88,6 +90,7 @@ fn label(case: &Case) -> &'static str {
         End::Dropped => "dropped",
         End::Refused => "refused",
         End::Other => "taken by another Service",
+        End::KubeProxy => "the Pod sees the node's IP",
         End::Node | End::Passed => "passes",
     }
 }

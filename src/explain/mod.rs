@@ -229,6 +229,8 @@ pub enum End {
     Refused,
     /// Another Service has the address too, and takes it.
     Other,
+    /// No rule takes it: kube-proxy itself answers, and connects to an endpoint.
+    KubeProxy,
     /// No rule takes it: it goes to the node itself.
     Node,
     /// No rule takes it: it goes on to the network.

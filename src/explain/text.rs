@@ -84,7 +84,7 @@ fn case_line(case: &Case, numbers: &[usize], port: &Port, style: Style, out: &mu
         return wrap("    ", "        ", &format!("{client}: {}{numbers}", case.words), out);
     }
     let color = match case.end {
-        End::Shared(_) => "32",
+        End::Shared(_) | End::KubeProxy => "32",
         End::Dropped | End::Refused => "31",
         End::Other | End::Node | End::Passed => "33",
     };

@@ -144,8 +144,21 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+#[cfg(unix)]
 fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, piece, offset as u64)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
+    let mut read = 0;
+    while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match std::os::windows::fs::FileExt::seek_read(file, rest, (offset + read) as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => read += count,
+        }
+    }
+    Ok(())
 }
 
 /// The entries of a folder, sorted by name, so that no output depends on the file system.

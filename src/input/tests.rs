@@ -134,6 +134,8 @@ fn the_quick_way_gives_what_the_thorough_gives_on_every_cluster() {
 }
 
 proptest! {
+    #![proptest_config(crate::testing::cases(256))]
+
     /// Lines of other styles somewhere in a list: flow style, anchors, comments, tabs, markers, block scalars that look
     /// like items, long lines.
     #[test]

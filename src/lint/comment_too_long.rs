@@ -12,12 +12,15 @@ pub(super) static LINT: Lint = Lint {
     code: "KR014",
     name: "comment-too-long",
     severity: Severity::Error,
-    summary: "a Service port's name is too long for a comment of nft, which then refuses all rules",
+    summary: "a Service port's name is too long for a comment of nft, which to 1.36 then refuses all rules",
     relays: false,
     check,
 };
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
+    if subject.settings.release.nftables.comments_cut {
+        return;
+    }
     for view in subject.served() {
         for port in &view.ports {
             let name = port.name.to_string();
@@ -46,7 +49,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 severity,
                 view.about(field),
                 message,
-                "shorten the name of the port, the Service or the namespace",
+                "shorten the name of the port, the Service or the namespace, or upgrade: kube-proxy 1.37 cuts the comment",
             );
         }
     }
@@ -60,7 +63,7 @@ fn lacks_endpoints(port: &ServicePort) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{found, found_in, service};
+    use crate::lint::tests::{found, found_by, found_in, service, settings};
     use crate::settings::ProxyMode;
 
     fn with(length: usize) -> String {
@@ -73,6 +76,7 @@ mod tests {
     #[test]
     fn fires_beyond_128_characters() {
         let messages = found_in("KR014", &with(20), ProxyMode::Nftables);
+        assert!(found_by("KR014", &with(20), &settings("1.37")).is_empty());
         assert_eq!(messages.len(), 1);
         assert!(messages[0].ends_with("has 148 characters, and a comment can have 128: nft refuses this, and the node has none of kube-proxy's rules of the family"), "{messages:?}");
         assert!(

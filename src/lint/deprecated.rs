@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
+use crate::settings::release::EXTERNAL_IPS_OFF;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR015",
@@ -22,9 +23,12 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             let message = "PreferClose is a deprecated name of PreferSameZone";
             found.add(view.about("spec.trafficDistribution"), message, "write PreferSameZone");
         }
-        if release.deprecated.external_ips && !view.spec().external_ips.is_empty() {
+        if let Some(since) = release.deprecated.external_ips
+            && !view.spec().external_ips.is_empty()
+        {
             let message = format!(
-                "externalIPs are deprecated from Kubernetes {release} on: any user who may make a Service can take traffic by them"
+                "externalIPs are deprecated from Kubernetes 1.{since} on, and {EXTERNAL_IPS_OFF} is to ignore them by default: \
+                 any user who may make a Service can take traffic by them"
             );
             let remedy =
                 "use type LoadBalancer with an implementation such as MetalLB or kube-vip, or a Gateway";

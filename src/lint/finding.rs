@@ -100,6 +100,26 @@ impl Findings<'_> {
         self.add_as(self.lint.severity, about, message, remedy);
     }
 
+    /// Adds a finding about a field of kube-proxy's configuration, which stands at a place of its own.
+    pub(super) fn add_at(
+        &mut self,
+        place: Option<Place>,
+        field: &str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        let (message, remedy) = (message.into(), remedy.into());
+        self.found.push(Finding {
+            lint: self.lint,
+            severity: self.lint.severity,
+            place,
+            object: None,
+            field: field.to_owned(),
+            message,
+            remedy,
+        });
+    }
+
     pub(super) fn add_as(
         &mut self,
         severity: Severity,

@@ -4,6 +4,7 @@
 //! one: add the file, its line in [`LINTS`] and its page `docs/lint/KRnnn.md`.
 
 mod address_conflict;
+mod address_form;
 mod affinity_one_endpoint;
 mod cluster_ip_not_free;
 mod comment_too_long;
@@ -14,10 +15,12 @@ mod finding;
 pub mod github;
 mod health_check_port;
 mod hints_not_used;
+mod ipvs_mode;
 pub mod json;
 mod kube_proxy_fails;
 mod large_cluster;
 mod local_policy;
+mod loopback_sync;
 mod missing_backend;
 mod missing_governing_service;
 mod no_endpoints;
@@ -39,6 +42,7 @@ mod subject;
 mod tests;
 pub mod text;
 mod undeclared_port;
+mod unset_mode;
 mod words;
 mod zone_without_endpoints;
 
@@ -50,7 +54,7 @@ pub use subject::{ServiceNetworks, Subject};
 use finding::Findings;
 
 /// Every lint, by code.
-pub static LINTS: [&Lint; 37] = [
+pub static LINTS: [&Lint; 41] = [
     &no_endpoints::LINT,
     &no_usable_endpoints::LINT,
     &only_terminating_endpoints::LINT,
@@ -72,6 +76,10 @@ pub static LINTS: [&Lint; 37] = [
     &large_cluster::LINT,
     &kube_proxy_fails::LINT,
     &passed_over::LINT,
+    &unset_mode::LINT,
+    &ipvs_mode::LINT,
+    &address_form::LINT,
+    &loopback_sync::LINT,
     &refused::UNKNOWN_FIELD,
     &refused::WRONG_TYPE,
     &refused::FIELD_OFF_TYPE,
@@ -90,6 +98,13 @@ pub static LINTS: [&Lint; 37] = [
     &missing_backend::LINT,
 ];
 
+/// The code of the lint for a change of nodePortAddresses over a live table.
+pub const LOOPBACK_SYNC: &str = loopback_sync::CODE;
+
+/// What an upgrade of kube-proxy, or a change of its configuration, wants looked at first.
+static BEFORE_UPGRADE: [&Lint; 5] =
+    [&deprecated::LINT, &unset_mode::LINT, &ipvs_mode::LINT, &address_form::LINT, &loopback_sync::LINT];
+
 /// The lint with this code, in any case.
 pub fn find(code: &str) -> Option<&'static Lint> {
     LINTS.into_iter().find(|lint| lint.code.eq_ignore_ascii_case(code))
@@ -97,10 +112,19 @@ pub fn find(code: &str) -> Option<&'static Lint> {
 
 /// Looks for everything that is not ignored; sorted by place, then code.
 pub fn run(subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
+    run_some(&LINTS, subject, ignored)
+}
+
+/// Looks for what is to be done before an upgrade to the subject's release.
+pub fn before_upgrade(subject: &Subject<'_>) -> Vec<Finding> {
+    run_some(&BEFORE_UPGRADE, subject, &BTreeSet::new())
+}
+
+fn run_some(lints: &[&'static Lint], subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
     let mut found = Findings { lint: LINTS[0], sources: &subject.snapshot.sources, found: Vec::new() };
     // What earlier stages found is told by no lint that tells it better.
-    let is_last = |lint: &&&Lint| lint.relays;
-    for lint in LINTS.iter().filter(|lint| !is_last(lint)).chain(LINTS.iter().filter(is_last)) {
+    let is_last = |lint: &&&'static Lint| lint.relays;
+    for lint in lints.iter().filter(|lint| !is_last(lint)).chain(lints.iter().filter(is_last)) {
         found.lint = lint;
         (lint.check)(subject, &mut found);
     }

@@ -47,7 +47,7 @@ fn tell_missed(
             continue;
         }
         missed = true;
-        if let Some(target) = target_name(view, port) {
+        if let Some(target) = missing_target(subject, view, port) {
             tell_target(subject, view, i, target, found);
             continue;
         }
@@ -65,11 +65,19 @@ fn tell_missed(
 
 /// The name in targetPort, where Pods are selected: slices then have the Service's own port names, unless no container
 /// has the port.
-fn target_name<'a>(view: &ServiceView<'a>, port: &'a api::ServicePort) -> Option<&'a str> {
-    match &port.target_port {
-        Some(api::IntOrString::String(name)) if !view.spec().selector.is_empty() => Some(name.as_str()),
-        _ => None,
-    }
+fn missing_target<'p>(
+    subject: &Subject<'_>,
+    view: &ServiceView<'_>,
+    port: &'p api::ServicePort,
+) -> Option<&'p str> {
+    let Some(api::IntOrString::String(name)) = &port.target_port else { return None };
+    let is_it = |there: &api::ContainerPort| {
+        there.name == *name && protocol(&there.protocol) == protocol(&port.protocol)
+    };
+    let pods = subject.pods.selected(&view.located.object);
+    // Where some of the Pods have it, others have not: which those are, the slices do not tell.
+    let anywhere = pods.iter().flat_map(|pod| &pod.ports).any(is_it);
+    (!view.spec().selector.is_empty() && !anywhere).then_some(name.as_str())
 }
 
 fn tell_target(

@@ -58,6 +58,14 @@ pub(super) fn settings(release: &str) -> Settings {
     Settings::resolve(&Configuration::default(), release, HostFacts::default(), None).0
 }
 
+/// The settings of a release with a configuration.
+pub(super) fn configured(release: &str, fields: &str) -> Settings {
+    let text =
+        format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{fields}\n");
+    let (configuration, _) = Configuration::read(&text, Origin::file("kube-proxy.yaml"));
+    Settings::resolve(&configuration, release.parse().unwrap(), HostFacts::default(), None).0
+}
+
 /// Everything found in a text.
 pub(super) fn findings(yaml: &str, settings: &Settings) -> Vec<Finding> {
     let (snapshot, mut diagnostics) = crate::input::read_text("cluster.yaml", yaml).unwrap();
@@ -96,8 +104,8 @@ pub(super) fn samples() -> Vec<Finding> {
 fn codes_are_in_order_and_each_has_its_page() {
     let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lint");
     let index = std::fs::read_to_string(docs.join("README.md")).unwrap();
-    for (i, lint) in LINTS.iter().enumerate() {
-        assert!(i == 0 || LINTS[i - 1].code < lint.code, "{} is out of order", lint.code);
+    assert!(LINTS.is_sorted_by(|a, b| a.code < b.code));
+    for lint in LINTS {
         let page = std::fs::read_to_string(docs.join(format!("{}.md", lint.code))).unwrap();
         assert!(
             page.starts_with(&format!("# {}: {}\n", lint.code, lint.name)),

@@ -74,6 +74,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::testing::cases(256))]
+
         #[test]
         fn the_text_is_that_of_the_formatter(address: SocketAddr) {
             let plain = SocketAddr::new(address.ip(), address.port());

@@ -8,7 +8,7 @@ mod statement;
 
 use serde_json::{Map, Value, json};
 
-use super::ruleset::{Chain, DataType, Element, MapValue, Rule, Ruleset, Set, Table};
+use super::ruleset::{Chain, Counter, DataType, Element, MapValue, Rule, Ruleset, Set, Table};
 use super::script::keeping_braces;
 use crate::input::Sources;
 use crate::net::Family;
@@ -39,6 +39,8 @@ pub(super) fn table_objects(table: &Table, family: Family) -> Vec<Value> {
         [("family", json!(word)), ("name", json!(table.name)), ("comment", json!(table.comment))],
     );
     let mut objects = vec![header];
+    // A rule that counts must find its counter.
+    objects.extend(table.counters.iter().map(|counter| counter_object(table, counter)));
     objects.extend(table.chains.iter().map(|chain| chain_object(table, chain)));
     objects.extend(table.sets.iter().map(|set| set_object(table, set)));
     for chain in &table.chains {
@@ -71,6 +73,20 @@ fn chain_object(table: &Table, chain: &Chain) -> Value {
             ("hook", json!(base.map(|b| b.hook.name()))),
             ("prio", json!(base.map(|b| b.priority))),
             ("policy", json!(base.map(|b| policy(b.drops_by_default)))),
+        ],
+    )
+}
+
+fn counter_object(table: &Table, counter: &Counter) -> Value {
+    object(
+        "counter",
+        [
+            ("family", json!(table.family.name())),
+            ("name", json!(counter.name)),
+            ("table", json!(table.name)),
+            ("comment", json!(counter.comment)),
+            ("packets", json!(counter.packets)),
+            ("bytes", json!(counter.bytes)),
         ],
     )
 }

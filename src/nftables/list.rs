@@ -1,31 +1,34 @@
-//! The text of `nft list table` and `nft list ruleset`, as nft 1.0.6 prints it.
+//! The text of `nft list table` and `nft list ruleset`, as a version of nft prints it ([`version`]).
 //!
 //! The elements come in the order of the value; the compiler puts them in the canonical order of [`super::order`].
 
 pub(in crate::nftables) mod priority;
 mod set;
 mod statement;
+pub mod version;
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::ruleset::{BaseChain, Chain, Ruleset, Set, Table, TableFamily};
+use super::ruleset::{BaseChain, Chain, Counter, Ruleset, Set, Table, TableFamily};
 use crate::parallel;
 use crate::text::Text;
 use priority::Priority;
+use statement::RuleBy;
+use version::{ListingFacts, NftVersion};
 
-/// Tables as `nft list ruleset` prints them; a ruleset of one table as `nft list table` prints it.
+/// Tables as `nft list ruleset` of nft 1.0.6 prints them; a ruleset of one table as `nft list table` prints it.
 pub fn print(ruleset: &Ruleset) -> String {
-    text(ruleset).to_string()
+    text(ruleset, NftVersion::default()).to_string()
 }
 
-/// What [`print`] prints, in pieces.
-pub fn text(ruleset: &Ruleset) -> Text {
+/// What [`print`] prints, in pieces, as a version of nft prints it.
+pub fn text(ruleset: &Ruleset, version: NftVersion) -> Text {
     let mut text = Text::default();
     for table in &ruleset.tables {
         let head = Head(table).to_string();
         let begun = table.opaque_at(OpaquePlace::Head).next().is_some();
         text.push(head);
-        let blocks = parallel::by_stretch(&table.blocks(), SHORTEST_STRETCH, |first, blocks| {
+        let blocks = parallel::by_stretch(&table.blocks(version.facts), SHORTEST_STRETCH, |first, blocks| {
             listed(blocks, begun || first > 0)
         });
         blocks.into_iter().for_each(|piece| text.push(piece));
@@ -67,6 +70,7 @@ impl Display for Head<'_> {
 /// What stands in a table.
 enum Block<'a> {
     Object(Indented<'a>),
+    Counter(&'a Counter),
     Set(&'a Set),
     Chain(Listed<'a>),
 }
@@ -75,6 +79,7 @@ impl Display for Block<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Block::Object(object) => object.fmt(f),
+            Block::Counter(counter) => counter.fmt(f),
             Block::Set(set) => set.fmt(f),
             Block::Chain(chain) => chain.fmt(f),
         }
@@ -82,12 +87,13 @@ impl Display for Block<'_> {
 }
 
 impl Table {
-    fn blocks(&self) -> Vec<Block<'_>> {
+    fn blocks(&self, facts: ListingFacts) -> Vec<Block<'_>> {
         let objects = |place| self.opaque_at(place).map(|text| Block::Object(Indented(text)));
-        objects(OpaquePlace::BeforeSets)
+        (self.counters.iter().map(Block::Counter))
+            .chain(objects(OpaquePlace::BeforeSets))
             .chain(self.sets.iter().map(Block::Set))
             .chain(objects(OpaquePlace::BeforeChains))
-            .chain(self.chains.iter().map(|chain| Block::Chain(Listed(chain, self.family))))
+            .chain(self.chains.iter().map(|chain| Block::Chain(Listed(chain, self.family, facts))))
             .collect()
     }
 
@@ -126,37 +132,47 @@ impl Display for Indented<'_> {
     }
 }
 
+impl Display for Counter {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\tcounter {} {{", self.name)?;
+        if let Some(comment) = &self.comment {
+            writeln!(f, "\t\tcomment \"{comment}\"")?;
+        }
+        writeln!(f, "\t\tpackets {} bytes {}\n\t}}", self.packets, self.bytes)
+    }
+}
+
 /// A chain and its table's family, which names its priority.
-struct Listed<'a>(&'a Chain, TableFamily);
+struct Listed<'a>(&'a Chain, TableFamily, ListingFacts);
 
 impl Display for Listed<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Listed(chain, family) = *self;
+        let Listed(chain, family, facts) = *self;
         writeln!(f, "\tchain {} {{", chain.name)?;
         if let Some(comment) = &chain.comment {
             writeln!(f, "\t\tcomment \"{comment}\"")?;
         }
         if let Some(base) = &chain.base {
-            writeln!(f, "\t\t{}", BaseLine(base, family))?;
+            writeln!(f, "\t\t{}", BaseLine(base, family, facts))?;
         }
         for placed in &chain.rules {
-            writeln!(f, "\t\t{}", placed.rule)?;
+            writeln!(f, "\t\t{}", RuleBy(&placed.rule, facts))?;
         }
         f.write_str("\t}\n")
     }
 }
 
-struct BaseLine<'a>(&'a BaseChain, TableFamily);
+struct BaseLine<'a>(&'a BaseChain, TableFamily, ListingFacts);
 
 impl Display for BaseLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let BaseLine(base, family) = *self;
+        let BaseLine(base, family, facts) = *self;
         write!(f, "type {} hook {}", base.kind, base.hook.name())?;
         if let Some(device) = &base.device {
             write!(f, " {device}")?;
         }
         let policy = if base.drops_by_default { "drop" } else { "accept" };
-        let priority = Priority::of(base, family);
+        let priority = Priority::of(base, family, facts);
         write!(f, " priority {priority}; policy {policy};")
     }
 }

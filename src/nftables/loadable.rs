@@ -9,7 +9,7 @@ use crate::plan::{LocalTraffic, Plan, Reach, ServicePortPlan};
 use crate::settings::release::ClusterIpMasquerade;
 
 /// The longest comment that nft takes, in bytes (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
-const LONGEST_COMMENT: usize = 128;
+pub(super) const LONGEST_COMMENT: usize = 128;
 
 /// The longest interface name that nft takes, a trailing `*` included (IFNAMSIZ in linux/if.h, less one).
 const LONGEST_INTERFACE: usize = 15;
@@ -24,8 +24,10 @@ pub fn check(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
             Some(LocalTraffic::From(_)) | None => {}
         }
     }
-    for service_port in plan.service_ports.iter().filter(|port| is_commented(plan, port)) {
-        found.extend(comment_fault(plan, service_port, sources));
+    if !plan.release.nftables.comments_cut {
+        for service_port in plan.service_ports.iter().filter(|port| is_commented(plan, port)) {
+            found.extend(comment_fault(plan, service_port, sources));
+        }
     }
     found
 }
@@ -155,6 +157,7 @@ mod tests {
         let found = severe(&plan(release(36), std::slice::from_ref(&port)));
         assert!(found[0].starts_with("error: Service nn/ssss"), "{found:?}");
         assert!(found[0].contains("129 characters"), "{found:?}");
+        assert!(severe(&plan(release(37), std::slice::from_ref(&port))).is_empty());
         port.endpoints = vec![endpoint("10.244.0.5:8080")];
         assert!(severe(&plan(release(36), &[port])).is_empty());
     }

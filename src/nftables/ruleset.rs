@@ -84,11 +84,13 @@ pub struct Table {
     pub name: CompactString,
     /// Its comment.
     pub comment: Option<CompactString>,
+    /// Named counters, in listing order.
+    pub counters: Vec<Counter>,
     /// Sets and maps, in listing order.
     pub sets: Vec<Set>,
     /// Chains, in listing order.
     pub chains: Vec<Chain>,
-    /// Other objects (counters, flowtables, flags, ...), each as printed, without the table's indentation.
+    /// Other objects (quotas, flowtables, flags, ...), each as printed, without the table's indentation.
     pub opaque: Vec<String>,
 }
 
@@ -102,6 +104,19 @@ impl Table {
     pub fn set(&self, name: &str) -> Option<&Set> {
         self.sets.iter().find(|s| s.name == name)
     }
+}
+
+/// A named counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name.
+    pub name: CompactString,
+    /// Its comment.
+    pub comment: Option<CompactString>,
+    /// Packets that it has counted.
+    pub packets: u64,
+    /// Bytes that it has counted.
+    pub bytes: u64,
 }
 
 /// A set, or a map where `maps_to` is given.
@@ -437,6 +452,8 @@ pub enum Statement {
         /// Bytes.
         bytes: u64,
     },
+    /// `counter name "..."`
+    NamedCounter(CompactString),
     /// A verdict.
     Verdict(Verdict),
     /// Any other, as printed.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::{collection, option, sample};
 
 use super::ruleset::{
-    Addresses, BaseChain, Chain, DataType, Datum, Element, FibEnd, Field, Hook, Interval, MapValue,
+    Addresses, BaseChain, Chain, Counter, DataType, Datum, Element, FibEnd, Field, Hook, Interval, MapValue,
     PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily, Verdict,
 };
 use crate::net::{Cidr, Family, Port, Protocol};
@@ -156,6 +156,7 @@ fn actions() -> impl Strategy<Value = Statement> {
         any::<bool>().prop_map(|fully_random| Statement::Masquerade { fully_random }),
         Just(Statement::Reject),
         any::<(u64, u64)>().prop_map(|(packets, bytes)| Statement::Counter { packets, bytes }),
+        names().prop_map(Statement::NamedCounter),
         verdicts().prop_map(Statement::Verdict),
     ]
 }
@@ -249,10 +250,14 @@ fn tables(family: TableFamily, with_opaque: bool) -> impl Strategy<Value = Table
         move |(name, comment, chain_names, set_names)| {
             let chains: Vec<_> = chain_names.into_iter().map(|name| chains(name, with_opaque)).collect();
             let sets: Vec<_> = set_names.into_iter().map(sets).collect();
-            (chains, sets).prop_map(move |(chains, sets)| Table {
+            let counters = collection::btree_map(names(), (comments(), any::<(u64, u64)>()), 0..3);
+            (counters, chains, sets).prop_map(move |(counters, chains, sets)| Table {
                 family,
                 name: name.clone(),
                 comment: comment.clone(),
+                counters: (counters.into_iter())
+                    .map(|(name, (comment, (packets, bytes)))| Counter { name, comment, packets, bytes })
+                    .collect(),
                 sets,
                 chains,
                 opaque: Vec::new(),

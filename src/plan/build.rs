@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 
 use super::endpoints::{Here, Selected, Uses};
-use super::{EndpointSet, Masquerade, Plan, Reach, Route, ServicePortPlan, node};
+use super::{EndpointSet, LoopbackNodePorts, Masquerade, Plan, Reach, Route, ServicePortPlan, node};
 use crate::cluster::{Cluster, FamilyTable, Node, ServicePort, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::net::{Cidr, Family};
@@ -48,6 +48,7 @@ impl<'c> Plan<'c> {
             node_ports: selection.node_ports(&interface_addresses, localhost_node_ports),
             interface_addresses,
             localhost_node_ports,
+            loopback_node_ports: node::loopback_node_ports(settings, family),
             large_cluster: endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS,
             nfacct: settings.release.iptables.nfacct && settings.host.nfacct,
             drop_invalid: !settings.host.conntrack_liberal,
@@ -71,6 +72,7 @@ impl<'c> Plan<'c> {
         if let (node::Selection::Networks(networks), super::NodePorts::Addresses(addresses)) =
             (selection, &self.node_ports)
             && addresses.is_empty()
+            && self.loopback_node_ports != LoopbackNodePorts::Proxied
             && self.service_ports.iter().any(|port| port.node_port().is_some())
         {
             let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();

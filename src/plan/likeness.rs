@@ -19,14 +19,22 @@ impl Plan<'_> {
             local_traffic,
             node_ports: _,
             localhost_node_ports,
+            loopback_node_ports,
             large_cluster,
             nfacct,
             drop_invalid,
             service_cidrs: _,
             service_ports: _,
         } = self;
-        (family, mode, release, masquerade, local_traffic)
-            == (&other.family, &other.mode, &other.release, &other.masquerade, &other.local_traffic)
+        (family, mode, release, masquerade, local_traffic, loopback_node_ports)
+            == (
+                &other.family,
+                &other.mode,
+                &other.release,
+                &other.masquerade,
+                &other.local_traffic,
+                &other.loopback_node_ports,
+            )
             && (localhost_node_ports, large_cluster, nfacct, drop_invalid)
                 == (&other.localhost_node_ports, &other.large_cluster, &other.nfacct, &other.drop_invalid)
     }

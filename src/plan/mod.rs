@@ -5,6 +5,7 @@ mod build;
 mod endpoints;
 pub mod json;
 mod likeness;
+mod listener;
 mod node;
 pub mod origin;
 pub mod reasons;
@@ -14,9 +15,11 @@ use std::net::IpAddr;
 use compact_str::CompactString;
 
 use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
-use crate::net::{Cidr, Family, Port};
+use crate::net::{Cidr, Family, Port, Protocol};
 use crate::settings::{ProxyMode, Release};
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
+pub use listener::Listener;
+pub use node::loopback_node_ports;
 
 /// What one node forwards in one family.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub struct Plan<'c> {
     pub node_ports: NodePorts,
     /// Node ports are served on 127.0.0.1, and a rule protects against the outside (iptables mode, IPv4 only).
     pub localhost_node_ports: bool,
+    /// What happens to node ports on loopback addresses in nftables mode.
+    pub loopback_node_ports: LoopbackNodePorts,
     /// More than 1000 endpoints: iptables comments are left out.
     pub large_cluster: bool,
     /// Packets are counted by nfacct.
@@ -82,6 +87,29 @@ pub enum NodePorts {
     AllLocal,
     /// On these addresses of the node, ascending.
     Addresses(Vec<IpAddr>),
+}
+
+/// What happens to node ports on loopback addresses in nftables mode (KEP-6032; the gate
+/// KubeProxyNFTablesLocalhostNodePorts of 1.37).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopbackNodePorts {
+    /// No rule of kube-proxy sees them: the gate is off, or the release does not have it.
+    Untouched,
+    /// A rule rejects them, of every protocol.
+    Rejected,
+    /// kube-proxy itself listens on 127.0.0.1 or ::1 for those of TCP; a rule rejects the others.
+    Proxied,
+}
+
+impl LoopbackNodePorts {
+    /// The protocols that a rule rejects, in the order in which kube-proxy makes its objects.
+    pub fn rejected(self) -> &'static [Protocol] {
+        match self {
+            LoopbackNodePorts::Untouched => &[],
+            LoopbackNodePorts::Rejected => &[Protocol::Tcp, Protocol::Udp, Protocol::Sctp],
+            LoopbackNodePorts::Proxied => &[Protocol::Udp, Protocol::Sctp],
+        }
+    }
 }
 
 /// What the node does with one Service port.

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{LocalTraffic, NodePorts};
+use super::{LocalTraffic, LoopbackNodePorts, NodePorts};
 use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::net::{Cidr, Family};
-use crate::settings::{DetectLocal, NodePortAddresses, ProxyMode, Settings};
+use crate::settings::release::NodePortWords;
+use crate::settings::{DetectLocal, NodePortAddress, NodePortAddresses, ProxyMode, Settings, WrittenCidr};
 
 /// The node's own address in a family: `bindAddress` overrides its own family.
 pub(super) fn node_ip(node: &Node, settings: &Settings, family: Family) -> Option<IpAddr> {
@@ -70,35 +71,67 @@ pub(super) enum Selection {
 /// `nodePortAddresses` as it counts in a family (pkg/proxy/util/nodeport_addresses.go).
 pub(super) fn selection(node: &Node, settings: &Settings, family: Family) -> Selection {
     let model = settings.release.model;
-    let own_ip = || node_ip(node, settings, family).filter(|ip| !ip.is_loopback());
-    let primary = || own_ip().map_or(Selection::Everything, |ip| Selection::Networks(vec![Cidr::host(ip)]));
     let nftables = settings.mode == ProxyMode::Nftables;
-    let by_node_ip = nftables && settings.release.nftables.node_ip_where_no_node_port_addresses;
-    let none_of_family = || match by_node_ip {
-        true => Selection::Networks(vec![Cidr::host(
-            node_ip(node, settings, family).unwrap_or(family.loopback()),
-        )]),
-        false => Selection::Everything,
-    };
-    match &settings.node_port_addresses {
-        NodePortAddresses::Unset if nftables && model.primary_node_port_address => primary(),
-        NodePortAddresses::Unset => none_of_family(),
-        NodePortAddresses::Primary => primary(),
-        NodePortAddresses::Networks(written) => {
-            let of_family = || written.iter().filter(|w| w.cidr.family() == family);
-            let is_everything = |text: &str, cidr: Cidr| {
-                text == "0.0.0.0/0"
-                    || text == "::/0"
-                    || (model.any_zero_cidr_is_everything && cidr.is_everything())
-            };
-            if of_family().any(|w| is_everything(&w.text, w.cidr)) {
-                Selection::Everything
-            } else if of_family().next().is_none() {
-                none_of_family()
-            } else {
-                Selection::Networks(of_family().map(|w| w.cidr).collect())
-            }
+    let networks = match &settings.node_port_addresses {
+        NodePortAddresses::Unset if nftables && model.node_port_words != NodePortWords::None => {
+            own_network(node, settings, family).into_iter().collect()
         }
+        listed => networks_of_family(listed, node, settings, family),
+    };
+    let is_everything = |network: &WrittenCidr| {
+        network.text == "0.0.0.0/0"
+            || network.text == "::/0"
+            || (model.any_zero_cidr_is_everything && network.cidr.is_everything())
+    };
+    if networks.iter().any(is_everything) {
+        return Selection::Everything;
+    }
+    if networks.is_empty() && nftables && settings.release.nftables.node_ip_where_no_node_port_addresses {
+        let own_ip = node_ip(node, settings, family).unwrap_or(family.loopback());
+        return Selection::Networks(vec![Cidr::host(own_ip)]);
+    }
+    match networks.is_empty() {
+        true => Selection::Everything,
+        false => Selection::Networks(networks.into_iter().map(|network| network.cidr).collect()),
+    }
+}
+
+/// The networks listed for a family, `primary` replaced by the node's address.
+fn networks_of_family(
+    listed: &NodePortAddresses,
+    node: &Node,
+    settings: &Settings,
+    family: Family,
+) -> Vec<WrittenCidr> {
+    let network = |address: &NodePortAddress| match address {
+        NodePortAddress::Primary => own_network(node, settings, family),
+        NodePortAddress::Network(network) => Some(network.clone()),
+    };
+    listed.listed().iter().filter_map(network).filter(|network| network.cidr.family() == family).collect()
+}
+
+/// The node's own address as a network; none where it is not known, for which kube-proxy takes loopback.
+fn own_network(node: &Node, settings: &Settings, family: Family) -> Option<WrittenCidr> {
+    let ip = node_ip(node, settings, family).filter(|ip| !ip.is_loopback())?;
+    let cidr = Cidr::host(ip);
+    Some(WrittenCidr { cidr, text: cidr.to_string().into() })
+}
+
+/// What happens to node ports on loopback addresses in nftables mode.
+pub fn loopback_node_ports(settings: &Settings, family: Family) -> LoopbackNodePorts {
+    let gate = settings.gates.kube_proxy_nftables_localhost_node_ports;
+    if settings.mode != ProxyMode::Nftables || !gate {
+        return LoopbackNodePorts::Untouched;
+    }
+    let names_loopback = |address: &NodePortAddress| match address {
+        NodePortAddress::Primary => false,
+        NodePortAddress::Network(WrittenCidr { cidr, .. }) => {
+            cidr.family() == family && cidr.network().is_loopback()
+        }
+    };
+    match settings.node_port_addresses.listed().iter().any(names_loopback) {
+        true => LoopbackNodePorts::Proxied,
+        false => LoopbackNodePorts::Rejected,
     }
 }
 

@@ -17,16 +17,25 @@ pub enum Place<'r> {
     IptablesChain(Family, ipt::TableName, &'r ipt::Chain),
     /// A chain of nftables.
     Chain(&'r nft::Table, &'r nft::Chain),
+    /// A named counter of nftables.
+    Counter(&'r nft::Table, &'r nft::Counter),
     /// A set or map of nftables.
     Set(&'r nft::Table, &'r nft::Set),
 }
 
-/// What identifies a place within a ruleset. Sets come before chains, as in a listing.
+/// What identifies a place within a ruleset. Counters come before sets, sets before chains, as in a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PlaceKey<'r> {
     table: (u8, &'r str),
-    is_chain: bool,
+    kind: PlaceKind,
     name: &'r str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum PlaceKind {
+    Counter,
+    Set,
+    Chain,
 }
 
 impl Ruleset {
@@ -50,8 +59,9 @@ fn iptables_places(family: Family, table: &ipt::Table) -> impl Iterator<Item = P
 }
 
 fn nftables_places(table: &nft::Table) -> impl Iterator<Item = Place<'_>> {
+    let counters = table.counters.iter().map(move |counter| Place::Counter(table, counter));
     let sets = table.sets.iter().map(move |set| Place::Set(table, set));
-    sets.chain(table.chains.iter().map(move |chain| Place::Chain(table, chain)))
+    counters.chain(sets).chain(table.chains.iter().map(move |chain| Place::Chain(table, chain)))
 }
 
 impl<'r> Place<'r> {
@@ -59,13 +69,20 @@ impl<'r> Place<'r> {
     pub fn key(&self) -> PlaceKey<'r> {
         match self {
             Place::IptablesChain(_, table, chain) => {
-                PlaceKey { table: (0, table.name()), is_chain: true, name: chain.name.as_str() }
+                PlaceKey { table: (0, table.name()), kind: PlaceKind::Chain, name: chain.name.as_str() }
             }
-            Place::Chain(table, chain) => {
-                PlaceKey { table: (table.family as u8, &table.name), is_chain: true, name: &chain.name }
-            }
+            Place::Chain(table, chain) => PlaceKey {
+                table: (table.family as u8, &table.name),
+                kind: PlaceKind::Chain,
+                name: &chain.name,
+            },
+            Place::Counter(table, counter) => PlaceKey {
+                table: (table.family as u8, &table.name),
+                kind: PlaceKind::Counter,
+                name: &counter.name,
+            },
             Place::Set(table, set) => {
-                PlaceKey { table: (table.family as u8, &table.name), is_chain: false, name: &set.name }
+                PlaceKey { table: (table.family as u8, &table.name), kind: PlaceKind::Set, name: &set.name }
             }
         }
     }
@@ -74,7 +91,7 @@ impl<'r> Place<'r> {
     pub fn table(&self) -> CompactString {
         match self {
             Place::IptablesChain(_, table, _) => table.name().into(),
-            Place::Chain(table, _) | Place::Set(table, _) => {
+            Place::Chain(table, _) | Place::Counter(table, _) | Place::Set(table, _) => {
                 format_compact!("{} {}", table.family.name(), table.name)
             }
         }
@@ -85,10 +102,11 @@ impl<'r> Place<'r> {
         self.key().name
     }
 
-    /// `chain`, `set` or `map`.
+    /// `chain`, `counter`, `set` or `map`.
     pub fn kind(&self) -> &'static str {
         match self {
             Place::IptablesChain(..) | Place::Chain(..) => "chain",
+            Place::Counter(..) => "counter",
             Place::Set(_, set) if set.maps_to.is_some() => "map",
             Place::Set(..) => "set",
         }
@@ -106,6 +124,7 @@ impl<'r> Place<'r> {
                 let property = chain.base.as_ref().map(|base| Line::Hook(table.family, base));
                 property.into_iter().chain(chain.rules.iter().map(|rule| Line::Rule(chain, rule))).collect()
             }
+            Place::Counter(_, counter) => vec![Line::Counter(counter)],
             Place::Set(_, set) => {
                 let mut elements: Vec<_> = set.elements.iter().map(|e| Line::Element(set, e)).collect();
                 elements.sort_by_cached_key(|line| line.text());
@@ -121,6 +140,7 @@ impl<'r> Place<'r> {
                 a.policy == b.policy && a.rules == b.rules
             }
             (Place::Chain(_, a), Place::Chain(_, b)) => a.base == b.base && a.rules == b.rules,
+            (Place::Counter(_, a), Place::Counter(_, b)) => Line::Counter(a) == Line::Counter(b),
             (Place::Set(_, a), Place::Set(_, b)) => {
                 Line::Properties(a) == Line::Properties(b) && a.elements == b.elements
             }
@@ -140,6 +160,8 @@ pub enum Line<'r> {
     Hook(nft::TableFamily, &'r nft::BaseChain),
     /// A rule of nftables.
     Rule(&'r nft::Chain, &'r nft::PlacedRule),
+    /// A counter, whatever it has counted.
+    Counter(&'r nft::Counter),
     /// Type, flags and timeout of a set or map.
     Properties(&'r nft::Set),
     /// An element of a set or map.
@@ -154,6 +176,7 @@ impl PartialEq for Line<'_> {
             (Line::Hook(_, a), Line::Hook(_, b)) => a == b,
             (Line::Rule(_, a), Line::Rule(_, b)) => a == b,
             (Line::Element(_, a), Line::Element(_, b)) => a == b,
+            (Line::Counter(a), Line::Counter(b)) => a.name == b.name,
             (Line::Properties(a), Line::Properties(b)) => {
                 (&a.key, &a.maps_to, a.timeout_seconds) == (&b.key, &b.maps_to, b.timeout_seconds)
             }
@@ -169,7 +192,7 @@ impl<'r> Line<'r> {
             Line::IptablesRule(_, _, placed) => placed.origin,
             Line::Rule(_, placed) => placed.origin,
             Line::Element(_, element) => element.origin,
-            Line::Policy(_) | Line::Hook(..) | Line::Properties(_) => None,
+            Line::Policy(_) | Line::Hook(..) | Line::Counter(_) | Line::Properties(_) => None,
         }
     }
 
@@ -211,6 +234,7 @@ impl fmt::Display for Line<'_> {
                 write!(f, "type {kind} hook {hook} priority {priority}; policy {policy};")
             }
             Line::Rule(_, placed) => placed.rule.fmt(f),
+            Line::Counter(counter) => write!(f, "counter {}", counter.name),
             Line::Properties(set) => {
                 let key: Vec<&str> = set.key.iter().map(nft::DataType::name).collect();
                 write!(f, "type {}", key.join(" . "))?;

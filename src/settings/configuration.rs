@@ -21,6 +21,8 @@ pub struct Configuration {
     /// Paths of fields that a flag gave, which do not stand in the file.
     pub given_by_flag: BTreeSet<&'static str>,
     pub mode: Option<String>,
+    /// `mode` as the configuration has it, where a flag overrides it.
+    pub overridden_mode: Option<String>,
     pub cluster_cidr: Option<String>,
     pub detect_local_mode: Option<String>,
     pub bridge_interface: Option<String>,
@@ -169,6 +171,9 @@ impl Configuration {
 
     /// Lays flags over it.
     pub fn override_with(&mut self, flags: &Flags, release: &Release) {
+        if flags.proxy_mode.is_some() {
+            self.overridden_mode.clone_from(&self.mode);
+        }
         self.lay("mode", &flags.proxy_mode, |c| &mut c.mode);
         self.lay("clusterCIDR", &flags.cluster_cidr, |c| &mut c.cluster_cidr);
         self.lay("detectLocalMode", &flags.detect_local_mode, |c| &mut c.detect_local_mode);
@@ -322,6 +327,12 @@ fn wrong_version(api_version: &str) -> String {
 }
 
 impl Configuration {
+    /// `mode` without the flag that may override it.
+    pub fn configured_mode(&self) -> Option<&str> {
+        let by_flag = self.given_by_flag.contains("mode");
+        if by_flag { self.overridden_mode.as_deref() } else { self.mode.as_deref() }
+    }
+
     /// The configuration found in the input: the ConfigMap kube-system/kube-proxy before any other; nothing set where
     /// there is none. Several others that differ are an error.
     pub fn from_snapshot(snapshot: &Snapshot) -> (Configuration, Diagnostics) {

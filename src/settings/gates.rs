@@ -13,7 +13,7 @@ const ALL_BETA: &str = "AllBeta";
 /// Gates known here, with where the table and the settings keep them.
 type Row = (&'static str, fn(&GateTable) -> GateState, fn(&mut Gates) -> &mut bool);
 
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 10] = [
     ("TopologyAwareHints", |t| t.topology_aware_hints, |g| &mut g.topology_aware_hints),
     (
         "ServiceTrafficDistribution",
@@ -33,7 +33,22 @@ const ROWS: [Row; 7] = [
         |g| &mut g.multi_cidr_service_allocator,
     ),
     ("AllowServiceExternalIPs", |t| t.allow_service_external_ips, |g| &mut g.allow_service_external_ips),
+    (
+        "KubeProxyNFTablesLocalhostNodePorts",
+        |t| t.kube_proxy_nftables_localhost_node_ports,
+        |g| &mut g.kube_proxy_nftables_localhost_node_ports,
+    ),
+    ("NFTablesNetlink", |t| t.nftables_netlink, |g| &mut g.nftables_netlink),
+    ("KubeProxyIPVS", |t| t.kube_proxy_ipvs, |g| &mut g.kube_proxy_ipvs),
 ];
+
+/// What a release knows of a gate by name; none where it cannot be told.
+fn state(table: &GateTable, name: &str) -> Option<GateState> {
+    let own = ROWS.iter().find(|(known, ..)| *known == name).map(|(_, state, _)| state(table));
+    let removed = || table.removed.contains(&name).then_some(GateState::Absent { in_effect: true });
+    let of_others = || table.of_others.iter().find(|(known, _)| *known == name).map(|(_, state)| *state);
+    own.or_else(removed).or_else(of_others)
+}
 
 /// The gates in effect, and what is wrong with those set.
 pub(super) fn resolve(table: &GateTable, set: &BTreeMap<String, bool>) -> (Gates, Diagnostics) {
@@ -45,6 +60,9 @@ pub(super) fn resolve(table: &GateTable, set: &BTreeMap<String, bool>) -> (Gates
         load_balancer_ip_mode: false,
         multi_cidr_service_allocator: false,
         allow_service_external_ips: false,
+        kube_proxy_nftables_localhost_node_ports: false,
+        nftables_netlink: false,
+        kube_proxy_ipvs: false,
     };
     for (name, state, field) in ROWS {
         *field(&mut gates) = in_effect(state(table), name, set);
@@ -74,7 +92,7 @@ fn fault(table: &GateTable, name: &str, on: bool) -> Option<Diagnostic> {
     if name == ALL_ALPHA || name == ALL_BETA {
         return None;
     }
-    match ROWS.iter().find(|(known, ..)| *known == name).map(|(_, state, _)| state(table)) {
+    match state(table, name) {
         Some(GateState::Absent { .. }) => Some(
             Diagnostic::error(format!("featureGates: unrecognized feature gate: {name}"))
                 .help("this release of kube-proxy does not know it; leave it out"),
@@ -140,19 +158,20 @@ mod tests {
     fn letters(version: &str, set: &str) -> String {
         let (mut gates, _) = gates_of(version, set);
         let letter = |c: char, on: bool| if on { c.to_ascii_uppercase() } else { c };
-        "tspnlma".chars().zip(ROWS).map(|(c, (_, _, field))| letter(c, *field(&mut gates))).collect()
+        "tspnlmaolv".chars().zip(ROWS).map(|(c, (_, _, field))| letter(c, *field(&mut gates))).collect()
     }
 
     #[test]
     fn each_release_has_its_defaults() {
         for (version, expected) in [
-            ("1.30", "TspnLmA"),
-            ("1.31", "TSpNLmA"),
-            ("1.32", "TSpNLmA"),
-            ("1.33", "TSpNLMA"),
-            ("1.34", "TSPNLMA"),
-            ("1.35", "TSPNLMA"),
-            ("1.36", "TSPNLMA"),
+            ("1.30", "TspnLmAolV"),
+            ("1.31", "TSpNLmAolV"),
+            ("1.32", "TSpNLmAolV"),
+            ("1.33", "TSpNLMAolV"),
+            ("1.34", "TSPNLMAolV"),
+            ("1.35", "TSPNLMAolV"),
+            ("1.36", "TSPNLMAolV"),
+            ("1.37", "TSPNLMAoLV"),
         ] {
             assert_eq!(letters(version, ""), expected, "{version}");
         }
@@ -160,12 +179,14 @@ mod tests {
 
     #[test]
     fn gates_are_set_by_name_or_maturity() {
-        assert_eq!(letters("1.30", "NFTablesProxyMode=true"), "TspNLmA");
-        assert_eq!(letters("1.30", "AllAlpha=true"), "TSpNLMA");
-        assert_eq!(letters("1.30", "AllAlpha=true,NFTablesProxyMode=false"), "TSpnLMA");
-        assert_eq!(letters("1.31", "AllBeta=false"), "tspnlmA");
-        assert_eq!(letters("1.31", "AllBeta=true"), "TSpNLMA");
-        assert_eq!(letters("1.36", "AllowServiceExternalIPs=false"), "TSPNLMa");
+        assert_eq!(letters("1.30", "NFTablesProxyMode=true"), "TspNLmAolV");
+        assert_eq!(letters("1.30", "AllAlpha=true"), "TSpNLMAolV");
+        assert_eq!(letters("1.30", "AllAlpha=true,NFTablesProxyMode=false"), "TSpnLMAolV");
+        assert_eq!(letters("1.31", "AllBeta=false"), "tspnlmAolV");
+        assert_eq!(letters("1.31", "AllBeta=true"), "TSpNLMAolV");
+        assert_eq!(letters("1.36", "AllowServiceExternalIPs=false"), "TSPNLMaolV");
+        assert_eq!(letters("1.37", "AllAlpha=true"), "TSPNLMAOLV");
+        assert_eq!(letters("1.37", "AllBeta=false,KubeProxyIPVS=false"), "TSPNLMAolv");
     }
 
     #[test]
@@ -193,6 +214,24 @@ mod tests {
             gates_of("1.36", "not a gate=true").1,
             ["error: featureGates: unrecognized feature gate: not a gate"]
         );
+    }
+
+    #[test]
+    fn gates_of_1_37() {
+        assert!(
+            gates_of("1.37", "KubeProxyNFTablesLocalhostNodePorts=true,NFTablesNetlink=false").1.is_empty()
+        );
+        assert!(gates_of("1.37", "StrictIPCIDRValidation=false").1.is_empty());
+        let locked = &gates_of("1.37", "RelaxedServiceNameValidation=false").1[0];
+        assert!(locked.contains("feature is locked to true"), "{locked}");
+        assert!(gates_of("1.36", "RelaxedServiceNameValidation=false").1.is_empty());
+        for (version, gate) in [("1.36", "NFTablesNetlink"), ("1.37", "SidecarContainers")] {
+            let fault = &gates_of(version, &format!("{gate}=true")).1[0];
+            assert!(
+                fault.starts_with(&format!("error: featureGates: unrecognized feature gate: {gate}")),
+                "{fault}"
+            );
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
+use crate::diagnostic::Place;
 use crate::net::{Cidr, Family};
 pub use configuration::{Configuration, Flags};
 pub use gates::{parse_feature_gates, parse_go_bool};
@@ -46,6 +47,10 @@ pub struct Settings {
     pub release: Release,
     /// The mode.
     pub mode: ProxyMode,
+    /// `mode` of the configuration, as written; none where it, or the whole configuration, is left to defaults.
+    pub configured_mode: Option<CompactString>,
+    /// Where the configuration was read; none where there was none.
+    pub configuration: Option<Place>,
     /// The node's name from the command line or `hostnameOverride`, trimmed and lower-cased.
     pub node_name: Option<CompactString>,
     /// How kube-proxy tells traffic of local pods.
@@ -86,11 +91,28 @@ pub enum DetectLocal {
 pub enum NodePortAddresses {
     /// Nothing was set.
     Unset,
-    /// The word `primary`.
+    /// At least one, in the order given.
+    Listed(Vec<NodePortAddress>),
+}
+
+impl NodePortAddresses {
+    /// What was listed.
+    pub fn listed(&self) -> &[NodePortAddress] {
+        match self {
+            NodePortAddresses::Unset => &[],
+            NodePortAddresses::Listed(addresses) => addresses,
+        }
+    }
+}
+
+/// An entry of `nodePortAddresses`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodePortAddress {
+    /// The word `primary`: the node's own addresses.
     Primary,
-    /// Networks, in the order given. The text is kept: up to 1.33 only the exact texts `0.0.0.0/0` and `::/0` count as
-    /// "everything".
-    Networks(Vec<WrittenCidr>),
+    /// A network; the words `localhost` and `all` are two each. The text is kept: up to 1.33 only the exact texts
+    /// `0.0.0.0/0` and `::/0` count as "everything".
+    Network(WrittenCidr),
 }
 
 /// A network and the text it was read from.
@@ -120,6 +142,12 @@ pub struct Gates {
     pub multi_cidr_service_allocator: bool,
     /// `AllowServiceExternalIPs`
     pub allow_service_external_ips: bool,
+    /// `KubeProxyNFTablesLocalhostNodePorts`
+    pub kube_proxy_nftables_localhost_node_ports: bool,
+    /// `NFTablesNetlink`, which has no effect on rules.
+    pub nftables_netlink: bool,
+    /// `KubeProxyIPVS`
+    pub kube_proxy_ipvs: bool,
 }
 
 /// What no object tells: facts of the node's kernel and tools.

@@ -57,8 +57,8 @@ pub struct ModelFacts {
     pub zero_source_range_lifts_restriction: bool,
     /// Any network of length 0 in nodePortAddresses means everything (from 1.34); before only `0.0.0.0/0` and `::/0`.
     pub any_zero_cidr_is_everything: bool,
-    /// nodePortAddresses knows the word `primary` (from 1.31).
-    pub primary_node_port_address: bool,
+    /// Which words nodePortAddresses knows beside networks.
+    pub node_port_words: NodePortWords,
     /// `clusterCIDR` is validated only in the mode ClusterCIDR (from 1.31).
     pub cluster_cidr_checked_in_its_mode_only: bool,
     /// `portRange` is parsed and a bad value refused (to 1.30).
@@ -76,6 +76,17 @@ pub enum ValidationPaths {
     Versioned,
     /// By the internal type, in which `detectLocal`, `conntrack` and the sync periods stand elsewhere (from 1.31).
     Internal,
+}
+
+/// Which words nodePortAddresses knows beside networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodePortWords {
+    /// None (to 1.30).
+    None,
+    /// `primary`, alone in the list (1.31 to 1.36).
+    PrimaryAlone,
+    /// `primary`, `localhost` and `all`, mixed with networks at will (from 1.37).
+    Mixed,
 }
 
 /// Which of two endpoints with the same address and port stays.
@@ -111,6 +122,12 @@ pub struct NftablesFacts {
     pub firewall_element_comments: bool,
     /// Unset nodePortAddresses, or none of the family, mean the node's address of that family (1.30); later `primary`.
     pub node_ip_where_no_node_port_addresses: bool,
+    /// A chain that has one endpoint, and no affinity, sends to it without a choice (from 1.37).
+    pub single_endpoint_dnat: bool,
+    /// A sync fails that turns loopback addresses from rejected to served over a live table (142183; 1.37).
+    pub loopback_needs_fresh_table: bool,
+    /// Comments of elements are cut to what nft takes (from 1.37); before nft refused a longer one, and with it all rules.
+    pub comments_cut: bool,
 }
 
 /// Base chains of the nftables table.
@@ -143,13 +160,42 @@ pub struct ApiFacts {
     pub relaxed_service_names: bool,
 }
 
+/// A change that is announced for a release which has no row yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    /// `1.minor` of the release.
+    pub minor: u16,
+}
+
+impl fmt::Display for Announced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.minor)
+    }
+}
+
+/// The default of `mode` moves to nftables (kubernetes/kubernetes 139957).
+pub const NFTABLES_BY_DEFAULT: Announced = Announced { minor: 40 };
+
+/// The gate KubeProxyIPVS is off (139397).
+pub const IPVS_OFF: Announced = Announced { minor: 40 };
+
+/// The gate AllowServiceExternalIPs is off (KEP-5707).
+pub const EXTERNAL_IPS_OFF: Announced = Announced { minor: 40 };
+
+/// The API server always wants addresses in the strict form (StrictIPCIDRValidation is GA, 141979).
+pub const STRICT_ADDRESSES: Announced = Announced { minor: 38 };
+
 /// What the API calls deprecated, though it still works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deprecations {
     /// `trafficDistribution: PreferClose`, since there is `PreferSameZone` (KEP-3015, usable by default from 1.34).
     pub prefer_close: bool,
-    /// `spec.externalIPs` (KEP-5707, from 1.36).
-    pub external_ips: bool,
+    /// `spec.externalIPs` (KEP-5707, from 1.36): since which minor release.
+    pub external_ips: Option<u16>,
+    /// `mode: ipvs`, behind the gate KubeProxyIPVS (from 1.37).
+    pub ipvs_mode: bool,
+    /// `mode` unset, since the default moves to nftables (from 1.37).
+    pub unset_mode: bool,
 }
 
 /// State of a feature gate in a release.
@@ -184,6 +230,13 @@ pub struct GateTable {
     pub load_balancer_ip_mode: GateState,
     pub multi_cidr_service_allocator: GateState,
     pub allow_service_external_ips: GateState,
+    pub kube_proxy_nftables_localhost_node_ports: GateState,
+    pub nftables_netlink: GateState,
+    pub kube_proxy_ipvs: GateState,
+    /// Gates of other components that the release knows, without effect on rules.
+    pub of_others: &'static [(&'static str, GateState)],
+    /// Names that earlier releases knew and this one does not: an upstream kube-proxy stops on them.
+    pub removed: &'static [&'static str],
 }
 
 use GateState::{Alpha, Locked, On};
@@ -207,7 +260,7 @@ const V1_30: Release = Release {
         pod_topology_labels: false,
         zero_source_range_lifts_restriction: false,
         any_zero_cidr_is_everything: false,
-        primary_node_port_address: false,
+        node_port_words: NodePortWords::None,
         cluster_cidr_checked_in_its_mode_only: false,
         port_range_checked: true,
         masquerade_all_flag_follows_mode: false,
@@ -221,6 +274,9 @@ const V1_30: Release = Release {
         direct_dnat: false,
         firewall_element_comments: true,
         node_ip_where_no_node_port_addresses: true,
+        single_endpoint_dnat: false,
+        loopback_needs_fresh_table: false,
+        comments_cut: false,
     },
     gates: GateTable {
         topology_aware_hints: BETA,
@@ -230,8 +286,13 @@ const V1_30: Release = Release {
         load_balancer_ip_mode: BETA,
         multi_cidr_service_allocator: Alpha,
         allow_service_external_ips: FOR_GOOD,
+        kube_proxy_nftables_localhost_node_ports: NOT_YET,
+        nftables_netlink: NOT_YET,
+        kube_proxy_ipvs: FOR_GOOD,
+        of_others: &[],
+        removed: &[],
     },
-    deprecated: Deprecations { prefer_close: false, external_ips: false },
+    deprecated: Deprecations { prefer_close: false, external_ips: None, ipvs_mode: false, unset_mode: false },
     api: ApiFacts { strict_addresses: false, relaxed_service_names: false },
 };
 
@@ -239,7 +300,7 @@ const V1_31: Release = Release {
     minor: 31,
     model: ModelFacts {
         endpoint_text_as_written: false,
-        primary_node_port_address: true,
+        node_port_words: NodePortWords::PrimaryAlone,
         cluster_cidr_checked_in_its_mode_only: true,
         port_range_checked: false,
         masquerade_all_flag_follows_mode: true,
@@ -347,19 +408,82 @@ const V1_36: Release = Release {
         topology_aware_hints: FOR_GOOD,
         service_traffic_distribution: FOR_GOOD,
         allow_service_external_ips: On,
+        of_others: &[("RelaxedServiceNameValidation", BETA), ("StrictIPCIDRValidation", BETA)],
         ..V1_35.gates
     },
-    deprecated: Deprecations { external_ips: true, ..V1_35.deprecated },
+    deprecated: Deprecations { external_ips: Some(36), ..V1_35.deprecated },
     api: ApiFacts { strict_addresses: true, relaxed_service_names: true },
     ..V1_35
 };
 
+const V1_37: Release = Release {
+    minor: 37,
+    model: ModelFacts { node_port_words: NodePortWords::Mixed, ..V1_36.model },
+    nftables: NftablesFacts {
+        single_endpoint_dnat: true,
+        loopback_needs_fresh_table: true,
+        comments_cut: true,
+        ..V1_36.nftables
+    },
+    gates: GateTable {
+        kube_proxy_nftables_localhost_node_ports: Alpha,
+        nftables_netlink: BETA,
+        kube_proxy_ipvs: On,
+        of_others: &[("RelaxedServiceNameValidation", Locked), ("StrictIPCIDRValidation", BETA)],
+        removed: REMOVED_IN_1_37,
+        ..V1_36.gates
+    },
+    deprecated: Deprecations { ipvs_mode: true, unset_mode: true, ..V1_36.deprecated },
+    ..V1_36
+};
+
+/// From the changelog of 1.37; kube-proxy reads none of them.
+const REMOVED_IN_1_37: &[&str] = &[
+    "APIServerTracing",
+    "AnonymousAuthConfigurableEndpoints",
+    "AnyVolumeDataSource",
+    "AuthorizeNodeWithSelectors",
+    "AuthorizeWithSelectors",
+    "BtreeWatchCache",
+    "ConsistentListFromCache",
+    "GangScheduling",
+    "JobBackoffLimitPerIndex",
+    "JobPodReplacementPolicy",
+    "JobSuccessPolicy",
+    "LogarithmicScaleDown",
+    "OrderedNamespaceDeletion",
+    "PodLifecycleSleepAction",
+    "PodLifecycleSleepActionAllowZero",
+    "PreventStaticPodAPIReferences",
+    "RelaxedDNSSearchValidation",
+    "ResilientWatchCacheInitialization",
+    "RetryGenerateName",
+    "SchedulerQueueingHints",
+    "SidecarContainers",
+    "StreamingCollectionEncodingToJSON",
+    "StreamingCollectionEncodingToProtobuf",
+    "StructuredAuthenticationConfiguration",
+    "WorkloadAwarePreemption",
+];
+
 /// Every row, oldest first.
-pub const RELEASES: [Release; 9] = [V1_30, V1_31, V1_32, V1_33, V1_33_6, V1_34, V1_34_2, V1_35, V1_36];
+pub const RELEASES: [Release; 10] =
+    [V1_30, V1_31, V1_32, V1_33, V1_33_6, V1_34, V1_34_2, V1_35, V1_36, V1_37];
 
 impl Release {
     /// The newest release.
-    pub const NEWEST: Release = V1_36;
+    pub const NEWEST: Release = V1_37;
+
+    /// The release that a node reports (`status.nodeInfo.kubeletVersion`, such as `v1.33.4-eks-1a2b3c`), or the nearest
+    /// one known; none where the text is no version of Kubernetes 1.
+    pub fn reported(text: &str) -> Option<Reported> {
+        let (minor, patch) = parse_version(text)?;
+        if let Some(release) = Release::find(minor, patch) {
+            return Some(Reported { release, known: true });
+        }
+        let nearest = if minor < RELEASES[0].minor { RELEASES[0] } else { Release::NEWEST };
+        Some(Reported { release: nearest, known: false })
+    }
 
     /// The row for `1.minor`, or for a patch level of it; without one the newest patch is meant.
     pub fn find(minor: u16, patch: Option<u16>) -> Option<Release> {
@@ -373,6 +497,15 @@ impl Release {
         names.dedup();
         names
     }
+}
+
+/// The release that a node reports.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reported {
+    /// Its row in [`RELEASES`].
+    pub release: Release,
+    /// Whether it is that release; else the row is the nearest one.
+    pub known: bool,
 }
 
 /// A version that is none, or that no row of [`RELEASES`] covers.
@@ -426,19 +559,32 @@ mod tests {
         assert_eq!(row("1.34.1"), (34, 0));
         assert_eq!(row("1.34.2-eks-1a2b3c"), (34, 2));
         assert_eq!(row("1.36"), (36, 0));
+        assert_eq!(row("v1.37.2"), (37, 0));
     }
 
     #[test]
     fn wrong_versions_are_refused_with_the_list() {
-        for bad in ["1.29", "1.37", "2.0", "1", "1.", "1.36.", "1.+36", "", "newest", "1.36.x", "1.99999"] {
+        for bad in ["1.29", "1.38", "2.0", "1", "1.", "1.36.", "1.+36", "", "newest", "1.36.x", "1.99999"] {
             let error = bad.parse::<Release>().unwrap_err().to_string();
             assert_eq!(
                 error,
                 format!(
-                    "{bad:?} is not a release of kube-proxy that kuberules knows (1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36)"
+                    "{bad:?} is not a release of kube-proxy that kuberules knows (1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36, 1.37)"
                 )
             );
         }
+    }
+
+    #[test]
+    fn what_a_node_reports_is_clamped() {
+        let reported =
+            |text| Release::reported(text).map(|r| (r.release.minor, r.release.since_patch, r.known));
+        assert_eq!(reported("v1.33.4"), Some((33, 0, true)));
+        assert_eq!(reported("v1.33.4-eks-99d6cc0"), Some((33, 0, true)));
+        assert_eq!(reported("v1.34.2+k3s1"), Some((34, 2, true)));
+        assert_eq!(reported("v1.29.1"), Some((30, 0, false)));
+        assert_eq!(reported("v1.38.0-alpha.2"), Some((37, 0, false)));
+        assert_eq!(reported("fake"), None);
     }
 
     #[test]

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 
 use super::check::{Check, quoted};
 use super::configuration::Configuration;
-use super::release::{Release, ValidationPaths};
+use super::release::{NodePortWords, Release, ValidationPaths};
 use super::section::shown;
 use super::validate;
-use super::{DetectLocal, HostFacts, NodePortAddresses, ProxyMode, Settings, WrittenCidr, gates};
+use super::{
+    DetectLocal, Gates, HostFacts, NodePortAddress, NodePortAddresses, ProxyMode, Settings, WrittenCidr,
+    gates,
+};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::names::is_interface_name;
 use crate::net::{Cidr, Family, parse_ip_lenient};
@@ -42,11 +45,13 @@ impl Settings {
     ) -> (Settings, Diagnostics) {
         let mut check = Check { written, release, found: Diagnostics::default() };
         let gates = check.gates();
-        let mode = check.mode(gates.nftables_proxy_mode);
+        let mode = check.mode(&gates);
         let masquerade_bit = check.masquerade_bits(mode);
         let settings = Settings {
             release,
             mode,
+            configured_mode: written.configured_mode().map(Into::into),
+            configuration: written.origin.of_field("mode"),
             node_name: check.node_name(),
             detect_local: check.detect_local(),
             node_port_addresses: check.node_port_addresses(),
@@ -72,7 +77,7 @@ impl Settings {
 }
 
 impl Check<'_> {
-    fn gates(&mut self) -> super::Gates {
+    fn gates(&mut self) -> Gates {
         let (gates, found) = gates::resolve(&self.release.gates, &self.written.feature_gates);
         for diagnostic in found {
             self.tell("featureGates", diagnostic);
@@ -80,36 +85,40 @@ impl Check<'_> {
         gates
     }
 
-    fn mode(&mut self, nftables: bool) -> ProxyMode {
+    fn mode(&mut self, gates: &Gates) -> ProxyMode {
         match self.written.mode.as_deref() {
-            None | Some("iptables") => ProxyMode::Iptables,
-            Some("nftables") if nftables => ProxyMode::Nftables,
-            Some("ipvs") => {
+            None | Some("iptables") => return ProxyMode::Iptables,
+            Some("nftables") if gates.nftables_proxy_mode => return ProxyMode::Nftables,
+            Some("ipvs") if gates.kube_proxy_ipvs => {
                 let diagnostic = Diagnostic::error("mode: ipvs is a mode that kuberules does not compile")
                     .help(
                         "see what another mode would do with --proxy-mode iptables or --proxy-mode nftables",
                     );
                 self.tell("mode", diagnostic);
-                ProxyMode::Iptables
             }
-            Some(other) => {
-                self.unknown_mode(other, nftables);
-                ProxyMode::Iptables
-            }
+            Some(other) => self.unknown_mode(other, gates),
         }
+        ProxyMode::Iptables
     }
 
-    fn unknown_mode(&mut self, mode: &str, nftables: bool) {
-        let modes = if nftables { "iptables, ipvs, nftables" } else { "iptables, ipvs" };
+    fn unknown_mode(&mut self, mode: &str, gates: &Gates) {
+        let modes = match (gates.kube_proxy_ipvs, gates.nftables_proxy_mode) {
+            (true, true) => "iptables, ipvs, nftables",
+            (true, false) => "iptables, ipvs",
+            (false, true) => "iptables, nftables",
+            (false, false) => "iptables",
+        };
         let rule =
             format!("must be {modes} or blank (blank means the best-available proxy [currently iptables])");
         let message =
             format!("KubeProxyConfiguration.Mode.ProxyMode: Invalid value: {:?}: {rule}", shown(mode));
-        let help = if mode == "nftables" {
-            "this release has the mode behind a feature gate: --feature-gates NFTablesProxyMode=true"
-                .to_owned()
-        } else {
-            self.where_to_change("mode")
+        let help = match mode {
+            "nftables" => {
+                "this release has the mode behind a feature gate: --feature-gates NFTablesProxyMode=true"
+                    .to_owned()
+            }
+            "ipvs" => "the feature gate KubeProxyIPVS is off; move to nftables or iptables".to_owned(),
+            _ => self.where_to_change("mode"),
         };
         self.tell("mode", Diagnostic::error(message).help(help));
     }
@@ -257,24 +266,43 @@ impl Check<'_> {
 
     fn node_port_addresses(&mut self) -> NodePortAddresses {
         let texts = &self.written.node_port_addresses;
-        let knows_primary = self.release.model.primary_node_port_address;
-        let mut networks = Vec::new();
+        let mut listed = Vec::new();
         for (index, text) in texts.iter().enumerate() {
             let path = format!("NodePortAddresses[{index}]");
-            if knows_primary && text == "primary" {
-                if texts.len() == 1 {
-                    return NodePortAddresses::Primary;
+            if let Some(word) = node_port_word(self.release.model.node_port_words, text) {
+                if self.release.model.node_port_words == NodePortWords::PrimaryAlone && texts.len() > 1 {
+                    let rule = "can't use both 'primary' and CIDRs";
+                    self.invalid("nodePortAddresses", &path, &quoted(text), rule);
+                    break;
                 }
-                let rule = "can't use both 'primary' and CIDRs";
-                self.invalid("nodePortAddresses", &path, &quoted(text), rule);
-                break;
+                listed.extend(word);
+                continue;
             }
             match Cidr::parse_lenient(text) {
-                Some(cidr) => networks.push(WrittenCidr { cidr, text: text.into() }),
+                Some(cidr) => listed.push(NodePortAddress::Network(WrittenCidr { cidr, text: text.into() })),
                 None => self.invalid("nodePortAddresses", &path, &quoted(text), "must be a valid CIDR"),
             }
         }
-        if networks.is_empty() { NodePortAddresses::Unset } else { NodePortAddresses::Networks(networks) }
+        if listed.is_empty() { NodePortAddresses::Unset } else { NodePortAddresses::Listed(listed) }
+    }
+}
+
+/// What a word in nodePortAddresses stands for, if the release knows it (pkg/proxy/util/nodeport_addresses.go).
+fn node_port_word(words: NodePortWords, text: &str) -> Option<Vec<NodePortAddress>> {
+    let networks = |texts: [&str; 2]| {
+        let written = |text: &str| {
+            let cidr = Cidr::parse_lenient(text)?;
+            Some(NodePortAddress::Network(WrittenCidr { cidr, text: text.into() }))
+        };
+        texts.into_iter().filter_map(written).collect()
+    };
+    match (words, text) {
+        (NodePortWords::PrimaryAlone | NodePortWords::Mixed, "primary") => {
+            Some(vec![NodePortAddress::Primary])
+        }
+        (NodePortWords::Mixed, "localhost") => Some(networks(["127.0.0.0/8", "::1/128"])),
+        (NodePortWords::Mixed, "all") => Some(networks(["0.0.0.0/0", "::/0"])),
+        _ => None,
     }
 }
 

@@ -174,7 +174,7 @@ impl<'r> Program<'r> {
             Statement::FibLocal(FibEnd::Destination) => {
                 match_part(false, MatchKind::Local(Side::Destination))
             }
-            Statement::Counter { .. } => RulePart::Nothing,
+            Statement::Counter { .. } | Statement::NamedCounter(_) => RulePart::Nothing,
             Statement::Opaque(text) => opaque_nftables::statement(text),
             _ => action(statement).map_or(RulePart::Nothing, RulePart::Action),
         }

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 #[macro_use]
-#[path = "../../src/snapshot.rs"]
-mod snapshot;
+#[path = "../../src/testing.rs"]
+mod testing;
+
 mod support;
 
 mod api_server;

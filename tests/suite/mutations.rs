@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::generate::{self, Random};
 use crate::support::library::{Compiled, Given, compile};
+use crate::support::scope::share;
 
 /// Mutations of a target; more by `KUBERULES_MUTATIONS`.
 fn mutations() -> usize {
@@ -167,11 +168,13 @@ fn mutated(seeds: &[String], random: &mut Random) -> Vec<u8> {
 fn seeds_and_their_mutations_break_nothing() {
     let seeds = seeds();
     let targets = seeds.targets();
+    let seed = crate::testing::seed();
     let faults = crate::support::in_parallel(&targets, |(name, run, texts)| {
         texts.iter().for_each(|text| run(text.as_bytes()));
         corpus(name).iter().for_each(|input| run(input));
-        let mut random = Random::new(7);
-        (0..mutations()).find_map(|_| {
+        let mut random = Random::new(seed);
+        let inputs = share("mutations", 5, (0..mutations()).collect());
+        inputs.into_iter().find_map(|_: usize| {
             let input = mutated(texts, &mut random);
             catch_unwind(AssertUnwindSafe(|| run(&input))).err()?;
             Some(format!("{name}: {}", String::from_utf8_lossy(&input)))

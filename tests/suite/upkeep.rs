@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use kuberules::settings::Release;
+
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -15,4 +17,38 @@ fn snapshots_stand_in_one_folder() {
     let elsewhere = ["src", "tests"].into_iter().flat_map(|folder| files(&root.join(folder)));
     let is_snapshot = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "snap");
     assert_eq!(elsewhere.filter(is_snapshot).collect::<Vec<_>>(), Vec::<PathBuf>::new());
+}
+
+/// A word in backticks or a link that is a path of this project.
+fn paths(text: &str) -> Vec<&str> {
+    let words = text.split(['`', '(', ')', ' ', '\n']);
+    let is_path = |word: &&str| {
+        ["src/", "tests/", "docs/", "fuzz/", "benches/", "testdata/"]
+            .iter()
+            .any(|folder| word.starts_with(folder))
+            && !word.contains(['*', '{', '<'])
+            && !word.contains("NAME")
+            && !word.contains("KRnnn")
+            && !word.contains("TARGET")
+            && !word.contains("SUBCOMMAND")
+    };
+    words.map(|word| word.trim_end_matches([',', '.', ';', ':'])).filter(is_path).collect()
+}
+
+#[test]
+fn the_files_that_pages_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in ["CONTRIBUTING.md", "ARCHITECTURE.md", "docs/promises.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let gone: Vec<&str> = paths(&text).into_iter().filter(|path| !root.join(path).exists()).collect();
+        assert!(gone.is_empty(), "{page} names {gone:?}");
+    }
+}
+
+#[test]
+fn the_readme_names_the_newest_release() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let range = format!("`--kube-version 1.30` to `{}`", Release::NEWEST);
+    assert!(text.contains(&range), "README.md lacks {range}");
 }

@@ -7,7 +7,8 @@ use crate::compare::diff::LineChange;
 use crate::compare::rules::{self, PlaceChange, Presence};
 use crate::compare::subject;
 use crate::iptables::ruleset as ipt;
-use crate::nftables::TABLE;
+use crate::nftables::ruleset as nft;
+use crate::nftables::{TABLE, is_loopback_object};
 use crate::ruleset::listing::{Line, Place};
 
 /// What differs in one place about one Service, or about what every node has.
@@ -17,12 +18,15 @@ pub(super) struct Delta<'r> {
     pub(super) service: Option<CompactString>,
     /// Whether the cluster has that Service.
     pub(super) is_known: bool,
+    /// An object for node ports on loopback that no rule uses: a kube-proxy with the gate left it to one without.
+    is_unused_for_loopback: bool,
     pub(super) change: PlaceChange<'r>,
 }
 
 /// All differences, but those that are foreign.
 pub(super) fn deltas(of: Pair<'_>) -> Vec<Delta<'_>> {
     let known = rules::services(of.expected.plan.as_ref());
+    let loopback_is_used = of.captured.ruleset.as_nftables().is_some_and(uses_loopback_node_ports);
     let mut deltas = Vec::new();
     for group in rules::compare(of.expected, of.captured).groups {
         let service = match group.subject {
@@ -32,9 +36,33 @@ pub(super) fn deltas(of: Pair<'_>) -> Vec<Delta<'_>> {
         };
         let is_known = service.as_ref().is_none_or(|name| known.contains(name));
         let places = group.places.into_iter().filter(|change| !is_kubelets(change));
-        deltas.extend(places.map(|change| Delta { service: service.clone(), is_known, change }));
+        deltas.extend(places.map(|change| Delta {
+            service: service.clone(),
+            is_known,
+            is_unused_for_loopback: !loopback_is_used && is_for_loopback(&change),
+            change,
+        }));
     }
     deltas
+}
+
+/// Whether some rule looks up which node ports are rejected on loopback.
+fn uses_loopback_node_ports(ruleset: &nft::Ruleset) -> bool {
+    let own = ruleset.tables.iter().filter(|table| table.name == TABLE);
+    let rules = own.flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    rules.flat_map(|placed| &placed.rule.statements).any(|statement| match statement {
+        nft::Statement::VerdictMap { map, .. } => is_loopback_object(map),
+        _ => false,
+    })
+}
+
+/// An object for node ports on loopback that should not be there.
+fn is_for_loopback(change: &PlaceChange<'_>) -> bool {
+    let own = match change.place {
+        Place::Chain(table, _) | Place::Counter(table, _) | Place::Set(table, _) => table.name == TABLE,
+        Place::IptablesChain(..) => false,
+    };
+    own && change.presence == Presence::NewOnly && is_loopback_object(change.place.name())
 }
 
 /// What the kubelet makes by itself: its canaries, its hint, and its rule in KUBE-FIREWALL. So that kube-proxy's canary,
@@ -78,7 +106,11 @@ impl<'r> Delta<'r> {
     /// Empty chains and sets that kube-proxy has not got round to delete, or never deletes after an upgrade: no packet
     /// meets them.
     pub(super) fn is_harmless(&self) -> bool {
+        if self.is_unused_for_loopback {
+            return true;
+        }
         match &self.change.place {
+            Place::Counter(..) => false,
             Place::Chain(table, chain) => {
                 let named = |name: &str| chain.name.as_str() == name;
                 let unused = chain.base.is_none() && (chain.rules.is_empty() || named("mark-for-masquerade"));
@@ -143,18 +175,23 @@ pub(super) fn by_service<'d, 'r: 'd>(
 
 /// How many lines there are, in words.
 pub(super) fn count<'d, 'r: 'd>(lines: impl Iterator<Item = &'d Line<'r>>) -> String {
-    let (mut rules, mut elements) = (0, 0);
+    let (mut rules, mut elements, mut counters) = (0, 0, 0);
     for line in lines {
         match line {
             Line::Element(..) => elements += 1,
+            Line::Counter(_) => counters += 1,
             _ => rules += 1,
         }
     }
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    match (rules, elements) {
-        (0, 0) => "an empty chain or set".to_owned(),
-        (rules, 0) => plural(rules, "rule"),
-        (0, elements) => plural(elements, "element"),
-        (rules, elements) => format!("{} and {}", plural(rules, "rule"), plural(elements, "element")),
+    let counted = [(rules, "rule"), (elements, "element"), (counters, "counter")];
+    let parts: Vec<String> = (counted.into_iter())
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| plural(count, what))
+        .collect();
+    match parts.split_last() {
+        None => "an empty chain or set".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
 }

@@ -266,7 +266,7 @@ fn mutate_table(table: &mut nft::Table, random: &mut Random) -> String {
 #[test]
 fn mutations_of_nftables_rules_are_judged_by_the_walk() {
     with_shop("nftables", |expected| {
-        let text = testdata("shop/before-worker-1/expected/1.36.3-nftables/nft-ip.txt");
+        let text = testdata("shop/before-worker-1/expected/1.37.0-nftables/nft-ip.txt");
         let original = nftables::parse::parse_listing(&text).unwrap();
         let of_ipv4 = |ruleset| captured(expected, Ruleset::nftables(ruleset, Family::Ipv4));
         let right = of_ipv4(original.clone());

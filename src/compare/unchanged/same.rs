@@ -17,6 +17,7 @@ pub(super) fn beside_service_ports(a: &Plan<'_>, b: &Plan<'_>) -> bool {
         local_traffic,
         node_ports,
         localhost_node_ports,
+        loopback_node_ports,
         large_cluster,
         nfacct,
         drop_invalid,
@@ -33,6 +34,7 @@ pub(super) fn beside_service_ports(a: &Plan<'_>, b: &Plan<'_>) -> bool {
         && *local_traffic == b.local_traffic
         && *node_ports == b.node_ports
         && *localhost_node_ports == b.localhost_node_ports
+        && *loopback_node_ports == b.loopback_node_ports
         && *large_cluster == b.large_cluster
         && *nfacct == b.nfacct
         && *drop_invalid == b.drop_invalid

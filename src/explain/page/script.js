@@ -47,6 +47,7 @@
     if (it.verdict === "drop") return "The packet is dropped: the client hears nothing, and its connection times out.";
     if (it.verdict === "reject") return "The packet is refused: the client is told at once (connection refused).";
     const to = it.pod ? `${it.pod} (${it.destination})` : it.destination;
+    if (current().end.kind === "kube-proxy") return `kube-proxy itself listens at ${it.destination}, and connects to an endpoint from the node.`;
     if (current().end.kind === "node") return `The packet goes to the node itself, at ${it.destination}.`;
     const source = it.snat
       ? "It sees this node as the source, and answers by way of it."
@@ -221,7 +222,7 @@
       make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
       make("tbody", { role: "rowgroup" }, ...rows));
   };
-  const color = { shared: "good", dropped: "bad", refused: "bad", node: "warn", passed: "warn", other: "warn" };
+  const color = { shared: "good", "kube-proxy": "good", dropped: "bad", refused: "bad", node: "warn", passed: "warn", other: "warn" };
   const renderTables = () => {
     const it = port();
     const cases = it.cases.map((one) => make("tr", {},

@@ -19,6 +19,8 @@ pub struct Node {
     pub pod_cidrs: Vec<Text>,
     /// `status.addresses`
     pub addresses: Vec<NodeAddress>,
+    /// `status.nodeInfo.kubeletVersion`
+    pub kubelet_version: Text,
     /// `spec.unschedulable`
     pub unschedulable: bool,
     /// `spec.taints`
@@ -61,10 +63,19 @@ struct Spec {
 struct Status {
     #[serde(deserialize_with = "nullable")]
     addresses: Vec<NodeAddress>,
+    #[serde(rename = "nodeInfo", deserialize_with = "nullable")]
+    node_info: NodeInfo,
     #[serde(deserialize_with = "nullable")]
     allocatable: Allocatable,
     #[serde(deserialize_with = "nullable")]
     conditions: Vec<Condition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, expecting = "a map")]
+struct NodeInfo {
+    #[serde(rename = "kubeletVersion", deserialize_with = "nullable")]
+    kubelet_version: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,6 +92,7 @@ impl From<Wire> for Node {
             pod_cidr: wire.spec.pod_cidr,
             pod_cidrs: wire.spec.pod_cidrs,
             addresses: wire.status.addresses,
+            kubelet_version: wire.status.node_info.kubelet_version,
             unschedulable: wire.spec.unschedulable,
             taints: wire.spec.taints,
             milli_cpus: wire.status.allocatable.cpu.unwrap_or_default().0,

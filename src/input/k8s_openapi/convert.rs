@@ -191,6 +191,10 @@ impl From<&core::Node> for Node {
             pod_cidr: spec.map(|spec| text(&spec.pod_cidr)).unwrap_or_default(),
             pod_cidrs: spec.map(|spec| texts(&spec.pod_cidrs)).unwrap_or_default(),
             addresses: status.map(|status| list(&status.addresses)).unwrap_or_default(),
+            kubelet_version: status
+                .and_then(|status| status.node_info.as_ref())
+                .map(|info| info.kubelet_version.as_str().into())
+                .unwrap_or_default(),
             unschedulable: spec.and_then(|spec| spec.unschedulable).unwrap_or_default(),
             taints: spec.map(|spec| list(&spec.taints)).unwrap_or_default(),
             milli_cpus: status.and_then(|status| allocatable(status, "cpu")).unwrap_or_default(),

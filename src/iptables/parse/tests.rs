@@ -271,7 +271,7 @@ fn faults_name_the_line() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::testing::cases(100))]
 
     #[test]
     fn printed_rulesets_read_as_they_were(ruleset in strategies::rulesets()) {

@@ -8,7 +8,7 @@ use super::build::{
     chain, destination, destination_in, jump, loopback, masqueraded_cluster_ip_traffic, rule,
     set_masquerade_mark,
 };
-use super::name;
+use super::{loopback as loopback_node_ports, name};
 use crate::net::{Cidr, Family};
 use crate::plan::origin::{self, Origin};
 use crate::plan::{NodePorts, Plan};
@@ -19,7 +19,7 @@ pub(super) fn chains(plan: &Plan<'_>) -> Vec<Chain> {
     let mut chains: Vec<Chain> =
         layout(plan.release.nftables.layout).into_iter().chain(NAT_CHAINS).map(Hooked::into_chain).collect();
     chains.extend([
-        fixed(name::NODE_PORT_ENDPOINTS_CHECK, vec![node_ports_without_endpoints(plan)]),
+        fixed(name::NODE_PORT_ENDPOINTS_CHECK, node_port_checks(plan)),
         fixed(
             name::SERVICE_ENDPOINTS_CHECK,
             vec![base_rule(vec![by_address(plan.family, name::NO_ENDPOINT_SERVICES)])],
@@ -37,6 +37,7 @@ pub(super) fn chains(plan: &Plan<'_>) -> Vec<Chain> {
         comment: Some("helper for @no-endpoint-services / @no-endpoint-nodeports".into()),
         ..fixed(name::REJECT_CHAIN, vec![base_rule(vec![Statement::Reject])])
     });
+    chains.extend(loopback_node_ports::reject_chains(plan));
     chains
 }
 
@@ -121,11 +122,11 @@ fn fixed(name: &str, rules: Vec<PlacedRule>) -> Chain {
     chain(name.into(), rules)
 }
 
-fn base_rule(statements: Vec<Statement>) -> PlacedRule {
+pub(super) fn base_rule(statements: Vec<Statement>) -> PlacedRule {
     rule(statements, None, Origin::BASE)
 }
 
-fn made_by(field: origin::Field) -> Origin {
+pub(super) fn made_by(field: origin::Field) -> Origin {
     Origin { field, ..Origin::BASE }
 }
 
@@ -136,12 +137,16 @@ fn by_address(family: Family, map: &str) -> Statement {
     }
 }
 
-fn by_node_port(map: &str) -> Statement {
+pub(super) fn by_node_port(map: &str) -> Statement {
     Statement::VerdictMap { key: vec![Field::L4Protocol, Field::DestinationPort], map: map.into() }
 }
 
 fn not_loopback(family: Family) -> Statement {
     destination(family, true, Addresses::One(loopback(family)))
+}
+
+fn node_port_checks(plan: &Plan<'_>) -> Vec<PlacedRule> {
+    std::iter::once(node_ports_without_endpoints(plan)).chain(loopback_node_ports::check(plan)).collect()
 }
 
 fn node_ports_without_endpoints(plan: &Plan<'_>) -> PlacedRule {

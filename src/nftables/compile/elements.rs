@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::names::ServicePortName;
+use compact_str::CompactString;
+
 use crate::net::{Port, Protocol};
 use crate::nftables::order::sort_key;
 use crate::nftables::ruleset::{Datum, Element, MapValue, Verdict};
@@ -24,12 +25,12 @@ impl Elements {
         &mut self,
         key: Vec<Datum>,
         verdict: Verdict,
-        comment: Option<&ServicePortName>,
+        comment: Option<CompactString>,
         origin: Origin,
     ) {
         self.put(Element {
             key,
-            comment: comment.map(|name| name.to_string().into()),
+            comment,
             value: Some(MapValue::Verdict(verdict)),
             opaque: None,
             origin: Some(origin),

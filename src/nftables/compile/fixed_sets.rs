@@ -2,7 +2,7 @@
 
 use super::super::ruleset::{DataType, Datum, Set};
 use super::elements::Elements;
-use super::name;
+use super::{loopback, name};
 use crate::net::Family;
 use crate::plan::origin::{Field, Origin};
 use crate::plan::{NodePorts, Plan};
@@ -17,6 +17,8 @@ pub(super) struct FixedSets {
     node_port_ips: Option<Elements>,
     pub(super) no_endpoint_services: Elements,
     pub(super) no_endpoint_node_ports: Elements,
+    /// Node ports that are rejected on loopback addresses; none where the gate is off.
+    pub(super) localhost_reject_ports: Option<Elements>,
     pub(super) firewall_ips: Elements,
     pub(super) service_ips: Elements,
     pub(super) service_node_ports: Elements,
@@ -31,6 +33,7 @@ impl FixedSets {
             node_port_ips: node_port_ips(&plan.node_ports),
             no_endpoint_services: Elements::default(),
             no_endpoint_node_ports: Elements::default(),
+            localhost_reject_ports: loopback::is_on(plan).then(Elements::default),
             firewall_ips: Elements::default(),
             service_ips: Elements::default(),
             service_node_ports: Elements::default(),
@@ -66,6 +69,12 @@ impl FixedSets {
                 "vmap to drop or reject packets to service nodeports with no endpoints",
                 self.no_endpoint_node_ports,
             ),
+        ]);
+        if let Some(elements) = self.localhost_reject_ports {
+            let comment = "localhost NodePorts rejected by kube-proxy";
+            sets.push(map(name::LOCALHOST_REJECT_PORTS, by_node_port(), comment, elements));
+        }
+        sets.extend([
             map(
                 name::FIREWALL_IPS,
                 by_address(),

@@ -66,7 +66,7 @@ impl<'p> Forwarding<'p> {
     /// The end of a chain that balances over endpoints, which must be reachable ones.
     pub(super) fn balancing_rules(&self, endpoints: &[&Endpoint]) -> Vec<PlacedRule> {
         if self.endpoint_names.is_empty() {
-            let statements = vec![self.protocol(), self.random_dnat(endpoints)];
+            let statements = vec![self.protocol(), self.balanced_dnat(endpoints)];
             return vec![self.rule(statements, Field::ClusterIp)];
         }
         let named: Vec<_> = endpoints.iter().filter_map(|e| self.names_of(e)).collect();
@@ -89,6 +89,13 @@ impl<'p> Forwarding<'p> {
         let had_it = Addresses::Named(names.affinity_set.clone());
         let client = source(self.plan.family, false, had_it);
         self.rule(vec![client, goto(names.chain.clone())], Field::SessionAffinity(index))
+    }
+
+    fn balanced_dnat(&self, endpoints: &[&Endpoint]) -> Statement {
+        match endpoints {
+            [only] if self.plan.release.nftables.single_endpoint_dnat => Statement::Dnat(target(only)),
+            several => self.random_dnat(several),
+        }
     }
 
     fn random_dnat(&self, endpoints: &[&Endpoint]) -> Statement {

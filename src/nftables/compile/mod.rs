@@ -5,6 +5,7 @@ mod build;
 mod elements;
 mod fixed_sets;
 mod forward;
+mod loopback;
 mod name;
 mod service_port;
 
@@ -17,6 +18,7 @@ use super::ruleset::{Chain, Ruleset, Set, Table, TableFamily};
 use crate::parallel;
 use crate::plan::{Plan, ServicePortPlan};
 use fixed_sets::FixedSets;
+pub use loopback::is_loopback_object;
 
 /// The name of kube-proxy's tables.
 pub const TABLE: &str = "kube-proxy";
@@ -37,6 +39,7 @@ pub fn compile(plan: &Plan<'_>) -> Ruleset {
             family: TableFamily::from(plan.family),
             name: TABLE.into(),
             comment: Some("rules for kube-proxy".into()),
+            counters: loopback::counters(plan),
             sets,
             chains,
             opaque: Vec::new(),

@@ -5,6 +5,7 @@ pub(super) const CLUSTER_IPS: &str = "cluster-ips";
 pub(super) const NODE_PORT_IPS: &str = "nodeport-ips";
 pub(super) const NO_ENDPOINT_SERVICES: &str = "no-endpoint-services";
 pub(super) const NO_ENDPOINT_NODE_PORTS: &str = "no-endpoint-nodeports";
+pub(super) const LOCALHOST_REJECT_PORTS: &str = "localhost-nodeport-reject-ports";
 pub(super) const FIREWALL_IPS: &str = "firewall-ips";
 pub(super) const SERVICE_IPS: &str = "service-ips";
 pub(super) const SERVICE_NODE_PORTS: &str = "service-nodeports";

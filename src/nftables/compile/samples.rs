@@ -7,8 +7,8 @@ use crate::input::{Position, SourceId};
 use crate::names::ServicePortName;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::plan::{
-    Basis, Choice, EndpointSet, HintUse, LocalTraffic, Masquerade, NodePorts, Plan, Reach, Route,
-    ServicePortPlan,
+    Basis, Choice, EndpointSet, HintUse, LocalTraffic, LoopbackNodePorts, Masquerade, NodePorts, Plan, Reach,
+    Route, ServicePortPlan,
 };
 use crate::settings::{ProxyMode, Release};
 
@@ -66,6 +66,7 @@ pub(in crate::nftables) fn plan(release: Release, service_ports: &[ServicePort])
         local_traffic: Some(LocalTraffic::From(Cidr::parse_lenient("10.244.0.0/16").unwrap())),
         node_ports: NodePorts::Addresses(vec!["192.168.0.2".parse().unwrap()]),
         localhost_node_ports: false,
+        loopback_node_ports: LoopbackNodePorts::Untouched,
         large_cluster: false,
         nfacct: false,
         drop_invalid: false,

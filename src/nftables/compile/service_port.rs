@@ -6,12 +6,13 @@ use compact_str::CompactString;
 
 use super::super::chain_name::ServiceChains;
 use super::super::interval;
+use super::super::loadable::LONGEST_COMMENT;
 use super::super::ruleset::{Chain, Datum, FibEnd, PlacedRule, Set, Statement, Verdict};
 use super::build::{chain, from_local_pod, goto, rule, set_masquerade_mark, source};
 use super::elements::{address_key, node_port_key};
 use super::fixed_sets::FixedSets;
 use super::forward::Forwarding;
-use super::name;
+use super::{loopback, name};
 use crate::cluster::TrafficPolicy;
 use crate::net::Cidr;
 use crate::plan::origin::{Field, Origin};
@@ -200,14 +201,13 @@ impl<'p, 'c> Compiler<'p, 'c> {
     }
 
     fn add_load_balancer_ips(&self, sets: &mut FixedSets) {
-        let comment = &self.service_port.service_port.name;
-        let comment = self.plan.release.nftables.firewall_element_comments.then_some(comment);
+        let comment = self.plan.release.nftables.firewall_element_comments.then(|| self.element_comment());
         for ip in &self.service_port.service_port.load_balancer_ips {
             let origin = self.origin(Field::LoadBalancerIp(narrow(ip.index)));
             self.add_external(sets, ip.value, origin);
             if self.service_port.source_restricted {
                 let to = Verdict::Goto(self.names.firewall());
-                sets.firewall_ips.map(self.key(ip.value), to, comment, origin);
+                sets.firewall_ips.map(self.key(ip.value), to, comment.clone(), origin);
             }
         }
     }
@@ -222,8 +222,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
 
     fn refuse(&self, sets: &mut FixedSets, ip: IpAddr, reach: Reach, origin: Origin) {
         if let Some(verdict) = refusal(reach) {
-            let comment = Some(&self.service_port.service_port.name);
-            sets.no_endpoint_services.map(self.key(ip), verdict, comment, origin);
+            sets.no_endpoint_services.map(self.key(ip), verdict, Some(self.element_comment()), origin);
         }
     }
 
@@ -232,14 +231,29 @@ impl<'p, 'c> Compiler<'p, 'c> {
             return;
         };
         let origin = self.origin(Field::NodePort);
-        let name = &self.service_port.service_port.name;
-        let key = node_port_key(name.protocol(), port);
+        let protocol = self.service_port.service_port.name.protocol();
+        let key = node_port_key(protocol, port);
+        if let (Some(map), Some(to)) =
+            (&mut sets.localhost_reject_ports, loopback::rejection(self.plan, protocol))
+        {
+            map.map(key.clone(), to, None, origin);
+        }
         if self.service_port.has_endpoints {
             let to = Verdict::Goto(self.names.external());
             sets.service_node_ports.map(key.clone(), to, None, origin);
         }
         if let Some(verdict) = refusal(self.service_port.external.reach) {
-            sets.no_endpoint_node_ports.map(key, verdict, Some(name), origin);
+            sets.no_endpoint_node_ports.map(key, verdict, Some(self.element_comment()), origin);
+        }
+    }
+
+    /// The name of the Service port, as far as the release sends it.
+    fn element_comment(&self) -> CompactString {
+        let name = self.service_port.service_port.name.to_string();
+        match self.plan.release.nftables.comments_cut {
+            // A name that kube-proxy accepts is ASCII, so its characters are its bytes.
+            true => name.chars().take(LONGEST_COMMENT).collect(),
+            false => name.into(),
         }
     }
 

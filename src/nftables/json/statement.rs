@@ -53,6 +53,7 @@ pub(super) fn expression(statement: &Statement, family: Family) -> Value {
         Statement::Counter { packets, bytes } => {
             json!({ "counter": { "packets": packets, "bytes": bytes } })
         }
+        Statement::NamedCounter(name) => json!({ "counter": name }),
         Statement::Verdict(end) => verdict(end),
         Statement::Opaque(text) => json!(text),
     }

@@ -2,24 +2,25 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::version::ListingFacts;
 use crate::nftables::ruleset::{BaseChain, Hook, TableFamily};
 
 /// nft says `name - 5` up to this distance.
 const REACH: u32 = 10;
 
-/// A priority as nft 1.0.6 prints it: by the nearest name that the family and the hook know (nft's src/rule.c).
+/// A priority as nft prints it: by the nearest name that the family and the hook know (nft's src/rule.c).
 pub(super) struct Priority {
     value: i32,
     named: Option<Named>,
 }
 
 impl Priority {
-    pub(super) fn of(base: &BaseChain, family: TableFamily) -> Self {
+    pub(super) fn of(base: &BaseChain, family: TableFamily, facts: ListingFacts) -> Self {
         let near = |named: &&Named| base.priority.abs_diff(named.value) <= REACH;
         let names: &[Named] = if family == TableFamily::Bridge { &BRIDGE } else { &INET };
         Priority {
             value: base.priority,
-            named: names.iter().find(near).copied().filter(|named| named.known_to(family, base.hook)),
+            named: names.iter().find(near).copied().filter(|named| named.known_to(family, base.hook, facts)),
         }
     }
 }
@@ -61,12 +62,13 @@ impl Named {
         Named { name, value, hook }
     }
 
-    fn known_to(&self, family: TableFamily, hook: Hook) -> bool {
+    fn known_to(&self, family: TableFamily, hook: Hook, facts: ListingFacts) -> bool {
         let family_knows = match family {
             TableFamily::Arp | TableFamily::Netdev => self.value == 0,
             _ => true,
         };
-        family_knows && self.hook.is_none_or(|only| only == hook)
+        let in_output = facts.dstnat_in_output && self.name == "dstnat" && hook == Hook::Output;
+        family_knows && (in_output || self.hook.is_none_or(|only| only == hook))
     }
 }
 

@@ -4,13 +4,33 @@ use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 
 use super::join;
+use super::version::ListingFacts;
 use crate::net::{Cidr, Family, inet_ntop};
 use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Rule, Statement, TableFamily, Verdict};
 
+/// As nft 1.0.6 lists it.
 impl Display for Rule {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        join(f, &self.statements, " ")?;
-        match &self.comment {
+        RuleBy(self, ListingFacts::default()).fmt(f)
+    }
+}
+
+/// A rule as a version of nft lists it.
+pub(super) struct RuleBy<'a>(pub(super) &'a Rule, pub(super) ListingFacts);
+
+impl Display for RuleBy<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let RuleBy(rule, facts) = *self;
+        for (i, statement) in rule.statements.iter().enumerate() {
+            f.write_str(if i > 0 { " " } else { "" })?;
+            match statement {
+                Statement::Mark { mask, negated, value } => {
+                    MarkMatch { mask: *mask, negated: *negated, value: *value, facts }.fmt(f)?;
+                }
+                other => other.fmt(f)?,
+            }
+        }
+        match &rule.comment {
             Some(comment) => write!(f, " comment \"{comment}\""),
             None => Ok(()),
         }
@@ -32,7 +52,10 @@ impl Display for Statement {
             Statement::ConntrackStatusDnat => f.write_str("ct status dnat"),
             Statement::L4Protocol(protocol) => write!(f, "meta l4proto {protocol}"),
             Statement::DestinationPort(protocol, port) => write!(f, "{protocol} dport {port}"),
-            Statement::Mark { mask, negated, value } => MarkMatch(*mask, *negated, *value).fmt(f),
+            Statement::Mark { mask, negated, value } => {
+                let facts = ListingFacts::default();
+                MarkMatch { mask: *mask, negated: *negated, value: *value, facts }.fmt(f)
+            }
             Statement::FibLocal(FibEnd::Source) => f.write_str("fib saddr type local"),
             Statement::FibLocal(FibEnd::Destination) => f.write_str("fib daddr type local"),
             Statement::SetMarkOr(bits) => write!(f, "meta mark set meta mark | {bits:#010x}"),
@@ -52,6 +75,7 @@ impl Display for Statement {
             Statement::Masquerade { fully_random: false } => f.write_str("masquerade"),
             Statement::Reject => f.write_str("reject"),
             Statement::Counter { packets, bytes } => write!(f, "counter packets {packets} bytes {bytes}"),
+            Statement::NamedCounter(name) => write!(f, "counter name \"{name}\""),
             Statement::Verdict(verdict) => verdict.fmt(f),
             Statement::Opaque(text) => f.write_str(text),
         }
@@ -133,14 +157,18 @@ impl Display for Network {
     }
 }
 
-/// Mask, `!=`, value. nft 1.0.6 takes a mask of leading ones for a prefix.
-struct MarkMatch(u32, bool, u32);
+struct MarkMatch {
+    mask: u32,
+    negated: bool,
+    value: u32,
+    facts: ListingFacts,
+}
 
 impl Display for MarkMatch {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let MarkMatch(mask, negated, value) = *self;
+        let MarkMatch { mask, negated, value, facts } = *self;
         let is_prefix = mask != 0 && mask.leading_ones() + mask.trailing_zeros() == u32::BITS;
-        if !is_prefix {
+        if !(mask == u32::MAX || (is_prefix && facts.mark_as_prefix)) {
             let operator = if negated { "!=" } else { "==" };
             return write!(f, "meta mark & {mask:#010x} {operator} {value:#010x}");
         }

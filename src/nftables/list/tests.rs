@@ -1,7 +1,7 @@
 use super::print;
 use crate::nftables::ruleset::{
-    BaseChain, Chain, DataType, Datum, Element, Hook, MapValue, PlacedRule, Rule, Ruleset, Set, Statement,
-    Table, TableFamily, Verdict,
+    BaseChain, Chain, Counter, DataType, Datum, Element, Hook, MapValue, PlacedRule, Rule, Ruleset, Set,
+    Statement, Table, TableFamily, Verdict,
 };
 
 fn rule(statements: Vec<Statement>) -> PlacedRule {
@@ -81,9 +81,10 @@ fn foreign_objects_stand_where_nft_puts_them() {
         family: TableFamily::Inet,
         name: "t".into(),
         comment: Some("hello".into()),
+        counters: vec![Counter { name: "c1".into(), comment: Some("seen".into()), packets: 3, bytes: 180 }],
         sets: vec![set, map],
         chains: vec![chain],
-        opaque: vec!["flags dormant".into(), "counter c1 {\n\tpackets 0 bytes 0\n}".into()],
+        opaque: vec!["flags dormant".into(), "quota q1 {\n\tover 25 mbytes\n}".into()],
     };
     assert_snapshot!(print(&Ruleset { tables: vec![table] }));
 }
@@ -95,6 +96,7 @@ fn priorities_are_named_as_the_hook_knows_them() {
             family,
             name: "t".into(),
             comment: None,
+            counters: Vec::new(),
             sets: Vec::new(),
             chains: vec![base(hook, priority)],
             opaque: Vec::new(),

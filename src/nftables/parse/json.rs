@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::diagnostic::{Excerpt, Fault, ParseError};
 use crate::nftables::ruleset::{
-    BaseChain, Chain, DataType, Hook, PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily,
+    BaseChain, Chain, Counter, DataType, Hook, PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily,
 };
 
 #[derive(Deserialize)]
@@ -42,6 +42,16 @@ struct ChainObject {
     dev: Option<Value>,
     prio: Option<i32>,
     policy: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CounterObject {
+    family: String,
+    table: String,
+    name: CompactString,
+    comment: Option<CompactString>,
+    packets: u64,
+    bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +125,7 @@ impl Reader {
                 "table" => self.table(object(item)?)?,
                 "chain" => self.chain(object(item)?)?,
                 "set" | "map" => self.set(&object(item)?)?,
+                "counter" => self.counter(object(item)?)?,
                 "rule" => self.rule(&object(item)?)?,
                 _ => self.other(kind, item)?,
             }
@@ -133,6 +144,7 @@ impl Reader {
             family,
             name: object.name.into(),
             comment: object.comment,
+            counters: Vec::new(),
             sets: Vec::new(),
             chains: Vec::new(),
             opaque: flags.into_iter().collect(),
@@ -159,6 +171,15 @@ impl Reader {
             base,
             rules: Vec::new(),
         });
+        Ok(())
+    }
+
+    fn counter(&mut self, object: CounterObject) -> Result<(), Fault> {
+        let position = self.position(&object.family, &object.table)?;
+        if let Some(table) = self.tables.get_mut(position) {
+            let CounterObject { name, comment, packets, bytes, .. } = object;
+            table.counters.push(Counter { name, comment, packets, bytes });
+        }
         Ok(())
     }
 

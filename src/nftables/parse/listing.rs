@@ -11,7 +11,7 @@ use super::word::{Words, depth, unquoted};
 use crate::diagnostic::{Excerpt, Fault, ParseError};
 use crate::nftables::list::priority;
 use crate::nftables::ruleset::{
-    BaseChain, Chain, DataType, Element, Hook, PlacedRule, Ruleset, Set, Table, TableFamily,
+    BaseChain, Chain, Counter, DataType, Element, Hook, PlacedRule, Ruleset, Set, Table, TableFamily,
 };
 
 pub(super) fn read(text: &str) -> Result<Ruleset, ParseError> {
@@ -69,6 +69,7 @@ impl<'a> Lines<'a> {
             family,
             name: name.into(),
             comment: None,
+            counters: Vec::new(),
             sets: Vec::new(),
             chains: Vec::new(),
             opaque: Vec::new(),
@@ -90,6 +91,10 @@ impl<'a> Lines<'a> {
                     let name = new("set", name)?;
                     table.sets.push(self.set(name, *kind == "map")?);
                 }
+                ["counter", name, "{"] => {
+                    let name = new("counter", name)?;
+                    table.counters.push(self.counter(name)?);
+                }
                 ["comment", ..] => table.comment = Some(comment(line)?),
                 [word, ..] if word.starts_with('#') => {}
                 _ => table.opaque.push(self.object(line)?),
@@ -109,6 +114,25 @@ impl<'a> Lines<'a> {
             object.push_str(line.strip_prefix('\t').unwrap_or(line));
         }
         Ok(object)
+    }
+
+    fn counter(&mut self, name: &str) -> Result<Counter, Fault> {
+        let mut counter = Counter { name: name.into(), comment: None, packets: 0, bytes: 0 };
+        while let Some(line) = self.within()? {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            match words.as_slice() {
+                [] => {}
+                ["comment", ..] => counter.comment = Some(comment(line)?),
+                ["packets", packets, "bytes", bytes] => {
+                    let number = |text: &str| {
+                        datum::number(text).ok_or_else(|| format!("{} is no number", Excerpt(text)))
+                    };
+                    (counter.packets, counter.bytes) = (number(packets)?, number(bytes)?);
+                }
+                _ => return Err(format!("{} is no property of a counter", Excerpt(line.trim()))),
+            }
+        }
+        Ok(counter)
     }
 
     fn chain(&mut self, family: TableFamily, name: &str) -> Result<Chain, Fault> {

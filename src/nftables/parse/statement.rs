@@ -126,6 +126,7 @@ fn known(words: &[&str]) -> Found {
             let (packets, bytes) = (datum::number(packets)?, datum::number(bytes)?);
             Some((Statement::Counter { packets, bytes }, 5))
         }
+        ["counter", "name", name, ..] => Some((Statement::NamedCounter(unquoted(name)?.into()), 3)),
         [protocol, "dport", port, ..] => {
             let protocol = Protocol::from_lower_name(protocol)?;
             Some((Statement::DestinationPort(protocol, datum::port(port)?), 3))

@@ -139,7 +139,7 @@ fn without_what_json_lacks(mut ruleset: Ruleset) -> Ruleset {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::testing::cases(100))]
 
     #[test]
     fn listed_rulesets_read_as_they_were(ruleset in strategies::rulesets()) {
@@ -184,7 +184,7 @@ fn faults_of_listings_name_the_line() {
             "table ip x {\n\tset c {\n\t\telements = { a,\n",
             "line 3: the text ends within the elements of a set",
         ),
-        ("table ip x {\n\tcounter c {\n", "line 2: the text ends within an object"),
+        ("table ip x {\n\tquota q {\n", "line 2: the text ends within an object"),
         ("table ip x {\n\tchain c {\n\t\tip saddr {\n", "line 3: the text ends within braces"),
         (
             "table ip x {\n\tchain c {\n\t\ttype filter hook nowhere priority 0; policy accept;\n",

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{compared, destinations, heading, kind_of_change, nodes_of, verdict};
+use super::{
+    advice_words, compared, destinations, heading, kind_of_change, nodes_of, release_words, verdict,
+};
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, NodesChange};
 use crate::compare::traffic::Flow;
 use crate::diagnostic::Inert;
@@ -22,8 +24,17 @@ pub fn print(diff: &Diff) -> String {
     if let Some(compared) = compared(diff) {
         let _ = writeln!(out, "\n{compared}");
     }
+    if let Some(release) = &diff.release {
+        let _ = writeln!(out, "\n{}", text(&release_words(release)));
+    }
     for change in &diff.changes {
         print_nodes(&mut out, change);
+    }
+    if !diff.before_upgrade.is_empty() {
+        let _ = writeln!(out, "\n### To look at before the upgrade\n");
+    }
+    for advice in &diff.before_upgrade {
+        let _ = writeln!(out, "- {}: {}", text(&advice_words(advice)), text(&advice.remedy));
     }
     out
 }

@@ -4,7 +4,7 @@ pub mod json;
 pub mod markdown;
 pub mod text;
 
-use crate::compare::diff::{Diff, FamilyChange, NodesChange};
+use crate::compare::diff::{Advice, Diff, FamilyChange, NodesChange, ReleaseChange};
 use crate::compare::traffic::Flow;
 
 /// The verdict in one line.
@@ -27,6 +27,34 @@ fn verdict(diff: &Diff) -> String {
         parts.push(plural(services.len(), "Service"));
     }
     parts.join(", ")
+}
+
+/// What the release has to do with the changes.
+fn release_words(change: &ReleaseChange) -> String {
+    let ReleaseChange { old, new, flows, of, services } = change;
+    let head = format!("The nodes report kube-proxy {old} before and {new} after");
+    match (*flows, *of) {
+        (_, 0) => format!("{head}, which changes no traffic."),
+        (0, _) => format!("{head}: no change of traffic comes from that."),
+        (flows, of) => {
+            let of = if flows == of { "all".to_owned() } else { format!("{flows} of {of}") };
+            let services = match services.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", destinations(services)),
+            };
+            format!(
+                "{head}: {of} changes of traffic come from that alone{services}; --kube-version {old} leaves them out."
+            )
+        }
+    }
+}
+
+/// Something to look at before an upgrade, in a line.
+fn advice_words(advice: &Advice) -> String {
+    let Advice { code, severity, place, object, message, .. } = advice;
+    let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+    let object = object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+    format!("{severity}[{code}] {place}{object}{message}")
 }
 
 /// How much traffic was compared, if it was.

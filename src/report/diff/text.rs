@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{compared, destinations, heading, kind_of_change, nodes_of, verdict};
+use super::{
+    advice_words, compared, destinations, heading, kind_of_change, nodes_of, release_words, verdict,
+};
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, PlaceChange, RulesChange, TrafficChange};
 use crate::compare::traffic::Flow;
 use crate::diagnostic::Inert;
@@ -19,12 +21,22 @@ pub fn print(diff: &Diff) -> String {
             line(&mut out, 0, &format!("Nodes {what}: {}", names.join(", ")));
         }
     }
+    if let Some(release) = &diff.release {
+        line(&mut out, 0, &release_words(release));
+    }
     for change in &diff.changes {
         let what = if change.nodes.len() == 1 { "Node" } else { "Nodes" };
         line(&mut out, 0, &format!("\n{what} {}", nodes_of(change)));
         for family in change.families.iter().filter(|family| !family.is_empty()) {
             print_family(&mut out, family);
         }
+    }
+    if !diff.before_upgrade.is_empty() {
+        line(&mut out, 0, "\nTo look at before the upgrade:");
+    }
+    for advice in &diff.before_upgrade {
+        line(&mut out, 1, &advice_words(advice));
+        line(&mut out, 2, &advice.remedy);
     }
     out
 }

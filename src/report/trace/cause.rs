@@ -21,6 +21,8 @@ pub(crate) enum Cause<'r> {
     UnallocatedClusterIp,
     /// A loopback address of the node, from outside.
     Localnet,
+    /// A node port on a loopback address, in nftables mode with the gate for it.
+    LoopbackNodePort,
     /// A loopback address that would cross another interface.
     Martian,
     /// A DNAT rule without an address.
@@ -136,8 +138,10 @@ fn of_nftables<'r>(
     before: Option<&Step<'r>>,
 ) -> Option<Cause<'r>> {
     use nft::{Addresses, Field, Statement, Verdict};
-    let statements: Vec<&Statement> =
-        statements.iter().filter(|s| !matches!(s, Statement::Counter { .. })).collect();
+    let statements: Vec<&Statement> = statements
+        .iter()
+        .filter(|s| !matches!(s, Statement::Counter { .. } | Statement::NamedCounter(_)))
+        .collect();
     match (chain, statements.as_slice()) {
         (_, [.., Statement::VerdictMap { map, .. }]) if is_map_without_endpoints(map) => {
             let drops = nft::MapValue::Verdict(Verdict::Drop);
@@ -145,6 +149,9 @@ fn of_nftables<'r>(
         }
         ("reject-chain", [Statement::Reject]) => {
             before.is_some_and(decides_by_map_without_endpoints).then_some(Cause::NoEndpoints)
+        }
+        (chain, [Statement::Reject]) if crate::nftables::is_loopback_object(chain) => {
+            Some(Cause::LoopbackNodePort)
         }
         (
             "cluster-ips-check",

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::meaning::meaning;
+use super::meaning::{listener, meaning};
 use super::remark::Remark;
 use super::{SCOPE, Trace, remarks, why, words};
+use crate::plan::Listener;
 use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
 
 /// One trace.
@@ -63,9 +64,21 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         "deliveredOnNode": outcome.delivered_locally,
         "snat": outcome.snat,
         "result": meaning(outcome, trace).code(),
+        "answeredByKubeProxy": listener(outcome, trace).map(answered),
         "meaning": words::outcome(outcome, trace),
         "remarks": remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect::<Vec<_>>(),
         "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+/// kube-proxy's own listener: the endpoints it connects to, and what they see as the source.
+fn answered(listener: Listener<'_>) -> Value {
+    let endpoints: Vec<&str> = listener.endpoints.iter().map(|endpoint| endpoint.text.as_str()).collect();
+    json!({
+        "service": listener.service_port.service_port.name.to_string(),
+        "endpoints": endpoints,
+        "source": "node",
+        "sticky": listener.service_port.service_port.affinity_seconds.is_some(),
     })
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::remarks::{is_hairpin, is_translated, meets_rule_without_address};
 use super::{Name, Trace};
+use crate::plan::Listener;
 use crate::walk::{Answer, Effect, Outcome, Verdict};
 
 /// What an outcome means for the client.
@@ -15,6 +16,8 @@ pub(crate) enum Meaning {
     Refused(Answer),
     /// It hears nothing.
     TimesOut(Silence),
+    /// kube-proxy itself answers, in user space, and connects to an endpoint from the node.
+    AnsweredByKubeProxy,
     /// No Service takes the packet.
     NotServicePort(Instead),
 }
@@ -59,6 +62,7 @@ impl Meaning {
             Meaning::Works { .. } => "works",
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times-out",
+            Meaning::AnsweredByKubeProxy => "answered-by-kube-proxy",
             Meaning::NotServicePort(_) => "not-a-service-port",
         }
     }
@@ -69,6 +73,7 @@ impl Meaning {
             Meaning::Works { .. } => "works",
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times out",
+            Meaning::AnsweredByKubeProxy => "works",
             Meaning::NotServicePort(_) => "not a Service port",
         }
     }
@@ -86,8 +91,18 @@ pub(crate) fn meaning(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Meaning {
             ClientIp::Preserved if is_hairpin(outcome, trace) => Meaning::TimesOut(Silence::OwnAddress),
             client_ip => Meaning::Works { client_ip },
         },
+        Verdict::Accept if listener(outcome, trace).is_some() => Meaning::AnsweredByKubeProxy,
         Verdict::Accept => Meaning::NotServicePort(instead(outcome, trace)),
     }
+}
+
+/// kube-proxy's own listener that gets the packet, where the rules leave it alone.
+pub(crate) fn listener<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> Option<Listener<'t>> {
+    let reaches_node = outcome.verdict == Verdict::Accept && outcome.delivered_locally;
+    trace
+        .plan
+        .filter(|_| reaches_node && !is_translated(outcome, trace))?
+        .listener(outcome.destination, trace.packet.protocol)
 }
 
 fn client_ip(outcome: &Outcome<'_>) -> ClientIp {

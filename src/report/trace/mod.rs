@@ -6,7 +6,7 @@
 
 mod cause;
 mod json;
-mod meaning;
+pub(crate) mod meaning;
 mod mermaid;
 mod name;
 pub(crate) mod remark;

@@ -22,6 +22,8 @@ pub(crate) enum Remark {
     UnallocatedClusterIp(IpAddr),
     /// A loopback address of the node, from outside.
     Localnet,
+    /// A node port on a loopback address that a rule refuses; kube-proxy may serve those of TCP itself.
+    LoopbackNodePort { service: Subject, tcp_is_served: bool },
     /// No endpoint is usable, for this reason where it is known.
     NoEndpoints { service: Subject, why: Option<Reason> },
     /// The policy is Local and no usable endpoint is on this node; the nodes with one where they are known.
@@ -65,6 +67,8 @@ pub(crate) struct Location {
 pub(crate) enum NotServed {
     /// nftables mode serves none on loopback addresses.
     LoopbackInNftables,
+    /// kube-proxy listens at this loopback address alone, and for node ports with endpoints only.
+    NoListener(IpAddr),
     /// No mode serves any on `::1`.
     LoopbackIpv6,
     /// `localhostNodePorts` or `nodePortAddresses` leaves loopback out.
@@ -87,6 +91,15 @@ impl fmt::Display for Remark {
                 write!(f, "{ip} is in the network of cluster IPs, but no Service has it.")
             }
             Remark::Localnet => f.write_str("The node's loopback addresses cannot be reached from outside it."),
+            Remark::LoopbackNodePort { service, tcp_is_served: true } => write!(
+                f,
+                "{service}: on loopback addresses kube-proxy serves node ports of TCP only, and refuses the others."
+            ),
+            Remark::LoopbackNodePort { service, tcp_is_served: false } => write!(
+                f,
+                "{service}: kube-proxy refuses node ports on loopback addresses here (feature gate \
+                 KubeProxyNFTablesLocalhostNodePorts). With localhost in nodePortAddresses it serves those of TCP."
+            ),
             Remark::NoEndpoints { service, why } => {
                 let why = why.map_or("no endpoint is usable anywhere", Reason::words);
                 write!(f, "{service}: {why}. The node refuses at once, so clients see \"connection refused\".")
@@ -209,6 +222,12 @@ impl fmt::Display for NotServed {
         match self {
             NotServed::LoopbackInNftables => {
                 f.write_str("nftables mode serves node ports on no loopback address")
+            }
+            NotServed::NoListener(ip) => {
+                write!(
+                    f,
+                    "kube-proxy listens at {ip} only, and only where there are endpoints that it may use"
+                )
             }
             NotServed::LoopbackIpv6 => f.write_str("node ports are never served on ::1"),
             NotServed::LoopbackSwitchedOff => f.write_str(

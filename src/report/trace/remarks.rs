@@ -2,11 +2,12 @@
 
 use super::Trace;
 use super::cause::{Cause, cause, has_no_address};
+use super::meaning::listener;
 use super::remark::{Location, NotServed, Remark, Subject};
 use crate::cluster::Endpoint;
 use crate::plan::origin::Origin;
 use crate::plan::reasons::Reason;
-use crate::plan::{NodePorts, ServicePortPlan};
+use crate::plan::{LoopbackNodePorts, NodePorts, ServicePortPlan};
 use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome.
@@ -23,6 +24,10 @@ fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
         Cause::Martian => Remark::Martian,
         Cause::NoAddress => Remark::NoAddress,
         Cause::Localnet => Remark::Localnet,
+        Cause::LoopbackNodePort => Remark::LoopbackNodePort {
+            service: subject(outcome, trace).0,
+            tcp_is_served: trace.plan.is_some_and(|p| p.loopback_node_ports == LoopbackNodePorts::Proxied),
+        },
         Cause::NoSuchPort => no_such_port(outcome, trace, true),
         Cause::UnallocatedClusterIp => Remark::UnallocatedClusterIp(outcome.destination.ip()),
         Cause::NoEndpoints => {
@@ -146,7 +151,7 @@ fn ranges_do_not_apply(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<R
 }
 
 fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
-    if is_translated(outcome, trace) || !outcome.delivered_locally {
+    if is_translated(outcome, trace) || !outcome.delivered_locally || listener(outcome, trace).is_some() {
         return None;
     }
     let (plan, to) = (trace.plan?, trace.packet.destination);
@@ -156,6 +161,9 @@ fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<
     };
     let service = plan.service_ports.iter().find(has_port)?;
     let why = match (&plan.node_ports, to.ip().is_loopback()) {
+        (_, true) if plan.loopback_node_ports == LoopbackNodePorts::Proxied => {
+            NotServed::NoListener(plan.family.loopback())
+        }
         (_, true) if trace.rules.language == "nftables" => NotServed::LoopbackInNftables,
         (_, true) if to.is_ipv6() => NotServed::LoopbackIpv6,
         (_, true) => NotServed::LoopbackSwitchedOff,

@@ -27,7 +27,7 @@ impl Style {
 
     fn headline(self, meaning: Meaning, before: &str) -> String {
         let code = match meaning {
-            Meaning::Works { .. } => "1;32",
+            Meaning::Works { .. } | Meaning::AnsweredByKubeProxy => "1;32",
             Meaning::Refused(_) | Meaning::TimesOut(_) => "1;31",
             Meaning::NotServicePort(_) => "1;33",
         };

@@ -4,7 +4,7 @@ use crate::diagnostic::Inert;
 use crate::walk::{Answer, Condition, Effect, Interface, Outcome, Step};
 
 use super::Trace;
-use super::meaning::{Instead, Meaning, Silence, meaning};
+use super::meaning::{Instead, Meaning, Silence, listener, meaning};
 
 /// What a step did, its effects in order.
 pub(crate) fn effects(step: &Step<'_>) -> String {
@@ -86,6 +86,7 @@ pub(super) fn clause(meaning: Meaning, outcome: &Outcome<'_>, trace: &Trace<'_, 
         Meaning::TimesOut(Silence::NoAddress) => {
             "a DNAT rule without an address takes the packet, and it is lost".to_owned()
         }
+        Meaning::AnsweredByKubeProxy => answered_by_kube_proxy(outcome, trace),
         Meaning::NotServicePort(Instead::ClusterIp) => {
             format!("nothing takes {to}{name}, so the connection times out or is unreachable")
         }
@@ -94,6 +95,26 @@ pub(super) fn clause(meaning: Meaning, outcome: &Outcome<'_>, trace: &Trace<'_, 
         ),
         Meaning::NotServicePort(Instead::Onward) => format!("goes on to {to}{name} as it is"),
     }
+}
+
+/// At most this many endpoints are listed.
+const LISTED: usize = 5;
+
+/// No rule is met on the way from kube-proxy to the endpoint.
+fn answered_by_kube_proxy(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> String {
+    let endpoints = listener(outcome, trace).map(|listener| listener.endpoints).unwrap_or_default();
+    let listed: Vec<String> =
+        endpoints.iter().take(LISTED).map(|endpoint| Inert(&endpoint.text).to_string()).collect();
+    let more = match endpoints.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let one_of = if endpoints.len() > 1 { "one, at random, of " } else { "" };
+    format!(
+        "kube-proxy itself listens at {} and connects to {one_of}{}{more}; the Pod sees the node's IP",
+        outcome.destination,
+        listed.join(", ")
+    )
 }
 
 fn refusal(answer: Answer) -> &'static str {

@@ -34,7 +34,7 @@ fn accepts(version: &str, fields: &str) -> Settings {
     settings
 }
 
-const ALL: [&str; 7] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36"];
+const ALL: [&str; 8] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
 
 #[test]
 fn every_release_has_the_same_plain_defaults() {
@@ -213,7 +213,10 @@ fn names_that_no_interface_has_are_refused() {
 #[test]
 fn node_port_addresses() {
     let primary = r#""nodePortAddresses": ["primary"]"#;
-    assert_eq!(accepts("1.31", primary).node_port_addresses, NodePortAddresses::Primary);
+    assert_eq!(
+        accepts("1.31", primary).node_port_addresses,
+        NodePortAddresses::Listed(vec![NodePortAddress::Primary])
+    );
     assert_eq!(
         told("1.30", primary),
         [
@@ -221,10 +224,42 @@ fn node_port_addresses() {
         ]
     );
     let networks = accepts("1.30", r#""nodePortAddresses": ["192.168.0.7/16", "::/0"]"#).node_port_addresses;
-    let NodePortAddresses::Networks(networks) = networks else { panic!("{networks:?}") };
-    let texts: Vec<String> = networks.iter().map(|n| format!("{} {}", n.cidr, n.text)).collect();
-    assert_eq!(texts, ["192.168.0.0/16 192.168.0.7/16", "::/0 ::/0"]);
+    assert_eq!(listed(&networks), ["192.168.0.0/16 192.168.0.7/16", "::/0 ::/0"]);
     assert_eq!(accepts("1.36", r#""nodePortAddresses": []"#).node_port_addresses, NodePortAddresses::Unset);
+}
+
+fn listed(addresses: &NodePortAddresses) -> Vec<String> {
+    let shown = |address: &NodePortAddress| match address {
+        NodePortAddress::Primary => "primary".to_owned(),
+        NodePortAddress::Network(network) => format!("{} {}", network.cidr, network.text),
+    };
+    addresses.listed().iter().map(shown).collect()
+}
+
+#[test]
+fn words_of_node_port_addresses() {
+    let mixed = r#""nodePortAddresses": ["localhost", "10.0.0.0/8", "primary", "all"]"#;
+    assert_eq!(
+        listed(&accepts("1.37", mixed).node_port_addresses),
+        [
+            "127.0.0.0/8 127.0.0.0/8",
+            "::1/128 ::1/128",
+            "10.0.0.0/8 10.0.0.0/8",
+            "primary",
+            "0.0.0.0/0 0.0.0.0/0",
+            "::/0 ::/0"
+        ]
+    );
+    for (version, word) in [("1.36", "localhost"), ("1.36", "all"), ("1.37", "Localhost"), ("1.37", "")] {
+        let told = told(version, &format!(r#""nodePortAddresses": ["{word}"]"#));
+        assert!(told[0].ends_with("must be a valid CIDR"), "{told:?}");
+    }
+}
+
+#[test]
+fn ipvs_may_be_switched_off() {
+    let told = told("1.37", r#""mode": "ipvs", "featureGates": {"KubeProxyIPVS": false}"#);
+    assert!(told[0].contains(r#"Invalid value: "ipvs": must be iptables, nftables or blank"#), "{told:?}");
 }
 
 #[test]
@@ -298,7 +333,7 @@ fn flags_override_the_configuration() {
         DetectLocal::ClusterCidr(vec![Cidr::parse_lenient("10.1.0.0/16").unwrap()])
     );
     assert_eq!(settings.node_name.as_deref(), Some("b"));
-    assert!(matches!(settings.node_port_addresses, NodePortAddresses::Networks(_)));
+    assert!(matches!(settings.node_port_addresses, NodePortAddresses::Listed(_)));
     assert!(!settings.localhost_node_ports && settings.host.conntrack_liberal);
     assert!(!settings.gates.allow_service_external_ips);
 }

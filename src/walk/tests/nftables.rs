@@ -77,7 +77,8 @@ fn vmap(map: &str) -> Statement {
 
 fn table(sets: Vec<Set>, chains: Vec<Chain>) -> ruleset::Ruleset {
     let (family, opaque) = (TableFamily::Ip, Vec::new());
-    let table = Table { family, name: "kube-proxy".into(), comment: None, sets, chains, opaque };
+    let counters = Vec::new();
+    let table = Table { family, name: "kube-proxy".into(), comment: None, counters, sets, chains, opaque };
     ruleset::Ruleset::nftables(Ruleset { tables: vec![table] }, Family::Ipv4)
 }
 

@@ -1,5 +1,6 @@
 //! What `compile` prints is what the real kube-proxy wrote: every iptables run of the corpus.
 
+use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel, iptables_lines};
 
 const FILES: [(&str, &str, &str); 4] = [
@@ -13,7 +14,8 @@ const FILES: [(&str, &str, &str); 4] = [
 fn every_captured_ruleset_is_reproduced() {
     let cases = cases("iptables");
     assert!(cases.len() > 100, "the corpus is incomplete");
-    let faults: Vec<String> = in_parallel(&cases, faults).into_iter().flatten().collect();
+    let faults: Vec<String> =
+        in_parallel(&share("conformance::iptables", 4, cases), faults).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{} files differ\n{}", faults.len(), faults.join("\n"));
 }
 

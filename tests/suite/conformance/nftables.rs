@@ -2,6 +2,7 @@
 //! every nftables run of the corpus.
 
 use crate::support::nft::blocks;
+use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
 const FILES: [(&str, &str); 2] = [("nft-ip.txt", "ipv4"), ("nft-ip6.txt", "ipv6")];
@@ -10,7 +11,8 @@ const FILES: [(&str, &str); 2] = [("nft-ip.txt", "ipv4"), ("nft-ip6.txt", "ipv6"
 fn every_captured_table_is_reproduced() {
     let cases = cases("nftables");
     assert!(cases.len() > 100, "the corpus is incomplete");
-    let faults: Vec<String> = in_parallel(&cases, faults).into_iter().flatten().collect();
+    let faults: Vec<String> =
+        in_parallel(&share("conformance::nftables", 4, cases), faults).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{} files differ\n{}", faults.len(), faults.join("\n"));
 }
 

@@ -13,6 +13,7 @@ use kuberules::{assume, explain, input, lint};
 use pulldown_cmark::{Event, Options, Parser};
 use serde_json::{Value, json};
 
+use crate::support::scope::share;
 use crate::support::spoil::{cluster, spoilt};
 
 const HOSTILE: [&str; 8] = [
@@ -189,8 +190,10 @@ fn hostile_text_in_every_field_stays_text() {
     let objects = json!({"apiVersion": "v1", "kind": "List", "items": objects()});
     let harmless = spoilt(&objects, HARMLESS);
     let by_text: Vec<Vec<Value>> = HOSTILE.iter().map(|text| spoilt(&objects, text)).collect();
-    let fields = (0..harmless.len()).flat_map(|field| ["iptables", "nftables"].map(|mode| (field, mode)));
-    let tallies = crate::support::in_parallel(&fields.collect::<Vec<_>>(), |(field, mode)| {
+    let fields = share("escaping::pages", 3, (0..harmless.len()).collect());
+    let fields: Vec<_> =
+        fields.into_iter().flat_map(|field| ["iptables", "nftables"].map(|mode| (field, mode))).collect();
+    let tallies = crate::support::in_parallel(&fields, |(field, mode)| {
         let mut tally = Tally::default();
         let all: Vec<Value> = by_text.iter().map(|spoilt| spoilt[*field].clone()).collect();
         tally.compare(&all, &harmless[*field], mode);
@@ -205,7 +208,7 @@ fn hostile_text_in_every_field_stays_text() {
     crate::support::kernel::tell(&format!(
         "hostile pages: {tried} tried in every field, {refused} refused, shown in {shown:?}"
     ));
-    assert!(shown.len() == 6 && shown.values().all(|count| *count > 10), "{shown:?}");
+    assert!(shown.len() == 6 && shown.values().all(|count| *count > 3), "{shown:?}");
 }
 
 /// The cluster with a text in every field that may hold one, and an endpoint at this address.
@@ -214,6 +217,8 @@ fn named(text: &str, address: &str) -> Value {
     for object in &mut all {
         let node = object["kind"] == "Node";
         object["metadata"]["annotations"] = json!({"a/b": text});
+        // Stored, or the API server would refuse it for its labels before anything else is said.
+        object["metadata"]["resourceVersion"] = json!("1");
         object["metadata"]["labels"][if node { "topology.kubernetes.io/zone" } else { "x" }] = json!(text);
         if object["addressType"] == "IPv4" {
             let endpoint = |ip: &str, node: &str| json!({"addresses": [ip], "nodeName": node, "zone": text, "targetRef": {"kind": "Pod", "name": text}});

@@ -1,6 +1,7 @@
 //! The real tools as judges: what `compile` prints loads, and lists back as it was printed.
 
 use crate::support::kernel::{available, in_namespace, tell};
+use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
 const TOOLS: [&str; 4] = ["unshare", "iptables-restore", "iptables-save", "nfacct"];
@@ -39,6 +40,7 @@ fn judge(judged: impl Fn(&Case, &str, &str) -> Option<String> + Sync) {
     let runs: Vec<_> = (cases("iptables").into_iter())
         .flat_map(|case| FAMILIES.map(|(family, tool)| (case.clone(), family, tool)))
         .collect();
+    let runs = share("kernel::iptables", 7, runs);
     let faults: Vec<String> = in_parallel(&runs, |(case, family, tool)| {
         judged(case, family, tool).map(|fault| format!("{} {family}: {fault}", case.name()))
     })

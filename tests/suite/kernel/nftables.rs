@@ -2,6 +2,7 @@
 
 use crate::support::kernel::{available, in_namespace, tell};
 use crate::support::nft::blocks;
+use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
 /// The script twice, the second time on top of the first; then the JSON on a fresh host.
@@ -15,6 +16,7 @@ fn scripts_and_json_load_and_list_as_printed() {
     }
     let cases = cases("nftables");
     assert!(cases.len() > 100, "the corpus is incomplete");
+    let cases = share("kernel::nftables", 6, cases);
     let faults: Vec<String> = in_parallel(&cases, fault).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{} cases come back otherwise\n{}", faults.len(), faults.join("\n"));
     tell(&format!("{} cases came back from the kernel", cases.len()));
@@ -55,7 +57,7 @@ fn unusual_plans_load_and_list_as_printed() {
         "--detect-local-mode BridgeInterface --pod-bridge-interface lo --nodeport-addresses 0.0.0.0/0,::/0",
         "--masquerade-all --cluster-cidr 0.0.0.0/0",
     ];
-    for version in ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36"] {
+    for version in ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36", "1.37"] {
         for flags in settings {
             let compile = |output: &str| {
                 let folder = crate::support::testdata().join("odd");

@@ -8,17 +8,14 @@ use crate::support::generate::{self, Generated};
 use crate::support::kernel::{available, tell};
 use crate::support::library::{Compiled, Given, Texts, compile};
 use crate::support::loaders::{Judgement, judge};
+use crate::support::scope::share;
+use crate::testing::seed;
 
 /// Clusters of a run.
 const CLUSTERS: u64 = 600;
 
 /// Clusters that one network namespace takes, one after the other.
 const BATCH: usize = 60;
-
-/// The first seed; another one by `KUBERULES_SEED`.
-fn first_seed() -> u64 {
-    std::env::var("KUBERULES_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
-}
 
 /// The rules of a cluster; what is printed is read again on the way, and must print the same.
 fn compiled(seed: u64) -> Compiled {
@@ -40,9 +37,9 @@ fn random_clusters_load_and_list_as_printed() {
     if !available(&["unshare", "iptables-restore", "ip6tables-restore", "nfacct", "nft"]) {
         return;
     }
-    let first = first_seed();
+    let first = seed();
     let seeds: Vec<u64> = (first..first + CLUSTERS).collect();
-    let batches: Vec<&[u64]> = seeds.chunks(BATCH).collect();
+    let batches: Vec<&[u64]> = share("kernel::random_clusters", 10, seeds.chunks(BATCH).collect());
     let mut all = Judgement::default();
     for judgement in crate::support::in_parallel(&batches, |seeds| {
         let compiled: Vec<_> = seeds.iter().map(|seed| (format!("seed {seed}"), compiled(*seed))).collect();
@@ -51,8 +48,9 @@ fn random_clusters_load_and_list_as_printed() {
         all.append(judgement);
     }
     tell(&format!(
-        "random clusters: {CLUSTERS} from seed {first}, {} rulesets loaded and listed back equal, {} refused as foretold, \
+        "random clusters: {} from seed {first}, {} rulesets loaded and listed back equal, {} refused as foretold, \
          {} refused or changed against what was said",
+        batches.len() * BATCH,
         all.loaded,
         all.refused,
         all.faults.len()

@@ -492,9 +492,7 @@ impl Maker {
         let networks = self.random.some_of(&networks, 30);
         match self.random.below(3) {
             0 => {}
-            1 if release.model.primary_node_port_address => {
-                configuration["nodePortAddresses"] = json!(["primary"])
-            }
+            1 if release.minor > 30 => configuration["nodePortAddresses"] = json!(["primary"]),
             _ => configuration["nodePortAddresses"] = json!(networks),
         }
     }

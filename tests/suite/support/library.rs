@@ -1,7 +1,7 @@
 //! The stages of `compile` in this process: many rulesets without as many processes.
 
 use kuberules::cluster::{Cluster, Node};
-use kuberules::diagnostic::{Diagnostics, Severity};
+use kuberules::diagnostic::Diagnostics;
 use kuberules::input::read_text;
 use kuberules::net::Family;
 use kuberules::plan::Plan;
@@ -63,7 +63,7 @@ pub fn compile(given: &Given<'_>) -> Result<Compiled, Diagnostics> {
             ProxyMode::Iptables => iptables::loadable::check(&plan),
             ProxyMode::Nftables => nftables::loadable::check(&plan, &snapshot.sources),
         };
-        unloadable.push(found.worst() == Some(Severity::Unloadable));
+        unloadable.push(!found.is_loadable());
         told.append(found);
         plans.push(plan);
     }

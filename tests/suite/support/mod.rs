@@ -7,6 +7,7 @@ pub mod kernel;
 pub mod library;
 pub mod loaders;
 pub mod nft;
+pub mod scope;
 pub mod spoil;
 
 use std::collections::BTreeMap;
@@ -73,7 +74,7 @@ impl Case {
 /// Every run of the corpus in a mode.
 pub fn cases(mode: &str) -> Vec<Case> {
     let mut folders = vec![testdata().join("large")];
-    for parent in ["shop", "random"] {
+    for parent in ["shop", "random", "release-1.37"] {
         folders.extend(subfolders(&testdata().join(parent)));
     }
     let mut cases: Vec<Case> =

@@ -28,6 +28,7 @@ fn typed(value: &Value, table: TableFamily) -> Option<Statement> {
         "dnat" => dnat(body),
         "masquerade" => masquerade(body),
         "reject" => is_default_answer(body, table).then_some(Statement::Reject),
+        "counter" if body.is_string() => body.as_str().map(|name| Statement::NamedCounter(name.into())),
         "counter" => {
             let [packets, bytes] = fields(body, ["packets", "bytes"])?;
             Some(Statement::Counter { packets: packets.as_u64()?, bytes: bytes.as_u64()? })

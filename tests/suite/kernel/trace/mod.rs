@@ -15,6 +15,7 @@ use judge::{Tally, judge};
 use scenario::Scenario;
 
 use crate::support::kernel::{available, tell};
+use crate::support::scope::share;
 use crate::support::{Case, cases, in_parallel};
 
 const TOOLS: [&str; 7] =
@@ -25,7 +26,7 @@ fn packets_go_where_walk_says() {
     if !available(&TOOLS) {
         return;
     }
-    let scenarios = scenarios();
+    let scenarios = share("kernel::trace", 8, scenarios());
     let results = in_parallel(&scenarios, |scenario| {
         let begun = std::time::Instant::now();
         let result = judge(scenario);

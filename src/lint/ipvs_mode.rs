@@ -1,0 +1,46 @@
+//! The mode ipvs, which is to go.
+
+use super::finding::{Findings, Lint, Severity};
+use super::subject::Subject;
+use crate::settings::release::IPVS_OFF;
+
+pub(super) static LINT: Lint = Lint {
+    code: "KR031",
+    name: "ipvs-mode",
+    severity: Severity::Warning,
+    summary: "mode is ipvs, which is off by default in 1.40",
+    relays: false,
+    check,
+};
+
+fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
+    let settings = subject.settings;
+    if settings.configured_mode.as_deref() != Some("ipvs") {
+        return;
+    }
+    let message = format!(
+        "mode is ipvs: from {IPVS_OFF} on kube-proxy is not to start with it unless the gate KubeProxyIPVS is switched on"
+    );
+    let remedy =
+        "move to nftables, or to iptables; what either would do: kuberules compile --proxy-mode nftables";
+    found.add_at(settings.configuration.clone(), "mode", message, remedy);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lint::tests::{configured, found_by, service};
+
+    fn web() -> String {
+        service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}")
+    }
+
+    #[test]
+    fn fires_for_ipvs() {
+        assert_eq!(found_by("KR031", &web(), &configured("1.37", "mode: ipvs")).len(), 1);
+    }
+
+    #[test]
+    fn is_silent_for_other_modes() {
+        assert!(found_by("KR031", &web(), &configured("1.37", "mode: nftables")).is_empty());
+    }
+}

@@ -1,0 +1,56 @@
+//! A configuration that leaves the mode to a default which is to change.
+
+use super::finding::{Findings, Lint, Severity};
+use super::subject::Subject;
+use crate::settings::release::NFTABLES_BY_DEFAULT;
+
+pub(super) static LINT: Lint = Lint {
+    code: "KR030",
+    name: "mode-unset",
+    severity: Severity::Note,
+    summary: "mode is not set, and the default moves from iptables to nftables in 1.40",
+    relays: false,
+    check,
+};
+
+fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
+    let settings = subject.settings;
+    if settings.configuration.is_none()
+        || settings.configured_mode.is_some()
+        || !settings.release.deprecated.unset_mode
+    {
+        return;
+    }
+    let message = format!(
+        "mode is not set: kube-proxy {} takes iptables and warns, {NFTABLES_BY_DEFAULT} is to take nftables",
+        settings.release
+    );
+    let remedy = "set mode: iptables, as kubeadm 1.37 does, or try what mode: nftables changes: kuberules diff \
+                  --old-proxy-mode iptables --new-proxy-mode nftables";
+    found.add_at(settings.configuration.clone(), "mode", message, remedy);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lint::tests::{configured, found_by, service};
+
+    fn web() -> String {
+        service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}")
+    }
+
+    #[test]
+    fn fires_for_a_configuration_without_mode() {
+        let messages = found_by("KR030", &web(), &configured("1.37", "clusterCIDR: 10.0.0.0/8"));
+        assert_eq!(
+            messages,
+            ["mode is not set: kube-proxy 1.37 takes iptables and warns, 1.40 is to take nftables"]
+        );
+    }
+
+    #[test]
+    fn is_silent_where_the_mode_is_set_or_nothing_is_known_of_it() {
+        assert!(found_by("KR030", &web(), &configured("1.37", "mode: iptables")).is_empty());
+        assert!(found_by("KR030", &web(), &configured("1.36", "clusterCIDR: 10.0.0.0/8")).is_empty());
+        assert!(found_by("KR030", &web(), &crate::lint::tests::settings("1.37")).is_empty());
+    }
+}

@@ -1,0 +1,36 @@
+//! Node ports on loopback that kube-proxy itself answers, in user space (KEP-6032).
+
+use std::net::SocketAddr;
+
+use super::{LoopbackNodePorts, Plan, ServicePortPlan};
+use crate::cluster::{Endpoint, TrafficPolicy};
+use crate::net::Protocol;
+
+/// A socket on which kube-proxy listens itself, and copies what comes to an endpoint. It connects from the node: the
+/// endpoint sees the node's address, and no rule for node ports or Services is met.
+#[derive(Debug, Clone, Copy)]
+pub struct Listener<'p> {
+    /// Whose node port it is.
+    pub service_port: &'p ServicePortPlan<'p>,
+    /// One of these is chosen at random; with ClientIP affinity all local clients together keep theirs.
+    pub endpoints: &'p [&'p Endpoint],
+}
+
+impl Plan<'_> {
+    /// kube-proxy's own listener at an address; none where no process of kube-proxy's answers.
+    pub fn listener<'p>(&'p self, to: SocketAddr, protocol: Protocol) -> Option<Listener<'p>> {
+        let is_served = self.loopback_node_ports == LoopbackNodePorts::Proxied
+            && protocol == Protocol::Tcp
+            && to.ip() == self.family.loopback();
+        let is_meant = |port: &&ServicePortPlan<'_>| {
+            port.service_port.name.protocol() == protocol
+                && port.node_port().is_some_and(|number| number.get() == to.port())
+        };
+        let service_port = self.service_ports.iter().find(is_meant).filter(|_| is_served)?;
+        let endpoints = match service_port.service_port.external_policy {
+            TrafficPolicy::Cluster => service_port.cluster_endpoints.as_slice(),
+            TrafficPolicy::Local => service_port.local_endpoints.as_slice(),
+        };
+        (!endpoints.is_empty()).then_some(Listener { service_port, endpoints })
+    }
+}

@@ -1,0 +1,31 @@
+//! What a quick run leaves out: with `KUBERULES_FULL=1`, as `.ci/run` sets it, nothing.
+
+/// Tests that take their share of what they are given in a quick run, and what only the full run covers.
+pub const LEFT_OUT: [(&str, &str); 14] = [
+    ("check", "five of six captured rulesets of the corpus"),
+    ("conformance::iptables", "three of four captured rulesets"),
+    ("conformance::nftables", "three of four captured tables"),
+    ("conformance::traces", "eleven of twelve captured rulesets, packet by packet"),
+    ("determinism::input_order", "three of four clusters"),
+    ("diff", "five of six comparisons between the modes, and their snapshot"),
+    ("escaping::pages", "two of three fields"),
+    ("escaping::rules", "two of three hostile texts"),
+    ("every_node", "two of three clusters"),
+    ("kernel::iptables", "six of seven rulesets"),
+    ("kernel::nftables", "five of six rulesets"),
+    ("kernel::random_clusters", "nine of ten batches of random clusters"),
+    ("kernel::trace", "seven of eight rulesets with packets sent through"),
+    ("mutations", "four of five mutations of fuzz seeds"),
+];
+
+/// Whether everything runs.
+pub fn full() -> bool {
+    std::env::var("KUBERULES_FULL").is_ok_and(|value| value == "1")
+}
+
+/// What of a list a test works through: all in the full run, else one of `every`. `test` is its name in [`LEFT_OUT`].
+pub fn share<T>(test: &str, every: usize, list: Vec<T>) -> Vec<T> {
+    assert!(LEFT_OUT.iter().any(|(name, _)| *name == test), "LEFT_OUT lacks {test}");
+    let step = if full() { 1 } else { every };
+    list.into_iter().step_by(step).collect()
+}
