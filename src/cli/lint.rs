@@ -1,7 +1,10 @@
 //! `kuberules lint`
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt::Write;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -11,8 +14,10 @@ use super::pipeline::Pipeline;
 use super::project_file::{self, ProjectFile};
 use super::session::{Answer, Session, Stop};
 use crate::api_server::{self, Refusal};
+use crate::assume::Assumed;
 use crate::cluster::Node;
-use crate::input::{Position, Snapshot};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::input::{self, InputPath, Options, Position, Snapshot};
 use crate::lint::{self, Finding, Severity, Subject};
 use crate::settings::Release;
 
@@ -26,13 +31,17 @@ use crate::settings::Release;
 Examples:
   kubectl get services,endpointslices,nodes -A -o yaml | kuberules lint
   kuberules lint cluster/ --ignore KR010 --ignore KR017
-  kuberules lint manifests/ --assume --fail-on error
-  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.36
+  kuberules lint --assume . --exclude 'test/**' --fail-on error
+  kuberules lint --assume --each overlays/
+  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.37
   kuberules lint cluster/ --output sarif > kuberules.sarif
   kuberules lint --explain KR004")]
 pub(super) struct Arguments {
     #[command(flatten)]
     input: InputArguments,
+    /// Look at each folder and file of DIR by itself: variants of one application, or several (repeatable)
+    #[arg(long, value_name = "DIR", conflicts_with = "input")]
+    each: Vec<PathBuf>,
     #[command(flatten)]
     node: NodeArgument,
     /// The form of the answer
@@ -98,7 +107,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     if let Some(code) = arguments.explain {
         return Ok(Answer::text(lint::pages::print(code, session.colors_output())));
     }
-    let project = ProjectFile::find(arguments.input.first(), session)?;
+    let project = ProjectFile::find(first_input(arguments), session)?;
     let settings = arguments.settings.clone().or_of(&project);
     if arguments.show_settings {
         return Ok(Answer::text(shown_settings(arguments, &project)));
@@ -106,17 +115,25 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     session.be_lenient();
     session.look_at(arguments.node.name());
     let settings = SettingsArguments { stand_in_for_ipvs: true, ..settings };
-    let mut snapshot = arguments.input.read(session)?;
-    let refusals = api_server::judge(&snapshot, release(&settings, &snapshot));
-    remove(&refusals, &mut snapshot);
-    let pipeline = Pipeline::of(snapshot, &settings, session)?;
-    let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
-    if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
-        pipeline.node_plans(node, &pipeline.families(), session)?;
+    let mut findings = Vec::new();
+    let mut assumed = None;
+    for mut snapshot in snapshots(arguments, &project, session)? {
+        let refusals = api_server::judge(&snapshot, release(&settings, &snapshot));
+        remove(&refusals, &mut snapshot);
+        let pipeline = Pipeline::of(snapshot, &settings, session)?;
+        let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
+        if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
+            pipeline.node_plans(node, &pipeline.families(), session)?;
+        }
+        findings.extend(look(arguments, &project, &pipeline, refusals, node.as_ref(), session));
+        assumed = pipeline.assumed;
     }
-    let findings = look(arguments, &project, &pipeline, refusals, node.as_ref(), session);
     let differs = findings.iter().any(|finding| finding.severity >= arguments.fail_on.severity());
-    Ok(Answer { differs, ..Answer::text(print(arguments.output, &findings, &pipeline, session)) })
+    Ok(Answer { differs, ..Answer::text(print(arguments.output, &findings, assumed.as_ref(), session)) })
+}
+
+fn first_input(arguments: &Arguments) -> Option<&OsStr> {
+    arguments.input.first().or_else(|| arguments.each.first().map(|folder| folder.as_os_str()))
 }
 
 /// The release whose API server judges.
@@ -132,6 +149,52 @@ fn remove(refusals: &[Refusal], snapshot: &mut Snapshot) {
     snapshot.services.retain(|located| !refused.contains(&located.position));
     snapshot.endpoint_slices.retain(|located| !refused.contains(&located.position));
     snapshot.endpoints.retain(|located| !refused.contains(&located.position));
+}
+
+/// What is to be looked at, each by itself.
+fn snapshots(
+    arguments: &Arguments,
+    project: &ProjectFile,
+    session: &mut Session,
+) -> Result<Vec<Snapshot>, Stop> {
+    let mut input = InputArguments { for_lint: true, ..arguments.input.clone() };
+    input.exclude.extend(project.patterns());
+    if arguments.each.is_empty() {
+        return Ok(vec![input.read(session)?]);
+    }
+    let options = Options { may_be_empty: true, ..input.options() };
+    let mut snapshots = Vec::new();
+    for path in entries(&arguments.each, session)? {
+        let read = input::read_with(&[InputPath::Path(path)], std::io::empty(), &options);
+        snapshots.push(session.take_read(read)?);
+    }
+    snapshots.retain(|snapshot| !snapshot.is_empty());
+    if snapshots.is_empty() {
+        return Err(session.stop(Diagnostic::error("--each: no folder or file there has manifests")));
+    }
+    Ok(snapshots)
+}
+
+/// The folders in folders, without hidden ones, and the files that may be manifests.
+fn entries(folders: &[PathBuf], session: &mut Session) -> Result<Vec<PathBuf>, Stop> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<DirEntry>, _>>);
+        let entries = entries.map_err(|error| {
+            let place = Place { file: folder.to_string_lossy().into(), line: None };
+            let message = format!("the folder cannot be read: {error}");
+            session.stop(Diagnostic::error(message).at(Some(place)))
+        })?;
+        paths.extend(entries.iter().map(DirEntry::path).filter(|path| may_be_looked_at(path)));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn may_be_looked_at(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    !is_hidden && (path.is_dir() || matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file())
 }
 
 fn look(
@@ -165,13 +228,12 @@ fn left_out(arguments: &Arguments, project: &ProjectFile) -> BTreeSet<&'static s
     by_file.chain(unselected).chain(arguments.ignore.iter().copied()).collect()
 }
 
-fn print(output: OutputFormat, findings: &[Finding], pipeline: &Pipeline, session: &Session) -> String {
-    let assumed = pipeline.assumed.as_ref();
+fn print(output: OutputFormat, findings: &[Finding], assumed: Option<&Assumed>, session: &Session) -> String {
     match output {
         OutputFormat::Text => {
             assume::comment(assumed) + &lint::text::print(findings, session.colors_output())
         }
-        OutputFormat::Json => assume::add_to_text(lint::json::print(findings), assumed),
+        OutputFormat::Json => assume::print_json(&lint::json::value(findings), assumed),
         OutputFormat::Sarif => lint::sarif::print(findings, assumed),
         OutputFormat::Github => assume::annotation(assumed) + &lint::github::print(findings),
     }

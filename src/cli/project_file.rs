@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::session::{Session, Stop};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::input::Pattern;
 use crate::net::Cidr;
 use crate::settings::Release;
 
@@ -58,6 +59,11 @@ impl ProjectFile {
         self.kube_version.as_ref().and_then(|text| text.parse().ok())
     }
 
+    /// What to leave out of folders; patterns that are none are told when the file is read.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = Pattern> {
+        self.exclude.iter().filter_map(|text| Pattern::new(text).ok())
+    }
+
     /// The nodes' network.
     pub(super) fn node_network(&self) -> Option<Cidr> {
         self.node_network.as_ref().and_then(|text| Cidr::parse_lenient(text))
@@ -89,6 +95,10 @@ fn parse(text: &str) -> Result<ProjectFile, (String, u32)> {
     }
     if file.node_network.is_some() && file.node_network().is_none() {
         return wrong("node-network", "node-network: write it as address/length".to_owned());
+    }
+    if let Some((glob, error)) = file.exclude.iter().find_map(|glob| Some((glob, Pattern::new(glob).err()?)))
+    {
+        return wrong(glob, format!("exclude: {glob:?}: {error}"));
     }
     if let Some((code, _)) = file.ignore.iter().find(|(code, _)| crate::lint::find(code).is_none()) {
         return wrong(code, format!("ignore: there is no code {code}"));

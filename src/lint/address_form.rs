@@ -10,7 +10,6 @@ pub(super) static LINT: Lint = Lint {
     name: "lenient-address",
     severity: Severity::Note,
     summary: "an address or network is written in a form that the API server always refuses from 1.38 on",
-    relays: false,
     check,
 };
 

@@ -12,7 +12,6 @@ pub(super) static LINT: Lint = Lint {
     name: "cluster-ip-not-free",
     severity: Severity::Error,
     summary: "a cluster IP lies outside the service network, or the network keeps it for itself",
-    relays: false,
     check,
 };
 

@@ -9,7 +9,6 @@ pub(super) static LINT: Lint = Lint {
     name: "deprecated-setting",
     severity: Severity::Note,
     summary: "a setting is deprecated",
-    relays: false,
     check,
 };
 

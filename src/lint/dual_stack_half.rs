@@ -10,7 +10,6 @@ pub(super) static LINT: Lint = Lint {
     name: "dual-stack-half",
     severity: Severity::Warning,
     summary: "a Service has one IP family where it wants two, or endpoints or load-balancer IPs in one of its two",
-    relays: false,
     check,
 };
 

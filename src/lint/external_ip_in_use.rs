@@ -12,7 +12,6 @@ pub(super) static LINT: Lint = Lint {
     name: "external-ip-in-use",
     severity: Severity::Error,
     summary: "an external IP is the address of a node or the cluster IP of a Service",
-    relays: false,
     check,
 };
 

@@ -41,8 +41,6 @@ pub struct Lint {
     pub severity: Severity,
     /// What it finds, in one sentence.
     pub summary: &'static str,
-    /// Whether it tells what earlier stages found, where no other lint does.
-    pub(super) relays: bool,
     /// Looks for it.
     pub(super) check: fn(&Subject<'_>, &mut Findings<'_>),
 }

@@ -12,7 +12,6 @@ pub(super) static LINT: Lint = Lint {
     name: "health-check-port",
     severity: Severity::Error,
     summary: "a health-check node port is also another port of the nodes, or is missing",
-    relays: false,
     check,
 };
 

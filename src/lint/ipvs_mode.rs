@@ -9,7 +9,6 @@ pub(super) static LINT: Lint = Lint {
     name: "ipvs-mode",
     severity: Severity::Warning,
     summary: "mode is ipvs, which is off by default in 1.40",
-    relays: false,
     check,
 };
 

@@ -9,7 +9,6 @@ pub(super) static LINT: Lint = Lint {
     name: "kube-proxy-fails",
     severity: Severity::Error,
     summary: "kube-proxy could not load rules made of this",
-    relays: true,
     check,
 };
 

@@ -11,7 +11,6 @@ pub(super) static LINT: Lint = Lint {
     name: "large-cluster",
     severity: Severity::Note,
     summary: "more than 1000 endpoints: kube-proxy leaves comments out of its iptables rules",
-    relays: false,
     check,
 };
 

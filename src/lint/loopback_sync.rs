@@ -13,7 +13,6 @@ pub(super) static LINT: Lint = Lint {
     name: "loopback-sync-fails",
     severity: Severity::Note,
     summary: "kube-proxy 1.37 cannot begin to serve node ports on loopback over a table that rejects them",
-    relays: false,
     check,
 };
 

@@ -10,7 +10,6 @@ pub(super) static LINT: Lint = Lint {
     name: "missing-backend",
     severity: Severity::Warning,
     summary: "an Ingress leads to a Service, or to a port of it, that is not there",
-    relays: false,
     check,
 };
 

@@ -10,7 +10,6 @@ pub(super) static LINT: Lint = Lint {
     name: "missing-governing-service",
     severity: Severity::Warning,
     summary: "a StatefulSet's serviceName names no Service: its Pods have no DNS names",
-    relays: false,
     check,
 };
 

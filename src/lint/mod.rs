@@ -10,6 +10,7 @@ mod cluster_ip_not_free;
 mod comment_too_long;
 mod deprecated;
 mod dual_stack_half;
+mod duplicate_endpoint;
 mod external_ip_in_use;
 mod finding;
 pub mod github;
@@ -54,7 +55,7 @@ pub use subject::{ServiceNetworks, Subject};
 use finding::Findings;
 
 /// Every lint, by code.
-pub static LINTS: [&Lint; 41] = [
+pub static LINTS: [&Lint; 42] = [
     &no_endpoints::LINT,
     &no_usable_endpoints::LINT,
     &only_terminating_endpoints::LINT,
@@ -76,6 +77,7 @@ pub static LINTS: [&Lint; 41] = [
     &large_cluster::LINT,
     &kube_proxy_fails::LINT,
     &passed_over::LINT,
+    &duplicate_endpoint::LINT,
     &unset_mode::LINT,
     &ipvs_mode::LINT,
     &address_form::LINT,
@@ -97,6 +99,9 @@ pub static LINTS: [&Lint; 41] = [
     &missing_governing_service::LINT,
     &missing_backend::LINT,
 ];
+
+/// Lints that repeat what other stages found, unless another lint tells it better.
+static LAST: [&Lint; 2] = [&kube_proxy_fails::LINT, &passed_over::LINT];
 
 /// The code of the lint for a change of nodePortAddresses over a live table.
 pub const LOOPBACK_SYNC: &str = loopback_sync::CODE;
@@ -122,9 +127,9 @@ pub fn before_upgrade(subject: &Subject<'_>) -> Vec<Finding> {
 
 fn run_some(lints: &[&'static Lint], subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
     let mut found = Findings { lint: LINTS[0], sources: &subject.snapshot.sources, found: Vec::new() };
-    // What earlier stages found is told by no lint that tells it better.
-    let is_last = |lint: &&&'static Lint| lint.relays;
-    for lint in lints.iter().filter(|lint| !is_last(lint)).chain(lints.iter().filter(is_last)) {
+    let is_last = |lint: &&Lint| LAST.iter().any(|last| last.code == lint.code);
+    let (last, first): (Vec<&Lint>, Vec<&Lint>) = lints.iter().copied().partition(is_last);
+    for lint in first.into_iter().chain(last) {
         found.lint = lint;
         (lint.check)(subject, &mut found);
     }

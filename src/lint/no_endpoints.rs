@@ -11,7 +11,6 @@ pub(super) static LINT: Lint = Lint {
     name: "no-endpoints",
     severity: Severity::Warning,
     summary: "a Service has no endpoints: every connection to it is refused",
-    relays: false,
     check,
 };
 

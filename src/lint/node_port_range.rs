@@ -11,7 +11,6 @@ pub(super) static LINT: Lint = Lint {
     name: "node-port-range",
     severity: Severity::Warning,
     summary: "a node port lies outside 30000 to 32767",
-    relays: false,
     check,
 };
 

@@ -8,7 +8,6 @@ pub(super) static LINT: Lint = Lint {
     name: "orphaned-slice",
     severity: Severity::Warning,
     summary: "an EndpointSlice names no Service, or one that is not there",
-    relays: false,
     check,
 };
 

@@ -13,9 +13,9 @@ macro_rules! pages {
 /// By code.
 const PAGES: &[(&str, &str)] = pages![
     "KR001", "KR002", "KR003", "KR004", "KR005", "KR006", "KR007", "KR008", "KR009", "KR010", "KR011",
-    "KR012", "KR013", "KR014", "KR015", "KR016", "KR017", "KR018", "KR019", "KR020", "KR021", "KR030",
-    "KR031", "KR032", "KR033", "KR040", "KR041", "KR042", "KR043", "KR044", "KR045", "KR046", "KR047",
-    "KR048", "KR049", "KR050", "KR051", "KR052", "KR053", "KR054", "KR055",
+    "KR012", "KR013", "KR014", "KR015", "KR016", "KR017", "KR018", "KR019", "KR020", "KR021", "KR022",
+    "KR030", "KR031", "KR032", "KR033", "KR040", "KR041", "KR042", "KR043", "KR044", "KR045", "KR046",
+    "KR047", "KR048", "KR049", "KR050", "KR051", "KR052", "KR053", "KR054", "KR055",
 ];
 
 /// The page of a code, wrapped at 80 columns; empty where there is none.

@@ -9,7 +9,6 @@ pub(super) static LINT: Lint = Lint {
     name: "passed-over",
     severity: Severity::Warning,
     summary: "kube-proxy passes over a part of an object or of its configuration",
-    relays: true,
     check,
 };
 

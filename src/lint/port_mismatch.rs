@@ -12,7 +12,6 @@ pub(super) static LINT: Lint = Lint {
     name: "port-mismatch",
     severity: Severity::Error,
     summary: "a port of a Service and a port of its EndpointSlices differ in name or protocol",
-    relays: false,
     check,
 };
 

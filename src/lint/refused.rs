@@ -9,7 +9,6 @@ pub(super) static UNKNOWN_FIELD: Lint = Lint {
     name: "unknown-field",
     severity: Severity::Error,
     summary: "an object has a field that its kind does not have",
-    relays: false,
     check: |subject, found| tell(Class::UnknownField, subject, found),
 };
 
@@ -18,7 +17,6 @@ pub(super) static WRONG_TYPE: Lint = Lint {
     name: "wrong-type",
     severity: Severity::Error,
     summary: "a value is of another type than its field",
-    relays: false,
     check: |subject, found| tell(Class::WrongType, subject, found),
 };
 
@@ -27,7 +25,6 @@ pub(super) static FIELD_OFF_TYPE: Lint = Lint {
     name: "field-off-type",
     severity: Severity::Error,
     summary: "a field does not go with the type of the Service",
-    relays: false,
     check: |subject, found| tell(Class::OffType, subject, found),
 };
 
@@ -36,7 +33,6 @@ pub(super) static INVALID_PORT: Lint = Lint {
     name: "invalid-port",
     severity: Severity::Error,
     summary: "a port has a number, name or protocol that the API server refuses",
-    relays: false,
     check: |subject, found| tell(Class::Port, subject, found),
 };
 
@@ -45,7 +41,6 @@ pub(super) static INVALID_NAME: Lint = Lint {
     name: "invalid-name",
     severity: Severity::Error,
     summary: "a name, label, selector or annotation breaks the API server's rules",
-    relays: false,
     check: |subject, found| tell(Class::Name, subject, found),
 };
 
@@ -54,7 +49,6 @@ pub(super) static INVALID_VALUE: Lint = Lint {
     name: "invalid-value",
     severity: Severity::Error,
     summary: "a value is none of the few that its field takes",
-    relays: false,
     check: |subject, found| tell(Class::Value, subject, found),
 };
 
@@ -63,7 +57,6 @@ pub(super) static INVALID_ADDRESS: Lint = Lint {
     name: "invalid-address",
     severity: Severity::Error,
     summary: "an address or network is in bad form, or of a range that is not allowed",
-    relays: false,
     check: |subject, found| tell(Class::Address, subject, found),
 };
 
@@ -72,7 +65,6 @@ pub(super) static FAMILY_MISMATCH: Lint = Lint {
     name: "family-mismatch",
     severity: Severity::Error,
     summary: "cluster IPs, IP families and their policy do not fit together",
-    relays: false,
     check: |subject, found| tell(Class::Families, subject, found),
 };
 
@@ -81,7 +73,6 @@ pub(super) static MISSING_VALUE: Lint = Lint {
     name: "missing-value",
     severity: Severity::Error,
     summary: "something required is missing, or there is too much of it",
-    relays: false,
     check: |subject, found| tell(Class::Count, subject, found),
 };
 
@@ -90,7 +81,6 @@ pub(super) static INVALID_TEMPLATE: Lint = Lint {
     name: "invalid-template",
     severity: Severity::Error,
     summary: "a workload's selector, its template or a container is refused",
-    relays: false,
     check: |subject, found| tell(Class::Template, subject, found),
 };
 
@@ -99,7 +89,6 @@ pub(super) static VERSION_NOT_SERVED: Lint = Lint {
     name: "version-not-served",
     severity: Severity::Error,
     summary: "no supported API server knows this version of the kind",
-    relays: false,
     check: |subject, found| tell(Class::Version, subject, found),
 };
 

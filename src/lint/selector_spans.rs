@@ -10,7 +10,6 @@ pub(super) static LINT: Lint = Lint {
     name: "selector-spans-workloads",
     severity: Severity::Note,
     summary: "a Service selects Pods of more than one workload",
-    relays: false,
     check,
 };
 

@@ -5,13 +5,13 @@ use super::subject::Subject;
 use super::words;
 use crate::cluster::ServicePort;
 use crate::net::Cidr;
+use crate::plan::External;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR008",
     name: "source-ranges-exclude-node",
     severity: Severity::Note,
     summary: "loadBalancerSourceRanges shut out nodes of the cluster, which cannot use the load-balancer IP themselves",
-    relays: false,
     check,
 };
 
@@ -20,7 +20,10 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         for port in
             view.first_ports().filter(|p| !p.load_balancer_ips.is_empty() && !p.source_ranges.is_empty())
         {
-            let shut_out = |node: &&&crate::cluster::Node| !subject.plan(port, node).allow_from_node;
+            let shut_out = |node: &&&crate::cluster::Node| {
+                let plan = subject.plan(port, node);
+                plan.external().and_then(External::source_ranges).is_some_and(|ranges| !ranges.include_node())
+            };
             let nodes: Vec<&str> = subject.nodes.iter().filter(shut_out).map(|n| n.name.as_str()).collect();
             let who = match (nodes.is_empty(), network_shut_out(subject, port)) {
                 (false, _) => words::nodes(&nodes),

@@ -10,7 +10,6 @@ pub(super) static LINT: Lint = Lint {
     name: "source-ranges-open",
     severity: Severity::Error,
     summary: "no entry of loadBalancerSourceRanges is of the family of a load-balancer IP, which is open to everybody",
-    relays: false,
     check,
 };
 

@@ -12,7 +12,6 @@ pub(super) static LINT: Lint = Lint {
     name: "undeclared-port",
     severity: Severity::Note,
     summary: "a numeric targetPort is declared by no container of the Pods",
-    relays: false,
     check,
 };
 

@@ -9,7 +9,6 @@ pub(super) static LINT: Lint = Lint {
     name: "mode-unset",
     severity: Severity::Note,
     summary: "mode is not set, and the default moves from iptables to nftables in 1.40",
-    relays: false,
     check,
 };
 

@@ -85,7 +85,7 @@ pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Ca
 /// Checks a node in the families of the plans, each of what the node should have.
 pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured, report: &mut Report) {
     for plan in plans {
-        let configured = plan.plan.masquerade.mark;
+        let configured = plan.plan.masquerade().mark;
         let Some((expected, captured)) = pair(plan, captured) else { continue };
         if let Some(mark) = captured.ruleset.masquerade_mark() {
             let finding = masquerade_mark::finding(configured, mark);
@@ -101,9 +101,9 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
 /// What a node should have, and what it has. Where it marks packets by another bit than it should, that is one thing to
 /// be told and not a difference in every rule that asks for the mark.
 fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> Option<(NodeRules<'c>, NodeRules<'c>)> {
-    let ruleset = captured.ruleset(plan.plan.family)?.clone();
+    let ruleset = captured.ruleset(plan.plan.family())?.clone();
     if let Some(mark) = ruleset.masquerade_mark() {
-        plan.plan.masquerade.mark = mark;
+        plan.plan.set_mark(mark);
     }
     let captured = NodeRules::new(ruleset, plan.host.clone());
     Some((plan.compile(), captured))
