@@ -78,6 +78,11 @@ impl Sources {
             .map(|(id, source)| (id, &*source.name, source.text.as_str(), source.met_in_folder))
     }
 
+    /// The first line of the first text.
+    pub fn first_place(&self) -> Option<Place> {
+        self.sources.first().map(|source| Place { file: source.name.clone(), line: Some(1) })
+    }
+
     /// The place of an object: its file and first line.
     pub fn place(&self, position: Position) -> Option<Place> {
         let source = self.source(position.source)?;
