@@ -104,6 +104,7 @@ fn examine(
         release: release.to_string(),
         detected: told != Some(release),
         classes: 0,
+        unknown: 0,
         findings,
         notes: Vec::new(),
     };

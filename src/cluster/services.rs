@@ -35,6 +35,7 @@ const _: fn(api::ServiceSpec) = |api::ServiceSpec {
                                      allocate_load_balancer_node_ports: _,
                                      publish_not_ready_addresses: _,
                                      traffic_distribution: _,
+                                     load_balancer_class: _,
                                  }| ();
 const _: fn(api::ServicePort) =
     |api::ServicePort { name: _, protocol: _, port: _, node_port: _, target_port: _ }| ();

@@ -12,7 +12,8 @@ pub fn print(report: &Report) -> String {
     let file = property(&report.captured);
     let mut out = String::new();
     for finding in &report.findings {
-        let level = if finding.traffic.is_empty() && finding.family.is_some() { "warning" } else { "error" };
+        let is_harmless = finding.traffic.is_empty() && finding.family.is_some() && !finding.effect_unknown;
+        let level = if is_harmless { "warning" } else { "error" };
         let effect = if finding.family.is_some() { format!(": {}", effect(finding)) } else { String::new() };
         let title = property(&format!("kuberules {}", finding.kind.code()));
         let message = data(&Inert(&format!("{}{}{effect}", family(finding), finding.message)).to_string());
