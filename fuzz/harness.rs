@@ -84,7 +84,7 @@ fn iptables_reads_back(plan: &Plan<'_>, snapshot: &reader::Snapshot) -> Result<(
     let restore = iptables::restore::print(plan).to_string();
     let _ = iptables::json::print(&[(plan, &ruleset)], &snapshot.sources);
     let parse =
-        |text: &str| iptables::parse::parse(text, Some(plan.family)).map_err(|error| error.to_string());
+        |text: &str| iptables::parse::parse(text, Some(plan.family())).map_err(|error| error.to_string());
     let mut again = String::new();
     parse(&listing)?.parts.iter().for_each(|part| iptables::save::print(&part.ruleset, &mut again));
     parse(&restore)?;

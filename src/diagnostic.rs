@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// Something to know, whatever the flags say.
+    Note,
     /// kube-proxy would go on, with a log line; so do we, unless `--strict`.
     Warning,
     /// The real kube-proxy could not load this cluster; `--force` goes on.
@@ -85,6 +87,11 @@ impl Diagnostic {
         Self::new(Severity::Warning, message)
     }
 
+    /// Something to know that is no fault.
+    pub fn note(message: impl Into<String>) -> Self {
+        Self::new(Severity::Note, message)
+    }
+
     fn new(severity: Severity, message: impl Into<String>) -> Self {
         Diagnostic { severity, place: None, object: None, message: message.into(), help: String::new() }
     }
@@ -114,6 +121,7 @@ impl Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.severity {
+            Severity::Note => "note: ",
             Severity::Warning => "warning: ",
             Severity::Unloadable | Severity::Error => "error: ",
         })?;

@@ -1,5 +1,6 @@
 //! Names that may reach a ruleset: checked by the API server's own rules when they are made, so that no printer has to.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use compact_str::CompactString;
@@ -70,6 +71,54 @@ pub struct InvalidName {
     pub text: String,
 }
 
+/// The identity of a Service. Prints as `namespace/name`, and is ordered as it prints.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServiceName {
+    namespace: CompactString,
+    name: CompactString,
+}
+
+impl ServiceName {
+    /// Reads `namespace/name`; none unless both are DNS labels.
+    pub fn parse(text: &str) -> Option<ServiceName> {
+        let (namespace, name) = text.split_once('/')?;
+        let fits = is_dns_label(namespace) && is_dns_label(name);
+        fits.then(|| ServiceName { namespace: namespace.into(), name: name.into() })
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name in its namespace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn printed(&self) -> impl Iterator<Item = u8> {
+        self.namespace.bytes().chain([b'/']).chain(self.name.bytes())
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl Ord for ServiceName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.printed().cmp(other.printed())
+    }
+}
+
+impl PartialOrd for ServiceName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// The identity of a Service port: what kube-proxy calls a `ServicePortName`. Prints as `namespace/name:port`, or
 /// `namespace/name` where the port has no name; the protocol is no part of the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,6 +149,11 @@ impl ServicePortName {
             port,
             protocol,
         })
+    }
+
+    /// The Service.
+    pub fn service_name(&self) -> ServiceName {
+        ServiceName { namespace: self.namespace.clone(), name: self.service.clone() }
     }
 
     /// The namespace.
@@ -133,6 +187,15 @@ impl fmt::Display for ServicePortName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn services_are_ordered_as_they_print() {
+        let mut names =
+            ["shop/web", "shop-2/web", "shop/a-b", "shop/a"].map(|text| ServiceName::parse(text).unwrap());
+        names.sort();
+        assert_eq!(names.map(|name| name.to_string()), ["shop-2/web", "shop/a", "shop/a-b", "shop/web"]);
+        assert_eq!([ServiceName::parse("web"), ServiceName::parse("a/b/c")], [None, None]);
+    }
 
     #[test]
     fn names_that_would_break_a_rule_are_refused() {

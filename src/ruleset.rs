@@ -31,9 +31,9 @@ impl From<ipt::Ruleset> for Ruleset {
 impl Ruleset {
     /// What kube-proxy writes for a plan, in the plan's mode.
     pub fn compile(plan: &Plan<'_>) -> Ruleset {
-        match plan.mode {
+        match plan.mode() {
             ProxyMode::Iptables => iptables::compile(plan).into(),
-            ProxyMode::Nftables => Ruleset::nftables(nftables::compile(plan), plan.family),
+            ProxyMode::Nftables => Ruleset::nftables(nftables::compile(plan), plan.family()),
         }
     }
 
@@ -148,7 +148,7 @@ fn sources_of(statement: &nft::Statement) -> Vec<(IpAddr, IpAddr)> {
 
 /// What the program that loads the rules would refuse of them: `iptables-restore` or `nft`.
 pub fn check_loadable(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
-    match plan.mode {
+    match plan.mode() {
         ProxyMode::Iptables => iptables::loadable::check(plan),
         ProxyMode::Nftables => nftables::loadable::check(plan, sources),
     }

@@ -7,7 +7,8 @@ use crate::net::Cidr;
 use crate::settings::DetectLocal;
 
 pub(super) fn fill(snapshot: &Snapshot, run: &mut Run<'_>) {
-    if !matches!(&run.settings.detect_local, DetectLocal::ClusterCidr(given) if given.is_empty()) {
+    let untold = matches!(&run.settings.detect_local, DetectLocal::ClusterCidr(given) if given.is_empty());
+    if !(untold && pods_are_assumed(run)) {
         return;
     }
     let families = run.families();
@@ -19,6 +20,12 @@ pub(super) fn fill(snapshot: &Snapshot, run: &mut Run<'_>) {
         run.record(&object, "clusterCIDR", network, Rule::ClusterCidr);
     }
     run.assumed.cluster_cidrs = networks;
+}
+
+/// Addresses of real Pods do not tell what their kube-proxy was told.
+fn pods_are_assumed(run: &Run<'_>) -> bool {
+    let mut values = run.assumed.values.iter();
+    !run.assumed.nodes.is_empty() || values.any(|value| value.rule == Rule::PodAddress)
 }
 
 /// Whether the pod networks of all Nodes lie in it: else the cluster has another.

@@ -19,26 +19,42 @@ pub fn pod_makers<'s>(snapshot: &'s Snapshot, service: &api::Service) -> Vec<&'s
     makers.filter(in_namespace).filter(may_make).collect()
 }
 
-/// Services that select Pods or workloads of the input, while the input has no EndpointSlices whatever: without them
-/// every such Service would look as if nothing stood behind it. A cluster-info dump is such an input.
+/// Services that forward to endpoints, while the input has no EndpointSlices whatever and does not say, by an empty
+/// list of them, that there are none: every such Service would look as if nothing stood behind it. What
+/// `kubectl get all` prints is such an input, and a cluster-info dump.
 pub fn check(snapshot: &Snapshot) -> Diagnostics {
     let mut found = Diagnostics::default();
-    if !snapshot.endpoint_slices.is_empty() {
+    if !snapshot.endpoint_slices.is_empty() || snapshot.declared_empty.contains("EndpointSlice") {
         return found;
     }
-    let lacking: Vec<&Located<api::Service>> =
-        snapshot.services.iter().filter(|located| lacks_slices(&located.object, snapshot)).collect();
+    let forwarding = |located: &&Located<api::Service>| {
+        !is_external_name(&located.object) && !is_headless(&located.object)
+    };
+    let selecting = |located: &&Located<api::Service>| lacks_slices(&located.object, snapshot);
+    let lacking: Vec<_> = snapshot.services.iter().filter(forwarding).filter(selecting).collect();
+    let (lacking, why, help) = if lacking.is_empty() {
+        let lacking = snapshot.services.iter().filter(forwarding).collect();
+        let why = if snapshot.endpoints.is_empty() {
+            "forwards to the endpoints of its EndpointSlices"
+        } else {
+            "forwards to the endpoints of its EndpointSlices, for which Endpoints do not stand in"
+        };
+        (
+            lacking,
+            why,
+            "add the output of `kubectl get endpointslices -A -o yaml`, an EndpointSliceList even if it is empty",
+        )
+    } else {
+        let help = "add the output of `kubectl get endpointslices -A -o yaml`, or have them assumed from the Pods with --assume";
+        (lacking, "selects Pods or workloads of the input", help)
+    };
     if let Some((first, others)) = lacking.split_first() {
         let also = match others.len() {
             0 => String::new(),
             1 => ", and so does 1 other Service".to_owned(),
             more => format!(", and so do {more} other Services"),
         };
-        let message =
-            format!("selects Pods or workloads of the input{also}, but the input has no EndpointSlices");
-        let fault = Diagnostic::error(message).help(
-            "add the output of `kubectl get endpointslices -A -o yaml`, or have them assumed from the Pods with --assume",
-        );
+        let fault = Diagnostic::error(format!("{why}{also}, but the input has no EndpointSlices")).help(help);
         let place = snapshot.sources.place(first.position);
         found.push(fault.about(first.object.metadata.object_ref("Service")).at(place));
     }
@@ -46,9 +62,6 @@ pub fn check(snapshot: &Snapshot) -> Diagnostics {
 }
 
 fn lacks_slices(service: &api::Service, snapshot: &Snapshot) -> bool {
-    if is_external_name(service) || is_headless(service) {
-        return false;
-    }
     let selected = |metadata: &api::Metadata, labels: &[(Text, Text)]| {
         metadata.namespace == service.metadata.namespace && selects(&service.spec.selector, labels)
     };

@@ -256,8 +256,8 @@ pub fn fill(snapshot: &mut Snapshot, options: &Options, settings: &Settings) -> 
     updates::fill(snapshot, &mut run);
     services::fill(snapshot, &mut run);
     nodes::fill(snapshot, &mut run);
-    cluster_cidr::fill(snapshot, &mut run);
     pods::fill(snapshot, &mut run);
+    cluster_cidr::fill(snapshot, &mut run);
     slices::fill(snapshot, &mut run);
     mirror::fill(snapshot, &mut run);
     run.remember(snapshot);

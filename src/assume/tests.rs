@@ -110,13 +110,206 @@ fn each_kind_of_workload_makes_its_pods() {
     let of = |kind: &str, rest: &str| {
         endpoints(&filled(&[WEB, NODES, &workload(kind, "web", "", rest)].concat()), "web")
     };
-    assert_eq!(of("Deployment", "replicas: 3"), ["web-0@b:8080", "web-1@a:8080", "web-2@b:8080"]);
+    assert_eq!(of("Deployment", "replicas: 3"), ["web-0@a:8080", "web-1@b:8080", "web-2@a:8080"]);
     assert_eq!(of("Deployment", "replicas: 0"), [""; 0]);
-    assert_eq!(of("ReplicaSet", ""), ["web-0@b:8080"]);
+    assert_eq!(of("ReplicaSet", ""), ["web-0@a:8080"]);
     assert_eq!(of("StatefulSet", "replicas: 2").len(), 2);
     assert_eq!(of("DaemonSet", ""), ["web-a@a:8080", "web-b@b:8080"]);
     let job = workload("Job", "web", "", "").replace("apps/v1", "batch/v1");
-    assert_eq!(endpoints(&filled(&[WEB, NODES, &job].concat()), "web"), [""; 0]);
+    assert_eq!(endpoints(&filled(&[WEB, NODES, &job].concat()), "web"), ["web-0@a:8080"]);
+    let controller = workload("ReplicationController", "web", "", "").replace("apps/v1", "v1");
+    let controller = controller.replace("{matchLabels: {app: web}}", "{app: web}");
+    assert_eq!(endpoints(&filled(&[WEB, NODES, &controller].concat()), "web"), ["web-0@a:8080"]);
+}
+
+#[test]
+fn a_job_beside_lasting_pods_is_taken_to_be_done() {
+    let job = workload("Job", "migrate", "", "parallelism: 2").replace("apps/v1", "batch/v1");
+    let yaml = [WEB, NODES, &job, &workload("Deployment", "web", "", "")].concat();
+    let (snapshot, _, found) = filled_with(&yaml, &Options::default(), "1.36");
+    assert_eq!(endpoints(&snapshot, "web"), ["web-0@a:8080"]);
+    assert!(found.concat().contains("also matches the Pods of Job migrate"), "{found:?}");
+    let suspended = job.replace("parallelism: 2", "suspend: true");
+    assert_eq!(endpoints(&filled(&[WEB, NODES, &suspended].concat()), "web"), [""; 0]);
+}
+
+#[test]
+fn replicas_are_what_autoscaler_pause_and_bare_pods_leave() {
+    let count = |parts: &[&str]| endpoints(&filled(&([&[WEB, NODES], parts].concat()).concat()), "web").len();
+    let scaler = "
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 3, maxReplicas: 5}
+";
+    let deployment = |rest: &str| workload("Deployment", "web", "", rest);
+    assert_eq!(count(&[&deployment(""), scaler]), 3);
+    assert_eq!(count(&[&deployment("replicas: 4"), scaler]), 4);
+    assert_eq!(count(&[&deployment("replicas: 9"), scaler]), 5);
+    assert_eq!(count(&[&deployment("replicas: 0"), scaler]), 0);
+    assert_eq!(count(&[&deployment("paused: true")]), 0);
+    let bare = "
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, labels: {app: web}}
+spec: {containers: [{name: c}]}
+";
+    assert_eq!(count(&[&workload("ReplicaSet", "web", "", "replicas: 2"), bare]), 2);
+    assert_eq!(count(&[&deployment("replicas: 2"), bare]), 3);
+}
+
+#[test]
+fn pods_go_where_the_scheduler_lets_them() {
+    let places = |spec: &str, nodes: &str, rest: &str| {
+        let template = format!("{{{spec}, containers: [{{name: c, ports: [{{containerPort: 80}}]}}]}}");
+        let workload = workload("Deployment", "web", "", rest);
+        let yaml = [WEB, nodes, &workload.replace("{containers: [{name: c}]}", &template)].concat();
+        let (snapshot, ..) = filled_with(&yaml, &Options::default(), "1.36");
+        let nodes = endpoints(&snapshot, "web");
+        nodes.iter().map(|pod| pod.split(['@', ':']).nth(1).unwrap().to_owned()).collect::<Vec<_>>().concat()
+    };
+    let two = "replicas: 2";
+    assert_eq!(places("nodeSelector: {topology.kubernetes.io/zone: east}", NODES, two), "aa");
+    assert_eq!(places("nodeSelector: {gpu: 'yes'}", NODES, two), "");
+    let cordoned =
+        NODES.replace("spec: {podCIDR: 10.0.1.0/24}", "spec: {podCIDR: 10.0.1.0/24, unschedulable: true}");
+    assert_eq!(places("hostname: x", &cordoned, two), "bb");
+    let tainted =
+        NODES.replace("podCIDR: 10.0.2.0/24", "podCIDR: 10.0.2.0/24, taints: [{key: k, effect: NoSchedule}]");
+    assert_eq!(places("hostname: x", &tainted, two), "aa");
+    assert_eq!(places("tolerations: [{operator: Exists}]", &tainted, two), "ab");
+    let apart = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: web}}}]}}";
+    assert_eq!(places(apart, NODES, "replicas: 3"), "ab");
+    assert_eq!(places(&apart.replace("podAnti", "pod"), NODES, "replicas: 3"), "aaa");
+    assert_eq!(places("hostNetwork: true", NODES, "replicas: 3"), "ab");
+    let node_affinity = |operator: &str| {
+        format!(
+            "affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{{matchExpressions: [{{key: topology.kubernetes.io/zone, operator: {operator}}}]}}]}}}}}}"
+        )
+    };
+    assert_eq!(places(&node_affinity("Exists"), NODES, two), "aa");
+    assert_eq!(places(&node_affinity("DoesNotExist"), NODES, two), "bb");
+    assert_eq!(places("nodeSelector: {gpu: 'yes'}", "", "replicas: 3"), "node-1node-1node-1");
+}
+
+#[test]
+fn pods_carry_the_labels_of_their_controllers() {
+    let label = |kind: &str, rest: &str, pod: &str, key: &str, release: &str| {
+        let yaml = NODES.to_owned() + &workload(kind, "web", "", rest);
+        let (snapshot, ..) = filled_with(&yaml, &Options::default(), release);
+        let mut pods = snapshot.pods.iter().map(|located| &located.object.metadata);
+        pods.find(|metadata| metadata.name == pod).and_then(|metadata| metadata.label(key).map(str::to_owned))
+    };
+    let start = "ordinals: {start: 5}";
+    let of_set = |key: &str| label("StatefulSet", start, "web-5", key, "1.36");
+    assert_eq!(of_set("statefulset.kubernetes.io/pod-name").as_deref(), Some("web-5"));
+    assert_eq!(of_set("apps.kubernetes.io/pod-index").as_deref(), Some("5"));
+    assert!(label("Deployment", "", "web-0", "pod-template-hash", "1.36").is_some());
+    let zone = "topology.kubernetes.io/zone";
+    assert_eq!(label("Deployment", "", "web-0", zone, "1.36").as_deref(), Some("east"));
+    assert_eq!(label("Deployment", "", "web-0", zone, "1.34"), None);
+}
+
+#[test]
+fn nodes_are_added_and_made_of_names() {
+    let names = |yaml: &str, nodes: Option<u16>| {
+        let (snapshot, ..) = filled_with(yaml, &Options { nodes, ..Options::default() }, "1.36");
+        let mut names: Vec<String> =
+            snapshot.nodes.iter().map(|node| node.object.metadata.name.to_string()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    let named = pod("one", "Job/x", RUNNING).replace("nodeName: a", "nodeName: z");
+    assert_eq!(names(WEB, None), "node-1");
+    assert_eq!(names(NODES, Some(2)), "a b node-1 node-2");
+    assert_eq!(names(&named, None), "z");
+    assert_eq!(names(&named, Some(1)), "node-1 z");
+    assert_eq!(names(&(NODES.to_owned() + &named), None), "a b");
+    let crowd = workload("Deployment", "web", "", "replicas: 600");
+    let snapshot = filled(&(WEB.to_owned() + &crowd));
+    assert_eq!(endpoints(&snapshot, "web").len(), 600);
+    assert!(snapshot.endpoint_slices.iter().all(|slice| slice.object.endpoints.len() <= 100));
+}
+
+#[test]
+fn the_network_of_assumed_pods_is_told() {
+    let told = |yaml: &str| {
+        let (_, assumed, _) = filled_with(yaml, &Options::default(), "1.36");
+        let mut settings = settings("1.36");
+        assumed.tell(&mut settings);
+        format!("{:?}", settings.detect_local)
+    };
+    assert!(told(WEB).contains("10.244.0.0"));
+    assert!(!told(&(WEB.to_owned() + NODES)).contains("10.244.0.0"));
+}
+
+#[test]
+fn objects_without_a_namespace_are_put_into_one() {
+    let mut snapshot = read(&[WEB, &WEB.replace("name: web", "name: web, namespace: shop")].concat());
+    snapshot.put_into_namespace("notes");
+    let namespaces: Vec<&str> =
+        snapshot.services.iter().map(|located| located.object.metadata.namespace.as_str()).collect();
+    assert_eq!(namespaces, ["notes", "shop"]);
+}
+
+#[test]
+fn kinds_that_may_make_the_pods_are_named() {
+    let rollout = "
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web}
+spec: {replicas: 2, template: {metadata: {labels: {app: web}}}}
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: other}
+spec: {replicas: 2, template: {metadata: {labels: {app: other}}}}
+---
+apiVersion: postgres.example/v1
+kind: Cluster
+metadata: {name: web}
+spec: [odd]
+";
+    let snapshot = read(&(WEB.to_owned() + rollout));
+    let makers = super::pod_makers(&snapshot, &snapshot.services[0].object);
+    let makers: Vec<String> =
+        makers.iter().map(|maker| format!("{} {}", maker.kind, maker.metadata.name)).collect();
+    assert_eq!(makers, ["Rollout web", "Cluster web"]);
+}
+
+#[test]
+fn auto_hints_share_endpoints_out_by_cpus() {
+    let node = |name: &str, zone: &str, cpu: &str| {
+        format!(
+            "
+---
+apiVersion: v1
+kind: Node
+metadata: {{name: {name}, labels: {{topology.kubernetes.io/zone: {zone}}}}}
+spec: {{podCIDR: 10.0.{}.0/24}}
+status: {{allocatable: {{cpu: {cpu}}}, addresses: [{{type: InternalIP, address: 192.168.0.1}}]}}
+",
+            name.len()
+        )
+    };
+    let auto =
+        WEB.replace("name: web}", "name: web, annotations: {service.kubernetes.io/topology-mode: Auto}}");
+    let hints = |replicas: usize, cpu: &str| {
+        let web = workload("Deployment", "web", "", &format!("replicas: {replicas}"));
+        let yaml = [auto.as_str(), &node("a", "east", "'3'"), &node("bb", "west", cpu), &web].concat();
+        let slices = filled(&yaml).endpoint_slices;
+        let zones = slices[0].object.endpoints.iter();
+        zones
+            .map(|e| e.hints.as_ref().map_or("-", |hints| &hints.zones[0][..1]).to_owned())
+            .collect::<String>()
+    };
+    assert_eq!(hints(4, "'3'"), "ewew");
+    assert_eq!(hints(1, "'3'"), "-");
+    assert_eq!(hints(2, "100m"), "--");
+    assert_eq!(hints(8, "1"), "eeeeewew");
 }
 
 #[test]
@@ -168,12 +361,15 @@ fn slices_of_the_input_win() {
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
-metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web, endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io}}
 addressType: IPv4
 endpoints: [{addresses: [10.9.9.9]}]
 ";
     let snapshot = filled(&[WEB, NODES, &workload("Deployment", "web", "", ""), slice].concat());
     assert_eq!(snapshot.endpoint_slices.len(), 1);
+    let by_hand = slice.replace("managed-by: endpointslice-controller.k8s.io", "managed-by: staff");
+    let snapshot = filled(&[WEB, NODES, &workload("Deployment", "web", "", ""), &by_hand].concat());
+    assert_eq!(snapshot.endpoint_slices.len(), 2);
 }
 
 #[test]
@@ -274,12 +470,11 @@ fn what_cannot_be_is_told_and_nothing_panics() {
     assert!(told(&many, None).contains("spec.replicas: 9223372036854775807 is not within 0 to 10000"));
     let crowd = workload("Deployment", "web", "", "replicas: 600");
     assert!(told(&(NODES.to_owned() + &crowd), None).contains("no address of 10.0.1.0/24"));
-    assert!(told(NODES, Some(3)).contains("--assume-nodes: the input has 2 Nodes already"));
     let room = "--assume-nodes: 10.244.0.0/16 has no pod networks for 300 Nodes";
     assert!(told(WEB, Some(300)).contains(room));
     let auto =
         WEB.replace("name: web}", "name: web, annotations: {service.kubernetes.io/topology-mode: Auto}}");
-    assert!(told(&auto, None).contains("hints of Auto are left out"));
+    assert!(told(&auto, None).contains("hints of Auto are left out: Node node-1"));
 }
 
 #[test]

@@ -2,20 +2,26 @@
 //! again, and what it refuses (pkg/registry/core/service/storage, patchAllocatedValues and dropTypeDependentFields;
 //! pkg/apis/core/validation, ValidateServiceUpdate).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
 use super::service::{is_external_name, object_ref};
 use super::{Refusal, Rule, Run};
+use crate::diagnostic::ObjectRef;
 use crate::input::Snapshot;
 use crate::input::api::{self, Text};
+
+/// By which rule the values of the earlier state were assumed, by object and field.
+type Rules<'a> = BTreeMap<(&'a ObjectRef, &'a str), Rule>;
 
 /// What the API server would say.
 type Faults = Vec<String>;
 
 pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
     let Some(previous) = &run.options.previous else { return };
+    let rules: Rules<'_> =
+        previous.values.iter().map(|value| ((&value.object, value.field.as_str()), value.rule)).collect();
     for located in &mut snapshot.services {
         let new = &mut located.object;
         let key = (new.metadata.namespace.clone(), new.metadata.name.clone());
@@ -32,7 +38,7 @@ pub(super) fn fill(snapshot: &mut Snapshot, run: &mut Run<'_>) {
             updated.spec.external_traffic_policy = Text::default();
         }
         if faults.is_empty() {
-            record(new, &updated, run);
+            record(new, &updated, &rules, run);
             *new = updated;
         } else {
             let refusals = faults.into_iter().map(|message| Refusal { object: object_ref(new), message });
@@ -171,10 +177,12 @@ fn needs_traffic_policy(spec: &api::ServiceSpec) -> bool {
 }
 
 /// Lists what was carried over.
-fn record(before: &api::Service, after: &api::Service, run: &mut Run<'_>) {
+fn record(before: &api::Service, after: &api::Service, rules: &Rules<'_>, run: &mut Run<'_>) {
     let object = object_ref(after);
-    let mut tell =
-        |field: &str, value: &dyn ToString| run.record(&object, field, value.to_string(), Rule::CarriedOver);
+    let mut tell = |field: &str, value: &dyn ToString| {
+        let rule = rules.get(&(&object, field)).copied().unwrap_or(Rule::CarriedOver);
+        run.record(&object, field, value.to_string(), rule);
+    };
     let (was, is) = (&before.spec, &after.spec);
     for (i, ip) in is.cluster_ips.iter().enumerate().skip(was.cluster_ips.len()) {
         tell(&format!("spec.clusterIPs[{i}]"), ip);

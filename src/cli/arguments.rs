@@ -13,7 +13,7 @@ use super::assume::AssumeArguments;
 use super::release;
 use super::session::{Session, Stop};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::{self, InputPath, Snapshot};
+use crate::input::{self, InputPath, Options, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
 use crate::settings::Origin;
 use crate::settings::{
@@ -21,7 +21,7 @@ use crate::settings::{
 };
 
 /// The cluster's objects.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct InputArguments {
     /// Files, folders (with all below) or `-`; none means standard input.
     ///
@@ -29,9 +29,24 @@ pub(super) struct InputArguments {
     /// over.
     #[arg(value_name = "INPUT")]
     pub(super) input: Vec<OsString>,
+    /// Leave out files and folders met in a folder, by path within it or by name, such as `test/**` or `*-dev.yaml`
+    /// (repeatable)
+    #[arg(long, value_name = "GLOB")]
+    pub(super) exclude: Vec<input::Pattern>,
+    /// List everything in folders that is left out
+    #[arg(long)]
+    pub(super) verbose: bool,
+    /// Set by `lint`: see [`Options::for_lint`].
+    #[arg(skip)]
+    pub(super) for_lint: bool,
 }
 
 impl InputArguments {
+    /// Input as if named on the command line.
+    pub(super) fn of(input: Vec<OsString>) -> InputArguments {
+        InputArguments { input, ..InputArguments::default() }
+    }
+
     /// Reads the input.
     ///
     /// # Errors
@@ -46,7 +61,17 @@ impl InputArguments {
     /// It cannot be read, or not be understood.
     pub(super) fn load(&self) -> Result<(Snapshot, Diagnostics), Diagnostics> {
         let paths: Vec<InputPath> = self.input.iter().cloned().map(InputPath::from).collect();
-        input::read(&paths, io::stdin())
+        input::read_with(&paths, io::stdin(), &self.options())
+    }
+
+    /// How to read it.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            exclude: self.exclude.clone(),
+            verbose: self.verbose,
+            for_lint: self.for_lint,
+            may_be_empty: false,
+        }
     }
 }
 

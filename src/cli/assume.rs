@@ -1,6 +1,7 @@
 //! `--assume` and what belongs to it.
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::session::{Session, Stop};
@@ -115,29 +116,27 @@ fn insert(json: Option<&mut Value>, assumed: Option<Value>) {
     }
 }
 
-/// Prints an object in JSON, with the field `assumed`.
-pub(super) fn json_text(mut json: Value, assumed: Option<&Assumed>) -> String {
-    add_to(Some(&mut json), assumed);
-    format!("{json:#}\n")
-}
-
-/// Adds the field `assumed` to a text that is one JSON object.
-pub(super) fn add_to_text(text: String, assumed: Option<&Assumed>) -> String {
-    insert_into_text(text, assumed.map(Assumed::json))
+/// Prints an answer in JSON, with the field `assumed`.
+pub(super) fn print_json(answer: &impl Serialize, assumed: Option<&Assumed>) -> String {
+    print(answer, assumed.map(Assumed::json))
 }
 
 /// The same for two states.
-pub(super) fn add_both_to_text(text: String, old: Option<&Assumed>, new: Option<&Assumed>) -> String {
-    insert_into_text(text, old.zip(new).map(|(old, new)| new.json_after(old)))
+pub(super) fn print_json_of_both(
+    answer: &impl Serialize,
+    old: Option<&Assumed>,
+    new: Option<&Assumed>,
+) -> String {
+    print(answer, old.zip(new).map(|(old, new)| new.json_after(old)))
 }
 
-fn insert_into_text(text: String, assumed: Option<Value>) -> String {
-    let read = |_: &Value| serde_json::from_str::<Value>(&text).ok();
-    match assumed.as_ref().and_then(read) {
-        Some(mut json) => {
+fn print(answer: &impl Serialize, assumed: Option<Value>) -> String {
+    let text = match assumed {
+        None => serde_json::to_string_pretty(answer),
+        Some(_) => serde_json::to_value(answer).and_then(|mut json| {
             insert(Some(&mut json), assumed);
-            format!("{json:#}\n")
-        }
-        None => text,
-    }
+            serde_json::to_string_pretty(&json)
+        }),
+    };
+    text.unwrap_or_default() + "\n"
 }

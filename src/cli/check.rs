@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let assumed = assumed.as_ref();
     let text = match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &report::check::text::print(&report),
-        OutputFormat::Json => assume::add_to_text(report::check::json::print(&report), assumed),
+        OutputFormat::Json => assume::print_json(&report, assumed),
         OutputFormat::Github => assume::annotation(assumed) + &report::check::github::print(&report),
     };
     Ok(Answer { differs: !report.findings.is_empty(), ..Answer::text(text) })

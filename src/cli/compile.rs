@@ -28,7 +28,7 @@ use crate::settings::ProxyMode;
 #[command(after_long_help = "\
 Examples:
   kubectl get services,endpointslices,nodes -A -o yaml | kuberules compile --node worker-1
-  kuberules compile cluster/ --node worker-1 --proxy-mode nftables --kube-version 1.36
+  kuberules compile cluster/ --node worker-1 --proxy-mode nftables --kube-version 1.37
   kuberules compile cluster.yaml --config kube-proxy.yaml --output restore --family ipv4
   kuberules compile cluster.yaml --all-nodes --out-dir rules/")]
 pub(super) struct Arguments {

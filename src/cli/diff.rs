@@ -26,7 +26,7 @@ use crate::settings::Release;
 Examples:
   kuberules diff before.yaml after.yaml --node worker-1
   kuberules diff main/ branch/ --all-nodes --output markdown
-  kuberules diff --old-kube-version 1.33 --new-kube-version 1.36 cluster.yaml --node worker-1
+  kuberules diff --old-kube-version 1.33 --new-kube-version 1.37 cluster.yaml --node worker-1
   kuberules diff --old-proxy-mode iptables --new-proxy-mode nftables cluster.yaml --all-nodes")]
 pub(super) struct Arguments {
     /// Two snapshots, old and new: files, folders or `-`; or one, with at least one --old-... or --new-...
@@ -142,10 +142,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let text = match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
         OutputFormat::Markdown => assume::quote(assumed) + &report::diff::markdown::print(&found),
-        OutputFormat::Json => {
-            let (before, text) = (old.assumed.as_ref(), report::diff::json::print(&found));
-            assume::add_both_to_text(text, before, assumed)
-        }
+        OutputFormat::Json => assume::print_json_of_both(&found, old.assumed.as_ref(), assumed),
     };
     let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
     let refused = refused && arguments.fail_on != Some(FailOn::Nothing);
@@ -233,14 +230,14 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
 /// Reads two snapshots at once; one that is named twice, or alone, is read once.
 fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Snapshot, Snapshot), Stop> {
     session.progress().stage("reading the input");
-    let input = |path: &OsString| InputArguments { input: vec![path.clone()] };
+    let input = |path: &OsString| InputArguments::of(vec![path.clone()]);
     let (old, new) = match paths {
         [old, new] if old != new => {
             let (old, new) = both(|| input(old).load(), || input(new).load());
             (old, Some(new))
         }
         [path, ..] => (input(path).load(), None),
-        [] => (InputArguments { input: Vec::new() }.load(), None),
+        [] => (InputArguments::default().load(), None),
     };
     let old = session.take_read(old)?;
     let new = new.map(|new| session.take_read(new)).transpose()?.unwrap_or_else(|| old.clone());

@@ -173,7 +173,7 @@ fn explanations(
         let fault = Diagnostic::error(format!("{count} Services are too many for one explanation"));
         return Err(session.stop(fault.help("name a Service as the last argument")));
     }
-    scene.explain(service.as_deref()).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
+    scene.explain(service.as_ref()).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
 }
 
 /// The rules of every family; whichever it is, the node is known with its addresses of both.

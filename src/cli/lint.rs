@@ -1,6 +1,8 @@
 //! `kuberules lint`
 
 use std::collections::BTreeSet;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -9,6 +11,8 @@ use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::input::{self, InputPath, Options, Snapshot};
 use crate::lint::{self, Finding, Subject};
 
 /// Finds what is likely not meant: Services without endpoints, ports that do not match, addresses claimed twice.
@@ -19,11 +23,16 @@ use crate::lint::{self, Finding, Subject};
 Examples:
   kubectl get services,endpointslices,nodes -A -o yaml | kuberules lint
   kuberules lint cluster/ --ignore KR010 --ignore KR017
-  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.36
+  kuberules lint --assume . --exclude 'test/**'
+  kuberules lint --assume --each overlays/
+  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.37
   kuberules lint cluster/ --output sarif > kuberules.sarif")]
 pub(super) struct Arguments {
     #[command(flatten)]
     input: InputArguments,
+    /// Look at each folder and file of DIR by itself: variants of one application, or several (repeatable)
+    #[arg(long, value_name = "DIR", conflicts_with = "input")]
+    each: Vec<PathBuf>,
     #[command(flatten)]
     node: NodeArgument,
     /// The form of the answer
@@ -59,22 +68,68 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     session.be_lenient();
     session.look_at(arguments.node.name());
     let settings = SettingsArguments { stand_in_for_ipvs: true, ..arguments.settings.clone() };
-    let pipeline = Pipeline::read(&arguments.input, &settings, session)?;
-    let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
-    if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
-        pipeline.node_plans(node, &pipeline.families(), session)?;
+    let mut findings = Vec::new();
+    let mut assumed = None;
+    for snapshot in snapshots(arguments, session)? {
+        let pipeline = Pipeline::of(snapshot, &settings, session)?;
+        let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
+        if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
+            pipeline.node_plans(node, &pipeline.families(), session)?;
+        }
+        findings.extend(look(arguments, &pipeline, node.as_ref(), session));
+        assumed = pipeline.assumed;
     }
-    let findings = look(arguments, &pipeline, node.as_ref(), session);
-    let assumed = pipeline.assumed.as_ref();
+    let assumed = assumed.as_ref();
     let text = match arguments.output {
         OutputFormat::Text => {
             assume::comment(assumed) + &lint::text::print(&findings, session.colors_output())
         }
-        OutputFormat::Json => assume::add_to_text(lint::json::print(&findings), assumed),
+        OutputFormat::Json => assume::print_json(&lint::json::value(&findings), assumed),
         OutputFormat::Sarif => lint::sarif::print(&findings, assumed),
         OutputFormat::Github => assume::annotation(assumed) + &lint::github::print(&findings),
     };
     Ok(Answer { differs: !findings.is_empty(), ..Answer::text(text) })
+}
+
+/// What is to be looked at, each by itself.
+fn snapshots(arguments: &Arguments, session: &mut Session) -> Result<Vec<Snapshot>, Stop> {
+    let input = InputArguments { for_lint: true, ..arguments.input.clone() };
+    if arguments.each.is_empty() {
+        return Ok(vec![input.read(session)?]);
+    }
+    let options = Options { may_be_empty: true, ..input.options() };
+    let mut snapshots = Vec::new();
+    for path in entries(&arguments.each, session)? {
+        let read = input::read_with(&[InputPath::Path(path)], std::io::empty(), &options);
+        snapshots.push(session.take_read(read)?);
+    }
+    snapshots.retain(|snapshot| !snapshot.is_empty());
+    if snapshots.is_empty() {
+        return Err(session.stop(Diagnostic::error("--each: no folder or file there has manifests")));
+    }
+    Ok(snapshots)
+}
+
+/// The folders in folders, without hidden ones, and the files that may be manifests.
+fn entries(folders: &[PathBuf], session: &mut Session) -> Result<Vec<PathBuf>, Stop> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<DirEntry>, _>>);
+        let entries = entries.map_err(|error| {
+            let place = Place { file: folder.to_string_lossy().into(), line: None };
+            let message = format!("the folder cannot be read: {error}");
+            session.stop(Diagnostic::error(message).at(Some(place)))
+        })?;
+        paths.extend(entries.iter().map(DirEntry::path).filter(|path| may_be_looked_at(path)));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn may_be_looked_at(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    !is_hidden && (path.is_dir() || matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file())
 }
 
 fn look(

@@ -135,7 +135,7 @@ pub(super) fn render<'c>(
         Format::Save | Format::Restore | Format::List | Format::Script => Rendered::Families {
             format,
             banner: assume::comment(assumed),
-            texts: plans.iter().enumerate().map(|(i, plan)| (plan.family, text((i, plan)))).collect(),
+            texts: plans.iter().enumerate().map(|(i, plan)| (plan.family(), text((i, plan)))).collect(),
         },
     }
 }

@@ -186,9 +186,14 @@ impl Session {
         self.strict = false;
     }
 
-    /// Hands out what was found so far, which then is not told on standard error.
+    /// Hands out what was found so far, which then is not told on standard error; notes are.
     pub(super) fn take_found(&mut self) -> Diagnostics {
-        std::mem::take(&mut self.found)
+        let all = std::mem::take(&mut self.found).into_iter();
+        let (notes, found): (Vec<_>, Vec<_>) = all.partition(|found| found.severity == Severity::Note);
+        self.found.extend(notes);
+        let mut handed = Diagnostics::default();
+        handed.extend(found);
+        handed
     }
 
     /// Takes an error or anything else that ends the run.
@@ -199,7 +204,7 @@ impl Session {
 
     fn stops_at(&self, severity: Severity) -> bool {
         match severity {
-            Severity::Warning => false,
+            Severity::Note | Severity::Warning => false,
             Severity::Unloadable => !self.force,
             Severity::Error => true,
         }
@@ -207,7 +212,7 @@ impl Session {
 
     /// Prints what was found and, if nothing speaks against it, the answer.
     pub(super) fn finish(mut self, answer: Result<Answer, Stop>) -> ExitCode {
-        let refused = self.strict && (self.warned || self.found.worst().is_some());
+        let refused = self.strict && (self.warned || self.found.worst() >= Some(Severity::Warning));
         self.progress = Progress::default();
         self.tell();
         match answer {
@@ -224,6 +229,9 @@ impl Session {
         }
         for diagnostic in self.found.iter() {
             let text = diagnostic.to_string();
+            if self.quiet && diagnostic.severity == Severity::Note {
+                continue;
+            }
             if self.quiet && diagnostic.severity == Severity::Warning {
                 hidden += 1;
             } else if told.insert(text.clone()) {

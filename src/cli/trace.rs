@@ -74,8 +74,8 @@ fn answer(
             assume::comment(assumed) + &report::text(trace, session.colors_output())
         }
         (OutputFormat::Text, traces) => assume::comment(assumed) + &report::table(traces),
-        (OutputFormat::Json, [trace]) if !any => assume::json_text(report::json(trace), assumed),
-        (OutputFormat::Json, traces) => assume::json_text(report::all_json(traces), assumed),
+        (OutputFormat::Json, [trace]) if !any => assume::print_json(&report::json(trace), assumed),
+        (OutputFormat::Json, traces) => assume::print_json(&report::all_json(traces), assumed),
         (OutputFormat::Mermaid, [trace]) if !any => {
             assume::diagram_comment(assumed) + &report::mermaid(trace)
         }

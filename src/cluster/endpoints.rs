@@ -1,13 +1,13 @@
 //! EndpointSlices, joined to Service ports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use compact_str::{CompactString, format_compact};
 
 use super::report::{ObjectReport, Report};
 use super::values::{HEADLESS_LABEL, PROXY_NAME_LABEL, special_purpose};
-use super::{Endpoint, EndpointPlace, Hints};
+use super::{Endpoint, EndpointPlace, Hints, decided_by_chance};
 use crate::input::{Located, Snapshot, api};
 use crate::names::{ServicePortName, is_dns_label};
 use crate::net::{AddressText, Family, Port, Protocol, parse_ip_lenient};
@@ -18,14 +18,25 @@ const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 /// EndpointSlices by Service.
 pub(super) struct SliceIndex<'s> {
     by_service: HashMap<(&'s str, &'s str), Vec<UsableSlice<'s>>>,
+    nodes: BTreeSet<&'s str>,
 }
 
 /// A slice that kube-proxy reads.
 struct UsableSlice<'s> {
     slice: &'s Located<api::EndpointSlice>,
     family: Family,
-    /// Name, protocol and port of each usable entry of `ports`.
+    /// Name, protocol and port of each usable entry of `ports`, sorted by name and protocol.
     ports: Vec<(&'s str, Protocol, Port)>,
+}
+
+impl<'s> UsableSlice<'s> {
+    /// Its ports that are meant by a Service port, in the order of the slice.
+    fn ports_of(&self, name: &ServicePortName) -> impl Iterator<Item = &(&'s str, Protocol, Port)> {
+        let wanted = (name.port(), name.protocol());
+        let first = self.ports.partition_point(|(name, protocol, _)| (*name, *protocol) < wanted);
+        let rest = self.ports.get(first..).unwrap_or_default().iter();
+        rest.take_while(move |(name, protocol, _)| (*name, *protocol) == wanted)
+    }
 }
 
 impl<'s> SliceIndex<'s> {
@@ -42,7 +53,8 @@ impl<'s> SliceIndex<'s> {
                 by_service.entry((metadata.namespace.as_str(), service)).or_default().push(usable);
             }
         }
-        SliceIndex { by_service }
+        let nodes = snapshot.nodes.iter().map(|node| node.object.metadata.name.as_str()).collect();
+        SliceIndex { by_service, nodes }
     }
 
     /// All endpoints of a Service port in one family, sorted.
@@ -58,16 +70,48 @@ impl<'s> SliceIndex<'s> {
         for usable in slices.into_iter().flatten().filter(|usable| usable.family == family) {
             let metadata = &usable.slice.object.metadata;
             let mut report = report.about(metadata.object_ref("EndpointSlice"), usable.slice.position);
-            let fits = |(port, protocol, _): &&(&str, Protocol, Port)| {
-                *port == name.port() && *protocol == name.protocol()
-            };
-            for (_, _, port) in usable.ports.iter().filter(fits) {
+            for (_, _, port) in usable.ports_of(name) {
                 endpoints.extend(slice_endpoints(usable, *port, settings, &mut report));
             }
         }
         // Stable: duplicates keep the visiting order.
         endpoints.sort_by(|a, b| a.text.cmp(&b.text));
+        self.warn_of_chance(name, &endpoints, settings, report);
         endpoints
+    }
+
+    /// Two slices that say different things of one address: kube-proxy believes one or the other.
+    fn warn_of_chance(
+        &self,
+        name: &ServicePortName,
+        endpoints: &[Endpoint],
+        settings: &Settings,
+        report: &mut Report<'_>,
+    ) {
+        let rule = settings.release.model.duplicate_endpoint;
+        for (first, second) in decided_by_chance(endpoints, rule, &self.nodes) {
+            let (Some(earlier), Some(slice)) = (self.slice(name, first), self.slice(name, second)) else {
+                continue;
+            };
+            let field = |endpoint: &Endpoint| format!("endpoints[{}].addresses[0]", endpoint.place.index);
+            let at = report.sources().field_place(earlier.position, &field(first));
+            let message = format!(
+                "{} stands in {} too{}, with other conditions, and chance decides which of the two kube-proxy uses",
+                second.text,
+                earlier.object.metadata.object_ref("EndpointSlice"),
+                at.map(|place| format!(" ({place})")).unwrap_or_default(),
+            );
+            report.about(slice.object.metadata.object_ref("EndpointSlice"), slice.position).warning(
+                &field(second),
+                message,
+                "remove the entry that is out of date; the answer holds where kube-proxy visits the slices by name",
+            );
+        }
+    }
+
+    fn slice(&self, name: &ServicePortName, endpoint: &Endpoint) -> Option<&'s Located<api::EndpointSlice>> {
+        let slices = self.by_service.get(&(name.namespace(), name.service()))?;
+        slices.iter().map(|usable| usable.slice).find(|slice| slice.position == endpoint.place.slice)
     }
 }
 
@@ -96,10 +140,11 @@ fn usable_slice<'s>(
             return None;
         }
     };
-    let ports = (slice.object.ports.iter().enumerate())
+    let mut ports = (slice.object.ports.iter().enumerate())
         .filter_map(|(i, port)| usable_port(i, port, report))
         .collect::<Vec<_>>();
     warn_of_repeated_ports(&ports, report);
+    ports.sort_by_key(|(name, protocol, _)| (*name, *protocol));
     Some(UsableSlice { slice, family, ports })
 }
 
@@ -140,8 +185,9 @@ fn usable_port<'s>(
 
 /// The API server refuses a name that stands twice, but kube-proxy takes both: it goes by name and protocol.
 fn warn_of_repeated_ports(ports: &[(&str, Protocol, Port)], report: &mut ObjectReport<'_, '_>) {
+    let mut names = HashSet::new();
     for (i, (name, ..)) in ports.iter().enumerate() {
-        if ports[..i].iter().any(|(earlier, ..)| earlier == name) {
+        if !names.insert(*name) {
             let message = format!("{name:?} stands twice in this slice");
             report.warning(&format!("ports[{i}].name"), message, "give each port its own name");
         }

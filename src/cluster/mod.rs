@@ -2,6 +2,7 @@
 //! same for every node of the cluster.
 
 mod build;
+mod duplicates;
 mod endpoints;
 mod nodes;
 mod report;
@@ -16,6 +17,7 @@ use compact_str::CompactString;
 use crate::input::Position;
 use crate::names::ServicePortName;
 use crate::net::{Cidr, Family, Port, Protocol};
+pub(crate) use duplicates::decided_by_chance;
 
 /// The checked cluster.
 #[derive(Debug, Default)]
@@ -172,6 +174,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether traffic can be sent to it at all: it is ready, or it still serves while it terminates, which counts where
+    /// none is ready (pkg/proxy/topology.go, CategorizeEndpoints).
+    pub fn is_usable(&self) -> bool {
+        self.ready || (self.serving && self.terminating)
+    }
+
     /// The address part of [`Endpoint::text`], without brackets.
     pub fn ip_text(&self) -> &str {
         ip_of(&self.text)

@@ -1,17 +1,47 @@
 //! Tells what is wrong with an object, with the line of the field.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+use std::collections::{HashMap, HashSet};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, Severity};
 use crate::input::{Position, Sources};
 
-/// Collects findings about objects.
+/// So many faults of one kind are told of an object; the others are counted.
+const TOLD: usize = 20;
+
+/// Collects findings about objects. Their lines are looked up when all are known.
 pub(super) struct Report<'a> {
     sources: &'a Sources,
-    found: Diagnostics,
+    pending: Vec<Pending>,
+    seen: HashSet<(Position, String)>,
+    counts: HashMap<Kind, usize>,
+}
+
+/// A finding whose line is not known yet.
+struct Pending {
+    diagnostic: Diagnostic,
+    position: Position,
+    field: String,
+}
+
+/// Faults of one object that are alike: of one severity and in one field of whichever entry of a list.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind {
+    position: Position,
+    severity: Severity,
+    field: String,
+}
+
+impl Pending {
+    fn kind(&self) -> Kind {
+        let mut field = self.field.clone();
+        field.retain(|c| !c.is_ascii_digit());
+        Kind { position: self.position, severity: self.diagnostic.severity, field }
+    }
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(sources: &'a Sources) -> Self {
-        Report { sources, found: Diagnostics::default() }
+        Report { sources, pending: Vec::new(), seen: HashSet::new(), counts: HashMap::new() }
     }
 
     /// The same report, bound to one object.
@@ -25,11 +55,36 @@ impl<'a> Report<'a> {
 
     /// Takes what another report of the same sources found.
     pub(super) fn append(&mut self, other: Report<'a>) {
-        self.found.append(other.found);
+        other.pending.into_iter().for_each(|pending| self.push(pending));
+    }
+
+    fn push(&mut self, pending: Pending) {
+        // A Service is read once per family; what is wrong in both is told once.
+        if self.seen.insert((pending.position, pending.diagnostic.message.clone())) {
+            *self.counts.entry(pending.kind()).or_default() += 1;
+            self.pending.push(pending);
+        }
     }
 
     pub(super) fn finish(self) -> Diagnostics {
-        self.found
+        let Report { sources, pending, counts, .. } = self;
+        let mut told: HashMap<Kind, usize> = HashMap::new();
+        let mut found = Diagnostics::default();
+        for pending in pending {
+            let kind = pending.kind();
+            let more = counts.get(&kind).map_or(0, |count| count.saturating_sub(TOLD));
+            let told = told.entry(kind).or_default();
+            *told += 1;
+            if *told > TOLD {
+                continue;
+            }
+            let Pending { mut diagnostic, position, field } = pending;
+            if *told == TOLD && more > 0 {
+                diagnostic.message = format!("{}; and so {more} more of this object", diagnostic.message);
+            }
+            found.push(diagnostic.at(sources.field_place(position, &field)));
+        }
+        found
     }
 }
 
@@ -57,12 +112,8 @@ impl ObjectReport<'_, '_> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic, field: &str) {
-        let place = self.report.sources.field_place(self.position, field);
-        let diagnostic = diagnostic.at(place).about(self.object.clone());
-        // A Service is read once per family; what is wrong in both is told once.
-        if self.report.found.iter().all(|earlier| *earlier != diagnostic) {
-            self.report.found.push(diagnostic);
-        }
+        let diagnostic = diagnostic.about(self.object.clone());
+        self.report.push(Pending { diagnostic, position: self.position, field: field.to_owned() });
     }
 }
 

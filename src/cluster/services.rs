@@ -1,5 +1,6 @@
 //! Services: checked by the API server's rules and typed, one entry per port and family.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::report::{ObjectReport, Report};
@@ -16,27 +17,29 @@ const DEFAULT_AFFINITY_SECONDS: i64 = 10_800;
 // A field that is new in the API's types stops the compiler here: it needs a check, and, where kube-proxy heeds it, a
 // field of `ServicePort`.
 const _: fn(api::Service) = |api::Service { metadata: _, spec: _, ingress: _ }| ();
-const _: fn(api::ServiceSpec) = |api::ServiceSpec {
-                                     type_: _,
-                                     cluster_ip: _,
-                                     cluster_ips: _,
-                                     ports: _,
-                                     external_ips: _,
-                                     session_affinity: _,
-                                     affinity_timeout_seconds: _,
-                                     external_traffic_policy: _,
-                                     internal_traffic_policy: _,
-                                     health_check_node_port: _,
-                                     load_balancer_source_ranges: _,
-                                     // What the API server and controllers heed: see `assume` and `lint`.
-                                     ip_families: _,
-                                     ip_family_policy: _,
-                                     selector: _,
-                                     allocate_load_balancer_node_ports: _,
-                                     publish_not_ready_addresses: _,
-                                     traffic_distribution: _,
-                                     load_balancer_class: _,
-                                 }| ();
+const _: fn(api::ServiceSpec) = |spec| {
+    let api::ServiceSpec {
+        type_: _,
+        cluster_ip: _,
+        cluster_ips: _,
+        ports: _,
+        external_ips: _,
+        session_affinity: _,
+        affinity_timeout_seconds: _,
+        external_traffic_policy: _,
+        internal_traffic_policy: _,
+        health_check_node_port: _,
+        load_balancer_source_ranges: _,
+        // What the API server and controllers heed: see `assume` and `lint`.
+        ip_families: _,
+        ip_family_policy: _,
+        selector: _,
+        allocate_load_balancer_node_ports: _,
+        load_balancer_class: _,
+        publish_not_ready_addresses: _,
+        traffic_distribution: _,
+    } = spec;
+};
 const _: fn(api::ServicePort) =
     |api::ServicePort { name: _, protocol: _, port: _, node_port: _, target_port: _ }| ();
 const _: fn(api::Ingress) = |api::Ingress { ip: _, hostname: _, ip_mode: _ }| ();
@@ -220,35 +223,28 @@ fn checked_port(
     Some((i, name, number?, node_port))
 }
 
+/// Tells ports of which an earlier one has the name, the port or the node port already.
 fn check_repeated_ports(ports: &[CheckedPort], report: &mut ObjectReport<'_, '_>) {
-    for (at, (i, name, port, node_port)) in ports.iter().enumerate() {
-        for (_, earlier, earlier_port, earlier_node_port) in &ports[..at] {
-            let same_protocol = earlier.protocol() == name.protocol();
-            let repeated = if earlier.port() == name.port() {
-                Some((
-                    "name",
-                    if name.port().is_empty() {
-                        "no name".to_owned()
-                    } else {
-                        format!("the name {}", name.port())
-                    },
-                ))
-            } else if same_protocol && earlier_port == port {
-                Some(("port", format!("port {port}/{}", name.protocol())))
-            } else if same_protocol && node_port.is_some() && earlier_node_port == node_port {
-                Some(("nodePort", format!("node port {}", node_port.map_or(0, Port::get))))
-            } else {
-                None
-            };
-            if let Some((field, what)) = repeated {
-                let message = format!("two ports have {what}");
-                report.error(
-                    &format!("spec.ports[{i}].{field}"),
-                    message,
-                    "the API server refuses this; make them differ",
-                );
-            }
-        }
+    let (mut names, mut numbers, mut node_ports) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for (i, name, port, node_port) in ports {
+        let protocol = name.protocol();
+        let new_name = names.insert(name.port());
+        let new_number = numbers.insert((protocol, *port));
+        let new_node_port = node_port.is_none_or(|port| node_ports.insert((protocol, port)));
+        let (field, what) = if !new_name && name.port().is_empty() {
+            ("name", "no name".to_owned())
+        } else if !new_name {
+            ("name", format!("the name {}", name.port()))
+        } else if !new_number {
+            ("port", format!("port {port}/{protocol}"))
+        } else if !new_node_port {
+            ("nodePort", format!("node port {}", node_port.map_or(0, Port::get)))
+        } else {
+            continue;
+        };
+        let field = format!("spec.ports[{i}].{field}");
+        let message = format!("two ports have {what}");
+        report.error(&field, message, "the API server refuses this; make them differ");
     }
 }
 

@@ -81,7 +81,7 @@ pub fn compare<'o, 'n>(
 ) -> NodeChange {
     let mut found = NodeChange::default();
     for (mut old, mut new) in plans {
-        if old.plan.mode == new.plan.mode {
+        if old.plan.mode() == new.plan.mode() {
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
         let (old, new) = both(|| old.compile(), || new.compile());

@@ -3,11 +3,11 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use compact_str::format_compact;
 use similar::{Algorithm, DiffOp};
 
 use super::service;
 use super::subject::{Attribution, Subject};
+use crate::names::ServiceName;
 use crate::node::NodeRules;
 use crate::plan::Plan;
 use crate::ruleset::Ruleset;
@@ -207,10 +207,7 @@ fn same_lines(mut old: Vec<String>, mut new: Vec<String>) -> bool {
 }
 
 /// Names of all Services that plans have.
-pub fn services<'p>(plans: impl IntoIterator<Item = &'p Plan<'p>>) -> BTreeSet<compact_str::CompactString> {
-    let ports = plans.into_iter().flat_map(|plan| &plan.service_ports);
-    ports
-        .map(|port| port.service_port.name.clone())
-        .map(|n| format_compact!("{}/{}", n.namespace(), n.service()))
-        .collect()
+pub fn services<'p>(plans: impl IntoIterator<Item = &'p Plan<'p>>) -> BTreeSet<ServiceName> {
+    let ports = plans.into_iter().flat_map(|plan| plan.service_ports());
+    ports.map(|port| port.service_port().name.service_name()).collect()
 }

@@ -3,13 +3,14 @@
 use std::fmt::Display;
 
 use crate::cluster::{ServicePort, TrafficPolicy};
-use crate::plan::{Plan, Reach, Route, ServicePortPlan};
+use crate::names::ServiceName;
+use crate::plan::{Plan, Route, ServicePortPlan};
 
 /// At most this many endpoints are named; more are counted.
 const NAMED: usize = 2;
 
-/// What differs about the Service `namespace/name` between two plans, a clause each.
-pub fn changes(service: &str, old: &Plan<'_>, new: &Plan<'_>) -> Vec<String> {
+/// What differs about a Service between two plans, a clause each.
+pub fn changes(service: &ServiceName, old: &Plan<'_>, new: &Plan<'_>) -> Vec<String> {
     let (old, new) = (ports(old, service), ports(new, service));
     match (old.is_empty(), new.is_empty()) {
         (true, true) => return Vec::new(),
@@ -21,31 +22,30 @@ pub fn changes(service: &str, old: &Plan<'_>, new: &Plan<'_>) -> Vec<String> {
     let named = old.len().max(new.len()) > 1;
     for port in &old {
         match find(&new, port) {
-            None => words.push(format!("port {} removed", port_name(port.service_port))),
-            Some(now) => words.extend(label(port.service_port, port_changes(port, now), named)),
+            None => words.push(format!("port {} removed", port_name(port.service_port()))),
+            Some(now) => words.extend(label(port.service_port(), port_changes(port, now), named)),
         }
     }
     for port in new.iter().filter(|port| find(&old, port).is_none()) {
-        words.push(format!("port {} added", port_name(port.service_port)));
+        words.push(format!("port {} added", port_name(port.service_port())));
     }
     words
 }
 
-fn ports<'p, 'c>(plan: &'p Plan<'c>, service: &str) -> Vec<&'p ServicePortPlan<'c>> {
-    let Some((namespace, name)) = service.split_once('/') else { return Vec::new() };
+fn ports<'p, 'c>(plan: &'p Plan<'c>, service: &ServiceName) -> Vec<&'p ServicePortPlan<'c>> {
     let key = |port: &ServicePortPlan<'c>| {
-        let n = &port.service_port.name;
-        (n.namespace(), n.service()).cmp(&(namespace, name))
+        let n = &port.service_port().name;
+        (n.namespace(), n.service()).cmp(&(service.namespace(), service.name()))
     };
-    let first = plan.service_ports.partition_point(|port| key(port).is_lt());
-    plan.service_ports.iter().skip(first).take_while(|port| key(port).is_eq()).collect()
+    let first = plan.service_ports().partition_point(|port| key(port).is_lt());
+    plan.service_ports().iter().skip(first).take_while(|port| key(port).is_eq()).collect()
 }
 
 fn find<'p, 'c>(
     ports: &[&'p ServicePortPlan<'c>],
     like: &ServicePortPlan<'_>,
 ) -> Option<&'p ServicePortPlan<'c>> {
-    ports.iter().copied().find(|port| port.service_port.name == like.service_port.name)
+    ports.iter().copied().find(|port| port.service_port().name == like.service_port().name)
 }
 
 fn port_name(port: &ServicePort) -> String {
@@ -61,7 +61,7 @@ fn label(port: &ServicePort, clauses: Vec<String>, named: bool) -> Option<String
 }
 
 fn endpoints_of_all(ports: &[&ServicePortPlan<'_>]) -> String {
-    let most = ports.iter().map(|port| port.reachable_endpoints.len()).max().unwrap_or_default();
+    let most = ports.iter().map(|port| port.reachable_endpoints().len()).max().unwrap_or_default();
     plural(most, "endpoint")
 }
 
@@ -70,11 +70,11 @@ fn plural(count: usize, what: &str) -> String {
 }
 
 fn port_changes(old: &ServicePortPlan<'_>, new: &ServicePortPlan<'_>) -> Vec<String> {
-    let mut words = field_changes(old.service_port, new.service_port);
+    let mut words = field_changes(old.service_port(), new.service_port());
     words.extend(endpoint_changes(old, new));
-    words.extend(route_change("traffic from inside", old.internal, new.internal));
-    if old.externally_accessible && new.externally_accessible {
-        words.extend(route_change("traffic from outside", old.external, new.external));
+    words.extend(route_change("traffic from inside", old.internal(), new.internal()));
+    if let (Some(old), Some(new)) = (old.external(), new.external()) {
+        words.extend(route_change("traffic from outside", old.client_route(), new.client_route()));
     }
     words
 }
@@ -155,7 +155,7 @@ fn change<T: Display + PartialEq>(what: &str, old: Option<T>, new: Option<T>) ->
 
 fn endpoint_changes(old: &ServicePortPlan<'_>, new: &ServicePortPlan<'_>) -> Option<String> {
     let texts = |plan: &ServicePortPlan<'_>| -> Vec<String> {
-        plan.reachable_endpoints.iter().map(|e| e.text.to_string()).collect()
+        plan.reachable_endpoints().iter().map(|e| e.text.to_string()).collect()
     };
     let (before, after) = (texts(old), texts(new));
     let missing_in = |list: &[String], other: &[String]| -> Vec<String> {
@@ -167,11 +167,11 @@ fn endpoint_changes(old: &ServicePortPlan<'_>, new: &ServicePortPlan<'_>) -> Opt
     if parts.is_empty() {
         return None;
     }
-    if let (Reach::RejectNoEndpoints, Reach::Balance(_)) = (old.internal.reach, new.internal.reach) {
+    if let (Route::RejectNoEndpoints, Route::Balance(_)) = (old.internal(), new.internal()) {
         parts.push("its first endpoints".to_owned());
     }
-    let share = match new.internal.reach {
-        Reach::Balance(set) if old.endpoints(set).len() != new.endpoints(set).len() => {
+    let share = match new.internal() {
+        Route::Balance(set) if old.endpoints(set).len() != new.endpoints(set).len() => {
             new.endpoints(set).len()
         }
         _ => 0,
@@ -202,9 +202,9 @@ fn route_change(what: &str, old: Route, new: Route) -> Option<String> {
 }
 
 fn kind(route: Route) -> &'static str {
-    match route.reach {
-        Reach::Balance(_) => "forwarded",
-        Reach::DropNoLocalEndpoints => "dropped (no local endpoint)",
-        Reach::RejectNoEndpoints => "rejected (no endpoint)",
+    match route {
+        Route::Balance(_) => "forwarded",
+        Route::DropNoLocalEndpoints => "dropped (no local endpoint)",
+        Route::RejectNoEndpoints => "rejected (no endpoint)",
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use compact_str::{CompactString, format_compact};
-
+use crate::iptables::chains::ServiceChain;
 use crate::iptables::ruleset as ipt;
-use crate::names::is_dns_label;
+use crate::names::ServiceName;
 use crate::nftables::TABLE;
 use crate::nftables::ruleset::{self as nft, Datum, MapValue, Verdict};
 use crate::node::NodeRules;
@@ -17,8 +16,8 @@ use crate::ruleset::listing::{Line, Place};
 /// What a rule is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
-    /// A Service, as `namespace/name`.
-    Service(CompactString),
+    /// A Service.
+    Service(ServiceName),
     /// Every node has it.
     Base,
     /// Somebody else made it.
@@ -27,7 +26,7 @@ pub enum Subject {
 
 impl Subject {
     /// The Service's name, if it is one.
-    pub fn service(&self) -> Option<&str> {
+    pub fn service(&self) -> Option<&ServiceName> {
         match self {
             Subject::Service(name) => Some(name),
             Subject::Base | Subject::Foreign => None,
@@ -38,8 +37,8 @@ impl Subject {
 /// Tells subjects of the lines of one ruleset.
 pub struct Attribution<'r> {
     plan: Option<&'r Plan<'r>>,
-    chains: HashMap<&'r str, CompactString>,
-    cluster_ips: HashMap<IpAddr, CompactString>,
+    chains: HashMap<&'r str, ServiceName>,
+    cluster_ips: HashMap<IpAddr, ServiceName>,
 }
 
 impl<'r> Attribution<'r> {
@@ -103,10 +102,9 @@ impl<'r> Attribution<'r> {
     /// The subject of a line.
     pub fn subject(&self, place: &Place<'r>, line: &Line<'r>) -> Subject {
         if let (Some(plan), Some(origin)) = (self.plan, line.origin()) {
-            return origin.service_port(plan).map_or(Subject::Base, |port| {
-                let name = &port.service_port.name;
-                Subject::Service(format_compact!("{}/{}", name.namespace(), name.service()))
-            });
+            return origin
+                .service_port(plan)
+                .map_or(Subject::Base, |port| Subject::Service(port.service_port().name.service_name()));
         }
         match (place, line) {
             (Place::IptablesChain(_, _, chain), Line::IptablesRule(_, _, placed)) => {
@@ -183,7 +181,7 @@ pub fn is_own_jump(rule: &ipt::Rule) -> bool {
 }
 
 fn is_of_service(chain: &str) -> bool {
-    ["KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-FW-"].iter().any(|p| chain.starts_with(p))
+    ServiceChain::of(chain).is_some()
 }
 
 /// The comment of a rule.
@@ -195,23 +193,21 @@ pub fn comment(rule: &ipt::Rule) -> Option<&str> {
 }
 
 /// The Service that a comment of kube-proxy names: its one word of the form `namespace/name` or `namespace/name:port`.
-pub fn service_in_comment(comment: &str) -> Option<CompactString> {
+pub fn service_in_comment(comment: &str) -> Option<ServiceName> {
     comment.split(' ').find_map(|word| {
         let path = word.split_once(':').map_or(word, |(path, _)| path);
-        let (namespace, name) = path.split_once('/')?;
-        (is_dns_label(namespace) && is_dns_label(name)).then(|| path.into())
+        ServiceName::parse(path)
     })
 }
 
 /// The Service in the name of a chain or set such as `service-ULMVA6XW-ns1/svc1/tcp/p80`.
-pub fn service_in_path(name: &str) -> Option<CompactString> {
+pub fn service_in_path(name: &str) -> Option<ServiceName> {
     let path = name.splitn(3, '-').nth(2)?;
-    let (namespace, rest) = path.split_once('/')?;
-    let (service, _) = rest.split_once('/')?;
-    (is_dns_label(namespace) && is_dns_label(service)).then(|| format_compact!("{namespace}/{service}"))
+    let (end, _) = path.match_indices('/').nth(1)?;
+    ServiceName::parse(path.get(..end)?)
 }
 
-fn service_of(element: &nft::Element) -> Option<CompactString> {
+fn service_of(element: &nft::Element) -> Option<ServiceName> {
     match &element.value {
         Some(MapValue::Verdict(Verdict::Goto(chain) | Verdict::Jump(chain))) => service_in_path(chain),
         _ => None,
@@ -234,11 +230,11 @@ mod tests {
             ("10.0.0.0/8", None),
         ];
         for (comment, service) in cases {
-            assert_eq!(service_in_comment(comment).as_deref(), service, "{comment}");
+            assert_eq!(service_in_comment(comment), service.and_then(ServiceName::parse), "{comment}");
         }
         assert_eq!(
-            service_in_path("endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80").as_deref(),
-            Some("ns1/svc1")
+            service_in_path("endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80"),
+            ServiceName::parse("ns1/svc1")
         );
         assert_eq!(service_in_path("nodeport-endpoints-check"), None);
     }

@@ -12,7 +12,7 @@ use crate::cluster;
 use crate::diagnostic::Inert;
 use crate::input::Sources;
 use crate::plan::reasons::LeftOut;
-use crate::plan::{EndpointSet, Listener, NodePorts, Plan, ServicePortPlan};
+use crate::plan::{Listener, NodePorts, Plan, ServicePortPlan};
 use crate::report::trace::remark::Remark;
 use crate::report::trace::{Names, RulesSource, Trace, remarks};
 use crate::settings::ProxyMode;
@@ -59,17 +59,17 @@ impl<'s> Builder<'s> {
         let ends: Vec<End> = walked.iter().map(|walked| self.end(walked, port, &mut shares)).collect();
         let case = |(walked, end): (&Walked<'s>, End)| self.case(walked, end, port, &shares, &rules);
         let cases = walked.iter().zip(ends).map(case).collect();
-        let family = self.plan.family;
+        let family = self.plan.family();
         Ok(Port {
-            name: port.service_port.name.port().to_owned(),
+            name: port.service_port().name.port().to_owned(),
             family: family.api_name(),
-            protocol: port.service_port.name.protocol().lower_name(),
-            port: port.service_port.port.get(),
+            protocol: port.service_port().name.protocol().lower_name(),
+            port: port.service_port().port.get(),
             addresses: targets.into_iter().map(Target::into_address).collect(),
             clients: sources.iter().map(|source| source.client(self.host, family)).collect(),
             endpoints: self.endpoints(port, &shares),
             decisions: decisions(port),
-            affinity_seconds: port.service_port.affinity_seconds,
+            affinity_seconds: port.service_port().affinity_seconds,
             shares: shares.iter().enumerate().map(share).collect(),
             cases,
             rules: rules.rows(self.plan, self.sources),
@@ -77,31 +77,31 @@ impl<'s> Builder<'s> {
     }
 
     fn targets(&self, port: &ServicePortPlan<'_>) -> Vec<Target> {
-        let service_port = port.service_port;
+        let service_port = port.service_port();
         let at = |kind, ip: IpAddr| Target {
             kind,
             to: SocketAddr::new(ip, service_port.port.get()),
             note: String::new(),
         };
         let mut targets = vec![at(AddressKind::ClusterIp, service_port.cluster_ip)];
-        if port.serves_external_ips {
-            targets.extend(service_port.external_ips.iter().map(|ip| at(AddressKind::ExternalIp, ip.value)));
+        if let Some(external) = port.external() {
+            let external_ips = external.external_ips().iter();
+            targets.extend(external_ips.map(|ip| at(AddressKind::ExternalIp, ip.value)));
+            let load_balancer_ips = external.load_balancer_ips().iter();
+            targets.extend(load_balancer_ips.map(|ip| at(AddressKind::LoadBalancerIp, ip.value)));
         }
-        targets.extend(
-            service_port.load_balancer_ips.iter().map(|ip| at(AddressKind::LoadBalancerIp, ip.value)),
-        );
         targets.extend(self.node_ports(port));
         targets
     }
 
     fn node_ports(&self, port: &ServicePortPlan<'_>) -> Vec<Target> {
         let Some(number) = port.node_port() else { return Vec::new() };
-        let family = self.plan.family;
-        let served = match &self.plan.node_ports {
+        let family = self.plan.family();
+        let served = match self.plan.node_ports() {
             NodePorts::AllLocal => None,
             NodePorts::Addresses(addresses) => addresses.iter().find(|ip| !ip.is_loopback()).copied(),
         };
-        let note = match &self.plan.node_ports {
+        let note = match self.plan.node_ports() {
             NodePorts::AllLocal => "on every address of the node".to_owned(),
             NodePorts::Addresses(addresses) => {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -142,9 +142,10 @@ impl<'s> Builder<'s> {
 
     /// Nobody else's packets to a loopback address leave their own host.
     fn packet(&self, port: &ServicePortPlan<'_>, source: &Source, target: &Target) -> Option<Packet> {
-        let protocol = port.service_port.name.protocol();
+        let protocol = port.service_port().name.protocol();
         let Some(ip) = source.ip else {
-            let known = self.host.primary_address(self.plan.family).is_some() || target.to.ip().is_loopback();
+            let known =
+                self.host.primary_address(self.plan.family()).is_some() || target.to.ip().is_loopback();
             return known.then(|| Packet::from_node(self.host, protocol, target.to));
         };
         let sent = target.kind != AddressKind::LoopbackNodePort;
@@ -198,7 +199,7 @@ impl<'s> Builder<'s> {
         port: &ServicePortPlan<'_>,
     ) -> Option<&'s ServicePortPlan<'s>> {
         let taken = walked.outcomes.iter().find_map(|outcome| self.taken_by(outcome))?;
-        (taken.service_port.name != port.service_port.name).then_some(taken)
+        (taken.service_port().name != port.service_port().name).then_some(taken)
     }
 
     fn why(&self, walked: &Walked<'s>, port: &'s ServicePortPlan<'s>) -> Vec<String> {
@@ -262,7 +263,7 @@ impl<'s> Builder<'s> {
         port: &ServicePortPlan<'_>,
         rules: &Rules<'s>,
     ) -> Fate {
-        let all = &port.service_port.endpoints;
+        let all = &port.service_port().endpoints;
         let to = all.iter().find(|e| SocketAddr::new(e.ip, e.port.get()) == outcome.destination);
         Fate {
             verdict: outcome.verdict.name(),
@@ -306,13 +307,12 @@ impl<'s> Builder<'s> {
     /// the network only.
     fn own_address(&self, outcome: &Outcome<'_>) -> String {
         let to_local_pod = self.host.is_local_pod(outcome.destination.ip());
-        let primary = self.host.primary_address(self.plan.family).filter(|_| !to_local_pod);
+        let primary = self.host.primary_address(self.plan.family()).filter(|_| !to_local_pod);
         primary.map_or_else(|| "an address of this node".to_owned(), |ip| ip.to_string())
     }
 
     fn endpoints(&self, port: &ServicePortPlan<'_>, shares: &[Sharing]) -> Vec<Endpoint> {
-        let set = if port.uses_cluster_endpoints { EndpointSet::Cluster } else { EndpointSet::Local };
-        let left_out = port.left_out(set);
+        let left_out = port.left_out();
         let row = |endpoint: &cluster::Endpoint| {
             let at = SocketAddr::new(endpoint.ip, endpoint.port.get());
             let chance_in = |share: &Sharing| share.iter().find(|(to, _)| *to == at).map(|(_, c)| chance(*c));
@@ -323,7 +323,7 @@ impl<'s> Builder<'s> {
                 text: Inert(&endpoint.text).to_string(),
                 pod: endpoint.pod.as_ref().map(|pod| Inert(pod).to_string()).unwrap_or_default(),
                 node: endpoint.node_name.as_ref().map(|node| Inert(node).to_string()).unwrap_or_default(),
-                here: endpoint.node_name.as_ref() == Some(&self.plan.node_name),
+                here: endpoint.node_name.as_ref() == Some(self.plan.node_name()),
                 state: state(endpoint),
                 chances,
                 left_out: why.filter(|_| !used).map(|why| Decision {
@@ -333,7 +333,7 @@ impl<'s> Builder<'s> {
                 }),
             }
         };
-        port.service_port.endpoints.iter().map(row).collect()
+        port.service_port().endpoints.iter().map(row).collect()
     }
 }
 
@@ -355,8 +355,7 @@ fn state(endpoint: &cluster::Endpoint) -> &'static str {
 
 fn decisions(port: &ServicePortPlan<'_>) -> Vec<Decision> {
     let internal = port.internal_reasons().into_iter().map(|reason| ("cluster IP", reason));
-    let external = if port.externally_accessible { port.external_reasons() } else { Vec::new() };
-    let external = external.into_iter().map(|reason| ("from outside", reason));
+    let external = port.external_reasons().into_iter().map(|reason| ("from outside", reason));
     internal
         .chain(external)
         .map(|(about, reason)| Decision { about, code: reason.code(), words: reason.words() })
@@ -414,7 +413,7 @@ fn other_words(outcomes: &[Outcome<'_>], other: &str) -> String {
 }
 
 fn service_name(port: &ServicePortPlan<'_>) -> String {
-    port.service_port.name.to_string()
+    port.service_port().name.to_string()
 }
 
 fn endpoints_words(count: usize) -> String {

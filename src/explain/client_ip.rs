@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use crate::cluster::TrafficPolicy;
 use crate::diagnostic::Inert;
 use crate::plan::origin::{self, Field};
-use crate::plan::{LocalTraffic, Plan, ServicePortPlan};
+use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 use crate::walk::{ClientKind, Effect, Outcome, Packet, Step};
 
 /// Why an endpoint sees the client's IP or the node's. Its words are one sentence.
@@ -52,14 +51,14 @@ fn field_that_marked(outcome: &Outcome<'_>, plan: &Plan<'_>) -> Option<Field> {
     let marks = |step: &Step<'_>| {
         step.effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Mark(mark) if *mark & plan.masquerade.mark != 0))
+            .any(|effect| matches!(effect, Effect::Mark(mark) if *mark & plan.masquerade().mark != 0))
     };
     let index = outcome.steps.iter().position(marks)?;
     let origins = outcome.steps.get(..=index)?.iter().rev().take(2).filter_map(|step| step.rule?.origin());
     // The chain that sets the mark is there whatever masqueradeAll says.
     let tells = |origin: &origin::Origin| match origin.field {
         Field::Base => false,
-        Field::Masquerade => plan.masquerade.all,
+        Field::Masquerade => plan.masquerade().all,
         _ => true,
     };
     origins.filter(tells).map(|origin| origin.field).next()
@@ -74,18 +73,18 @@ fn why_masqueraded(
 ) -> WhyClientIp {
     match field {
         Field::Masquerade => WhyClientIp::MasqueradeAll,
-        Field::DetectLocal => WhyClientIp::NotAPod(plan.local_traffic.clone()),
+        Field::DetectLocal => WhyClientIp::NotAPod(plan.local_traffic().cloned()),
         Field::Endpoint(_) => WhyClientIp::Hairpin,
-        _ if port.external.policy == TrafficPolicy::Local => WhyClientIp::NodeItself,
+        _ if port.external().is_some_and(External::has_short_circuit) => WhyClientIp::NodeItself,
         _ if outcome.destination.ip() == packet.source => WhyClientIp::Hairpin,
         _ => WhyClientIp::ClusterPolicy,
     }
 }
 
 fn why_preserved(packet: &Packet, plan: &Plan<'_>, port: &ServicePortPlan<'_>) -> WhyClientIp {
-    let to_cluster_ip = packet.destination.ip() == port.service_port.cluster_ip;
+    let to_cluster_ip = packet.destination.ip() == port.service_port().cluster_ip;
     match packet.client {
-        _ if to_cluster_ip && plan.local_traffic.is_none() => WhyClientIp::CannotTellPods,
+        _ if to_cluster_ip && plan.local_traffic().is_none() => WhyClientIp::CannotTellPods,
         ClientKind::LocalPod | ClientKind::RemotePod if to_cluster_ip => WhyClientIp::Pod,
         ClientKind::LocalPod | ClientKind::RemotePod => WhyClientIp::PodShortCircuit,
         _ if to_cluster_ip => WhyClientIp::CountsAsPod,

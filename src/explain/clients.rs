@@ -36,13 +36,13 @@ pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) 
     let mut add = |words: &str, ip: Option<IpAddr>, kind| {
         sources.push(Source { words: words.to_owned(), ip, kind });
     };
-    if let Some(ip) = pods.on(ClientKind::LocalPod).or_else(|| local_pod(plan.family, host, &pods)) {
+    if let Some(ip) = pods.on(ClientKind::LocalPod).or_else(|| local_pod(plan.family(), host, &pods)) {
         add(ClientKind::LocalPod.words(), Some(ip), ClientKind::LocalPod);
     }
     if let Some(ip) = own_endpoint(port, host) {
         add("the endpoint pod itself", Some(ip), ClientKind::LocalPod);
     }
-    if let Some(ip) = pods.on(ClientKind::RemotePod).or_else(|| remote_pod(plan.family, host, &pods)) {
+    if let Some(ip) = pods.on(ClientKind::RemotePod).or_else(|| remote_pod(plan.family(), host, &pods)) {
         add(ClientKind::RemotePod.words(), Some(ip), ClientKind::RemotePod);
     }
     add(ClientKind::Node.words(), None, ClientKind::Node);
@@ -67,16 +67,16 @@ struct Pods<'p> {
 impl<'p> Pods<'p> {
     fn new(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &'p Host) -> Pods<'p> {
         let ips = |port: &&ServicePortPlan<'_>| {
-            let pods = port.service_port.endpoints.iter().filter(|endpoint| endpoint.pod.is_some());
+            let pods = port.service_port().endpoints.iter().filter(|endpoint| endpoint.pod.is_some());
             pods.map(|endpoint| endpoint.ip).collect::<Vec<_>>()
         };
         let name = |port: &ServicePortPlan<'_>| {
-            (port.service_port.name.namespace().to_owned(), port.service_port.name.service().to_owned())
+            (port.service_port().name.namespace().to_owned(), port.service_port().name.service().to_owned())
         };
-        let of_service = plan.service_ports.iter().filter(|other| name(other) == name(port));
+        let of_service = plan.service_ports().iter().filter(|other| name(other) == name(port));
         Pods {
             host,
-            all: plan.service_ports.iter().flat_map(|port| ips(&port)).collect(),
+            all: plan.service_ports().iter().flat_map(|port| ips(&port)).collect(),
             own: of_service.flat_map(|port| ips(&port)).collect(),
         }
     }
@@ -95,7 +95,7 @@ fn local_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
 
 /// An endpoint on this node that the port uses: it can be its own client.
 fn own_endpoint(port: &ServicePortPlan<'_>, host: &Host) -> Option<IpAddr> {
-    let endpoints = port.reachable_endpoints.iter().map(|endpoint| endpoint.ip);
+    let endpoints = port.reachable_endpoints().iter().map(|endpoint| endpoint.ip);
     endpoints.into_iter().find(|ip| host.is_local_pod(*ip) && !host.is_local(*ip))
 }
 
@@ -107,11 +107,11 @@ fn remote_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
 
 /// An address of the documentation networks (RFC 5737, RFC 3849) that lies in no source range.
 fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
-    let ranges = || plan.service_ports.iter().flat_map(|port| &port.service_port.source_ranges);
+    let ranges = || plan.service_ports().iter().flat_map(|port| &port.service_port().source_ranges);
     let is_free = |ip: &IpAddr| {
         host.client_kind(*ip) == ClientKind::Outside && !ranges().any(|range| range.value.contains(*ip))
     };
-    documentation_addresses(plan.family).find(is_free)
+    documentation_addresses(plan.family()).find(is_free)
 }
 
 fn documentation_addresses(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
@@ -131,10 +131,7 @@ fn documentation_addresses(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
 
 /// A client outside that the source ranges let in, where there are any.
 fn within_ranges(port: &ServicePortPlan<'_>, host: &Host) -> Option<(IpAddr, Cidr)> {
-    if !port.source_restricted {
-        return None;
-    }
-    let ranges = port.service_port.source_ranges.iter().map(|range| range.value);
+    let ranges = port.external()?.source_ranges()?.ranges().iter().map(|range| range.value);
     let mut found = ranges.flat_map(|range| last_addresses(range).map(move |ip| (ip, range)));
     found.find(|(ip, _)| host.client_kind(*ip) == ClientKind::Outside)
 }

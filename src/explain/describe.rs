@@ -1,10 +1,9 @@
 //! What a rule does, from its origin and its effects.
 
 use super::description::{Description, Entry, From, MarkedBecause, Part, Refused, ShortCircuited};
-use crate::cluster::TrafficPolicy;
 use crate::nftables::is_loopback_object;
 use crate::plan::origin::{Field, Origin};
-use crate::plan::{Plan, ServicePortPlan};
+use crate::plan::{External, Plan, ServicePortPlan};
 use crate::report::trace::why::{self, Clause, Side};
 use crate::report::trace::words;
 use crate::walk::{Effect, Hook, Step};
@@ -53,7 +52,7 @@ fn marks(step: &Step<'_>) -> bool {
 }
 
 fn of_service(field: Field, step: &Step<'_>, port: &ServicePortPlan<'_>) -> Option<Description> {
-    let service = || port.service_port.name.to_string();
+    let service = || port.service_port().name.to_string();
     let to = step.seen.destination;
     if step.element.is_some() && has(step, |e| matches!(e, Effect::Goto(chain) if is_loopback_object(chain)))
     {
@@ -93,7 +92,7 @@ fn of_service(field: Field, step: &Step<'_>, port: &ServicePortPlan<'_>) -> Opti
         Field::SessionAffinity(_) => Description::StaysWithEndpoint,
         Field::Endpoint(_) if translates(step) => dnat(step)?,
         Field::Endpoint(i) if goes_on(step) => {
-            let endpoint = port.reachable_endpoints.get(i as usize)?.text.to_string();
+            let endpoint = port.reachable_endpoints().get(i as usize)?.text.to_string();
             Description::ToEndpoint { endpoint, chance: step.chance }
         }
         Field::HealthCheckNodePort => Description::HealthCheck { service: service() },
@@ -113,9 +112,9 @@ fn entry(field: Field) -> Option<Entry> {
 
 /// With the policy Local, what the node and its pods send goes to all endpoints: by a rule with a condition.
 fn by_policy(step: &Step<'_>, port: &ServicePortPlan<'_>) -> Description {
-    let service = port.service_port.name.to_string();
+    let service = port.service_port().name.to_string();
     let conditions = why::clauses(step);
-    if port.external.policy != TrafficPolicy::Local || conditions.is_empty() {
+    if !port.external().is_some_and(External::has_short_circuit) || conditions.is_empty() {
         return Description::ByExternalPolicy { service };
     }
     let client = match is_for_own_source(&conditions) {
@@ -159,7 +158,7 @@ fn of_node(field: Field, step: &Step<'_>, plan: &Plan<'_>) -> Option<Description
         Field::Masquerade if has(step, |e| matches!(e, Effect::Masquerade)) => Description::Masquerades,
         Field::Masquerade if has(step, |e| matches!(e, Effect::Return)) => Description::NotMarked,
         Field::Masquerade | Field::DetectLocal
-            if has(step, |e| matches!(e, Effect::Mark(mark) if *mark & plan.masquerade.mark != 0)) =>
+            if has(step, |e| matches!(e, Effect::Mark(mark) if *mark & plan.masquerade().mark != 0)) =>
         {
             Description::MarkSet
         }

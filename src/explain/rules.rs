@@ -1,6 +1,9 @@
-//! The rules that packets reached, in the order in which they are evaluated: the rules of a chain right after the rule
-//! that leads to it, as a reader steps through them. A packet that comes in and one that the node itself sends begin at
-//! different built-in chains; the rules of those stand side by side, each saying which packets it is for.
+//! The rules that packets reached, in the order in which they are evaluated: whichever packet one follows, its rules
+//! stand one below the other. A chain that returns to its callers, such as KUBE-MARK-MASQ, stands below the first of
+//! them. A packet that comes in and one that the node itself sends begin at different built-in chains; the rules of those
+//! stand side by side, each saying which packets it is for.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rule, describe};
 use crate::diagnostic::Inert;
@@ -32,16 +35,27 @@ impl<'s> Rules<'s> {
     {
         let mut positions = Positions::default();
         let mut rules = Rules { reached: Vec::new() };
+        let mut paths: Vec<Vec<(&'o Step<'s>, usize)>> = Vec::new();
         for outcome in outcomes {
             positions.begin();
+            let mut path = Vec::new();
             for step in &outcome.steps {
                 if let Some(rule) = step.rule {
                     rules.add(rule, step, positions.next(&rule, step));
+                    path.push((step, positions.depth()));
                 }
             }
+            paths.push(path);
         }
         rules.reached.sort_by(|a, b| a.position.cmp(&b.position));
-        rules
+        let mut order = Order::default();
+        for path in &paths {
+            let numbered = path.iter().filter_map(|(step, depth)| Some((rules.number(step)?, *depth)));
+            order.learn(&numbered.collect::<Vec<_>>());
+        }
+        let mut sorted: Vec<Option<Reached<'s>>> = rules.reached.into_iter().map(Some).collect();
+        let order = order.sorted(sorted.len());
+        Rules { reached: order.into_iter().filter_map(|i| sorted.get_mut(i)?.take()).collect() }
     }
 
     fn add(&mut self, rule: RuleRef<'s>, step: &Step<'s>, position: Position) {
@@ -99,6 +113,67 @@ fn element_text(step: &Step<'_>) -> String {
     step.element.map(|element| Inert(&element.to_string()).to_string()).unwrap_or_default()
 }
 
+/// Which rules come before which, by their numbers.
+#[derive(Default)]
+struct Order {
+    /// Pairs of rules that follow one another on the way of some packet, calls that return left out.
+    before: BTreeSet<(usize, usize)>,
+    /// Rules of chains that return, with a rule that calls them.
+    calls: BTreeSet<(usize, usize)>,
+}
+
+impl Order {
+    /// Learns from the rules of one packet, each with the depth of its chain; that of a base chain is 0.
+    fn learn(&mut self, path: &[(usize, usize)]) {
+        let mut last = None;
+        for (i, (rule, depth)) in path.iter().enumerate() {
+            let later = path.iter().skip(i + 1).take_while(|(_, depth)| *depth > 0);
+            let returns = later.clone().any(|(_, other)| other < depth);
+            let caller = path.iter().take(i).rev().find(|(_, other)| other < depth);
+            match caller {
+                Some((caller, _)) if returns => _ = self.calls.insert((*caller, *rule)),
+                _ => {
+                    self.before.extend(last.map(|last| (last, *rule)));
+                    last = Some(*rule);
+                }
+            }
+        }
+    }
+
+    /// Numbers of all rules in order: those that may come next as they are numbered, and so where rules follow one
+    /// another in a circle, which no kernel loads.
+    fn sorted(&self, count: usize) -> Vec<usize> {
+        let followed: BTreeSet<usize> = self.before.iter().flat_map(|(a, b)| [*a, *b]).collect();
+        let called: BTreeSet<usize> =
+            self.calls.iter().map(|(_, rule)| *rule).filter(|rule| !followed.contains(rule)).collect();
+        let mut open: BTreeSet<usize> = (0..count).filter(|rule| !called.contains(rule)).collect();
+        let mut waits_for: BTreeMap<usize, usize> = BTreeMap::new();
+        for (_, rule) in &self.before {
+            *waits_for.entry(*rule).or_default() += 1;
+        }
+        let mut ready: BTreeSet<usize> =
+            open.iter().copied().filter(|rule| !waits_for.contains_key(rule)).collect();
+        let mut sorted = Vec::with_capacity(count);
+        while let Some(rule) = ready.pop_first().or_else(|| open.first().copied()) {
+            open.remove(&rule);
+            sorted.push(rule);
+            for (_, next) in self.before.range((rule, 0)..=(rule, usize::MAX)) {
+                let left = waits_for.entry(*next).or_default();
+                *left = left.saturating_sub(1);
+                if *left == 0 && open.contains(next) {
+                    ready.insert(*next);
+                }
+            }
+            for (_, helper) in self.calls.range((rule, 0)..=(rule, usize::MAX)) {
+                if called.contains(helper) && !sorted.contains(helper) {
+                    sorted.push(*helper);
+                }
+            }
+        }
+        sorted
+    }
+}
+
 /// Where a rule stands in the order of evaluation: hook and priority of its base chain, then for each chain on the way
 /// to it the rule that leads on. A rule comes before those that it leads to, and they before the next rule.
 type Position = Vec<i64>;
@@ -119,6 +194,11 @@ impl Positions {
     fn begin(&mut self) {
         self.stack.clear();
         self.led_to.clear();
+    }
+
+    /// How many chains lead to that of the last rule.
+    fn depth(&self) -> usize {
+        self.stack.len().saturating_sub(1)
     }
 
     fn next(&mut self, rule: &RuleRef<'_>, step: &Step<'_>) -> Position {

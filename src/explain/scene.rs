@@ -8,7 +8,7 @@ use crate::assume::Assumed;
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
-use crate::names::nearest;
+use crate::names::{ServiceName, nearest};
 use crate::node::NodeRules;
 use crate::plan::{Plan, ServicePortPlan};
 use crate::settings::Settings;
@@ -45,10 +45,10 @@ impl<'c> Scene<'c> {
         self.rules.iter().filter_map(|rules| rules.plan.as_ref())
     }
 
-    /// Every Service that has rules, as `namespace/name`, sorted.
-    pub fn services(&self) -> Vec<String> {
-        let ports = self.plans().flat_map(|plan| &plan.service_ports);
-        let mut names: Vec<String> = ports.map(service_name).collect();
+    /// Every Service that has rules, sorted.
+    pub fn services(&self) -> Vec<ServiceName> {
+        let ports = self.plans().flat_map(|plan| plan.service_ports());
+        let mut names: Vec<ServiceName> = ports.map(service_name).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -58,19 +58,21 @@ impl<'c> Scene<'c> {
     ///
     /// # Errors
     /// There is none, or there are several in different namespaces.
-    pub fn find(&self, given: &str) -> Result<String, UnknownService> {
+    pub fn find(&self, given: &str) -> Result<ServiceName, UnknownService> {
         let all = self.services();
-        let fits = |name: &&String| *name == given || name.rsplit('/').next() == Some(given);
-        let found: Vec<&String> = all.iter().filter(fits).collect();
-        let similar =
-            || nearest(given, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+        let wanted = ServiceName::parse(given);
+        let fits = |name: &&ServiceName| wanted.as_ref() == Some(*name) || name.name() == given;
+        let found: Vec<&ServiceName> = all.iter().filter(fits).collect();
+        let printed = |names: &[&ServiceName]| names.iter().map(ToString::to_string).collect();
         match found.as_slice() {
             [only] => Ok((*only).clone()),
-            [] => Err(UnknownService { name: given.to_owned(), nearest: similar() }),
-            several => Err(UnknownService {
-                name: given.to_owned(),
-                nearest: several.iter().map(|name| (*name).clone()).collect(),
-            }),
+            [] => {
+                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                let nearest = nearest(given, all.iter().map(String::as_str));
+                let nearest = nearest.into_iter().map(str::to_owned).collect();
+                Err(UnknownService { name: given.to_owned(), nearest })
+            }
+            several => Err(UnknownService { name: given.to_owned(), nearest: printed(several) }),
         }
     }
 
@@ -78,10 +80,10 @@ impl<'c> Scene<'c> {
     ///
     /// # Errors
     /// The compiled rules cannot be walked, which does not happen for rules of this crate.
-    pub fn explain(&self, service: Option<&str>) -> Result<Vec<Explanation>, WalkError> {
+    pub fn explain(&self, service: Option<&ServiceName>) -> Result<Vec<Explanation>, WalkError> {
         let builder = |rules: &'c NodeRules<'c>| {
             let (plan, host) = (rules.plan.as_ref()?, &rules.host);
-            Some(Builder { mode: plan.mode, sources: self.sources, plan, walker: Walker::of(rules), host })
+            Some(Builder { mode: plan.mode(), sources: self.sources, plan, walker: Walker::of(rules), host })
         };
         let builders: Vec<Builder<'_>> = self.rules.iter().filter_map(builder).collect();
         let mut names = self.services();
@@ -89,20 +91,20 @@ impl<'c> Scene<'c> {
         names.into_iter().map(|name| self.explanation(name, &builders)).collect()
     }
 
-    fn explanation(&self, service: String, builders: &[Builder<'_>]) -> Result<Explanation, WalkError> {
+    fn explanation(&self, service: ServiceName, builders: &[Builder<'_>]) -> Result<Explanation, WalkError> {
         let mut ports = Vec::new();
         let mut place = None;
         for builder in builders {
-            for port in &builder.plan.service_ports {
+            for port in builder.plan.service_ports() {
                 if service_name(port) == service {
-                    place = place.or_else(|| self.sources.place(port.service_port.position));
+                    place = place.or_else(|| self.sources.place(port.service_port().position));
                     ports.push(builder.port(port)?);
                 }
             }
         }
         Ok(Explanation {
             assumed: self.assumed(&service),
-            service,
+            service: service.to_string(),
             node: Inert(&self.node.name).to_string(),
             zone: self.node.zone.as_ref().map(|zone| Inert(zone).to_string()),
             mode: self.settings.mode.name(),
@@ -113,19 +115,16 @@ impl<'c> Scene<'c> {
     }
 
     /// What of a Service and of the endpoints behind it was assumed.
-    fn assumed(&self, service: &str) -> Vec<AssumedObject> {
-        let (Some(assumed), Some((namespace, name))) = (self.assumed, service.split_once('/')) else {
-            return Vec::new();
-        };
-        let ports = self.plans().flat_map(|plan| &plan.service_ports);
-        let ports = ports.filter(|port| service_name(port) == service);
-        let endpoints = ports.flat_map(|port| &port.service_port.endpoints);
+    fn assumed(&self, service: &ServiceName) -> Vec<AssumedObject> {
+        let Some(assumed) = self.assumed else { return Vec::new() };
+        let ports = self.plans().flat_map(|plan| plan.service_ports());
+        let ports = ports.filter(|port| service_name(port) == *service);
+        let endpoints = ports.flat_map(|port| &port.service_port().endpoints);
         let pods: BTreeSet<&str> = endpoints.filter_map(|endpoint| endpoint.pod.as_deref()).collect();
-        assumed::by_object(assumed.behind((namespace, name), &pods, &self.node.name))
+        assumed::by_object(assumed.behind((service.namespace(), service.name()), &pods, &self.node.name))
     }
 }
 
-fn service_name(port: &ServicePortPlan<'_>) -> String {
-    let name = &port.service_port.name;
-    format!("{}/{}", name.namespace(), name.service())
+fn service_name(port: &ServicePortPlan<'_>) -> ServiceName {
+    port.service_port().name.service_name()
 }

@@ -4,7 +4,7 @@ use super::{End, Explanation, Scene, example, markdown, mermaid, text};
 use crate::cluster::Cluster;
 use crate::net::Family;
 use crate::node::{Host, NodePlan, NodeRules};
-use crate::plan::{EndpointSet, Plan, Reach};
+use crate::plan::{EndpointSet, Plan, Route};
 use crate::settings::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
 
@@ -46,29 +46,29 @@ pub(super) fn explained(
 
 /// The walk has found what the plan has decided, for the cluster IP.
 fn agrees_with_plan(plan: &Plan<'_>, all: &[Explanation]) {
-    for planned in &plan.service_ports {
-        let name = &planned.service_port.name;
+    for planned in plan.service_ports() {
+        let name = &planned.service_port().name;
         let service = format!("{}/{}", name.namespace(), name.service());
         let explanation = all.iter().find(|e| e.service == service).unwrap();
         let is_it = |port: &&super::Port| {
             port.name == name.port()
-                && port.family == plan.family.api_name()
+                && port.family == plan.family().api_name()
                 && port.protocol == name.protocol().lower_name()
         };
         let port = explanation.ports.iter().find(is_it).unwrap();
         for case in port.cases.iter().filter(|case| case.address == 0) {
-            let expected: Vec<&str> = match planned.internal.reach {
-                Reach::Balance(EndpointSet::Cluster) => {
-                    planned.cluster_endpoints.iter().map(|e| e.text.as_str()).collect()
+            let expected: Vec<&str> = match planned.internal() {
+                Route::Balance(EndpointSet::Cluster) => {
+                    planned.endpoints(EndpointSet::Cluster).iter().map(|e| e.text.as_str()).collect()
                 }
-                Reach::Balance(EndpointSet::Local) => {
-                    planned.local_endpoints.iter().map(|e| e.text.as_str()).collect()
+                Route::Balance(EndpointSet::Local) => {
+                    planned.endpoints(EndpointSet::Local).iter().map(|e| e.text.as_str()).collect()
                 }
-                Reach::DropNoLocalEndpoints => {
+                Route::DropNoLocalEndpoints => {
                     assert_eq!(case.end, End::Dropped, "{service}");
                     continue;
                 }
-                Reach::RejectNoEndpoints => {
+                Route::RejectNoEndpoints => {
                     assert_eq!(case.end, End::Refused, "{service}");
                     continue;
                 }
@@ -139,7 +139,7 @@ fn random_clusters_agree_with_their_plans() {
 }
 
 #[test]
-fn why_endpoints_are_left_out_and_sources_kept() {
+fn why_endpoints_are_left_out_and_client_ips_preserved() {
     let all = shop("worker-1", ProxyMode::Iptables);
     let port = |service: &str| &all.iter().find(|e| e.service == service).unwrap().ports[0];
     let left_out = |service: &str| -> Vec<&str> {
@@ -155,13 +155,13 @@ fn why_endpoints_are_left_out_and_sources_kept() {
             |case: &&super::Case| port.clients[case.client].words == client && case.address == address;
         port.cases.iter().find(is_it).unwrap().why.join(" ")
     };
-    assert!(why("shop/web", "a pod on this node", 0).contains("because the client is a pod"));
+    assert!(why("shop/web", "a pod on this node", 0).contains("because the client is a Pod"));
     assert!(why("shop/web", "outside the cluster", 0).contains("its address is not in 10.244.0.0/16"));
     assert!(why("shop/web", "outside the cluster", 1).contains("externalTrafficPolicy is Cluster"));
     assert!(why("shop/web", "the endpoint pod itself", 0).contains("hairpin"));
     let ingress = "ingress-nginx/ingress-nginx-controller";
     assert!(why(ingress, "outside, from 198.51.100.0/24", 1).contains("externalTrafficPolicy is Local"));
-    assert!(why(ingress, "outside the cluster", 1).contains("do not hold this source"));
+    assert!(why(ingress, "outside the cluster", 1).contains("do not include this source"));
 }
 
 /// Text that means something to terminals, HTML, Markdown and Mermaid.
@@ -190,4 +190,88 @@ fn hostile_names_come_out_inert() {
     assert!(marked.contains("\\`\\|\\*\\_"), "{marked}");
     let in_quotes = |line: &str| line.matches('"').count().is_multiple_of(2);
     assert!(drawn.lines().all(in_quotes), "{drawn}");
+}
+
+/// Whichever packet one follows, its rules stand one below the other, but for those of the chain that marks and returns:
+/// that one stands before anything is translated.
+#[test]
+fn rules_stand_in_the_order_of_evaluation() {
+    for mode in MODES {
+        for explanation in shop("worker-1", mode).iter().chain(&example(mode)) {
+            for port in &explanation.ports {
+                let at = |wanted: &dyn Fn(&super::Rule) -> bool| port.rules.iter().position(wanted);
+                let marks =
+                    at(&|rule| matches!(rule.chain.as_str(), "KUBE-MARK-MASQ" | "mark-for-masquerade"));
+                let translates = at(&|rule| rule.sentence.contains("(DNAT)"));
+                if let Some((marks, translates)) = marks.zip(translates) {
+                    assert!(marks < translates, "{} {mode:?}", explanation.service);
+                }
+                let returns = |i: &usize| {
+                    matches!(port.rules[*i].chain.as_str(), "KUBE-MARK-MASQ" | "mark-for-masquerade")
+                };
+                for fate in port.cases.iter().flat_map(|case| &case.fates) {
+                    let rules: Vec<usize> =
+                        fate.steps.iter().filter_map(|step| step.rule).filter(|i| !returns(i)).collect();
+                    assert!(rules.is_sorted(), "{} {mode:?}: {rules:?}", explanation.service);
+                }
+            }
+        }
+    }
+}
+
+/// No packet passes PREROUTING and OUTPUT: each rule there says which packets it is for.
+#[test]
+fn prerouting_and_output_are_told_apart() {
+    for mode in MODES {
+        let port = &example(mode)[0].ports[0];
+        let entries: Vec<&str> = port
+            .rules
+            .iter()
+            .map(|rule| rule.sentence.as_str())
+            .filter(|sentence| sentence.ends_with(": is it for a Service?"))
+            .collect();
+        let (incoming, own) =
+            ("A packet that comes in, from a Pod or from outside", "A packet that this node itself sends");
+        let expected = [incoming, own].map(|from| format!("{from}: is it for a Service?"));
+        assert_eq!(entries, expected, "{mode:?}");
+    }
+}
+
+/// Two Services on one external IP and port: the loser's explanation names the winner (kubernetes/kubernetes 69599).
+#[test]
+fn k69599_an_external_ip_that_another_service_wins() {
+    let yaml = ["alpha", "beta"].map(|name| {
+        let ip = if name == "alpha" { 4 } else { 5 };
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  clusterIP: 10.96.0.{ip}\n  \
+             clusterIPs: [10.96.0.{ip}]\n  externalIPs: [203.0.113.5]\n  ports: [{{port: 80}}]\n---\n\
+             apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}-1, namespace: shop, labels: \
+             {{kubernetes.io/service-name: {name}}}}}\naddressType: IPv4\nports: [{{name: \"\", port: 8080, protocol: TCP}}]\n\
+             endpoints: [{{addresses: [10.244.1.{ip}], conditions: {{ready: true}}, nodeName: n1}}]\n---\n"
+        )
+    });
+    let node = "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\nspec: {podCIDRs: [10.244.1.0/24]}\nstatus: {addresses: [{type: InternalIP, address: 192.168.0.11}]}\n";
+    for mode in MODES {
+        let all = explained(&(yaml.concat() + node), None, "n1", mode);
+        let taken: Vec<&super::Case> = all
+            .iter()
+            .flat_map(|e| {
+                e.ports[0]
+                    .cases
+                    .iter()
+                    .filter(|case| e.ports[0].addresses[case.address].text == "203.0.113.5:80")
+            })
+            .filter(|case| case.end == End::Other)
+            .collect();
+        assert!(!taken.is_empty(), "{mode:?}");
+        for case in taken {
+            assert!(
+                case.words.starts_with("taken by Service shop/")
+                    && case.words.ends_with(": 1 endpoint of it"),
+                "{}",
+                case.words
+            );
+            assert!(case.why[0].contains("has the address 203.0.113.5:80 too"), "{:?}", case.why);
+        }
+    }
 }

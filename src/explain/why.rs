@@ -25,7 +25,7 @@ impl Why {
         other: &ServicePortPlan<'_>,
         port: &ServicePortPlan<'_>,
     ) -> Why {
-        let name = |port: &ServicePortPlan<'_>| port.service_port.name.to_string();
+        let name = |port: &ServicePortPlan<'_>| port.service_port().name.to_string();
         Why::OtherService { address, other: name(other), service: name(port) }
     }
 }

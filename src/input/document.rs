@@ -3,9 +3,9 @@
 use memchr::memmem;
 
 use super::json;
-use super::object::{Batch, Type, Written, Wrong};
+use super::object::{Batch, Repeated, Type, Where, Written, Wrong};
 use super::position::{Position, SourceId};
-use super::yaml::{Fault, Tape, Value};
+use super::yaml::{Fault, Resolved, Tape, Value, resolve};
 use crate::diagnostic::Diagnostic;
 use serde::Deserialize;
 
@@ -14,11 +14,22 @@ const MAX_LISTS: usize = 16;
 
 const CUT_OFF: &str = "the dump was cut off: take it again";
 const LOG_START: &str = "==== START logs for container ";
+/// Separates documents wherever a line begins with it, be it within a scalar (apimachinery, YAMLReader).
+const SEPARATOR: &str = "---";
 
-/// Reads all objects of a text; `quick` allows the quick way through lists, which gives the same.
-pub(super) fn read(text: &str, source: SourceId, quick: bool) -> Batch {
-    let mut reader = Reader { text, source, quick, batch: Batch::default() };
-    let mut position = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+/// How a text is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// Whether the quick way through lists may be taken, which gives the same.
+    pub(super) quick: bool,
+    /// Whether the text may be something else than manifests, which is then counted and not told one by one.
+    pub(super) anything: bool,
+}
+
+/// Reads all objects of a text.
+pub(super) fn read(text: &str, source: SourceId, manner: Manner) -> Batch {
+    let mut reader = Reader { text, source, manner, batch: Batch::default() };
+    let mut position = 0;
     while let Some(next) = reader.document(position) {
         position = next;
     }
@@ -29,7 +40,7 @@ pub(super) fn read(text: &str, source: SourceId, quick: bool) -> Batch {
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) source: SourceId,
-    pub(super) quick: bool,
+    pub(super) manner: Manner,
     pub(super) batch: Batch,
 }
 
@@ -44,17 +55,30 @@ impl<'a> Reader<'a> {
         if rest.starts_with(LOG_START) {
             return self.log(position, rest);
         }
-        let content = position + rest.len() - skip_markers(rest).len();
+        if rest.starts_with(SEPARATOR) {
+            return Some(self.separator(position, rest));
+        }
+        let content = position + rest.len() - rest.trim_start().len();
         if self.text.get(content..)?.starts_with(['{', '[']) {
             return Some(self.json(content));
         }
-        let position = last_marker(self.text, position, content);
-        if let Some(end) = self.yaml_list(position) {
-            return Some(end);
-        }
         let end = yaml_end(self.text, position);
-        self.yaml(position, end);
+        if self.yaml_list(position, end).is_none() {
+            self.yaml(position, end);
+        }
         Some(end)
+    }
+
+    /// Passes over the line between two documents, on which kubectl takes nothing but a comment.
+    fn separator(&mut self, position: usize, rest: &str) -> usize {
+        let line = rest.split_inclusive('\n').next().unwrap_or_default();
+        let after = line.get(SEPARATOR.len()..).unwrap_or_default().trim();
+        if !after.is_empty() && !after.starts_with('#') {
+            let message = "behind the `---` that separates documents kubectl takes nothing but a comment";
+            let diagnostic = Diagnostic::error(message).help("put the rest of this line on the next");
+            self.batch.find(diagnostic, self.position(position..position), 0);
+        }
+        position + line.len()
     }
 
     /// Passes over a container's log.
@@ -105,24 +129,25 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn json_value(&mut self, value: &'a str, default: &Type, lists: usize) {
-        let position = self.position(self.range_of(value));
+        let range = self.range_of(value);
+        let position = self.position(range.clone());
         let outline = match json::outline(value) {
             Ok(outline) => outline,
-            Err(error) => {
-                let diagnostic = Diagnostic::error(json::message(&error));
-                return self.batch.find(diagnostic, position, json::lines_before(&error));
-            }
+            Err(_) if value == "null" => return,
+            // Not so for YAML: a key may stand twice.
+            Err(_) if value.starts_with('{') => return self.yaml_item(range, default, lists),
+            Err(_) => return self.no_object(position),
         };
         let type_ = if outline.type_.kind.is_empty() { default } else { &outline.type_ };
         match outline.items {
             Some(items) if is_list(type_) || value.starts_with('[') => {
                 let of_items = type_.of_items();
                 if self.deep_enough(lists, position) {
-                    self.batch.documents += 1;
+                    self.list(type_, items.is_empty());
                     items.into_iter().for_each(|item| self.json_value(item, &of_items, lists + 1));
                 }
             }
-            items => self.object(type_, &json::Text { text: value, position }, items.is_some()),
+            items => self.object(type_, &json::Text::new(value, position), items.is_some()),
         }
     }
 
@@ -134,14 +159,26 @@ impl<'a> Reader<'a> {
 
     /// Reads one YAML document.
     fn yaml(&mut self, start: usize, end: usize) {
-        let text = self.text.get(start..end).unwrap_or_default();
+        self.yaml_item(start..end, &Type::default(), 0);
+    }
+
+    fn yaml_item(&mut self, range: std::ops::Range<usize>, default: &Type, lists: usize) {
+        let text = self.text.get(range.clone()).unwrap_or_default();
+        let start = range.start;
         match Tape::read(text) {
             Ok(tape) => {
-                let document = YamlDocument { tape: &tape, characters: Characters::new(text), start };
-                self.yaml_value(&document, 0, &Type::default(), 0);
+                let document = YamlDocument { tape: &tape, text, start };
+                self.yaml_value(&document, 0, default, lists);
+                if let Some(unread) = tape.unread {
+                    let message = "kubectl reads nothing between `...` and the next `---`, and so do we";
+                    let place = self.position(start + unread..start + unread);
+                    self.batch.find(Diagnostic::warning(message), place, 0);
+                }
             }
-            Err(Fault { message, line }) => {
-                self.batch.find(Diagnostic::error(message), self.position(start..start), line);
+            Err(Fault { message, offset }) => {
+                let help = if is_template(text) { TEMPLATE } else { "" };
+                let place = self.position(start + offset..start + offset);
+                self.batch.find(Diagnostic::error(message).help(help), place, 0);
             }
         }
     }
@@ -156,7 +193,7 @@ impl<'a> Reader<'a> {
         let items = match node.value {
             Value::Sequence => Some(index),
             Value::Map { .. } => tape.get(index, "items").and_then(|items| tape.target(items)),
-            Value::Plain(ref text) if text.is_empty() => return,
+            Value::Plain(ref text) if resolve(text) == Resolved::Null => return,
             _ => return self.no_object(position),
         };
         let items =
@@ -169,7 +206,7 @@ impl<'a> Reader<'a> {
             Some(items) if is_list(type_) || items == index => {
                 let of_items = type_.of_items();
                 if self.deep_enough(lists, position) {
-                    self.batch.documents += 1;
+                    self.list(type_, tape.children(items).next().is_none());
                     tape.children(items)
                         .for_each(|item| self.yaml_value(document, item, &of_items, lists + 1));
                 }
@@ -190,7 +227,20 @@ impl<'a> Reader<'a> {
         fine
     }
 
+    /// Notes a list; one of a kind that is empty says that there are none.
+    pub(super) fn list(&mut self, type_: &Type, is_empty: bool) {
+        self.batch.documents += 1;
+        let kind = type_.of_items().kind;
+        if is_empty && !kind.is_empty() {
+            self.batch.snapshot.declared_empty.insert(kind);
+        }
+    }
+
     fn no_object(&mut self, position: Position) {
+        if self.manner.anything {
+            self.batch.kindless += 1;
+            return;
+        }
         let diagnostic =
             Diagnostic::error("not a Kubernetes object: expected a map with apiVersion and kind");
         self.batch.find(diagnostic, position, 0);
@@ -200,10 +250,13 @@ impl<'a> Reader<'a> {
     fn object(&mut self, type_: &Type, written: &impl Written, items: bool) {
         if is_list(type_) {
             // Its items are null.
-            self.batch.documents += 1;
-            return;
+            return self.list(type_, true);
         }
         let is_cut_off = items && "List".starts_with(&type_.kind);
+        if type_.kind.is_empty() && self.manner.anything {
+            self.batch.kindless += 1;
+            return;
+        }
         let diagnostic = if is_cut_off {
             Diagnostic::error("items without `kind: List`, which kubectl prints after them").help(CUT_OFF)
         } else if type_.kind.is_empty() {
@@ -230,16 +283,15 @@ pub(super) fn yaml_type(tape: &Tape, index: usize) -> Type {
 /// A YAML document and where in the source it begins.
 pub(super) struct YamlDocument<'t, 'a> {
     pub(super) tape: &'t Tape<'a>,
-    pub(super) characters: Characters<'a>,
+    pub(super) text: &'t str,
     pub(super) start: usize,
 }
 
 impl YamlDocument<'_, '_> {
-    /// The bytes of the source between two characters of the document, blanks at the end left out.
+    /// The bytes of the source between two bytes of the document, blanks at the end left out.
     fn range(&self, start: u32, end: u32) -> std::ops::Range<usize> {
-        let (start, end) = (self.characters.byte(start), self.characters.byte(end));
-        let text = self.characters.text.get(start..end).unwrap_or_default();
-        let start = self.start + start;
+        let text = self.text.get(start as usize..end as usize).unwrap_or_default();
+        let start = self.start + start as usize;
         start..start + text.trim_end().len()
     }
 }
@@ -253,10 +305,10 @@ struct YamlObject<'t, 'a> {
 
 impl Written for YamlObject<'_, '_> {
     fn decode<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Wrong> {
-        let tape = self.document.tape;
-        tape.decode(self.index).map_err(|Fault { message, line }| Wrong {
+        let YamlDocument { tape, start, .. } = self.document;
+        tape.decode(self.index).map_err(|Fault { message, offset }| Wrong {
             message,
-            line: Some(line),
+            place: Where::Byte(start + offset),
             path: tape.wrong_path::<T>(self.index),
         })
     }
@@ -269,48 +321,29 @@ impl Written for YamlObject<'_, '_> {
         self.position
     }
 
-    fn lines_from(&self) -> usize {
-        self.document.start
+    fn repeated(&self) -> Vec<Repeated> {
+        Repeated::all(self.document.tape, self.index, self.document.start)
     }
 }
 
-/// Finds the byte of a character, without counting from the beginning each time.
-pub(super) struct Characters<'a> {
-    text: &'a str,
-    /// The byte of every [`Characters::STEP`]th character; empty where each character is one byte.
-    bytes: Vec<usize>,
-}
+/// What to do with a text that is no manifest yet.
+pub(super) const TEMPLATE: &str =
+    "this is a template: render it first, a Helm chart with `helm template CHART | kuberules ...`";
 
-impl<'a> Characters<'a> {
-    const STEP: usize = 256;
-
-    pub(super) fn new(text: &'a str) -> Self {
-        let bytes = if text.is_ascii() {
-            Vec::new()
-        } else {
-            text.char_indices().step_by(Self::STEP).map(|(byte, _)| byte).collect()
-        };
-        Characters { text, bytes }
-    }
-
-    fn byte(&self, character: u32) -> usize {
-        let character = character as usize;
-        if self.bytes.is_empty() {
-            return character.min(self.text.len());
-        }
-        let start = self.bytes.get(character / Self::STEP).copied().unwrap_or(self.text.len());
-        let rest = self.text.get(start..).unwrap_or_default();
-        let within = rest.char_indices().nth(character % Self::STEP);
-        within.map_or(self.text.len(), |(byte, _)| start + byte)
-    }
+/// Whether a text looks like a template that makes manifests.
+pub(super) fn is_template(text: &str) -> bool {
+    memmem::find(text.as_bytes(), b"{{").is_some()
 }
 
 /// Where the first line begins that is neither blank nor a comment.
 fn skip_blank_lines(text: &str, mut position: usize) -> usize {
     while let Some(rest) = text.get(position..).filter(|rest| !rest.is_empty()) {
         let line = rest.split_inclusive('\n').next().unwrap_or_default();
-        let content = line.trim();
-        if !content.is_empty() && !content.starts_with('#') && content != "..." {
+        // A byte order mark may begin any of several texts put together.
+        let mark = line.len() - line.trim_start_matches('\u{feff}').len();
+        let content = line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        if !content.is_empty() && !content.starts_with('#') {
+            position += mark;
             break;
         }
         position += line.len();
@@ -318,43 +351,14 @@ fn skip_blank_lines(text: &str, mut position: usize) -> usize {
     position
 }
 
-/// The last of the document markers that stand between two positions: those before it begin empty documents, and to go
-/// through them one by one, each time to the last, would take time quadratic in their number.
-fn last_marker(text: &str, start: usize, content: usize) -> usize {
-    let markers = text.get(start..content).unwrap_or_default();
-    markers.rfind("\n---").map_or(start, |newline| start + newline + 1)
-}
-
-/// What follows document markers and blanks.
-fn skip_markers(text: &str) -> &str {
-    let mut rest = text.trim_start();
-    while let Some(after) = rest.strip_prefix("---").filter(|after| after.starts_with(char::is_whitespace)) {
-        rest = after.trim_start();
-    }
-    rest
-}
-
-/// Where the YAML document ends that begins at a position: at the next document marker or log section.
+/// Where the YAML document ends that begins at a position: at the next separator or log section.
 pub(super) fn yaml_end(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes().get(start..).unwrap_or_default();
-    let mut only_directives = true;
-    let mut line_start = 0;
-    for newline in memchr::memchr_iter(b'\n', bytes) {
-        let line = bytes.get(line_start..newline).unwrap_or_default();
-        only_directives = only_directives && matches!(line.first(), None | Some(b'%' | b'#' | b'\r'));
-        line_start = newline + 1;
-        let next = bytes.get(line_start..).unwrap_or_default();
-        if !only_directives && ends_document(next) {
-            return start + line_start;
-        }
-    }
-    text.len()
+    let mut newlines = memchr::memchr_iter(b'\n', bytes).map(|newline| newline + 1);
+    let end = newlines.find(|line| bytes.get(*line..).is_some_and(ends_document));
+    end.map_or(text.len(), |line| start + line)
 }
 
-pub(super) fn ends_document(line: &[u8]) -> bool {
-    let marker = line.strip_prefix(b"---").or_else(|| line.strip_prefix(b"..."));
-    match marker {
-        Some(after) => matches!(after.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')),
-        None => line.starts_with(LOG_START.as_bytes()),
-    }
+fn ends_document(line: &[u8]) -> bool {
+    line.starts_with(SEPARATOR.as_bytes()) || line.starts_with(LOG_START.as_bytes())
 }

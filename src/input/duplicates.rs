@@ -1,5 +1,6 @@
 //! The same object twice: copies count once, contradictions are refused.
 
+use super::Options;
 use super::object::Object;
 use super::position::Located;
 use super::snapshot::Snapshot;
@@ -7,9 +8,9 @@ use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 
 /// Keeps the first of several equal objects; different ones of one name go to the diagnostics.
-pub(super) fn remove(snapshot: &mut Snapshot, diagnostics: &mut Diagnostics) {
+pub(super) fn remove(snapshot: &mut Snapshot, options: &Options, diagnostics: &mut Diagnostics) {
     let sources = &snapshot.sources;
-    let mut remove = Remove { sources, diagnostics };
+    let mut remove = Remove { sources, options, diagnostics };
     remove.from(&mut snapshot.services, |_| "Service");
     remove.from(&mut snapshot.endpoint_slices, |_| "EndpointSlice");
     remove.from(&mut snapshot.endpoints, |_| "Endpoints");
@@ -28,6 +29,7 @@ fn full_name<T: Object>(object: &Located<T>, kind: fn(&T) -> &'static str) -> (&
 
 struct Remove<'a> {
     sources: &'a Sources,
+    options: &'a Options,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -76,7 +78,13 @@ impl Remove<'_> {
             Some(place) => format!("differs from the same object at {place}"),
             None => "differs from the same object read before".to_owned(),
         };
-        let diagnostic = Diagnostic::error(message).about(object).help("leave one of them out");
+        let diagnostic = if self.options.for_lint {
+            Diagnostic::warning(format!("{message}, which counts"))
+                .help("leave one of them out with --exclude, or look at folders apart with --each")
+        } else {
+            Diagnostic::error(message).help("leave one of them out, as with --exclude")
+        };
+        let diagnostic = diagnostic.about(object);
         self.diagnostics.push(diagnostic.at(self.sources.place(copy.position)));
     }
 }

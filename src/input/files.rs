@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::left_out::LeftOut;
 use super::source::Sources;
+use super::{Options, folder};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::parallel;
 
@@ -24,12 +26,17 @@ impl From<OsString> for InputPath {
     }
 }
 
-/// Deepest nesting of folders that is followed.
-const MAX_FOLDERS: usize = 64;
+/// What was read, and what was not.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) sources: Sources,
+    pub(super) left_out: LeftOut,
+    pub(super) diagnostics: Diagnostics,
+}
 
 /// Reads every text; faults go to the diagnostics.
-pub(super) fn read(paths: &[InputPath], mut stdin: impl Read, diagnostics: &mut Diagnostics) -> Sources {
-    let mut reader = Reader { sources: Sources::default(), diagnostics };
+pub(super) fn read(paths: &[InputPath], mut stdin: impl Read, options: &Options) -> Found {
+    let mut reader = Reader { found: Found::default(), options };
     if paths.is_empty() {
         reader.stdin(&mut stdin);
     }
@@ -44,85 +51,96 @@ pub(super) fn read(paths: &[InputPath], mut stdin: impl Read, diagnostics: &mut 
             InputPath::Path(path) => reader.path(path),
         }
     }
-    reader.sources
+    reader.found
 }
 
 struct Reader<'a> {
-    sources: Sources,
-    diagnostics: &'a mut Diagnostics,
+    found: Found,
+    options: &'a Options,
 }
 
 impl Reader<'_> {
     fn stdin(&mut self, stdin: &mut impl Read) {
         let mut bytes = Vec::new();
         match stdin.read_to_end(&mut bytes) {
-            Ok(_) => self.text("<stdin>", bytes),
+            Ok(_) => self.text("<stdin>", bytes, false),
             Err(error) => self.fault("<stdin>", format!("cannot be read: {error}")),
         }
     }
 
     fn path(&mut self, path: &Path) {
         if !path.is_dir() {
-            return self.file(path);
+            return self.file(path, false);
         }
-        let before = self.sources.len();
-        let faults = self.diagnostics.iter().count();
-        self.folder(path, 0);
-        if self.sources.len() == before && self.diagnostics.iter().count() == faults {
+        let Found { left_out, diagnostics, .. } = &mut self.found;
+        let files = folder::files(path, self.options, left_out, diagnostics);
+        let is_told = !left_out.is_empty() || diagnostics.iter().next().is_some();
+        if files.is_empty() && !is_told && !self.options.may_be_empty {
             let message = "the folder has no file named *.yaml, *.yml or *.json".to_owned();
-            self.fault(&path.to_string_lossy(), message);
+            return self.fault(&path.to_string_lossy(), message);
         }
+        files.iter().for_each(|file| self.file(file, true));
     }
 
-    fn folder(&mut self, path: &Path, depth: usize) {
-        let name = path.to_string_lossy();
-        if depth > MAX_FOLDERS {
-            return self.fault(&name, format!("more than {MAX_FOLDERS} folders within one another"));
-        }
-        match entries(path) {
-            Ok(entries) => entries.iter().for_each(|entry| self.entry(entry, depth)),
-            Err(error) => self.fault(&name, format!("the folder cannot be read: {error}")),
-        }
-    }
-
-    fn entry(&mut self, path: &Path, depth: usize) {
-        // Symbolic links to folders are not followed: they may lead back.
-        let is_folder = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        if is_folder {
-            self.folder(path, depth + 1);
-        } else if matches!(extension, Some("yaml" | "yml" | "json")) && !path.is_dir() {
-            self.file(path);
-        }
-    }
-
-    fn file(&mut self, path: &Path) {
+    fn file(&mut self, path: &Path, met_in_folder: bool) {
         let name = path.to_string_lossy();
         match read_file(path) {
-            Ok(bytes) => self.text(&name, bytes),
+            Ok(bytes) => self.text(&name, bytes, met_in_folder),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.fault(&name, "there is no such file or folder".to_owned());
+                let is_link = fs::symlink_metadata(path).is_ok();
+                let message = if is_link {
+                    "the symbolic link leads nowhere"
+                } else {
+                    "there is no such file or folder"
+                };
+                self.fault(&name, message.to_owned());
             }
             Err(error) => self.fault(&name, format!("cannot be read: {error}")),
         }
     }
 
-    fn text(&mut self, name: &str, bytes: Vec<u8>) {
-        match String::from_utf8(bytes) {
+    fn text(&mut self, name: &str, bytes: Vec<u8>, met_in_folder: bool) {
+        match decode(name, bytes) {
+            Ok(text) if met_in_folder => {
+                self.found.sources.add_met_in_folder(name, text);
+            }
             Ok(text) => {
-                self.sources.add(name, text);
+                self.found.sources.add(name, text);
             }
-            Err(error) => {
-                let diagnostic = not_utf8(name, error.as_bytes(), error.utf8_error().valid_up_to());
-                self.diagnostics.push(diagnostic);
-            }
+            Err(found) => self.found.diagnostics.append(found),
         }
     }
 
     fn fault(&mut self, name: &str, message: String) {
         let place = Place { file: name.into(), line: None };
-        self.diagnostics.push(Diagnostic::error(message).at(Some(place)));
+        self.found.diagnostics.push(Diagnostic::error(message).at(Some(place)));
     }
+}
+
+/// The text of bytes that are UTF-8, UTF-16 with a byte order mark, or JSON, in which Go takes any byte.
+fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
+    let utf16 = match bytes.as_slice() {
+        [0xff, 0xfe, units @ ..] => decode_utf16(units, u16::from_le_bytes),
+        [0xfe, 0xff, units @ ..] => decode_utf16(units, u16::from_be_bytes),
+        _ => None,
+    };
+    if let Some(text) = utf16 {
+        return Ok(text);
+    }
+    String::from_utf8(bytes).or_else(|error| {
+        let bytes = error.as_bytes();
+        let is_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
+        if is_json && error.utf8_error().error_len().is_some() {
+            return Ok(String::from_utf8_lossy(bytes).into_owned());
+        }
+        Err(not_utf8(name, bytes, error.utf8_error().valid_up_to()).into())
+    })
+}
+
+fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units = pairs.iter().copied().map(unit);
+    char::decode_utf16(units).collect::<Result<String, _>>().ok().filter(|_| rest.is_empty())
 }
 
 /// Files from this size on are read in pieces, all at once: most of the time goes into memory that is touched first.
@@ -161,14 +179,6 @@ fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()>
     Ok(())
 }
 
-/// The entries of a folder, sorted by name, so that no output depends on the file system.
-fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
-    entries.sort();
-    Ok(entries)
-}
-
 fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Diagnostic {
     let before = bytes.get(..valid).unwrap_or_default();
     let line = 1 + memchr::memchr_iter(b'\n', before).count();
@@ -176,8 +186,8 @@ fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Diagnostic {
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     let (message, help) = if is_utf16 {
         (
-            "the text is UTF-16, not UTF-8",
-            "PowerShell writes UTF-16 with `>`: use `| Out-File -Encoding utf8`",
+            "the text begins as UTF-16 does and is not",
+            "write it as UTF-8; PowerShell does with `| Out-File -Encoding utf8`",
         )
     } else {
         ("the text is not UTF-8", "compressed files must be unpacked first")

@@ -1,28 +1,51 @@
 //! JSON: values one after the other, objects decoded straight into the API types.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::object::{Kind, Type, Written, Wrong};
+use super::json_tape::tape;
+use super::object::{Kind, Repeated, Type, Where, Written, Wrong};
 use super::position::Position;
 use super::typed::Typed;
+use super::yaml::{Fault, Tape};
 
 /// An object's text.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Text<'a> {
-    pub(super) text: &'a str,
-    pub(super) position: Position,
+    text: &'a str,
+    position: Position,
+    /// Keys that stand twice; known once it is decoded.
+    repeated: RefCell<Vec<Repeated>>,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(text: &'a str, position: Position) -> Self {
+        Text { text, position, repeated: RefCell::default() }
+    }
+
+    /// Decodes what the quick way refuses as Go does: of a key that stands twice the last counts, a number without a
+    /// fraction is whole however it is written, null in a list is the zero value.
+    fn decode_leniently<T: for<'de> Deserialize<'de>>(&self, error: &serde_json::Error) -> Result<T, Wrong> {
+        let as_yaml = Tape::read(self.text).ok();
+        let has_places = as_yaml.is_some();
+        let Some(tape) = as_yaml.or_else(|| tape(self.text)) else {
+            let place = Where::Lines(lines_before(error));
+            return Err(Wrong { message: message(error), place, path: None });
+        };
+        let object = tape.decode(0).map_err(|Fault { message, offset }| {
+            let place = if has_places { Where::Byte(self.position.offset + offset) } else { Where::Object };
+            Wrong { message, place, path: tape.wrong_path::<T>(0) }
+        })?;
+        *self.repeated.borrow_mut() = Repeated::all(&tape, 0, self.position.offset);
+        Ok(object)
+    }
 }
 
 impl Written for Text<'_> {
     fn decode<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Wrong> {
-        serde_json::from_str(self.text).map_err(|error| Wrong {
-            message: message(&error),
-            line: Some(lines_before(&error)),
-            path: self.wrong_path::<T>(),
-        })
+        serde_json::from_str(self.text).or_else(|error| self.decode_leniently(&error))
     }
 
     fn standalone(&self) -> String {
@@ -33,16 +56,8 @@ impl Written for Text<'_> {
         self.position
     }
 
-    fn lines_from(&self) -> usize {
-        self.position.offset
-    }
-}
-
-impl Text<'_> {
-    fn wrong_path<T: for<'de> Deserialize<'de>>(&self) -> Option<String> {
-        let mut deserializer = serde_json::Deserializer::from_str(self.text);
-        let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
-        Some(error.path().to_string())
+    fn repeated(&self) -> Vec<Repeated> {
+        self.repeated.take()
     }
 }
 
@@ -65,7 +80,7 @@ impl<'a> Leading<'a> {
 
 impl Written for Leading<'_> {
     fn decode<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Wrong> {
-        let wrong = || Wrong { message: String::new(), line: None, path: None };
+        let wrong = || Wrong { message: String::new(), place: Where::Object, path: None };
         let (typed, length) = decode_first::<Typed<T>>(self.text).ok_or_else(wrong)?;
         let type_ = if typed.type_.kind.is_empty() { self.default } else { &typed.type_ };
         if Kind::of(type_) != Some(self.believed) {
@@ -81,10 +96,6 @@ impl Written for Leading<'_> {
 
     fn position(&self) -> Position {
         self.position.get()
-    }
-
-    fn lines_from(&self) -> usize {
-        self.position.get().offset
     }
 }
 
@@ -215,4 +226,64 @@ pub(super) fn decode_first<'a, T: Deserialize<'a>>(text: &'a str) -> Option<(T, 
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
     let value = values.next()?.ok()?;
     Some((value, values.byte_offset()))
+}
+
+/// Puts the replacement character where half of a surrogate pair is written, as Go does; both are of one length.
+pub(super) fn mend_surrogates(text: String) -> String {
+    const BEFORE: &[char] = &['\u{feff}', ' ', '\t', '\r', '\n'];
+    let is_json = text.trim_start_matches(BEFORE).starts_with(['{', '[']);
+    let halves = if is_json { lone_surrogates(text.as_bytes()) } else { Vec::new() };
+    if halves.is_empty() {
+        return text;
+    }
+    let mut bytes = text.into_bytes();
+    for at in halves {
+        if let Some(half) = bytes.get_mut(at..at + 6) {
+            half.copy_from_slice(b"\\ufffd");
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Bytes at which an escape for half of a surrogate pair stands alone.
+fn lone_surrogates(text: &[u8]) -> Vec<usize> {
+    let mut lone = Vec::new();
+    let mut paired = None;
+    for at in memchr::memmem::find_iter(text, b"\\u") {
+        let backslashes =
+            text.get(..at).unwrap_or_default().iter().rev().take_while(|b| **b == b'\\').count();
+        match unit(text, at).filter(|_| backslashes % 2 == 0) {
+            Some(0xd800..=0xdbff) if matches!(unit(text, at + 6), Some(0xdc00..=0xdfff)) => {
+                paired = Some(at + 6)
+            }
+            Some(0xd800..=0xdfff) if paired != Some(at) => lone.push(at),
+            _ => {}
+        }
+    }
+    lone
+}
+
+/// The code unit of an escape such as `\u00e9`.
+fn unit(text: &[u8], at: usize) -> Option<u16> {
+    let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_becomes_the_replacement_character() {
+        for (text, mended) in [
+            (r#"{"a": "\ud800"}"#, r#"{"a": "\ufffd"}"#),
+            (r#"{"a": "\ud83d\ude00 \uDE00"}"#, r#"{"a": "\ud83d\ude00 \ufffd"}"#),
+            (r#"{"a": "\ud83d\ud83d\ude00"}"#, r#"{"a": "\ufffd\ud83d\ude00"}"#),
+            (r#"{"a": "\\ud800"}"#, r#"{"a": "\\ud800"}"#),
+            (r#"a: '\ud800'"#, r#"a: '\ud800'"#),
+        ] {
+            assert_eq!(mend_surrogates(text.to_owned()), mended);
+        }
+    }
 }

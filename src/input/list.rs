@@ -3,19 +3,19 @@
 
 use std::ops::Range;
 
-use super::document::{Characters, Reader, YamlDocument, ends_document, is_list, yaml_type};
+use super::document::{Reader, YamlDocument, is_list, yaml_type};
 use super::json;
 use super::object::{Batch, Kind, Type, Written};
 use super::yaml::{Tape, cut};
 use crate::parallel;
 
 impl<'a> Reader<'a> {
-    /// Reads the YAML list at a position; tells where the document ends.
-    pub(super) fn yaml_list(&mut self, start: usize) -> Option<usize> {
-        if !self.quick {
+    /// Reads the YAML list that is a document, if it is one.
+    pub(super) fn yaml_list(&mut self, start: usize, end: usize) -> Option<()> {
+        if !self.manner.quick {
             return None;
         }
-        let cut = cut(self.text, start, ends_document)?;
+        let cut = cut(self.text.get(..end)?, start)?;
         let type_ = yaml_type(&cut.skeleton()?, 0);
         if !is_list(&type_) {
             return None;
@@ -24,12 +24,12 @@ impl<'a> Reader<'a> {
         let parts = split(&cut.bounds);
         let batches = parallel::in_order(&parts, |bounds| self.part().yaml_items(bounds, &of_items))?;
         self.append(batches);
-        Some(cut.end)
+        Some(())
     }
 
     /// A reader of a part of the text.
     fn part(&self) -> Reader<'a> {
-        Reader { text: self.text, source: self.source, quick: true, batch: Batch::default() }
+        Reader { text: self.text, source: self.source, manner: self.manner, batch: Batch::default() }
     }
 
     fn append(&mut self, batches: Vec<Batch>) {
@@ -43,7 +43,10 @@ impl<'a> Reader<'a> {
             let &[start, end] = item else { continue };
             let text = self.text.get(start..end)?;
             let tape = Tape::read_plain(text).or_else(|| Tape::read(text).ok())?;
-            let document = YamlDocument { tape: &tape, characters: Characters::new(text), start };
+            if tape.unread.is_some() {
+                return None;
+            }
+            let document = YamlDocument { tape: &tape, text, start };
             let mut elements = tape.children(0);
             let element = elements.next()?;
             if elements.next().is_some() {
@@ -59,10 +62,13 @@ impl<'a> Reader<'a> {
 
     /// Reads the JSON list at a position; tells where it ends.
     pub(super) fn json_list(&mut self, start: usize) -> Option<usize> {
-        if !self.quick {
+        if !self.manner.quick {
             return None;
         }
         let list = json::open_list(self.text.get(start..)?)?;
+        if self.text.get(start + list.items..)?.trim_ascii_start().starts_with(']') {
+            return None;
+        }
         let of_items = list.type_.of_items();
         let first = start + list.items;
         let separator = separator(self.text.get(first..)?);

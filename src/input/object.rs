@@ -1,12 +1,16 @@
 //! One object: what it is, its decoding, and where it goes.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::api::{self, WorkloadKind};
+use super::document::{TEMPLATE, is_template};
 use super::pod_makers;
 use super::position::{Located, Position};
 use super::snapshot::Snapshot;
 use super::wording::{self, Wording};
+use super::yaml::Tape;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 
 /// `apiVersion` and `kind`.
@@ -25,6 +29,37 @@ impl Type {
         }
         Type { api_version: self.api_version.clone(), kind: kind.to_owned() }
     }
+
+    /// The API group, empty for the core.
+    fn group(&self) -> &str {
+        self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+    }
+}
+
+/// The group of a kind that is read, and its newest `apiVersion`.
+fn home(kind: &str) -> Option<(&'static str, &'static str)> {
+    Some(match kind {
+        "Service" | "Endpoints" | "Node" | "Pod" | "ReplicationController" | "ConfigMap" => ("", "v1"),
+        "EndpointSlice" => ("discovery.k8s.io", "discovery.k8s.io/v1"),
+        "ServiceCIDR" => ("networking.k8s.io", "networking.k8s.io/v1"),
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => ("apps", "apps/v1"),
+        "Job" => ("batch", "batch/v1"),
+        "HorizontalPodAutoscaler" => ("autoscaling", "autoscaling/v2"),
+        "KubeProxyConfiguration" => ("kubeproxy.config.k8s.io", "kubeproxy.config.k8s.io/v1alpha1"),
+        _ => return None,
+    })
+}
+
+/// Whether a text names a kind that is read, or a list, anywhere it might stand.
+pub(super) fn names_what_is_read(text: &str) -> bool {
+    memchr::memmem::find_iter(text.as_bytes(), b"kind").any(|at| {
+        let after = text.get(at + "kind".len()..).unwrap_or_default();
+        let word = after.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':').unwrap_or_default();
+        let word = word.trim_start().trim_start_matches(['"', '\'']);
+        let end = word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len());
+        let kind = word.get(..end).unwrap_or_default();
+        kind == "List" || home(kind.strip_suffix("List").unwrap_or(kind)).is_some()
+    })
 }
 
 /// Kinds that are decoded.
@@ -83,8 +118,44 @@ pub(super) trait Written {
     /// Where it stands; known once it is decoded.
     fn position(&self) -> Position;
 
-    /// Byte of the source from which [`Wrong::line`] counts.
-    fn lines_from(&self) -> usize;
+    /// Keys that stand twice in it; known once it is decoded.
+    fn repeated(&self) -> Vec<Repeated> {
+        Vec::new()
+    }
+}
+
+/// A key that stands twice in a map, and the bytes of the source at which it does.
+#[derive(Debug, Clone)]
+pub(super) struct Repeated {
+    pub(super) key: String,
+    pub(super) first: usize,
+    pub(super) second: usize,
+}
+
+impl Repeated {
+    /// The keys that stand twice within a node of a document that begins at a byte of the source.
+    pub(super) fn all(tape: &Tape<'_>, index: usize, start: usize) -> Vec<Repeated> {
+        let at = |key| tape.node(key).map_or(start, |node| start + node.start as usize);
+        let named = |key| tape.text(key).unwrap_or_default().to_owned();
+        let all = tape.repeated(index);
+        all.map(|twice| Repeated {
+            key: named(twice.second),
+            first: at(twice.first),
+            second: at(twice.second),
+        })
+        .collect()
+    }
+}
+
+/// Where in an object something is wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Where {
+    /// In the object as a whole.
+    Object,
+    /// So many lines after its first.
+    Lines(u32),
+    /// At a byte of the source.
+    Byte(usize),
 }
 
 /// Why an object could not be decoded.
@@ -92,8 +163,8 @@ pub(super) trait Written {
 pub(super) struct Wrong {
     /// In serde's words.
     pub(super) message: String,
-    /// Lines before it, counted from [`Written::lines_from`]; none where the object as a whole is meant.
-    pub(super) line: Option<u32>,
+    /// Where it is.
+    pub(super) place: Where,
     /// The path of the field.
     pub(super) path: Option<String>,
 }
@@ -105,6 +176,8 @@ pub(super) struct Finding {
     pub(super) place: Position,
     /// Lines after the place's first.
     pub(super) lines: u32,
+    /// An earlier byte of the source whose line the message names at its end.
+    pub(super) earlier: Option<usize>,
 }
 
 /// Objects and findings in the order of the text.
@@ -114,8 +187,12 @@ pub(super) struct Batch {
     pub(super) findings: Vec<Finding>,
     /// Findings beyond [`Batch::MAX_FINDINGS`].
     pub(super) findings_left_out: usize,
-    /// Whether any document stood in the text.
+    /// How many documents stood in the text.
     pub(super) documents: usize,
+    /// Documents that are no Kubernetes objects and are not told one by one.
+    pub(super) kindless: usize,
+    /// Objects of another group whose kind has a name that is read, by kind and group.
+    pub(super) other_groups: BTreeMap<(String, String), usize>,
 }
 
 impl Batch {
@@ -123,8 +200,12 @@ impl Batch {
     const MAX_FINDINGS: usize = 200;
 
     pub(super) fn find(&mut self, diagnostic: Diagnostic, place: Position, lines: u32) {
+        self.push(Finding { diagnostic, place, lines, earlier: None });
+    }
+
+    fn push(&mut self, finding: Finding) {
         if self.findings.len() < Self::MAX_FINDINGS {
-            self.findings.push(Finding { diagnostic, place, lines });
+            self.findings.push(finding);
         } else {
             self.findings_left_out += 1;
         }
@@ -134,8 +215,7 @@ impl Batch {
     pub(super) fn add(&mut self, type_: &Type, written: &impl Written) {
         self.documents += 1;
         let Some(kind) = Kind::of(type_) else {
-            self.snapshot.pod_makers.extend(pod_makers::read(type_, written));
-            return self.skip(&type_.kind);
+            return self.pass_over(type_, written);
         };
         let outcome = match kind {
             Kind::Service => self.take(written, Scope::Namespaced, |s| &mut s.services),
@@ -154,8 +234,57 @@ impl Batch {
                 Ok(())
             }
         };
-        if let Err(wrong) = outcome {
-            self.find_wrong(&type_.kind, written, wrong);
+        match outcome {
+            Err(wrong) => self.find_wrong(&type_.kind, written, wrong),
+            Ok(()) => self.warn_of_repeated(&type_.kind, written),
+        }
+    }
+
+    /// Passes over an object, with a word where it only seems to be one that is read.
+    fn pass_over(&mut self, type_: &Type, written: &impl Written) {
+        match home(&type_.kind) {
+            Some((group, newest)) if type_.api_version.is_empty() || type_.group() == group => {
+                self.find_unknown_version(type_, newest, written);
+            }
+            Some(_) => {
+                let key = (type_.kind.clone(), type_.group().to_owned());
+                *self.other_groups.entry(key).or_default() += 1;
+            }
+            None => self.skip(&type_.kind),
+        }
+        self.snapshot.pod_makers.extend(pod_makers::read(type_, written));
+    }
+
+    fn find_unknown_version(&mut self, type_: &Type, newest: &str, written: &impl Written) {
+        let message = if type_.api_version.is_empty() {
+            "it has no apiVersion and is not read".to_owned()
+        } else {
+            format!("the apiVersion {:?} is unknown and it is not read", type_.api_version)
+        };
+        let decides = matches!(
+            type_.kind.as_str(),
+            "Service"
+                | "EndpointSlice"
+                | "Endpoints"
+                | "Node"
+                | "ServiceCIDR"
+                | "Pod"
+                | "KubeProxyConfiguration"
+        );
+        let diagnostic = if decides { Diagnostic::error(message) } else { Diagnostic::warning(message) };
+        let object = object_ref(&type_.kind, written);
+        let help = format!("write `apiVersion: {newest}`");
+        self.find(diagnostic.about(object).help(help), written.position(), 0);
+    }
+
+    /// Of a key that stands twice the last counts, as for kubectl.
+    fn warn_of_repeated(&mut self, kind: &str, written: &impl Written) {
+        for Repeated { key, first, second } in written.repeated() {
+            let message =
+                format!("the key {key:?} stands twice, and the last counts, as for kubectl; first in line");
+            let diagnostic = Diagnostic::warning(message).about(object_ref(kind, written));
+            let place = Position { offset: second, length: 0, ..written.position() };
+            self.push(Finding { diagnostic, place, lines: 0, earlier: Some(first) });
         }
     }
 
@@ -205,21 +334,20 @@ impl Batch {
             Some(path) => format!("{path}: {message}"),
             None => message,
         };
-        let header: api::Header = written.decode().unwrap_or_default();
-        let object = ObjectRef {
-            kind: kind.into(),
-            namespace: header.metadata.namespace.as_str().into(),
-            name: header.metadata.name.as_str().into(),
-        };
+        let object = object_ref(kind, written);
+        let help = if is_template(&message) { TEMPLATE } else { help };
         let position = written.position();
-        let offset = if wrong.line.is_some() { written.lines_from() } else { position.offset };
-        let place = Position { offset, ..position };
+        let (place, lines) = match wrong.place {
+            Where::Object => (position, 0),
+            Where::Lines(lines) => (position, lines),
+            Where::Byte(offset) => (Position { offset, ..position }, 0),
+        };
         let diagnostic = if object.name.is_empty() {
             Diagnostic::error(format!("a {kind} without a name: {message}"))
         } else {
             Diagnostic::error(message).about(object)
         };
-        self.find(diagnostic.help(help), place, wrong.line.unwrap_or_default());
+        self.find(diagnostic.help(help), place, lines);
     }
 
     /// Appends what was read after it.
@@ -238,9 +366,12 @@ impl Batch {
         for (kind, count) in std::mem::take(&mut theirs.skipped) {
             *mine.skipped.entry(kind).or_default() += count;
         }
-        for finding in other.findings {
-            self.find(finding.diagnostic, finding.place, finding.lines);
+        mine.declared_empty.append(&mut theirs.declared_empty);
+        for (key, count) in std::mem::take(&mut other.other_groups) {
+            *self.other_groups.entry(key).or_default() += count;
         }
+        self.kindless += other.kindless;
+        other.findings.into_iter().for_each(|finding| self.push(finding));
         self.findings_left_out += other.findings_left_out;
         self.documents += other.documents;
     }
@@ -249,17 +380,34 @@ impl Batch {
     pub(super) fn diagnostics(&mut self) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         for finding in std::mem::take(&mut self.findings) {
-            let mut place = self.snapshot.sources.place(finding.place);
+            let sources = &self.snapshot.sources;
+            let mut place = sources.place(finding.place);
             if let Some(line) = place.as_mut().and_then(|place| place.line.as_mut()) {
                 *line += finding.lines;
             }
-            diagnostics.push(finding.diagnostic.at(place));
+            let mut diagnostic = finding.diagnostic;
+            if let Some(offset) = finding.earlier {
+                let earlier = sources.place(Position { offset, ..finding.place });
+                let line = earlier.and_then(|place| place.line).unwrap_or_default();
+                diagnostic.message = format!("{} {line}", diagnostic.message);
+            }
+            diagnostics.push(diagnostic.at(place));
         }
         if self.findings_left_out > 0 {
             let message = format!("{} more findings of this kind are not shown", self.findings_left_out);
             diagnostics.push(Diagnostic::error(message));
         }
         diagnostics
+    }
+}
+
+/// Names an object, as far as its metadata can be decoded.
+fn object_ref(kind: &str, written: &impl Written) -> ObjectRef {
+    let header: api::Header = written.decode().unwrap_or_default();
+    ObjectRef {
+        kind: kind.into(),
+        namespace: header.metadata.namespace.as_str().into(),
+        name: header.metadata.name.as_str().into(),
     }
 }
 
@@ -285,14 +433,14 @@ impl Scope {
             }
             Scope::Namespaced => {}
         }
-        if metadata.name.is_empty() {
-            return Err(Wrong {
-                message: "it must be set".to_owned(),
-                line: None,
-                path: Some("metadata.name".to_owned()),
-            });
+        let name = |message: String| {
+            Err(Wrong { message, place: Where::Object, path: Some("metadata.name".to_owned()) })
+        };
+        match metadata.name.as_str() {
+            "" => name("it must be set".to_owned()),
+            text if is_template(text) => name(format!("{text:?} is a template, not a name")),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was read: API objects, each with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::api;
 use super::position::Located;
@@ -33,11 +33,13 @@ pub struct Snapshot {
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were passed over, by kind.
     pub skipped: BTreeMap<String, usize>,
+    /// Kinds of which an empty list says that there are none, such as `EndpointSlice`.
+    pub declared_empty: BTreeSet<String>,
 }
 
 impl Snapshot {
     /// Whether there is no object of any kind that is decoded.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let objects = self.services.len() + self.endpoint_slices.len() + self.nodes.len() + self.pods.len();
         objects + self.service_cidrs.len() + self.workloads.len() + self.configurations.len() == 0
     }

@@ -1,7 +1,8 @@
 //! The texts that were read, and where in them a byte or a field stands.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::json;
 use super::position::{Position, SourceId};
 use super::yaml::{Tape, Value};
 use crate::diagnostic::Place;
@@ -10,12 +11,33 @@ use crate::diagnostic::Place;
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     sources: Vec<Source>,
+    latest: Latest,
+}
+
+/// The object whose fields were asked for last: several questions in a row are about one object.
+#[derive(Debug, Default)]
+struct Latest(Mutex<Option<(Position, Fields)>>);
+
+impl Clone for Latest {
+    fn clone(&self) -> Self {
+        Latest::default()
+    }
+}
+
+/// The fields of an object, with their places.
+#[derive(Debug)]
+struct Fields {
+    tape: Option<Tape<'static>>,
+    /// Blanks put before the object's text.
+    indent: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Source {
     name: Arc<str>,
     text: String,
+    /// Whether it was met in a folder, not named.
+    met_in_folder: bool,
     /// Line breaks before each block of [`BLOCK`] bytes.
     breaks: OnceLock<Vec<u32>>,
 }
@@ -25,13 +47,27 @@ const BLOCK: usize = 1 << 16;
 impl Sources {
     /// Takes the text of one file or pipe.
     pub fn add(&mut self, name: &str, text: String) -> SourceId {
-        self.sources.push(Source { name: name.into(), text, breaks: OnceLock::new() });
+        self.push(name, text, false)
+    }
+
+    /// Takes the text of a file that was met in a folder, where anything may lie.
+    pub(super) fn add_met_in_folder(&mut self, name: &str, text: String) -> SourceId {
+        self.push(name, text, true)
+    }
+
+    fn push(&mut self, name: &str, text: String, met_in_folder: bool) -> SourceId {
+        let text = json::mend_surrogates(text);
+        self.sources.push(Source { name: name.into(), text, met_in_folder, breaks: OnceLock::new() });
         SourceId(u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX))
     }
 
-    /// Numbers and texts of all sources.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SourceId, &str)> {
-        (0..).map(SourceId).zip(self.sources.iter().map(|source| source.text.as_str()))
+    /// Numbers, names and texts of all sources, and whether they were met in a folder.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SourceId, &str, &str, bool)> {
+        let sources = self.sources.iter();
+        (0..)
+            .map(SourceId)
+            .zip(sources)
+            .map(|(id, source)| (id, &*source.name, source.text.as_str(), source.met_in_folder))
     }
 
     /// The place of an object: its file and first line.
@@ -46,15 +82,19 @@ impl Sources {
         self.field_places(position, &[field]).pop()
     }
 
-    /// The places of several fields of an object, which is read once for all of them; empty where the object is not
-    /// there.
+    /// The places of several fields of an object; empty where the object is not there.
     pub fn field_places(&self, position: Position, fields: &[&str]) -> Vec<Place> {
-        let Some(place) = self.place(position) else { return Vec::new() };
-        let text = self.standalone(position).unwrap_or_default();
-        let tape = Tape::read(&text).ok();
-        let lines_before = |field: &&str| tape.as_ref().and_then(|tape| lines_before_field(tape, field));
-        let at = |lines: u32| Place { file: place.file.clone(), line: place.line.map(|line| line + lines) };
-        fields.iter().map(|field| at(lines_before(field).unwrap_or(0))).collect()
+        let Some(source) = self.source(position.source) else { return Vec::new() };
+        let mut latest = self.latest.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.as_ref().is_none_or(|(at, _)| *at != position) {
+            *latest = Some((position, Fields::read(&source.text, position)));
+        }
+        let offset = |field: &&str| latest.as_ref().and_then(|(_, found)| found.offset(field));
+        let at = |offset: usize| Place {
+            file: source.name.clone(),
+            line: Some(source.line(position.offset + offset.min(position.length))),
+        };
+        fields.iter().map(|field| at(offset(field).unwrap_or(0))).collect()
     }
 
     /// The text of an object as a document of its own.
@@ -62,26 +102,42 @@ impl Sources {
         standalone(&self.source(position.source)?.text, position)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.sources.len()
-    }
-
     fn source(&self, id: SourceId) -> Option<&Source> {
         self.sources.get(usize::try_from(id.0).ok()?)
+    }
+}
+
+impl Fields {
+    fn read(text: &str, position: Position) -> Self {
+        let object = standalone(text, position).unwrap_or_default();
+        let indent = object.len().saturating_sub(position.length);
+        Fields { tape: Tape::read(&object).ok(), indent }
+    }
+
+    /// The byte of the object at which the innermost field of a path stands that exists.
+    fn offset(&self, field: &str) -> Option<usize> {
+        let offset = offset_of_field(self.tape.as_ref()?, field)?;
+        Some(offset.saturating_sub(self.indent))
     }
 }
 
 /// The text of an object as a document of its own: in block-style YAML its first line lacks the indent of the others.
 pub(super) fn standalone(text: &str, position: Position) -> Option<String> {
     let object = text.get(position.offset..position.offset + position.length)?;
-    let before = text.get(..position.offset)?;
-    let line = before.get(before.rfind('\n').map_or(0, |newline| newline + 1)..)?;
-    let indent = line.chars().count();
-    Some(format!("{}{object}", " ".repeat(indent.min(MAX_INDENT))))
+    let indent = if object.starts_with(['{', '[']) { 0 } else { indent_of(text, position.offset)? };
+    Some(format!("{}{object}", " ".repeat(indent)))
 }
 
 /// Objects further to the right are not block-style YAML.
 const MAX_INDENT: usize = 10_000;
+
+/// Characters before a byte in its line.
+fn indent_of(text: &str, offset: usize) -> Option<usize> {
+    let before = text.as_bytes().get(..offset)?;
+    let near = before.get(before.len().saturating_sub(MAX_INDENT)..)?;
+    let line = near.get(memchr::memrchr(b'\n', near).map_or(0, |newline| newline + 1)..)?;
+    Some(line.iter().filter(|byte| **byte & 0xc0 != 0x80).count())
+}
 
 impl Source {
     /// The line in which a byte stands, counted from 1.
@@ -108,8 +164,8 @@ fn count_breaks(bytes: &[u8]) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX)
 }
 
-/// Lines before the innermost field of a path that exists.
-fn lines_before_field(tape: &Tape<'_>, field: &str) -> Option<u32> {
+/// The byte at which the innermost field of a path stands that exists.
+fn offset_of_field(tape: &Tape<'_>, field: &str) -> Option<usize> {
     let mut key = 0;
     let mut value = 0;
     for segment in Segments(field) {
@@ -123,7 +179,7 @@ fn lines_before_field(tape: &Tape<'_>, field: &str) -> Option<u32> {
         let Some(found) = found else { break };
         (key, value) = found;
     }
-    tape.node(key).map(|node| node.line)
+    tape.node(key).map(|node| node.start as usize)
 }
 
 /// A step of a field's path.

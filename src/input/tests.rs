@@ -80,7 +80,7 @@ fn texts_that_cannot_be_read() {
 /// What a text holds, objects with their positions and findings, in the quick and in the thorough way.
 fn assert_quick_equals_thorough(text: &str) -> bool {
     let read = |quick| {
-        let batch = document::read(text, SourceId(0), quick);
+        let batch = document::read(text, SourceId(0), document::Manner { quick, anything: false });
         let Snapshot {
             services,
             endpoint_slices,

@@ -68,15 +68,21 @@ pub(crate) fn read_documents(text: &str) -> Result<Vec<Tree>, Fault> {
 }
 
 fn read(text: &str, lines_before: u32) -> Result<Tree, Fault> {
-    let located = |fault: yaml::Fault| Fault { message: fault.message, line: fault.line + 1 + lines_before };
-    let tape = Tape::read_with_repeated_keys(text).map_err(located)?;
-    let mut planter = Planter { tape: &tape, lines_before, budget: MAX_ALIASED_NODES };
+    let newlines: Vec<usize> = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
+    let line = |offset: usize| {
+        let before = newlines.partition_point(|newline| *newline < offset);
+        lines_before + 1 + u32::try_from(before).unwrap_or(u32::MAX)
+    };
+    let located = |fault: yaml::Fault| Fault { message: fault.message, line: line(fault.offset) };
+    let tape = Tape::read(text).map_err(located)?;
+    let mut planter = Planter { tape: &tape, line: &line, budget: MAX_ALIASED_NODES };
     planter.tree(0, 0).map_err(located)
 }
 
 struct Planter<'t, 'a> {
     tape: &'t Tape<'a>,
-    lines_before: u32,
+    /// The line of a byte.
+    line: &'t dyn Fn(usize) -> u32,
     /// Nodes that may still be made: an alias makes all of its target again.
     budget: usize,
 }
@@ -85,21 +91,21 @@ impl Planter<'_, '_> {
     fn tree(&mut self, index: usize, depth: usize) -> Result<Tree, yaml::Fault> {
         let node = self.tape.target(index).and_then(|index| Some((index, self.tape.node(index)?)));
         let Some((index, node)) = node else {
-            return Ok(Tree { value: Value::Null, line: self.lines_before + 1 });
+            return Ok(Tree { value: Value::Null, line: (self.line)(0) });
         };
         self.budget = self.budget.saturating_sub(1);
         if depth > MAX_DEPTH || self.budget == 0 {
             let message = "too deep or too large, aliases resolved".to_owned();
-            return Err(yaml::Fault { message, line: node.line });
+            return Err(yaml::Fault { message, offset: node.start as usize });
         }
         let value = match &node.value {
             yaml::Value::Plain(text) => plain(text),
             yaml::Value::String(text) => Value::Text(text.clone().into_owned()),
             yaml::Value::Sequence => Value::List(self.list(index, depth)?),
-            yaml::Value::Map { merges } => Value::Map(self.map(index, *merges, depth)?),
+            yaml::Value::Map { .. } => Value::Map(self.map(index, depth)?),
             yaml::Value::Alias(_) => Value::Null,
         };
-        Ok(Tree { value, line: node.line + 1 + self.lines_before })
+        Ok(Tree { value, line: (self.line)(node.start as usize) })
     }
 
     fn list(&mut self, index: usize, depth: usize) -> Result<Vec<Tree>, yaml::Fault> {
@@ -107,14 +113,14 @@ impl Planter<'_, '_> {
         items.into_iter().map(|item| self.tree(item, depth + 1)).collect()
     }
 
-    fn map(&mut self, index: usize, merges: bool, depth: usize) -> Result<Vec<(String, Tree)>, yaml::Fault> {
+    fn map(&mut self, index: usize, depth: usize) -> Result<Vec<(String, Tree)>, yaml::Fault> {
         let keys: Vec<usize> = self.tape.children(index).collect();
         let mut entries = Vec::new();
         let mut merged = Vec::new();
         for key in keys {
             let name = self.tape.text(key).unwrap_or_default();
             let value = self.tree(key + 1, depth + 1)?;
-            if merges && name == "<<" {
+            if self.tape.node(key).is_some_and(|node| node.value.is_merge_key()) {
                 merged.push(value);
             } else {
                 entries.push((name.to_owned(), value));
@@ -180,10 +186,10 @@ mod tests {
 
     #[test]
     fn aliases_and_merge_keys() {
-        let documents = read_documents("x: &x {a: 1, b: 2}\ny:\n  <<: *x\n  b: 3\nz: *x\n").unwrap();
+        let documents = read_documents("x: &x {a: 1, b: 2}\nw:\n  <<: *x\n  b: 3\nz: *x\n").unwrap();
         let get = |path: [&str; 2]| documents[0].get(path[0]).unwrap().get(path[1]).unwrap().value.clone();
-        assert_eq!(get(["y", "a"]), Value::Integer(1));
-        assert_eq!(get(["y", "b"]), Value::Integer(3));
+        assert_eq!(get(["w", "a"]), Value::Integer(1));
+        assert_eq!(get(["w", "b"]), Value::Integer(3));
         assert_eq!(get(["z", "b"]), Value::Integer(2));
     }
 

@@ -1,6 +1,6 @@
 //! The chains of kube-proxy: fixed names, and names made by hashing (pkg/proxy/iptables/proxier.go).
 
-use super::ruleset::{ChainName, Owner, TableName};
+use super::ruleset::ChainName;
 use crate::names::{ServicePortName, short_hash};
 
 macro_rules! fixed {
@@ -43,49 +43,67 @@ impl ServiceChains {
     pub(crate) fn new(name: &ServicePortName) -> Self {
         let hashed = format!("{name}{}", name.protocol());
         let hash = short_hash(&hashed, "");
-        let named = |prefix| chain_name(prefix, &hash);
+        let named = |chain| chain_name(chain, &hash);
         ServiceChains {
-            cluster: named("KUBE-SVC-"),
-            local: named("KUBE-SVL-"),
-            external: named("KUBE-EXT-"),
-            firewall: named("KUBE-FW-"),
+            cluster: named(ServiceChain::Cluster),
+            local: named(ServiceChain::Local),
+            external: named(ServiceChain::External),
+            firewall: named(ServiceChain::Firewall),
             hashed,
         }
     }
 
     /// The chain of the endpoint with the text `ip:port`.
     pub(crate) fn endpoint(&self, endpoint: &str) -> ChainName {
-        chain_name("KUBE-SEP-", &short_hash(&self.hashed, endpoint))
+        chain_name(ServiceChain::Endpoint, &short_hash(&self.hashed, endpoint))
     }
 }
 
-fn chain_name(prefix: &'static str, hash: &str) -> ChainName {
+fn chain_name(chain: ServiceChain, hash: &str) -> ChainName {
+    let prefix = chain.prefix();
     ChainName::joined(prefix, hash).unwrap_or(ChainName::fixed(prefix))
 }
 
-/// Who makes a chain of that name.
-pub(crate) fn owner(table: TableName, name: &ChainName) -> Owner {
-    let name = name.as_str();
-    if table.builtin_chains().contains(&name) {
-        return Owner::Kernel;
-    }
-    match name {
-        "KUBE-FIREWALL" | "KUBE-KUBELET-CANARY" | "KUBE-IPTABLES-HINT" => Owner::Kubelet,
-        "KUBE-PROXY-CANARY"
-        | "KUBE-SERVICES"
-        | "KUBE-EXTERNAL-SERVICES"
-        | "KUBE-FORWARD"
-        | "KUBE-NODEPORTS"
-        | "KUBE-PROXY-FIREWALL"
-        | "KUBE-POSTROUTING"
-        | "KUBE-MARK-MASQ" => Owner::KubeProxy,
-        _ if SERVICE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => Owner::KubeProxy,
-        _ => Owner::Foreign,
-    }
+/// What a chain of a Service port is for; the prefix of its name says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServiceChain {
+    /// Balances over the endpoints of policy Cluster.
+    Cluster,
+    /// Balances over the endpoints of policy Local.
+    Local,
+    /// Takes traffic to external destinations.
+    External,
+    /// Admits source ranges.
+    Firewall,
+    /// Sends to one endpoint.
+    Endpoint,
 }
 
-/// How the names of chains of Services and endpoints begin.
-const SERVICE_PREFIXES: [&str; 5] = ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-"];
+impl ServiceChain {
+    const ALL: [ServiceChain; 5] = [
+        ServiceChain::Cluster,
+        ServiceChain::Local,
+        ServiceChain::External,
+        ServiceChain::Firewall,
+        ServiceChain::Endpoint,
+    ];
+
+    /// How names of such chains begin; the hash follows.
+    pub(crate) const fn prefix(self) -> &'static str {
+        match self {
+            ServiceChain::Cluster => "KUBE-SVC-",
+            ServiceChain::Local => "KUBE-SVL-",
+            ServiceChain::External => "KUBE-EXT-",
+            ServiceChain::Firewall => "KUBE-FW-",
+            ServiceChain::Endpoint => "KUBE-SEP-",
+        }
+    }
+
+    /// What a chain of this name is for; none if it is of no Service port.
+    pub(crate) fn of(name: &str) -> Option<ServiceChain> {
+        Self::ALL.into_iter().find(|chain| name.starts_with(chain.prefix()))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -29,8 +29,8 @@ fn ruleset_json(plan: &Plan<'_>, ruleset: &Ruleset, sources: &Sources) -> Value 
     });
     json!({
         "family": ruleset.family.lower_name(),
-        "node": plan.node_name,
-        "release": plan.release.to_string(),
+        "node": plan.node_name(),
+        "release": plan.release().to_string(),
         "tables": tables.collect::<Vec<_>>(),
         "servicePorts": plan.service_ports_json(),
     })

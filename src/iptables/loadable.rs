@@ -1,8 +1,7 @@
 //! Plans that the real `iptables-restore` refuses, so that a node would be left without any rules of the family.
 
-use crate::cluster::TrafficPolicy;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{LocalTraffic, Plan, Reach, ServicePortPlan};
+use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 
 /// The longest interface name that iptables takes, a trailing `+` included (IFNAMSIZ in linux/if.h, less one).
 const LONGEST_INTERFACE: usize = 15;
@@ -10,7 +9,7 @@ const LONGEST_INTERFACE: usize = 15;
 /// What `iptables-restore` would refuse.
 pub fn check(plan: &Plan<'_>) -> Diagnostics {
     let mut found = Diagnostics::default();
-    match &plan.local_traffic {
+    match plan.local_traffic() {
         Some(LocalTraffic::From(cidr)) if cidr.is_everything() && masquerades_others(plan) => {
             let message = format!("the cluster network {cidr} makes the rule `! -s {cidr}`");
             found.push(refused(plan, &message, "name the network of the pods alone"));
@@ -29,20 +28,19 @@ pub fn check(plan: &Plan<'_>) -> Diagnostics {
 
 /// Some chain begins with the rule for traffic that is not of local pods.
 fn masquerades_others(plan: &Plan<'_>) -> bool {
-    let balances = |port: &ServicePortPlan<'_>| matches!(port.internal.reach, Reach::Balance(_));
-    !plan.masquerade.all && plan.service_ports.iter().any(balances)
+    let balances = |port: &ServicePortPlan<'_>| port.internal().balances();
+    !plan.masquerade().all && plan.service_ports().iter().any(balances)
 }
 
 /// Some rule tells traffic of local pods from other traffic.
 fn tells_pods_apart(plan: &Plan<'_>) -> bool {
-    let short_circuits_pods = |port: &ServicePortPlan<'_>| {
-        port.has_endpoints && port.externally_accessible && port.external.policy == TrafficPolicy::Local
-    };
-    masquerades_others(plan) || plan.service_ports.iter().any(short_circuits_pods)
+    let short_circuits_pods =
+        |port: &ServicePortPlan<'_>| port.external().is_some_and(External::has_short_circuit);
+    masquerades_others(plan) || plan.service_ports().iter().any(short_circuits_pods)
 }
 
 fn refused(plan: &Plan<'_>, message: &str, help: &str) -> Diagnostic {
-    let family = plan.family;
+    let family = plan.family();
     Diagnostic::unloadable(format!(
         "{message}, which iptables refuses: no {family} rule of any Service would be there"
     ))

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
+use super::chains::ServiceChain;
 pub use super::probability::Probability;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::plan::origin::Origin;
@@ -212,10 +213,6 @@ impl Owner {
         "KUBE-SERVICES",
     ];
 
-    /// Chains of kube-proxy's Services and endpoints; the hash follows.
-    const KUBE_PROXY_PREFIXES: [&'static str; 5] =
-        ["KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-FW-"];
-
     /// Chains of the kubelet. Up to Kubernetes 1.27 it also made KUBE-MARK-DROP.
     const KUBELET: [&'static str; 4] =
         ["KUBE-FIREWALL", "KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "KUBE-MARK-DROP"];
@@ -226,9 +223,7 @@ impl Owner {
             Owner::Kernel
         } else if Self::KUBELET.contains(&chain) {
             Owner::Kubelet
-        } else if Self::KUBE_PROXY.contains(&chain)
-            || Self::KUBE_PROXY_PREFIXES.iter().any(|p| chain.starts_with(p))
-        {
+        } else if Self::KUBE_PROXY.contains(&chain) || ServiceChain::of(chain).is_some() {
             Owner::KubeProxy
         } else {
             Owner::Foreign

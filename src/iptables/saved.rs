@@ -1,5 +1,6 @@
 //! What `iptables-save` prints on a node, line by line from the plan. It equals [`save::print`](super::save::print) of
-//! the compiled ruleset; for a million rules it takes a third of the time and half of the memory.
+//! the compiled ruleset; docs/performance.md says
+//! what that gains.
 
 use std::iter;
 use std::sync::Arc;
@@ -41,18 +42,18 @@ impl<'p, 'c> Model<'p, 'c> {
 
     fn like(like: Option<&Stretches<'_, 'c, Arc<Stretch>>>, plan: &'p Plan<'c>) -> Self {
         let services = Stretches::print(plan, like, |first, ports| {
-            Arc::new(Stretch::of(plan.family, |sink| compile::services(plan, first, ports, sink)))
+            Arc::new(Stretch::of(plan.family(), |sink| compile::services(plan, first, ports, sink)))
         });
         Model { plan, services }
     }
 
     fn text(&self) -> Text {
         let plan = self.plan;
-        let head = Stretch::of(plan.family, |sink| {
+        let head = Stretch::of(plan.family(), |sink| {
             compile::whole_tables(sink);
             compile::head(plan, sink);
         });
-        let tail = Stretch::of(plan.family, |sink| compile::tail(plan, sink));
+        let tail = Stretch::of(plan.family(), |sink| compile::tail(plan, sink));
         let services = self.services.printed().iter().map(|stretch| &**stretch);
         let all: Vec<_> = iter::once(&head).chain(services).chain(iter::once(&tail)).collect();
         let mut text = Text::default();

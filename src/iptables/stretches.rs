@@ -20,8 +20,8 @@ impl<'p, 'c, T: Clone + Send + Sync> Stretches<'p, 'c, T> {
         like: Option<&Stretches<'_, 'c, T>>,
         printer: impl Fn(usize, &[ServicePortPlan<'c>]) -> T + Sync,
     ) -> Self {
-        let like = like.filter(|like| like.plan.treats_service_ports_like(plan));
-        let stretches: Vec<_> = plan.service_ports.chunks(LENGTH).enumerate().collect();
+        let like = like.filter(|like| like.plan.has_rules_in_common_with(plan));
+        let stretches: Vec<_> = plan.service_ports().chunks(LENGTH).enumerate().collect();
         let printed = parallel::each(&stretches, |(number, ports)| {
             let same = like.and_then(|like| like.same(*number, ports));
             same.unwrap_or_else(|| printer(number * LENGTH, ports))
@@ -31,8 +31,8 @@ impl<'p, 'c, T: Clone + Send + Sync> Stretches<'p, 'c, T> {
 
     /// What was printed of a stretch that is the same here.
     fn same(&self, number: usize, ports: &[ServicePortPlan<'c>]) -> Option<T> {
-        let own = self.plan.service_ports.get(number * LENGTH..)?.get(..ports.len())?;
-        let same = own.iter().zip(ports).all(|(own, port)| own.is_like(port));
+        let own = self.plan.service_ports().get(number * LENGTH..)?.get(..ports.len())?;
+        let same = own.iter().zip(ports).all(|(own, port)| own.is_unchanged(port));
         self.printed.get(number).filter(|_| same).cloned()
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Findings, Lint, Severity};
-use super::subject::{Subject, is_usable};
-use crate::cluster::{Claim, ServicePort};
+use super::subject::Subject;
+use crate::cluster::{Claim, Endpoint, ServicePort};
 use crate::net::Family;
 
 pub(super) static LINT: Lint = Lint {
@@ -43,7 +43,7 @@ fn tell<'a>(
 
 /// Which of two takes the traffic. One without endpoints has rules that refuse alone, and these come too late.
 fn who_wins(first: &ServicePort, second: &ServicePort) -> String {
-    let usable = |port: &ServicePort| port.endpoints.iter().any(is_usable);
+    let usable = |port: &ServicePort| port.endpoints.iter().any(Endpoint::is_usable);
     match (usable(first), usable(second)) {
         (true, false) => format!("{} alone has endpoints and takes the traffic in both modes", first.name),
         (false, true) => format!("{} alone has endpoints and takes the traffic in both modes", second.name),

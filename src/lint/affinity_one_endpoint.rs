@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::finding::{Findings, Lint, Severity};
-use super::subject::{Subject, is_usable};
+use super::subject::Subject;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR010",
@@ -18,7 +18,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         let sticky = || view.ports.iter().filter(|port| port.affinity_seconds.is_some());
         let usable = |port: &&&crate::cluster::ServicePort| {
             let texts: BTreeSet<_> =
-                port.endpoints.iter().filter(|e| is_usable(e)).map(|e| &e.text).collect();
+                port.endpoints.iter().filter(|e| e.is_usable()).map(|e| &e.text).collect();
             texts.len()
         };
         if sticky().next().is_some() && sticky().all(|port| usable(&port) == 1) {

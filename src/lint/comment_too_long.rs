@@ -1,8 +1,8 @@
 //! Names that nft refuses as a comment.
 
 use super::finding::{Findings, Lint, Severity};
-use super::subject::{Subject, is_usable};
-use crate::cluster::{ServicePort, TrafficPolicy};
+use super::subject::Subject;
+use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
 use crate::settings::ProxyMode;
 
 /// The longest comment that nft takes (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
@@ -57,7 +57,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 /// Whether some node has an element for a Service port without endpoints, which carries the comment.
 fn lacks_endpoints(port: &ServicePort) -> bool {
     let local = port.internal_policy == TrafficPolicy::Local || port.external_policy == TrafficPolicy::Local;
-    local || !port.endpoints.iter().any(is_usable)
+    local || !port.endpoints.iter().any(Endpoint::is_usable)
 }
 
 #[cfg(test)]

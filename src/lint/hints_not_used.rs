@@ -7,7 +7,7 @@ use super::subject::Subject;
 use super::words;
 use crate::cluster::{Node, ServicePort};
 use crate::plan::reasons::Reason;
-use crate::plan::{HintUse, HintsIgnored};
+use crate::plan::{EndpointSet, HintUse, HintsIgnored};
 
 pub(super) static LINT: Lint = Lint {
     code: "KR013",
@@ -53,7 +53,7 @@ fn ignored<'a>(subject: &Subject<'a>, port: &'a ServicePort) -> BTreeMap<HintsIg
 }
 
 fn why<'a>(subject: &Subject<'a>, port: &'a ServicePort, node: &Node) -> Option<HintsIgnored> {
-    match subject.plan(port, node).cluster_choice.hints {
+    match subject.plan(port, node).choice(EndpointSet::Cluster).hints {
         HintUse::Ignored(
             why @ (HintsIgnored::SwitchedOff
             | HintsIgnored::EndpointWithoutHint

@@ -7,10 +7,10 @@ use super::Finding;
 /// Name and version of the schema; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.lint/v1";
 
-/// Prints findings.
-pub fn print(findings: &[Finding]) -> String {
+/// Findings as one object.
+pub fn value(findings: &[Finding]) -> Value {
     let findings: Vec<Value> = findings.iter().map(finding_json).collect();
-    format!("{:#}\n", json!({ "schema": SCHEMA, "findings": findings }))
+    json!({ "schema": SCHEMA, "findings": findings })
 }
 
 fn finding_json(finding: &Finding) -> Value {
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn one_object_per_finding() {
-        let value: Value = serde_json::from_str(&print(&samples())).unwrap();
+        let value = value(&samples());
         assert_eq!(value["schema"], SCHEMA);
         assert_snapshot!(format!("{:#}", value["findings"][0]));
     }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Findings, Lint, Severity};
-use super::subject::{ServiceView, Subject, is_usable};
+use super::subject::{ServiceView, Subject};
 use super::words;
-use crate::cluster::{ServicePort, TrafficPolicy};
+use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
+use crate::plan::EndpointSet;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR005",
@@ -53,7 +54,7 @@ fn missing<'a>(
     doors: impl Fn(&ServicePort) -> Vec<String>,
 ) -> Missing<'a> {
     let mut missing = Missing::new();
-    for port in view.ports.iter().filter(|port| port.endpoints.iter().any(is_usable)) {
+    for port in view.ports.iter().filter(|port| port.endpoints.iter().any(Endpoint::is_usable)) {
         let doors = doors(port);
         let nodes = if doors.is_empty() { Vec::new() } else { nodes_without(subject, port) };
         if !nodes.is_empty() {
@@ -94,7 +95,8 @@ fn doors(port: &ServicePort) -> Vec<String> {
 fn nodes_without<'a>(subject: &Subject<'a>, port: &'a ServicePort) -> Vec<&'a str> {
     let named: BTreeSet<&str> = port.endpoints.iter().filter_map(|e| e.node_name.as_deref()).collect();
     let has = |node: &&&crate::cluster::Node| {
-        named.contains(node.name.as_str()) && !subject.plan(port, node).local_endpoints.is_empty()
+        named.contains(node.name.as_str())
+            && !subject.plan(port, node).endpoints(EndpointSet::Local).is_empty()
     };
     subject.nodes.iter().filter(|node| !has(node)).map(|node| node.name.as_str()).collect()
 }

@@ -9,6 +9,7 @@ mod affinity_one_endpoint;
 mod comment_too_long;
 mod deprecated;
 mod dual_stack_half;
+mod duplicate_endpoint;
 mod external_ip_in_use;
 mod finding;
 pub mod github;
@@ -46,7 +47,7 @@ pub use subject::Subject;
 use finding::Findings;
 
 /// Every lint, by code.
-pub static LINTS: [&Lint; 25] = [
+pub static LINTS: [&Lint; 26] = [
     &no_endpoints::LINT,
     &no_usable_endpoints::LINT,
     &only_terminating_endpoints::LINT,
@@ -68,11 +69,15 @@ pub static LINTS: [&Lint; 25] = [
     &large_cluster::LINT,
     &kube_proxy_fails::LINT,
     &passed_over::LINT,
+    &duplicate_endpoint::LINT,
     &unset_mode::LINT,
     &ipvs_mode::LINT,
     &address_form::LINT,
     &loopback_sync::LINT,
 ];
+
+/// Lints that repeat what other stages found, unless another lint tells it better.
+static LAST: [&Lint; 2] = [&kube_proxy_fails::LINT, &passed_over::LINT];
 
 /// The code of the lint for a change of nodePortAddresses over a live table.
 pub const LOOPBACK_SYNC: &str = loopback_sync::CODE;
@@ -98,7 +103,9 @@ pub fn before_upgrade(subject: &Subject<'_>) -> Vec<Finding> {
 
 fn run_some(lints: &[&'static Lint], subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
     let mut found = Findings { lint: LINTS[0], sources: &subject.snapshot.sources, found: Vec::new() };
-    for lint in lints.iter().copied() {
+    let is_last = |lint: &&Lint| LAST.iter().any(|last| last.code == lint.code);
+    let (last, first): (Vec<&Lint>, Vec<&Lint>) = lints.iter().copied().partition(is_last);
+    for lint in first.into_iter().chain(last) {
         found.lint = lint;
         (lint.check)(subject, &mut found);
     }

@@ -1,8 +1,9 @@
 //! A Service whose endpoints are all unready.
 
 use super::finding::{Findings, Lint, Severity};
-use super::subject::{Subject, is_usable};
+use super::subject::Subject;
 use super::words;
+use crate::cluster::Endpoint;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR002",
@@ -15,7 +16,7 @@ pub(super) static LINT: Lint = Lint {
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.served() {
         for port in &view.ports {
-            if port.endpoints.is_empty() || port.endpoints.iter().any(is_usable) {
+            if port.endpoints.is_empty() || port.endpoints.iter().any(Endpoint::is_usable) {
                 continue;
             }
             let endpoints = words::list(port.endpoints.iter().map(|endpoint| &endpoint.text));

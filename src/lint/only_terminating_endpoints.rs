@@ -1,7 +1,7 @@
 //! A Service that lives on endpoints about to go.
 
 use super::finding::{Findings, Lint, Severity};
-use super::subject::{Subject, is_usable};
+use super::subject::Subject;
 use super::words;
 
 pub(super) static LINT: Lint = Lint {
@@ -15,7 +15,7 @@ pub(super) static LINT: Lint = Lint {
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.served() {
         for port in &view.ports {
-            let usable = || port.endpoints.iter().filter(|endpoint| is_usable(endpoint));
+            let usable = || port.endpoints.iter().filter(|endpoint| endpoint.is_usable());
             if usable().next().is_none() || usable().any(|endpoint| endpoint.ready) {
                 continue;
             }

@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use super::words;
+use crate::plan::External;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR008",
@@ -17,7 +18,10 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         for port in
             view.first_ports().filter(|p| !p.load_balancer_ips.is_empty() && !p.source_ranges.is_empty())
         {
-            let shut_out = |node: &&&crate::cluster::Node| !subject.plan(port, node).allow_from_node;
+            let shut_out = |node: &&&crate::cluster::Node| {
+                let plan = subject.plan(port, node);
+                plan.external().and_then(External::source_ranges).is_some_and(|ranges| !ranges.include_node())
+            };
             let nodes: Vec<&str> = subject.nodes.iter().filter(shut_out).map(|n| n.name.as_str()).collect();
             if nodes.is_empty() {
                 continue;

@@ -129,8 +129,3 @@ pub(super) fn about_slice(slice: &Located<api::EndpointSlice>, field: impl Into<
         field: field.into(),
     }
 }
-
-/// Whether traffic can be sent to an endpoint if need be.
-pub(super) fn is_usable(endpoint: &Endpoint) -> bool {
-    endpoint.ready || (endpoint.serving && endpoint.terminating)
-}

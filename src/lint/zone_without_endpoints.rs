@@ -6,7 +6,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use super::words;
 use crate::cluster::{Node, ServicePort};
-use crate::plan::{HintUse, HintsIgnored};
+use crate::plan::{EndpointSet, HintUse, HintsIgnored};
 
 pub(super) static LINT: Lint = Lint {
     code: "KR012",
@@ -40,7 +40,7 @@ fn zones<'a>(subject: &Subject<'a>, port: &ServicePort) -> BTreeMap<&'a str, &'a
 }
 
 fn is_left_out<'a>(subject: &Subject<'a>, port: &'a ServicePort, node: &Node) -> bool {
-    subject.plan(port, node).cluster_choice.hints == HintUse::Ignored(HintsIgnored::NoneForHere)
+    subject.plan(port, node).choice(EndpointSet::Cluster).hints == HintUse::Ignored(HintsIgnored::NoneForHere)
 }
 
 fn tell(view: &ServiceView<'_>, port: &ServicePort, zones: &[&str], found: &mut Findings<'_>) {

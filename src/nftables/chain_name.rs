@@ -79,7 +79,7 @@ fn hashed(text: &str) -> CompactString {
 mod tests {
     use super::*;
     use crate::net::Protocol;
-    use crate::nftables::compile::samples::endpoint;
+    use crate::plan::samples::endpoint;
 
     fn chains(namespace: &str, service: &str, port: &str) -> ServiceChains {
         ServiceChains::new(&ServicePortName::new(namespace, service, port, Protocol::Tcp).unwrap())

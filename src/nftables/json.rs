@@ -23,7 +23,7 @@ pub fn print(rulesets: &[(&Plan<'_>, &Ruleset)], sources: &Sources) -> Value {
     let metainfo = json!({ "metainfo": { "json_schema_version": 1 } });
     let objects = rulesets.iter().flat_map(|(plan, ruleset)| {
         let tables = keeping_braces(ruleset).tables;
-        tables.into_iter().flat_map(|table| table_objects(&table, plan.family))
+        tables.into_iter().flat_map(|table| table_objects(&table, plan.family()))
     });
     let explained = rulesets.iter().map(|(plan, ruleset)| explanation(plan, ruleset, sources));
     json!({
@@ -169,9 +169,9 @@ fn explanation(plan: &Plan<'_>, ruleset: &Ruleset, sources: &Sources) -> Value {
         json!({ "name": set.name, "elements": elements.collect::<Vec<_>>() })
     };
     json!({
-        "family": plan.family.lower_name(),
-        "node": plan.node_name,
-        "release": plan.release.to_string(),
+        "family": plan.family().lower_name(),
+        "node": plan.node_name(),
+        "release": plan.release().to_string(),
         "chains": chains().map(chain).collect::<Vec<_>>(),
         "sets": sets().map(set).collect::<Vec<_>>(),
         "servicePorts": plan.service_ports_json(),

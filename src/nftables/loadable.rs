@@ -2,10 +2,9 @@
 
 mod reserved;
 
-use crate::cluster::TrafficPolicy;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 use crate::input::Sources;
-use crate::plan::{LocalTraffic, Plan, Reach, ServicePortPlan};
+use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 use crate::settings::release::ClusterIpMasquerade;
 
 /// The longest comment that nft takes, in bytes (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
@@ -18,14 +17,14 @@ const LONGEST_INTERFACE: usize = 15;
 pub fn check(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
     let mut found = Diagnostics::default();
     if has_interface_rule(plan) {
-        match &plan.local_traffic {
+        match plan.local_traffic() {
             Some(LocalTraffic::Interface(name)) => check_interface(plan, name, &mut found),
             Some(LocalTraffic::InterfacePrefix(prefix)) => check_prefix(plan, prefix, &mut found),
             Some(LocalTraffic::From(_)) | None => {}
         }
     }
-    if !plan.release.nftables.comments_cut {
-        for service_port in plan.service_ports.iter().filter(|port| is_commented(plan, port)) {
+    if !plan.release().nftables.comments_cut {
+        for service_port in plan.service_ports().iter().filter(|port| is_commented(plan, port)) {
             found.extend(comment_fault(plan, service_port, sources));
         }
     }
@@ -34,7 +33,7 @@ pub fn check(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
 
 /// What every refusal comes to: nft takes all of a family or nothing.
 fn unsynced(plan: &Plan<'_>, fault: &str) -> Diagnostic {
-    let family = plan.family;
+    let family = plan.family();
     Diagnostic::unloadable(format!(
         "{fault}: nft refuses all that kube-proxy sends, and the node gets no {family} rule of any Service"
     ))
@@ -42,14 +41,15 @@ fn unsynced(plan: &Plan<'_>, fault: &str) -> Diagnostic {
 
 /// Some element carries the name of the Service port as its comment.
 fn is_commented(plan: &Plan<'_>, port: &ServicePortPlan<'_>) -> bool {
-    let refused = |reach| !matches!(reach, Reach::Balance(_));
-    let external = port.externally_accessible && refused(port.external.reach);
-    let firewall = plan.release.nftables.firewall_element_comments && port.source_restricted;
-    refused(port.internal.reach) || external || firewall
+    let external = |external: &External<'_>| {
+        let firewall = plan.release().nftables.firewall_element_comments;
+        !external.client_route().balances() || firewall && external.source_ranges().is_some()
+    };
+    !port.internal().balances() || port.external().is_some_and(external)
 }
 
 fn comment_fault(plan: &Plan<'_>, port: &ServicePortPlan<'_>, sources: &Sources) -> Option<Diagnostic> {
-    let port = port.service_port;
+    let port = port.service_port();
     let length = port.name.to_string().len();
     if length <= LONGEST_COMMENT {
         return None;
@@ -74,17 +74,17 @@ fn comment_fault(plan: &Plan<'_>, port: &ServicePortPlan<'_>, sources: &Sources)
 
 /// Some rule tells traffic of local pods from other traffic.
 fn has_interface_rule(plan: &Plan<'_>) -> bool {
-    let masquerades = match plan.release.nftables.cluster_ip_masquerade {
+    let masquerades = match plan.release().nftables.cluster_ip_masquerade {
         ClusterIpMasquerade::BySet => true,
         ClusterIpMasquerade::PerPort | ClusterIpMasquerade::PerAddress => {
-            plan.service_ports.iter().any(|port| matches!(port.internal.reach, Reach::Balance(_)))
+            plan.service_ports().iter().any(|port| port.internal().balances())
         }
     };
-    (masquerades && !plan.masquerade.all) || plan.service_ports.iter().any(short_circuits_pods)
+    (masquerades && !plan.masquerade().all) || plan.service_ports().iter().any(short_circuits_pods)
 }
 
 fn short_circuits_pods(port: &ServicePortPlan<'_>) -> bool {
-    port.has_endpoints && port.externally_accessible && port.external.policy == TrafficPolicy::Local
+    port.external().is_some_and(External::has_short_circuit)
 }
 
 fn check_interface(plan: &Plan<'_>, name: &str, found: &mut Diagnostics) {
@@ -94,10 +94,10 @@ fn check_interface(plan: &Plan<'_>, name: &str, found: &mut Diagnostics) {
             "detectLocal.bridgeInterface: kube-proxy writes {name} without quotes, and nft does not take it for a name"
         );
         found.push(unsynced(plan, &fault).help("rename the interface, or choose another detectLocalMode"));
-    } else if !plan.release.nftables.interface_by_name {
+    } else if !plan.release().nftables.interface_by_name {
         let message = format!(
             "detectLocal.bridgeInterface: nft refuses all that kube-proxy {} sends while there is no interface {name}",
-            plan.release
+            plan.release()
         );
         let help =
             "make sure that the interface is there before kube-proxy starts; later releases do not need it";
@@ -107,8 +107,8 @@ fn check_interface(plan: &Plan<'_>, name: &str, found: &mut Diagnostics) {
 
 fn check_prefix(plan: &Plan<'_>, prefix: &str, found: &mut Diagnostics) {
     const PATH: &str = "detectLocal.interfaceNamePrefix";
-    let diagnostic = if !plan.release.nftables.interface_by_name {
-        let release = plan.release;
+    let diagnostic = if !plan.release().nftables.interface_by_name {
+        let release = plan.release();
         let fault = format!("{PATH}: kube-proxy {release} looks for one interface that is called {prefix}*");
         unsynced(plan, &fault)
             .help("choose another detectLocalMode, or a release that matches by name (1.33.6)")
@@ -134,17 +134,18 @@ fn begins_a_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::ServicePort;
     use crate::names::ServicePortName;
     use crate::net::Protocol;
-    use crate::nftables::compile::samples::{endpoint, plan, service_port};
-    use crate::settings::Release;
+    use crate::plan::samples::{Sample, endpoint, service_port};
+    use crate::settings::{DetectLocal, ProxyMode, Release};
 
-    fn severe(plan: &Plan<'_>) -> Vec<String> {
-        check(plan, &Sources::default()).iter().map(ToString::to_string).collect()
+    fn sample(minor: u16, service_ports: &[ServicePort]) -> Sample {
+        Sample::new(ProxyMode::Nftables, Release::find(minor, None).unwrap(), service_ports)
     }
 
-    fn release(minor: u16) -> Release {
-        Release::find(minor, None).unwrap()
+    fn severe(sample: &Sample) -> Vec<String> {
+        check(&sample.plan(), &Sources::default()).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -152,14 +153,14 @@ mod tests {
         let mut port = service_port("");
         port.name = ServicePortName::new("n", &"s".repeat(62), &"p".repeat(63), Protocol::Tcp).unwrap();
         assert_eq!(port.name.to_string().len(), 128);
-        assert!(severe(&plan(release(36), std::slice::from_ref(&port))).is_empty());
+        assert!(severe(&sample(36, std::slice::from_ref(&port))).is_empty());
         port.name = ServicePortName::new("nn", &"s".repeat(62), &"p".repeat(63), Protocol::Tcp).unwrap();
-        let found = severe(&plan(release(36), std::slice::from_ref(&port)));
+        let found = severe(&sample(36, std::slice::from_ref(&port)));
         assert!(found[0].starts_with("error: Service nn/ssss"), "{found:?}");
         assert!(found[0].contains("129 characters"), "{found:?}");
-        assert!(severe(&plan(release(37), std::slice::from_ref(&port))).is_empty());
+        assert!(severe(&sample(37, std::slice::from_ref(&port))).is_empty());
         port.endpoints = vec![endpoint("10.244.0.5:8080")];
-        assert!(severe(&plan(release(36), &[port])).is_empty());
+        assert!(severe(&sample(36, &[port])).is_empty());
     }
 
     #[test]
@@ -167,13 +168,9 @@ mod tests {
         let mut port = service_port("");
         port.endpoints = vec![endpoint("10.244.0.5:8080")];
         let ports = [port];
-        let with = |minor, local_traffic| {
-            let mut plan = plan(release(minor), &ports);
-            plan.local_traffic = Some(local_traffic);
-            severe(&plan)
-        };
-        let prefix = |text: &str| LocalTraffic::InterfacePrefix(text.into());
-        let bridge = |text: &str| LocalTraffic::Interface(text.into());
+        let with = |minor, detect_local| severe(&sample(minor, &ports).detect_local(detect_local));
+        let prefix = |text: &str| DetectLocal::InterfaceNamePrefix(text.into());
+        let bridge = |text: &str| DetectLocal::BridgeInterface(text.into());
         assert!(with(32, prefix("cali"))[0].starts_with("error: detectLocal.interfaceNamePrefix"));
         assert!(with(33, prefix("cali")).is_empty());
         assert!(with(32, bridge("br0"))[0].starts_with("warning: "));
@@ -187,8 +184,7 @@ mod tests {
 
     #[test]
     fn a_prefix_that_no_rule_uses_is_harmless() {
-        let mut plan = plan(release(32), &[]);
-        plan.local_traffic = Some(LocalTraffic::InterfacePrefix("cali".into()));
-        assert!(severe(&plan).is_empty());
+        let prefix = DetectLocal::InterfaceNamePrefix("cali".into());
+        assert!(severe(&sample(32, &[]).detect_local(prefix)).is_empty());
     }
 }

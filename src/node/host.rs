@@ -22,6 +22,8 @@ pub struct Host {
     pub cluster_networks: Vec<Cidr>,
     /// Addresses of pods that are known to run on this node, whatever network they lie in.
     pub local_pods: BTreeSet<IpAddr>,
+    /// Addresses of endpoints that are known to run on other nodes, where the networks alone would say otherwise.
+    pub remote_pods: BTreeSet<IpAddr>,
     /// The interface by which packets of local pods come in, where it has a name that rules use.
     pub pod_interface: Option<PodInterface>,
     /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
@@ -50,28 +52,30 @@ impl Host {
             cluster_networks: cluster.nodes.iter().flat_map(|node| &node.pod_cidrs).copied().collect(),
             ..Host::default()
         };
-        for plan in plans {
-            host.add_plan(plan);
-        }
+        let plans: Vec<&Plan<'_>> = plans.into_iter().collect();
+        plans.iter().for_each(|plan| host.add_plan(plan));
+        plans.iter().for_each(|plan| host.add_remote_pods(plan, cluster));
         host
     }
 
-    /// The same node, for who asks it about many addresses: networks of pods are as few as can be.
+    /// The same node, for who asks it about kinds of connections: networks of pods are as few as can be. Endpoints on
+    /// other nodes, of which there can be a hundred thousand, count by their network where no rule asks for an interface.
     #[must_use]
     pub fn with_merged_networks(&self) -> Host {
         Host {
             pod_networks: merged(self.pod_networks.clone()),
             cluster_networks: merged(self.cluster_networks.clone()),
+            remote_pods: self.pod_interface.as_ref().map_or_else(BTreeSet::new, |_| self.remote_pods.clone()),
             ..self.clone()
         }
     }
 
     fn add_plan(&mut self, plan: &Plan<'_>) {
-        let own = Some(plan.node_ip).filter(|ip| !ip.is_loopback());
-        let others = plan.interface_addresses.iter().copied().filter(|ip| !ip.is_loopback());
+        let own = Some(plan.node_ip()).filter(|ip| !ip.is_loopback());
+        let others = plan.interface_addresses().iter().copied().filter(|ip| !ip.is_loopback());
         let others: Vec<IpAddr> = others.filter(|ip| Some(*ip) != own).collect();
         self.addresses.extend(own.into_iter().chain(others));
-        match &plan.local_traffic {
+        match plan.local_traffic() {
             Some(LocalTraffic::From(net)) => self.cluster_networks.push(*net),
             Some(LocalTraffic::Interface(name)) => {
                 self.pod_interface = Some(PodInterface::Name(name.clone()))
@@ -81,18 +85,35 @@ impl Host {
             }
             None => (),
         }
-        self.route_localnet |= plan.localhost_node_ports;
+        self.route_localnet |= plan.localhost_node_ports();
         self.add_local_pods(plan);
     }
 
     fn add_local_pods(&mut self, plan: &Plan<'_>) {
-        let endpoints = plan.service_ports.iter().flat_map(|port| &port.service_port.endpoints);
-        for endpoint in endpoints.filter(|endpoint| endpoint.node_name.as_ref() == Some(&plan.node_name)) {
+        let endpoints = plan.service_ports().iter().flat_map(|port| &port.service_port().endpoints);
+        for endpoint in endpoints.filter(|endpoint| endpoint.node_name.as_ref() == Some(plan.node_name())) {
             let known = self.is_local(endpoint.ip) || self.is_local_pod(endpoint.ip);
             if !known {
                 self.local_pods.insert(endpoint.ip);
             }
         }
+    }
+
+    /// Endpoints that name another node, but for addresses of nodes.
+    fn add_remote_pods(&mut self, plan: &Plan<'_>, cluster: &Cluster) {
+        let endpoints = plan.service_ports().iter().flat_map(|port| &port.service_port().endpoints);
+        let elsewhere =
+            endpoints.filter(|e| e.node_name.as_ref().is_some_and(|node| node != plan.node_name()));
+        let misplaced = elsewhere
+            .map(|endpoint| endpoint.ip)
+            .filter(|ip| !self.local_pods.contains(ip) && self.client_kind(*ip) == ClientKind::LocalPod);
+        let mut misplaced: BTreeSet<IpAddr> = misplaced.collect();
+        let of_nodes =
+            cluster.nodes.iter().flat_map(|node| node.internal_ips.iter().chain(&node.external_ips));
+        for ip in of_nodes {
+            misplaced.remove(ip);
+        }
+        self.remote_pods.append(&mut misplaced);
     }
 
     /// Whether an address is the node's own: on an interface, or a loopback address.
@@ -102,17 +123,21 @@ impl Host {
 
     /// Whether an address is that of a pod on this node.
     pub fn is_local_pod(&self, ip: IpAddr) -> bool {
-        self.local_pods.contains(&ip) || self.pod_networks.iter().any(|net| net.contains(ip))
+        let in_network = || self.pod_networks.iter().any(|net| net.contains(ip));
+        self.local_pods.contains(&ip) || (!self.remote_pods.contains(&ip) && in_network())
     }
 
-    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod if it lies in a pod
-    /// network, else outside. Without a network of the node's own pods every pod counts as one of this node.
+    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod of the node that its
+    /// endpoint names, a pod if it lies in a pod network, else outside. Without a network of the node's own pods every pod counts as one of this node.
     pub fn client_kind(&self, source: IpAddr) -> ClientKind {
         if self.is_local(source) {
             return ClientKind::Node;
         }
         if self.is_local_pod(source) {
             return ClientKind::LocalPod;
+        }
+        if self.remote_pods.contains(&source) {
+            return ClientKind::RemotePod;
         }
         if !self.cluster_networks.iter().any(|net| net.contains(source)) {
             return ClientKind::Outside;
@@ -213,6 +238,14 @@ mod tests {
         assert_eq!(origin("10.244.1.9"), ClientKind::LocalPod);
         assert_eq!(origin("10.244.2.9"), ClientKind::RemotePod);
         assert_eq!(origin("198.51.100.7"), ClientKind::Outside);
+    }
+
+    #[test]
+    fn issue_13_an_endpoint_of_another_node_is_not_on_this_one() {
+        let elsewhere: IpAddr = "10.244.1.9".parse().unwrap();
+        let host = Host { remote_pods: [elsewhere].into(), ..host() };
+        assert_eq!(host.client_kind(elsewhere), ClientKind::RemotePod);
+        assert!(!host.is_local_pod(elsewhere));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::host::{Host, PodInterface};
+use crate::iptables::chains::ServiceChain;
 use crate::iptables::ruleset as ipt;
 use crate::net::{Cidr, Family};
 use crate::nftables::ruleset as nft;
@@ -28,8 +29,8 @@ impl Host {
             }
         }
         let services = nat.chains.iter().filter(|chain| {
-            let name = chain.name.as_str();
-            name.starts_with("KUBE-SVC-") || name.starts_with("KUBE-SVL-")
+            let balances = [ServiceChain::Cluster, ServiceChain::Local];
+            ServiceChain::of(chain.name.as_str()).is_some_and(|chain| balances.contains(&chain))
         });
         let marking = services.filter_map(|chain| chain.rules.first());
         for placed in marking.filter(|placed| jumps_to(placed, "KUBE-MARK-MASQ")) {

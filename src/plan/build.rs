@@ -1,9 +1,15 @@
 //! From the cluster to what one node must forward.
 
+use std::net::IpAddr;
+
 use compact_str::CompactString;
 
 use super::endpoints::{Here, Selected, Uses};
-use super::{EndpointSet, LoopbackNodePorts, Masquerade, Plan, Reach, Route, ServicePortPlan, node};
+use super::service_port::Chosen;
+use super::{
+    Common, EndpointSet, External, ExternalRoute, LocalRoute, LoopbackNodePorts, Masquerade, Own, Plan,
+    Route, ServicePortPlan, SourceRanges, node,
+};
 use crate::cluster::{Cluster, FamilyTable, Node, ServicePort, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::net::{Cidr, Family};
@@ -21,8 +27,19 @@ impl<'c> Plan<'c> {
         node: &Node,
         family: Family,
     ) -> (Plan<'c>, Diagnostics) {
+        let service_cidrs = service_cidrs(cluster, settings, family);
+        Plan::of(cluster.family(family), service_cidrs, settings, node, family)
+    }
+
+    /// What `node` must forward of a table.
+    pub(super) fn of(
+        table: &'c FamilyTable,
+        service_cidrs: Vec<Cidr>,
+        settings: &Settings,
+        node: &Node,
+        family: Family,
+    ) -> (Plan<'c>, Diagnostics) {
         let mut found = Diagnostics::default();
-        let table = cluster.family(family);
         let interface_addresses = node::interface_addresses(node, settings, family);
         let selection = node::selection(node, settings, family);
         let iptables = settings.mode == ProxyMode::Iptables;
@@ -33,35 +50,38 @@ impl<'c> Plan<'c> {
         let here = Here { node_name: &node.name, zone: node.zone.as_deref(), settings };
         let node_ip = node::node_ip(node, settings, family).unwrap_or(family.loopback());
 
-        let plan = Plan {
+        let common = Common {
             family,
             mode: settings.mode,
             release: settings.release,
-            node_name: node.name.clone(),
-            node_ip,
             masquerade: Masquerade {
                 mark: 1 << settings.masquerade_bit.min(31),
                 all: settings.masquerade_all,
                 random_fully: settings.host.random_fully,
             },
             local_traffic: node::local_traffic(node, settings, family, &mut found),
-            node_ports: selection.node_ports(&interface_addresses, localhost_node_ports),
-            interface_addresses,
             localhost_node_ports,
             loopback_node_ports: node::loopback_node_ports(settings, family),
             large_cluster: endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS,
             nfacct: settings.release.iptables.nfacct && settings.host.nfacct,
             drop_invalid: !settings.host.conntrack_liberal,
-            service_cidrs: service_cidrs(cluster, settings, family),
-            service_ports: service_port_plans(&table.service_ports, &here, node_ip),
         };
+        let own = Own {
+            node_name: node.name.clone(),
+            node_ip,
+            node_ports: selection.node_ports(&interface_addresses, localhost_node_ports),
+            interface_addresses,
+            service_cidrs,
+        };
+        let service_ports = service_port_plans(&table.service_ports, &here, node_ip);
+        let plan = Plan { common, own, service_ports };
         plan.warn(&selection, &mut found);
         (plan, found)
     }
 
     fn warn(&self, selection: &node::Selection, found: &mut Diagnostics) {
-        if self.local_traffic.is_none() && !self.service_ports.is_empty() {
-            let family = self.family;
+        if self.local_traffic().is_none() && !self.service_ports.is_empty() {
+            let family = self.family();
             found.push(
                 Diagnostic::warning(format!(
                     "nothing tells kube-proxy which {family} traffic comes from pods"
@@ -70,15 +90,15 @@ impl<'c> Plan<'c> {
             );
         }
         if let (node::Selection::Networks(networks), super::NodePorts::Addresses(addresses)) =
-            (selection, &self.node_ports)
+            (selection, self.node_ports())
             && addresses.is_empty()
-            && self.loopback_node_ports != LoopbackNodePorts::Proxied
-            && self.service_ports.iter().any(|port| port.node_port().is_some())
+            && self.loopback_node_ports() != LoopbackNodePorts::Proxied
+            && self.service_ports().iter().any(|port| port.node_port().is_some())
         {
             let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
             let message = format!(
                 "no known address of node {} lies in {}: node ports are served nowhere",
-                self.node_name,
+                self.node_name(),
                 networks.join(", ")
             );
             found.push(
@@ -122,7 +142,7 @@ const SHORTEST_STRETCH: usize = 256;
 fn service_port_plans<'c>(
     ports: &'c [ServicePort],
     here: &Here<'_>,
-    node_ip: std::net::IpAddr,
+    node_ip: IpAddr,
 ) -> Vec<ServicePortPlan<'c>> {
     let stretches = parallel::by_stretch(ports, SHORTEST_STRETCH, |_, part| {
         part.iter().map(|port| service_port_plan(port, here, node_ip)).collect::<Vec<_>>()
@@ -130,45 +150,74 @@ fn service_port_plans<'c>(
     stretches.into_iter().flatten().collect()
 }
 
-fn service_port_plan<'c>(
-    port: &'c ServicePort,
-    here: &Here<'_>,
-    node_ip: std::net::IpAddr,
-) -> ServicePortPlan<'c> {
-    let externally_accessible =
-        port.node_port.is_some() || !port.load_balancer_ips.is_empty() || !port.external_ips.is_empty();
-    let local = TrafficPolicy::Local;
+fn service_port_plan<'c>(port: &'c ServicePort, here: &Here<'_>, node_ip: IpAddr) -> ServicePortPlan<'c> {
+    let external_policy = is_externally_accessible(port).then_some(port.external_policy);
+    let policies = [Some(port.internal_policy), external_policy];
     let uses = Uses {
-        cluster: port.internal_policy != local || externally_accessible,
-        local: port.internal_policy == local || (port.external_policy == local && externally_accessible),
+        cluster: port.internal_policy == TrafficPolicy::Cluster || external_policy.is_some(),
+        local: policies.contains(&Some(TrafficPolicy::Local)),
     };
-    let Selected { cluster, local, reachable, has_endpoints, cluster_choice, local_choice } =
-        here.select(port, uses);
-    let route = |policy| Route { policy, reach: reach(policy, has_endpoints, local.is_empty()) };
+    let Selected { cluster, local, reachable, has_endpoints } = here.select(port, uses);
+    let traffic = Traffic { has_endpoints, local: &local };
     ServicePortPlan {
         service_port: port,
-        internal: route(port.internal_policy),
-        external: route(port.external_policy),
-        cluster_endpoints: cluster,
-        local_endpoints: local,
-        reachable_endpoints: reachable,
-        has_endpoints,
-        uses_cluster_endpoints: uses.cluster,
-        uses_local_endpoints: uses.local,
-        externally_accessible,
-        serves_external_ips: here.settings.gates.allow_service_external_ips,
-        source_restricted: !port.load_balancer_ips.is_empty() && !port.source_ranges.is_empty(),
-        allow_from_node: port.source_ranges.iter().any(|range| range.value.contains(node_ip)),
-        cluster_choice,
-        local_choice,
+        internal: traffic.internal(port.internal_policy),
+        external: external_policy.map(|policy| External {
+            route: traffic.external(policy),
+            external_ips: match here.settings.gates.allow_service_external_ips {
+                true => &port.external_ips,
+                false => &[],
+            },
+            load_balancer_ips: &port.load_balancer_ips,
+            node_port: port.node_port,
+            source_ranges: source_ranges(port, node_ip),
+        }),
+        cluster,
+        local,
+        reachable,
     }
 }
 
-fn reach(policy: TrafficPolicy, has_endpoints: bool, no_local_endpoints: bool) -> Reach {
-    match policy {
-        _ if !has_endpoints => Reach::RejectNoEndpoints,
-        TrafficPolicy::Local if no_local_endpoints => Reach::DropNoLocalEndpoints,
-        TrafficPolicy::Local => Reach::Balance(EndpointSet::Local),
-        TrafficPolicy::Cluster => Reach::Balance(EndpointSet::Cluster),
+/// It has a node port, an external IP or a load-balancer IP in this family (pkg/proxy/serviceport.go,
+/// ExternallyAccessible).
+fn is_externally_accessible(port: &ServicePort) -> bool {
+    port.node_port.is_some() || !port.load_balancer_ips.is_empty() || !port.external_ips.is_empty()
+}
+
+fn source_ranges(port: &ServicePort, node_ip: IpAddr) -> Option<SourceRanges<'_>> {
+    let restricted = !port.load_balancer_ips.is_empty() && !port.source_ranges.is_empty();
+    let include_node = port.source_ranges.iter().any(|range| range.value.contains(node_ip));
+    restricted.then_some(SourceRanges {
+        ranges: &port.source_ranges,
+        own_ips: if include_node { &port.load_balancer_ips } else { &[] },
+    })
+}
+
+/// The endpoints that traffic finds.
+struct Traffic<'s, 'c> {
+    /// Some endpoint somewhere is usable.
+    has_endpoints: bool,
+    local: &'s Chosen<'c>,
+}
+
+impl Traffic<'_, '_> {
+    fn internal(&self, policy: TrafficPolicy) -> Route {
+        match policy {
+            _ if !self.has_endpoints => Route::RejectNoEndpoints,
+            TrafficPolicy::Cluster => Route::Balance(EndpointSet::Cluster),
+            TrafficPolicy::Local if self.local.endpoints.is_empty() => Route::DropNoLocalEndpoints,
+            TrafficPolicy::Local => Route::Balance(EndpointSet::Local),
+        }
+    }
+
+    fn external(&self, policy: TrafficPolicy) -> ExternalRoute {
+        match policy {
+            _ if !self.has_endpoints => ExternalRoute::RejectNoEndpoints,
+            TrafficPolicy::Cluster => ExternalRoute::Masquerade,
+            TrafficPolicy::Local if self.local.endpoints.is_empty() => {
+                ExternalRoute::ShortCircuit(LocalRoute::DropNoLocalEndpoints)
+            }
+            TrafficPolicy::Local => ExternalRoute::ShortCircuit(LocalRoute::Balance),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Which endpoints of a Service port traffic on this node is balanced over (pkg/proxy/topology.go,
 //! CategorizeEndpoints).
 
+use super::service_port::Chosen;
 use super::{Basis, Choice, HintUse, HintsIgnored};
 use crate::cluster::{Endpoint, ServicePort};
 use crate::settings::{Settings, release::DuplicateEndpoint};
@@ -16,12 +17,12 @@ pub(super) struct Here<'a> {
 
 /// The endpoint sets of one Service port.
 pub(super) struct Selected<'c> {
-    pub(super) cluster: Vec<&'c Endpoint>,
-    pub(super) local: Vec<&'c Endpoint>,
+    pub(super) cluster: Chosen<'c>,
+    pub(super) local: Chosen<'c>,
+    /// Those of both, sorted by their text.
     pub(super) reachable: Vec<&'c Endpoint>,
+    /// Some endpoint somewhere is usable.
     pub(super) has_endpoints: bool,
-    pub(super) cluster_choice: Choice,
-    pub(super) local_choice: Choice,
 }
 
 /// Which sets the Service port uses.
@@ -31,7 +32,9 @@ pub(super) struct Uses {
     pub(super) local: bool,
 }
 
-const UNUSED: Choice = Choice { basis: Basis::Unused, hints: HintUse::None };
+fn unused<'c>() -> Chosen<'c> {
+    Chosen { endpoints: Vec::new(), choice: Choice { basis: Basis::Unused, hints: HintUse::None } }
+}
 
 impl Here<'_> {
     fn is_local(&self, endpoint: &Endpoint) -> bool {
@@ -41,18 +44,15 @@ impl Here<'_> {
     /// The endpoint sets of a Service port.
     pub(super) fn select<'c>(&self, port: &'c ServicePort, uses: Uses) -> Selected<'c> {
         let all = self.without_duplicates(&port.endpoints);
-        let (cluster, cluster_choice) =
-            if uses.cluster { self.cluster_endpoints(port, &all) } else { (Vec::new(), UNUSED) };
-        let (local, local_choice) =
-            if uses.local { self.local_endpoints(&all) } else { (Vec::new(), UNUSED) };
-        let usable_anywhere = || all.iter().any(|e| e.ready || (e.serving && e.terminating));
-        let has_endpoints = !cluster.is_empty() || (uses.local && usable_anywhere());
+        let cluster = if uses.cluster { self.cluster_endpoints(port, &all) } else { unused() };
+        let local = if uses.local { self.local_endpoints(&all) } else { unused() };
+        let has_endpoints = all.iter().any(|endpoint| endpoint.is_usable());
         let reachable = match uses {
-            Uses { local: false, .. } => cluster.clone(),
-            Uses { cluster: false, .. } => local.clone(),
-            _ => union(&cluster, &local),
+            Uses { local: false, .. } => cluster.endpoints.clone(),
+            Uses { cluster: false, .. } => local.endpoints.clone(),
+            _ => union(&cluster.endpoints, &local.endpoints),
         };
-        Selected { cluster, local, reachable, has_endpoints, cluster_choice, local_choice }
+        Selected { cluster, local, reachable, has_endpoints }
     }
 
     /// One of each group of endpoints with the same address and port (pkg/proxy/endpointslicecache.go).
@@ -75,7 +75,7 @@ impl Here<'_> {
         }
     }
 
-    fn cluster_endpoints<'c>(&self, port: &ServicePort, all: &[&'c Endpoint]) -> (Vec<&'c Endpoint>, Choice) {
+    fn cluster_endpoints<'c>(&self, port: &ServicePort, all: &[&'c Endpoint]) -> Chosen<'c> {
         let ready: Vec<&Endpoint> = all.iter().copied().filter(|e| e.ready).collect();
         let hints = self.hint_use(port, &ready);
         if ready.is_empty() {
@@ -86,16 +86,16 @@ impl Here<'_> {
             HintUse::SameZone => ready.into_iter().filter(|e| self.hinted_for_zone(e)).collect(),
             HintUse::None | HintUse::Ignored(_) => ready,
         };
-        (taken, Choice { basis: Basis::Ready, hints })
+        Chosen { endpoints: taken, choice: Choice { basis: Basis::Ready, hints } }
     }
 
-    fn local_endpoints<'c>(&self, all: &[&'c Endpoint]) -> (Vec<&'c Endpoint>, Choice) {
+    fn local_endpoints<'c>(&self, all: &[&'c Endpoint]) -> Chosen<'c> {
         let here = || all.iter().copied().filter(|e| self.is_local(e));
         let ready: Vec<&Endpoint> = here().filter(|e| e.ready).collect();
         if ready.is_empty() {
             return fallback(here(), HintUse::None);
         }
-        (ready, Choice { basis: Basis::Ready, hints: HintUse::None })
+        Chosen { endpoints: ready, choice: Choice { basis: Basis::Ready, hints: HintUse::None } }
     }
 
     /// Hints count only if every ready endpoint has one and one of them is for here; node hints come first.
@@ -154,15 +154,12 @@ fn node_hints(endpoint: &Endpoint) -> usize {
 }
 
 /// None is ready: those that terminate but still serve, whatever their hints.
-fn fallback<'c>(
-    candidates: impl Iterator<Item = &'c Endpoint>,
-    hints: HintUse,
-) -> (Vec<&'c Endpoint>, Choice) {
-    let taken: Vec<&Endpoint> = candidates.filter(|e| e.serving && e.terminating).collect();
+fn fallback<'c>(candidates: impl Iterator<Item = &'c Endpoint>, hints: HintUse) -> Chosen<'c> {
+    let taken: Vec<&Endpoint> = candidates.filter(|e| e.is_usable()).collect();
     let basis = if taken.is_empty() { Basis::Nothing } else { Basis::Terminating };
     let hinted = taken.iter().any(|e| zone_hints(e) + node_hints(e) > 0);
     let hints = if hinted { HintUse::Ignored(HintsIgnored::FallbackToTerminating) } else { hints };
-    (taken, Choice { basis, hints })
+    Chosen { endpoints: taken, choice: Choice { basis, hints } }
 }
 
 /// Both, sorted by their text. kube-proxy's order is random where one is not part of the other.

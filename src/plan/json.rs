@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::origin::{FieldSource, Origin};
-use super::{EndpointSet, Plan, Reach, Route, ServicePortPlan};
+use super::{EndpointSet, External, Plan, Route, ServicePortPlan};
 use crate::cluster::{Endpoint, TrafficPolicy};
 use crate::diagnostic::Place;
 use crate::input::{Position, Sources};
@@ -67,37 +67,37 @@ impl Plan<'_> {
 impl ServicePortPlan<'_> {
     fn json(&self) -> Value {
         let name = &self.service_port.name;
-        let external = self.externally_accessible.then(|| self.route_json(self.external));
+        let port = self.service_port;
+        let external = self.external.as_ref().map(External::client_route);
         json!({
             "servicePort": name.to_string(),
             "protocol": name.protocol().lower_name(),
-            "internal": self.route_json(self.internal),
-            "external": external,
-            "clusterEndpoints": texts(&self.cluster_endpoints),
-            "localEndpoints": texts(&self.local_endpoints),
+            "internal": self.route_json(self.internal, port.internal_policy),
+            "external": external.map(|route| self.route_json(route, port.external_policy)),
+            "clusterEndpoints": texts(self.endpoints(EndpointSet::Cluster)),
+            "localEndpoints": texts(self.endpoints(EndpointSet::Local)),
             "leftOut": self.left_out_json(),
         })
     }
 
-    fn route_json(&self, route: Route) -> Value {
-        let policy = match route.policy {
+    fn route_json(&self, route: Route, policy: TrafficPolicy) -> Value {
+        let policy = match policy {
             TrafficPolicy::Cluster => "Cluster",
             TrafficPolicy::Local => "Local",
         };
-        let reach = match route.reach {
-            Reach::Balance(EndpointSet::Cluster) => "balance-cluster-endpoints",
-            Reach::Balance(EndpointSet::Local) => "balance-local-endpoints",
-            Reach::DropNoLocalEndpoints => "drop",
-            Reach::RejectNoEndpoints => "reject",
+        let reach = match route {
+            Route::Balance(EndpointSet::Cluster) => "balance-cluster-endpoints",
+            Route::Balance(EndpointSet::Local) => "balance-local-endpoints",
+            Route::DropNoLocalEndpoints => "drop",
+            Route::RejectNoEndpoints => "reject",
         };
         let reasons: Vec<&str> = self.route_reasons(route).iter().map(|r| r.code()).collect();
         json!({ "policy": policy, "reach": reach, "reasons": reasons })
     }
 
     fn left_out_json(&self) -> Value {
-        let set = if self.uses_cluster_endpoints { EndpointSet::Cluster } else { EndpointSet::Local };
         let entry = |(endpoint, why): (&Endpoint, super::reasons::LeftOut)| json!({ "endpoint": endpoint.text, "reason": why.code() });
-        self.left_out(set).into_iter().map(entry).collect()
+        self.left_out().into_iter().map(entry).collect()
     }
 }
 

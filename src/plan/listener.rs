@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{LoopbackNodePorts, Plan, ServicePortPlan};
+use super::{EndpointSet, LoopbackNodePorts, Plan, ServicePortPlan};
 use crate::cluster::{Endpoint, TrafficPolicy};
 use crate::net::Protocol;
 
@@ -19,17 +19,17 @@ pub struct Listener<'p> {
 impl Plan<'_> {
     /// kube-proxy's own listener at an address; none where no process of kube-proxy's answers.
     pub fn listener<'p>(&'p self, to: SocketAddr, protocol: Protocol) -> Option<Listener<'p>> {
-        let is_served = self.loopback_node_ports == LoopbackNodePorts::Proxied
+        let is_served = self.loopback_node_ports() == LoopbackNodePorts::Proxied
             && protocol == Protocol::Tcp
-            && to.ip() == self.family.loopback();
+            && to.ip() == self.family().loopback();
         let is_meant = |port: &&ServicePortPlan<'_>| {
-            port.service_port.name.protocol() == protocol
+            port.service_port().name.protocol() == protocol
                 && port.node_port().is_some_and(|number| number.get() == to.port())
         };
-        let service_port = self.service_ports.iter().find(is_meant).filter(|_| is_served)?;
-        let endpoints = match service_port.service_port.external_policy {
-            TrafficPolicy::Cluster => service_port.cluster_endpoints.as_slice(),
-            TrafficPolicy::Local => service_port.local_endpoints.as_slice(),
+        let service_port = self.service_ports().iter().find(is_meant).filter(|_| is_served)?;
+        let endpoints = match service_port.service_port().external_policy {
+            TrafficPolicy::Cluster => service_port.endpoints(EndpointSet::Cluster),
+            TrafficPolicy::Local => service_port.endpoints(EndpointSet::Local),
         };
         (!endpoints.is_empty()).then_some(Listener { service_port, endpoints })
     }

@@ -52,11 +52,40 @@ pub(super) fn local_traffic(
                     "kube-proxy would wait five minutes for it and exit; add spec.podCIDRs to the Node";
                 found.push(Diagnostic::error(message).help(help));
             }
+            if let Some(fault) = pod_cidrs_of_other_family(node, settings) {
+                found.push(fault);
+            }
             first(&node.pod_cidrs)
         }
         DetectLocal::BridgeInterface(name) => Some(LocalTraffic::Interface(name.clone())),
         DetectLocal::InterfaceNamePrefix(prefix) => Some(LocalTraffic::InterfacePrefix(prefix.clone())),
     }
+}
+
+/// The family that kube-proxy takes for the cluster's first (cmd/kube-proxy/app/server.go, detectNodeIPs).
+fn primary_family(node: &Node, settings: &Settings) -> Family {
+    let first = settings.bind_address.or(node.internal_ips.iter().chain(&node.external_ips).next().copied());
+    first.map_or(Family::Ipv4, Family::of)
+}
+
+/// kube-proxy does not start where all podCIDRs are of the other family than its primary one, in any release
+/// (cmd/kube-proxy/app/server.go, checkBadIPConfig).
+fn pod_cidrs_of_other_family(node: &Node, settings: &Settings) -> Option<Diagnostic> {
+    let primary = primary_family(node, settings);
+    let other = !node.pod_cidrs.is_empty() && node.pod_cidrs.iter().all(|cidr| cidr.family() != primary);
+    other.then(|| {
+        let message = format!(
+            "Node {}: spec.podCIDRs has {} networks only, the primary family of the node is {primary}, and \
+             detectLocalMode is NodeCIDR: kube-proxy does not start",
+            node.name,
+            primary.other(),
+        );
+        let help = format!(
+            "add a {primary} network to spec.podCIDRs, list an address of the other family first in the Node's \
+             status.addresses, or choose another detectLocalMode"
+        );
+        Diagnostic::error(message).help(help)
+    })
 }
 
 /// Where node ports are served, before loopback addresses are left out.

@@ -66,7 +66,7 @@ pub struct FieldSource {
 impl Origin {
     /// The Service port that made the rule.
     pub fn service_port<'p, 'c>(&self, plan: &'p Plan<'c>) -> Option<&'p ServicePortPlan<'c>> {
-        plan.service_ports.get(self.service_port? as usize)
+        plan.service_ports().get(self.service_port? as usize)
     }
 
     /// Where the field stands that made the rule.
@@ -79,7 +79,7 @@ impl Origin {
 
     fn source_in(&self, plan: &ServicePortPlan<'_>) -> FieldSource {
         let port = plan.service_port;
-        let endpoint = |i: u32| plan.reachable_endpoints.get(i as usize);
+        let endpoint = |i: u32| plan.reachable.get(i as usize);
         if let Field::Endpoint(i) = self.field
             && let Some(endpoint) = endpoint(i)
         {

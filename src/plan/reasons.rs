@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Basis, Choice, EndpointSet, HintUse, HintsIgnored, Reach, Route, ServicePortPlan};
-use crate::cluster::{Endpoint, TrafficPolicy};
+use super::{Basis, Choice, EndpointSet, External, HintUse, HintsIgnored, Route, ServicePortPlan};
+use crate::cluster::Endpoint;
 
 /// Why a decision of the plan is as it is. Codes are stable; words are for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,30 +94,25 @@ impl ServicePortPlan<'_> {
         self.route_reasons(self.internal)
     }
 
-    /// Why traffic from outside to node port, external and load-balancer IPs goes where it goes.
+    /// Why traffic from outside to node port, external and load-balancer IPs goes where it goes; none where the Service
+    /// port has none of these.
     pub fn external_reasons(&self) -> Vec<Reason> {
-        self.route_reasons(self.external)
+        let route = self.external.as_ref().map(External::client_route);
+        route.map(|route| self.route_reasons(route)).unwrap_or_default()
     }
 
     pub(super) fn route_reasons(&self, route: Route) -> Vec<Reason> {
-        match route.reach {
-            Reach::RejectNoEndpoints if self.service_port.endpoints.is_empty() => vec![Reason::NoEndpoints],
-            Reach::RejectNoEndpoints => vec![Reason::NoReadyEndpoints],
-            Reach::DropNoLocalEndpoints => vec![Reason::NoLocalEndpoints],
-            Reach::Balance(set) => {
-                let policy = match route.policy {
-                    TrafficPolicy::Cluster => Reason::ClusterPolicy,
-                    TrafficPolicy::Local => Reason::LocalPolicy,
+        match route {
+            Route::RejectNoEndpoints if self.service_port.endpoints.is_empty() => vec![Reason::NoEndpoints],
+            Route::RejectNoEndpoints => vec![Reason::NoReadyEndpoints],
+            Route::DropNoLocalEndpoints => vec![Reason::NoLocalEndpoints],
+            Route::Balance(set) => {
+                let policy = match set {
+                    EndpointSet::Cluster => Reason::ClusterPolicy,
+                    EndpointSet::Local => Reason::LocalPolicy,
                 };
                 std::iter::once(policy).chain(self.choice(set).reasons()).collect()
             }
-        }
-    }
-
-    fn choice(&self, set: EndpointSet) -> Choice {
-        match set {
-            EndpointSet::Cluster => self.cluster_choice,
-            EndpointSet::Local => self.local_choice,
         }
     }
 }
@@ -185,8 +180,13 @@ impl LeftOut {
 }
 
 impl ServicePortPlan<'_> {
-    /// The endpoints that a set leaves out, and why.
-    pub fn left_out(&self, set: EndpointSet) -> Vec<(&Endpoint, LeftOut)> {
+    /// The endpoints that traffic on this node cannot reach, and why: those that the cluster endpoints leave out or, where
+    /// all traffic is for local ones, those that the local endpoints leave out.
+    pub fn left_out(&self) -> Vec<(&Endpoint, LeftOut)> {
+        let set = match self.cluster.choice.basis {
+            Basis::Unused => EndpointSet::Local,
+            Basis::Ready | Basis::Terminating | Basis::Nothing => EndpointSet::Cluster,
+        };
         let taken = self.endpoints(set);
         let all = &self.service_port.endpoints;
         all.iter().filter_map(|endpoint| Some((endpoint, self.why_left_out(endpoint, set, taken)?))).collect()

@@ -1,6 +1,6 @@
 //! What rules do with a packet.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use compact_str::CompactString;
 
@@ -14,7 +14,7 @@ use super::packet::{Interface, View};
 use super::packet_state::{Frame, PacketState, Predicate, RulePosition};
 use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
-use crate::net::Port;
+use crate::net::{Cidr, Port};
 use crate::nftables::ruleset::MapValue;
 
 impl<'r> Evaluator<'_, 'r> {
@@ -74,6 +74,15 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Action::Snat => {
                 self.note(state, position, Effect::Snat);
+                Ok(self.source_translated(state))
+            }
+            Action::Netmap(net) if translates_destination(state.phase.hook()) => {
+                let to = state.view.destination;
+                Ok(self.dnat(state, SocketAddr::new(in_network(to.ip(), net), to.port()), position))
+            }
+            Action::Netmap(net) => {
+                self.note(state, position, Effect::Snat);
+                state.view.source = in_network(state.view.source, net);
                 Ok(self.source_translated(state))
             }
             Action::RandomDnat(modulus, destinations) => {
@@ -283,5 +292,20 @@ impl<'r> Evaluator<'_, 'r> {
             Some(rule) => (rule.table_name(), rule.chain_name().into()),
             None => Default::default(),
         }
+    }
+}
+
+/// The address with the same host part in another network.
+pub(super) fn in_network(ip: IpAddr, net: Cidr) -> IpAddr {
+    match (ip, net.network()) {
+        (IpAddr::V4(ip), IpAddr::V4(network)) => {
+            let host_part = u32::MAX.checked_shr(u32::from(net.length())).unwrap_or(0);
+            IpAddr::V4((u32::from(network) | (u32::from(ip) & host_part)).into())
+        }
+        (IpAddr::V6(ip), IpAddr::V6(network)) => {
+            let host_part = u128::MAX.checked_shr(u32::from(net.length())).unwrap_or(0);
+            IpAddr::V6((u128::from(network) | (u128::from(ip) & host_part)).into())
+        }
+        _ => ip,
     }
 }

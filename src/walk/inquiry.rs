@@ -1,5 +1,60 @@
-//! What rules can ask of packets for one destination, and which rules such packets can reach: for code that compares two
+//! What rules ask of packets for one destination, and which rules such packets can reach: for code that compares two
 //! rulesets for all packets rather than for one.
+//!
+//! # What it is for
+//!
+//! A walk answers for one packet. Whether two rulesets treat *every* packet alike cannot be found by walking: there are
+//! 2^32 sources and 2^48 destinations, and that in IPv4 alone. But rules tell few packets apart. Whatever no rule asks
+//! about makes no difference, so it is enough to know what is asked, to pick one packet out of each kind that the answers
+//! can tell apart, and to walk those.
+//!
+//! An [`Inquiry`] answers three questions about a ruleset:
+//!
+//! 1. [`Inquiry::destinations`]: which addresses and ranges do rules tell from others, wherever they stand?
+//! 2. [`Inquiry::ask`] with the port left open: at one such address, which ports do the rules ask for?
+//! 3. [`Inquiry::ask`] with protocol and port: which sources do they ask for, where can they send the packets, and what,
+//!    in order, do the packets reach?
+//!
+//! # An example
+//!
+//! ```text
+//! -A PREROUTING -j KUBE-SERVICES
+//! -A KUBE-SERVICES -d 10.96.0.12/32 -p tcp -m tcp --dport 3306 -j KUBE-SVC-DB
+//! -A KUBE-SERVICES -d 10.96.0.80/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-WEB
+//! -A KUBE-SVC-DB ! -s 10.244.0.0/16 -j KUBE-MARK-MASQ
+//! -A KUBE-SVC-DB -j DNAT --to-destination 10.244.2.4:3306
+//! ```
+//!
+//! The first question gives 10.96.0.12 and 10.96.0.80. The second, for 10.96.0.12, gives the port tcp 3306: the rule for
+//! port 80 cannot match there, so nobody has to try port 80 at this address. The third, for 10.96.0.12 tcp 3306, gives the
+//! source range 10.244.0.0/16, so that one source inside and one outside will do; 10.244.2.4:3306 as the translated
+//! destination; and as [`Reached`] the chain PREROUTING, its rule, the chain KUBE-SERVICES, the first rule in it, and so on
+//! to the end of each chain. The rule for 10.96.0.80 is not in that list. Two walks, where trying everything would take
+//! more than anybody has.
+//!
+//! # Why it is right
+//!
+//! It errs to one side only. Of a condition on the destination it knows the answer, and skips the rule where the answer is
+//! no. Any other condition (the source, the interface, a mark, a state, chance, text that is not understood) counts as one
+//! that some packet meets and some does not: the rule is reached, and what it asks is noted. So the rules reached are at
+//! least those that some packet for the destination reaches, never fewer, and whatever can tell two such packets apart is
+//! among what was asked. Two consequences carry the comparison:
+//!
+//! - Sources between the same neighbouring ends of the ranges asked for are treated alike, so one of them stands for all.
+//! - Two rulesets with equal lists of what is reached treat every packet for that destination alike, on the same host: they
+//!   offer it the same rules in the same order. No walk is needed to say so.
+//!
+//! Packets are followed with the destination that they came with and with each that they can be translated to, as rules at
+//! later hooks see the second. PREROUTING and OUTPUT are asked together: a packet passes one of them, and the list of both
+//! is a list that every packet's own rules are part of.
+//!
+//! # What it costs
+//!
+//! Every rule is read once, when the inquiry is made. After that a question takes the time of the rules that its answer
+//! has, not of the ruleset: long chains are looked up by destination (`RuleIndex`), sets and maps by address, and with the
+//! port left open only chains are entered that ask for a port, or lead to one that does, in a rule that names no address
+//! beside it. Chains are followed with a list of what is still open, not by recursion, as a capture can nest them as deep
+//! as it likes; a chain is entered once in each round.
 
 mod elements;
 mod reached;
@@ -278,7 +333,7 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
         // Where maps and guarded jumps lead is not looked at.
         RulePart::Action(Action::VerdictMap(..)) | RulePart::Conditional(..) => true,
         // The port stays as it is.
-        RulePart::Action(Action::Redirect(None)) => true,
+        RulePart::Action(Action::Redirect(None) | Action::Netmap(_)) => true,
         _ => false,
     })
 }

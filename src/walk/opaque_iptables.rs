@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::net::{Port, Protocol};
+use crate::net::{Cidr, Port, Protocol};
 
 use super::outcome::Answer;
 use super::packet::View;
@@ -52,7 +52,11 @@ pub(super) fn iptables_target(text: &str) -> RulePart<'_> {
     }
     RulePart::Action(match name {
         "REJECT" => Action::Reject(reject_answer(text)),
-        "SNAT" | "NETMAP" if jump == "-j" => Action::Snat,
+        "SNAT" if jump == "-j" => Action::Snat,
+        "NETMAP" if jump == "-j" => match option(text, "--to").and_then(Cidr::parse_lenient) {
+            Some(net) => Action::Netmap(net),
+            None => Action::Unknown(text),
+        },
         "MASQUERADE" => Action::Masquerade,
         "REDIRECT" => Action::Redirect(option(text, "--to-ports").and_then(Port::parse)),
         "DNAT" => dnat(text),

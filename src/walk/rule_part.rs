@@ -109,6 +109,8 @@ pub(super) enum Action<'r> {
     Masquerade,
     /// SNAT to a fixed address.
     Snat,
+    /// The network part becomes this one's: of the destination where destinations are translated, else of the source.
+    Netmap(Cidr),
     /// DNAT to one of several, each as likely.
     RandomDnat(u32, &'r [(u32, SocketAddr)]),
     /// One of several verdicts, each as likely.

@@ -95,9 +95,9 @@ fn nodes_are_chosen_by_name() {
 #[test]
 fn releases_outside_the_table_are_refused_with_the_list() {
     let told = failed(&compile(&["--node", "worker-1", "--kube-version", "1.29"]));
-    assert!(told.contains("(1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36)"), "{told}");
+    assert!(told.contains("(1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36, 1.37)"), "{told}");
     let newest = fine(&compile(&["--node", "worker-1"]));
-    assert_eq!(newest, fine(&compile(&["--node", "worker-1", "--kube-version", "v1.36.3"])));
+    assert_eq!(newest, fine(&compile(&["--node", "worker-1", "--kube-version", "v1.37.3"])));
 }
 
 #[test]

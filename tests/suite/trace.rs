@@ -49,7 +49,7 @@ fn k127937_dropped_on_a_node_without_an_instance() {
         says(
             &text,
             &[
-                "=> drop:",
+                "=> times out:",
                 "Service games/lobby:http: the traffic policy is Local and no usable endpoint is on this node",
                 "Nodes that accept: worker-2, worker-3.",
             ],
@@ -97,20 +97,22 @@ fn k103000_affinity_is_of_one_port_and_one_endpoint() {
 
 /// Do loadBalancerSourceRanges bind pods, nodes, node ports (109575, 85572, 119656)?
 #[test]
-fn k109575_source_ranges_bind_load_balancer_ips_alone() {
+fn k109575_source_ranges_apply_to_load_balancer_ips_only() {
     for mode in MODES {
         let bound = answer("before.yaml", mode, &["--from", "any", "--to", "203.0.113.10:80"]);
         says(
             &bound,
-            &["They bind the load-balancer IPs, for pods and nodes too; they do not bind node ports"],
+            &["They apply to the load-balancer IPs, for Pods and nodes too; they do not apply to node ports"],
         );
         let ends: Vec<&str> = bound.lines().filter(|line| line.contains(" 100 % ")).collect();
-        assert_eq!(ends.iter().filter(|line| line.contains("drop:")).count(), 3, "{bound}");
+        assert_eq!(ends.iter().filter(|line| line.contains("times out:")).count(), 3, "{bound}");
         let free = answer("before.yaml", mode, &["--from", "any", "--to", "node:31080"]);
-        assert_eq!(free.matches("accept: goes to 10.244.1.9:80").count(), 4, "{free}");
+        assert_eq!(free.matches("works: goes to 10.244.1.9:80").count(), 4, "{free}");
         says(
             &free,
-            &["has loadBalancerSourceRanges, but they bind its load-balancer IPs only: not 192.168.0.11."],
+            &[
+                "has loadBalancerSourceRanges, but they apply to its load-balancer IPs only, not to 192.168.0.11.",
+            ],
         );
     }
 }
@@ -123,7 +125,10 @@ fn k20475_a_pod_reaches_itself_by_hairpin() {
         let to_itself = outcomes(&trace).iter().find(|outcome| outcome["destination"] == "10.244.1.4:8080");
         let to_itself = to_itself.unwrap();
         assert_eq!(to_itself["snat"], true);
-        says(to_itself["remarks"][0].as_str().unwrap(), &["(hairpin)", "its source is rewritten"]);
+        says(
+            to_itself["remarks"][0].as_str().unwrap(),
+            &["(hairpin)", "it sees the node's IP as the source"],
+        );
         let others = outcomes(&trace).iter().filter(|outcome| outcome["snat"] == false);
         assert_eq!(others.count(), 2);
     }
@@ -133,11 +138,14 @@ fn k20475_a_pod_reaches_itself_by_hairpin() {
 #[test]
 fn k124383_node_ports_on_loopback_and_second_interfaces() {
     let loopback = ["--from", "node", "--to", "127.0.0.1:30080"];
-    says(&answer("before.yaml", "iptables", &loopback), &["goes to 10.244.1.4:8080", "source rewritten"]);
+    says(
+        &answer("before.yaml", "iptables", &loopback),
+        &["goes to 10.244.1.4:8080", "the Pod sees the node's IP (masqueraded)"],
+    );
     says(
         &answer("before.yaml", "nftables", &loopback),
         &[
-            "30080 is the node port of Service shop/web:http, but",
+            "30080 is the node port of Service shop/web:http, but it is not served on this address",
             "nftables mode serves node ports on no loopback address",
         ],
     );
@@ -160,7 +168,7 @@ fn k37932_a_cascade_of_unequal_values_is_equal() {
             "by chance: 1 in 2 of what is left (the rule says 0.50000000000)",
         ],
     );
-    assert_eq!(text.matches("  33.33 % (1/3)  accept").count(), 3, "{text}");
+    assert_eq!(text.matches("  33.33 % (1/3)  works").count(), 3, "{text}");
 }
 
 /// Rules are right and UDP still goes to the dead pod (139628, 48370): a trace is of new connections.
@@ -219,9 +227,9 @@ fn the_probabilities_of_first_contact_add_up() {
 fn captured_rules_answer_without_a_cluster() {
     // In the captures of nft, flannel masquerades what leaves a pod.
     let captures = [
-        ("iptables-save-c.txt", "source kept"),
-        ("nft-list-ruleset.txt", "source rewritten"),
-        ("nft-j-list-ruleset.json", "source rewritten"),
+        ("iptables-save-c.txt", "client IP preserved"),
+        ("nft-list-ruleset.txt", "the Pod sees the node's IP (masqueraded)"),
+        ("nft-j-list-ruleset.json", "the Pod sees the node's IP (masqueraded)"),
     ];
     for (file, source) in captures {
         let path = testdata().join(format!("captures/shop-worker-1.{file}"));
@@ -318,7 +326,7 @@ fn colour_is_asked_for() {
     assert!(!answer("before.yaml", "iptables", &arguments).contains('\u{1b}'));
     let mut colored = arguments.to_vec();
     colored.extend(["--color", "always"]);
-    says(&answer("before.yaml", "iptables", &colored), &["\u{1b}[1;32m=> accept:\u{1b}[0m"]);
+    says(&answer("before.yaml", "iptables", &colored), &["\u{1b}[1;32m=> works:\u{1b}[0m"]);
 }
 
 #[test]
@@ -329,4 +337,156 @@ fn the_diagram_is_of_mermaid() {
         &["--from", "external", "--to", "node:30080", "--output", "mermaid"],
     );
     assert_snapshot!(text);
+}
+
+/// An endpoint that names its node is there, though no Pod and no network of pods says so.
+#[test]
+fn issue_13_an_endpoint_of_another_node_without_a_target_ref() {
+    let cluster = "\
+---
+{apiVersion: v1, kind: Node, metadata: {name: worker-1}, status: {addresses: [{type: InternalIP, address: 192.168.0.11}]}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: worker-2}, status: {addresses: [{type: InternalIP, address: 192.168.0.12}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: 10.96.0.12, ports: [{port: 3306}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db-x, namespace: shop, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+ports: [{name: '', port: 3306}]
+endpoints:
+- {addresses: [10.244.1.9], nodeName: worker-1}
+- {addresses: [10.244.2.9], nodeName: worker-2}
+";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), cluster).unwrap();
+    let told = |source: &str| {
+        let input = file.path().to_str().unwrap();
+        let settings = ["--node", "worker-1", "--cluster-cidr", "10.244.0.0/16", "--quiet"];
+        let asked = ["trace", input, "--from", source, "--to", "svc:shop/db"];
+        let output = kuberules(&[&asked[..], &settings].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    says(&told("10.244.2.9"), &["a pod on another node"]);
+    says(&told("10.244.1.9"), &["a pod on this node"]);
+}
+
+/// `trace` of captured rules with one piece of text replaced.
+fn captured(file: &str, old: &str, new: &str, arguments: &[&str]) -> String {
+    let text = std::fs::read_to_string(testdata().join("captures").join(file)).unwrap();
+    assert!(text.contains(old), "{file} has no {old}");
+    let changed = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(changed.path(), text.replacen(old, new, 1)).unwrap();
+    let path = changed.path().to_str().unwrap();
+    let mut all = vec!["trace", "--quiet", "--captured", path, "--host-ip", "192.168.0.11"];
+    all.extend(arguments);
+    let output = kuberules(&all);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const DB: [&str; 4] = ["--from", "10.244.1.9", "--to", "10.96.0.12:3306"];
+
+/// A reason comes from the rule that decided: kube-proxy drops nothing in these places.
+#[test]
+fn a_drop_that_is_not_kube_proxys_is_not_blamed_on_the_policy() {
+    let iptables = "shop-worker-1.iptables-save-c.txt";
+    let listing = "shop-worker-1.nft-list-ruleset.txt";
+    let dnat = "-j DNAT --to-destination 10.244.2.4:3306";
+    let random = "meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.244.2.4 . 3306 }";
+    let notrack = "-A PREROUTING -p udp -m udp --dport 8472 -j NOTRACK";
+    let raw = "*raw\n:PREROUTING ACCEPT";
+    let altered = "kube-proxy owns the chain but does not write this rule";
+    let foreign = "rule 1 of chain PREROUTING (table raw), which is not kube-proxy's";
+    let policy = "The policy of chain PREROUTING (table raw) is to drop";
+    let cases = [
+        (iptables, dnat, "-j DROP", altered),
+        (iptables, dnat, "-j REJECT --reject-with icmp-port-unreachable", altered),
+        (listing, random, "drop", altered),
+        (listing, random, "reject", altered),
+        (iptables, notrack, "-A PREROUTING -d 10.96.0.12/32 -j DROP", foreign),
+        (iptables, raw, "*raw\n:PREROUTING DROP", policy),
+    ];
+    for (file, old, new, why) in &cases {
+        let text = captured(file, old, new, &DB);
+        says(&text, &[why]);
+        assert!(!text.contains("traffic policy is Local") && !text.contains("no endpoint"), "{new}: {text}");
+    }
+}
+
+/// `--to-destination :0` (114537, 112477) is no matter of the policy, and the connection does not work.
+#[test]
+fn k114537_a_dnat_without_an_address_is_not_blamed_on_the_policy() {
+    let file = "shop-worker-1.iptables-save-c.txt";
+    let text = captured(file, "--to-destination 10.244.2.4:3306", "--to-destination :0", &DB);
+    says(&text, &["A DNAT rule has lost its address", "=> times out:"]);
+    assert!(!text.contains("traffic policy is Local") && !text.contains("works:"), "{text}");
+}
+
+/// Where a Service has only UDP, UDP is traced and that is said.
+#[test]
+fn the_protocol_is_that_of_the_service_port() {
+    let cluster = testdata().join("shop/before.yaml");
+    let run = |to: &str| {
+        let cluster = cluster.to_str().unwrap();
+        kuberules(&[
+            "trace", cluster, "--node", "worker-1", "--from", "external", "--to", to, "--output", "json",
+        ])
+    };
+    let output = run("203.0.113.20:7777");
+    let trace: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(trace["packet"]["protocol"], "udp");
+    assert_eq!(outcomes(&trace)[0]["result"], "works");
+    says(&String::from_utf8_lossy(&output.stderr), &["note: 203.0.113.20:7777 is served for udp only"]);
+    let output = run("10.96.0.10:53");
+    let trace: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(trace["packet"]["protocol"], "tcp");
+    says(&String::from_utf8_lossy(&output.stderr), &["served for tcp and udp; this traces tcp"]);
+}
+
+/// The packet passes, and yet the connection fails: that is not said to work.
+#[test]
+fn what_no_service_takes_is_not_said_to_work() {
+    let cases = [
+        (
+            "nftables",
+            ["--from", "node", "--to", "127.0.0.1:30080"],
+            "reaches the node itself at 127.0.0.1:30080",
+        ),
+        (
+            "iptables",
+            ["--from", "10.244.1.9", "--to", "10.96.0.12:53"],
+            "nothing takes 10.96.0.12:53 (Service shop/db)",
+        ),
+        (
+            "iptables",
+            ["--from", "external", "--to", "node:31999"],
+            "reaches the node itself at 192.168.0.11:31999",
+        ),
+        (
+            "nftables",
+            ["--from", "external", "--to", "node:31999"],
+            "reaches the node itself at 192.168.0.11:31999",
+        ),
+        ("iptables", ["--from", "node", "--to", "10.244.2.4:3306"], "goes on to 10.244.2.4:3306"),
+    ];
+    for (mode, arguments, clause) in cases {
+        let trace = json("before.yaml", mode, &arguments);
+        let outcome = &outcomes(&trace)[0];
+        assert_eq!(
+            (&outcome["verdict"], &outcome["result"]),
+            (&"accept".into(), &"not-a-service-port".into())
+        );
+        says(outcome["meaning"].as_str().unwrap(), &["not a Service port: ", clause]);
+        let text = answer("before.yaml", mode, &arguments);
+        assert!(!text.contains("accept") && !text.contains("works"), "{text}");
+    }
+    let refused = json("before.yaml", "nftables", &["--from", "10.244.1.9", "--to", "10.96.0.12:53"]);
+    assert_eq!(outcomes(&refused)[0]["result"], "refused");
+    says(
+        outcomes(&refused)[0]["remarks"][0].as_str().unwrap(),
+        &["Service shop/db, which has no port 53/tcp"],
+    );
 }

@@ -130,7 +130,7 @@ impl<'i> Scene<'i> {
     /// Where the rules come from, in words.
     pub(super) fn rules_source(&self, rules: &NodeRules<'_>) -> RulesSource {
         let words = match (&rules.plan, self.inputs.captured_name.as_str()) {
-            (Some(plan), _) => format!("as kube-proxy {} compiles them", plan.release),
+            (Some(plan), _) => format!("as kube-proxy {} compiles them", plan.release()),
             (None, "-") => "captured (standard input)".to_owned(),
             (None, name) => format!("captured in {name}"),
         };

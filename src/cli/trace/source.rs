@@ -252,7 +252,7 @@ fn no_pod(scene: &Scene<'_>, wanted: &Named) -> Diagnostic {
     with_nearest(fault, &wanted.to_string(), &names)
 }
 
-/// The node of the pod with an address, where an endpoint or a Pod names it.
+/// The node of the pod with an address, where an endpoint or a Pod names it; an endpoint need not say that it is a Pod.
 fn pod_node(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
     let pods = scene.snapshot()?.pods.iter().map(|pod| &pod.object);
     let pod =
@@ -261,8 +261,9 @@ fn pod_node(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
         return Some(pod.node_name.to_string());
     }
     let ports = &scene.cluster()?.family(Family::of(ip)).service_ports;
-    let endpoint = ports.iter().flat_map(|port| &port.endpoints).find(|e| e.ip == ip && e.pod.is_some())?;
-    endpoint.node_name.as_ref().filter(|_| !is_node_address(scene, ip)).map(ToString::to_string)
+    let mut endpoints = ports.iter().flat_map(|port| &port.endpoints).filter(|endpoint| endpoint.ip == ip);
+    let node = endpoints.find_map(|endpoint| endpoint.node_name.as_ref());
+    node.filter(|_| !is_node_address(scene, ip)).map(ToString::to_string)
 }
 
 /// An address of the documentation networks (RFC 5737, RFC 3849, RFC 9637) that neither the node nor any rule speaks of.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use compact_str::{CompactString, format_compact};
+use compact_str::format_compact;
 
 use super::draft::Draft;
 use super::{Finding, Kind, Lines, Pair};
@@ -10,6 +10,7 @@ use crate::compare::diff::LineChange;
 use crate::compare::rules::{self, PlaceChange, Presence};
 use crate::compare::subject;
 use crate::iptables::ruleset as ipt;
+use crate::names::ServiceName;
 use crate::nftables::ruleset as nft;
 use crate::nftables::{TABLE, is_loopback_object};
 use crate::ruleset::Ruleset;
@@ -18,8 +19,8 @@ use crate::ruleset::listing::{Line, Place};
 /// What differs in one place about one Service, or about what every node has.
 #[derive(Debug)]
 pub(super) struct Delta<'r> {
-    /// `namespace/name`; none for what every node has.
-    pub(super) service: Option<CompactString>,
+    /// None for what every node has.
+    pub(super) service: Option<ServiceName>,
     /// Whether the cluster has that Service.
     pub(super) is_known: bool,
     /// An object for node ports on loopback that no rule uses: a kube-proxy with the gate left it to one without.
@@ -218,16 +219,15 @@ pub(super) fn by_service<'d, 'r: 'd>(
     deltas: impl Iterator<Item = &'d Delta<'r>>,
     message: impl Fn(&str, &[&'d Delta<'r>]) -> String,
 ) -> Vec<Draft<'d, 'r>> {
-    let mut groups: std::collections::BTreeMap<Option<CompactString>, Vec<&'d Delta<'r>>> =
-        Default::default();
+    let mut groups: std::collections::BTreeMap<Option<ServiceName>, Vec<&'d Delta<'r>>> = Default::default();
     for delta in deltas {
         groups.entry(delta.service.clone()).or_default().push(delta);
     }
-    let finding = |(service, deltas): (Option<CompactString>, Vec<&'d Delta<'r>>)| {
+    let finding = |(service, deltas): (Option<ServiceName>, Vec<&'d Delta<'r>>)| {
         let name =
             service.as_ref().map_or("what every node has".into(), |name| format_compact!("Service {name}"));
         let finding = Finding {
-            service: service.map(Into::into),
+            service: service.map(|name| name.to_string()),
             places: deltas.iter().map(|delta| delta.lines()).collect(),
             ..Finding::general(kind, message(&name, &deltas))
         };

@@ -94,7 +94,7 @@ pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Ca
 /// Checks a node in the families of the plans, each of what the node should have.
 pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured, report: &mut Report) {
     for plan in plans {
-        let configured = plan.plan.masquerade.mark;
+        let configured = plan.plan.masquerade().mark;
         let (expected, captured) = pair(plan, captured);
         if let Some(mark) = captured.ruleset.masquerade_mark() {
             let finding = masquerade_mark::finding(configured, mark);
@@ -112,14 +112,15 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
     }
 }
 
-/// What a node should have, and what it has: nothing in a family of which the capture says nothing. Where it marks packets by another bit than it should, that is one thing to
-/// be told and not a difference in every rule that asks for the mark.
+/// What a node should have, and what it has: nothing in a family of which the capture says nothing. Where it marks
+/// packets by another bit than it should, that is one thing to be told and not a difference in every rule that asks for
+/// the mark.
 fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodeRules<'c>, NodeRules<'c>) {
-    let family = plan.plan.family;
+    let family = plan.plan.family();
     let none = || ipt::Ruleset { family, tables: Vec::new() }.into();
     let ruleset: Ruleset = captured.ruleset(family).cloned().unwrap_or_else(none);
     if let Some(mark) = ruleset.masquerade_mark() {
-        plan.plan.masquerade.mark = mark;
+        plan.plan.set_mark(mark);
     }
     let captured = NodeRules::new(ruleset, plan.host.clone());
     (plan.compile(), captured)

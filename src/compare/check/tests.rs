@@ -60,8 +60,8 @@ fn packets(expected: &NodeRules<'_>) -> Vec<Packet> {
         ["10.244.1.99", "10.244.2.99", "198.51.100.7", "192.168.0.11", "127.0.0.1"]
             .map(|ip| ip.parse().unwrap())
             .into();
-    for port in &plan.service_ports {
-        let service = port.service_port;
+    for port in plan.service_ports() {
+        let service = port.service_port();
         let protocol = service.name.protocol();
         let externals = service.external_ips.iter().chain(&service.load_balancer_ips).map(|ip| ip.value);
         for ip in externals.chain([service.cluster_ip]) {
@@ -73,7 +73,7 @@ fn packets(expected: &NodeRules<'_>) -> Vec<Packet> {
             }
         }
         sources.extend(service.source_ranges.iter().map(|range| range.value.network()));
-        sources.extend(port.reachable_endpoints.iter().map(|endpoint| endpoint.ip));
+        sources.extend(port.reachable_endpoints().iter().map(|endpoint| endpoint.ip));
     }
     sources.sort_unstable();
     sources.dedup();

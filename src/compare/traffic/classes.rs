@@ -216,8 +216,9 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     /// Addresses whose nature no range tells.
     fn special_addresses(&self) -> BTreeSet<u128> {
         let hosts = [self.hosts.0, self.hosts.1].into_iter();
-        let mut special =
-            self.of_family(hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods)));
+        let mut special = self.of_family(
+            hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods).chain(&host.remote_pods)),
+        );
         special.insert(number(self.family.loopback()));
         special
     }

@@ -168,7 +168,7 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
     let name = to.address.zip(to.port).and_then(|(ip, port)| names.find(ip, to.protocol, port, is_own));
     let service = name.map(|name| name.service.to_string());
     Some(Flow {
-        service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_owned())),
+        service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_string())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
         to: vec![destination(to)],
         from: sources(list),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use compact_str::{CompactString, format_compact};
 
+use crate::names::ServiceName;
 use crate::net::Protocol;
 use crate::plan::Plan;
 
@@ -13,14 +14,14 @@ use crate::plan::Plan;
 pub struct Names {
     by_address: BTreeMap<(IpAddr, Protocol, u16), Name>,
     by_node_port: BTreeMap<(Protocol, u16), Name>,
-    cluster_ips: BTreeMap<IpAddr, CompactString>,
+    cluster_ips: BTreeMap<IpAddr, ServiceName>,
 }
 
 /// What a destination is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
-    /// `namespace/name`
-    pub service: CompactString,
+    /// The Service.
+    pub service: ServiceName,
     /// `namespace/name:port`
     pub service_port: CompactString,
     /// `cluster IP`, `external IP`, `load-balancer IP` or `node port`.
@@ -30,9 +31,9 @@ pub struct Name {
 impl Names {
     /// Learns the names of a plan; those known already stay.
     pub fn learn(&mut self, plan: &Plan<'_>) {
-        for port in plan.service_ports.iter().map(|port| port.service_port) {
+        for port in plan.service_ports().iter().map(|port| port.service_port()) {
             let name = |kind| Name {
-                service: format_compact!("{}/{}", port.name.namespace(), port.name.service()),
+                service: port.name.service_name(),
                 service_port: format_compact!("{}", port.name),
                 kind,
             };
@@ -43,7 +44,7 @@ impl Names {
             {
                 self.by_address.entry((ip, protocol, port.port.get())).or_insert_with(|| name(kind));
             }
-            self.cluster_ips.entry(port.cluster_ip).or_insert_with(|| name("").service);
+            self.cluster_ips.entry(port.cluster_ip).or_insert_with(|| port.name.service_name());
             if let Some(node_port) = port.node_port {
                 self.by_node_port.entry((protocol, node_port.get())).or_insert_with(|| name("node port"));
             }
@@ -57,7 +58,7 @@ impl Names {
     }
 
     /// The Service that has a cluster IP.
-    pub fn cluster_ip(&self, ip: IpAddr) -> Option<&str> {
-        self.cluster_ips.get(&ip).map(CompactString::as_str)
+    pub fn cluster_ip(&self, ip: IpAddr) -> Option<&ServiceName> {
+        self.cluster_ips.get(&ip)
     }
 }

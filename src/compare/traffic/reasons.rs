@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::names::Names;
 use super::{Difference, End, Fate};
 use crate::net::Cidr;
-use crate::plan::{NodePorts, Plan};
+use crate::plan::{LoopbackNodePorts, NodePorts, Plan};
 use crate::settings::ProxyMode;
 use crate::settings::release::BaseLayout;
 use crate::walk::{ClientKind, Verdict};
@@ -21,6 +21,8 @@ pub struct SideFacts {
     /// Node ports are served on 127.0.0.1, for which the kernel lets loopback addresses out of `lo`, and a rule guards
     /// them.
     localhost_node_ports: bool,
+    /// Node ports are refused on loopback addresses by rule (KEP-6032).
+    refuses_on_loopback: bool,
     /// Only endpoints on this node get their source rewritten when they call themselves.
     local_hairpin_only: bool,
     /// What the node itself sends is checked before it is forwarded.
@@ -30,14 +32,15 @@ pub struct SideFacts {
 impl SideFacts {
     /// Of a plan.
     pub fn new(plan: &Plan<'_>) -> SideFacts {
-        let nftables = plan.mode == ProxyMode::Nftables;
+        let nftables = plan.mode() == ProxyMode::Nftables;
         SideFacts {
-            mode: plan.mode,
-            node_ports: plan.node_ports.clone(),
-            service_cidrs: if nftables { plan.service_cidrs.clone() } else { Vec::new() },
-            localhost_node_ports: !nftables && plan.localhost_node_ports,
-            local_hairpin_only: nftables && plan.release.nftables.direct_dnat,
-            checks_output_first: nftables && plan.release.nftables.layout == BaseLayout::Old,
+            mode: plan.mode(),
+            node_ports: plan.node_ports().clone(),
+            service_cidrs: if nftables { plan.service_cidrs().to_vec() } else { Vec::new() },
+            localhost_node_ports: !nftables && plan.localhost_node_ports(),
+            refuses_on_loopback: plan.loopback_node_ports() != LoopbackNodePorts::Untouched,
+            local_hairpin_only: nftables && plan.release().nftables.direct_dnat,
+            checks_output_first: nftables && plan.release().nftables.layout == BaseLayout::Old,
         }
     }
 
@@ -56,6 +59,7 @@ pub enum Reason {
     UndefinedPort,
     UnallocatedClusterIp,
     LocalhostNodePorts,
+    RefusedOnLoopback,
     LocalnetGuard,
     LoopbackSource,
     NodePortAddresses,
@@ -68,10 +72,11 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::UndefinedPort,
         Reason::UnallocatedClusterIp,
         Reason::LocalhostNodePorts,
+        Reason::RefusedOnLoopback,
         Reason::LocalnetGuard,
         Reason::LoopbackSource,
         Reason::NodePortAddresses,
@@ -88,6 +93,7 @@ impl Reason {
             Reason::UndefinedPort => "undefined-port-rejected",
             Reason::UnallocatedClusterIp => "unallocated-cluster-ip-dropped",
             Reason::LocalhostNodePorts => "localhost-node-ports",
+            Reason::RefusedOnLoopback => "refused-on-loopback",
             Reason::LocalnetGuard => "localnet-guard",
             Reason::LoopbackSource => "loopback-source",
             Reason::NodePortAddresses => "node-port-addresses",
@@ -109,7 +115,10 @@ impl Reason {
                 "nftables mode drops packets to cluster IPs that no Service has, where ServiceCIDRs are known (from 1.33 on by default)."
             }
             Reason::LocalhostNodePorts => {
-                "iptables mode serves IPv4 node ports on 127.0.0.1 (iptables.localhostNodePorts); nftables mode never does."
+                "iptables mode serves IPv4 node ports on 127.0.0.1 (iptables.localhostNodePorts); no rule of nftables mode does."
+            }
+            Reason::RefusedOnLoopback => {
+                "with the feature gate KubeProxyNFTablesLocalhostNodePorts (1.37), nftables mode refuses node ports on loopback addresses; those of TCP kube-proxy may serve itself."
             }
             Reason::LocalnetGuard => {
                 "where iptables mode serves node ports on 127.0.0.1, the chain KUBE-FIREWALL drops packets to loopback addresses from others; nftables mode needs no such guard."
@@ -167,6 +176,12 @@ impl View<'_> {
             self.a.1.mode == ProxyMode::Iptables && self.b.1.mode == ProxyMode::Nftables;
         let by_localhost = self.a.1.localhost_node_ports && !self.b.1.localhost_node_ports;
         match reason {
+            Reason::RefusedOnLoopback => {
+                self.a.1.refuses_on_loopback
+                    && !self.b.1.refuses_on_loopback
+                    && destination.is_loopback()
+                    && self.a.0.all(rejected)
+            }
             Reason::UndefinedPort => {
                 iptables_and_nftables
                     && self.names.cluster_ip(destination).is_some()

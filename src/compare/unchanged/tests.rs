@@ -165,7 +165,7 @@ fn what_is_left_out_makes_no_difference() {
         let whole = (planned(&clusters.0, &settings).compile(), planned(&clusters.1, &settings).compile());
         let (mut old, mut new) = (planned(&clusters.0, &settings), planned(&clusters.1, &settings));
         left_out += leave_out(&mut old, &mut new);
-        kept += old.plan.service_ports.len();
+        kept += old.plan.service_ports().len();
         let rest = (old.compile(), new.compile());
         let (change, all) = changes(&whole.0, &whole.1);
         let (rest_change, found) = changes(&rest.0, &rest.1);

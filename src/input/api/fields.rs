@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::Text;
 
@@ -48,6 +48,29 @@ pub(super) fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<S
     Ok(map.into_values().flatten().collect())
 }
 
+/// A string that nobody reads.
+struct AnyText;
+
+impl<'de> Deserialize<'de> for AnyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(AnyTextVisitor)
+    }
+}
+
+struct AnyTextVisitor;
+
+impl Visitor<'_> for AnyTextVisitor {
+    type Value = AnyText;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<AnyText, E> {
+        Ok(AnyText)
+    }
+}
+
 struct Pairs {
     wanted: fn(&str) -> bool,
 }
@@ -78,13 +101,14 @@ impl<'de> Visitor<'de> for Pairs {
                 let value = map.next_value::<Option<Text>>()?.unwrap_or_default();
                 found.push((key, value));
             } else {
-                map.next_value::<IgnoredAny>()?;
+                map.next_value::<Option<AnyText>>()?;
             }
         }
-        // The last of several equal keys counts, as in Go's JSON.
-        found.reverse();
         found.sort_by(|a, b| a.0.cmp(&b.0));
-        found.dedup_by(|later, kept| later.0 == kept.0);
+        if found.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
+            // Where the last may count, such a map does not come here.
+            return Err(A::Error::custom("a key stands twice"));
+        }
         Ok(found)
     }
 }

@@ -9,6 +9,8 @@ use ::k8s_openapi::api::core::v1::{Node, Pod, Service};
 use ::k8s_openapi::api::discovery::v1::EndpointSlice;
 use ::k8s_openapi::api::networking::v1::ServiceCIDR;
 
+use super::Options;
+use super::left_out::LeftOut;
 use super::object::{Batch, Object, Scope};
 use super::position::{Located, Position, SourceId};
 use super::snapshot::Snapshot;
@@ -79,7 +81,7 @@ impl Snapshot {
         intake.take(("pods", "Pod"), Scope::Namespaced, objects.pods, |s| &mut s.pods);
         sources.add("<memory>", intake.text);
         intake.batch.snapshot.sources = sources;
-        super::conclude(intake.batch, Diagnostics::default())
+        super::conclude(intake.batch, LeftOut::default(), Diagnostics::default(), &Options::default())
     }
 }
 

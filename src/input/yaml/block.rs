@@ -12,28 +12,14 @@ impl<'a> Tape<'a> {
             return None;
         }
         let mut reader = Reader::default();
-        let (mut start, mut line) = (0, 0);
+        let mut start = 0;
         while start < text.len() {
             let rest = text.get(start..)?;
             let length = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
-            reader.line(rest.get(..length)?, Mark { line, start })?;
+            reader.line(rest.get(..length)?, start)?;
             start += length + 1;
-            line += 1;
         }
         reader.finish(text.len())
-    }
-}
-
-/// A place in the piece.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    line: usize,
-    start: usize,
-}
-
-impl Mark {
-    fn right(self, columns: usize) -> Mark {
-        Mark { start: self.start + columns, ..self }
     }
 }
 
@@ -53,59 +39,56 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self, line: &'a str, mark: Mark) -> Option<()> {
+    fn line(&mut self, line: &'a str, at: usize) -> Option<()> {
         let content = line.trim_start_matches(' ');
         let indent = line.len() - content.len();
-        let mark = mark.right(indent);
+        let at = at + indent;
         if content.ends_with([' ', '\r']) {
             return None;
         }
         let entry = content.strip_prefix("- ");
-        self.place(Open { indent, is_sequence: entry.is_some() }, mark)?;
-        let Some(element) = entry else { return self.field(content, mark) };
+        self.place(Open { indent, is_sequence: entry.is_some() }, at)?;
+        let Some(element) = entry else { return self.field(content, at) };
         if key_length(element).is_some() {
-            self.begin(Open { indent: indent + 2, is_sequence: false }, mark.right(2))?;
-            return self.field(element, mark.right(2));
+            self.begin(Open { indent: indent + 2, is_sequence: false }, at + 2)?;
+            return self.field(element, at + 2);
         }
-        self.scalar(element, mark.right(2))
+        self.scalar(element, at + 2)
     }
 
     /// Ends what ends before a line; begins what begins with it.
-    fn place(&mut self, here: Open, mark: Mark) -> Option<()> {
+    fn place(&mut self, here: Open, at: usize) -> Option<()> {
         if std::mem::take(&mut self.value_follows) || self.open.is_empty() {
-            return self.place_value(here, mark);
+            return self.place_value(here, at);
         }
         while self.open.last().is_some_and(|top| top.indent > here.indent || ends_beside(*top, here)) {
             self.open.pop();
-            self.builder.close_at(mark.start).ok()?;
+            self.builder.close_at(at).ok()?;
         }
         (self.open.last() == Some(&here)).then_some(())
     }
 
     /// Begins the value of the key before, or the piece as a whole.
-    fn place_value(&mut self, here: Open, mark: Mark) -> Option<()> {
+    fn place_value(&mut self, here: Open, at: usize) -> Option<()> {
         match self.open.last() {
-            None if here == (Open { indent: 0, is_sequence: true }) => self.begin(here, mark),
-            Some(parent) if here.indent > parent.indent => self.begin(here, mark),
-            // The parser says that a sequence in the column of its key begins with its first element.
-            Some(parent) if here.is_sequence && here.indent == parent.indent => {
-                self.begin(here, mark.right(2))
-            }
+            None if here == (Open { indent: 0, is_sequence: true }) => self.begin(here, at),
+            Some(parent) if here.indent > parent.indent => self.begin(here, at),
+            Some(parent) if here.is_sequence && here.indent == parent.indent => self.begin(here, at),
             _ => None,
         }
     }
 
-    fn begin(&mut self, what: Open, mark: Mark) -> Option<()> {
-        let value = if what.is_sequence { Value::Sequence } else { Value::Map { merges: false } };
+    fn begin(&mut self, what: Open, at: usize) -> Option<()> {
+        let value = if what.is_sequence { Value::Sequence } else { Value::Map { overrides: false } };
         self.open.push(what);
-        self.builder.open_at(value, mark.line, mark.start).ok()
+        self.builder.open_at(value, at).ok()
     }
 
-    fn field(&mut self, content: &'a str, mark: Mark) -> Option<()> {
+    fn field(&mut self, content: &'a str, at: usize) -> Option<()> {
         let length = key_length(content)?;
-        self.push(Value::Plain(Cow::Borrowed(content.get(..length)?)), mark, length);
+        self.push(Value::Plain(Cow::Borrowed(content.get(..length)?)), at, length);
         match content.get(length + 1..)?.strip_prefix(' ') {
-            Some(value) => self.scalar(value, mark.right(length + 2)),
+            Some(value) => self.scalar(value, at + length + 2),
             None => {
                 self.value_follows = true;
                 Some(())
@@ -113,24 +96,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn scalar(&mut self, text: &'a str, mark: Mark) -> Option<()> {
+    fn scalar(&mut self, text: &'a str, at: usize) -> Option<()> {
         match text {
-            "{}" => self.empty(Value::Map { merges: false }, mark),
-            "[]" => self.empty(Value::Sequence, mark),
+            "{}" => self.empty(Value::Map { overrides: false }, at),
+            "[]" => self.empty(Value::Sequence, at),
             _ => {
-                self.push(scalar(text)?, mark, text.len());
+                self.push(scalar(text)?, at, text.len());
                 Some(())
             }
         }
     }
 
-    fn empty(&mut self, value: Value<'a>, mark: Mark) -> Option<()> {
-        self.builder.open_at(value, mark.line, mark.start).ok()?;
-        self.builder.close_at(mark.start + 2).ok()
+    fn empty(&mut self, value: Value<'a>, at: usize) -> Option<()> {
+        self.builder.open_at(value, at).ok()?;
+        self.builder.close_at(at + 2).ok()
     }
 
-    fn push(&mut self, value: Value<'a>, mark: Mark, length: usize) {
-        self.builder.push_at(value, mark.line, mark.start, mark.start + length);
+    fn push(&mut self, value: Value<'a>, at: usize, length: usize) {
+        self.builder.push_at(value, at, at + length);
     }
 
     fn finish(mut self, end: usize) -> Option<Tape<'a>> {
@@ -169,8 +152,7 @@ fn scalar(text: &str) -> Option<Value<'_>> {
         return plain.then_some(Value::String(Cow::Borrowed(inside)));
     }
     let bytes = text.as_bytes();
-    let first =
-        bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'+'));
+    let first = bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/'));
     let mut before = b' ';
     let inside = bytes.iter().all(|b| {
         let fine =
@@ -193,7 +175,7 @@ mod tests {
             let nodes = (0..).map_while(|at| tape.node(at).cloned());
             let trimmed = |end: u32| text.get(..end as usize).unwrap_or_default().trim_end().len();
             nodes
-                .map(|n| format!("{:?} {} {} {} {}", n.value, n.next, n.line, n.start, trimmed(n.end)))
+                .map(|n| format!("{:?} {} {} {}", n.value, n.next, n.start, trimmed(n.end)))
                 .collect::<Vec<_>>()
         };
         assert_eq!(nodes(&quick), nodes(&thorough), "{text}");

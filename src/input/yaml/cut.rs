@@ -9,18 +9,16 @@ pub(in crate::input) struct Cut {
     pub(in crate::input) skeleton: String,
     /// Where each item begins, and behind the last where the items end.
     pub(in crate::input) bounds: Vec<usize>,
-    /// Where the document ends.
-    pub(in crate::input) end: usize,
 }
 
 /// Longest text before or after the items.
 const LONGEST_SKELETON: usize = 1 << 16;
 
-/// Cuts the document that begins at a byte of a text, if each line of it shows plainly where it belongs: lines up to
+/// Cuts the document that begins at a byte of a text and ends with it, if each line of it shows plainly where it belongs: lines up to
 /// `items:`, items whose first line begins with `- ` in the first column and whose other lines are indented, and lines
 /// after the items. Whether that is the meaning of the text as well is known only when the skeleton and every item
 /// were read: a quotation that spans items leaves a part that cannot be read.
-pub(in crate::input) fn cut(text: &str, start: usize, ends_document: fn(&[u8]) -> bool) -> Option<Cut> {
+pub(in crate::input) fn cut(text: &str, start: usize) -> Option<Cut> {
     let bytes = text.as_bytes();
     let mut lines = Lines { bytes, start };
     let header_end = lines.find(|line| line.trim_ascii_end() == b"items:", LONGEST_SKELETON)?;
@@ -40,30 +38,15 @@ pub(in crate::input) fn cut(text: &str, start: usize, ends_document: fn(&[u8]) -
         return None;
     }
     bounds.push(items_end);
-    lines.start = items_end;
-    let end = footer_end(&mut lines, ends_document)?;
-    let skeleton = format!("{header}items: []\n{}", text.get(items_end..end)?);
-    Some(Cut { skeleton, bounds, end })
-}
-
-fn footer_end(lines: &mut Lines, ends_document: fn(&[u8]) -> bool) -> Option<usize> {
-    let items_end = lines.start;
-    loop {
-        let line_start = lines.start;
-        if line_start - items_end > LONGEST_SKELETON {
-            return None;
-        }
-        match lines.next_line() {
-            Some(line) if !ends_document(line) => {}
-            _ => return Some(line_start),
-        }
-    }
+    let footer = text.get(items_end..).filter(|footer| footer.len() <= LONGEST_SKELETON)?;
+    let skeleton = format!("{header}items: []\n{footer}");
+    Some(Cut { skeleton, bounds })
 }
 
 impl Cut {
     /// Reads the skeleton, if it is a map whose `items` are an empty list.
     pub(in crate::input) fn skeleton(&self) -> Option<Tape<'_>> {
-        let tape = Tape::read(&self.skeleton).ok()?;
+        let tape = Tape::read(&self.skeleton).ok().filter(|tape| tape.unread.is_none())?;
         let items = tape.get(0, "items")?;
         let is_empty =
             matches!(tape.node(items)?.value, Value::Sequence) && tape.children(items).next().is_none();

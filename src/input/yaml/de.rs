@@ -13,7 +13,7 @@ impl Tape<'_> {
     pub(in crate::input) fn decode<'t, T: Deserialize<'t>>(&'t self, index: usize) -> Result<T, Fault> {
         let cursor = Cursor::new(self, index);
         T::deserialize(cursor)
-            .map_err(|error| Fault { line: error.line.unwrap_or_default(), message: error.message })
+            .map_err(|error| Fault { offset: error.offset.unwrap_or_default(), message: error.message })
     }
 
     /// The path of the field at which decoding the node fails.
@@ -25,11 +25,11 @@ impl Tape<'_> {
     }
 }
 
-/// A decoding error; the line is that of the innermost value that has one.
+/// A decoding error; the byte is that of the innermost value that has one.
 #[derive(Debug)]
 pub(super) struct Error {
     message: String,
-    line: Option<u32>,
+    offset: Option<usize>,
 }
 
 impl fmt::Display for Error {
@@ -42,7 +42,7 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Error { message: message.to_string(), line: None }
+        Error { message: message.to_string(), offset: None }
     }
 }
 
@@ -105,7 +105,7 @@ impl<'t, 'a> Cursor<'t, 'a> {
 
     fn located<T>(self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|error| Error {
-            line: error.line.or_else(|| self.tape.node(self.index).map(|node| node.line)),
+            offset: error.offset.or_else(|| self.tape.node(self.index).map(|node| node.start as usize)),
             ..error
         })
     }
@@ -124,8 +124,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
             },
             Some(Value::String(text)) => visitor.visit_borrowed_str(text),
             Some(Value::Sequence) => visitor.visit_seq(Elements::new(node)),
-            Some(Value::Map { merges: false }) => visitor.visit_map(Entries::new(node)),
-            Some(Value::Map { merges: true }) => visitor.visit_map(Merged::new(node)?),
+            Some(Value::Map { overrides: false }) => visitor.visit_map(Entries::new(node)),
+            Some(Value::Map { overrides: true }) => visitor.visit_map(Merged::new(node)?),
             Some(Value::Alias(_)) => Err(de::Error::custom("an alias without a value")),
         }
     }
@@ -186,11 +186,68 @@ impl<'t> de::SeqAccess<'t> for Elements<'t, '_> {
         }
         let element = self.next;
         self.next = element.at(element.next());
+        if element.is_null()? {
+            return seed.deserialize(Zero).map(Some);
+        }
         seed.deserialize(element).map(Some)
     }
 }
 
-/// What a map without merge keys contains.
+/// A null in a list, which Go decodes to the zero value of whatever stands there.
+struct Zero;
+
+impl<'t> de::Deserializer<'t> for Zero {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_none()
+    }
+
+    fn deserialize_bool<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bool(false)
+    }
+
+    fn deserialize_i64<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_i64(0)
+    }
+
+    fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_borrowed_str("")
+    }
+
+    fn deserialize_string<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_borrowed_str("")
+    }
+
+    fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_seq(de::value::SeqDeserializer::new(std::iter::empty::<&str>()))
+    }
+
+    fn deserialize_map<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(de::value::MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
+    }
+
+    fn deserialize_struct<V: Visitor<'t>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        <V: Visitor<'t>>
+        i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct
+        tuple tuple_struct enum identifier ignored_any
+    }
+}
+
+/// What a map contains in which no key stands twice, nor `<<`.
 struct Entries<'t, 'a> {
     next: Cursor<'t, 'a>,
     end: usize,
@@ -230,7 +287,7 @@ fn deserialize_key<'t, K: DeserializeSeed<'t>>(key: Cursor<'t, '_>, seed: K) -> 
     key.located(seed.deserialize(deserializer))
 }
 
-/// What a map with merge keys contains: its own entries, then those of the maps merged that it does not have.
+/// What any other map contains: of a key that stands twice the last value, be it merged, as go-yaml v2 has it.
 struct Merged<'t, 'a> {
     entries: std::vec::IntoIter<(Cursor<'t, 'a>, Cursor<'t, 'a>)>,
     value: Option<Cursor<'t, 'a>>,
@@ -247,7 +304,7 @@ impl<'t, 'a> Merged<'t, 'a> {
 #[derive(Default)]
 struct MergeCollector<'t, 'a> {
     entries: Vec<(Cursor<'t, 'a>, Cursor<'t, 'a>)>,
-    seen: std::collections::BTreeSet<&'t str>,
+    seen: std::collections::BTreeMap<&'t str, usize>,
 }
 
 impl<'t, 'a> MergeCollector<'t, 'a> {
@@ -258,30 +315,53 @@ impl<'t, 'a> MergeCollector<'t, 'a> {
         if chain > Self::MAX_CHAIN {
             return map.located(Err(de::Error::custom("too many merge keys within one another")));
         }
-        let mut merged = Vec::new();
         for key in map.tape.children(map.index) {
             let (key, value) = (map.at(key), map.at(key + 1));
             map.charge()?;
-            let text = key.value().and_then(Value::text).unwrap_or_default();
-            if matches!(key.value(), Some(Value::Plain(_))) && text == "<<" {
-                merged.push(value);
-            } else if self.seen.insert(text) {
-                self.entries.push((key, value));
+            let node = key.value();
+            if node.is_some_and(Value::is_merge_key) {
+                self.merge(value, chain)?;
+            } else {
+                self.set(node.and_then(Value::text).unwrap_or_default(), (key, value));
             }
         }
-        merged.into_iter().try_for_each(|value| self.merge(value, chain))
+        Ok(())
     }
 
+    fn set(&mut self, name: &'t str, entry: (Cursor<'t, 'a>, Cursor<'t, 'a>)) {
+        let at = *self.seen.entry(name).or_insert(self.entries.len());
+        match self.entries.get_mut(at) {
+            Some(earlier) => *earlier = entry,
+            None => self.entries.push(entry),
+        }
+    }
+
+    /// Merges a map, or the maps of a list, of which the first comes before the others.
     fn merge(&mut self, value: Cursor<'t, 'a>, chain: usize) -> Result<(), Error> {
+        let is_alias = matches!(value.value(), Some(Value::Alias(_)));
         let (node, target) = value.located(value.resolved())?;
         match target {
             Some(Value::Map { .. }) => self.add(node, chain + 1),
-            Some(Value::Sequence) if chain <= Self::MAX_CHAIN => {
-                let mut elements = node.tape.children(node.index).map(|element| node.at(element));
-                elements.try_for_each(|element| self.merge(element, chain + 1))
+            Some(Value::Sequence) if !is_alias => {
+                let elements: Vec<usize> = node.tape.children(node.index).collect();
+                elements.into_iter().rev().try_for_each(|element| self.merge_element(node.at(element), chain))
             }
-            _ => value.located(Err(de::Error::custom("a merge key needs a map or a sequence of maps"))),
+            _ => value.no_merge(),
         }
+    }
+
+    fn merge_element(&mut self, element: Cursor<'t, 'a>, chain: usize) -> Result<(), Error> {
+        let (node, target) = element.located(element.resolved())?;
+        match target {
+            Some(Value::Map { .. }) => self.add(node, chain + 1),
+            _ => element.no_merge(),
+        }
+    }
+}
+
+impl Cursor<'_, '_> {
+    fn no_merge(self) -> Result<(), Error> {
+        self.located(Err(de::Error::custom("a merge key needs a map or a sequence of maps")))
     }
 }
 

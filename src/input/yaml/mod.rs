@@ -3,14 +3,15 @@
 mod block;
 mod cut;
 mod de;
+mod events;
 mod scalar;
 mod tape;
 
 pub(super) use cut::cut;
 pub(super) use scalar::{Resolved, resolve};
-pub(super) use tape::{Tape, Value};
+pub(super) use tape::{Builder, Tape, Value};
 
-/// Deepest nesting of YAML that is read. The scanner's own bound for flow style is 255; objects nest some 20 levels.
+/// Deepest nesting of YAML that is read. Objects nest some 20 levels.
 pub(super) const MAX_DEPTH: usize = 200;
 
 /// How many nodes aliases may add to a document before it counts as an attack.
@@ -21,6 +22,6 @@ pub(super) const MAX_ALIASED_NODES: usize = 1_000_000;
 pub(super) struct Fault {
     /// What is wrong.
     pub(super) message: String,
-    /// Line within the text, counted from 0.
-    pub(super) line: u32,
+    /// Byte of the text.
+    pub(super) offset: usize,
 }

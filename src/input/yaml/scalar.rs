@@ -1,6 +1,12 @@
 //! Resolution of plain scalars, as `sigs.k8s.io/yaml` does it (go-yaml v2: YAML 1.1 words, base prefixes, no
 //! sexagesimals).
 
+use std::borrow::Cow;
+
+use data_encoding::BASE64;
+
+use super::tape::Value;
+
 /// A plain scalar's meaning.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::input) enum Resolved {
@@ -49,7 +55,7 @@ fn number(text: &str) -> Resolved {
         _ => {}
     }
     let without_underscores;
-    let digits = if text.contains('_') {
+    let digits = if text.contains('_') && !text.starts_with('.') {
         without_underscores = text.replace('_', "");
         without_underscores.as_str()
     } else {
@@ -102,6 +108,70 @@ fn float(text: &str) -> Option<Resolved> {
 #[expect(clippy::cast_possible_truncation, reason = "checked to lie within 2^53")]
 fn whole(value: f64) -> Option<i64> {
     (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as i64)
+}
+
+/// Whether a plain scalar is a number for which JSON has no text: kubectl refuses the document.
+pub(super) fn is_no_json(text: &str) -> bool {
+    let magnitude = text.strip_prefix(['+', '-']).unwrap_or(text);
+    magnitude.starts_with('.') && matches!(resolve(text), Resolved::Float(value) if !value.is_finite())
+}
+
+/// The string that a plain key becomes in JSON, unless it is one; `sigs.k8s.io/yaml`, convertToJSONableObject.
+pub(super) fn key_text(text: &str) -> Result<Option<String>, &'static str> {
+    Ok(Some(match resolve(text) {
+        Resolved::String => return Ok(None),
+        Resolved::Null => return Err("a map's key is null"),
+        Resolved::BigInt(_) => return Err("a map's key is too large a number"),
+        Resolved::Bool(value) => value.to_string(),
+        Resolved::Int(value) if is_written_whole(text) => value.to_string(),
+        Resolved::Int(value) => go_float(value as f64),
+        Resolved::Float(value) => go_float(value),
+    }))
+}
+
+/// Whether a number is an integer to go-yaml, not a float without a fraction.
+fn is_written_whole(text: &str) -> bool {
+    integer(&text.replace('_', "")).is_some()
+}
+
+/// Go's `strconv.FormatFloat(value, 'g', -1, 32)`.
+#[expect(clippy::cast_possible_truncation, reason = "as the original does")]
+fn go_float(value: f64) -> String {
+    let short = format!("{:e}", value as f32);
+    let (digits, exponent) = short.split_once('e').unwrap_or((&short, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..6).contains(&exponent) {
+        return format!("{}", value as f32);
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+/// A scalar with a tag: one that go-yaml resolves must be what it says, any other makes a string.
+pub(super) fn tagged<'a>(tag: &str, text: String) -> Result<Value<'a>, String> {
+    let Some(name) = tag.strip_prefix("tag:yaml.org,2002:") else { return Ok(string(text)) };
+    let meaning = resolve(&text);
+    let fits = match name {
+        "binary" => return binary(&text).map(string),
+        "bool" => matches!(meaning, Resolved::Bool(_)),
+        "int" => matches!(meaning, Resolved::Int(_) | Resolved::BigInt(_)) && is_written_whole(&text),
+        "float" if is_no_json(&text) => false,
+        "float" => matches!(meaning, Resolved::Int(_) | Resolved::BigInt(_) | Resolved::Float(_)),
+        "null" => meaning == Resolved::Null,
+        "merge" if text == "<<" => true,
+        _ => return Ok(string(text)),
+    };
+    if fits { Ok(Value::Plain(Cow::Owned(text))) } else { Err(format!("{text:?} is no !!{name}")) }
+}
+
+fn string<'a>(text: String) -> Value<'a> {
+    Value::String(Cow::Owned(text))
+}
+
+fn binary(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    let bytes = BASE64.decode(digits.as_bytes()).map_err(|_| "a !!binary value is not base64".to_owned())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use libyaml_safer::{EventData, ScalarStyle};
 
+use super::events::{Event, Events};
+use super::scalar::{is_no_json, key_text, tagged};
 use super::{Fault, MAX_DEPTH};
 
 /// A value, with where it stands.
@@ -15,11 +17,9 @@ pub(in crate::input) struct Node<'a> {
     pub(in crate::input) value: Value<'a>,
     /// Index of the node after this one and all it contains.
     pub(in crate::input) next: usize,
-    /// Line of its first character, counted from 0.
-    pub(in crate::input) line: u32,
-    /// Its first character, counted in characters.
+    /// Its first byte.
     pub(in crate::input) start: u32,
-    /// The character behind it, for maps and sequences; blank lines and comments may be included.
+    /// The byte behind it, for maps and sequences; blank lines and comments may be included.
     pub(in crate::input) end: u32,
 }
 
@@ -32,10 +32,10 @@ pub(in crate::input) enum Value<'a> {
     String(Cow<'a, str>),
     /// A sequence.
     Sequence,
-    /// A map; `merges` if it has the key `<<`.
+    /// A map.
     Map {
-        /// Whether it has the key `<<`.
-        merges: bool,
+        /// Whether it has the key `<<`, or a key twice.
+        overrides: bool,
     },
     /// A second use of the node at that index.
     Alias(usize),
@@ -49,43 +49,58 @@ impl Value<'_> {
             _ => None,
         }
     }
+
+    /// Whether it is the key under which other maps are merged.
+    pub(in crate::input) fn is_merge_key(&self) -> bool {
+        matches!(self, Value::Plain(text) if text == "<<")
+    }
+}
+
+/// A key that stands twice in a map: indexes of two neighbours of all its nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::input) struct Repeated {
+    pub(in crate::input) first: usize,
+    pub(in crate::input) second: usize,
 }
 
 /// A document.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::input) struct Tape<'a> {
     nodes: Vec<Node<'a>>,
+    repeated: Vec<Repeated>,
+    /// Where text begins that is not read, as kubectl does not: behind `...`.
+    pub(in crate::input) unread: Option<usize>,
     /// How many nodes were decoded through aliases so far.
     pub(super) aliased: Cell<usize>,
 }
 
 impl<'a> Tape<'a> {
     /// Reads one document.
-    pub(in crate::input) fn read(text: &'a str) -> Result<Self, Fault> {
-        Tape::build(text, Builder::default())
-    }
-
-    /// Reads one document in which keys may stand twice.
-    pub(in crate::input) fn read_with_repeated_keys(text: &'a str) -> Result<Self, Fault> {
-        Tape::build(text, Builder { may_repeat_keys: true, ..Builder::default() })
-    }
-
-    fn build(text: &'a str, mut builder: Builder<'a>) -> Result<Self, Fault> {
+    pub(in crate::input) fn read(text: &str) -> Result<Self, Fault> {
         if u32::try_from(text.len()).is_err() {
             let message = "a YAML document of 4 GiB or more is not read".to_owned();
-            return Err(Fault { message, line: 0 });
+            return Err(Fault { message, offset: 0 });
         }
-        let mut parser = Parser::new(StrInput::new(text));
-        while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| scan_fault(&error))?;
-            builder.event(event, span)?;
+        let mut builder = Builder::default();
+        let mut events = Events::new(text);
+        while let Some(event) = events.next()? {
+            builder.event(event)?;
         }
-        Ok(builder.finish())
+        let rest = events.document_end();
+        let mut tape = builder.finish();
+        tape.unread = has_content(text.get(rest..).unwrap_or_default()).then_some(rest);
+        Ok(tape)
     }
 
     /// The node at an index, or nothing beyond the end.
     pub(in crate::input) fn node(&self, index: usize) -> Option<&Node<'a>> {
         self.nodes.get(index)
+    }
+
+    /// Keys that stand twice in the maps within a node.
+    pub(in crate::input) fn repeated(&self, index: usize) -> impl Iterator<Item = Repeated> {
+        let end = self.nodes.get(index).map_or(0, |node| node.next);
+        self.repeated.iter().copied().filter(move |repeated| (index..end).contains(&repeated.first))
     }
 
     /// Indexes of what a sequence contains, or of the keys of a map.
@@ -115,13 +130,13 @@ impl<'a> Tape<'a> {
         matches!(self.nodes.get(sequence)?.value, Value::Sequence).then(|| self.children(sequence).nth(n))?
     }
 
-    /// Index of the value of a key of a map.
+    /// Index of the value of a key of a map; of several the last, as for kubectl.
     pub(in crate::input) fn get(&self, map: usize, key: &str) -> Option<usize> {
-        if !matches!(self.nodes.get(map)?.value, Value::Map { .. }) {
-            return None;
-        }
+        let Value::Map { overrides } = self.nodes.get(map)?.value else { return None };
         let has_key = |child: &usize| self.nodes.get(*child).and_then(|node| node.value.text()) == Some(key);
-        self.children(map).find(has_key).map(|key| key + 1)
+        let mut keys = self.children(map).filter(has_key);
+        let found = if overrides { keys.last() } else { keys.next() };
+        found.map(|key| key + 1)
     }
 
     /// The text of a scalar.
@@ -130,16 +145,10 @@ impl<'a> Tape<'a> {
     }
 }
 
-fn scan_fault(error: &ScanError) -> Fault {
-    Fault { message: format!("not YAML: {}", error.info()), line: line(error.marker()) }
-}
-
-fn line_of(span: &Span) -> usize {
-    span.start.line().saturating_sub(1)
-}
-
-fn line(marker: &Marker) -> u32 {
-    narrow(marker.line().saturating_sub(1))
+/// Whether anything but blanks, comments and markers stands in a text.
+fn has_content(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    lines.any(|line| !line.is_empty() && !line.starts_with('#') && line != "..." && line != "---")
 }
 
 fn narrow(number: usize) -> u32 {
@@ -148,87 +157,87 @@ fn narrow(number: usize) -> u32 {
 
 /// Makes a tape of what is found in the order of the text.
 #[derive(Default)]
-pub(super) struct Builder<'a> {
+pub(in crate::input) struct Builder<'a> {
     nodes: Vec<Node<'a>>,
     open: Vec<usize>,
-    anchors: HashMap<usize, usize>,
+    anchors: HashMap<String, usize>,
     keys: Vec<usize>,
-    documents: usize,
-    may_repeat_keys: bool,
+    repeated: Vec<Repeated>,
 }
 
 impl<'a> Builder<'a> {
-    fn event(&mut self, event: Event<'a>, span: Span) -> Result<(), Fault> {
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                self.push(scalar(text, style, tag.as_deref()), anchor, span);
+    /// So many keys that stand twice are noted.
+    const MAX_REPEATED: usize = 100;
+
+    fn event(&mut self, event: Event) -> Result<(), Fault> {
+        let Event { data, start, end } = event;
+        match data {
+            EventData::Scalar { anchor, tag, value, style, .. } => {
+                self.anchor(anchor);
+                let value = scalar(value, style, tag.as_deref()).map_err(|message| at(start, message))?;
+                self.push_at(value, start, end);
             }
-            Event::SequenceStart(anchor, _) => self.open(Value::Sequence, anchor, span)?,
-            Event::MappingStart(anchor, _) => self.open(Value::Map { merges: false }, anchor, span)?,
-            Event::SequenceEnd | Event::MappingEnd => self.close_at(span.end.index())?,
-            Event::Alias(anchor) => self.alias(anchor, span)?,
-            Event::DocumentStart(_) => self.document(span)?,
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            EventData::SequenceStart { anchor, .. } => {
+                self.anchor(anchor);
+                self.open_at(Value::Sequence, start)?;
+            }
+            EventData::MappingStart { anchor, .. } => {
+                self.anchor(anchor);
+                self.open_at(Value::Map { overrides: false }, start)?;
+            }
+            EventData::SequenceEnd | EventData::MappingEnd => self.close_at(end)?,
+            EventData::Alias { anchor } => self.alias(&anchor, start, end)?,
+            _ => {}
         }
         Ok(())
     }
 
-    fn push(&mut self, value: Value<'a>, anchor: usize, span: Span) {
-        self.anchor(anchor);
-        self.push_at(value, line_of(&span), span.start.index(), span.end.index());
-    }
-
-    fn anchor(&mut self, anchor: usize) {
-        if anchor != 0 {
+    fn anchor(&mut self, anchor: Option<String>) {
+        if let Some(anchor) = anchor {
             self.anchors.insert(anchor, self.nodes.len());
         }
     }
 
     /// Adds a scalar.
-    pub(super) fn push_at(&mut self, value: Value<'a>, line: usize, start: usize, end: usize) {
+    pub(in crate::input) fn push_at(&mut self, value: Value<'a>, start: usize, end: usize) {
         let next = self.nodes.len() + 1;
-        self.nodes.push(Node { value, next, line: narrow(line), start: narrow(start), end: narrow(end) });
-    }
-
-    fn open(&mut self, value: Value<'a>, anchor: usize, span: Span) -> Result<(), Fault> {
-        self.anchor(anchor);
-        self.open_at(value, line_of(&span), span.start.index())
+        self.nodes.push(Node { value, next, start: narrow(start), end: narrow(end) });
     }
 
     /// Begins a map or sequence.
-    pub(super) fn open_at(&mut self, value: Value<'a>, line: usize, start: usize) -> Result<(), Fault> {
+    pub(in crate::input) fn open_at(&mut self, value: Value<'a>, start: usize) -> Result<(), Fault> {
         if self.open.len() == MAX_DEPTH {
-            return Err(at(narrow(line), format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(at(start, format!("nested deeper than {MAX_DEPTH} levels")));
         }
         self.open.push(self.nodes.len());
-        self.push_at(value, line, start, start);
+        self.push_at(value, start, start);
         Ok(())
     }
 
     /// Ends the map or sequence begun last.
-    pub(super) fn close_at(&mut self, end: usize) -> Result<(), Fault> {
+    pub(in crate::input) fn close_at(&mut self, end: usize) -> Result<(), Fault> {
         let Some(index) = self.open.pop() else {
             return Ok(());
         };
-        let merges = self.check_keys(index)?;
+        let overrides = self.settle_keys(index)?;
         let next = self.nodes.len();
         if let Some(node) = self.nodes.get_mut(index) {
             node.next = next;
             node.end = narrow(end);
-            if let Value::Map { merges: flag } = &mut node.value {
-                *flag = merges;
+            if let Value::Map { overrides: flag } = &mut node.value {
+                *flag = overrides;
             }
         }
         Ok(())
     }
 
     /// The nodes added.
-    pub(super) fn finish(self) -> Tape<'a> {
-        Tape { nodes: self.nodes, aliased: Cell::new(0) }
+    pub(in crate::input) fn finish(self) -> Tape<'a> {
+        Tape { nodes: self.nodes, repeated: self.repeated, unread: None, aliased: Cell::new(0) }
     }
 
-    /// Refuses a key given twice; tells whether there is a merge key.
-    fn check_keys(&mut self, map: usize) -> Result<bool, Fault> {
+    /// Makes the keys of a map the strings that they are in JSON; tells whether one is `<<` or stands twice.
+    fn settle_keys(&mut self, map: usize) -> Result<bool, Fault> {
         if !matches!(self.nodes.get(map), Some(Node { value: Value::Map { .. }, .. })) {
             return Ok(false);
         }
@@ -236,73 +245,93 @@ impl<'a> Builder<'a> {
         let mut merges = false;
         let mut key = map + 1;
         while let Some(node) = self.nodes.get(key) {
-            match &node.value {
-                Value::Plain(text) if text == "<<" => merges = true,
-                Value::Plain(_) | Value::String(_) => self.keys.push(key),
-                _ => return Err(at(node.line, "a map's key is not a string".to_owned())),
+            let next = node.next;
+            if node.value.is_merge_key() {
+                merges = true;
+            } else {
+                if let Some(value) = self.settled(node)? {
+                    self.set(key, value);
+                }
+                self.keys.push(key);
             }
-            key = self.nodes.get(node.next).map_or(usize::MAX, |value| value.next);
+            key = self.nodes.get(next).map_or(usize::MAX, |value| value.next);
         }
-        let may_repeat = self.may_repeat_keys;
-        match self.repeated() {
-            Some(node) if !may_repeat => {
-                let key = node.value.text().unwrap_or_default();
-                Err(at(node.line, format!("the key {key:?} is already set in this map")))
+        Ok(self.note_repeated() || merges)
+    }
+
+    /// What a key becomes, unless it is right as it is.
+    fn settled(&self, node: &Node<'a>) -> Result<Option<Value<'a>>, Fault> {
+        let value = match &node.value {
+            Value::Alias(target) => self.nodes.get(*target).map(|node| &node.value),
+            value => Some(value),
+        };
+        let wrong = |message: &str| at(node.start as usize, message.to_owned());
+        match value {
+            Some(Value::Plain(text)) => match key_text(text) {
+                Ok(Some(key)) => Ok(Some(Value::String(Cow::Owned(key)))),
+                Ok(None) if matches!(node.value, Value::Alias(_)) => Ok(Some(Value::String(text.clone()))),
+                Ok(None) => Ok(None),
+                Err(message) => Err(wrong(message)),
+            },
+            Some(Value::String(text)) if matches!(node.value, Value::Alias(_)) => {
+                Ok(Some(Value::String(text.clone())))
             }
-            _ => Ok(merges),
+            Some(Value::String(_)) => Ok(None),
+            _ => Err(wrong("a map's key is not a string")),
         }
     }
 
-    fn repeated(&mut self) -> Option<&Node<'a>> {
+    fn set(&mut self, index: usize, value: Value<'a>) {
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.value = value;
+        }
+    }
+
+    /// Notes the keys that stand twice; tells whether any does.
+    fn note_repeated(&mut self) -> bool {
         let nodes = &self.nodes;
         let text = |key: &usize| nodes.get(*key).and_then(|node| node.value.text());
-        let repeated = if self.keys.len() <= 16 {
-            let earlier = |n: usize| self.keys.iter().take(n);
-            let mut keys = self.keys.iter().enumerate();
-            keys.find(|(n, key)| earlier(*n).any(|other| text(other) == text(key))).map(|(_, key)| *key)
-        } else {
-            self.keys.sort_by_key(|key| (text(key), *key));
-            let mut pairs = self.keys.iter().zip(self.keys.iter().skip(1));
-            pairs.find(|(a, b)| text(a) == text(b)).map(|(_, key)| *key)
-        };
-        repeated.and_then(|key| nodes.get(key))
+        let mut rest = self.keys.as_slice();
+        let few = rest.len() <= 16;
+        while let (true, [key, others @ ..]) = (few, rest) {
+            if others.iter().any(|other| text(other) == text(key)) {
+                break;
+            }
+            rest = others;
+        }
+        if few && rest.is_empty() {
+            return false;
+        }
+        self.keys.sort_by_key(|key| (text(key), *key));
+        let pairs = self.keys.iter().zip(self.keys.iter().skip(1));
+        let repeated = pairs.filter(|(a, b)| text(a) == text(b));
+        let repeated: Vec<_> = repeated.map(|(a, b)| Repeated { first: *a, second: *b }).collect();
+        let left = Self::MAX_REPEATED.saturating_sub(self.repeated.len());
+        self.repeated.extend(repeated.iter().take(left));
+        !repeated.is_empty()
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Fault> {
-        let target = self.anchors.get(&anchor).copied();
-        let target = target.ok_or_else(|| fault(span, "the alias has no anchor".to_owned()))?;
+    fn alias(&mut self, anchor: &str, start: usize, end: usize) -> Result<(), Fault> {
+        let target = self.anchors.get(anchor).copied();
+        let target = target.ok_or_else(|| at(start, format!("the alias {anchor:?} has no anchor")))?;
         if self.open.contains(&target) {
-            return Err(fault(span, "the alias refers to what contains it".to_owned()));
+            return Err(at(start, "the alias refers to what contains it".to_owned()));
         }
-        self.push(Value::Alias(target), 0, span);
-        Ok(())
-    }
-
-    fn document(&mut self, span: Span) -> Result<(), Fault> {
-        self.documents += 1;
-        if self.documents > 1 {
-            return Err(fault(span, "not YAML: text behind the end of the document".to_owned()));
-        }
+        self.push_at(Value::Alias(target), start, end);
         Ok(())
     }
 }
 
-fn fault(span: Span, message: String) -> Fault {
-    at(line(&span.start), message)
+fn at(offset: usize, message: String) -> Fault {
+    Fault { message, offset }
 }
 
-fn at(line: u32, message: String) -> Fault {
-    Fault { message, line }
-}
-
-fn scalar<'a>(text: Cow<'a, str>, style: ScalarStyle, tag: Option<&Tag>) -> Value<'a> {
-    let core = tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str());
-    match (core, style) {
-        (Some("str" | "binary"), _) | (None, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) => {
-            Value::String(text)
-        }
-        (None, ScalarStyle::Literal | ScalarStyle::Folded) => Value::String(text),
-        _ => Value::Plain(text),
+fn scalar<'a>(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Value<'a>, String> {
+    match (tag, style) {
+        (Some(tag), _) => tagged(tag, text),
+        (None, ScalarStyle::Plain) if is_no_json(&text) => Err(format!("{text} is no number in JSON")),
+        (None, ScalarStyle::Plain) => Ok(Value::Plain(Cow::Owned(text))),
+        (None, _) => Ok(Value::String(Cow::Owned(text))),
     }
 }
 
@@ -310,17 +339,57 @@ fn scalar<'a>(text: Cow<'a, str>, style: ScalarStyle, tag: Option<&Tag>) -> Valu
 mod tests {
     use super::*;
 
-    fn fault_of(text: &str) -> (String, u32) {
+    fn fault_of(text: &str) -> (String, usize) {
         let fault = Tape::read(text).unwrap_err();
-        (fault.message, fault.line)
+        (fault.message, fault.offset)
     }
 
     #[test]
-    fn a_key_given_twice_is_refused_with_its_line() {
-        let twice = ("the key \"a\" is already set in this map".to_owned(), 2);
-        assert_eq!(fault_of("a: 1\nb: 2\na: 3\n"), twice);
+    fn a_key_given_twice_is_noted() {
+        let repeated = |text: &str| {
+            let tape = Tape::read(text).unwrap();
+            let at = |index| tape.node(index).unwrap().start;
+            tape.repeated(0).map(|twice| (at(twice.first), at(twice.second))).collect::<Vec<_>>()
+        };
+        assert_eq!(repeated("a: 1\nb: 2\na: 3\n"), [(0, 10)]);
+        assert_eq!(repeated("a: 1\na: 2\na: 3\n"), [(0, 5), (5, 10)]);
         let many: String = (0..40).map(|n| format!("k{n}: 1\n")).collect();
-        assert_eq!(fault_of(&format!("{many}k7: 2\n")).1, 40);
+        assert_eq!(repeated(&format!("{many}k7: 2\n")), [(35 + 7, narrow(many.len()))]);
+        assert_eq!(repeated("0x50: 1\n80: 2\n").len(), 1);
+        let tape = Tape::read("a: 1\na: 2\n").unwrap();
+        assert_eq!(tape.text(tape.get(0, "a").unwrap()), Some("2"));
+    }
+
+    #[test]
+    fn keys_are_what_they_are_in_json() {
+        let tape = Tape::read("y: 0\n0x50: 0\n1.50: 0\n1e6: 0\non: 0\n'y': 0\n2024-01-01: 0\n").unwrap();
+        let keys: Vec<_> = tape.children(0).filter_map(|key| tape.text(key)).collect();
+        assert_eq!(keys, ["true", "80", "1.5", "1e+06", "true", "y", "2024-01-01"]);
+        assert!(Tape::read("~: 1\n").is_err());
+        assert!(Tape::read("? [a]\n: 1\n").is_err());
+    }
+
+    #[test]
+    fn tags_tell_what_a_scalar_is() {
+        for (text, value) in [
+            ("! 80", Some("String(\"80\")")),
+            ("!foo 80", Some("String(\"80\")")),
+            ("!!str 80", Some("String(\"80\")")),
+            ("!!int \"80\"", Some("Plain(\"80\")")),
+            ("!!float 80", Some("Plain(\"80\")")),
+            ("!!binary d2Vi", Some("String(\"web\")")),
+            ("!!null ''", Some("Plain(\"\")")),
+            ("!!bool yes", Some("Plain(\"yes\")")),
+            ("!!int x", None),
+            ("!!bool 1", None),
+            ("!!binary +", None),
+            (".inf", None),
+            ("-.INF", None),
+        ] {
+            let tape = Tape::read(text).ok();
+            let found = tape.and_then(|tape| tape.node(0).map(|node| format!("{:?}", node.value)));
+            assert_eq!(found.as_deref(), value, "{text}");
+        }
     }
 
     #[test]
@@ -329,6 +398,12 @@ mod tests {
         assert_eq!(fault_of(&text).0, "nested deeper than 200 levels");
         let nested = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
         assert!(Tape::read(&nested).is_ok());
+    }
+
+    #[test]
+    fn what_follows_the_end_of_the_document_is_not_read() {
+        assert_eq!(Tape::read("a: 1\n...\n# x\n").unwrap().unread, None);
+        assert!(Tape::read("a: 1\n...\nb: 2\n").unwrap().unread.is_some());
     }
 
     #[test]

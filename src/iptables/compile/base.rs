@@ -57,7 +57,7 @@ pub(in crate::iptables) fn head(plan: &Plan<'_>, sink: &mut impl Sink) {
     for chain in [KUBE_SERVICES, KUBE_EXTERNAL_SERVICES, KUBE_FORWARD, KUBE_NODEPORTS, KUBE_PROXY_FIREWALL] {
         sink.chain(Filter, chain);
     }
-    if plan.localhost_node_ports {
+    if plan.localhost_node_ports() {
         block_localnet(sink);
     }
     for chain in [KUBE_SERVICES, KUBE_NODEPORTS, KUBE_POSTROUTING, KUBE_MARK_MASQ] {
@@ -79,12 +79,12 @@ fn block_localnet(sink: &mut impl Sink) {
 }
 
 fn masquerading(plan: &Plan<'_>, sink: &mut impl Sink) {
-    let mark = plan.masquerade.mark;
+    let mark = plan.masquerade().mark;
     let origin = Origin { service_port: None, field: Field::Masquerade };
     let mut rule = |chain, rule| sink.rule(Nat, chain, rule, origin);
     rule(KUBE_POSTROUTING, Rule::default().mark(true, mark).then(Target::Return));
     rule(KUBE_POSTROUTING, Rule::default().then(Target::SetMark { value: mark, mask: 0 }));
-    let random_fully = plan.masquerade.random_fully;
+    let random_fully = plan.masquerade().random_fully;
     let snat = Rule::commented("kubernetes service traffic requiring SNAT");
     rule(KUBE_POSTROUTING, snat.then(Target::Masquerade { random_fully }));
     rule(KUBE_MARK_MASQ, Rule::default().then(Target::SetMark { value: mark, mask: mark }));
@@ -100,7 +100,7 @@ fn node_port_jumps(plan: &Plan<'_>, sink: &mut impl Sink) {
     let origin = Origin { service_port: None, field: Field::NodePortAddresses };
     let rule =
         || Rule::commented("kubernetes service nodeports; NOTE: this must be the last rule in this chain");
-    match &plan.node_ports {
+    match plan.node_ports() {
         NodePorts::AllLocal => {
             let rule = rule().local(End::Destination);
             let rule = match loopback_left_out(plan) {
@@ -119,20 +119,20 @@ fn node_port_jumps(plan: &Plan<'_>, sink: &mut impl Sink) {
 
 /// The loopback network, where node ports are not served on it.
 fn loopback_left_out(plan: &Plan<'_>) -> Option<Cidr> {
-    match plan.family {
-        Family::Ipv4 if plan.localhost_node_ports => None,
+    match plan.family() {
+        Family::Ipv4 if plan.localhost_node_ports() => None,
         Family::Ipv4 => Some(Cidr::IPV4_LOOPBACK),
-        Family::Ipv6 => Some(Cidr::host(plan.family.loopback())),
+        Family::Ipv6 => Some(Cidr::host(plan.family().loopback())),
     }
 }
 
 fn forwarding(plan: &Plan<'_>, sink: &mut impl Sink) {
-    if plan.drop_invalid {
+    if plan.drop_invalid() {
         let rule = Rule::default().state(false, &["INVALID"]);
-        let rule = if plan.nfacct { rule.counted_by("ct_state_invalid_dropped_pkts") } else { rule };
+        let rule = if plan.nfacct() { rule.counted_by("ct_state_invalid_dropped_pkts") } else { rule };
         sink.rule(Filter, KUBE_FORWARD, rule.then(Target::Drop), Origin::BASE);
     }
-    let marked = Rule::commented("kubernetes forwarding rules").mark(false, plan.masquerade.mark);
+    let marked = Rule::commented("kubernetes forwarding rules").mark(false, plan.masquerade().mark);
     sink.rule(Filter, KUBE_FORWARD, marked.then(Target::Accept), Origin::BASE);
     let known =
         Rule::commented("kubernetes forwarding conntrack rule").state(false, &["RELATED", "ESTABLISHED"]);

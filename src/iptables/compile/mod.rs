@@ -9,19 +9,18 @@ use std::collections::HashMap;
 pub(super) use base::{head, tail};
 pub(super) use sink::Sink;
 
-use super::chains;
-use super::ruleset::{Chain, ChainName, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
+use super::ruleset::{Chain, ChainName, Owner, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
 use crate::plan::origin::Origin;
 use crate::plan::{Plan, ServicePortPlan};
 
 /// The whole ruleset of a node with kube-proxy alone, as the kernel holds it.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
     let tables = TABLES.map(|name| Table { name, chains: Vec::new() }).into();
-    let ruleset = Ruleset { family: plan.family, tables };
+    let ruleset = Ruleset { family: plan.family(), tables };
     let mut collector = Collector { ruleset, index: HashMap::new() };
     whole_tables(&mut collector);
     head(plan, &mut collector);
-    services(plan, 0, &plan.service_ports, &mut collector);
+    services(plan, 0, plan.service_ports(), &mut collector);
     tail(plan, &mut collector);
     collector.finish()
 }
@@ -63,7 +62,7 @@ impl Collector {
                 name,
                 policy: builtin.then_some(Policy::Accept),
                 rules: Vec::new(),
-                owner: chains::owner(table, &name),
+                owner: Owner::of(table, name.as_str()),
                 counters: Default::default(),
             });
             (table_index, chains.len() - 1)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use compact_str::{CompactString, format_compact};
 
 use super::sink::Sink;
-use crate::cluster::{Endpoint, TrafficPolicy};
+use crate::cluster::Endpoint;
 use crate::iptables::chains::{
     KUBE_EXTERNAL_SERVICES, KUBE_MARK_MASQ, KUBE_NODEPORTS, KUBE_PROXY_FIREWALL, KUBE_SERVICES, ServiceChains,
 };
@@ -13,31 +13,31 @@ use crate::iptables::ruleset::TableName::{Filter, Nat};
 use crate::iptables::ruleset::{ChainName, End, RecentAction, Rule, Target};
 use crate::net::{Cidr, Port, Protocol};
 use crate::plan::origin::{Field, Origin};
-use crate::plan::{EndpointSet, Plan, Reach, ServicePortPlan};
+use crate::plan::{
+    EndpointSet, External, ExternalRoute, LocalRoute, Plan, Route, ServicePortPlan, SourceRanges,
+};
 
 /// Writes the rules of the Service port at `index` of the plan.
 pub(super) fn rules(plan: &Plan<'_>, index: usize, service_port: &ServicePortPlan<'_>, sink: &mut impl Sink) {
-    let chains = ServiceChains::new(&service_port.service_port.name);
+    let of_cluster = service_port.service_port();
+    let chains = ServiceChains::new(&of_cluster.name);
     let endpoint_chains =
-        service_port.reachable_endpoints.iter().map(|e| chains.endpoint(&e.text)).collect::<Vec<_>>();
+        service_port.reachable_endpoints().iter().map(|e| chains.endpoint(&e.text)).collect::<Vec<_>>();
     let mut writer = Writer {
         plan,
         this: service_port,
-        name: format_compact!("{}", service_port.service_port.name),
-        protocol: service_port.service_port.name.protocol(),
+        name: format_compact!("{}", of_cluster.name),
+        protocol: of_cluster.name.protocol(),
         index: u32::try_from(index).unwrap_or(u32::MAX),
         chains,
         endpoint_chains,
         sink,
     };
     writer.cluster_ip();
-    writer.external_ips();
-    writer.load_balancer_ips();
-    writer.node_port();
+    writer.external();
     writer.health_check();
     writer.masquerade_cluster_ip();
     writer.external_chain();
-    writer.firewall_chain();
     writer.balancing_chains();
     writer.endpoint_chains();
 }
@@ -70,84 +70,75 @@ impl<S: Sink> Writer<'_, '_, S> {
     }
 
     fn port(&self) -> Port {
-        self.this.service_port.port
+        self.this.service_port().port
     }
 
-    fn chain_of(&self, policy: TrafficPolicy) -> ChainName {
-        match policy {
-            TrafficPolicy::Cluster => self.chains.cluster,
-            TrafficPolicy::Local => self.chains.local,
+    fn chain_of(&self, set: EndpointSet) -> ChainName {
+        match set {
+            EndpointSet::Cluster => self.chains.cluster,
+            EndpointSet::Local => self.chains.local,
         }
     }
 
-    /// The chain that serves traffic from outside exists.
-    fn has_external_chain(&self) -> bool {
-        self.this.has_endpoints && self.this.externally_accessible
-    }
-
-    fn has_firewall_chain(&self) -> bool {
-        self.this.has_endpoints && self.this.source_restricted
-    }
-
     /// The rule for traffic that reaches no endpoint; none where it reaches one.
-    fn refusal(&self, reach: Reach) -> Option<(Rule, Target)> {
-        match reach {
-            Reach::Balance(_) => None,
-            Reach::RejectNoEndpoints => Some((self.about(" has no endpoints"), Target::Reject)),
-            Reach::DropNoLocalEndpoints => Some((self.about(" has no local endpoints"), Target::Drop)),
+    fn refusal(&self, route: Route) -> Option<(Rule, Target)> {
+        match route {
+            Route::Balance(_) => None,
+            Route::RejectNoEndpoints => Some((self.about(" has no endpoints"), Target::Reject)),
+            Route::DropNoLocalEndpoints => Some((self.about(" has no local endpoints"), Target::Drop)),
         }
     }
 
     fn cluster_ip(&mut self) {
-        let ip = self.this.service_port.cluster_ip;
-        match self.refusal(self.this.internal.reach) {
-            None => {
-                let chain = self.chain_of(self.this.internal.policy);
-                let rule =
-                    self.about(" cluster IP").port(self.protocol, self.port()).destination_ip(ip).jump(chain);
-                self.nat(KUBE_SERVICES, rule, Field::ClusterIp);
-            }
-            Some((rule, target)) => {
-                let rule = rule.port(self.protocol, self.port()).destination_ip(ip).then(target);
-                self.filter(KUBE_SERVICES, rule, Field::ClusterIp);
-            }
+        let ip = self.this.service_port().cluster_ip;
+        if let Route::Balance(set) = self.this.internal() {
+            let chain = self.chain_of(set);
+            let rule =
+                self.about(" cluster IP").port(self.protocol, self.port()).destination_ip(ip).jump(chain);
+            self.nat(KUBE_SERVICES, rule, Field::ClusterIp);
+        } else if let Some((rule, target)) = self.refusal(self.this.internal()) {
+            let rule = rule.port(self.protocol, self.port()).destination_ip(ip).then(target);
+            self.filter(KUBE_SERVICES, rule, Field::ClusterIp);
         }
     }
 
-    fn external_ips(&mut self) {
-        if !self.this.serves_external_ips {
-            return;
+    /// Node port, external and load-balancer IPs, in this order.
+    fn external(&mut self) {
+        let this = self.this;
+        if let Some(external) = this.external() {
+            self.external_ips(external);
+            self.load_balancer_ips(external);
+            self.node_port(external);
         }
-        for entry in &self.this.service_port.external_ips {
+    }
+
+    fn external_ips(&mut self, external: &External<'_>) {
+        for entry in external.external_ips() {
             let field = Field::ExternalIp(entry.index as u32);
-            if self.this.has_endpoints {
+            if external.is_forwarded() {
                 let rule =
                     self.about(" external IP").port(self.protocol, self.port()).destination_ip(entry.value);
                 self.nat(KUBE_SERVICES, rule.jump(self.chains.external), field);
             }
-            self.refuse_external(entry.value, field);
+            self.refuse_external(external, entry.value, field);
         }
     }
 
-    fn refuse_external(&mut self, ip: std::net::IpAddr, field: Field) {
-        if let Some((rule, target)) = self.refusal(self.this.external.reach) {
+    fn refuse_external(&mut self, external: &External<'_>, ip: std::net::IpAddr, field: Field) {
+        if let Some((rule, target)) = self.refusal(external.client_route()) {
             let rule = rule.port(self.protocol, self.port()).destination_ip(ip).then(target);
             self.filter(KUBE_EXTERNAL_SERVICES, rule, field);
         }
     }
 
-    fn load_balancer_ips(&mut self) {
-        let firewall = self.has_firewall_chain();
+    fn load_balancer_ips(&mut self, external: &External<'_>) {
+        let firewall = external.source_ranges().is_some();
         let chain = if firewall { self.chains.firewall } else { self.chains.external };
-        for entry in &self.this.service_port.load_balancer_ips {
+        for entry in external.load_balancer_ips().iter().filter(|_| external.is_forwarded()) {
             let field = Field::LoadBalancerIp(entry.index as u32);
-            if self.this.has_endpoints {
-                let rule = self
-                    .about(" loadbalancer IP")
-                    .port(self.protocol, self.port())
-                    .destination_ip(entry.value);
-                self.nat(KUBE_SERVICES, rule.jump(chain), field);
-            }
+            let rule =
+                self.about(" loadbalancer IP").port(self.protocol, self.port()).destination_ip(entry.value);
+            self.nat(KUBE_SERVICES, rule.jump(chain), field);
             if firewall {
                 let rule = self.about(&format!(" traffic not accepted by {}", self.chains.firewall));
                 let rule =
@@ -155,24 +146,24 @@ impl<S: Sink> Writer<'_, '_, S> {
                 self.filter(KUBE_PROXY_FIREWALL, rule, field);
             }
         }
-        for entry in &self.this.service_port.load_balancer_ips {
-            self.refuse_external(entry.value, Field::LoadBalancerIp(entry.index as u32));
+        for entry in external.load_balancer_ips() {
+            self.refuse_external(external, entry.value, Field::LoadBalancerIp(entry.index as u32));
         }
     }
 
-    fn node_port(&mut self) {
-        let Some(node_port) = self.this.node_port() else { return };
+    fn node_port(&mut self, external: &External<'_>) {
+        let Some(node_port) = external.node_port() else { return };
         let field = Field::NodePort;
-        if self.this.has_endpoints {
+        if external.is_forwarded() {
             let rule = self.about("").port(self.protocol, node_port);
-            if self.plan.nfacct && self.plan.localhost_node_ports {
+            if self.plan.nfacct() && self.plan.localhost_node_ports() {
                 let counted = rule.clone().destination_net(Cidr::IPV4_LOOPBACK);
                 let counted = counted.counted_by("localhost_nps_accepted_pkts").jump(self.chains.external);
                 self.nat(KUBE_NODEPORTS, counted, field);
             }
             self.nat(KUBE_NODEPORTS, rule.jump(self.chains.external), field);
         }
-        if let Some((rule, target)) = self.refusal(self.this.external.reach) {
+        if let Some((rule, target)) = self.refusal(external.client_route()) {
             let rule = rule.local(End::Destination).port(self.protocol, node_port).then(target);
             self.filter(KUBE_EXTERNAL_SERVICES, rule, field);
         }
@@ -180,77 +171,81 @@ impl<S: Sink> Writer<'_, '_, S> {
 
     /// Always TCP, whatever the protocol of the Service port.
     fn health_check(&mut self) {
-        if let Some(port) = self.this.service_port.health_check_node_port {
+        if let Some(port) = self.this.service_port().health_check_node_port {
             let rule = self.about(" health check node port").port(Protocol::Tcp, port);
             self.filter(KUBE_NODEPORTS, rule.then(Target::Accept), Field::HealthCheckNodePort);
         }
     }
 
     fn masquerade_cluster_ip(&mut self) {
-        if !matches!(self.this.internal.reach, Reach::Balance(_)) {
-            return;
-        }
-        let chain = self.chain_of(self.this.internal.policy);
+        let Route::Balance(set) = self.this.internal() else { return };
+        let chain = self.chain_of(set);
         let rule = (self.about(" cluster IP").port(self.protocol, self.port()))
-            .destination_ip(self.this.service_port.cluster_ip)
+            .destination_ip(self.this.service_port().cluster_ip)
             .jump(KUBE_MARK_MASQ);
-        if self.plan.masquerade.all {
+        if self.plan.masquerade().all {
             self.nat(chain, rule, Field::Masquerade);
-        } else if let Some(local) = &self.plan.local_traffic {
+        } else if let Some(local) = self.plan.local_traffic() {
             self.nat(chain, rule.local_traffic(local, true), Field::DetectLocal);
         }
     }
 
     fn external_chain(&mut self) {
-        if !self.has_external_chain() {
-            return;
-        }
-        let (external, cluster) = (self.chains.external, self.chains.cluster);
-        let field = Field::ExternalTrafficPolicy;
-        self.sink.chain(Nat, external);
-        match self.this.external.policy {
-            TrafficPolicy::Cluster => {
+        let this = self.this;
+        let Some(external) = this.external().filter(|external| external.is_forwarded()) else { return };
+        self.sink.chain(Nat, self.chains.external);
+        match external.route() {
+            ExternalRoute::RejectNoEndpoints => {}
+            ExternalRoute::Masquerade => {
                 let rule = self.destinations("masquerade traffic for").jump(KUBE_MARK_MASQ);
-                self.nat(external, rule, field);
+                self.external_rule(rule);
+                self.external_rule(Rule::default().jump(self.chains.cluster));
             }
-            TrafficPolicy::Local => {
-                if let Some(local) = &self.plan.local_traffic {
-                    let rule = self.destinations("pod traffic for").local_traffic(local, false).jump(cluster);
-                    self.nat(external, rule, Field::DetectLocal);
+            ExternalRoute::ShortCircuit(others) => {
+                self.short_circuit();
+                if others == LocalRoute::Balance {
+                    self.external_rule(Rule::default().jump(self.chains.local));
                 }
-                let from_node = |rule: Rule| rule.local(End::Source);
-                let mark = from_node(self.destinations("masquerade LOCAL traffic for")).jump(KUBE_MARK_MASQ);
-                self.nat(external, mark, field);
-                let route = from_node(self.destinations("route LOCAL traffic for")).jump(cluster);
-                self.nat(external, route, field);
             }
         }
-        if matches!(self.this.external.reach, Reach::Balance(_)) {
-            let rule = Rule::default().jump(self.chain_of(self.this.external.policy));
-            self.nat(external, rule, field);
+        if let Some(ranges) = external.source_ranges() {
+            self.firewall_chain(ranges);
         }
+    }
+
+    fn external_rule(&mut self, rule: Rule) {
+        self.nat(self.chains.external, rule, Field::ExternalTrafficPolicy);
+    }
+
+    /// What pods and the node itself send may go to endpoints on any node.
+    fn short_circuit(&mut self) {
+        let cluster = self.chains.cluster;
+        if let Some(local) = self.plan.local_traffic() {
+            let rule = self.destinations("pod traffic for").local_traffic(local, false).jump(cluster);
+            self.nat(self.chains.external, rule, Field::DetectLocal);
+        }
+        let from_node = |rule: Rule| rule.local(End::Source);
+        let mark = from_node(self.destinations("masquerade LOCAL traffic for")).jump(KUBE_MARK_MASQ);
+        self.external_rule(mark);
+        let route = from_node(self.destinations("route LOCAL traffic for")).jump(cluster);
+        self.external_rule(route);
     }
 
     fn destinations(&self, what: &str) -> Rule {
         Rule::commented(format_compact!("{what} {} external destinations", self.name))
     }
 
-    fn firewall_chain(&mut self) {
-        if !self.has_firewall_chain() {
-            return;
-        }
+    fn firewall_chain(&mut self, source_ranges: SourceRanges<'_>) {
         let (firewall, external) = (self.chains.firewall, self.chains.external);
         self.sink.chain(Nat, firewall);
-        for range in &self.this.service_port.source_ranges {
+        for range in source_ranges.ranges() {
             let rule = self.about(" loadbalancer IP").source_net(range.value).jump(external);
             self.nat(firewall, rule, Field::SourceRange(range.index as u32));
         }
-        if self.this.allow_from_node {
-            for entry in &self.this.service_port.load_balancer_ips {
-                let ip = entry.value;
-                let rule = self.about(" loadbalancer IP").source_ip(ip, &ip.to_string()).jump(external);
-                self.nat(firewall, rule, Field::LoadBalancerIp(entry.index as u32));
-            }
+        for entry in source_ranges.load_balancer_ips_as_sources() {
+            let ip = entry.value;
+            let rule = self.about(" loadbalancer IP").source_ip(ip, &ip.to_string()).jump(external);
+            self.nat(firewall, rule, Field::LoadBalancerIp(entry.index as u32));
         }
         let closing =
             format_compact!("other traffic to {} will be dropped by KUBE-PROXY-FIREWALL", self.name);
@@ -258,18 +253,17 @@ impl<S: Sink> Writer<'_, '_, S> {
     }
 
     fn balancing_chains(&mut self) {
-        if self.this.uses_cluster_endpoints && !self.this.cluster_endpoints.is_empty() {
-            self.balance(self.chains.cluster, EndpointSet::Cluster);
-        }
-        if self.this.uses_local_endpoints && !self.this.local_endpoints.is_empty() {
-            self.balance(self.chains.local, EndpointSet::Local);
+        for set in [EndpointSet::Cluster, EndpointSet::Local] {
+            if !self.this.endpoints(set).is_empty() {
+                self.balance(self.chain_of(set), set);
+            }
         }
     }
 
     fn balance(&mut self, chain: ChainName, set: EndpointSet) {
         self.sink.chain(Nat, chain);
         let endpoints = self.this.endpoints(set);
-        if let Some(seconds) = self.this.service_port.affinity_seconds {
+        if let Some(seconds) = self.this.service_port().affinity_seconds {
             for endpoint in endpoints {
                 let (position, target) = self.chain_of_endpoint(endpoint);
                 let action = RecentAction::Check { seconds };
@@ -288,7 +282,7 @@ impl<S: Sink> Writer<'_, '_, S> {
 
     /// `name -> ip:port` as comment; none in a large cluster.
     fn towards(&self, endpoint: &Endpoint) -> Rule {
-        if self.plan.large_cluster {
+        if self.plan.large_cluster() {
             return Rule::default();
         }
         Rule::commented(joined(&[&self.name, " -> ", &endpoint.text]))
@@ -296,20 +290,20 @@ impl<S: Sink> Writer<'_, '_, S> {
 
     /// Index among the reachable endpoints, which are sorted by text, and chain.
     fn chain_of_endpoint(&self, endpoint: &Endpoint) -> (u32, ChainName) {
-        let found = self.this.reachable_endpoints.binary_search_by(|e| e.text.cmp(&endpoint.text));
+        let found = self.this.reachable_endpoints().binary_search_by(|e| e.text.cmp(&endpoint.text));
         let position = found.unwrap_or_else(|insertion| insertion);
         let chain = self.endpoint_chains.get(position).copied();
         (position as u32, chain.unwrap_or_else(|| self.chains.endpoint(&endpoint.text)))
     }
 
     fn endpoint_chains(&mut self) {
-        for (i, endpoint) in self.this.reachable_endpoints.iter().enumerate() {
+        for (i, endpoint) in self.this.reachable_endpoints().iter().enumerate() {
             let chain = self.endpoint_chains[i];
             let field = Field::Endpoint(i as u32);
             self.sink.chain(Nat, chain);
-            let rule = || if self.plan.large_cluster { Rule::default() } else { self.about("") };
+            let rule = || if self.plan.large_cluster() { Rule::default() } else { self.about("") };
             let hairpin = rule().source_ip(endpoint.ip, endpoint.ip_text()).jump(KUBE_MARK_MASQ);
-            let dnat = match self.this.service_port.affinity_seconds {
+            let dnat = match self.this.service_port().affinity_seconds {
                 Some(_) => rule().recent(chain, RecentAction::Set),
                 None => rule(),
             };

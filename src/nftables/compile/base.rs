@@ -16,21 +16,24 @@ use crate::settings::release::{BaseLayout, ClusterIpMasquerade};
 
 /// Base chains, then the chains that they jump to, in the order in which kube-proxy makes them.
 pub(super) fn chains(plan: &Plan<'_>) -> Vec<Chain> {
-    let mut chains: Vec<Chain> =
-        layout(plan.release.nftables.layout).into_iter().chain(NAT_CHAINS).map(Hooked::into_chain).collect();
+    let mut chains: Vec<Chain> = layout(plan.release().nftables.layout)
+        .into_iter()
+        .chain(NAT_CHAINS)
+        .map(Hooked::into_chain)
+        .collect();
     chains.extend([
         fixed(name::NODE_PORT_ENDPOINTS_CHECK, node_port_checks(plan)),
         fixed(
             name::SERVICE_ENDPOINTS_CHECK,
-            vec![base_rule(vec![by_address(plan.family, name::NO_ENDPOINT_SERVICES)])],
+            vec![base_rule(vec![by_address(plan.family(), name::NO_ENDPOINT_SERVICES)])],
         ),
-        fixed(name::FIREWALL_CHECK, vec![base_rule(vec![by_address(plan.family, name::FIREWALL_IPS)])]),
+        fixed(name::FIREWALL_CHECK, vec![base_rule(vec![by_address(plan.family(), name::FIREWALL_IPS)])]),
         fixed(name::SERVICES, services(plan)),
         fixed(name::MASQUERADING, masquerading(plan)),
         fixed(name::CLUSTER_IPS_CHECK, cluster_ips_check(plan)),
     ]);
-    if !plan.release.nftables.direct_dnat {
-        let set_mark = masquerade_rule(vec![Statement::SetMarkOr(plan.masquerade.mark)]);
+    if !plan.release().nftables.direct_dnat {
+        let set_mark = masquerade_rule(vec![Statement::SetMarkOr(plan.masquerade().mark)]);
         chains.push(fixed(name::MARK_FOR_MASQUERADE, vec![set_mark]));
     }
     chains.push(Chain {
@@ -150,18 +153,18 @@ fn node_port_checks(plan: &Plan<'_>) -> Vec<PlacedRule> {
 }
 
 fn node_ports_without_endpoints(plan: &Plan<'_>) -> PlacedRule {
-    let matches = match plan.node_ports {
-        NodePorts::AllLocal => not_loopback(plan.family),
-        NodePorts::Addresses(_) => destination_in(plan.family, name::NODE_PORT_IPS),
+    let matches = match plan.node_ports() {
+        NodePorts::AllLocal => not_loopback(plan.family()),
+        NodePorts::Addresses(_) => destination_in(plan.family(), name::NODE_PORT_IPS),
     };
     let statements = vec![matches, by_node_port(name::NO_ENDPOINT_NODE_PORTS)];
     rule(statements, None, made_by(origin::Field::NodePortAddresses))
 }
 
 fn node_ports(plan: &Plan<'_>) -> PlacedRule {
-    let mut statements = match plan.node_ports {
-        NodePorts::AllLocal => vec![Statement::FibLocal(FibEnd::Destination), not_loopback(plan.family)],
-        NodePorts::Addresses(_) => vec![destination_in(plan.family, name::NODE_PORT_IPS)],
+    let mut statements = match plan.node_ports() {
+        NodePorts::AllLocal => vec![Statement::FibLocal(FibEnd::Destination), not_loopback(plan.family())],
+        NodePorts::Addresses(_) => vec![destination_in(plan.family(), name::NODE_PORT_IPS)],
     };
     statements.push(by_node_port(name::SERVICE_NODE_PORTS));
     rule(statements, None, made_by(origin::Field::NodePortAddresses))
@@ -169,22 +172,22 @@ fn node_ports(plan: &Plan<'_>) -> PlacedRule {
 
 fn services(plan: &Plan<'_>) -> Vec<PlacedRule> {
     let mut rules = Vec::new();
-    if plan.release.nftables.cluster_ip_masquerade == ClusterIpMasquerade::BySet {
+    if plan.release().nftables.cluster_ip_masquerade == ClusterIpMasquerade::BySet {
         rules.extend(masquerade_of_cluster_ips(plan));
     }
-    rules.push(base_rule(vec![by_address(plan.family, name::SERVICE_IPS)]));
+    rules.push(base_rule(vec![by_address(plan.family(), name::SERVICE_IPS)]));
     rules.push(node_ports(plan));
     rules
 }
 
 fn masquerade_of_cluster_ips(plan: &Plan<'_>) -> Option<PlacedRule> {
     let (matches, field) = masqueraded_cluster_ip_traffic(plan)?;
-    let comment = if plan.masquerade.all {
+    let comment = if plan.masquerade().all {
         "masquerade all clusterIP traffic"
     } else {
         "masquerade clusterIP traffic from outside cluster"
     };
-    let mut statements = vec![destination_in(plan.family, name::CLUSTER_IPS)];
+    let mut statements = vec![destination_in(plan.family(), name::CLUSTER_IPS)];
     statements.extend(matches);
     statements.push(set_masquerade_mark(plan));
     Some(rule(statements, Some(comment), made_by(field)))
@@ -198,13 +201,13 @@ fn masquerade_rule(statements: Vec<Statement>) -> PlacedRule {
 const MASQUERADE: Statement = Statement::Masquerade { fully_random: true };
 
 fn masquerading(plan: &Plan<'_>) -> Vec<PlacedRule> {
-    let mark = plan.masquerade.mark;
+    let mark = plan.masquerade().mark;
     let marked = |negated| Statement::Mark { mask: mark, negated, value: 0 };
     let clear_mark = Statement::SetMarkXor(mark);
-    let rules = if plan.release.nftables.direct_dnat {
+    let rules = if plan.release().nftables.direct_dnat {
         vec![
             vec![marked(true), clear_mark, MASQUERADE],
-            vec![Statement::ConntrackStatusDnat, to_itself(plan.family), MASQUERADE],
+            vec![Statement::ConntrackStatusDnat, to_itself(plan.family()), MASQUERADE],
         ]
     } else {
         let unmarked = vec![marked(false), Statement::Verdict(Verdict::Return)];
@@ -229,13 +232,13 @@ fn to_itself(family: Family) -> Statement {
 
 fn cluster_ips_check(plan: &Plan<'_>) -> Vec<PlacedRule> {
     let reject = rule(
-        vec![destination_in(plan.family, name::CLUSTER_IPS), Statement::Reject],
+        vec![destination_in(plan.family(), name::CLUSTER_IPS), Statement::Reject],
         Some("Reject traffic to invalid ports of ClusterIPs"),
         Origin::BASE,
     );
     let mut rules = vec![reject];
-    if !plan.service_cidrs.is_empty() {
-        rules.push(drop_unallocated(plan.family, plan.service_cidrs.clone()));
+    if !plan.service_cidrs().is_empty() {
+        rules.push(drop_unallocated(plan.family(), plan.service_cidrs().to_vec()));
     }
     rules
 }

@@ -38,8 +38,8 @@ pub(super) fn destination_in(family: Family, set: &str) -> Statement {
 
 /// Sets the mark by which the chain `masquerading` knows the packet.
 pub(super) fn set_masquerade_mark(plan: &Plan<'_>) -> Statement {
-    if plan.release.nftables.direct_dnat {
-        Statement::SetMarkOr(plan.masquerade.mark)
+    if plan.release().nftables.direct_dnat {
+        Statement::SetMarkOr(plan.masquerade().mark)
     } else {
         jump(name::MARK_FOR_MASQUERADE)
     }
@@ -52,7 +52,7 @@ pub(super) fn from_local_pod(plan: &Plan<'_>) -> Option<Statement> {
 
 /// Traffic to cluster IPs that is masqueraded: matches beside the address, and what made them.
 pub(super) fn masqueraded_cluster_ip_traffic(plan: &Plan<'_>) -> Option<(Vec<Statement>, origin::Field)> {
-    if plan.masquerade.all {
+    if plan.masquerade().all {
         return Some((Vec::new(), origin::Field::Masquerade));
     }
     let from_elsewhere = local_traffic_match(plan, true)?;
@@ -61,9 +61,9 @@ pub(super) fn masqueraded_cluster_ip_traffic(plan: &Plan<'_>) -> Option<(Vec<Sta
 
 fn local_traffic_match(plan: &Plan<'_>, negated: bool) -> Option<Statement> {
     let interface =
-        |name| Statement::InInterface { by_name: plan.release.nftables.interface_by_name, negated, name };
-    Some(match plan.local_traffic.as_ref()? {
-        LocalTraffic::From(cidr) => source(plan.family, negated, Addresses::One(*cidr)),
+        |name| Statement::InInterface { by_name: plan.release().nftables.interface_by_name, negated, name };
+    Some(match plan.local_traffic()? {
+        LocalTraffic::From(cidr) => source(plan.family(), negated, Addresses::One(*cidr)),
         LocalTraffic::Interface(name) => interface(name.clone()),
         LocalTraffic::InterfacePrefix(prefix) => interface(format!("{prefix}*").into()),
     })

@@ -27,10 +27,10 @@ pub(super) struct FixedSets {
 impl FixedSets {
     pub(super) fn new(plan: &Plan<'_>) -> Self {
         FixedSets {
-            family: plan.family,
-            hairpin: plan.release.nftables.direct_dnat.then(Elements::default),
+            family: plan.family(),
+            hairpin: plan.release().nftables.direct_dnat.then(Elements::default),
             cluster_ips: Elements::default(),
-            node_port_ips: node_port_ips(&plan.node_ports),
+            node_port_ips: node_port_ips(plan.node_ports()),
             no_endpoint_services: Elements::default(),
             no_endpoint_node_ports: Elements::default(),
             localhost_reject_ports: loopback::is_on(plan).then(Elements::default),

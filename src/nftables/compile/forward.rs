@@ -29,9 +29,9 @@ impl<'p> Forwarding<'p> {
         service_port: &'p ServicePortPlan<'p>,
         names: &ServiceChains,
     ) -> Self {
-        let has_affinity = service_port.service_port.affinity_seconds.is_some();
-        let endpoint_names = if has_affinity || !plan.release.nftables.direct_dnat {
-            let reachable = service_port.reachable_endpoints.iter();
+        let has_affinity = service_port.service_port().affinity_seconds.is_some();
+        let endpoint_names = if has_affinity || !plan.release().nftables.direct_dnat {
+            let reachable = service_port.reachable_endpoints().iter();
             reachable.map(|endpoint| names.endpoint(endpoint)).collect()
         } else {
             Vec::new()
@@ -46,10 +46,10 @@ impl<'p> Forwarding<'p> {
 
     /// Marks traffic to the cluster IP from outside, where each Service port has a rule for it.
     pub(super) fn cluster_ip_masquerade(&self) -> Option<PlacedRule> {
-        let service_port = self.service_port.service_port;
+        let service_port = self.service_port.service_port();
         let to = Addresses::One(Cidr::host(service_port.cluster_ip));
-        let mut statements = vec![destination(self.plan.family, false, to)];
-        match self.plan.release.nftables.cluster_ip_masquerade {
+        let mut statements = vec![destination(self.plan.family(), false, to)];
+        match self.plan.release().nftables.cluster_ip_masquerade {
             ClusterIpMasquerade::BySet => return None,
             ClusterIpMasquerade::PerAddress => {}
             ClusterIpMasquerade::PerPort => {
@@ -71,7 +71,7 @@ impl<'p> Forwarding<'p> {
         }
         let named: Vec<_> = endpoints.iter().filter_map(|e| self.names_of(e)).collect();
         let mut rules = Vec::new();
-        if self.service_port.service_port.affinity_seconds.is_some() {
+        if self.service_port.service_port().affinity_seconds.is_some() {
             rules.extend(named.iter().map(|(i, names)| self.stay_with(*i, names)));
         }
         rules.push(self.rule(vec![random_endpoint_chain(&named)], Field::ClusterIp));
@@ -79,7 +79,7 @@ impl<'p> Forwarding<'p> {
     }
 
     fn names_of(&self, endpoint: &Endpoint) -> Option<(u32, &EndpointNames)> {
-        let reachable = &self.service_port.reachable_endpoints;
+        let reachable = self.service_port.reachable_endpoints();
         let index = reachable.binary_search_by(|e| e.text.cmp(&endpoint.text)).ok()?;
         Some((u32::try_from(index).ok()?, self.endpoint_names.get(index)?))
     }
@@ -87,31 +87,31 @@ impl<'p> Forwarding<'p> {
     /// Sends a client back to the endpoint it had.
     fn stay_with(&self, index: u32, names: &EndpointNames) -> PlacedRule {
         let had_it = Addresses::Named(names.affinity_set.clone());
-        let client = source(self.plan.family, false, had_it);
+        let client = source(self.plan.family(), false, had_it);
         self.rule(vec![client, goto(names.chain.clone())], Field::SessionAffinity(index))
     }
 
     fn balanced_dnat(&self, endpoints: &[&Endpoint]) -> Statement {
         match endpoints {
-            [only] if self.plan.release.nftables.single_endpoint_dnat => Statement::Dnat(target(only)),
+            [only] if self.plan.release().nftables.single_endpoint_dnat => Statement::Dnat(target(only)),
             several => self.random_dnat(several),
         }
     }
 
     fn random_dnat(&self, endpoints: &[&Endpoint]) -> Statement {
         let destinations: Vec<_> = (0u32..).zip(endpoints.iter().map(|e| target(e))).collect();
-        Statement::RandomDnat { family: self.plan.family, modulus: count(&destinations), destinations }
+        Statement::RandomDnat { family: self.plan.family(), modulus: count(&destinations), destinations }
     }
 
     fn protocol(&self) -> Statement {
-        Statement::L4Protocol(self.service_port.service_port.name.protocol())
+        Statement::L4Protocol(self.service_port.service_port().name.protocol())
     }
 
     /// One for each reachable endpoint, where the release or the affinity asks for them.
     pub(super) fn endpoint_chains(&self) -> Vec<Chain> {
         (0u32..)
             .zip(&self.endpoint_names)
-            .zip(&self.service_port.reachable_endpoints)
+            .zip(self.service_port.reachable_endpoints())
             .map(|((i, names), endpoint)| self.endpoint_chain(i, names, endpoint))
             .collect()
     }
@@ -119,15 +119,15 @@ impl<'p> Forwarding<'p> {
     fn endpoint_chain(&self, index: u32, names: &EndpointNames, endpoint: &Endpoint) -> Chain {
         let field = Field::Endpoint(index);
         let mut rules = Vec::new();
-        if !self.plan.release.nftables.direct_dnat {
+        if !self.plan.release().nftables.direct_dnat {
             let itself = Addresses::One(Cidr::host(endpoint.ip));
-            let from_itself = source(self.plan.family, false, itself);
+            let from_itself = source(self.plan.family(), false, itself);
             rules.push(self.rule(vec![from_itself, set_masquerade_mark(self.plan)], field));
         }
-        if self.service_port.service_port.affinity_seconds.is_some() {
+        if self.service_port.service_port().affinity_seconds.is_some() {
             let remember = Statement::UpdateSet {
                 set: names.affinity_set.clone(),
-                field: ruleset::Field::SourceAddress(self.plan.family),
+                field: ruleset::Field::SourceAddress(self.plan.family()),
             };
             rules.push(self.rule(vec![remember], Field::SessionAffinity(index)));
         }
@@ -137,7 +137,7 @@ impl<'p> Forwarding<'p> {
 
     /// One for each reachable endpoint, where clients stay with theirs.
     pub(super) fn affinity_sets(&self) -> Vec<Set> {
-        let Some(seconds) = self.service_port.service_port.affinity_seconds else {
+        let Some(seconds) = self.service_port.service_port().affinity_seconds else {
             return Vec::new();
         };
         let names = self.endpoint_names.iter();
@@ -154,7 +154,7 @@ fn random_endpoint_chain(endpoints: &[(u32, &EndpointNames)]) -> Statement {
 fn affinity_set(plan: &Plan<'_>, names: &EndpointNames, seconds: u32) -> Set {
     Set {
         name: names.affinity_set.clone(),
-        key: vec![DataType::from(plan.family)],
+        key: vec![DataType::from(plan.family())],
         maps_to: None,
         size: Some(65535), // the kernel's limit for a set that rules fill; kube-proxy sends none
         flags: vec!["dynamic".into(), "timeout".into()],

@@ -10,8 +10,6 @@ mod name;
 mod service_port;
 
 #[cfg(test)]
-pub(in crate::nftables) mod samples;
-#[cfg(test)]
 mod tests;
 
 use super::ruleset::{Chain, Ruleset, Set, Table, TableFamily};
@@ -36,7 +34,7 @@ pub fn compile(plan: &Plan<'_>) -> Ruleset {
     }
     Ruleset {
         tables: vec![Table {
-            family: TableFamily::from(plan.family),
+            family: TableFamily::from(plan.family()),
             name: TABLE.into(),
             comment: Some("rules for kube-proxy".into()),
             counters: loopback::counters(plan),
@@ -50,7 +48,7 @@ pub fn compile(plan: &Plan<'_>) -> Ruleset {
 /// The sets and maps that every node has, with their elements.
 fn fixed_sets(plan: &Plan<'_>) -> Vec<Set> {
     let mut fixed = FixedSets::new(plan);
-    compilers(plan, 0, &plan.service_ports).for_each(|compiler| compiler.add_elements(&mut fixed));
+    compilers(plan, 0, plan.service_ports()).for_each(|compiler| compiler.add_elements(&mut fixed));
     fixed.into_sets()
 }
 
@@ -59,7 +57,7 @@ const SHORTEST_STRETCH: usize = 256;
 
 /// The sets and chains of the Service ports themselves, in order.
 fn of_service_ports(plan: &Plan<'_>) -> Vec<(Vec<Set>, Vec<Chain>)> {
-    parallel::by_stretch(&plan.service_ports, SHORTEST_STRETCH, |first, ports| {
+    parallel::by_stretch(plan.service_ports(), SHORTEST_STRETCH, |first, ports| {
         let (mut sets, mut chains) = (Vec::new(), Vec::new());
         for compiler in compilers(plan, first, ports) {
             sets.extend(compiler.affinity_sets());

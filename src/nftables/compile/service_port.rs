@@ -13,10 +13,11 @@ use super::elements::{address_key, node_port_key};
 use super::fixed_sets::FixedSets;
 use super::forward::Forwarding;
 use super::{loopback, name};
-use crate::cluster::TrafficPolicy;
 use crate::net::Cidr;
 use crate::plan::origin::{Field, Origin};
-use crate::plan::{EndpointSet, Plan, Reach, ServicePortPlan};
+use crate::plan::{
+    EndpointSet, External, ExternalRoute, LocalRoute, Plan, Route, ServicePortPlan, SourceRanges,
+};
 
 /// Compiles one Service port.
 pub(super) struct Compiler<'p, 'c> {
@@ -28,11 +29,11 @@ pub(super) struct Compiler<'p, 'c> {
 }
 
 /// What becomes of traffic that no endpoint takes.
-fn refusal(reach: Reach) -> Option<Verdict> {
-    match reach {
-        Reach::Balance(_) => None,
-        Reach::DropNoLocalEndpoints => Some(Verdict::Drop),
-        Reach::RejectNoEndpoints => Some(Verdict::Goto(name::REJECT_CHAIN.into())),
+fn refusal(route: Route) -> Option<Verdict> {
+    match route {
+        Route::Balance(_) => None,
+        Route::DropNoLocalEndpoints => Some(Verdict::Drop),
+        Route::RejectNoEndpoints => Some(Verdict::Goto(name::REJECT_CHAIN.into())),
     }
 }
 
@@ -43,7 +44,7 @@ fn narrow(index: usize) -> u32 {
 
 impl<'p, 'c> Compiler<'p, 'c> {
     pub(super) fn new(plan: &'p Plan<'c>, index: u32, service_port: &'p ServicePortPlan<'c>) -> Self {
-        let names = ServiceChains::new(&service_port.service_port.name);
+        let names = ServiceChains::new(&service_port.service_port().name);
         let forwarding = Forwarding::new(plan, index, service_port, &names);
         Compiler { plan, index, service_port, names, forwarding }
     }
@@ -64,10 +65,6 @@ impl<'p, 'c> Compiler<'p, 'c> {
         }
     }
 
-    fn has_external_chain(&self) -> bool {
-        self.service_port.has_endpoints && self.service_port.externally_accessible
-    }
-
     pub(super) fn affinity_sets(&self) -> Vec<Set> {
         self.forwarding.affinity_sets()
     }
@@ -75,39 +72,41 @@ impl<'p, 'c> Compiler<'p, 'c> {
     /// In the order in which kube-proxy makes them.
     pub(super) fn chains(&self) -> Vec<Chain> {
         let mut chains = self.forwarding.endpoint_chains();
-        chains.extend(self.balancing(EndpointSet::Cluster, self.service_port.uses_cluster_endpoints));
-        chains.extend(self.balancing(EndpointSet::Local, self.service_port.uses_local_endpoints));
-        if self.has_external_chain() {
-            chains.push(chain(self.names.external(), self.external_rules()));
-        }
-        if self.service_port.source_restricted {
-            chains.push(chain(self.names.firewall(), vec![self.firewall_rule()]));
+        chains.extend(self.balancing(EndpointSet::Cluster));
+        chains.extend(self.balancing(EndpointSet::Local));
+        if let Some(external) = self.service_port.external() {
+            let rules = self.external_rules(external);
+            chains.extend(rules.map(|rules| chain(self.names.external(), rules)));
+            let ranges = external.source_ranges();
+            chains
+                .extend(ranges.map(|ranges| chain(self.names.firewall(), vec![self.firewall_rule(ranges)])));
         }
         chains
     }
 
-    fn balancing(&self, set: EndpointSet, used: bool) -> Option<Chain> {
+    fn balancing(&self, set: EndpointSet) -> Option<Chain> {
         let endpoints = self.service_port.endpoints(set);
-        if !used || endpoints.is_empty() {
+        if endpoints.is_empty() {
             return None;
         }
         let mut rules = Vec::new();
-        if self.service_port.internal.reach == Reach::Balance(set) {
+        if self.service_port.internal() == Route::Balance(set) {
             rules.extend(self.forwarding.cluster_ip_masquerade());
         }
         rules.extend(self.forwarding.balancing_rules(endpoints));
         Some(chain(self.balancing_chain(set), rules))
     }
 
-    fn external_rules(&self) -> Vec<PlacedRule> {
-        match self.service_port.external.policy {
-            TrafficPolicy::Cluster => self.external_cluster_rules(),
-            TrafficPolicy::Local => self.external_local_rules(),
+    fn external_rules(&self, external: &External<'_>) -> Option<Vec<PlacedRule>> {
+        match external.route() {
+            ExternalRoute::RejectNoEndpoints => None,
+            ExternalRoute::Masquerade => Some(self.masqueraded_rules()),
+            ExternalRoute::ShortCircuit(others) => Some(self.short_circuit_rules(others)),
         }
     }
 
-    fn external_cluster_rules(&self) -> Vec<PlacedRule> {
-        let comment = self.plan.release.nftables.direct_dnat.then_some("masquerade");
+    fn masqueraded_rules(&self) -> Vec<PlacedRule> {
+        let comment = self.plan.release().nftables.direct_dnat.then_some("masquerade");
         let field = Field::ExternalTrafficPolicy;
         vec![
             self.rule(vec![set_masquerade_mark(self.plan)], comment, field),
@@ -116,7 +115,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
     }
 
     /// Pods and the node itself may use endpoints on any node; all others only local ones, without masquerading.
-    fn external_local_rules(&self) -> Vec<PlacedRule> {
+    fn short_circuit_rules(&self, others: LocalRoute) -> Vec<PlacedRule> {
         let field = Field::ExternalTrafficPolicy;
         let from_node = Statement::FibLocal(FibEnd::Source);
         let mut rules = Vec::new();
@@ -134,20 +133,17 @@ impl<'p, 'c> Compiler<'p, 'c> {
             Some("short-circuit local traffic"),
             field,
         ));
-        if let Reach::Balance(set) = self.service_port.external.reach {
-            rules.push(self.rule(vec![goto(self.balancing_chain(set))], None, field));
+        if others == LocalRoute::Balance {
+            rules.push(self.rule(vec![goto(self.names.local())], None, field));
         }
         rules
     }
 
-    fn firewall_rule(&self) -> PlacedRule {
-        let service_port = self.service_port.service_port;
-        let mut allowed: Vec<Cidr> = service_port.source_ranges.iter().map(|r| r.value).collect();
-        if self.service_port.allow_from_node {
-            allowed.extend(service_port.load_balancer_ips.iter().map(|ip| Cidr::host(ip.value)));
-        }
-        let first = service_port.source_ranges.first().map_or(0, |r| r.index);
-        let from_elsewhere = source(self.plan.family, true, interval::anonymous(allowed));
+    fn firewall_rule(&self, ranges: SourceRanges<'_>) -> PlacedRule {
+        let mut allowed: Vec<Cidr> = ranges.ranges().iter().map(|r| r.value).collect();
+        allowed.extend(ranges.load_balancer_ips_as_sources().iter().map(|ip| Cidr::host(ip.value)));
+        let first = ranges.ranges().first().map_or(0, |r| r.index);
+        let from_elsewhere = source(self.plan.family(), true, interval::anonymous(allowed));
         self.rule(
             vec![from_elsewhere, Statement::Verdict(Verdict::Drop)],
             None,
@@ -158,16 +154,18 @@ impl<'p, 'c> Compiler<'p, 'c> {
     pub(super) fn add_elements(&self, sets: &mut FixedSets) {
         self.add_hairpin(sets);
         self.add_cluster_ip(sets);
-        self.add_external_ips(sets);
-        self.add_load_balancer_ips(sets);
-        self.add_node_port(sets);
+        if let Some(external) = self.service_port.external() {
+            self.add_external_ips(external, sets);
+            self.add_load_balancer_ips(external, sets);
+            self.add_node_port(external, sets);
+        }
     }
 
     fn add_hairpin(&self, sets: &mut FixedSets) {
         let Some(hairpin) = &mut sets.hairpin else { return };
-        let protocol = self.service_port.service_port.name.protocol();
-        for (i, endpoint) in (0u32..).zip(&self.service_port.reachable_endpoints) {
-            if endpoint.node_name.as_ref() != Some(&self.plan.node_name) {
+        let protocol = self.service_port.service_port().name.protocol();
+        for (i, endpoint) in (0u32..).zip(self.service_port.reachable_endpoints()) {
+            if endpoint.node_name.as_ref() != Some(self.plan.node_name()) {
                 continue;
             }
             let mut key = vec![Datum::Address(endpoint.ip)];
@@ -177,80 +175,77 @@ impl<'p, 'c> Compiler<'p, 'c> {
     }
 
     fn add_cluster_ip(&self, sets: &mut FixedSets) {
-        let ip = self.service_port.service_port.cluster_ip;
+        let ip = self.service_port.service_port().cluster_ip;
         let origin = self.origin(Field::ClusterIp);
         sets.cluster_ips.add(vec![Datum::Address(ip)], origin);
         let key = self.key(ip);
-        match self.service_port.internal.reach {
-            Reach::Balance(set) => {
+        match self.service_port.internal() {
+            Route::Balance(set) => {
                 let to = Verdict::Goto(self.balancing_chain(set));
                 sets.service_ips.map(key, to, None, origin);
             }
-            reach => self.refuse(sets, ip, reach, origin),
+            route => self.refuse(sets, ip, route, origin),
         }
     }
 
-    fn add_external_ips(&self, sets: &mut FixedSets) {
-        if !self.service_port.serves_external_ips {
-            return;
-        }
-        for ip in &self.service_port.service_port.external_ips {
+    fn add_external_ips(&self, external: &External<'_>, sets: &mut FixedSets) {
+        for ip in external.external_ips() {
             let origin = self.origin(Field::ExternalIp(narrow(ip.index)));
-            self.add_external(sets, ip.value, origin);
+            self.add_external(external, sets, ip.value, origin);
         }
     }
 
-    fn add_load_balancer_ips(&self, sets: &mut FixedSets) {
-        let comment = self.plan.release.nftables.firewall_element_comments.then(|| self.element_comment());
-        for ip in &self.service_port.service_port.load_balancer_ips {
+    fn add_load_balancer_ips(&self, external: &External<'_>, sets: &mut FixedSets) {
+        let comment = self.plan.release().nftables.firewall_element_comments.then(|| self.element_comment());
+        for ip in external.load_balancer_ips() {
             let origin = self.origin(Field::LoadBalancerIp(narrow(ip.index)));
-            self.add_external(sets, ip.value, origin);
-            if self.service_port.source_restricted {
+            self.add_external(external, sets, ip.value, origin);
+            if external.source_ranges().is_some() {
                 let to = Verdict::Goto(self.names.firewall());
                 sets.firewall_ips.map(self.key(ip.value), to, comment.clone(), origin);
             }
         }
     }
 
-    fn add_external(&self, sets: &mut FixedSets, ip: IpAddr, origin: Origin) {
-        if self.service_port.has_endpoints {
+    fn add_external(&self, external: &External<'_>, sets: &mut FixedSets, ip: IpAddr, origin: Origin) {
+        if external.is_forwarded() {
             let to = Verdict::Goto(self.names.external());
             sets.service_ips.map(self.key(ip), to, None, origin);
         }
-        self.refuse(sets, ip, self.service_port.external.reach, origin);
+        self.refuse(sets, ip, external.client_route(), origin);
     }
 
-    fn refuse(&self, sets: &mut FixedSets, ip: IpAddr, reach: Reach, origin: Origin) {
-        if let Some(verdict) = refusal(reach) {
+    fn refuse(&self, sets: &mut FixedSets, ip: IpAddr, route: Route, origin: Origin) {
+        if let Some(verdict) = refusal(route) {
             sets.no_endpoint_services.map(self.key(ip), verdict, Some(self.element_comment()), origin);
         }
     }
 
-    fn add_node_port(&self, sets: &mut FixedSets) {
-        let Some(port) = self.service_port.node_port() else {
+    fn add_node_port(&self, external: &External<'_>, sets: &mut FixedSets) {
+        let Some(port) = external.node_port() else {
             return;
         };
         let origin = self.origin(Field::NodePort);
-        let protocol = self.service_port.service_port.name.protocol();
+        let protocol = self.service_port.service_port().name.protocol();
         let key = node_port_key(protocol, port);
         if let (Some(map), Some(to)) =
             (&mut sets.localhost_reject_ports, loopback::rejection(self.plan, protocol))
         {
             map.map(key.clone(), to, None, origin);
         }
-        if self.service_port.has_endpoints {
+        if external.is_forwarded() {
             let to = Verdict::Goto(self.names.external());
             sets.service_node_ports.map(key.clone(), to, None, origin);
         }
-        if let Some(verdict) = refusal(self.service_port.external.reach) {
+        if let Some(verdict) = refusal(external.client_route()) {
             sets.no_endpoint_node_ports.map(key, verdict, Some(self.element_comment()), origin);
         }
     }
 
     /// The name of the Service port, as far as the release sends it.
     fn element_comment(&self) -> CompactString {
-        let name = self.service_port.service_port.name.to_string();
-        match self.plan.release.nftables.comments_cut {
+        let name = self.service_port.service_port().name.to_string();
+        match self.plan.release().nftables.comments_cut {
             // A name that kube-proxy accepts is ASCII, so its characters are its bytes.
             true => name.chars().take(LONGEST_COMMENT).collect(),
             false => name.into(),
@@ -258,7 +253,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
     }
 
     fn key(&self, ip: IpAddr) -> Vec<Datum> {
-        let service_port = self.service_port.service_port;
+        let service_port = self.service_port.service_port();
         address_key(ip, service_port.name.protocol(), service_port.port)
     }
 }

@@ -1,10 +1,10 @@
 use super::compile;
-use super::samples::{endpoint, plan, service_port};
 use crate::cluster::{Indexed, ServicePort, TrafficPolicy};
 use crate::net::Port;
 use crate::nftables::list;
 use crate::nftables::ruleset::Ruleset;
-use crate::settings::Release;
+use crate::plan::samples::{Sample, endpoint, service_port};
+use crate::settings::{ProxyMode, Release};
 
 fn sticky_web() -> ServicePort {
     let mut web = service_port("");
@@ -17,7 +17,8 @@ fn sticky_web() -> ServicePort {
 }
 
 fn compiled(minor: u16, service_ports: &[ServicePort]) -> Ruleset {
-    compile(&plan(Release::find(minor, None).unwrap(), service_ports))
+    let release = Release::find(minor, None).unwrap();
+    compile(&Sample::new(ProxyMode::Nftables, release, service_ports).plan())
 }
 
 /// The rules of a chain, as listed.

@@ -1,7 +1,6 @@
 //! What a check of captured rules found.
 
 pub mod github;
-pub mod json;
 pub mod text;
 
 use crate::compare::check::{Finding, Kind, Report};

@@ -1,6 +1,5 @@
 //! The difference of two states of a cluster.
 
-pub mod json;
 pub mod markdown;
 pub mod text;
 

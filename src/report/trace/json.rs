@@ -53,7 +53,7 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         Verdict::Reject(answer) => Some(answer.name(family)),
         _ => None,
     };
-    json!({
+    let mut json = json!({
         "verdict": outcome.verdict.name(),
         "answer": answer,
         "probability": outcome.chance.as_f64(),
@@ -64,21 +64,24 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         "deliveredOnNode": outcome.delivered_locally,
         "snat": outcome.snat,
         "result": meaning(outcome, trace).code(),
-        "answeredByKubeProxy": listener(outcome, trace).map(answered),
         "meaning": words::outcome(outcome, trace),
         "remarks": remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect::<Vec<_>>(),
         "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
-    })
+    });
+    if let (Value::Object(fields), Some(listener)) = (&mut json, listener(outcome, trace)) {
+        fields.insert("answeredByKubeProxy".to_owned(), answered(listener));
+    }
+    json
 }
 
 /// kube-proxy's own listener: the endpoints it connects to, and what they see as the source.
 fn answered(listener: Listener<'_>) -> Value {
     let endpoints: Vec<&str> = listener.endpoints.iter().map(|endpoint| endpoint.text.as_str()).collect();
     json!({
-        "service": listener.service_port.service_port.name.to_string(),
+        "service": listener.service_port.service_port().name.to_string(),
         "endpoints": endpoints,
         "source": "node",
-        "sticky": listener.service_port.service_port.affinity_seconds.is_some(),
+        "sticky": listener.service_port.service_port().affinity_seconds.is_some(),
     })
 }
 

@@ -116,7 +116,8 @@ fn client_ip(outcome: &Outcome<'_>) -> ClientIp {
 
 fn instead(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Instead {
     let ip = outcome.destination.ip();
-    let in_networks = || trace.plan.is_some_and(|plan| plan.service_cidrs.iter().any(|net| net.contains(ip)));
+    let in_networks =
+        || trace.plan.is_some_and(|plan| plan.service_cidrs().iter().any(|net| net.contains(ip)));
     match trace.names.of(ip) {
         _ if outcome.delivered_locally => Instead::Node,
         Some(Name::ClusterIp(_)) => Instead::ClusterIp,

@@ -4,10 +4,9 @@ use super::Trace;
 use super::cause::{Cause, cause, has_no_address};
 use super::meaning::listener;
 use super::remark::{Location, NotServed, Remark, Subject};
-use crate::cluster::Endpoint;
 use crate::plan::origin::Origin;
 use crate::plan::reasons::Reason;
-use crate::plan::{LoopbackNodePorts, NodePorts, ServicePortPlan};
+use crate::plan::{External, LoopbackNodePorts, NodePorts, ServicePortPlan};
 use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome.
@@ -26,7 +25,7 @@ fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
         Cause::Localnet => Remark::Localnet,
         Cause::LoopbackNodePort => Remark::LoopbackNodePort {
             service: subject(outcome, trace).0,
-            tcp_is_served: trace.plan.is_some_and(|p| p.loopback_node_ports == LoopbackNodePorts::Proxied),
+            tcp_is_served: trace.plan.is_some_and(|p| p.loopback_node_ports() == LoopbackNodePorts::Proxied),
         },
         Cause::NoSuchPort => no_such_port(outcome, trace, true),
         Cause::UnallocatedClusterIp => Remark::UnallocatedClusterIp(outcome.destination.ip()),
@@ -41,7 +40,7 @@ fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
         Cause::SourceRanges => {
             let (service, plan) = subject(outcome, trace);
             let ranges = |plan: &ServicePortPlan<'_>| {
-                plan.service_port.source_ranges.iter().map(|range| range.value).collect()
+                plan.service_port().source_ranges.iter().map(|range| range.value).collect()
             };
             Remark::SourceRanges { service, ranges: plan.map(ranges) }
         }
@@ -59,7 +58,7 @@ fn location(rule: &RuleRef<'_>) -> Location {
 fn subject<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> (Subject, Option<&'t ServicePortPlan<'t>>) {
     let mut last = outcome.steps.iter().rev().take(2);
     if let Some(plan) = last.clone().find_map(|step| planned(step, trace)) {
-        return (Subject::Named(plan.service_port.name.to_string()), Some(plan));
+        return (Subject::Named(plan.service_port().name.to_string()), Some(plan));
     }
     match last.find_map(named_by_rule) {
         Some(name) => (Subject::Named(name.to_owned()), None),
@@ -73,7 +72,7 @@ pub(crate) fn planned<'t>(step: &Step<'_>, trace: &Trace<'t, '_>) -> Option<&'t 
         Some(element) => element.origin,
         None => step.rule.and_then(|rule| rule.origin()),
     };
-    trace.plan?.service_ports.get(origin?.service_port? as usize)
+    trace.plan?.service_ports().get(origin?.service_port? as usize)
 }
 
 /// The name that kube-proxy has written into a rule: the first word of the comment, or a part of the chain's name.
@@ -105,8 +104,8 @@ fn why_no_endpoints(plan: &ServicePortPlan<'_>) -> Option<Reason> {
 }
 
 fn nodes_with_endpoints(plan: &ServicePortPlan<'_>) -> std::collections::BTreeSet<String> {
-    let usable = |e: &&Endpoint| e.ready || (e.serving && e.terminating);
-    let nodes = plan.service_port.endpoints.iter().filter(usable).filter_map(|e| e.node_name.as_deref());
+    let usable = plan.service_port().endpoints.iter().filter(|endpoint| endpoint.is_usable());
+    let nodes = usable.filter_map(|e| e.node_name.as_deref());
     nodes.map(str::to_owned).collect()
 }
 
@@ -141,12 +140,12 @@ fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
 
 fn ranges_do_not_apply(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     let plan = outcome.steps.iter().find_map(|step| planned(step, trace))?;
-    if !plan.source_restricted {
+    if plan.external().and_then(External::source_ranges).is_none() {
         return None;
     }
     let to = trace.packet.destination.ip();
-    let applies = plan.service_port.load_balancer_ips.iter().any(|ip| ip.value == to);
-    let service = plan.service_port.name.to_string();
+    let applies = plan.service_port().load_balancer_ips.iter().any(|ip| ip.value == to);
+    let service = plan.service_port().name.to_string();
     (!applies).then_some(Remark::RangesDoNotApply { service, to })
 }
 
@@ -157,12 +156,12 @@ fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<
     let (plan, to) = (trace.plan?, trace.packet.destination);
     let has_port = |p: &&ServicePortPlan<'_>| {
         p.node_port().is_some_and(|port| port.get() == to.port())
-            && p.service_port.name.protocol() == trace.packet.protocol
+            && p.service_port().name.protocol() == trace.packet.protocol
     };
-    let service = plan.service_ports.iter().find(has_port)?;
-    let why = match (&plan.node_ports, to.ip().is_loopback()) {
-        (_, true) if plan.loopback_node_ports == LoopbackNodePorts::Proxied => {
-            NotServed::NoListener(plan.family.loopback())
+    let service = plan.service_ports().iter().find(has_port)?;
+    let why = match (plan.node_ports(), to.ip().is_loopback()) {
+        (_, true) if plan.loopback_node_ports() == LoopbackNodePorts::Proxied => {
+            NotServed::NoListener(plan.family().loopback())
         }
         (_, true) if trace.rules.language == "nftables" => NotServed::LoopbackInNftables,
         (_, true) if to.is_ipv6() => NotServed::LoopbackIpv6,
@@ -170,7 +169,7 @@ fn node_port_not_served(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<
         (NodePorts::Addresses(served), false) => NotServed::OtherAddresses(served.clone()),
         (NodePorts::AllLocal, false) => return None,
     };
-    let service = service.service_port.name.to_string();
+    let service = service.service_port().name.to_string();
     Some(Remark::NodePortNotServed { port: to.port(), service, why })
 }
 
@@ -182,7 +181,7 @@ fn untranslated_cluster_ip(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Opti
     if trace.names.service_with_cluster_ip(ip).is_some() {
         return Some(no_such_port(outcome, trace, false));
     }
-    let in_networks = trace.plan?.service_cidrs.iter().any(|net| net.contains(ip));
+    let in_networks = trace.plan?.service_cidrs().iter().any(|net| net.contains(ip));
     in_networks.then_some(Remark::UnallocatedClusterIp(ip))
 }
 

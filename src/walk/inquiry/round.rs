@@ -9,6 +9,7 @@ use super::reached::Reached;
 use super::{Asked, Chains, Destination, Inquiry, PortRange, interval, scan};
 use crate::net::Protocol;
 use crate::nftables::ruleset::{Addresses, Element, Field};
+use crate::walk::action::in_network;
 use crate::walk::outcome::Hook;
 use crate::walk::packet::{Interface, Tracking, View};
 use crate::walk::program::BaseChain;
@@ -343,6 +344,11 @@ impl<'r> Round<'_, '_, 'r> {
                 }
             }
             Action::Dnat(to) => self.asked.translated.push(to),
+            Action::Netmap(net) => {
+                let to =
+                    |p: &View| SocketAddr::new(in_network(p.destination.ip(), net), p.destination.port());
+                self.asked.translated.extend(self.packets.iter().map(to));
+            }
             Action::RandomDnat(_, to) => self.asked.translated.extend(to.iter().map(|(_, to)| *to)),
             Action::Redirect(port) => self.redirect(port.map(crate::net::Port::get)),
             _ => {}

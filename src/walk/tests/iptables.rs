@@ -368,3 +368,19 @@ fn many_unknown_branches_come_to_an_end() {
     let walker = Walker::new(&rules, &host);
     assert!(matches!(walker.walk(&tcp("10.244.1.9", "10.96.0.1:80")), Err(WalkError::TooManyWays)));
 }
+
+#[test]
+fn netmap_translates_the_destination_before_routing_and_the_source_after() {
+    let netmap = || to(Target::Opaque("-j NETMAP --to 10.244.1.0/24".into()));
+    let ruleset = ruleset(vec![(
+        TableName::Nat,
+        vec![
+            chain("PREROUTING", vec![dest(netmap(), "10.99.0.0/24")]),
+            chain("POSTROUTING", vec![from(netmap(), "10.98.0.0/24")]),
+        ],
+    )]);
+    let host = host();
+    let walker = Walker::new(&ruleset, &host);
+    assert_eq!(walked(&walker, &tcp("198.51.100.7", "10.99.0.9:80")), ["accept 10.244.1.9:80 1/1"]);
+    assert_eq!(walked(&walker, &tcp("10.98.0.3", "192.0.2.7:80")), ["accept 192.0.2.7:80 1/1 snat"]);
+}

@@ -5,7 +5,13 @@ use crate::support::nft::blocks;
 use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
-const FILES: [(&str, &str); 2] = [("nft-ip.txt", "ipv4"), ("nft-ip6.txt", "ipv6")];
+/// File, family, and whose listing it is.
+const FILES: [(&str, &str, &str); 4] = [
+    ("nft-ip.txt", "ipv4", "1.0.6"),
+    ("nft-ip6.txt", "ipv6", "1.0.6"),
+    ("nft-ip.nft-1.1.txt", "ipv4", "1.1.3"),
+    ("nft-ip6.nft-1.1.txt", "ipv6", "1.1.3"),
+];
 
 #[test]
 fn every_captured_table_is_reproduced() {
@@ -18,9 +24,9 @@ fn every_captured_table_is_reproduced() {
 
 fn faults(case: &Case) -> Vec<String> {
     let mut found = Vec::new();
-    for (file, family) in FILES {
+    for (file, family, nft) in FILES {
         let Ok(expected) = std::fs::read_to_string(case.expected.join(file)) else { continue };
-        let actual = case.compile(family, "list");
+        let actual = case.listed_by(nft, family);
         let difference = difference(&blocks(&expected), &blocks(&actual));
         if !difference.is_empty() {
             found.push(format!("{}/{file}: {difference}", case.name()));

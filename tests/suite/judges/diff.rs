@@ -198,13 +198,13 @@ struct Places {
 
 impl Places {
     fn learn(&mut self, plan: &Plan<'_>) {
-        let own = plan.interface_addresses.iter().chain([&plan.node_ip]);
+        let own = plan.interface_addresses().iter().copied().chain([plan.node_ip()]);
         for ip in own {
-            self.sources.insert(*ip);
-            self.destinations.insert((*ip, 9));
+            self.sources.insert(ip);
+            self.destinations.insert((ip, 9));
         }
-        for port in &plan.service_ports {
-            let service = port.service_port;
+        for port in plan.service_ports() {
+            let service = port.service_port();
             let protocol = service.name.protocol();
             let addresses = service.external_ips.iter().chain(&service.load_balancer_ips).map(|ip| ip.value);
             self.destinations
@@ -212,7 +212,7 @@ impl Places {
             let node_ports = [service.node_port, service.health_check_node_port];
             self.ports.extend(node_ports.into_iter().flatten().map(|port| (protocol, port.get())));
             self.ports.insert((protocol, service.port.get()));
-            for endpoint in port.reachable_endpoints.iter().take(3) {
+            for endpoint in port.reachable_endpoints().iter().take(3) {
                 self.sources.insert(endpoint.ip);
                 self.destinations.insert((endpoint.ip, endpoint.port.get()));
             }

@@ -18,7 +18,7 @@ type Change<T> = fn(&mut T, &mut Random);
 /// The value of a kind that is changed, if there is one.
 type Find<T> = for<'s> fn(&'s mut Snapshot, &mut Random) -> Option<&'s mut T>;
 /// A change of a snapshot; false where it has nothing to change.
-pub type OfSnapshot = Box<dyn Fn(&mut Snapshot, &mut Random) -> bool + Sync + Send>;
+pub(super) type OfSnapshot = Box<dyn Fn(&mut Snapshot, &mut Random) -> bool + Sync + Send>;
 
 /// A constant with the changes of each field.
 macro_rules! fields {
@@ -111,7 +111,7 @@ fields!(
             1 => it.push(("service.kubernetes.io/service-proxy-name".into(), "other".into())),
             _ => it.push(("topology.kubernetes.io/zone".into(), "z".into())),
         },
-        annotations: |it, random| {
+        annotations: |it: &mut Vec<_>, random| {
             let mode = random.pick(&["Auto", "Disabled"]);
             it.push(("service.kubernetes.io/topology-mode".into(), mode.into()));
         },
@@ -339,7 +339,7 @@ fn cidr<'s>(snapshot: &'s mut Snapshot, random: &mut Random) -> Option<&'s mut S
 }
 
 /// Every change of a field of an object.
-pub fn of_objects() -> Vec<(String, OfSnapshot)> {
+pub(super) fn of_objects() -> Vec<(String, OfSnapshot)> {
     let mut all = Vec::new();
     add(&mut all, "Service", METADATA, |s, r| Some(&mut service(s, r)?.metadata));
     add(&mut all, "", SERVICE, service);
@@ -377,7 +377,8 @@ fn add<T: 'static>(
 }
 
 /// Every change of a field of the configuration.
-pub fn of_configuration() -> Vec<(&'static str, Box<dyn Fn(&mut Configuration, &mut Random) + Sync + Send>)> {
+pub(super) fn of_configuration()
+-> Vec<(&'static str, Box<dyn Fn(&mut Configuration, &mut Random) + Sync + Send>)> {
     let mut all: Vec<(&'static str, Box<dyn Fn(&mut Configuration, &mut Random) + Sync + Send>)> = Vec::new();
     for (name, change) in CONFIGURATION {
         all.push((name, Box::new(change)));

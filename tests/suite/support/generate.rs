@@ -3,7 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use kuberules::settings::{HostFacts, ProxyMode, Release, release::RELEASES};
+use kuberules::settings::{
+    HostFacts, ProxyMode, Release,
+    release::{NodePortWords, RELEASES},
+};
 use serde_json::{Value, json};
 
 /// A cluster with all that decides the rules of one of its nodes.
@@ -492,9 +495,14 @@ impl Maker {
         let networks = self.random.some_of(&networks, 30);
         match self.random.below(3) {
             0 => {}
-            1 if release.model.primary_node_port_address => {
-                configuration["nodePortAddresses"] = json!(["primary"])
-            }
+            1 => match release.model.node_port_words {
+                NodePortWords::None => {}
+                NodePortWords::PrimaryAlone => configuration["nodePortAddresses"] = json!(["primary"]),
+                NodePortWords::Mixed => {
+                    let words = ["primary", "localhost", "all", "192.0.2.0/24"];
+                    configuration["nodePortAddresses"] = json!(self.random.some_of(&words, 60));
+                }
+            },
             _ => configuration["nodePortAddresses"] = json!(networks),
         }
     }

@@ -98,5 +98,5 @@ fn texts(plan: &Plan<'_>, mode: ProxyMode, unloadable: bool) -> Texts {
             (nftables::list::print(&ruleset), nftables::script::print(&ruleset))
         }
     };
-    Texts { family: plan.family, listing, script, unloadable }
+    Texts { family: plan.family(), listing, script, unloadable }
 }

@@ -62,6 +62,15 @@ impl Case {
         arguments
     }
 
+    /// What `compile` prints for this run in the words of a version of nft.
+    pub fn listed_by(&self, nft: &str, family: &str) -> String {
+        let mut arguments = self.arguments(family, "list");
+        arguments.extend(["--nft-version".to_owned(), nft.to_owned()]);
+        let result = kuberules(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(result.status.success(), "{}: {}", self.name(), String::from_utf8_lossy(&result.stderr));
+        String::from_utf8(result.stdout).unwrap()
+    }
+
     /// What `compile` prints for this run.
     pub fn compile(&self, family: &str, output: &str) -> String {
         let arguments = self.arguments(family, output);

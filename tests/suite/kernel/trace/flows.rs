@@ -25,8 +25,8 @@ pub(crate) struct Flow {
 pub(crate) fn flows(built: &Built, host: &Host, plan: &Plan<'_>, world: &World) -> Vec<Flow> {
     let common = sources(built, host, plan);
     let mut flows: BTreeMap<(IpAddr, SocketAddr, u8), Flow> = BTreeMap::new();
-    for (number, port) in plan.service_ports.iter().enumerate() {
-        let service = port.service_port;
+    for (number, port) in plan.service_ports().iter().enumerate() {
+        let service = port.service_port();
         let mut sources = common.clone();
         sources.extend(own_sources(host, port));
         for destination in destinations(built, host, plan, service) {
@@ -53,12 +53,12 @@ fn from_node(host: &Host, world: &World, protocol: Protocol, destination: Socket
 
 /// Sources for every Service: pods here and elsewhere, the outside.
 fn sources(built: &Built, host: &Host, plan: &Plan<'_>) -> BTreeSet<IpAddr> {
-    let family = plan.family;
+    let family = plan.family();
     let mut sources = BTreeSet::new();
     let own = host.pod_networks.iter().find(|network| network.family() == family);
     sources.extend(own.and_then(|network| nth(*network, 200)));
     sources.extend(host.local_pods.iter().copied().find(|pod| Family::of(*pod) == family));
-    let elsewhere = built.cluster.nodes.iter().filter(|node| node.name != plan.node_name);
+    let elsewhere = built.cluster.nodes.iter().filter(|node| node.name != plan.node_name());
     let mut elsewhere = elsewhere.flat_map(|node| &node.pod_cidrs).filter(|net| net.family() == family);
     sources.extend(elsewhere.next().and_then(|network| nth(*network, 9)));
     sources.insert(outsider(family));
@@ -67,11 +67,11 @@ fn sources(built: &Built, host: &Host, plan: &Plan<'_>) -> BTreeSet<IpAddr> {
 
 /// Sources that matter to one Service: an endpoint of its own, clients in its source ranges, its load-balancer IPs.
 fn own_sources(host: &Host, port: &ServicePortPlan<'_>) -> BTreeSet<IpAddr> {
-    let service = port.service_port;
+    let service = port.service_port();
     let local = service.endpoints.iter().map(|endpoint| endpoint.ip).filter(|ip| host.is_local_pod(*ip));
     let mut sources: BTreeSet<IpAddr> = local.take(1).collect();
     sources.extend(service.source_ranges.iter().filter_map(|range| nth(range.value, 5)));
-    if port.source_restricted {
+    if port.external().is_some_and(|external| external.source_ranges().is_some()) {
         sources.extend(service.load_balancer_ips.iter().map(|ip| ip.value));
     }
     sources
@@ -80,7 +80,7 @@ fn own_sources(host: &Host, port: &ServicePortPlan<'_>) -> BTreeSet<IpAddr> {
 }
 
 fn destinations(built: &Built, host: &Host, plan: &Plan<'_>, service: &ServicePort) -> BTreeSet<SocketAddr> {
-    let family = plan.family;
+    let family = plan.family();
     let mut addresses: BTreeSet<IpAddr> = service.external_ips.iter().map(|ip| ip.value).collect();
     addresses.extend(service.load_balancer_ips.iter().map(|ip| ip.value));
     addresses.extend(ingress(built, service).filter(|ip| Family::of(*ip) == family));

@@ -98,7 +98,7 @@ pub(crate) fn judge(scenario: &Scenario) -> (Tally, Vec<String>) {
     let world = World::new(&host, &rulesets.texts());
     let mut flows_judged = Vec::new();
     for plan in &plans {
-        let walker = rulesets.walker(plan.family, &host).unwrap();
+        let walker = rulesets.walker(plan.family(), &host).unwrap();
         let flows = flows(&built, &host, plan, &world);
         flows_judged.extend(flows.into_iter().map(|flow| predict(&walker, flow)));
     }

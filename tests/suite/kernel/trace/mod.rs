@@ -56,9 +56,9 @@ fn packets_go_where_walk_says() {
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), shown.join("\n"));
 }
 
-const RELEASES: [&str; 3] = ["1.30", "1.33", "1.36"];
+const RELEASES: [&str; 4] = ["1.30", "1.33", "1.36", "1.37"];
 
-/// With `KUBERULES_KERNEL_FULL`, the three releases on every node of the corpus; else all three on the nodes of the shop,
+/// With `KUBERULES_KERNEL_FULL`, the four releases on every node of the corpus; else all of them on the nodes of the shop,
 /// and on the random clusters one of them each, every second cluster in nftables mode too. With `KUBERULES_KERNEL_ONLY`, the runs
 /// with this part in their path.
 fn scenarios() -> Vec<Scenario> {
@@ -75,11 +75,16 @@ fn scenarios() -> Vec<Scenario> {
     plain.chain(bridged).collect()
 }
 
+/// The gate for node ports on loopback off, on with and without loopback in the list.
+const ON_1_37: [&str; 3] =
+    ["release-1.37/default/", "release-1.37/gate-alone/", "release-1.37/localhost-gate/"];
+
 fn in_selection(case: &Case) -> bool {
     let name = case.name();
     let Some(number) = name.strip_prefix("random/").and_then(|rest| rest.get(..2)?.parse::<usize>().ok())
     else {
-        return name.starts_with("shop/");
+        return name.starts_with("shop/")
+            || (case.mode == "nftables" && ON_1_37.iter().any(|cluster| name.starts_with(cluster)));
     };
     // kube-proxy 1.30 does not know every configuration in nftables mode.
     let release = if number >= 20 { RELEASES[1 + number / 2 % 2] } else { RELEASES[number / 2 % 3] };

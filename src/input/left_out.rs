@@ -1,0 +1,103 @@
+//! What lies in a folder beside manifests and is not read: counted by kind and told in one line.
+
+use std::collections::BTreeMap;
+
+use super::Options;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+
+/// Why something is left out, in the order of the line that tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why {
+    /// Makes manifests, when Helm renders it.
+    HelmChart,
+    /// Makes manifests, when it is built.
+    Kustomization,
+    /// Counts only as a part of a kustomization: a patch, a component.
+    PartOfKustomization,
+    /// A template of another kind.
+    Template,
+    /// YAML or JSON that is no Kubernetes object.
+    WithoutKind,
+    /// Neither YAML nor JSON, and it names nothing that is read.
+    Unreadable,
+    /// A folder whose name begins with a dot.
+    HiddenFolder,
+    /// A symbolic link to a folder.
+    LinkToFolder,
+    /// A named pipe, a socket or a device.
+    SpecialFile,
+    /// Named by `--exclude`.
+    Excluded,
+}
+
+impl Why {
+    fn words(self, count: usize) -> String {
+        let (one, many, remedy) = match self {
+            Why::HelmChart => ("Helm chart", "Helm charts", "render {} with `helm template`"),
+            Why::Kustomization => ("kustomization", "kustomizations", "build {} with `kubectl kustomize`"),
+            Why::PartOfKustomization => ("part of kustomizations", "parts of kustomizations", ""),
+            Why::Template => ("template", "templates", "render {} first"),
+            Why::WithoutKind => ("file without kind", "files without kind", ""),
+            Why::Unreadable => {
+                ("file that is neither YAML nor JSON", "files that are neither YAML nor JSON", "")
+            }
+            Why::HiddenFolder => ("hidden folder", "hidden folders", ""),
+            Why::LinkToFolder => ("link to a folder", "links to folders", ""),
+            Why::SpecialFile => ("special file", "special files", ""),
+            Why::Excluded => ("excluded path", "excluded paths", ""),
+        };
+        let (name, them) = if count == 1 { (one, "it") } else { (many, "them") };
+        let words = format!("{count} {name}");
+        if remedy.is_empty() { words } else { format!("{words} ({})", remedy.replace("{}", them)) }
+    }
+}
+
+/// Everything left out.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    paths: BTreeMap<Why, Vec<String>>,
+    /// Objects of another group whose kind has a name that is read, by kind and group.
+    pub(super) other_groups: BTreeMap<(String, String), usize>,
+}
+
+impl LeftOut {
+    pub(super) fn add(&mut self, why: Why, path: impl Into<String>) {
+        self.paths.entry(why).or_default().push(path.into());
+    }
+
+    /// The one line that tells it, and one for each path where all are to be listed.
+    pub(super) fn tell(&self, options: &Options, diagnostics: &mut Diagnostics) {
+        let told = self.paths.iter().filter(|(why, _)| **why != Why::Excluded);
+        let paths = told.map(|(why, paths)| why.words(paths.len()));
+        let groups = self.other_groups.iter().map(|((kind, group), count)| match group.as_str() {
+            "" => format!("{count} {kind} of the core group"),
+            group => format!("{count} {kind} of {group}"),
+        });
+        let all: Vec<String> = paths.chain(groups).collect();
+        if !all.is_empty() {
+            let more = if options.verbose || self.paths.is_empty() { "" } else { "; --verbose lists them" };
+            diagnostics.push(Diagnostic::note(format!("left out: {}{more}", all.join(", "))));
+        }
+        for (why, paths) in self.paths.iter().filter(|_| options.verbose) {
+            for path in paths {
+                let place = Place { file: path.as_str().into(), line: None };
+                let message = format!("left out: {}", why.words(1).trim_start_matches("1 "));
+                diagnostics.push(Diagnostic::note(message).at(Some(place)));
+            }
+        }
+    }
+
+    /// What to do where nothing else was found.
+    pub(super) fn remedy(&self) -> Option<String> {
+        let first = |why| self.paths.get(&why).and_then(|paths| paths.first());
+        if let Some(folder) = first(Why::Kustomization) {
+            return Some(format!("kubectl kustomize {folder} | kuberules ..."));
+        }
+        first(Why::HelmChart).map(|folder| format!("helm template {folder} | kuberules ..."))
+    }
+
+    /// Whether anything that might have been meant was left out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.other_groups.is_empty()
+    }
+}
