@@ -14,10 +14,11 @@ use compact_str::CompactString;
 
 use super::draft::Draft;
 use crate::compare::traffic::Difference;
+use crate::iptables::ruleset::TableName;
 use crate::net::Family;
 use crate::nftables::ruleset::Element;
 use crate::ruleset::listing::{Line, Place};
-use crate::walk::{Condition, Destination, Inquiry, Outcome, Reached, RuleRef, Step, Walker};
+use crate::walk::{Condition, Destination, Hook, Inquiry, Outcome, Reached, RuleRef, Step, Walker};
 
 /// Hands differences to findings, by the findings' numbers.
 pub(super) struct Blame<'w, 'r> {
@@ -136,6 +137,7 @@ impl<'w, 'r> Blame<'w, 'r> {
     pub(super) fn of(&self, difference: &Difference) -> Option<usize> {
         let packet = &difference.packet;
         let (should, is) = (self.should.walker.walk(packet).ok()?, self.is.walker.walk(packet).ok()?);
+        // Where both meet one at the same place, that which is there decides.
         let on_the_way = [
             first_told(&is, &should, &self.is.told).map(|(at, number)| (at, 0, number)),
             first_told(&should, &is, &self.should.told).map(|(at, number)| (at, 1, number)),
@@ -152,19 +154,44 @@ impl<'w, 'r> Blame<'w, 'r> {
     }
 }
 
+/// How far a packet has come: at which hook, in which table, after how many steps.
+type At = (u8, u8, usize);
+
 /// Where outcomes of one side first meet something that a finding tells of, from where they part from all of the other
-/// side: after how many steps, and the finding.
-fn first_told(these: &[Outcome<'_>], others: &[Outcome<'_>], told: &Told) -> Option<(usize, usize)> {
+/// side; and the finding.
+fn first_told(these: &[Outcome<'_>], others: &[Outcome<'_>], told: &Told) -> Option<(At, usize)> {
     let known: HashSet<u64> = others.iter().flat_map(beginnings).collect();
     let of = |outcome: &Outcome<'_>| {
         let parts = beginnings(outcome).iter().position(|beginning| !known.contains(beginning))?;
-        let memory = (parts == 0).then(|| told.memory(outcome)).flatten().map(|number| (0, number));
+        let memory = (parts == 0).then(|| told.memory(outcome)).flatten().map(|number| ((0, 0, 0), number));
         memory.or_else(|| {
             let later = outcome.steps.iter().enumerate().skip(parts.saturating_sub(1));
-            later.map(|(at, step)| (at + 1, told.step(step))).find_map(|(at, number)| Some((at, number?)))
+            later.map(|(i, step)| (at(i, step), told.step(step))).find_map(|(at, number)| Some((at, number?)))
         })
     };
     these.iter().filter_map(of).min()
+}
+
+/// Steps that leave no trace, such as jumps that lead to nothing, are not counted: hooks and tables come first.
+fn at(number: usize, step: &Step<'_>) -> At {
+    let hook = match step.hook {
+        Hook::Prerouting | Hook::Output => 0,
+        Hook::Routing => 1,
+        Hook::Input | Hook::Forward => 2,
+        Hook::Postrouting => 3,
+    };
+    let table = match &step.rule {
+        Some(RuleRef::Iptables { table, .. }) => match table {
+            TableName::Raw => 0,
+            TableName::Mangle => 1,
+            TableName::Nat if hook == 0 => 2,
+            TableName::Filter => 3,
+            TableName::Security => 4,
+            TableName::Nat => 5,
+        },
+        Some(RuleRef::Nftables { .. }) | None => 0,
+    };
+    (hook, table, number + 1)
 }
 
 /// A number for each beginning of a packet's way: for what it depends on, for that and the first step, and so on.

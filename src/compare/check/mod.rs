@@ -32,7 +32,7 @@ use crate::walk::Walker;
 use blame::Blame;
 use delta::Delta;
 use draft::Draft;
-pub use node::{distance, families, mode_and_leftovers, node, release};
+pub use node::{Families, distance, families, mode_and_leftovers, node, release};
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "kuberules.check/v1";
@@ -221,7 +221,7 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let deltas = delta::deltas(pair);
     let (deltas, harmless): (Vec<_>, Vec<_>) = deltas.into_iter().partition(|delta| !delta.is_harmless());
     found.notes.extend(harmless.iter().map(Delta::note));
-    let drafts = drafts(pair, &deltas);
+    let drafts = drafts(&deltas);
     let intended = intended::of(pair);
     let Traffic { classes, flows, mut unknown } = {
         let walkers = (&Walker::new(&intended, &expected.host), &Walker::of(captured));
@@ -244,19 +244,19 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     found.findings.retain(|finding| !(finding.traffic.is_empty() && order::matters_only_to_traffic(finding)));
     found.unknown = unknown.iter().map(|unknown| unknown.classes).sum();
     found.findings.extend(unknown::find(unknown));
+    found.findings.extend(no_rules::find(pair, &deltas));
     for finding in &mut found.findings {
         finding.family = Some(expected.family().lower_name());
         finding.effect_unknown = found.unknown > 0;
     }
-    found.findings.sort_by_key(|finding| (finding.traffic.is_empty(), finding.kind, finding.service.clone()));
+    let is_last = |finding: &Finding| finding.traffic.is_empty() && finding.kind != Kind::NoRules;
+    let order = |finding: &Finding| (finding.kind != Kind::NoRules, is_last(finding), finding.kind);
+    found.findings.sort_by_key(|finding| (order(finding), finding.service.clone()));
     found
 }
 
 /// What the rules tell. Where two tell of the same rule, the first is to blame for what it does.
-fn drafts<'d, 'r>(pair: Pair<'_>, deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
-    if let Some(all) = no_rules::find(pair, deltas) {
-        return vec![all];
-    }
+fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let mut drafts = zero_destination::find(deltas);
     for find in [base_jumps::find, missing::find, stale::find, altered::find, order::find] {
         drafts.append(&mut find(deltas));

@@ -61,26 +61,41 @@ pub fn release(told: Option<Release>, mut distance: impl FnMut(Release) -> Optio
     best.map(|(_, release)| release)
 }
 
-/// The families to check, of those `wanted` and those that the capture has kube-proxy's rules in; notes say which of
-/// the wanted ones cannot be checked. Where the node has no rules in a family that it should have, all are missing; so
-/// too where a listing of nftables has no table for it, though only a part of the rules may have been captured. The
-/// output of `iptables-save` beside none of `ip6tables-save` says nothing of IPv6, and that is noted; but some family
-/// is always checked, be it against nothing.
-pub fn families(captured: &Captured, wanted: &[Family]) -> (Vec<Family>, Vec<String>) {
-    let (mut families, mut notes) = (Vec::new(), Vec::new());
-    let is_listing = captured.language == ProxyMode::Nftables;
+/// Which families can be checked.
+#[derive(Debug, Default)]
+pub struct Families {
+    /// Those to check.
+    pub checked: Vec<Family>,
+    /// That others cannot be, where the form of the capture never tells.
+    pub notes: Vec<String>,
+    /// That others cannot be, where the capture could have told.
+    pub findings: Vec<Finding>,
+}
+
+/// The families to check, of those `wanted` and those that the capture has kube-proxy's rules in. Where the node has no
+/// rules in a family that it should have, all are missing, and so where the capture tells of no family at all. A listing
+/// of kube-proxy's table of one family alone may be a part of what there is: that nothing was compared in the other is
+/// a finding. The output of `iptables-save` never tells of IPv6: that is a note.
+pub fn families(captured: &Captured, wanted: &[Family]) -> Families {
+    let mut found = Families::default();
     let covers_none = !wanted.iter().any(|family| captured.covers(*family));
     for family in Family::ALL {
         let is_wanted = wanted.contains(&family);
         let has_rules = captured.ruleset(family).is_some_and(|ruleset| ruleset.has_kube_proxys_rules());
-        let is_told = captured.covers(family) && (has_rules || !is_listing);
-        if is_told || (is_wanted && (is_listing || captured.covers(family) || covers_none)) {
-            families.push(family);
+        let is_told = captured.covers(family) && (has_rules || captured.language == ProxyMode::Iptables);
+        if is_told || (is_wanted && (captured.covers(family) || covers_none)) {
+            found.checked.push(family);
+        } else if is_wanted && captured.language == ProxyMode::Nftables {
+            let message = format!(
+                "the capture has no table of kube-proxy for {family}: {family} is not checked; capture all with nft list \
+                 ruleset, or give --family to check the other alone"
+            );
+            found.findings.push(Finding::general(Kind::NothingCompared, message));
         } else if is_wanted {
-            notes.push(format!("the capture has no {family} rules: {family} is not checked"));
+            found.notes.push(format!("the capture has no {family} rules: {family} is not checked"));
         }
     }
-    (families, notes)
+    found
 }
 
 /// How many lines of captured rules differ from those of a release, in the families of the plans.

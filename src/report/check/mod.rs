@@ -21,6 +21,7 @@ fn verdict(report: &Report) -> String {
 fn effect(finding: &Finding) -> String {
     let classes: usize = finding.traffic.iter().map(|flow| flow.classes).sum();
     match classes {
+        0 if finding.kind == Kind::NoRules => "no Service is served; what that does is told below".to_owned(),
         0 if finding.kind == Kind::Unknown => "it is not known what happens to them".to_owned(),
         0 if finding.effect_unknown => "whether a new connection fares differently is not known".to_owned(),
         0 => "no new connection fares differently".to_owned(),
