@@ -4,6 +4,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 
+use kuberules::capture;
+use kuberules::compare::diff::{Diff, SCHEMA};
+use kuberules::compare::node::{self, Level, NodeChange};
+use kuberules::node::Host;
+use kuberules::report::diff::{markdown, text};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -157,6 +162,37 @@ fn a_jump_to_a_chain_that_is_not_there_is_unknown() {
         assert!(told.contains(CANNOT) && told.contains("which does not exist"), "{output}: {told}");
         assert!(!told.contains("no new connection fares differently"), "{output}: {told}");
     }
+}
+
+/// The same broken rules on both sides.
+#[test]
+fn a_diff_of_rules_that_cannot_be_followed_says_unknown_in_every_form() {
+    let broken = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+        -A PREROUTING -d 10.96.0.1/32 -j GONE\n-A OUTPUT -d 10.96.0.1/32 -j GONE\nCOMMIT\n";
+    let rules = || capture::read(broken, None).unwrap().node_rules(|_| Host::default()).ipv4.unwrap();
+    let (family, classes) = node::family(&rules(), &rules(), Level::Traffic);
+    let mut diff = Diff {
+        schema: SCHEMA,
+        old: "old".to_owned(),
+        new: "new".to_owned(),
+        nodes: 0,
+        changes: Vec::new(),
+        nodes_added: Vec::new(),
+        nodes_removed: Vec::new(),
+        classes: Some(0),
+        unchanged_service_ports: 0,
+        release: None,
+        before_upgrade: Vec::new(),
+    };
+    diff.add("worker-1", NodeChange { families: vec![family], classes, unchanged_service_ports: 0 });
+    assert!(diff.traffic_differs() && diff.unknown() > 0 && classes > 0);
+    for told in [text::print(&diff), markdown::print(&diff)] {
+        assert!(told.contains(CANNOT) && told.contains("Unknown on 1 of 1 node"), "{told}");
+        assert!(told.contains("on both sides") && !told.contains("No difference"), "{told}");
+    }
+    let json = serde_json::to_value(&diff).unwrap();
+    let unknown = &json["changes"][0]["families"][0]["traffic"]["unknown"][0];
+    assert_eq!((unknown["side"].as_str(), unknown["classes"].as_u64()), (Some("both"), Some(diff.unknown())));
 }
 
 const NODE: &str = "
