@@ -140,21 +140,30 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Text from outside, made harmless for a terminal: control characters, direction marks and other invisible
-/// characters are printed as `\u{...}`.
+/// characters are printed as `\u{...}`, and so is what a log would take for a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Inert<'a>(pub &'a str);
 
 impl fmt::Display for Inert<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
+        let mut signs = 0;
         for c in self.0.chars() {
-            if is_invisible(c) { write!(f, "{}", c.escape_unicode())? } else { f.write_char(c)? }
+            // A runner of GitHub Actions takes `##[name]` anywhere in a line of its log for a command.
+            let is_command = c == '[' && signs >= 2;
+            signs = if c == '#' { signs + 1 } else { 0 };
+            if is_invisible(c) || is_command {
+                write!(f, "{}", c.escape_unicode())?;
+            } else {
+                f.write_char(c)?;
+            }
         }
         Ok(())
     }
 }
 
-fn is_invisible(c: char) -> bool {
+/// Whether a character steers a terminal, is not to be seen, or turns the direction of text.
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -53,6 +53,7 @@
 #[macro_use]
 mod testing;
 
+pub mod api_server;
 pub mod assume;
 pub mod capture;
 #[cfg(feature = "cli")]

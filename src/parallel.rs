@@ -16,7 +16,11 @@ pub(crate) fn parts(bytes: usize) -> usize {
     (bytes / SMALLEST_PART).clamp(1, threads() * PARTS_PER_THREAD)
 }
 
-fn threads() -> usize {
+/// Threads to share work among. Fuzzing takes one: what it learns from a run must not hang on how threads are scheduled.
+pub(crate) fn threads() -> usize {
+    if cfg!(fuzzing) {
+        return 1;
+    }
     thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
@@ -65,6 +69,9 @@ pub(crate) fn fill<E: Send>(
 
 /// Does two things at once.
 pub(crate) fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    if threads() < 2 {
+        return (one(), other());
+    }
     thread::scope(|scope| {
         let one = scope.spawn(one);
         let other = other();

@@ -264,6 +264,11 @@ pub fn fill(snapshot: &mut Snapshot, options: &Options, settings: &Settings) -> 
     (run.assumed, run.found)
 }
 
+/// The networks that cluster IPs are taken from: those asked for, else those of the input, else the usual ones.
+pub fn service_networks(snapshot: &Snapshot, options: &Options) -> Vec<Cidr> {
+    ranges::service_cidrs(snapshot, options)
+}
+
 /// One run of [`fill`].
 struct Run<'a> {
     options: &'a Options,

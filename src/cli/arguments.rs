@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::assume::AssumeArguments;
+use super::project_file::ProjectFile;
 use super::release;
 use super::session::{Session, Stop};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -42,6 +43,11 @@ pub(super) struct InputArguments {
 }
 
 impl InputArguments {
+    /// The first input named, if any.
+    pub(super) fn first(&self) -> Option<&std::ffi::OsStr> {
+        self.input.first().map(OsString::as_os_str)
+    }
+
     /// Input as if named on the command line.
     pub(super) fn of(input: Vec<OsString>) -> InputArguments {
         InputArguments { input, ..InputArguments::default() }
@@ -174,6 +180,13 @@ pub(super) struct FlagArguments {
     feature_gates: Vec<BTreeMap<String, bool>>,
 }
 
+impl FlagArguments {
+    /// `--cluster-cidr` as typed.
+    pub(super) fn typed_cluster_cidr(&self) -> Option<String> {
+        self.cluster_cidr.clone()
+    }
+}
+
 /// `--family`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum FamilyChoice {
@@ -205,6 +218,13 @@ impl SettingsArguments {
     /// Lets 1.30 be in nftables mode, for which it needs a feature gate.
     pub(super) fn allow_nftables(&mut self) {
         self.flags.feature_gates.push(BTreeMap::from([("NFTablesProxyMode".to_owned(), true)]));
+    }
+
+    /// Fills in from kuberules.toml what was not typed.
+    pub(super) fn or_of(mut self, project: &ProjectFile) -> Self {
+        self.kube_version = self.kube_version.or_else(|| project.release());
+        self.flags.cluster_cidr = self.flags.cluster_cidr.or_else(|| project.cluster_cidr.clone());
+        self
     }
 
     /// What the arguments mean, with the configuration they name or the one in the input.

@@ -8,6 +8,8 @@ use super::session::{Session, Stop};
 use crate::assume::{self, Assumed, Options};
 use crate::diagnostic::Inert;
 use crate::input::Snapshot;
+use crate::lint::ServiceNetworks;
+use crate::markup;
 use crate::names::is_dns_label;
 use crate::net::Cidr;
 use crate::settings::Settings;
@@ -58,6 +60,16 @@ impl AssumeArguments {
         let (assumed, found) = assume::fill(snapshot, &options, settings);
         session.take(found)?;
         Ok(Some(assumed))
+    }
+}
+
+impl AssumeArguments {
+    /// The networks of cluster IPs that are told or assumed; nothing without `--assume`.
+    pub(super) fn service_networks(&self, snapshot: &Snapshot) -> Option<ServiceNetworks> {
+        let options = Options { service_cidrs: self.service_cidr.clone(), nodes: None, previous: None };
+        let are_assumed = self.service_cidr.is_empty() && snapshot.service_cidrs.is_empty();
+        self.assume
+            .then(|| ServiceNetworks { networks: assume::service_networks(snapshot, &options), are_assumed })
     }
 }
 
@@ -131,12 +143,10 @@ pub(super) fn print_json_of_both(
 }
 
 fn print(answer: &impl Serialize, assumed: Option<Value>) -> String {
-    let text = match assumed {
-        None => serde_json::to_string_pretty(answer),
-        Some(_) => serde_json::to_value(answer).and_then(|mut json| {
-            insert(Some(&mut json), assumed);
-            serde_json::to_string_pretty(&json)
-        }),
-    };
-    text.unwrap_or_default() + "\n"
+    if assumed.is_none() {
+        return markup::json(answer);
+    }
+    let mut json = serde_json::to_value(answer).unwrap_or_default();
+    insert(Some(&mut json), assumed);
+    markup::json(&json)
 }

@@ -15,6 +15,7 @@ mod node;
 mod output;
 mod pipeline;
 mod progress;
+mod project_file;
 mod release;
 mod render;
 mod session;

@@ -66,13 +66,13 @@ impl Shared {
         let mut wait = PATIENCE;
         let mut shown = false;
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(what) = stage.clone() {
+        while stage.is_some() {
             let (next, timeout) =
                 self.ended.wait_timeout(stage, wait).unwrap_or_else(PoisonError::into_inner);
             stage = next;
-            if timeout.timed_out() {
+            if let (true, Some(what)) = (timeout.timed_out(), stage.as_deref()) {
                 // Nobody is left to be told where standard error is gone.
-                let _ = write!(io::stderr(), "\r\u{1b}[K{} ...", Inert(&what));
+                let _ = write!(io::stderr(), "\r\u{1b}[K{} ...", Inert(what));
                 (wait, shown) = (INTERVAL, true);
             }
         }

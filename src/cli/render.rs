@@ -3,6 +3,7 @@
 use super::assume;
 use crate::assume::Assumed;
 use crate::input::Sources;
+use crate::markup;
 use crate::net::Family;
 use crate::nftables::list::version::NftVersion;
 use crate::plan::Plan;
@@ -153,7 +154,7 @@ fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
     let mut json = iptables::json::print(&pairs, sources);
     assume::add_to(Some(&mut json), assumed);
-    format!("{json:#}\n")
+    markup::json(&json)
 }
 
 fn nftables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {
@@ -162,5 +163,5 @@ fn nftables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed
     let mut json = nftables::json::print(&pairs, sources);
     // What is not nft's own stands under this key.
     assume::add_to(json.get_mut("kuberules"), assumed);
-    format!("{json:#}\n")
+    markup::json(&json)
 }

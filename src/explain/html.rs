@@ -63,7 +63,10 @@ fn entries(explanations: &[Explanation]) -> Vec<Entry<'_>> {
 
 /// JSON that cannot end the script it stands in.
 fn in_script(json: &str) -> String {
-    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    crate::markup::inert_json(json.to_owned())
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }
 
 #[cfg(test)]

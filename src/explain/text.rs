@@ -153,7 +153,7 @@ fn wrap(first: &str, others: &str, sentence: &str, out: &mut String) {
         .initial_indent(first)
         .subsequent_indent(others)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    for line in textwrap::wrap(sentence, options) {
+    for line in textwrap::wrap(sentence, options).iter().map(|line| crate::markup::log_line(line)) {
         let _ = writeln!(out, "{line}");
     }
 }

@@ -1,4 +1,5 @@
-//! The same object twice: copies count once, contradictions are refused.
+//! The same object twice: copies count once, contradictions are refused. In one JSON list, which no person writes, the
+//! last counts, as it does for kube-proxy, whose store of objects has a place for each name.
 
 use super::Options;
 use super::object::Object;
@@ -7,7 +8,7 @@ use super::snapshot::Snapshot;
 use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 
-/// Keeps the first of several equal objects; different ones of one name go to the diagnostics.
+/// Keeps one of several objects with one name; what contradicts it goes to the diagnostics.
 pub(super) fn remove(snapshot: &mut Snapshot, options: &Options, diagnostics: &mut Diagnostics) {
     let sources = &snapshot.sources;
     let mut remove = Remove { sources, options, diagnostics };
@@ -45,19 +46,50 @@ impl Remove<'_> {
         let mut surplus = vec![false; objects.len()];
         let mut first = None;
         for at in order {
-            if let Some(original) = first.filter(|original| name(original) == name(&at)) {
-                self.compare(objects.get(original), objects.get(at), kind);
-                if let Some(flag) = surplus.get_mut(at) {
-                    *flag = true;
-                }
-            } else {
+            let Some(original) = first.filter(|original| name(original) == name(&at)) else {
                 first = Some(at);
+                continue;
+            };
+            let loser = match (objects.get(original), objects.get(at)) {
+                (Some(original_object), Some(copy)) if self.replaces(copy, original_object, kind) => {
+                    first = Some(at);
+                    original
+                }
+                (original, copy) => {
+                    self.compare(original, copy, kind);
+                    at
+                }
+            };
+            if let Some(flag) = surplus.get_mut(loser) {
+                *flag = true;
             }
         }
         if surplus.contains(&true) {
             let mut surplus = surplus.into_iter();
             objects.retain(|_| surplus.next() != Some(true));
         }
+    }
+
+    /// Whether a later object of one JSON list takes the place of an earlier one that differs, which is told.
+    fn replaces<T: Object + PartialEq>(
+        &mut self,
+        later: &Located<T>,
+        earlier: &Located<T>,
+        kind: fn(&T) -> &'static str,
+    ) -> bool {
+        if later.object == earlier.object
+            || !self.sources.in_one_json_document(later.position, earlier.position)
+        {
+            return false;
+        }
+        let place =
+            self.sources.place(earlier.position).map_or(String::new(), |place| format!(" at {place}"));
+        let message = format!("takes the place of another object of this name in the same list{place}");
+        let told =
+            Diagnostic::warning(message).help("the last of one name counts, as it does for kube-proxy");
+        let told = told.about(later.object.metadata().object_ref(kind(&later.object)));
+        self.diagnostics.push(told.at(self.sources.place(later.position)));
+        true
     }
 
     fn compare<T: Object + PartialEq>(

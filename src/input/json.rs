@@ -270,6 +270,19 @@ fn unit(text: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
+/// Where each document of a stream of JSON ends; empty where the text is anything else.
+pub(super) fn document_ends(text: &str) -> Vec<usize> {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    let mut ends = Vec::new();
+    while let Some(document) = stream.next() {
+        if document.is_err() {
+            return Vec::new();
+        }
+        ends.push(stream.byte_offset());
+    }
+    ends
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,6 +72,7 @@ pub(super) enum Kind {
     ServiceCidr,
     Pod,
     Workload(WorkloadKind),
+    Ingress,
     Autoscaler,
     ConfigMap,
     KubeProxyConfiguration,
@@ -96,6 +97,7 @@ impl Kind {
             ("apps/v1", "ReplicaSet") => Kind::Workload(W::ReplicaSet),
             ("v1", "ReplicationController") => Kind::Workload(W::ReplicationController),
             ("batch/v1", "Job") => Kind::Workload(W::Job),
+            ("networking.k8s.io/v1", "Ingress") => Kind::Ingress,
             (
                 "autoscaling/v1" | "autoscaling/v2" | "autoscaling/v2beta1" | "autoscaling/v2beta2",
                 "HorizontalPodAutoscaler",
@@ -225,6 +227,7 @@ impl Batch {
             Kind::ServiceCidr => self.take(written, Scope::Cluster, |s| &mut s.service_cidrs),
             Kind::Pod => self.take(written, Scope::Namespaced, |s| &mut s.pods),
             Kind::Workload(kind) => self.take_workload(kind, written),
+            Kind::Ingress => self.take_ingress(written),
             Kind::Autoscaler => self.take(written, Scope::Namespaced, |s| &mut s.autoscalers),
             Kind::ConfigMap => self.take_config_map(written),
             Kind::KubeProxyConfiguration => {
@@ -312,6 +315,13 @@ impl Batch {
         Ok(())
     }
 
+    /// One that cannot be read is passed over as other kinds are: rules are not made of it.
+    fn take_ingress(&mut self, written: &impl Written) -> Result<(), Wrong> {
+        self.skip("Ingress");
+        let _ = self.take::<api::HttpIngress>(written, Scope::Namespaced, |s| &mut s.ingresses);
+        Ok(())
+    }
+
     fn take_config_map(&mut self, written: &impl Written) -> Result<(), Wrong> {
         let mut map: api::ConfigMap = written.decode()?;
         Scope::Namespaced.complete(&mut map.metadata)?;
@@ -360,6 +370,7 @@ impl Batch {
         mine.service_cidrs.append(&mut theirs.service_cidrs);
         mine.pods.append(&mut theirs.pods);
         mine.workloads.append(&mut theirs.workloads);
+        mine.ingresses.append(&mut theirs.ingresses);
         mine.autoscalers.append(&mut theirs.autoscalers);
         mine.pod_makers.append(&mut theirs.pod_makers);
         mine.configurations.append(&mut theirs.configurations);
@@ -464,4 +475,4 @@ macro_rules! objects {
     )*};
 }
 
-objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, Autoscaler);
+objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, Autoscaler, HttpIngress);

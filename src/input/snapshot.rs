@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub pods: Vec<Located<api::Pod>>,
     /// Deployments and other kinds that make Pods.
     pub workloads: Vec<Located<api::Workload>>,
+    /// `networking.k8s.io/v1` Ingresses.
+    pub ingresses: Vec<Located<api::HttpIngress>>,
     /// `autoscaling` HorizontalPodAutoscalers.
     pub autoscalers: Vec<Located<api::Autoscaler>>,
     /// Objects of kinds that make Pods, or may, in ways that are not modelled. They are among those passed over, too.

@@ -40,6 +40,8 @@ struct Source {
     met_in_folder: bool,
     /// Line breaks before each block of [`BLOCK`] bytes.
     breaks: OnceLock<Vec<u32>>,
+    /// Where each document of a JSON stream ends; empty for other text.
+    json_ends: OnceLock<Vec<usize>>,
 }
 
 const BLOCK: usize = 1 << 16;
@@ -57,7 +59,13 @@ impl Sources {
 
     fn push(&mut self, name: &str, text: String, met_in_folder: bool) -> SourceId {
         let text = json::mend_surrogates(text);
-        self.sources.push(Source { name: name.into(), text, met_in_folder, breaks: OnceLock::new() });
+        self.sources.push(Source {
+            name: name.into(),
+            text,
+            met_in_folder,
+            breaks: OnceLock::new(),
+            json_ends: OnceLock::new(),
+        });
         SourceId(u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX))
     }
 
@@ -68,6 +76,11 @@ impl Sources {
             .map(SourceId)
             .zip(sources)
             .map(|(id, source)| (id, &*source.name, source.text.as_str(), source.met_in_folder))
+    }
+
+    /// The first line of the first text.
+    pub fn first_place(&self) -> Option<Place> {
+        self.sources.first().map(|source| Place { file: source.name.clone(), line: Some(1) })
     }
 
     /// The place of an object: its file and first line.
@@ -95,6 +108,16 @@ impl Sources {
             line: Some(source.line(position.offset + offset.min(position.length))),
         };
         fields.iter().map(|field| at(offset(field).unwrap_or(0))).collect()
+    }
+
+    /// Whether two objects stand in one JSON document: in one list.
+    pub(super) fn in_one_json_document(&self, a: Position, b: Position) -> bool {
+        let Some(source) = self.source(a.source).filter(|_| a.source == b.source) else { return false };
+        let document = |position: Position| {
+            let ends = source.json_ends.get_or_init(|| json::document_ends(&source.text));
+            ends.iter().position(|end| position.offset < *end)
+        };
+        document(a).is_some_and(|found| Some(found) == document(b))
     }
 
     /// The text of an object as a document of its own.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::subject::{About, Subject};
 use super::words;
+use crate::api_server::{Fault, Refusal};
 use crate::diagnostic::{Diagnostic, ObjectRef, Place};
 use crate::input::Sources;
 
@@ -128,6 +129,20 @@ impl Findings<'_> {
         let place = position.and_then(|position| self.sources.field_place(position, &field));
         let (message, remedy) = (message.into(), remedy.into());
         self.found.push(Finding { lint: self.lint, severity, place, object, field, message, remedy });
+    }
+
+    /// What the API server says of an object.
+    pub(super) fn add_fault(&mut self, refusal: &Refusal, fault: &Fault) {
+        let written = fault.written_as.as_ref().unwrap_or(&fault.field);
+        self.found.push(Finding {
+            lint: self.lint,
+            severity: self.lint.severity,
+            place: self.sources.field_place(refusal.position, written),
+            object: Some(refusal.object.clone()),
+            field: fault.field.clone(),
+            message: fault.message.clone(),
+            remedy: fault.remedy.clone(),
+        });
     }
 
     /// What an earlier stage found, unless another lint tells it better.

@@ -27,8 +27,9 @@ fn command(finding: &Finding) -> String {
     let title = format!("{} {}", finding.lint.code, finding.lint.name);
     let about = finding.object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
     let field = if finding.field.is_empty() { String::new() } else { format!("{}: ", finding.field) };
-    let remedy = if finding.remedy.is_empty() { String::new() } else { format!("\n{}", finding.remedy) };
-    let message = format!("{about}{field}{}", Inert(&finding.message));
+    let remedy =
+        if finding.remedy.is_empty() { String::new() } else { format!("\n{}", Inert(&finding.remedy)) };
+    let message = format!("{about}{}{}", Inert(&field), Inert(&finding.message));
     let _ = writeln!(command, "title={}::{}", property(&title), data(&format!("{message}{remedy}")));
     command
 }

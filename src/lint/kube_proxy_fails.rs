@@ -19,11 +19,14 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{found, service, slice};
+    use crate::lint::tests::{found, service, slice, stored};
 
     fn with(address: &str) -> Vec<String> {
         let web = service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}");
-        found("KR020", &(web + &slice("web", "{port: 80}", &format!("{{addresses: ['{address}']}}"))))
+        found(
+            "KR020",
+            &stored(&(web + &slice("web", "{port: 80}", &format!("{{addresses: ['{address}']}}")))),
+        )
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod address_conflict;
 mod address_form;
 mod affinity_one_endpoint;
+mod cluster_ip_not_free;
 mod comment_too_long;
 mod deprecated;
 mod dual_stack_half;
@@ -21,20 +22,27 @@ mod kube_proxy_fails;
 mod large_cluster;
 mod local_policy;
 mod loopback_sync;
+mod missing_backend;
+mod missing_governing_service;
 mod no_endpoints;
 mod no_usable_endpoints;
 mod node_port_range;
 mod only_terminating_endpoints;
 mod orphaned_slice;
+pub mod pages;
 mod passed_over;
+mod pods;
 mod port_mismatch;
+mod refused;
 pub mod sarif;
+mod selector_spans;
 mod source_ranges_exclude_node;
 mod source_ranges_open;
 mod subject;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod undeclared_port;
 mod unset_mode;
 mod words;
 mod zone_without_endpoints;
@@ -42,12 +50,12 @@ mod zone_without_endpoints;
 use std::collections::BTreeSet;
 
 pub use finding::{Finding, Lint, Severity, Summary};
-pub use subject::Subject;
+pub use subject::{ServiceNetworks, Subject};
 
 use finding::Findings;
 
 /// Every lint, by code.
-pub static LINTS: [&Lint; 26] = [
+pub static LINTS: [&Lint; 42] = [
     &no_endpoints::LINT,
     &no_usable_endpoints::LINT,
     &only_terminating_endpoints::LINT,
@@ -74,6 +82,22 @@ pub static LINTS: [&Lint; 26] = [
     &ipvs_mode::LINT,
     &address_form::LINT,
     &loopback_sync::LINT,
+    &refused::UNKNOWN_FIELD,
+    &refused::WRONG_TYPE,
+    &refused::FIELD_OFF_TYPE,
+    &refused::INVALID_PORT,
+    &refused::INVALID_NAME,
+    &refused::INVALID_VALUE,
+    &refused::INVALID_ADDRESS,
+    &refused::FAMILY_MISMATCH,
+    &refused::MISSING_VALUE,
+    &refused::INVALID_TEMPLATE,
+    &refused::VERSION_NOT_SERVED,
+    &cluster_ip_not_free::LINT,
+    &selector_spans::LINT,
+    &undeclared_port::LINT,
+    &missing_governing_service::LINT,
+    &missing_backend::LINT,
 ];
 
 /// Lints that repeat what other stages found, unless another lint tells it better.
@@ -110,6 +134,9 @@ fn run_some(lints: &[&'static Lint], subject: &Subject<'_>, ignored: &BTreeSet<&
         (lint.check)(subject, &mut found);
     }
     let mut found = found.found;
+    for finding in found.iter_mut().filter(|finding| finding.place.is_none()) {
+        finding.place = subject.fallback.clone();
+    }
     found.retain(|finding| !ignored.contains(finding.lint.code));
     found.sort_by(|a, b| a.key().cmp(&b.key()));
     found.dedup_by(|a, b| a.key() == b.key());

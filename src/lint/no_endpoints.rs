@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use super::words;
+use crate::assume;
 use crate::input::api;
 
 pub(super) static LINT: Lint = Lint {
@@ -17,8 +18,8 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.served().filter(|view| has_none(view)) {
         let spec = view.spec();
         let field = if spec.selector.is_empty() { "" } else { "spec.selector" };
-        let (why, remedy) = why(subject, view);
-        found.add(view.about(field), format!("{why}: every connection to it is refused"), remedy);
+        let Why { severity, message, remedy } = why(subject, view);
+        found.add_as(severity, view.about(field), message, remedy);
     }
 }
 
@@ -26,51 +27,95 @@ fn has_none(view: &ServiceView<'_>) -> bool {
     view.endpoints().next().is_none() && view.slices.iter().all(|slice| slice.object.endpoints.is_empty())
 }
 
-fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> (String, &'static str) {
-    let metadata = &view.located.object.metadata;
-    let selector = &view.spec().selector;
+/// What is known of the reason.
+struct Why {
+    severity: Severity,
+    message: String,
+    remedy: &'static str,
+}
+
+fn refused(why: String, remedy: &'static str) -> Why {
+    Why { severity: Severity::Warning, message: format!("{why}: every connection to it is refused"), remedy }
+}
+
+fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
+    let service = &view.located.object;
+    let (namespace, selector) = (&service.metadata.namespace, &view.spec().selector);
     if selector.is_empty() {
-        let why = "it has no selector, and the input has no EndpointSlice with an endpoint for it";
-        let remedy = "make an EndpointSlice with the label kubernetes.io/service-name, or add the one of the cluster to the input";
-        return (why.to_owned(), remedy);
-    }
-    let pairs = selector.iter().map(|(key, value)| format!("{key}={value}"));
-    let selector_text = pairs.collect::<Vec<_>>().join(",");
-    let here =
-        || subject.snapshot.pods.iter().filter(|pod| pod.object.metadata.namespace == metadata.namespace);
-    let all = here().count();
-    let selected = here().filter(|pod| is_selected(&pod.object, selector)).count();
-    if selected > 0 {
-        let why = format!(
-            "no EndpointSlice has an endpoint for it, though its selector {selector_text} matches {}",
-            words::count(selected, "Pod")
+        return refused(
+            "it has no selector, and the input has no EndpointSlice with an endpoint for it".to_owned(),
+            "make an EndpointSlice with the label kubernetes.io/service-name, or add the one of the cluster to the input",
         );
-        return (
-            why,
+    }
+    let text = selector.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+    let selected = subject.pods.selected(service).len();
+    if selected > 0 {
+        return refused(
+            format!(
+                "no EndpointSlice has an endpoint for it, though its selector {text} matches {}",
+                words::count(selected, "Pod")
+            ),
             "look whether the Pods have an IP and a node, and whether the EndpointSlice controller runs",
         );
     }
+    let here = subject.pods.of_namespace(namespace);
     let remedy = "correct the selector or the labels of the Pods, or scale the workload up";
-    if all > 0 {
-        let pods = words::count(all, "Pod");
-        return (
-            format!(
-                "its selector {selector_text} matches none of the {pods} in namespace {}",
-                metadata.namespace
-            ),
+    if let Some(makers) = unknown_makers(subject, service) {
+        let message = format!(
+            "its selector {text} matches no Pod of the input, which has {makers}: whether they make Pods with these labels is not known"
+        );
+        return Why { severity: Severity::Note, message, remedy: "add the Pods to the input" };
+    }
+    if !here.is_empty() {
+        let pods = words::count(here.len(), "Pod");
+        let nearest =
+            nearest(here, selector).map(|labels| format!("; the nearest has {labels}")).unwrap_or_default();
+        return refused(
+            format!("its selector {text} matches none of the {pods} in namespace {namespace}{nearest}"),
             remedy,
         );
     }
-    (
-        format!(
-            "no EndpointSlice has an endpoint for it: its selector {selector_text} seems to match no Pod"
-        ),
-        remedy,
-    )
+    if subject.cluster_told(view) {
+        let why = "no EndpointSlice has an endpoint for it: its selector";
+        return refused(format!("{why} {text} seems to match no Pod"), remedy);
+    }
+    let message = format!(
+        "the input holds no Pods in namespace {namespace}: what its selector {text} matches is not known"
+    );
+    Why {
+        severity: Severity::Note,
+        message,
+        remedy: "add the Pods, what makes them or the EndpointSlices of the cluster to the input",
+    }
 }
 
-fn is_selected(pod: &api::Pod, selector: &[(api::Text, api::Text)]) -> bool {
-    selector.iter().all(|(key, value)| pod.metadata.label(key) == Some(value))
+/// Objects that may make the Service's Pods in ways that are not modelled.
+fn unknown_makers(subject: &Subject<'_>, service: &api::Service) -> Option<String> {
+    let makers = assume::pod_makers(subject.snapshot, service);
+    (!makers.is_empty())
+        .then(|| words::list(makers.iter().map(|maker| maker.metadata.object_ref(&maker.kind))))
+}
+
+/// The labels of the Pod that comes nearest to a selector, as far as they are not those selected.
+fn nearest(pods: &[&api::Pod], selector: &[(api::Text, api::Text)]) -> Option<String> {
+    let likeness = |pod: &api::Pod| -> f64 {
+        let of = |(key, value): &(api::Text, api::Text)| match pod.metadata.label(key) {
+            Some(there) if there == value => 2.0,
+            Some(there) => strsim::normalized_damerau_levenshtein(there, value),
+            None => 0.0,
+        };
+        selector.iter().map(of).sum()
+    };
+    let best = pods.iter().map(|pod| (likeness(pod), pod)).filter(|(likeness, _)| *likeness > 0.0);
+    // Of equals the first by name.
+    let (_, pod) =
+        best.min_by(|(a, pod), (b, other)| b.total_cmp(a).then(pod.metadata.name.cmp(&other.metadata.name)))?;
+    let differs = selector.iter().filter(|(key, value)| pod.metadata.label(key) != Some(value));
+    let shown = differs.map(|(key, _)| match pod.metadata.label(key) {
+        Some(there) => format!("{key}={there}"),
+        None => format!("no label {key}"),
+    });
+    Some(words::list(shown))
 }
 
 #[cfg(test)]
@@ -82,9 +127,7 @@ mod tests {
         let web = service("web", "{clusterIP: 10.96.0.1, selector: {app: web}, ports: [{port: 80}]}");
         assert_eq!(
             found("KR001", &web),
-            [
-                "no EndpointSlice has an endpoint for it: its selector app=web seems to match no Pod: every connection to it is refused"
-            ]
+            ["the input holds no Pods in namespace shop: what its selector app=web matches is not known"]
         );
         let pod = |app: &str| {
             format!(
@@ -92,9 +135,15 @@ mod tests {
             )
         };
         assert_eq!(
-            found("KR001", &(web.clone() + &pod("cart"))),
+            found("KR001", &(web.clone() + &slice("web", "{port: 80}", ""))),
             [
-                "its selector app=web matches none of the 1 Pod in namespace shop: every connection to it is refused"
+                "no EndpointSlice has an endpoint for it: its selector app=web seems to match no Pod: every connection to it is refused"
+            ]
+        );
+        assert_eq!(
+            found("KR001", &(web.clone() + &pod("wbe"))),
+            [
+                "its selector app=web matches none of the 1 Pod in namespace shop; the nearest has app=wbe: every connection to it is refused"
             ]
         );
         assert_eq!(

@@ -21,7 +21,8 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         let node_ports = ports.map(|(i, port)| (format!("spec.ports[{i}].nodePort"), port.node_port));
         let health = ("spec.healthCheckNodePort".to_owned(), spec.health_check_node_port);
         for (field, number) in node_ports.chain([health]) {
-            if number != 0 && !RANGE.contains(&number) {
+            let is_outside = number != 0 && !RANGE.contains(&number);
+            if is_outside && !subject.refuses(view.located.position, &field) {
                 let message = format!(
                     "{number} lies outside {} to {}: it may collide with ports that the nodes use themselves",
                     RANGE.start(),
@@ -37,12 +38,15 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{found, service};
+    use crate::lint::tests::{found, service, stored};
 
     fn with(number: u16) -> Vec<String> {
         found(
             "KR017",
-            &service("web", &format!("{{clusterIP: 10.96.0.1, ports: [{{port: 80, nodePort: {number}}}]}}")),
+            &stored(&service(
+                "web",
+                &format!("{{clusterIP: 10.96.0.1, ports: [{{port: 80, nodePort: {number}}}]}}"),
+            )),
         )
     }
 

@@ -26,14 +26,19 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         if filled().next().is_none() {
             continue;
         }
-        let missed = tell_missed(view, &offered, found);
+        let missed = tell_missed(subject, view, &offered, found);
         if !missed {
             filled().for_each(|slice| tell_left_over(view, slice, found));
         }
     }
 }
 
-fn tell_missed(view: &ServiceView<'_>, offered: &BTreeSet<Key<'_>>, found: &mut Findings<'_>) -> bool {
+fn tell_missed(
+    subject: &Subject<'_>,
+    view: &ServiceView<'_>,
+    offered: &BTreeSet<Key<'_>>,
+    found: &mut Findings<'_>,
+) -> bool {
     let mut missed = false;
     for (i, port) in view.spec().ports.iter().enumerate() {
         let key = (port.name.as_str(), protocol(&port.protocol));
@@ -41,6 +46,10 @@ fn tell_missed(view: &ServiceView<'_>, offered: &BTreeSet<Key<'_>>, found: &mut 
             continue;
         }
         missed = true;
+        if let Some(target) = missing_target(subject, view, port) {
+            tell_target(subject, view, i, target, found);
+            continue;
+        }
         let there = offered.iter().copied().map(shown).collect::<Vec<_>>();
         let there = if there.is_empty() { "no ports".to_owned() } else { words::list(there) };
         let message = format!(
@@ -51,6 +60,47 @@ fn tell_missed(view: &ServiceView<'_>, offered: &BTreeSet<Key<'_>>, found: &mut 
         found.add(view.about(format!("spec.ports[{i}].name")), message, remedy);
     }
     missed
+}
+
+/// The name in targetPort, where Pods are selected: slices then have the Service's own port names, unless no container
+/// has the port.
+fn missing_target<'p>(
+    subject: &Subject<'_>,
+    view: &ServiceView<'_>,
+    port: &'p api::ServicePort,
+) -> Option<&'p str> {
+    let Some(api::IntOrString::String(name)) = &port.target_port else { return None };
+    let is_it = |there: &api::ContainerPort| {
+        there.name == *name && protocol(&there.protocol) == protocol(&port.protocol)
+    };
+    let pods = subject.pods.selected(&view.located.object);
+    // Where some of the Pods have it, others have not: which those are, the slices do not tell.
+    let anywhere = pods.iter().flat_map(|pod| &pod.ports).any(is_it);
+    (!view.spec().selector.is_empty() && !anywhere).then_some(name.as_str())
+}
+
+fn tell_target(
+    subject: &Subject<'_>,
+    view: &ServiceView<'_>,
+    i: usize,
+    target: &str,
+    found: &mut Findings<'_>,
+) {
+    let port = view.spec().ports.get(i).map_or("", |port| protocol(&port.protocol));
+    let pods = subject.pods.selected(&view.located.object);
+    let named = pods.iter().flat_map(|pod| &pod.ports).filter(|port| !port.name.is_empty());
+    let there: BTreeSet<String> =
+        named.map(|port| format!("{:?} ({}/{})", port.name, port.port, protocol(&port.protocol))).collect();
+    let there = match (pods.is_empty(), there.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => ", whose ports have no names".to_owned(),
+        (false, false) => format!(", which have {}", words::list(there)),
+    };
+    let message = format!(
+        "no container of its Pods has a port named {target:?} of protocol {port}{there}: every connection to it is refused"
+    );
+    let remedy = "give the container's port this name, or write its number into targetPort";
+    found.add(view.about(format!("spec.ports[{i}].targetPort")), message, remedy);
 }
 
 fn tell_left_over(view: &ServiceView<'_>, slice: &Located<api::EndpointSlice>, found: &mut Findings<'_>) {

@@ -12,7 +12,7 @@ pub fn print(findings: &[Finding], assumed: Option<&Assumed>) -> String {
         "version": "2.1.0",
         "runs": [run(findings, assumed)],
     });
-    format!("{log:#}\n")
+    crate::markup::json(&log)
 }
 
 fn run(findings: &[Finding], assumed: Option<&Assumed>) -> Value {

@@ -3,6 +3,8 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use super::words;
+use crate::cluster::ServicePort;
+use crate::net::Cidr;
 use crate::plan::External;
 
 pub(super) static LINT: Lint = Lint {
@@ -23,18 +25,26 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 plan.external().and_then(External::source_ranges).is_some_and(|ranges| !ranges.include_node())
             };
             let nodes: Vec<&str> = subject.nodes.iter().filter(shut_out).map(|n| n.name.as_str()).collect();
-            if nodes.is_empty() {
-                continue;
-            }
+            let who = match (nodes.is_empty(), network_shut_out(subject, port)) {
+                (false, _) => words::nodes(&nodes),
+                (true, Some(network)) => format!("the nodes' network {network}"),
+                (true, None) => continue,
+            };
             let ips = words::list(port.load_balancer_ips.iter().map(|ip| ip.value));
-            let message = format!(
-                "no range holds the address of {}: what it sends itself to {ips} is dropped",
-                words::nodes(&nodes)
-            );
+            let message =
+                format!("no range holds the address of {who}: what it sends itself to {ips} is dropped");
             let remedy = "use the cluster IP from inside, or add the nodes' network to the ranges; the ranges bind the load-balancer IPs alone, not node ports, external IPs or the cluster IP";
             found.add(view.about("spec.loadBalancerSourceRanges"), message, remedy);
         }
     }
+}
+
+/// The nodes' network where the input has no Nodes and no range holds any of it.
+fn network_shut_out(subject: &Subject<'_>, port: &ServicePort) -> Option<Cidr> {
+    let network = subject.node_network.filter(|_| subject.nodes.is_empty())?;
+    let meet = |range: Cidr| range.contains(network.network()) || network.contains(range.network());
+    let is_of_family = port.source_ranges.iter().any(|range| range.value.family() == network.family());
+    (is_of_family && !port.source_ranges.iter().any(|range| meet(range.value))).then_some(network)
 }
 
 #[cfg(test)]

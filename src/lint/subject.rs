@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::pods::Pods;
+use crate::api_server::Refusal;
 use crate::cluster::{Cluster, Endpoint, Node, ServicePort};
-use crate::diagnostic::{Diagnostics, ObjectRef};
+use crate::diagnostic::{Diagnostics, ObjectRef, Place};
 use crate::input::{Located, Position, Snapshot, api};
-use crate::net::Family;
+use crate::net::{Cidr, Family};
 use crate::plan::ServicePortPlan;
 use crate::settings::Settings;
 
@@ -21,8 +23,28 @@ pub struct Subject<'a> {
     pub(super) diagnostics: &'a Diagnostics,
     /// The nodes to look at.
     pub(super) nodes: Vec<&'a Node>,
+    /// Objects that the API server refuses.
+    pub(super) refusals: Vec<Refusal>,
+    /// The networks of cluster IPs, as far as they are known.
+    pub(super) service_networks: ServiceNetworks,
+    /// The nodes' network, where it is told.
+    pub(super) node_network: Option<Cidr>,
+    /// Whether slices are made up.
+    pub(super) is_assumed: bool,
+    /// Where findings are that have no place of their own.
+    pub(super) fallback: Option<Place>,
+    pub(super) pods: Pods<'a>,
     /// Services by namespace and name.
     pub(super) services: BTreeMap<(&'a str, &'a str), ServiceView<'a>>,
+}
+
+/// The networks that cluster IPs are taken from.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceNetworks {
+    /// Empty where they are not known.
+    pub networks: Vec<Cidr>,
+    /// Whether nobody told them.
+    pub are_assumed: bool,
 }
 
 /// What a finding is about: a field of an object.
@@ -68,7 +90,72 @@ impl<'a> Subject<'a> {
             }
         }
         let nodes = node.map_or_else(|| cluster.nodes.iter().collect(), |node| vec![node]);
-        Subject { snapshot, settings, cluster, diagnostics, nodes, services }
+        Subject {
+            snapshot,
+            settings,
+            cluster,
+            diagnostics,
+            nodes,
+            refusals: Vec::new(),
+            service_networks: ServiceNetworks { networks: cluster.service_cidrs.clone(), are_assumed: false },
+            is_assumed: false,
+            node_network: None,
+            fallback: snapshot.sources.first_place(),
+            pods: Pods::new(snapshot),
+            services,
+        }
+    }
+
+    /// Adds what the API server refuses, which needs not be in the snapshot any more.
+    #[must_use]
+    pub fn with_refusals(self, refusals: Vec<Refusal>) -> Self {
+        Subject { refusals, ..self }
+    }
+
+    /// Tells the networks of cluster IPs where the cluster's objects do not.
+    #[must_use]
+    pub fn with_service_networks(self, service_networks: ServiceNetworks) -> Self {
+        Subject { service_networks, ..self }
+    }
+
+    /// Tells that slices are assumed, not read.
+    #[must_use]
+    pub fn assumed(self, is_assumed: bool) -> Self {
+        Subject { is_assumed, ..self }
+    }
+
+    /// Tells the nodes' network, which counts where there are no Nodes.
+    #[must_use]
+    pub fn with_node_network(self, node_network: Option<Cidr>) -> Self {
+        Subject { node_network, ..self }
+    }
+
+    /// Names the file of findings about settings, instead of the first of the input.
+    #[must_use]
+    pub fn with_configuration(self, file: &str) -> Self {
+        Subject { fallback: Some(Place { file: file.into(), line: Some(1) }), ..self }
+    }
+
+    /// Whether the API server refuses a field of an object.
+    pub(super) fn refuses(&self, position: Position, field: &str) -> bool {
+        let mut of = self.refusals.iter().filter(|refusal| refusal.position == position);
+        of.any(|refusal| refusal.faults.iter().any(|fault| fault.field == field))
+    }
+
+    /// Whether there is a Service of this name, be it one that is refused.
+    pub(super) fn knows_service(&self, namespace: &str, name: &str) -> bool {
+        let refused = |refusal: &Refusal| {
+            let object = &refusal.object;
+            &*object.kind == "Service" && &*object.namespace == namespace && &*object.name == name
+        };
+        self.services.contains_key(&(namespace, name)) || self.refusals.iter().any(refused)
+    }
+
+    /// Whether slices of a cluster say what a Service has, be it nothing.
+    pub(super) fn cluster_told(&self, view: &ServiceView<'_>) -> bool {
+        let is_dump = self.snapshot.services.iter().any(|service| service.object.metadata.is_stored);
+        !self.is_assumed
+            && (!view.slices.is_empty() || (is_dump && !self.snapshot.endpoint_slices.is_empty()))
     }
 
     /// Services that kube-proxy makes rules for.

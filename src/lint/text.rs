@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Finding, Severity, Summary};
 use crate::diagnostic::Inert;
+use crate::markup::log_line;
 
 const WIDTH: usize = 80;
 
@@ -30,21 +31,23 @@ fn print_one(finding: &Finding, color: bool, text: &mut String) -> std::fmt::Res
     }
     let field = if finding.field.is_empty() { String::new() } else { format!("{}: ", finding.field) };
     writeln!(text)?;
-    wrapped("  ", &format!("{field}{}", finding.message), text)?;
+    wrapped("  ", "    ", &format!("{field}{}", finding.message), text)?;
     if !finding.remedy.is_empty() {
-        wrapped("  = help: ", &finding.remedy, text)?;
+        wrapped("  = help: ", "    ", &finding.remedy, text)?;
     }
     writeln!(text)
 }
 
-fn wrapped(lead: &str, sentence: &str, text: &mut String) -> std::fmt::Result {
+/// Adds a sentence, wrapped; its first line is led otherwise than the others.
+pub(super) fn wrapped(lead: &str, further: &str, sentence: &str, text: &mut String) -> std::fmt::Result {
     let sentence = Inert(sentence).to_string();
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(lead)
-        .subsequent_indent("    ")
+        .subsequent_indent(further)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
-    textwrap::wrap(&sentence, options).iter().try_for_each(|line| writeln!(text, "{line}"))
+    let lines = textwrap::wrap(&sentence, options);
+    lines.iter().try_for_each(|line| writeln!(text, "{}", log_line(line)))
 }
 
 fn color_of(severity: Severity) -> &'static str {

@@ -22,6 +22,8 @@ pub struct Release {
     pub gates: GateTable,
     /// What the API calls deprecated.
     pub deprecated: Deprecations,
+    /// What the API server of the same release takes.
+    pub api: ApiFacts,
 }
 
 impl fmt::Display for Release {
@@ -146,6 +148,16 @@ pub enum ClusterIpMasquerade {
     PerAddress,
     /// Once, for the set `cluster-ips` (1.36).
     BySet,
+}
+
+/// What the API server takes, where releases differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiFacts {
+    /// Addresses with leading zeros, IPv4 within IPv6, and networks with host bits are refused (StrictIPCIDRValidation,
+    /// KEP-4858; by default from 1.36).
+    pub strict_addresses: bool,
+    /// Names of Services may begin with a digit (RelaxedServiceNameValidation, KEP-5311; by default from 1.36).
+    pub relaxed_service_names: bool,
 }
 
 /// A change that is announced for a release which has no row yet.
@@ -281,6 +293,7 @@ const V1_30: Release = Release {
         removed: &[],
     },
     deprecated: Deprecations { prefer_close: false, external_ips: None, ipvs_mode: false, unset_mode: false },
+    api: ApiFacts { strict_addresses: false, relaxed_service_names: false },
 };
 
 const V1_31: Release = Release {
@@ -399,6 +412,7 @@ const V1_36: Release = Release {
         ..V1_35.gates
     },
     deprecated: Deprecations { external_ips: Some(36), ..V1_35.deprecated },
+    api: ApiFacts { strict_addresses: true, relaxed_service_names: true },
     ..V1_35
 };
 

@@ -73,7 +73,7 @@ fn an_endpoint_that_is_no_address() {
     let input = with_node(&[service("db", "ports: [{port: 3306}]"), slice("IPv4", "10.244.1")]);
     let says = [
         "EndpointSlice shop/db-x: endpoints[0].addresses[0]: \"10.244.1\" is not an IP address",
-        "kube-proxy 1.36",
+        "kube-proxy 1.37",
         "help: ",
     ];
     refused(&input, &[], &says);
@@ -105,6 +105,32 @@ fn the_same_object_twice_but_different() {
     refused(&input, &[], &["Service shop/db", "<stdin>:11", "differs from the same object at <stdin>:4"]);
     let same = with_node(&[service("db", "ports: [{port: 3306}]"), service("db", "ports: [{port: 3306}]")]);
     assert_eq!(compile(&same, &["--quiet"]).status.code(), Some(0));
+}
+
+/// A store of objects has a place for each name: the corpus has such a list (release-1.37/long-comments), of which the
+/// real kube-proxy saw the last ones.
+#[test]
+fn of_one_name_in_a_json_list_the_last_counts() {
+    let item = |port: u16| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "Service", "metadata": {{"name": "db", "namespace": "shop"}}, "spec": {{"clusterIP": "10.96.0.12", "ports": [{{"port": {port}}}]}}}}"#
+        )
+    };
+    let list = |items: &str| format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#);
+    let slices = r#"{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "items": []}"#;
+    let input = format!("{}\n{slices}", list(&format!("{},\n{}", item(3306), item(3307))));
+    let output = compile(&input, &["--node", "worker-1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("<stdin>:2") && told.contains("same list at <stdin>:1"), "{told}");
+    let rules = String::from_utf8(output.stdout).unwrap();
+    assert!(rules.contains("--dport 3307") && !rules.contains("--dport 3306"), "{rules}");
+    let apart = format!("{}\n{}\n{slices}", list(&item(3306)), list(&item(3307)));
+    refused(
+        &apart,
+        &["--node", "worker-1"],
+        &["Service shop/db", "<stdin>:2", "differs from the same object at <stdin>:1"],
+    );
 }
 
 #[test]

@@ -192,14 +192,13 @@ fn an_input_that_grows_is_read_whole_and_one_cut_off_is_refused() {
 }
 
 #[test]
-fn a_file_that_vanishes_is_told() {
+fn a_link_that_leads_nowhere_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    // What a file that went between the listing of its folder and its opening looks like.
     std::os::unix::fs::symlink(folder.path().join("gone"), folder.path().join("a.yaml")).unwrap();
     let output = kuberules(&["compile", folder.path().to_str().unwrap(), "--node", "worker-1"]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("a.yaml: there is no such file or folder"), "{told}");
+    assert!(told.contains("a.yaml: the symbolic link leads nowhere"), "{told}");
 }
 
 /// Interrupted at any moment, it leaves every file or none under a final name, and those whole.

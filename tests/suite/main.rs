@@ -7,6 +7,7 @@ mod testing;
 
 mod support;
 
+mod api_server;
 mod assume;
 mod check;
 mod command_line;

@@ -169,12 +169,12 @@ fn seeds_and_their_mutations_break_nothing() {
     let seeds = seeds();
     let targets = seeds.targets();
     let seed = crate::testing::seed();
+    let mutations = share("mutations", 5, (0..mutations()).collect::<Vec<_>>()).len();
     let faults = crate::support::in_parallel(&targets, |(name, run, texts)| {
         texts.iter().for_each(|text| run(text.as_bytes()));
         corpus(name).iter().for_each(|input| run(input));
         let mut random = Random::new(seed);
-        let inputs = share("mutations", 5, (0..mutations()).collect());
-        inputs.into_iter().find_map(|_: usize| {
+        (0..mutations).find_map(|_| {
             let input = mutated(texts, &mut random);
             catch_unwind(AssertUnwindSafe(|| run(&input))).err()?;
             Some(format!("{name}: {}", String::from_utf8_lossy(&input)))
@@ -185,7 +185,7 @@ fn seeds_and_their_mutations_break_nothing() {
     crate::support::kernel::tell(&format!(
         "fuzz seeds: {} targets, {} mutations each",
         targets.len(),
-        mutations()
+        mutations
     ));
 }
 

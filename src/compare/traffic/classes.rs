@@ -9,7 +9,7 @@ use super::space::{Atom, Questions, Range, address, number, whole};
 use super::{Comparison, Contrast, Difference, From, To};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::Interval;
-use crate::parallel::both;
+use crate::parallel::{self, both};
 use crate::walk::{
     Chains, ClientKind, Destination, Destinations, Host, Inquiry, Packet, PortRange, Reached, Walker,
 };
@@ -113,22 +113,12 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         }
         let asked = (old, new);
         let this = &*self;
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(single.len().max(1));
-        let share = single.len().div_ceil(workers).max(1);
-        let work = |atoms: &[Atom<Nature>]| {
+        let share = single.len().div_ceil(parallel::threads()).max(1);
+        let shares: Vec<&[Atom<Nature>]> = single.chunks(share).collect();
+        let found: Vec<(u64, Vec<T>)> = parallel::each(&shares, |atoms| {
             let mut worker = this.worker();
             atoms.iter().for_each(|atom| worker.single(atom, asked, &questions, &like));
             (worker.compared, worker.found)
-        };
-        let work = &work;
-        let found: Vec<(u64, Vec<T>)> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                single.chunks(share).map(|atoms| scope.spawn(move || work(atoms))).collect();
-            let done = |thread: std::thread::ScopedJoinHandle<'_, (u64, Vec<T>)>| match thread.join() {
-                Ok(part) => part,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            threads.into_iter().map(done).collect()
         });
         for (compared, mut part) in found {
             self.compared += compared;

@@ -4,6 +4,7 @@
 mod endpoint_slice;
 mod endpoints;
 mod fields;
+mod ingress;
 mod node;
 mod pod;
 mod quantity;
@@ -15,6 +16,7 @@ mod workload;
 pub use compact_str::CompactString as Text;
 pub use endpoint_slice::{Addresses, Conditions, Endpoint, EndpointSlice, Hints, SlicePort, TargetRef};
 pub use endpoints::{Endpoints, Subset, SubsetAddress};
+pub use ingress::{Backend, HttpIngress};
 pub use node::{Node, NodeAddress};
 pub use pod::{ContainerPort, Pod};
 pub use scheduling::{NodeTerm, PodTerm, Scheduling, Taint, Toleration};
@@ -51,6 +53,9 @@ pub struct Metadata {
     /// Whether `metadata.deletionTimestamp` is set.
     #[serde(rename = "deletionTimestamp", deserialize_with = "fields::present")]
     pub being_deleted: bool,
+    /// Whether `metadata.resourceVersion` is set: an API server has stored the object.
+    #[serde(rename = "resourceVersion", deserialize_with = "fields::present")]
+    pub is_stored: bool,
     /// The entry of `metadata.ownerReferences` that is a controller.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
     pub owner: Option<Box<Owner>>,

@@ -140,9 +140,7 @@ fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
 
 fn ranges_do_not_apply(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     let plan = outcome.steps.iter().find_map(|step| planned(step, trace))?;
-    if plan.external().and_then(External::source_ranges).is_none() {
-        return None;
-    }
+    plan.external().and_then(External::source_ranges)?;
     let to = trace.packet.destination.ip();
     let applies = plan.service_port().load_balancer_ips.iter().any(|ip| ip.value == to);
     let service = plan.service_port().name.to_string();

@@ -151,5 +151,5 @@ fn messages_name_the_line() {
         "apiVersion: v1\nkind: ConfigMap\ndata:\n  config.conf: |\n    {}\n",
         text.replace('\n', "\n    ")
     );
-    assert_eq!(lines(&map), ["kp.yaml:5", "kp.yaml:5"]);
+    assert_eq!(lines(&map), ["kp.yaml:4", "kp.yaml:4"]);
 }

@@ -217,6 +217,8 @@ fn named(text: &str, address: &str) -> Value {
     for object in &mut all {
         let node = object["kind"] == "Node";
         object["metadata"]["annotations"] = json!({"a/b": text});
+        // Stored, or the API server would refuse it for its labels before anything else is said.
+        object["metadata"]["resourceVersion"] = json!("1");
         object["metadata"]["labels"][if node { "topology.kubernetes.io/zone" } else { "x" }] = json!(text);
         if object["addressType"] == "IPv4" {
             let endpoint = |ip: &str, node: &str| json!({"addresses": [ip], "nodeName": node, "zone": text, "targetRef": {"kind": "Pod", "name": text}});

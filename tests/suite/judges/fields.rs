@@ -20,6 +20,9 @@ type Find<T> = for<'s> fn(&'s mut Snapshot, &mut Random) -> Option<&'s mut T>;
 /// A change of a snapshot; false where it has nothing to change.
 pub(super) type OfSnapshot = Box<dyn Fn(&mut Snapshot, &mut Random) -> bool + Sync + Send>;
 
+/// A change of a configuration.
+pub(super) type OfConfiguration = Box<dyn Fn(&mut Configuration, &mut Random) + Sync + Send>;
+
 /// A constant with the changes of each field.
 macro_rules! fields {
     ($name:ident = $of:ident { $($field:ident: $change:expr),* $(,)? }) => {
@@ -116,6 +119,7 @@ fields!(
             it.push(("service.kubernetes.io/topology-mode".into(), mode.into()));
         },
         being_deleted: |it: &mut bool, _| *it = !*it,
+        is_stored: not_read,
         owner: not_read,
     }
 );
@@ -377,9 +381,8 @@ fn add<T: 'static>(
 }
 
 /// Every change of a field of the configuration.
-pub(super) fn of_configuration()
--> Vec<(&'static str, Box<dyn Fn(&mut Configuration, &mut Random) + Sync + Send>)> {
-    let mut all: Vec<(&'static str, Box<dyn Fn(&mut Configuration, &mut Random) + Sync + Send>)> = Vec::new();
+pub(super) fn of_configuration() -> Vec<(&'static str, OfConfiguration)> {
+    let mut all: Vec<(&'static str, OfConfiguration)> = Vec::new();
     for (name, change) in CONFIGURATION {
         all.push((name, Box::new(change)));
     }
