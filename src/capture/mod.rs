@@ -22,6 +22,8 @@ pub struct Captured {
     pub language: ProxyMode,
     /// The rulesets: of iptables in the order of the text, of nftables one for each family.
     pub parts: Vec<Part>,
+    /// Families whose tool of iptables says that it wrote the text, or a part of it, be it without a table.
+    pub headers: Vec<Family>,
     /// Whether iptables-save warned that tables of the legacy variant exist besides those that it printed.
     pub legacy_tables_present: bool,
     /// Names of tables that iptables-save left out because it cannot say them in its language.
@@ -56,6 +58,7 @@ impl From<iptables::parse::Capture> for Captured {
         Captured {
             language: ProxyMode::Iptables,
             parts: capture.parts.into_iter().map(part).collect(),
+            headers: capture.headers,
             legacy_tables_present: capture.legacy_tables_present,
             incompatible_tables: capture.incompatible_tables,
         }
@@ -69,6 +72,7 @@ impl From<nftables::ruleset::Ruleset> for Captured {
         Captured {
             language: ProxyMode::Nftables,
             parts: Family::ALL.map(part).into(),
+            headers: Vec::new(),
             legacy_tables_present: false,
             incompatible_tables: Vec::new(),
         }
@@ -96,10 +100,12 @@ impl Captured {
     /// of IPv6, nor does a table of nftables alone, as `nft list table` prints it, say what other tables there are.
     pub fn covers(&self, family: Family) -> bool {
         let is_foreign = |table: &Table| table.name != TABLE;
-        self.of_family(family).any(|ruleset| match ruleset.as_nftables() {
-            None => true,
-            Some(nftables) => ruleset.has_kube_proxys_rules() || nftables.tables.iter().any(is_foreign),
-        })
+        let has_header = self.headers.contains(&family);
+        has_header
+            || self.of_family(family).any(|ruleset| match ruleset.as_nftables() {
+                None => true,
+                Some(nftables) => ruleset.has_kube_proxys_rules() || nftables.tables.iter().any(is_foreign),
+            })
     }
 
     /// Whether the text holds any rule that packets of a family meet.

@@ -104,13 +104,15 @@ fn examine(
         release: release.to_string(),
         detected: told != Some(release),
         classes: 0,
+        unknown: 0,
         findings,
         notes: Vec::new(),
     };
     if mode.is_some() || report.findings.is_empty() {
-        let (families, mut notes) = check::families(captured, &pipeline.families());
-        report.notes.append(&mut notes);
-        let plans = pipeline.node_plans(&node, &families, session)?;
+        let mut families = check::families(captured, &pipeline.families());
+        report.notes.append(&mut families.notes);
+        report.findings.append(&mut families.findings);
+        let plans = pipeline.node_plans(&node, &families.checked, session)?;
         check::node(plans, captured, &mut report);
     }
     Ok((report, pipeline.assumed))
@@ -126,7 +128,7 @@ fn distance(
     let mut session = Session::silent();
     let pipeline = Pipeline::of(snapshot.clone(), settings, &mut session).ok()?;
     let node = pipeline.node(arguments.node.name(), &mut session).ok()?;
-    let (families, _) = check::families(captured, &pipeline.families());
-    let plans = pipeline.node_plans(&node, &families, &mut session).ok()?;
+    let families = check::families(captured, &pipeline.families());
+    let plans = pipeline.node_plans(&node, &families.checked, &mut session).ok()?;
     Some(check::distance(plans, captured))
 }

@@ -13,9 +13,10 @@ use super::release;
 use super::render::{Format, Model, render};
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
-use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics, Inert};
 use crate::input::Sources;
 use crate::names::is_dns_subdomain;
+use crate::net::Family;
 use crate::nftables::list::version::NftVersion;
 use crate::node::plan;
 use crate::parallel;
@@ -79,6 +80,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     match &arguments.out_dir {
         Some(directory) => {
             let files = every_release(pipeline, arguments, format, directory, session)?;
+            tell_others(&files, format, directory, session);
             Ok(Answer { files, ..Answer::default() })
         }
         None => {
@@ -87,6 +89,27 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         }
     }
 }
+
+/// Tells which files in the folder are named as one of a node would be and are not written now.
+fn tell_others(files: &PendingFiles, format: Format, directory: &Path, session: &mut Session) {
+    let endings = Family::ALL.map(|family| format!(".{}", format.suffix(family)));
+    let others = files.others_in(directory, &endings);
+    if others.is_empty() {
+        return;
+    }
+    let (count, more) = (others.len(), others.len().saturating_sub(LISTED));
+    let listed = others.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let what = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    session.note(format!(
+        "{} has {what} of no node of this run, perhaps of nodes that are gone: {}{more}; nothing is deleted",
+        Inert(&directory.display().to_string()),
+        Inert(&listed)
+    ));
+}
+
+/// At most this many names are listed.
+const LISTED: usize = 6;
 
 fn one_node(
     pipeline: Pipeline,

@@ -44,6 +44,9 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: OutputFormat,
     /// Which differences make the exit status 1; without it any that is shown
+    ///
+    /// Connections that could not be compared count as differences of traffic, and so does a comparison of no node at
+    /// all. Where neither rules nor connections could be compared, the exit status is 2.
     #[arg(long, value_name = "LEVEL")]
     fail_on: Option<FailOn>,
     #[command(flatten)]
@@ -125,6 +128,14 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let level =
         arguments.level.map_or_else(|| node::Level::between(&old.settings, &new.settings), Level::meant);
     let mut found = compare(arguments, (old, new), level, session)?;
+    if found.compared_nothing() && found.nodes > 0 {
+        let reasons =
+            found.changes.iter().flat_map(|change| &change.families).flat_map(|family| &family.traffic);
+        let reason =
+            reasons.flat_map(|traffic| &traffic.unknown).map(|unknown| unknown.reason.as_str()).next();
+        let message = format!("nothing could be compared: {}", reason.unwrap_or_default());
+        return Err(session.stop(Diagnostic::error(message).help("--level rules compares the rules alone")));
+    }
     found.release = of_release(arguments, (old, new), level, &found, session)?;
     found.before_upgrade = upgrade::advice(old, new);
     let assumed = new.assumed.as_ref();
@@ -189,6 +200,8 @@ fn of_release(
 fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
     match fail_on {
         Some(FailOn::Nothing) => false,
+        // Nothing compared is not "the same".
+        _ if found.nodes == 0 => true,
         Some(FailOn::Rules) => found.rules_differ(),
         Some(FailOn::Traffic) => found.traffic_differs(),
         None => !(found.changes.is_empty() && found.nodes_added.is_empty() && found.nodes_removed.is_empty()),

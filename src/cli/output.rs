@@ -1,5 +1,6 @@
 //! Files that appear under their names only when all of them are whole.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,11 +32,30 @@ impl PendingFiles {
         self.files.append(&mut other.files);
     }
 
-    /// Gives every file its name, over one that is there.
+    /// Names of files in a folder that have one of the endings and that are not about to be written.
+    pub(super) fn others_in(&self, directory: &Path, endings: &[String]) -> Vec<String> {
+        let written: HashSet<&Path> = self.files.iter().map(|(_, path)| path.as_path()).collect();
+        // What cannot be listed cannot be told of; the files can be written all the same.
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let others = entries.filter(|entry| !written.contains(directory.join(entry.file_name()).as_path()));
+        let names = others.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> =
+            names.filter(|name| endings.iter().any(|ending| name.ends_with(ending.as_str()))).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Gives every file its name, over one that is there. That no folder has one of the names is seen to first: nothing
+    /// else that can go wrong with a name is known before it is tried.
     ///
     /// # Errors
-    /// A file cannot be renamed; how many were already is told.
+    /// A folder has the name of a file, or a file cannot be renamed; how many were already is told.
     pub(super) fn keep(self) -> Result<(), Diagnostics> {
+        let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+        if let Some((_, path)) = self.files.iter().find(|(_, path)| is_folder(path)) {
+            let fault = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(cannot_write(path, &fault).help("no file has been written").into());
+        }
         let count = self.files.len();
         for (done, (temporary, path)) in self.files.into_iter().enumerate() {
             if let Err(fault) = temporary.persist(&path) {

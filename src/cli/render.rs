@@ -23,7 +23,7 @@ pub(super) enum Format {
 
 impl Format {
     /// How the file of a node and a family ends; without a family, the file of all.
-    fn suffix(self, family: Family) -> &'static str {
+    pub(super) fn suffix(self, family: Family) -> &'static str {
         match (self, family) {
             (Format::Save, Family::Ipv4) => "iptables-save",
             (Format::Save, Family::Ipv6) => "ip6tables-save",

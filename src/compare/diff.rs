@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::node::NodeChange;
 use super::rules::{self, Presence, RulesDiff};
 use super::subject::Subject;
-use super::traffic::{Flow, Reason};
+use super::traffic::{Flow, Reason, Traffic, Unknown};
 use crate::iptables::ruleset::Owner;
 use crate::node::NodeRules;
 use crate::ruleset::listing::{Line, Place};
@@ -34,7 +34,7 @@ pub struct Diff {
     pub nodes_added: Vec<String>,
     /// Nodes that are on one side only.
     pub nodes_removed: Vec<String>,
-    /// Packet classes compared on all nodes, if traffic was.
+    /// Packet classes compared on all nodes, if traffic was: those that could be followed on both sides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<u64>,
     /// Service ports that all nodes have alike on both sides, each counted for each node and family.
@@ -111,6 +111,9 @@ pub struct TrafficChange {
     pub flows: Vec<Flow>,
     /// The known differences between modes and releases that explain some of them.
     pub reasons: Vec<KnownReason>,
+    /// Kinds of connections that could not be compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Unknown>,
 }
 
 /// A known difference between modes or releases.
@@ -169,13 +172,18 @@ fn flows_of(diff: &Diff) -> Vec<(&str, &'static str, &Flow)> {
 }
 
 impl TrafficChange {
-    /// What flows make together.
-    pub fn new(flows: Vec<Flow>) -> TrafficChange {
+    /// What a comparison found.
+    pub fn new(Traffic { flows, unknown, .. }: Traffic) -> TrafficChange {
         let codes = flows.iter().filter_map(|flow| flow.reason);
         let mut reasons: Vec<KnownReason> = codes.filter_map(KnownReason::of).collect();
         reasons.sort_by_key(|reason| reason.code);
         reasons.dedup();
-        TrafficChange { flows, reasons }
+        TrafficChange { flows, reasons, unknown }
+    }
+
+    /// Whether every kind of connection is known to have the same outcome.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.unknown.is_empty()
     }
 }
 
@@ -248,9 +256,26 @@ impl Diff {
         self.families().any(|family| family.rules.as_ref().is_some_and(|rules| !rules.groups.is_empty()))
     }
 
-    /// Whether any packet fares differently.
+    /// Whether any packet fares differently, or may.
     pub fn traffic_differs(&self) -> bool {
-        self.families().any(|family| family.traffic.as_ref().is_some_and(|traffic| !traffic.flows.is_empty()))
+        self.families().any(|family| family.traffic.as_ref().is_some_and(|traffic| !traffic.is_empty()))
+    }
+
+    /// How many kinds of connections could not be compared, on all nodes.
+    pub fn unknown(&self) -> u64 {
+        let of_nodes = |change: &NodesChange| {
+            let traffic = change.families.iter().filter_map(|family| family.traffic.as_ref());
+            let classes: u64 =
+                traffic.flat_map(|traffic| &traffic.unknown).map(|unknown| unknown.classes).sum();
+            classes * change.nodes.len() as u64
+        };
+        self.changes.iter().map(of_nodes).sum()
+    }
+
+    /// Whether neither rules nor traffic were compared anywhere.
+    pub fn compared_nothing(&self) -> bool {
+        let with_rules = || self.families().any(|family| family.rules.is_some());
+        self.nodes == 0 || (self.classes == Some(0) && self.unknown() > 0 && !with_rules())
     }
 
     fn families(&self) -> impl Iterator<Item = &FamilyChange> {
@@ -262,7 +287,7 @@ impl FamilyChange {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.rules.as_ref().is_none_or(|rules| rules.groups.is_empty())
-            && self.traffic.as_ref().is_none_or(|traffic| traffic.flows.is_empty())
+            && self.traffic.as_ref().is_none_or(TrafficChange::is_empty)
     }
 }
 

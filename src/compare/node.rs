@@ -68,7 +68,7 @@ pub fn families(old: (&Cluster, &Settings), new: (&Cluster, &Settings)) -> Vec<F
 pub struct NodeChange {
     /// By family.
     pub families: Vec<FamilyChange>,
-    /// Kinds of connections compared.
+    /// Kinds of connections compared: those that could be followed on both sides.
     pub classes: u64,
     /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
     pub unchanged_service_ports: usize,
@@ -101,10 +101,10 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
         || with_rules.then(|| diff::rules(old, new)),
         || {
             let walkers = (&Walker::of(old), &Walker::of(new));
-            (level != Level::Rules).then(|| traffic::flows_of_plans(walkers, new.family(), plans))
+            (level != Level::Rules).then(|| traffic::flows_of_plans(walkers, new.family(), plans, &|_| None))
         },
     );
-    let classes = traffic.as_ref().map_or(0, |(classes, _)| *classes);
-    let traffic = traffic.map(|(_, flows)| TrafficChange::new(flows));
+    let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
+    let traffic = traffic.map(TrafficChange::new);
     (FamilyChange { family: new.family().lower_name(), rules, traffic }, classes)
 }

@@ -42,6 +42,8 @@ pub struct PlaceChange<'r> {
     pub lines: Vec<LineChange<'r>>,
     /// Rules in which the chance alone differs.
     pub rewritten: usize,
+    /// Those rules, old and new.
+    pub rewritten_lines: Vec<(Line<'r>, Line<'r>)>,
     /// Lines that stand elsewhere in the same chain: old and new hold the same lines.
     pub reordered: bool,
 }
@@ -172,12 +174,19 @@ fn line_changes<'r>(
 ) -> PlaceChange<'r> {
     let keys = |lines: &[Line<'r>]| -> Vec<String> { lines.iter().map(Line::text_without_chance).collect() };
     let (old_keys, new_keys) = (keys(old), keys(new));
-    let mut change = PlaceChange { place, presence, lines: Vec::new(), rewritten: 0, reordered: false };
+    let mut change = PlaceChange {
+        place,
+        presence,
+        lines: Vec::new(),
+        rewritten: 0,
+        rewritten_lines: Vec::new(),
+        reordered: false,
+    };
     for op in similar::capture_diff_slices(Algorithm::Myers, &old_keys, &new_keys) {
         match op {
             DiffOp::Equal { old_index, new_index, len } => {
                 let pairs = old.iter().skip(old_index).zip(new.iter().skip(new_index)).take(len);
-                change.rewritten += pairs.filter(|(a, b)| a != b).count();
+                change.rewritten_lines.extend(pairs.filter(|(a, b)| a != b).map(|(a, b)| (*a, *b)));
             }
             DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. } => {
                 let line = |added| move |line: &Line<'r>| LineChange { added, line: *line };
@@ -186,6 +195,7 @@ fn line_changes<'r>(
             }
         }
     }
+    change.rewritten = change.rewritten_lines.len();
     change.reordered = !change.lines.is_empty() && same_lines(old_keys, new_keys);
     change
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
+use crate::iptables::ruleset::{Match, RecentAction};
 use crate::iptables::{ruleset as iptables, save};
 use crate::net::Family;
 use crate::nftables::ruleset as nftables;
@@ -99,6 +100,22 @@ pub enum Condition<'r> {
         /// Whether it is taken to match.
         matches: bool,
     },
+}
+
+impl Condition<'_> {
+    /// For how many seconds a client is remembered, where that is the condition and a time is set.
+    pub fn seconds(&self) -> Option<u32> {
+        let Condition::Affinity { list, rule, .. } = self else { return None };
+        match rule {
+            RuleRef::Iptables { chain, index, .. } => {
+                chain.rules.get((*index)?)?.rule.matches.iter().find_map(|m| match m {
+                    Match::Recent { action: RecentAction::Check { seconds }, .. } => Some(*seconds),
+                    _ => None,
+                })
+            }
+            RuleRef::Nftables { table, .. } => table.set(list)?.timeout_seconds,
+        }
+    }
 }
 
 /// A netfilter hook, or the routing between two of them.

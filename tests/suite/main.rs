@@ -26,6 +26,7 @@ mod mutations;
 mod releases;
 mod repositories;
 mod trace;
+mod truth;
 mod upkeep;
 
 /// What the real kube-proxy wrote is what we print.
@@ -45,6 +46,13 @@ mod determinism {
 mod escaping {
     mod pages;
     mod rules;
+}
+
+/// What is said of rules, against walking connection by connection.
+mod judges {
+    mod agreement;
+    mod diff;
+    mod fields;
 }
 
 /// The real kernel and its tools as judges, in network namespaces of their own.

@@ -1,9 +1,10 @@
 //! Rules that are different.
 
+use super::Kind;
 use super::delta::{Delta, by_service, count};
-use super::{Finding, Kind};
+use super::draft::Draft;
 
-pub(super) fn find(deltas: &[Delta<'_>]) -> Vec<Finding> {
+pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let altered = deltas.iter().filter(|delta| {
         let both = delta.is_missing() && delta.is_extra() && !delta.change.reordered;
         delta.is_known

@@ -1,7 +1,10 @@
 //! In what captured rules differ from expected ones, one chain or set and one Service at a time.
 
+use std::collections::HashSet;
+
 use compact_str::format_compact;
 
+use super::draft::Draft;
 use super::{Finding, Kind, Lines, Pair};
 use crate::compare::diff::LineChange;
 use crate::compare::rules::{self, PlaceChange, Presence};
@@ -10,6 +13,7 @@ use crate::iptables::ruleset as ipt;
 use crate::names::ServiceName;
 use crate::nftables::ruleset as nft;
 use crate::nftables::{TABLE, is_loopback_object};
+use crate::ruleset::Ruleset;
 use crate::ruleset::listing::{Line, Place};
 
 /// What differs in one place about one Service, or about what every node has.
@@ -21,6 +25,8 @@ pub(super) struct Delta<'r> {
     pub(super) is_known: bool,
     /// An object for node ports on loopback that no rule uses: a kube-proxy with the gate left it to one without.
     is_unused_for_loopback: bool,
+    /// Whether a rule or an element that was captured leads to the chain or asks the set.
+    is_used: bool,
     pub(super) change: PlaceChange<'r>,
 }
 
@@ -28,6 +34,7 @@ pub(super) struct Delta<'r> {
 pub(super) fn deltas(of: Pair<'_>) -> Vec<Delta<'_>> {
     let known = rules::services(of.expected.plan.as_ref());
     let loopback_is_used = of.captured.ruleset.as_nftables().is_some_and(uses_loopback_node_ports);
+    let used = used(&of.captured.ruleset);
     let mut deltas = Vec::new();
     for group in rules::compare(of.expected, of.captured).groups {
         let service = match group.subject {
@@ -41,10 +48,61 @@ pub(super) fn deltas(of: Pair<'_>) -> Vec<Delta<'_>> {
             service: service.clone(),
             is_known,
             is_unused_for_loopback: !loopback_is_used && is_for_loopback(&change),
+            is_used: used.contains(change.place.name()),
             change,
         }));
     }
     deltas
+}
+
+/// Names of the chains that rules and elements lead to, and of the sets that rules ask or fill, in whatever table.
+fn used(ruleset: &Ruleset) -> HashSet<&str> {
+    match ruleset {
+        Ruleset::Iptables(ruleset) => {
+            let rules = ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+            let target = |placed: &'_ ipt::PlacedRule| match &placed.rule.target {
+                Some(ipt::Target::Jump(to) | ipt::Target::Goto(to)) => Some(*to),
+                _ => None,
+            };
+            let names: HashSet<ipt::ChainName> = rules.filter_map(target).collect();
+            let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+            chains.filter(|chain| names.contains(&chain.name)).map(|chain| chain.name.as_str()).collect()
+        }
+        Ruleset::Nftables(ruleset, _) => {
+            let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+            let statements = chains.flat_map(|chain| &chain.rules).flat_map(|placed| &placed.rule.statements);
+            let elements = ruleset.tables.iter().flat_map(|table| &table.sets).flat_map(|set| &set.elements);
+            statements.flat_map(used_by).chain(elements.filter_map(led_to)).collect()
+        }
+    }
+}
+
+fn used_by(statement: &nft::Statement) -> Vec<&str> {
+    match statement {
+        nft::Statement::Address { addresses: nft::Addresses::Named(set), .. }
+        | nft::Statement::InSet { set, .. }
+        | nft::Statement::UpdateSet { set, .. } => vec![set],
+        nft::Statement::VerdictMap { map, .. } => vec![map],
+        nft::Statement::Verdict(verdict) => chain_of(verdict).into_iter().collect(),
+        nft::Statement::RandomVerdict { verdicts, .. } => {
+            verdicts.iter().filter_map(|(_, verdict)| chain_of(verdict)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn led_to(element: &nft::Element) -> Option<&str> {
+    match element.value.as_ref()? {
+        nft::MapValue::Verdict(verdict) => chain_of(verdict),
+        nft::MapValue::Opaque(_) => None,
+    }
+}
+
+fn chain_of(verdict: &nft::Verdict) -> Option<&str> {
+    match verdict {
+        nft::Verdict::Jump(chain) | nft::Verdict::Goto(chain) => Some(chain),
+        _ => None,
+    }
 }
 
 /// Whether some rule looks up which node ports are rejected on loopback.
@@ -104,11 +162,14 @@ impl<'r> Delta<'r> {
         matches!(self.change.place, Place::IptablesChain(_, _, chain) if chain.owner == ipt::Owner::Kernel)
     }
 
-    /// Empty chains and sets that kube-proxy has not got round to delete, or never deletes after an upgrade: no packet
-    /// meets them.
+    /// Empty chains and sets that kube-proxy has not got round to delete, or never deletes after an upgrade, and to which
+    /// no rule leads: no packet meets them.
     pub(super) fn is_harmless(&self) -> bool {
         if self.is_unused_for_loopback {
             return true;
+        }
+        if self.is_used {
+            return false;
         }
         match &self.change.place {
             Place::Counter(..) => false,
@@ -156,20 +217,21 @@ impl<'r> Delta<'r> {
 pub(super) fn by_service<'d, 'r: 'd>(
     kind: Kind,
     deltas: impl Iterator<Item = &'d Delta<'r>>,
-    message: impl Fn(&str, &[&Delta<'r>]) -> String,
-) -> Vec<Finding> {
-    let mut groups: std::collections::BTreeMap<Option<ServiceName>, Vec<&Delta<'r>>> = Default::default();
+    message: impl Fn(&str, &[&'d Delta<'r>]) -> String,
+) -> Vec<Draft<'d, 'r>> {
+    let mut groups: std::collections::BTreeMap<Option<ServiceName>, Vec<&'d Delta<'r>>> = Default::default();
     for delta in deltas {
         groups.entry(delta.service.clone()).or_default().push(delta);
     }
-    let finding = |(service, deltas): (Option<ServiceName>, Vec<&Delta<'r>>)| {
+    let finding = |(service, deltas): (Option<ServiceName>, Vec<&'d Delta<'r>>)| {
         let name =
             service.as_ref().map_or("what every node has".into(), |name| format_compact!("Service {name}"));
-        Finding {
+        let finding = Finding {
             service: service.map(|name| name.to_string()),
             places: deltas.iter().map(|delta| delta.lines()).collect(),
             ..Finding::general(kind, message(&name, &deltas))
-        }
+        };
+        Draft { finding, deltas }
     };
     groups.into_iter().map(finding).collect()
 }

@@ -1,13 +1,15 @@
 //! Rules in both variants of iptables, of which the kernel follows both (kubernetes/kubernetes 71305, 107965).
 
 use super::{Finding, Kind};
-use crate::capture::Captured;
+use crate::capture::{Captured, Part};
 use crate::iptables::parse::Variant;
 
 /// Whether rules of kube-proxy stand, or may stand, in more than one variant.
 pub(super) fn variants(capture: &Captured) -> Option<Finding> {
+    // Without a header, the rules are those of the variant that warns of the other.
     let with_rules = |variant| {
-        capture.parts.iter().any(|part| part.variant == Some(variant) && part.ruleset.has_kube_proxys_rules())
+        let is_of = |part: &&Part| part.variant.unwrap_or(Variant::Nft) == variant;
+        capture.parts.iter().filter(is_of).any(|part| part.ruleset.has_kube_proxys_rules())
     };
     let help = "keep one variant: compare iptables-legacy-save with iptables-nft-save, and flush the one that \
                 kube-proxy does not use";
@@ -15,8 +17,16 @@ pub(super) fn variants(capture: &Captured) -> Option<Finding> {
         (true, true) => {
             format!("kube-proxy's rules stand in both variants of iptables, nft and legacy: {help}")
         }
+        (false, true) if capture.legacy_tables_present => {
+            format!(
+                "kube-proxy's rules stand in the legacy variant of iptables, of which iptables-save warns: {help}"
+            )
+        }
         (true, false) if capture.legacy_tables_present => {
-            format!("iptables-save warns of tables of the legacy variant: packets meet those too; {help}")
+            format!(
+                "iptables-save warns of tables of the legacy variant: packets meet those too, and this capture does not \
+                 hold them; {help}"
+            )
         }
         (false, false) if capture.legacy_tables_present => format!(
             "this capture has no rules of kube-proxy, and iptables-save warns of tables of the legacy variant: \

@@ -3,29 +3,36 @@
 
 mod altered;
 mod base_jumps;
+mod blame;
 mod delta;
+mod draft;
 mod intended;
 mod leftovers;
 mod legacy;
 mod masquerade_mark;
 mod missing;
+mod no_rules;
 mod node;
 mod order;
+mod policy;
 mod preceded;
 mod stale;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod zero_destination;
 
 use serde::Serialize;
 
 use super::diff::LineChange;
-use super::traffic::{Flow, flows_of_plans};
+use super::traffic::{Cause, Flow, Traffic, flows_of_plans};
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 use crate::walk::Walker;
+use blame::Blame;
 use delta::Delta;
-pub use node::{distance, families, mode_and_leftovers, node, release};
+use draft::Draft;
+pub use node::{Families, distance, families, mode_and_leftovers, node, release};
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "kuberules.check/v1";
@@ -46,8 +53,10 @@ pub struct Report {
     pub release: String,
     /// Whether mode and release were told, or found out.
     pub detected: bool,
-    /// Packet classes compared.
+    /// Packet classes compared: those that could be followed on both sides.
     pub classes: u64,
+    /// Packet classes that could not be compared.
+    pub unknown: u64,
     /// What is wrong; the worst first.
     pub findings: Vec<Finding>,
     /// What is odd and harms nobody.
@@ -72,6 +81,17 @@ pub struct Finding {
     pub places: Vec<Lines>,
     /// What it does to traffic: `before` is what should become of it, `after` what does.
     pub traffic: Vec<Flow>,
+    /// It is not known whether it does anything, or anything more, to traffic: not all could be compared.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub effect_unknown: bool,
+    /// Packet classes that could not be compared, where the finding is about that.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Lines of a chain or set.
@@ -99,10 +119,16 @@ pub enum Kind {
     LegacyMix,
     /// Rules of the mode that kube-proxy is not in.
     OtherModeLeftovers,
+    /// There is nothing to compare.
+    NothingCompared,
+    /// No rule of kube-proxy is there.
+    NoRules,
     /// A jump into kube-proxy's chains is missing.
     BaseJumpMissing,
     /// Foreign rules take packets before kube-proxy's do.
     Preceded,
+    /// A policy drops what goes to Services.
+    PolicyDrop,
     /// A DNAT to port 0 of no address: a known corruption.
     ZeroDestination,
     /// Rules are missing.
@@ -115,6 +141,8 @@ pub enum Kind {
     OutOfPlace,
     /// Packets fare differently, and no rule tells why.
     Unexplained,
+    /// Rules cannot be followed, so that what happens to packets cannot be compared.
+    Unknown,
 }
 
 impl Kind {
@@ -126,14 +154,18 @@ impl Kind {
             Kind::MasqueradeMark => "masquerade-mark",
             Kind::LegacyMix => "legacy-mix",
             Kind::OtherModeLeftovers => "other-mode-leftovers",
+            Kind::NothingCompared => "nothing-compared",
+            Kind::NoRules => "no-rules",
             Kind::BaseJumpMissing => "base-jump-missing",
             Kind::Preceded => "preceded",
+            Kind::PolicyDrop => "policy-drop",
             Kind::ZeroDestination => "zero-destination",
             Kind::Missing => "missing",
             Kind::Stale => "stale",
             Kind::Altered => "altered",
             Kind::OutOfPlace => "out-of-place",
             Kind::Unexplained => "unexplained",
+            Kind::Unknown => "unknown",
         }
     }
 }
@@ -148,6 +180,8 @@ impl Finding {
             message: message.into(),
             places: Vec::new(),
             traffic: Vec::new(),
+            effect_unknown: false,
+            unknown: 0,
         }
     }
 }
@@ -168,8 +202,10 @@ pub struct Found {
     pub findings: Vec<Finding>,
     /// What is odd and harms nobody.
     pub notes: Vec<String>,
-    /// Packet classes compared.
+    /// Packet classes compared: those that could be followed on both sides.
     pub classes: u64,
+    /// Packet classes that could not be compared.
+    pub unknown: u64,
 }
 
 /// How many lines differ: tells which release captured rules are of.
@@ -182,65 +218,69 @@ fn difference(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> usize {
 pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let pair = Pair { expected, captured };
     let mut found = Found::default();
-    let family = expected.family();
     let deltas = delta::deltas(pair);
     let (deltas, harmless): (Vec<_>, Vec<_>) = deltas.into_iter().partition(|delta| !delta.is_harmless());
     found.notes.extend(harmless.iter().map(Delta::note));
-    found.findings.extend(zero_destination::find(&deltas));
-    found.findings.extend(base_jumps::find(&deltas));
-    found.findings.extend(missing::find(&deltas));
-    found.findings.extend(stale::find(&deltas));
-    found.findings.extend(altered::find(&deltas));
-    found.findings.extend(order::find(&deltas));
+    let drafts = drafts(&deltas);
     let intended = intended::of(pair);
-    let mut flows = traffic(pair, &intended, &captured.ruleset, &mut found.classes);
-    attach(&mut flows, &mut found.findings);
-    found.findings.extend(preceded::find(pair, &intended, &mut found.classes));
+    let Traffic { classes, flows, mut unknown } = {
+        let walkers = (&Walker::new(&intended, &expected.host), &Walker::of(captured));
+        let blame = Blame::new(&drafts, walkers, expected.family());
+        flows_of_plans(walkers, expected.family(), (expected.plan.as_ref(), None), &|difference| {
+            blame.of(difference)
+        })
+    };
+    found.classes = classes;
+    found.findings = drafts.into_iter().map(|draft| draft.finding).collect();
+    let mut flows = attach(flows, &mut found.findings);
+    for find in [preceded::find, policy::find] {
+        let (finding, more) = find(pair, &intended, &mut found.classes);
+        found.findings.extend(finding);
+        unknown.extend(more);
+    }
     found.findings.extend(order::of_dispatch(pair, &mut flows));
     found.findings.extend(unexplained(flows));
     // A dispatch chain's order, and that of jumps, is a finding only where it matters.
     found.findings.retain(|finding| !(finding.traffic.is_empty() && order::matters_only_to_traffic(finding)));
+    found.unknown = unknown.iter().map(|unknown| unknown.classes).sum();
+    found.findings.extend(unknown::find(unknown));
+    found.findings.extend(no_rules::find(pair, &deltas));
     for finding in &mut found.findings {
-        finding.family = Some(family.lower_name());
+        finding.family = Some(expected.family().lower_name());
+        finding.effect_unknown = found.unknown > 0;
     }
-    found.findings.sort_by_key(|finding| (finding.traffic.is_empty(), finding.kind, finding.service.clone()));
+    let is_last = |finding: &Finding| finding.traffic.is_empty() && finding.kind != Kind::NoRules;
+    let order = |finding: &Finding| (finding.kind != Kind::NoRules, is_last(finding), finding.kind);
+    found.findings.sort_by_key(|finding| (order(finding), finding.service.clone()));
     found
 }
 
+/// What the rules tell. Where two tell of the same rule, the first is to blame for what it does.
+fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
+    let mut drafts = zero_destination::find(deltas);
+    for find in [base_jumps::find, missing::find, stale::find, altered::find, order::find] {
+        drafts.append(&mut find(deltas));
+    }
+    drafts
+}
+
 /// What becomes otherwise of packets between two states of a node.
-fn traffic(pair: Pair<'_>, should: &Ruleset, is: &Ruleset, classes: &mut u64) -> Vec<Flow> {
+fn traffic(pair: Pair<'_>, (should, is): (&Ruleset, &Ruleset), cause: &Cause<'_>) -> Traffic {
     let host = &pair.expected.host;
     let walkers = (&Walker::new(should, host), &Walker::new(is, host));
-    let (compared, flows) =
-        flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None));
-    *classes += compared;
-    flows
+    flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), cause)
 }
 
-/// Hands flows to the findings that explain them: of the same Service, of a stale one whose rules name the address, or
-/// else of all nodes.
-fn attach(flows: &mut Vec<Flow>, findings: &mut [Finding]) {
-    for flow in std::mem::take(flows) {
-        let of_service = |f: &Finding| f.service.is_some() && f.service == flow.service;
-        let of_stale = |f: &Finding| f.service.is_some() && names(f, &flow.destination);
-        let of_node = |f: &Finding| f.service.is_none();
-        let place = (findings.iter().position(of_service))
-            .or_else(|| findings.iter().position(of_stale))
-            .or_else(|| findings.iter().position(of_node));
-        match place.and_then(|place| findings.get_mut(place)) {
+/// Hands flows to the findings that are to blame for them; those that nothing is to blame for come back.
+fn attach(flows: Vec<Flow>, findings: &mut [Finding]) -> Vec<Flow> {
+    let mut left = Vec::new();
+    for flow in flows {
+        match flow.cause.and_then(|number| findings.get_mut(number)) {
             Some(finding) => finding.traffic.push(flow),
-            None => flows.push(flow),
+            None => left.push(flow),
         }
     }
-}
-
-/// Whether the lines of a finding name the address or the port of a destination.
-fn names(finding: &Finding, destination: &str) -> bool {
-    let Some((ip, port)) = destination.rsplit_once(':') else { return false };
-    let ip = ip.trim_matches(['[', ']']);
-    let is_either = |word: &str| word == ip || word == port;
-    let words = |text: &str| text.split([' ', '/', '@']).any(is_either);
-    finding.places.iter().flat_map(|place| &place.lines).any(|line| words(&line.text))
+    left
 }
 
 fn unexplained(flows: Vec<Flow>) -> Option<Finding> {

@@ -2,9 +2,11 @@
 
 use super::{Finding, Kind, Report, check, difference, leftovers, legacy, masquerade_mark};
 use crate::capture::Captured;
+use crate::iptables::ruleset as ipt;
 use crate::net::Family;
 use crate::nftables::TABLE;
 use crate::node::{NodePlan, NodeRules};
+use crate::ruleset::Ruleset;
 use crate::settings::release::RELEASES;
 use crate::settings::{ProxyMode, Release};
 
@@ -59,26 +61,48 @@ pub fn release(told: Option<Release>, mut distance: impl FnMut(Release) -> Optio
     best.map(|(_, release)| release)
 }
 
-/// The families to check, of those `wanted` and those that the capture has kube-proxy's rules in; notes say which of
-/// the wanted ones cannot be checked. Where the node has no rules in a family that it should have, all are missing;
-/// where the text does not tell, nobody knows.
-pub fn families(captured: &Captured, wanted: &[Family]) -> (Vec<Family>, Vec<String>) {
-    let (mut families, mut notes) = (Vec::new(), Vec::new());
+/// Which families can be checked.
+#[derive(Debug, Default)]
+pub struct Families {
+    /// Those to check.
+    pub checked: Vec<Family>,
+    /// That others cannot be, where the form of the capture never tells.
+    pub notes: Vec<String>,
+    /// That others cannot be, where the capture could have told.
+    pub findings: Vec<Finding>,
+}
+
+/// The families to check, of those `wanted` and those that the capture has kube-proxy's rules in. Where the node has no
+/// rules in a family that it should have, all are missing, and so where the capture tells of no family at all. A listing
+/// of kube-proxy's table of one family alone may be a part of what there is: that nothing was compared in the other is
+/// a finding. The output of `iptables-save` never tells of IPv6: that is a note.
+pub fn families(captured: &Captured, wanted: &[Family]) -> Families {
+    let mut found = Families::default();
+    let covers_none = !wanted.iter().any(|family| captured.covers(*family));
     for family in Family::ALL {
         let is_wanted = wanted.contains(&family);
         let has_rules = captured.ruleset(family).is_some_and(|ruleset| ruleset.has_kube_proxys_rules());
-        if captured.covers(family) && (is_wanted || has_rules || captured.language == ProxyMode::Iptables) {
-            families.push(family);
+        let is_told = captured.covers(family) && (has_rules || captured.language == ProxyMode::Iptables);
+        if is_told || (is_wanted && (captured.covers(family) || covers_none)) {
+            found.checked.push(family);
+        } else if is_wanted && captured.language == ProxyMode::Nftables {
+            let message = format!(
+                "the capture has no table of kube-proxy for {family}: {family} is not checked; capture all with nft list \
+                 ruleset, or give --family to check the other alone"
+            );
+            found.findings.push(Finding::general(Kind::NothingCompared, message));
         } else if is_wanted {
-            notes.push(format!("the capture has no {family} rules: {family} is not checked"));
+            found.notes.push(format!("the capture has no {family} rules: {family} is not checked"));
         }
     }
-    (families, notes)
+    found
 }
 
 /// How many lines of captured rules differ from those of a release, in the families of the plans.
 pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured) -> usize {
-    let pairs = plans.into_iter().filter_map(|plan| pair(plan, captured));
+    // A family without any rule is as far from every release.
+    let pairs = plans.into_iter().map(|plan| pair(plan, captured));
+    let pairs = pairs.filter(|(_, captured)| captured.ruleset.has_kube_proxys_rules());
     pairs.map(|(expected, captured)| difference(&expected, &captured)).sum()
 }
 
@@ -86,7 +110,7 @@ pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Ca
 pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured, report: &mut Report) {
     for plan in plans {
         let configured = plan.plan.masquerade().mark;
-        let Some((expected, captured)) = pair(plan, captured) else { continue };
+        let (expected, captured) = pair(plan, captured);
         if let Some(mark) = captured.ruleset.masquerade_mark() {
             let finding = masquerade_mark::finding(configured, mark);
             report.findings.extend(finding.filter(|finding| !report.findings.contains(finding)));
@@ -95,16 +119,24 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
         report.findings.append(&mut found.findings);
         report.notes.append(&mut found.notes);
         report.classes += found.classes;
+        report.unknown += found.unknown;
+    }
+    if report.classes == 0 && report.findings.is_empty() {
+        let message = "nothing was compared: no connection can be walked through these rules";
+        report.findings.push(Finding::general(Kind::NothingCompared, message));
     }
 }
 
-/// What a node should have, and what it has. Where it marks packets by another bit than it should, that is one thing to
-/// be told and not a difference in every rule that asks for the mark.
-fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> Option<(NodeRules<'c>, NodeRules<'c>)> {
-    let ruleset = captured.ruleset(plan.plan.family())?.clone();
+/// What a node should have, and what it has: nothing in a family of which the capture says nothing. Where it marks
+/// packets by another bit than it should, that is one thing to be told and not a difference in every rule that asks for
+/// the mark.
+fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodeRules<'c>, NodeRules<'c>) {
+    let family = plan.plan.family();
+    let none = || ipt::Ruleset { family, tables: Vec::new() }.into();
+    let ruleset: Ruleset = captured.ruleset(family).cloned().unwrap_or_else(none);
     if let Some(mark) = ruleset.masquerade_mark() {
         plan.plan.set_mark(mark);
     }
     let captured = NodeRules::new(ruleset, plan.host.clone());
-    Some((plan.compile(), captured))
+    (plan.compile(), captured)
 }

@@ -1,6 +1,7 @@
 //! Rules in the wrong order.
 
 use super::delta::{Delta, by_service};
+use super::draft::Draft;
 use super::{Finding, Kind, Pair};
 use crate::compare::traffic::Flow;
 use crate::iptables::ruleset as ipt;
@@ -9,7 +10,7 @@ use crate::iptables::ruleset as ipt;
 const DISPATCH: [&str; 4] =
     ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL"];
 
-pub(super) fn find(deltas: &[Delta<'_>]) -> Vec<Finding> {
+pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let moved = deltas.iter().filter(|delta| delta.change.reordered);
     by_service(Kind::OutOfPlace, moved, |name, deltas| {
         let chains: Vec<&str> = deltas.iter().map(|delta| delta.change.place.name()).collect();

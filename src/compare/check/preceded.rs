@@ -3,24 +3,27 @@
 use super::{Finding, Kind, Lines, Pair, intended, traffic};
 use crate::compare::diff::LineChange;
 use crate::compare::subject::is_own_jump;
+use crate::compare::traffic::Unknown;
 use crate::iptables::ruleset as ipt;
 use crate::iptables::save::rule_text;
 use crate::ruleset::Ruleset;
 
-pub(super) fn find(pair: Pair<'_>, intended: &Ruleset, classes: &mut u64) -> Option<Finding> {
-    let before = before_jumps(pair.captured.ruleset.as_iptables()?);
-    if before.is_empty() {
-        return None;
-    }
-    let first = intended::with_jumps_first(pair)?;
-    let flows = traffic(pair, &first, intended, classes);
-    let flows: Vec<_> = flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
+/// That foreign rules take connections to Services first; and what cannot be told.
+pub(super) fn find(pair: Pair<'_>, intended: &Ruleset, classes: &mut u64) -> (Option<Finding>, Vec<Unknown>) {
+    let before = pair.captured.ruleset.as_iptables().map(before_jumps).unwrap_or_default();
+    let Some(first) = intended::with_jumps_first(pair).filter(|_| !before.is_empty()) else {
+        return (None, Vec::new());
+    };
+    let found = traffic(pair, (&first, intended), &|_| None);
+    *classes += found.classes;
+    let flows: Vec<_> = found.flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
     if flows.is_empty() {
-        return None;
+        return (None, found.unknown);
     }
     let chains: Vec<&str> = before.iter().map(|lines| lines.name.as_str()).collect();
     let message = format!("foreign rules take packets to Services first, in {}", chains.join(", "));
-    Some(Finding { places: before, traffic: flows, ..Finding::general(Kind::Preceded, message) })
+    let finding = Finding { places: before, traffic: flows, ..Finding::general(Kind::Preceded, message) };
+    (Some(finding), found.unknown)
 }
 
 /// Foreign rules that stand before a jump of kube-proxy in a built-in chain.

@@ -1,9 +1,10 @@
 //! Rules of a Service or an endpoint that is gone.
 
+use super::Kind;
 use super::delta::{Delta, by_service, count};
-use super::{Finding, Kind};
+use super::draft::Draft;
 
-pub(super) fn find(deltas: &[Delta<'_>]) -> Vec<Finding> {
+pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let stale = deltas.iter().filter(|d| !d.is_builtin() && d.is_extra() && (!d.is_missing() || !d.is_known));
     by_service(Kind::Stale, stale, |name, deltas| {
         let lines = count(deltas.iter().flat_map(|delta| delta.extra()));

@@ -5,10 +5,10 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use super::{Found, check};
+use super::{Found, Kind, check};
 use crate::cluster::Cluster;
 use crate::compare::subject::is_own_jump;
-use crate::compare::traffic::Fate;
+use crate::compare::traffic::{Fate, Flow};
 use crate::iptables::ruleset as ipt;
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset as nft;
@@ -95,21 +95,37 @@ fn fates(walker: &Walker<'_>, packets: &[Packet]) -> Vec<Fate> {
     packets.iter().map(|packet| Fate::of(walker, packet)).collect()
 }
 
-/// What the brute force says against what the check found.
+/// One thing that was changed: its chain or set, and what was done, in words.
+struct Mutation {
+    place: String,
+    what: String,
+}
+
+/// What the brute force says against what the check found: whatever changes is told, nothing else is, and each under the
+/// finding that tells of the place that was changed.
 fn judge(
     found: &Found,
     right: (&[Packet], &[Fate]),
     walkers: (&Walker<'_>, &Walker<'_>),
-    case: &str,
+    (mutation, n): (&Mutation, usize),
 ) -> bool {
-    let differs = right
-        .0
-        .iter()
-        .zip(right.1)
-        .find(|(packet, fate)| fate.contrast(&Fate::of(walkers.1, packet)).is_some());
+    let case = format!("{n}: {} {}", mutation.place, mutation.what);
+    assert_eq!(found.unknown, 0, "{case}");
     let flows: Vec<_> = found.findings.iter().flat_map(|finding| &finding.traffic).collect();
-    if let Some((packet, _)) = differs {
-        assert!(!flows.is_empty(), "{case}: {packet:?} fares differently, and no finding says so");
+    let changed = right.0.iter().zip(right.1);
+    for (packet, _) in changed.filter(|(packet, fate)| fate.contrast(&Fate::of(walkers.1, packet)).is_some())
+    {
+        let is_told = flows.iter().any(|flow| covers(flow, packet));
+        assert!(
+            is_told,
+            "{case}: {packet:?} fares differently, and no finding says so: {:#?}",
+            found.findings
+        );
+    }
+    for finding in found.findings.iter().filter(|finding| !finding.traffic.is_empty()) {
+        let is_of_place = finding.places.iter().any(|place| place.name == mutation.place);
+        let is_of_order = finding.kind == Kind::OutOfPlace && finding.places.is_empty();
+        assert!(is_of_place || is_of_order, "{case}: is not what {finding:#?} tells of");
     }
     for flow in &flows {
         let (source, to) = (flow.source.parse().unwrap(), flow.destination.parse().unwrap());
@@ -120,6 +136,17 @@ fn judge(
         assert!(really, "{case}: {flow:?} is told to differ and does not");
     }
     !flows.is_empty()
+}
+
+/// Whether a flow is about the destination of a packet.
+fn covers(flow: &Flow, packet: &Packet) -> bool {
+    let (to, protocol) = (packet.destination, packet.protocol);
+    let ip = match to.ip() {
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let forms = [format!("{to}/{protocol}"), format!("{ip}, other {protocol} ports")];
+    flow.to.iter().any(|text| forms.contains(text) || text.starts_with("other addresses"))
 }
 
 /// Chains of kube-proxy, and the built-in ones.
@@ -136,7 +163,7 @@ fn places(ruleset: &ipt::Ruleset) -> Vec<(usize, usize)> {
 }
 
 /// One thing changed in one place; what it was, in words.
-fn mutate(ruleset: &mut ipt::Ruleset, random: &mut Random) -> String {
+fn mutate(ruleset: &mut ipt::Ruleset, random: &mut Random) -> Mutation {
     let places = places(ruleset);
     let (t, c) = places[random.below(places.len())];
     let chain = &mut ruleset.tables[t].chains[c];
@@ -144,10 +171,10 @@ fn mutate(ruleset: &mut ipt::Ruleset, random: &mut Random) -> String {
     let own = |i: &usize| chain.owner != ipt::Owner::Kernel || is_own_jump(&chain.rules[*i].rule);
     let own: Vec<usize> = (0..chain.rules.len()).filter(own).collect();
     if own.is_empty() {
-        return "nothing".to_owned();
+        return Mutation { place: String::new(), what: "nothing".to_owned() };
     }
     let (i, j) = (own[random.below(own.len())], own[random.below(own.len())]);
-    let before = format!("{} rule {i}", chain.name);
+    let place = chain.name.to_string();
     let what = match random.below(5) {
         0 => {
             chain.rules.remove(i);
@@ -180,7 +207,7 @@ fn mutate(ruleset: &mut ipt::Ruleset, random: &mut Random) -> String {
             "copied to a stale chain"
         }
     };
-    format!("{before} {what}")
+    Mutation { place, what: format!("rule {i} {what}") }
 }
 
 fn alter(rule: &mut ipt::Rule) {
@@ -194,7 +221,13 @@ fn alter(rule: &mut ipt::Rule) {
     }
 }
 
+/// So many mutations, ten times as many in the full run.
+fn scaled(count: usize) -> usize {
+    if std::env::var("KUBERULES_FULL").is_ok_and(|value| value == "1") { 10 * count } else { count }
+}
+
 fn mutate_iptables(text: &str, seed: u64, count: usize) {
+    let count = scaled(count);
     with_shop("iptables", |expected| {
         let original = iptables::parse::parse(text, Some(Family::Ipv4)).unwrap();
         let original =
@@ -208,11 +241,11 @@ fn mutate_iptables(text: &str, seed: u64, count: usize) {
         let mut with_traffic = 0;
         for n in 0..count {
             let mut mutated = original.clone();
-            let case = format!("{n}: {}", mutate(&mut mutated, &mut random));
+            let mutation = mutate(&mut mutated, &mut random);
             let mutated = captured(expected, mutated);
             let found = check(expected, &mutated);
             let walkers = (&right, &Walker::of(&mutated));
-            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, &case));
+            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, (&mutation, n)));
         }
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
     });
@@ -229,14 +262,14 @@ fn mutations_among_foreign_rules_are_judged_by_the_walk() {
 }
 
 /// One thing changed in kube-proxy's table.
-fn mutate_table(table: &mut nft::Table, random: &mut Random) -> String {
+fn mutate_table(table: &mut nft::Table, random: &mut Random) -> Mutation {
     let chains: Vec<usize> = (0..table.chains.len()).filter(|i| !table.chains[*i].rules.is_empty()).collect();
     let maps: Vec<usize> = (0..table.sets.len()).filter(|i| !table.sets[*i].elements.is_empty()).collect();
     if random.below(2) == 0 {
         let set = &mut table.sets[maps[random.below(maps.len())]];
         let i = random.below(set.elements.len());
         let element = set.elements.remove(i);
-        return format!("{} without {element}", set.name);
+        return Mutation { place: set.name.to_string(), what: format!("without {element}") };
     }
     let chain = &mut table.chains[chains[random.below(chains.len())]];
     let (i, j) = (random.below(chain.rules.len()), random.below(chain.rules.len()));
@@ -261,7 +294,7 @@ fn mutate_table(table: &mut nft::Table, random: &mut Random) -> String {
             "shortened"
         }
     };
-    format!("{} rule {i} {what}", chain.name)
+    Mutation { place: chain.name.to_string(), what: format!("rule {i} {what}") }
 }
 
 #[test]
@@ -276,14 +309,14 @@ fn mutations_of_nftables_rules_are_judged_by_the_walk() {
         let packets = packets(expected);
         let fates = fates(&right, &packets);
         let mut random = Random(31);
-        let (mut with_traffic, count) = (0, 100);
+        let (mut with_traffic, count) = (0, scaled(100));
         for n in 0..count {
             let mut mutated = original.clone();
-            let case = format!("{n}: {}", mutate_table(&mut mutated.tables[0], &mut random));
+            let mutation = mutate_table(&mut mutated.tables[0], &mut random);
             let mutated = of_ipv4(mutated);
             let found = check(expected, &mutated);
             let walkers = (&right, &Walker::of(&mutated));
-            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, &case));
+            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, (&mutation, n)));
         }
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
     });

@@ -1,12 +1,13 @@
 //! `DNAT --to-destination :0`: the rule that iptables 1.8.0 to 1.8.6 made of kube-proxy's by a fault in reading options
 //! (kubernetes/kubernetes 112477, 114537). Every packet that meets it is lost.
 
+use super::Kind;
 use super::delta::{Delta, by_service};
-use super::{Finding, Kind};
+use super::draft::Draft;
 use crate::iptables::ruleset::Target;
 use crate::ruleset::listing::Line;
 
-pub(super) fn find(deltas: &[Delta<'_>]) -> Vec<Finding> {
+pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let corrupt = deltas.iter().filter(|delta| delta.extra().any(is_corrupt));
     by_service(Kind::ZeroDestination, corrupt, |name, _| {
         format!(

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::fate::Fate;
 use super::space::{Atom, Questions, Range, address, number, whole};
-use super::{Comparison, Difference, From, To};
+use super::{Comparison, Contrast, Difference, From, To};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::parallel::{self, both};
-use crate::walk::{Chains, ClientKind, Destination, Destinations, Host, Inquiry, Packet, PortRange, Walker};
+use crate::walk::{
+    Chains, ClientKind, Destination, Destinations, Host, Inquiry, Packet, PortRange, Reached, Walker,
+};
 
 /// Compares two rulesets in one family, each on its node.
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
@@ -19,7 +21,8 @@ pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison
 }
 
 /// Compares two rulesets in one family, each on its node, and folds the differences of each destination at once: there
-/// can be more of them than memory holds. Returns how many classes of packets were compared, and what the folds made.
+/// can be more of them than memory holds. Returns how many classes of packets could be followed on both sides, and what
+/// the folds made.
 pub(super) fn compare_and_fold<T: Send + Sync>(
     old: &Walker<'_>,
     new: &Walker<'_>,
@@ -246,13 +249,17 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let mut asked: Vec<Range> = old.sources.iter().chain(&new.sources).map(range_of).collect();
         asked.sort_unstable();
         asked.dedup();
-        if self.same_host && old.reached == new.reached {
+        // No walk gets past a chain or set that is not there.
+        let can_be_followed = !old.reached.contains(&Reached::Missing);
+        if self.same_host && can_be_followed && old.reached == new.reached {
             self.compared += self.count(asked, to);
             return;
         }
         let atoms = self.source_atoms(&asked, to);
-        self.compared += atoms.len() as u64;
         let differences: Vec<Difference> = atoms.iter().filter_map(|atom| self.walk(to, atom)).collect();
+        let unknown =
+            differences.iter().filter(|difference| difference.contrast == Contrast::Unknown).count();
+        self.compared += (atoms.len() - unknown) as u64;
         if !differences.is_empty() {
             self.found.extend((self.fold)(differences));
         }

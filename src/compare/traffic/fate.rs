@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
-use crate::iptables::ruleset::{Match, RecentAction};
-use crate::walk::{Answer, Condition, Outcome, Packet, RuleRef, Verdict, WalkError, Walker};
+use crate::walk::{Answer, Condition, Outcome, Packet, Verdict, WalkError, Walker};
 
 /// Everything that can become of a packet, each with its chance.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +39,8 @@ pub struct End {
 /// In what two fates differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Contrast {
+    /// Either side cannot be followed: whether they differ is not known, even where both fail alike.
+    Unknown,
     /// Other outcomes.
     Outcome,
     /// A client that is remembered fares differently, others do not.
@@ -75,10 +76,10 @@ impl Fate {
         Fate { ends, fault: None }
     }
 
-    /// In what two fates differ; none if in nothing.
+    /// In what two fates differ; none if in nothing, as far as is known.
     pub fn contrast(&self, other: &Fate) -> Option<Contrast> {
-        if self.fault != other.fault {
-            return Some(Contrast::Outcome);
+        if self.fault.is_some() || other.fault.is_some() {
+            return Some(Contrast::Unknown);
         }
         if self.ends.keys().ne(other.ends.keys()) {
             let first_contact = |fate: &Fate| -> Vec<(Given, End)> {
@@ -147,8 +148,8 @@ fn given(outcome: &Outcome<'_>) -> Given {
     let mut given = Given::default();
     for condition in &outcome.given {
         match condition {
-            Condition::Affinity { list, rule, .. } => {
-                given.affinity = Some((outcome.destination, seconds(rule, list)));
+            Condition::Affinity { .. } => {
+                given.affinity = Some((outcome.destination, condition.seconds()));
             }
             Condition::Opaque { text, matches, .. } => given.assumed.push((text.clone(), *matches)),
         }
@@ -156,19 +157,6 @@ fn given(outcome: &Outcome<'_>) -> Given {
     given.assumed.sort();
     given.assumed.dedup();
     given
-}
-
-/// How long a client is remembered.
-fn seconds(rule: &RuleRef<'_>, list: &str) -> Option<u32> {
-    match rule {
-        RuleRef::Iptables { chain, index, .. } => {
-            chain.rules.get((*index)?)?.rule.matches.iter().find_map(|m| match m {
-                Match::Recent { action: RecentAction::Check { seconds }, .. } => Some(*seconds),
-                _ => None,
-            })
-        }
-        RuleRef::Nftables { table, .. } => table.set(list)?.timeout_seconds,
-    }
 }
 
 fn fault(error: &WalkError) -> String {

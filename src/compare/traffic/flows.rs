@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::classes::compare_and_fold;
 use super::names::Names;
 use super::reasons::{self, SideFacts};
-use super::{Contrast, Difference, Fate, To, words};
+use super::{Contrast, Difference, Fate, To, Traffic, Unknown, words};
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::walk::{ClientKind, Walker};
@@ -40,7 +40,14 @@ pub struct Flow {
     pub destination: String,
     /// How many classes it takes together.
     pub classes: usize,
+    /// What is to blame, as a [`Cause`] numbers it.
+    #[serde(skip)]
+    pub cause: Option<usize>,
 }
+
+/// Tells by number what is to blame for a difference, if anything is known to be; flows with different causes are kept
+/// apart.
+pub type Cause<'c> = dyn Fn(&Difference) -> Option<usize> + Sync + 'c;
 
 impl Flow {
     /// What flows to several destinations agree in.
@@ -55,16 +62,19 @@ impl Flow {
     }
 }
 
-/// What two rulesets do differently to the packets of one family, for people, and how many classes were compared.
+/// What two rulesets do differently to the packets of one family, for people.
 pub fn flows(
     (old, new): (&Walker<'_>, &Walker<'_>),
     family: Family,
     names: &Names,
     facts: Option<(&SideFacts, &SideFacts)>,
-) -> (u64, Vec<Flow>) {
-    let fold = |differences: Vec<Difference>| of_destination(&differences, names, facts);
-    let (classes, flows) = compare_and_fold(old, new, family, &fold);
-    (classes, merged(flows))
+    cause: &Cause<'_>,
+) -> Traffic {
+    let fold = |differences: Vec<Difference>| vec![of_destination(&differences, names, facts, cause)];
+    let (classes, found) = compare_and_fold(old, new, family, &fold);
+    let (flows, unknown): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let flows = merged(flows.into_iter().flatten().collect());
+    Traffic { classes, flows, unknown: Unknown::merged(unknown.into_iter().flatten()) }
 }
 
 /// The same, with names and known differences from the plans that the rulesets were compiled from. Where one side has
@@ -73,11 +83,12 @@ pub fn flows_of_plans(
     walkers: (&Walker<'_>, &Walker<'_>),
     family: Family,
     (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
-) -> (u64, Vec<Flow>) {
+    cause: &Cause<'_>,
+) -> Traffic {
     let mut names = Names::default();
     [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
     let facts = old.or(new).zip(new.or(old)).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
-    flows(walkers, family, &names, facts.as_ref().map(|(old, new)| (old, new)))
+    flows(walkers, family, &names, facts.as_ref().map(|(old, new)| (old, new)), cause)
 }
 
 /// Folds the classes of one destination.
@@ -85,16 +96,20 @@ fn of_destination(
     differences: &[Difference],
     names: &Names,
     facts: Option<(&SideFacts, &SideFacts)>,
-) -> Vec<Flow> {
+    cause: &Cause<'_>,
+) -> (Vec<Flow>, Vec<Unknown>) {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
-    for difference in differences {
-        let key = Key::of(difference, names, facts);
+    let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
+    let (unknown, known): (Vec<&Difference>, Vec<&Difference>) = differences.iter().partition(is_unknown);
+    for difference in known {
+        let key = Key { cause: cause(difference), ..Key::of(difference, names, facts) };
         match folded.iter_mut().find(|(other, _)| *other == key) {
             Some((_, list)) => list.push(difference),
             None => folded.push((key, vec![difference])),
         }
     }
-    folded.iter().filter_map(|(key, list)| flow(key, list, names)).collect()
+    let flows = folded.iter().filter_map(|(key, list)| flow(key, list, names)).collect();
+    (flows, Unknown::merged(unknown.into_iter().map(Unknown::of)))
 }
 
 /// Flows that differ in nothing but their destination are one.
@@ -121,6 +136,7 @@ struct Key {
     new: Fate,
     contrast: Contrast,
     reason: Option<reasons::Reason>,
+    cause: Option<usize>,
 }
 
 impl Key {
@@ -140,7 +156,7 @@ impl Key {
             None => (old.clone(), new.clone()),
         };
         let reason = facts.and_then(|facts| reasons::explain(difference, names, facts));
-        Key { old, new, contrast: *contrast, reason }
+        Key { old, new, contrast: *contrast, reason, cause: None }
     }
 }
 
@@ -159,6 +175,7 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
         before: words::fate(&key.old, &key.new, representative),
         after: words::fate(&key.new, &key.old, representative),
         change: match key.contrast {
+            Contrast::Unknown => "unknown",
             Contrast::Outcome => "outcome",
             Contrast::Affinity => "affinity",
             Contrast::Chance => "chance",
@@ -167,6 +184,7 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
         source: first.packet.source.to_string(),
         destination: first.packet.destination.to_string(),
         classes: list.len(),
+        cause: key.cause,
     })
 }
 

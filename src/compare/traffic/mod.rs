@@ -9,6 +9,7 @@ mod reasons;
 mod space;
 #[cfg(test)]
 pub(super) mod tests;
+mod unknown;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};
@@ -16,9 +17,10 @@ use std::sync::Arc;
 
 pub use classes::compare;
 pub use fate::{Contrast, End, Fate};
-pub use flows::{Flow, flows, flows_of_plans};
+pub use flows::{Cause, Flow, flows, flows_of_plans};
 pub use names::Names;
 pub use reasons::{Reason, SideFacts};
+pub use unknown::{Traffic, Unknown};
 
 use crate::net::Protocol;
 use crate::nftables::ruleset::Interval;
@@ -27,13 +29,13 @@ use crate::walk::{ClientKind, Packet};
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub struct Comparison {
-    /// How many classes of packets were compared.
+    /// How many classes of packets were compared: could be followed on both sides.
     pub classes: u64,
-    /// Those that fare differently.
+    /// Those that fare differently, or of which that is not known ([`Contrast::Unknown`]).
     pub differences: Vec<Difference>,
 }
 
-/// A class of packets that fare differently.
+/// A class of packets that fare differently, or of which that is not known.
 #[derive(Debug, Clone)]
 pub struct Difference {
     /// One of them.

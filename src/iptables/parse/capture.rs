@@ -1,6 +1,7 @@
 //! What is read: rulesets by family and variant.
 
 use crate::iptables::ruleset::Ruleset;
+use crate::net::Family;
 
 /// What a text holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,6 +10,8 @@ pub struct Capture {
     pub parts: Vec<Part>,
     /// Whether the tool warned that tables of the legacy variant exist besides those that it printed.
     pub legacy_tables_present: bool,
+    /// Families whose tool says that it wrote the text, or a part of it, be it without a table.
+    pub headers: Vec<Family>,
     /// Names of tables that the tool left out because it cannot say them in its language.
     pub incompatible_tables: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{effect, family, verdict};
-use crate::compare::check::Report;
+use crate::compare::check::{Kind, Report};
 use crate::diagnostic::Inert;
 use crate::lint::github::{data, property};
 
@@ -12,7 +12,9 @@ pub fn print(report: &Report) -> String {
     let file = property(&report.captured);
     let mut out = String::new();
     for finding in &report.findings {
-        let level = if finding.traffic.is_empty() && finding.family.is_some() { "warning" } else { "error" };
+        let is_told_elsewhere = finding.effect_unknown || finding.kind == Kind::NoRules;
+        let is_harmless = finding.traffic.is_empty() && finding.family.is_some() && !is_told_elsewhere;
+        let level = if is_harmless { "warning" } else { "error" };
         let effect = if finding.family.is_some() { format!(": {}", effect(finding)) } else { String::new() };
         let title = property(&format!("kuberules {}", finding.kind.code()));
         let message = data(&Inert(&format!("{}{}{effect}", family(finding), finding.message)).to_string());

@@ -3,7 +3,7 @@
 pub mod github;
 pub mod text;
 
-use crate::compare::check::{Finding, Report};
+use crate::compare::check::{Finding, Kind, Report};
 
 /// The verdict in one line.
 fn verdict(report: &Report) -> String {
@@ -21,9 +21,20 @@ fn verdict(report: &Report) -> String {
 fn effect(finding: &Finding) -> String {
     let classes: usize = finding.traffic.iter().map(|flow| flow.classes).sum();
     match classes {
+        0 if finding.kind == Kind::NoRules => "no Service is served; what that does is told below".to_owned(),
+        0 if finding.kind == Kind::Unknown => "it is not known what happens to them".to_owned(),
+        0 if finding.effect_unknown => "whether a new connection fares differently is not known".to_owned(),
         0 => "no new connection fares differently".to_owned(),
         1 => "1 class of packets fares differently".to_owned(),
         many => format!("{many} classes of packets fare differently"),
+    }
+}
+
+/// How much traffic was compared.
+fn compared(report: &Report) -> String {
+    match report.unknown {
+        0 => format!("{} classes of packets compared", report.classes),
+        unknown => format!("{} classes of packets compared, {unknown} could not be compared", report.classes),
     }
 }
 

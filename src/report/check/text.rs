@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{effect, family, verdict};
+use super::{compared, effect, family, verdict};
 use crate::compare::check::{Finding, Report};
 use crate::diagnostic::Inert;
 
@@ -13,7 +13,7 @@ const FLOWS: usize = 4;
 pub fn print(report: &Report) -> String {
     let mut out = String::new();
     line(&mut out, 0, &verdict(report));
-    line(&mut out, 0, &format!("Traffic: {} classes of packets compared.", report.classes));
+    line(&mut out, 0, &format!("Traffic: {}.", compared(report)));
     for finding in &report.findings {
         out.push('\n');
         print_finding(&mut out, finding);

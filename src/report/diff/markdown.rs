@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{
     advice_words, compared, destinations, heading, kind_of_change, nodes_of, release_words, verdict,
+    why_unknown,
 };
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, NodesChange};
 use crate::compare::traffic::Flow;
@@ -65,8 +66,11 @@ fn print_rules_table(out: &mut String, family: &FamilyChange) {
 }
 
 fn print_flows(out: &mut String, family: &FamilyChange) {
-    let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.flows.is_empty()) else { return };
+    let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.is_empty()) else { return };
     let heading = heading(family);
+    for unknown in &traffic.unknown {
+        let _ = writeln!(out, "\n**Unknown** ({heading}): {}", text(&why_unknown(unknown)));
+    }
     let unknown = || traffic.flows.iter().filter(|flow| flow.reason.is_none());
     if unknown().next().is_some() {
         let _ =

@@ -5,14 +5,23 @@ pub mod text;
 
 use crate::compare::diff::{Advice, Diff, FamilyChange, NodesChange, ReleaseChange};
 use crate::compare::traffic::Flow;
+use crate::compare::traffic::Unknown;
 
 /// The verdict in one line.
 fn verdict(diff: &Diff) -> String {
     let nodes = plural(diff.nodes, "node");
     let affected: usize = diff.changes.iter().map(|change| change.nodes.len()).sum();
     let membership = diff.nodes_added.len() + diff.nodes_removed.len();
+    if diff.nodes == 0 {
+        return "Nothing was compared: no node is on both sides".to_owned();
+    }
     if affected == 0 && membership == 0 {
         return format!("No difference on {nodes}");
+    }
+    let unknown = unknown_words(diff.unknown());
+    let differs = diff.rules_differ() || flows(diff) > 0;
+    if let Some(unknown) = unknown.as_ref().filter(|_| !differs && membership == 0) {
+        return format!("Unknown on {affected} of {nodes}: {unknown}");
     }
     let mut services: Vec<&str> =
         diff.changes.iter().flat_map(|change| &change.families).flat_map(services_of).collect();
@@ -25,7 +34,34 @@ fn verdict(diff: &Diff) -> String {
     if !services.is_empty() {
         parts.push(plural(services.len(), "Service"));
     }
+    parts.extend(unknown);
     parts.join(", ")
+}
+
+/// How many changes of traffic there are.
+fn flows(diff: &Diff) -> usize {
+    let families = diff.changes.iter().flat_map(|change| &change.families);
+    families.flat_map(|family| &family.traffic).map(|traffic| traffic.flows.len()).sum()
+}
+
+/// How many kinds of connections could not be compared, if any.
+pub(super) fn unknown_words(classes: u64) -> Option<String> {
+    match classes {
+        0 => None,
+        1 => Some("1 kind of connection could not be compared".to_owned()),
+        many => Some(format!("{many} kinds of connections could not be compared")),
+    }
+}
+
+/// Why some kinds of connections could not be compared, with an example.
+pub(super) fn why_unknown(unknown: &Unknown) -> String {
+    let Unknown { reason, side, classes, source, destination } = unknown;
+    let count = unknown_words(*classes).unwrap_or_default();
+    let side = match *side {
+        "both" => "on both sides".to_owned(),
+        side => format!("on the {side} side"),
+    };
+    format!("{count}: the rules cannot be followed {side}: {reason}; such as {source} to {destination}")
 }
 
 /// What the release has to do with the changes.
@@ -58,7 +94,8 @@ fn advice_words(advice: &Advice) -> String {
 
 /// How much traffic was compared, if it was.
 fn compared(diff: &Diff) -> Option<String> {
-    let classes = format!("{} classes of packets compared", diff.classes?);
+    let unknown = unknown_words(diff.unknown()).map(|unknown| format!(", {unknown}")).unwrap_or_default();
+    let classes = format!("{} classes of packets compared{unknown}", diff.classes?);
     Some(match diff.unchanged_service_ports {
         0 => format!("{classes}."),
         1 => format!("{classes}; 1 Service port stays as it is."),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{
     advice_words, compared, destinations, heading, kind_of_change, nodes_of, release_words, verdict,
+    why_unknown,
 };
 use crate::compare::diff::{Diff, FamilyChange, GroupChange, PlaceChange, RulesChange, TrafficChange};
 use crate::compare::traffic::Flow;
@@ -51,13 +52,16 @@ fn print_family(out: &mut String, family: &FamilyChange) {
     if let Some(rules) = family.rules.as_ref().filter(|rules| !rules.groups.is_empty()) {
         print_rules(out, heading(family), rules);
     }
-    if let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.flows.is_empty()) {
+    if let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.is_empty()) {
         print_traffic(out, heading(family), traffic);
     }
 }
 
 fn print_traffic(out: &mut String, family: &str, traffic: &TrafficChange) {
     line(out, 1, &format!("{family} traffic of new connections:"));
+    for unknown in &traffic.unknown {
+        line(out, 2, &format!("Unknown: {}", why_unknown(unknown)));
+    }
     for flow in traffic.flows.iter().filter(|flow| flow.reason.is_none()) {
         print_flow(out, flow);
     }

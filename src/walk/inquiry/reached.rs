@@ -1,6 +1,6 @@
 //! What packets for a destination reach.
 
-use crate::nftables::ruleset::Element;
+use crate::nftables::ruleset::{Element, Set};
 use crate::walk::outcome::RuleRef;
 
 /// Something that packets for a destination reach: two rulesets with equal lists of them treat every packet alike.
@@ -8,6 +8,8 @@ use crate::walk::outcome::RuleRef;
 pub enum Reached<'r> {
     /// A rule that some of them can match, or (without an index) a chain.
     Rule(RuleRef<'r>),
+    /// A set or map that a rule asks or fills: its type and how long it remembers a client, not its elements.
+    Set(&'r Set),
     /// An element of a set or map.
     Element(&'r Element),
     /// The end of a chain.
@@ -20,6 +22,10 @@ impl PartialEq for Reached<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Reached::Rule(a), Reached::Rule(b)) => is_same(a, b),
+            (Reached::Set(a), Reached::Set(b)) => {
+                (&a.key, &a.maps_to, &a.flags, a.timeout_seconds)
+                    == (&b.key, &b.maps_to, &b.flags, b.timeout_seconds)
+            }
             (Reached::Element(a), Reached::Element(b)) => a.key == b.key && a.value == b.value,
             (Reached::EndOfChain, Reached::EndOfChain) | (Reached::Missing, Reached::Missing) => true,
             _ => false,

@@ -180,6 +180,19 @@ impl<'r> Round<'_, '_, 'r> {
         }
     }
 
+    /// A set that a rule asks.
+    fn reach_set(&mut self, chain: ChainId, set: &str) {
+        let found = self.inquiry.indexed(chain, set).map(|indexed| indexed.set);
+        self.reach(found.map_or(Reached::Missing, Reached::Set));
+    }
+
+    /// A set of nftables that a rule puts clients into; a list of iptables is no object of its own.
+    fn reach_filled_set(&mut self, chain: ChainId, set: &str) {
+        if let Some(indexed) = self.inquiry.indexed(chain, set) {
+            self.reach(Reached::Set(indexed.set));
+        }
+    }
+
     fn rule(&mut self, chain: ChainId, rule: usize) {
         let program = &self.inquiry.walker.program;
         let mut actions: SmallVec<[Action<'r>; 2]> = SmallVec::new();
@@ -235,8 +248,11 @@ impl<'r> Round<'_, '_, 'r> {
             | MatchKind::Translated
             | MatchKind::Mark { .. }
             | MatchKind::Local(Side::Source)
-            | MatchKind::Random(_)
-            | MatchKind::Remembered(_) => true,
+            | MatchKind::Random(_) => true,
+            MatchKind::Remembered(set) => {
+                self.reach_filled_set(chain, set);
+                true
+            }
         }
     }
 
@@ -251,11 +267,13 @@ impl<'r> Round<'_, '_, 'r> {
             (Side::Source, _) => {
                 self.asked.sources.extend(self.inquiry.intervals(chain, addresses));
                 if let Addresses::Named(set) = addresses {
+                    self.reach_set(chain, set);
                     self.inquiry.elements(chain, set).iter().for_each(|e| self.reach(Reached::Element(e)));
                 }
                 true
             }
             (Side::Destination, Addresses::Named(set)) => {
+                self.reach_set(chain, set);
                 let key = [Field::DestinationAddress(self.inquiry.family)];
                 let matching: Vec<_> =
                     self.packets.iter().map(|packet| self.matching_one(chain, &key, set, packet)).collect();
@@ -274,6 +292,7 @@ impl<'r> Round<'_, '_, 'r> {
     }
 
     fn passes_set(&mut self, chain: ChainId, key: &'r [Field], set: &str, negated: bool) -> bool {
+        self.reach_set(chain, set);
         let matching = self.matching(chain, key, set);
         for element in &matching {
             self.asked.sources.extend(elements::sources(element, key));
@@ -305,7 +324,9 @@ impl<'r> Round<'_, '_, 'r> {
     fn apply(&mut self, chain: ChainId, action: Action<'r>) {
         match action {
             Action::Jump(to) | Action::Goto(to) => self.follow(chain, to),
+            Action::Remember(set) => self.reach_filled_set(chain, set),
             Action::VerdictMap(key, map) => {
+                self.reach_set(chain, map);
                 for element in self.matching(chain, key, map) {
                     self.asked.sources.extend(elements::sources(element, key));
                     if self.open {

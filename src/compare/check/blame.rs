@@ -1,0 +1,215 @@
+//! Which finding is to blame for a change of traffic: the one that tells of a rule which decides.
+//!
+//! A packet of the kind of connection that differs is walked on both sides. Up to some step both walks do the same in the
+//! same chains; what comes next on either side is where they part. A rule (or an element of a map) that a finding tells
+//! of and that is met there, or else later, decides: by the rules that should be there for what is missing, by those that
+//! are for what is altered or stale. Where a walk parts without meeting such a rule, because a rule or an element is not
+//! there that only let others by, it is one of those that packets to the destination can match.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
+
+use compact_str::CompactString;
+
+use super::draft::Draft;
+use crate::compare::traffic::Difference;
+use crate::iptables::ruleset::TableName;
+use crate::net::Family;
+use crate::nftables::ruleset::Element;
+use crate::ruleset::listing::{Line, Place};
+use crate::walk::{Condition, Destination, Hook, Inquiry, Outcome, Reached, RuleRef, Step, Walker};
+
+/// Hands differences to findings, by the findings' numbers.
+pub(super) struct Blame<'w, 'r> {
+    should: Side<'w, 'r>,
+    is: Side<'w, 'r>,
+}
+
+/// One side: what should be, or what is.
+struct Side<'w, 'r> {
+    walker: &'w Walker<'r>,
+    told: Told,
+    family: Family,
+    inquiry: OnceLock<Inquiry<'w, 'r>>,
+}
+
+/// What findings tell of one side, with the number of the first that does.
+#[derive(Default)]
+struct Told {
+    /// Rules by table and chain, each by its text.
+    rules: HashMap<(CompactString, String), HashMap<String, usize>>,
+    /// Base chains of which a property differs.
+    chains: HashMap<(CompactString, String), usize>,
+    /// Sets and maps of which a property differs, by name.
+    sets: HashMap<String, usize>,
+    /// Elements by their text.
+    elements: HashMap<String, usize>,
+}
+
+impl Told {
+    fn learn(&mut self, place: &Place<'_>, line: &Line<'_>, finding: usize) {
+        let chain = || (place.table(), place.name().to_owned());
+        match line {
+            Line::IptablesRule(..) | Line::Rule(..) => {
+                self.rules.entry(chain()).or_default().entry(line.text()).or_insert(finding);
+            }
+            Line::Policy(_) | Line::Hook(..) => _ = self.chains.entry(chain()).or_insert(finding),
+            Line::Properties(set) => _ = self.sets.entry(set.name.to_string()).or_insert(finding),
+            Line::Element(..) => _ = self.elements.entry(line.text()).or_insert(finding),
+            Line::Counter(_) => {}
+        }
+    }
+
+    fn rule(&self, rule: &RuleRef<'_>) -> Option<usize> {
+        let chain = (rule.table_name(), rule.chain_name().to_owned());
+        match rule.number() {
+            Some(_) => self.rules.get(&chain)?.get(&rule.text()).copied(),
+            None => self.chains.get(&chain).copied(),
+        }
+    }
+
+    fn element(&self, element: &Element) -> Option<usize> {
+        if self.elements.is_empty() { None } else { self.elements.get(&element.to_string()).copied() }
+    }
+
+    fn step(&self, step: &Step<'_>) -> Option<usize> {
+        let by_rule = step.rule.as_ref().and_then(|rule| self.rule(rule));
+        by_rule.or_else(|| self.element(step.element?))
+    }
+
+    /// The finding that tells of the list or set by which a client is remembered, or of the rule that asks it.
+    fn memory(&self, outcome: &Outcome<'_>) -> Option<usize> {
+        outcome.given.iter().find_map(|condition| match condition {
+            Condition::Affinity { list, rule, .. } => {
+                self.rule(rule).or_else(|| self.sets.get(list.as_str()).copied())
+            }
+            Condition::Opaque { .. } => None,
+        })
+    }
+
+    fn reached(&self, reached: &Reached<'_>) -> Option<usize> {
+        match reached {
+            Reached::Rule(rule) => self.rule(rule),
+            Reached::Element(element) => self.element(element),
+            Reached::Set(set) => self.sets.get(set.name.as_str()).copied(),
+            Reached::EndOfChain | Reached::Missing => None,
+        }
+    }
+}
+
+impl<'w, 'r> Side<'w, 'r> {
+    fn new(walker: &'w Walker<'r>, family: Family) -> Self {
+        Side { walker, told: Told::default(), family, inquiry: OnceLock::new() }
+    }
+
+    /// What packets to a destination can match.
+    fn reached(&self, destination: Destination) -> Vec<Reached<'r>> {
+        let inquiry = self.inquiry.get_or_init(|| Inquiry::new(self.walker, self.family));
+        inquiry.ask(destination, None).0.reached
+    }
+}
+
+impl<'w, 'r> Blame<'w, 'r> {
+    /// Of findings by their numbers, for walks through what should be and what is.
+    pub(super) fn new(
+        drafts: &[Draft<'_, '_>],
+        (should, is): (&'w Walker<'r>, &'w Walker<'r>),
+        family: Family,
+    ) -> Self {
+        let mut this = Blame { should: Side::new(should, family), is: Side::new(is, family) };
+        for (number, draft) in drafts.iter().enumerate() {
+            for change in draft.deltas.iter().map(|delta| &delta.change) {
+                for line in &change.lines {
+                    let side = if line.added { &mut this.is } else { &mut this.should };
+                    side.told.learn(&change.place, &line.line, number);
+                }
+                for (old, new) in &change.rewritten_lines {
+                    this.should.told.learn(&change.place, old, number);
+                    this.is.told.learn(&change.place, new, number);
+                }
+            }
+        }
+        this
+    }
+
+    /// The number of the finding that is to blame for a difference; none if no rule that a finding tells of takes part.
+    pub(super) fn of(&self, difference: &Difference) -> Option<usize> {
+        let packet = &difference.packet;
+        let (should, is) = (self.should.walker.walk(packet).ok()?, self.is.walker.walk(packet).ok()?);
+        // Where both meet one at the same place, that which is there decides.
+        let on_the_way = [
+            first_told(&is, &should, &self.is.told).map(|(at, number)| (at, 0, number)),
+            first_told(&should, &is, &self.should.told).map(|(at, number)| (at, 1, number)),
+        ];
+        let first = on_the_way.into_iter().flatten().min().map(|(_, _, number)| number);
+        first.or_else(|| {
+            let transport = Some((packet.protocol, packet.destination.port()));
+            let destination = Destination { address: packet.destination.ip(), transport };
+            let of = |side: &Side<'_, '_>| {
+                side.reached(destination).iter().find_map(|reached| side.told.reached(reached))
+            };
+            of(&self.is).or_else(|| of(&self.should))
+        })
+    }
+}
+
+/// How far a packet has come: at which hook, in which table, after how many steps.
+type At = (u8, u8, usize);
+
+/// Where outcomes of one side first meet something that a finding tells of, from where they part from all of the other
+/// side; and the finding.
+fn first_told(these: &[Outcome<'_>], others: &[Outcome<'_>], told: &Told) -> Option<(At, usize)> {
+    let known: HashSet<u64> = others.iter().flat_map(beginnings).collect();
+    let of = |outcome: &Outcome<'_>| {
+        let parts = beginnings(outcome).iter().position(|beginning| !known.contains(beginning))?;
+        let memory = (parts == 0).then(|| told.memory(outcome)).flatten().map(|number| ((0, 0, 0), number));
+        memory.or_else(|| {
+            let later = outcome.steps.iter().enumerate().skip(parts.saturating_sub(1));
+            later.map(|(i, step)| (at(i, step), told.step(step))).find_map(|(at, number)| Some((at, number?)))
+        })
+    };
+    these.iter().filter_map(of).min()
+}
+
+/// Steps that leave no trace, such as jumps that lead to nothing, are not counted: hooks and tables come first.
+fn at(number: usize, step: &Step<'_>) -> At {
+    let hook = match step.hook {
+        Hook::Prerouting | Hook::Output => 0,
+        Hook::Routing => 1,
+        Hook::Input | Hook::Forward => 2,
+        Hook::Postrouting => 3,
+    };
+    let table = match &step.rule {
+        Some(RuleRef::Iptables { table, .. }) => match table {
+            TableName::Raw => 0,
+            TableName::Mangle => 1,
+            TableName::Nat if hook == 0 => 2,
+            TableName::Filter => 3,
+            TableName::Security => 4,
+            TableName::Nat => 5,
+        },
+        Some(RuleRef::Nftables { .. }) | None => 0,
+    };
+    (hook, table, number + 1)
+}
+
+/// A number for each beginning of a packet's way: for what it depends on, for that and the first step, and so on.
+fn beginnings(outcome: &Outcome<'_>) -> Vec<u64> {
+    let mut hasher = DefaultHasher::new();
+    for condition in &outcome.given {
+        match condition {
+            Condition::Affinity { .. } => (true, condition.seconds()).hash(&mut hasher),
+            Condition::Opaque { text, matches, .. } => (text, matches).hash(&mut hasher),
+        }
+    }
+    let mut beginnings = vec![hasher.finish()];
+    for step in &outcome.steps {
+        if let Some(rule) = &step.rule {
+            (rule.table_name(), rule.chain_name()).hash(&mut hasher);
+        }
+        format!("{:?} {:?} {:?}", step.hook, step.chance, step.effects).hash(&mut hasher);
+        beginnings.push(hasher.finish());
+    }
+    beginnings
+}

@@ -1,0 +1,66 @@
+//! Policies that drop what goes to Services: `:FORWARD DROP` of a firewall or of Docker, a base chain of another table of
+//! nftables.
+
+use super::{Finding, Kind, Lines, Pair, traffic};
+use crate::compare::diff::LineChange;
+use crate::compare::traffic::Unknown;
+use crate::iptables::ruleset as ipt;
+use crate::nftables::ruleset as nft;
+use crate::ruleset::Ruleset;
+
+/// That such a policy drops connections to Services that would pass if it let them, with kube-proxy's rules as they
+/// should be; and what cannot be told.
+pub(super) fn find(pair: Pair<'_>, intended: &Ruleset, classes: &mut u64) -> (Option<Finding>, Vec<Unknown>) {
+    let (lenient, places) = without_drop_policies(intended);
+    if places.is_empty() {
+        return (None, Vec::new());
+    }
+    let found = traffic(pair, (&lenient, intended), &|_| None);
+    *classes += found.classes;
+    let flows: Vec<_> = found.flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
+    if flows.is_empty() {
+        return (None, found.unknown);
+    }
+    let chains: Vec<String> = places.iter().map(|place| format!("{} {}", place.table, place.name)).collect();
+    let message = format!(
+        "connections to Services that no rule accepts are dropped by the policy of {}",
+        chains.join(", ")
+    );
+    let finding = Finding { places, traffic: flows, ..Finding::general(Kind::PolicyDrop, message) };
+    (Some(finding), found.unknown)
+}
+
+/// The same with every policy accepting, and the policies that did not.
+fn without_drop_policies(ruleset: &Ruleset) -> (Ruleset, Vec<Lines>) {
+    let mut places = Vec::new();
+    let mut note = |table: String, name: String, text: String| {
+        places.push(Lines { table, name, lines: vec![LineChange { op: '+', text }] });
+    };
+    let lenient = match ruleset {
+        Ruleset::Iptables(rules) => {
+            let mut rules = ipt::Ruleset::clone(rules);
+            for table in &mut rules.tables {
+                for chain in table.chains.iter_mut().filter(|chain| chain.policy == Some(ipt::Policy::Drop)) {
+                    chain.policy = Some(ipt::Policy::Accept);
+                    let name = chain.name.to_string();
+                    note(table.name.name().to_owned(), name.clone(), format!("-P {name} DROP"));
+                }
+            }
+            rules.into()
+        }
+        Ruleset::Nftables(rules, family) => {
+            let mut rules = nft::Ruleset::clone(rules);
+            for table in rules.tables.iter_mut().filter(|table| table.family.sees(*family)) {
+                let name = format!("{} {}", table.family.name(), table.name);
+                for chain in &mut table.chains {
+                    if let Some(base) = chain.base.as_mut().filter(|base| base.drops_by_default) {
+                        base.drops_by_default = false;
+                        note(name.clone(), chain.name.to_string(), "policy drop".to_owned());
+                    }
+                }
+            }
+            Ruleset::nftables(rules, *family)
+        }
+    };
+    (lenient, places)
+}

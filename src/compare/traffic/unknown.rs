@@ -1,0 +1,65 @@
+//! Kinds of connections that cannot be compared: an outcome of its own, never "the same".
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Difference, Flow};
+
+/// What a comparison of traffic found, for people.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Kinds of connections that could be followed on both sides.
+    pub classes: u64,
+    /// Those with another outcome.
+    pub flows: Vec<Flow>,
+    /// Those that could not be followed on one side or on both.
+    pub unknown: Vec<Unknown>,
+}
+
+/// Kinds of connections of which it is not known whether their outcome differs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unknown {
+    /// Why the rules cannot be followed.
+    pub reason: String,
+    /// The side whose rules cannot be followed: `old`, `new` or `both`.
+    pub side: &'static str,
+    /// How many kinds of connections.
+    pub classes: u64,
+    /// One of them: source.
+    pub source: String,
+    /// One of them: destination.
+    pub destination: String,
+}
+
+impl Unknown {
+    pub(super) fn of(difference: &Difference) -> Unknown {
+        let Difference { old, new, packet, .. } = difference;
+        let side = match (old.fault(), new.fault()) {
+            (Some(_), Some(_)) => "both",
+            (Some(_), None) => "old",
+            (None, _) => "new",
+        };
+        Unknown {
+            reason: old.fault().or(new.fault()).unwrap_or_default().to_owned(),
+            side,
+            classes: 1,
+            source: packet.source.to_string(),
+            destination: packet.destination.to_string(),
+        }
+    }
+
+    /// Those with one reason on one side as one, each with the first example.
+    pub fn merged(all: impl IntoIterator<Item = Unknown>) -> Vec<Unknown> {
+        let mut merged: BTreeMap<(String, &'static str), Unknown> = BTreeMap::new();
+        for unknown in all {
+            let key = (unknown.reason.clone(), unknown.side);
+            match merged.get_mut(&key) {
+                Some(like) => like.classes += unknown.classes,
+                None => _ = merged.insert(key, unknown),
+            }
+        }
+        merged.into_values().collect()
+    }
+}
