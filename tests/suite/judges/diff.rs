@@ -37,7 +37,8 @@ impl Side {
         snapshot.services.truncate(SERVICES);
         snapshot.nodes.sort_by_key(|node| node.object.metadata.name != generated.node.as_str());
         let (mut configuration, _) =
-            Configuration::read(&generated.configuration.to_string(), Origin::file("kube-proxy.json"));
+            Configuration::read(&generated.configuration.to_string(), Origin::file("kube-proxy.json"))
+                .unwrap();
         configuration.mode = Some(mode.name().to_owned());
         configuration.feature_gates.insert("NFTablesProxyMode".to_owned(), true);
         Side { snapshot, configuration, release: generated.release, host: generated.host }
@@ -46,16 +47,15 @@ impl Side {
     /// The cluster as kube-proxy with its settings sees it; none where it would not start.
     fn read(&self) -> Option<(Cluster, Settings)> {
         let families = Some(Family::ALL.to_vec());
-        let (settings, found) =
-            Settings::resolve(&self.configuration, self.release, self.host.clone(), families);
-        let (cluster, faults) = Cluster::build(&self.snapshot, &settings);
-        (!found.has_errors() && !faults.has_errors()).then_some((cluster, settings))
+        let settings = Settings::resolve(&self.configuration, self.release, self.host.clone(), families);
+        let (settings, _) = settings.ok()?;
+        let (cluster, _) = Cluster::build(&self.snapshot, &settings).ok()?;
+        Some((cluster, settings))
     }
 
     fn plan<'c>(&self, (cluster, settings): &'c (Cluster, Settings), family: Family) -> Option<NodePlan<'c>> {
-        let (plan, found) =
-            NodePlan::new(cluster, settings, &self.snapshot.sources, cluster.nodes.first()?, family);
-        (!found.has_errors()).then_some(plan)
+        let node = cluster.nodes.first()?;
+        NodePlan::new(cluster, settings, &self.snapshot.sources, node, family).ok().map(|(plan, _)| plan)
     }
 }
 
