@@ -1,4 +1,4 @@
-//! Captured rulesets with one thing changed: what changes some packet's fate is found and told so, what changes none is
+//! Captured rulesets with one thing changed: what changes some packet's outcome is found and told so, what changes none is
 //! not told as a change of traffic.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Found, Kind, check};
 use crate::cluster::Cluster;
 use crate::compare::subject::is_own_jump;
-use crate::compare::traffic::{Fate, Flow};
+use crate::compare::traffic::{Flow, OutcomeSet};
 use crate::iptables::ruleset as ipt;
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset as nft;
@@ -91,8 +91,8 @@ fn captured(expected: &NodeRules<'_>, ruleset: impl Into<Ruleset>) -> NodeRules<
     NodeRules::new(ruleset, expected.host.clone())
 }
 
-fn fates(walker: &Walker<'_>, packets: &[Packet]) -> Vec<Fate> {
-    packets.iter().map(|packet| Fate::of(walker, packet)).collect()
+fn outcome_sets(walker: &Walker<'_>, packets: &[Packet]) -> Vec<OutcomeSet> {
+    packets.iter().map(|packet| OutcomeSet::of(walker, packet)).collect()
 }
 
 /// One thing that was changed: its chain or set, and what was done, in words.
@@ -105,7 +105,7 @@ struct Mutation {
 /// finding that tells of the place that was changed.
 fn judge(
     found: &Found,
-    right: (&[Packet], &[Fate]),
+    right: (&[Packet], &[OutcomeSet]),
     walkers: (&Walker<'_>, &Walker<'_>),
     (mutation, n): (&Mutation, usize),
 ) -> bool {
@@ -113,7 +113,8 @@ fn judge(
     assert_eq!(found.unknown, 0, "{case}");
     let flows: Vec<_> = found.findings.iter().flat_map(|finding| &finding.traffic).collect();
     let changed = right.0.iter().zip(right.1);
-    for (packet, _) in changed.filter(|(packet, fate)| fate.contrast(&Fate::of(walkers.1, packet)).is_some())
+    for (packet, _) in changed
+        .filter(|(packet, outcome_set)| outcome_set.contrast(&OutcomeSet::of(walkers.1, packet)).is_some())
     {
         let is_told = flows.iter().any(|flow| covers(flow, packet));
         assert!(
@@ -131,7 +132,7 @@ fn judge(
         let (source, to) = (flow.source.parse().unwrap(), flow.destination.parse().unwrap());
         let really = Protocol::ALL.iter().any(|protocol| {
             let packet = Packet::new(walkers.0.host(), *protocol, source, to).unwrap();
-            Fate::of(walkers.0, &packet).contrast(&Fate::of(walkers.1, &packet)).is_some()
+            OutcomeSet::of(walkers.0, &packet).contrast(&OutcomeSet::of(walkers.1, &packet)).is_some()
         });
         assert!(really, "{case}: {flow:?} is told to differ and does not");
     }
@@ -236,7 +237,7 @@ fn mutate_iptables(text: &str, seed: u64, count: usize) {
         assert_eq!(check(expected, &right).findings, []);
         let right = Walker::of(&right);
         let packets = packets(expected);
-        let fates = fates(&right, &packets);
+        let outcome_sets = outcome_sets(&right, &packets);
         let mut random = Random(seed);
         let mut with_traffic = 0;
         for n in 0..count {
@@ -245,7 +246,7 @@ fn mutate_iptables(text: &str, seed: u64, count: usize) {
             let mutated = captured(expected, mutated);
             let found = check(expected, &mutated);
             let walkers = (&right, &Walker::of(&mutated));
-            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, (&mutation, n)));
+            with_traffic += usize::from(judge(&found, (&packets, &outcome_sets), walkers, (&mutation, n)));
         }
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
     });
@@ -307,7 +308,7 @@ fn mutations_of_nftables_rules_are_judged_by_the_walk() {
         assert_eq!(check(expected, &right).findings, []);
         let right = Walker::of(&right);
         let packets = packets(expected);
-        let fates = fates(&right, &packets);
+        let outcome_sets = outcome_sets(&right, &packets);
         let mut random = Random(31);
         let (mut with_traffic, count) = (0, scaled(100));
         for n in 0..count {
@@ -316,7 +317,7 @@ fn mutations_of_nftables_rules_are_judged_by_the_walk() {
             let mutated = of_ipv4(mutated);
             let found = check(expected, &mutated);
             let walkers = (&right, &Walker::of(&mutated));
-            with_traffic += usize::from(judge(&found, (&packets, &fates), walkers, (&mutation, n)));
+            with_traffic += usize::from(judge(&found, (&packets, &outcome_sets), walkers, (&mutation, n)));
         }
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
     });

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::fate::Fate;
-use super::space::{Atom, Questions, Range, address, number, whole};
+use super::outcome_set::OutcomeSet;
+use super::space::{Questions, Range, ValueClass, address, number, whole};
 use super::{Comparison, Contrast, Difference, From, To};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::Interval;
@@ -59,9 +59,9 @@ struct Classes<'a, 'o, 'n, T> {
     same_host: bool,
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
-    /// Addresses whose nature no range tells.
+    /// Addresses whose kind no range tells.
     special: BTreeSet<u128>,
-    /// Where addresses of another nature begin.
+    /// Where addresses of another kind begin.
     cuts: BTreeSet<u128>,
     /// Classes of sources by the ranges that are asked.
     counts: HashMap<Vec<Range>, Count>,
@@ -78,9 +78,9 @@ struct Count {
     fewest: u128,
 }
 
-/// What the nodes of both sides tell of an address; values of one atom agree in it.
+/// What the nodes of both sides tell of an address; values of one value class agree in it.
 /// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
-type Nature = (ClientKind, ClientKind, bool);
+type AddressKind = (ClientKind, ClientKind, bool);
 
 /// Chains that packets to any address like one meet, on both sides, and the ports that they ask.
 struct Like {
@@ -89,7 +89,7 @@ struct Like {
 }
 
 impl<T: Send + Sync> Classes<'_, '_, '_, T> {
-    fn nature(&self, value: u128) -> Nature {
+    fn address_kind(&self, value: u128) -> AddressKind {
         let ip = address(self.family, value);
         (self.hosts.0.client_kind(ip), self.hosts.1.client_kind(ip), ip.is_loopback())
     }
@@ -103,21 +103,25 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
             side.ranges.iter().for_each(|range| questions.add(range_of(range)));
         }
         let preferred = elsewhere(self.family).map(number);
-        let atoms = questions.atoms(whole(self.family), &self.special, |n| self.nature(n), &preferred);
-        let (single, others): (Vec<_>, Vec<_>) = atoms.into_iter().partition(is_single);
-        let mut like: BTreeMap<(Vec<bool>, Nature), Like> = BTreeMap::new();
-        for atom in &others {
-            let (ports, chains) = self.open_ports(atom.representative, None);
-            self.ports(atom, &ports);
-            like.insert((questions.signature(atom.representative), atom.kind), Like { chains, ports });
+        let value_classes =
+            questions.value_classes(whole(self.family), &self.special, |n| self.address_kind(n), &preferred);
+        let (single, others): (Vec<_>, Vec<_>) = value_classes.into_iter().partition(is_single);
+        let mut like: BTreeMap<(Vec<bool>, AddressKind), Like> = BTreeMap::new();
+        for value_class in &others {
+            let (ports, chains) = self.open_ports(value_class.representative, None);
+            self.ports(value_class, &ports);
+            like.insert(
+                (questions.signature(value_class.representative), value_class.kind),
+                Like { chains, ports },
+            );
         }
         let asked = (old, new);
         let this = &*self;
         let share = single.len().div_ceil(parallel::threads()).max(1);
-        let shares: Vec<&[Atom<Nature>]> = single.chunks(share).collect();
-        let found: Vec<(u64, Vec<T>)> = parallel::each(&shares, |atoms| {
+        let shares: Vec<&[ValueClass<AddressKind>]> = single.chunks(share).collect();
+        let found: Vec<(u64, Vec<T>)> = parallel::each(&shares, |value_classes| {
             let mut worker = this.worker();
-            atoms.iter().for_each(|atom| worker.single(atom, asked, &questions, &like));
+            value_classes.iter().for_each(|value_class| worker.single(value_class, asked, &questions, &like));
             (worker.compared, worker.found)
         });
         for (compared, mut part) in found {
@@ -141,18 +145,19 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     /// All packets to one address.
     fn single(
         &mut self,
-        atom: &Atom<Nature>,
+        value_class: &ValueClass<AddressKind>,
         (old, new): (&Destinations, &Destinations),
         questions: &Questions,
-        like: &BTreeMap<(Vec<bool>, Nature), Like>,
+        like: &BTreeMap<(Vec<bool>, AddressKind), Like>,
     ) {
-        let ip = address(self.family, atom.representative);
+        let ip = address(self.family, value_class.representative);
         let own = self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip);
-        let like = like.get(&(questions.signature(atom.representative), atom.kind)).filter(|_| !own);
-        let (mut ports, _) = self.open_ports(atom.representative, like);
+        let like =
+            like.get(&(questions.signature(value_class.representative), value_class.kind)).filter(|_| !own);
+        let (mut ports, _) = self.open_ports(value_class.representative, like);
         ports.extend([old, new].into_iter().filter_map(|side| side.addresses.get(&ip)).flatten());
         ports.extend(like.iter().flat_map(|like| &like.ports));
-        self.ports(atom, &ports);
+        self.ports(value_class, &ports);
     }
 
     /// The ports that rules ask of packets to an address, and the chains that these meet.
@@ -163,7 +168,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         ([old.ports, new.ports].concat(), (old_chains, new_chains))
     }
 
-    /// Where addresses begin that are of another nature than those before.
+    /// Where addresses begin that are of another kind than those before.
     fn cuts(&self) -> BTreeSet<u128> {
         let of_family = |net: &&Cidr| net.family() == self.family;
         let mut begins = BTreeSet::from([0]);
@@ -179,16 +184,16 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         }
         let mut last = None;
         begins.retain(|begin| {
-            let nature = self.nature_of_networks(*begin);
-            last.replace(nature) != Some(nature)
+            let address_kind = self.nature_of_networks(*begin);
+            last.replace(address_kind) != Some(address_kind)
         });
         begins
     }
 
-    /// The nature of the addresses from this one on that are not special.
-    fn nature_of_networks(&self, from: u128) -> Nature {
+    /// The kind of the addresses from this one on that are not special.
+    fn nature_of_networks(&self, from: u128) -> AddressKind {
         let ordinary = (from..=whole(self.family).1).find(|value| !self.special.contains(value));
-        self.nature(ordinary.unwrap_or(from))
+        self.address_kind(ordinary.unwrap_or(from))
     }
 
     fn of_family<'i>(&self, addresses: impl Iterator<Item = &'i IpAddr>) -> BTreeSet<u128> {
@@ -203,7 +208,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         own
     }
 
-    /// Addresses whose nature no range tells.
+    /// Addresses whose kind no range tells.
     fn special_addresses(&self) -> BTreeSet<u128> {
         let hosts = [self.hosts.0, self.hosts.1].into_iter();
         let mut special = self.of_family(
@@ -214,23 +219,24 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     }
 
     /// All protocols and ports of one destination.
-    fn ports(&mut self, atom: &Atom<Nature>, asked: &[PortRange]) {
-        let addresses = self.intervals(atom);
+    fn ports(&mut self, value_class: &ValueClass<AddressKind>, asked: &[PortRange]) {
+        let addresses = self.intervals(value_class);
         for protocol in Protocol::ALL {
             let mut questions = Questions::default();
             for range in asked.iter().filter(|range| range.protocol.is_none_or(|p| p == protocol)) {
                 questions.add((u128::from(range.first), u128::from(range.last)));
             }
-            for port in questions.atoms((1, 0xffff), &BTreeSet::new(), |_| (), &ORDINARY_PORTS) {
+            for port in questions.value_classes((1, 0xffff), &BTreeSet::new(), |_| (), &ORDINARY_PORTS) {
                 let number = u16::try_from(port.representative).unwrap_or(u16::MAX);
-                let representative = SocketAddr::new(address(self.family, atom.representative), number);
+                let representative =
+                    SocketAddr::new(address(self.family, value_class.representative), number);
                 let to = To {
                     addresses: addresses.clone(),
                     ports: ports_of(&port),
-                    address: is_single(atom).then(|| representative.ip()),
+                    address: is_single(value_class).then(|| representative.ip()),
                     protocol,
                     port: is_single(&port).then_some(number),
-                    own: atom.kind.1 == ClientKind::Node,
+                    own: value_class.kind.1 == ClientKind::Node,
                     representative,
                 };
                 self.sources(&to);
@@ -255,11 +261,12 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
             self.compared += self.count(asked, to);
             return;
         }
-        let atoms = self.source_atoms(&asked, to);
-        let differences: Vec<Difference> = atoms.iter().filter_map(|atom| self.walk(to, atom)).collect();
+        let value_classes = self.source_atoms(&asked, to);
+        let differences: Vec<Difference> =
+            value_classes.iter().filter_map(|value_class| self.walk(to, value_class)).collect();
         let unknown =
             differences.iter().filter(|difference| difference.contrast == Contrast::Unknown).count();
-        self.compared += (atoms.len() - unknown) as u64;
+        self.compared += (value_classes.len() - unknown) as u64;
         if !differences.is_empty() {
             self.found.extend((self.fold)(differences));
         }
@@ -273,13 +280,15 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let known = match self.counts.get(&ranges) {
             Some(known) => *known,
             None => {
-                let atoms = self.source_atoms(&ranges, to);
-                let size =
-                    |atom: &Atom<Nature>| atom.ranges.iter().map(|(f, l)| (l - f).saturating_add(1)).sum();
-                let own =
-                    |atom: &&Atom<Nature>| atom.kind.0 != ClientKind::Node && atom.kind.1 != ClientKind::Node;
-                let fewest = atoms.iter().filter(own).map(size).min().unwrap_or_default();
-                let count = Count { classes: atoms.len() as u64, fewest };
+                let value_classes = self.source_atoms(&ranges, to);
+                let size = |value_class: &ValueClass<AddressKind>| {
+                    value_class.ranges.iter().map(|(f, l)| (l - f).saturating_add(1)).sum()
+                };
+                let own = |value_class: &&ValueClass<AddressKind>| {
+                    value_class.kind.0 != ClientKind::Node && value_class.kind.1 != ClientKind::Node
+                };
+                let fewest = value_classes.iter().filter(own).map(size).min().unwrap_or_default();
+                let count = Count { classes: value_classes.len() as u64, fewest };
                 self.counts.insert(ranges, count);
                 count
             }
@@ -292,28 +301,28 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     }
 
     fn nature_is_own(&self, value: u128) -> bool {
-        let (old, new, _) = self.nature(value);
+        let (old, new, _) = self.address_kind(value);
         old == ClientKind::Node || new == ClientKind::Node
     }
 
-    fn source_atoms(&self, asked: &[Range], to: &To) -> Vec<Atom<Nature>> {
+    fn source_atoms(&self, asked: &[Range], to: &To) -> Vec<ValueClass<AddressKind>> {
         let mut questions = Questions { cuts: self.cuts.clone(), ..Questions::default() };
         asked.iter().for_each(|range| questions.add(*range));
         let own = self.hosts.0.source_to(to.representative);
         let preferred: Vec<u128> =
             [own, self.family.loopback()].into_iter().chain(elsewhere(self.family)).map(number).collect();
-        questions.atoms(whole(self.family), &self.special, |n| self.nature(n), &preferred)
+        questions.value_classes(whole(self.family), &self.special, |n| self.address_kind(n), &preferred)
     }
 
-    fn intervals(&self, atom: &Atom<Nature>) -> Arc<[Interval]> {
+    fn intervals(&self, value_class: &ValueClass<AddressKind>) -> Arc<[Interval]> {
         let address = |number: u128| address(self.family, number);
         let interval = |(first, last): &Range| Interval { first: address(*first), last: address(*last) };
-        atom.ranges.iter().map(interval).collect()
+        value_class.ranges.iter().map(interval).collect()
     }
 
     /// In what a class fares differently, if in anything.
-    fn walk(&self, to: &To, atom: &Atom<Nature>) -> Option<Difference> {
-        let source = address(self.family, atom.representative);
+    fn walk(&self, to: &To, value_class: &ValueClass<AddressKind>) -> Option<Difference> {
+        let source = address(self.family, value_class.representative);
         let packet = |client| Packet {
             protocol: to.protocol,
             source,
@@ -321,29 +330,29 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
             client,
             mark: 0,
         };
-        let old = Fate::of(self.walkers.0, &packet(atom.kind.0));
-        let new = Fate::of(self.walkers.1, &packet(atom.kind.1));
+        let old = OutcomeSet::of(self.walkers.0, &packet(value_class.kind.0));
+        let new = OutcomeSet::of(self.walkers.1, &packet(value_class.kind.1));
         let contrast = old.contrast(&new)?;
         let from = From {
-            client: atom.kind.1,
-            address: is_single(atom).then_some(source),
-            addresses: self.intervals(atom),
+            client: value_class.kind.1,
+            address: is_single(value_class).then_some(source),
+            addresses: self.intervals(value_class),
         };
-        let packet = packet(atom.kind.1);
+        let packet = packet(value_class.kind.1);
         Some(Difference { packet, to: to.clone(), from, old, new, contrast })
     }
 }
 
-fn ports_of(atom: &Atom<()>) -> Arc<[(u16, u16)]> {
+fn ports_of(value_class: &ValueClass<()>) -> Arc<[(u16, u16)]> {
     let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
-    atom.ranges.iter().map(|(first, last)| (port(*first), port(*last))).collect()
+    value_class.ranges.iter().map(|(first, last)| (port(*first), port(*last))).collect()
 }
 
 /// Ports that no Service is likely to have, for "any other port".
 const ORDINARY_PORTS: [u128; 3] = [9, 65_000, 64_999];
 
-fn is_single<K>(atom: &Atom<K>) -> bool {
-    matches!(atom.ranges.as_slice(), [(first, last)] if first == last)
+fn is_single<K>(value_class: &ValueClass<K>) -> bool {
+    matches!(value_class.ranges.as_slice(), [(first, last)] if first == last)
 }
 
 fn range_of(interval: &Interval) -> (u128, u128) {

@@ -1,4 +1,4 @@
-//! Classes that fare differently, folded for people: those to one destination with the same fates are one flow.
+//! Classes that fare differently, folded for people: those to one destination with the same outcome_sets are one flow.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::classes::compare_and_fold;
 use super::names::Names;
 use super::reasons::{self, SideFacts};
-use super::{Contrast, Difference, Fate, To, Traffic, Unknown, words};
+use super::{Contrast, Difference, OutcomeSet, To, Traffic, Unknown, words};
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::walk::{ClientKind, Walker};
@@ -132,8 +132,8 @@ fn merged(all: Vec<Flow>) -> Vec<Flow> {
 /// What classes of one flow agree in.
 #[derive(PartialEq)]
 struct Key {
-    old: Fate,
-    new: Fate,
+    old: OutcomeSet,
+    new: OutcomeSet,
     contrast: Contrast,
     reason: Option<reasons::Reason>,
     cause: Option<usize>,
@@ -145,10 +145,11 @@ impl Key {
     fn of(difference: &Difference, names: &Names, facts: Option<(&SideFacts, &SideFacts)>) -> Key {
         let Difference { old, new, contrast, packet, .. } = difference;
         let itself = |end: &super::End| end.destination.is_some_and(|to| to.ip() == packet.source);
-        let others_snat = |fate: &Fate| fate.ends().any(|(_, end, _)| !itself(end) && end.snat);
-        let plain = |fate: &Fate| {
-            let others = others_snat(fate);
-            fate.with_snat(|end| if itself(end) { others } else { end.snat })
+        let others_snat =
+            |outcome_set: &OutcomeSet| outcome_set.ends().any(|(_, end, _)| !itself(end) && end.snat);
+        let plain = |outcome_set: &OutcomeSet| {
+            let others = others_snat(outcome_set);
+            outcome_set.with_snat(|end| if itself(end) { others } else { end.snat })
         };
         let (plain_old, plain_new) = (plain(old), plain(new));
         let (old, new) = match plain_old.contrast(&plain_new) {
@@ -172,8 +173,8 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
         to: vec![destination(to)],
         from: sources(list),
-        before: words::fate(&key.old, &key.new, representative),
-        after: words::fate(&key.new, &key.old, representative),
+        before: words::outcome_set(&key.old, &key.new, representative),
+        after: words::outcome_set(&key.new, &key.old, representative),
         change: match key.contrast {
             Contrast::Unknown => "unknown",
             Contrast::Outcome => "outcome",

@@ -1,10 +1,37 @@
-//! What two rulesets do to packets, for all packets: they are partitioned by everything that any rule of either side
-//! asks, so that all packets of a class fare alike in both; one of each class is walked through both.
+//! What two rulesets do to packets: for all packets, not for samples.
+//!
+//! There are too many packets to walk each, but most of them cannot be told apart: a rule can only ask what is written in
+//! it. So the packets are cut into classes by everything that any rule of either side asks, such that both sides treat
+//! all packets of a class the same. One packet of each class is walked through both rulesets, and where the two outcome
+//! sets differ, all packets of the class do.
+//!
+//! # An example
+//!
+//! The old rules send 10.96.0.12:3306 to one endpoint and mark packets from outside 10.244.0.0/16; in the new ones the
+//! port is 3307. What can be asked of a packet to 10.96.0.12 is the protocol, whether the port is 3306, 3307 or another,
+//! and whether the source is a Pod's, the node's or another's. That is a dozen classes. For the class "tcp to port 3306
+//! from Pods" the old side says "works: 10.244.2.4:3306" and the new one "not a Service port"; for "udp to port 9" both
+//! say the same, and nothing is reported.
+//!
+//! # Why it is right
+//!
+//! - The questions come from the rules themselves ([`crate::walk::Inquiry`]), asked with a packet whose open fields match
+//!   both ways, so that no rule that could be reached is missed.
+//! - Values between two neighbouring ends of what is asked are one value class; what the host tells of an
+//!   address (the node's own, a Pod's, loopback) cuts them further.
+//! - What a side cannot follow is [`Contrast::Unknown`], even where the other side fails in the same way.
+//! - `tests` compares the classes with random packets on random clusters, packet by packet.
+//!
+//! # What it costs
+//!
+//! Classes grow with the number of destinations, times the different questions for one destination; differences are
+//! folded destination by destination, so that memory does not grow with them. [`super::unchanged`] leaves out first what
+//! is provably the same.
 
 mod classes;
-pub mod fate;
 mod flows;
 mod names;
+pub mod outcome_set;
 mod reasons;
 mod space;
 #[cfg(test)]
@@ -16,9 +43,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub use classes::compare;
-pub use fate::{Contrast, End, Fate};
 pub use flows::{Cause, Flow, flows, flows_of_plans};
 pub use names::Names;
+pub use outcome_set::{Contrast, End, OutcomeSet};
 pub use reasons::{Reason, SideFacts};
 pub use unknown::{Traffic, Unknown};
 
@@ -45,9 +72,9 @@ pub struct Difference {
     /// Where they come from.
     pub from: From,
     /// What becomes of them with the old rules.
-    pub old: Fate,
+    pub old: OutcomeSet,
     /// What becomes of them with the new rules.
-    pub new: Fate,
+    pub new: OutcomeSet,
     /// In what that differs.
     pub contrast: Contrast,
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::names::Names;
-use super::{Difference, End, Fate};
+use super::{Difference, End, OutcomeSet};
 use crate::net::Cidr;
 use crate::plan::{LoopbackNodePorts, NodePorts, Plan};
 use crate::settings::ProxyMode;
@@ -163,8 +163,8 @@ pub(super) fn explain(
 struct View<'d> {
     difference: &'d Difference,
     names: &'d Names,
-    a: (&'d Fate, &'d SideFacts),
-    b: (&'d Fate, &'d SideFacts),
+    a: (&'d OutcomeSet, &'d SideFacts),
+    b: (&'d OutcomeSet, &'d SideFacts),
 }
 
 impl View<'_> {
@@ -250,16 +250,17 @@ impl View<'_> {
         Some(name.kind)
     }
 
-    fn untouched(&self, fate: &Fate) -> bool {
+    fn untouched(&self, outcome_set: &OutcomeSet) -> bool {
         let original = self.difference.to.representative;
-        fate.all(|end| end.verdict == Verdict::Accept && end.destination == Some(original) && !end.snat)
+        outcome_set
+            .all(|end| end.verdict == Verdict::Accept && end.destination == Some(original) && !end.snat)
     }
 
     /// Whether nothing differs but whether the source is rewritten when it is the destination.
     fn differs_in_hairpin(&self) -> bool {
         let source = self.difference.packet.source;
-        let plain = |fate: &Fate| {
-            fate.with_snat(|end| end.snat && end.destination.is_none_or(|to| to.ip() != source))
+        let plain = |outcome_set: &OutcomeSet| {
+            outcome_set.with_snat(|end| end.snat && end.destination.is_none_or(|to| to.ip() != source))
         };
         plain(self.a.0).contrast(&plain(self.b.0)).is_none()
     }

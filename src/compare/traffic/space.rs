@@ -1,5 +1,5 @@
-//! Partitions of addresses and ports: every value falls into exactly one atom, and no question that is asked tells two
-//! values of an atom apart.
+//! Partitions of addresses and ports: every value falls into exactly one value_class, and no question that is asked tells two
+//! values of an value_class apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ pub(super) type Range = (u128, u128);
 
 /// Values that are alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Atom<K> {
+pub(super) struct ValueClass<K> {
     /// One of them.
     pub(super) representative: u128,
     /// What they have in common beside the questions.
@@ -20,7 +20,7 @@ pub(super) struct Atom<K> {
     pub(super) ranges: Vec<Range>,
 }
 
-/// What is asked: single values are atoms of their own, ranges divide the others.
+/// What is asked: single values are value classes of their own, ranges divide the others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Questions {
     pub(super) singles: BTreeSet<u128>,
@@ -38,19 +38,19 @@ impl Questions {
         }
     }
 
-    /// The atoms of `all`. Values of different `kind` are never in one atom; within each range that questions and cuts
+    /// The value classes of `all`. Values of different `kind` are never in one value class; within each range that questions and cuts
     /// leave whole, all values but those of `special` must have one kind. A representative is taken from `preferred` where
-    /// one lies in the atom.
-    pub(super) fn atoms<K: Ord + Clone>(
+    /// one lies in the value class.
+    pub(super) fn value_classes<K: Ord + Clone>(
         &self,
         all: Range,
         special: &BTreeSet<u128>,
         kind: impl Fn(u128) -> K,
         preferred: &[u128],
-    ) -> Vec<Atom<K>> {
-        let mut atoms: Vec<Atom<K>> = Vec::with_capacity(self.singles.len());
+    ) -> Vec<ValueClass<K>> {
+        let mut value_classes: Vec<ValueClass<K>> = Vec::with_capacity(self.singles.len());
         for single in self.singles.iter().filter(|s| (all.0..=all.1).contains(s)) {
-            atoms.push(Atom {
+            value_classes.push(ValueClass {
                 representative: *single,
                 kind: kind(*single),
                 ranges: vec![(*single, *single)],
@@ -77,11 +77,11 @@ impl Questions {
                 put((from, last));
             }
         }
-        atoms.extend(groups.into_iter().map(|((_, kind), ranges)| {
+        value_classes.extend(groups.into_iter().map(|((_, kind), ranges)| {
             let representative = representative(&ranges, preferred);
-            Atom { representative, kind, ranges }
+            ValueClass { representative, kind, ranges }
         }));
-        atoms
+        value_classes
     }
 
     /// Which ranges a value lies in.
@@ -147,13 +147,16 @@ mod tests {
             questions.add(range);
         }
         let special = BTreeSet::from([12, 40]);
-        let atoms = questions.atoms((0, 50), &special, |v| special.contains(&v), &[45]);
+        let value_classes = questions.value_classes((0, 50), &special, |v| special.contains(&v), &[45]);
         for value in 0..=50 {
-            let holders = atoms.iter().filter(|a| a.ranges.iter().any(|(f, l)| (*f..=*l).contains(&value)));
+            let holders =
+                value_classes.iter().filter(|a| a.ranges.iter().any(|(f, l)| (*f..=*l).contains(&value)));
             assert_eq!(holders.count(), 1, "{value}");
         }
-        assert!(atoms.iter().any(|a| a.representative == 45 && a.ranges == [(1, 9), (31, 39), (41, 50)]));
-        assert!(atoms.iter().any(|a| a.kind && a.ranges == [(12, 12)]));
-        assert!(atoms.iter().any(|a| a.kind && a.ranges == [(40, 40)]));
+        assert!(
+            value_classes.iter().any(|a| a.representative == 45 && a.ranges == [(1, 9), (31, 39), (41, 50)])
+        );
+        assert!(value_classes.iter().any(|a| a.kind && a.ranges == [(12, 12)]));
+        assert!(value_classes.iter().any(|a| a.kind && a.ranges == [(40, 40)]));
     }
 }

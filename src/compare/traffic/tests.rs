@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use super::fate::Fate;
+use super::outcome_set::OutcomeSet;
 use super::{Comparison, Difference, compare};
 use crate::cluster::Cluster;
 use crate::net::{Family, Protocol};
@@ -206,13 +206,16 @@ fn holds(difference: &Difference, packet: &Packet) -> bool {
         && within(&difference.from.addresses, packet.source)
 }
 
-/// The fate with the packet's own destination told as such, as members of a class differ in it.
-fn shown(fate: &Fate, original: SocketAddr) -> Vec<String> {
+/// The outcome set with the packet's own destination told as such, as members of a class differ in it.
+fn shown(outcome_set: &OutcomeSet, original: SocketAddr) -> Vec<String> {
     let end = |end: &super::End| match end.destination {
         Some(to) if to == original => format!("{:?} itself {}", end.verdict, end.snat),
         _ => format!("{end:?}"),
     };
-    fate.ends().map(|(given, e, chance)| format!("{:?} {} {chance:.6}", given.affinity, end(e))).collect()
+    outcome_set
+        .ends()
+        .map(|(given, e, chance)| format!("{:?} {} {chance:.6}", given.affinity, end(e)))
+        .collect()
 }
 
 pub(in crate::compare) fn judge(
@@ -221,11 +224,11 @@ pub(in crate::compare) fn judge(
     packet: &Packet,
     case: &str,
 ) {
-    let fate = |walker: &Walker<'_>| {
+    let outcome_set = |walker: &Walker<'_>| {
         let packet = Packet::new(walker.host(), packet.protocol, packet.source, packet.destination);
-        Fate::of(walker, &packet.unwrap())
+        OutcomeSet::of(walker, &packet.unwrap())
     };
-    let (old, new) = (fate(walkers.0), fate(walkers.1));
+    let (old, new) = (outcome_set(walkers.0), outcome_set(walkers.1));
     let classes: Vec<&Difference> = found.differences.iter().filter(|d| holds(d, packet)).collect();
     match (old.contrast(&new), classes.as_slice()) {
         (None, []) => {}

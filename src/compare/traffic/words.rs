@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::fate::{End, Fate, Given};
+use super::outcome_set::{End, Given, OutcomeSet};
 use crate::walk::Verdict;
 
 /// At most this many destinations are named; more are counted.
 const NAMED: usize = 4;
 
 /// What becomes of packets to `original`. Where not all of it is named, what `other` does not have comes first.
-pub(super) fn fate(fate: &Fate, other: &Fate, original: SocketAddr) -> String {
-    if let Some(fault) = fate.fault() {
+pub(super) fn outcome_set(outcome_set: &OutcomeSet, other: &OutcomeSet, original: SocketAddr) -> String {
+    if let Some(fault) = outcome_set.fault() {
         return format!("the rules cannot be followed: {fault}");
     }
     let mut first: Vec<(&End, f64)> = Vec::new();
     let mut others: Vec<(&Given, &End, f64)> = Vec::new();
-    for (given, end, chance) in fate.ends() {
+    for (given, end, chance) in outcome_set.ends() {
         if *given == Given::default() { first.push((end, chance)) } else { others.push((given, end, chance)) }
     }
     if first.len() > NAMED {

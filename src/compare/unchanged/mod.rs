@@ -10,6 +10,19 @@
 //! port. Everything that is linked to a changed Service port in this way, directly or through others, is kept. For the
 //! rest: a packet that meets rules of what is left out meets none of what is kept, and the same ones on both sides;
 //! every other packet meets the same rules as if nothing had been left out.
+//!
+//! # An example
+//!
+//! Of 10,000 Services only `shop/db` has a new endpoint, 10.244.3.7:3306. Its Service port is not an unchanged pair, so it
+//! is kept. `shop/metrics` sends to an endpoint of the same address, 10.244.3.7:9100: a packet that `shop/db` sends there
+//! could meet its rules, so it is linked, and kept too, as is every Service that shares an address with either. The
+//! 9,998 others are unchanged pairs without a link: they are taken out of both plans before rules are made, and only
+//! counted ("9,998 Service ports stay as they are").
+//!
+//! # What it costs
+//!
+//! One pass over both plans, and a set of the links of what differs: far less than compiling the rules once. `tests`
+//! compares what is found with and without leaving out, on random clusters of every release and both modes.
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use kuberules::cluster::Cluster;
 use kuberules::compare::node::{self, Level, NodeChange};
-use kuberules::compare::traffic::{Fate, Flow};
+use kuberules::compare::traffic::{Flow, OutcomeSet};
 use kuberules::input::{Snapshot, read_text};
 use kuberules::net::{Family, Protocol};
 use kuberules::node::NodePlan;
@@ -168,11 +168,11 @@ fn flows(change: &NodeChange) -> Vec<&Flow> {
 type Wanted = (Protocol, IpAddr, SocketAddr);
 
 fn differ(old: &Walker<'_>, new: &Walker<'_>, (protocol, source, to): &Wanted) -> bool {
-    let fate = |walker: &Walker<'_>| {
+    let outcome_set = |walker: &Walker<'_>| {
         let packet = Packet::new(walker.host(), *protocol, *source, *to).unwrap();
-        Fate::of(walker, &packet)
+        OutcomeSet::of(walker, &packet)
     };
-    fate(old).contrast(&fate(new)).is_some()
+    outcome_set(old).contrast(&outcome_set(new)).is_some()
 }
 
 /// Connections from everywhere to everything that either plan names, and beside it.

@@ -10,7 +10,7 @@ use crate::walk::{Answer, Condition, Outcome, Packet, Verdict, WalkError, Walker
 
 /// Everything that can become of a packet, each with its chance.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fate {
+pub struct OutcomeSet {
     ends: BTreeMap<(Given, End), f64>,
     /// Why the rules cannot be followed.
     fault: Option<String>,
@@ -36,7 +36,7 @@ pub struct End {
     pub snat: bool,
 }
 
-/// In what two fates differ.
+/// In what two outcome sets differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Contrast {
     /// Either side cannot be followed: whether they differ is not known, even where both fail alike.
@@ -52,16 +52,16 @@ pub enum Contrast {
 /// Chances that differ by less than this part of themselves are equal: the kernel holds them as multiples of 2^-31.
 const TOLERANCE: f64 = 1e-6;
 
-impl Fate {
+impl OutcomeSet {
     /// Walks a packet.
-    pub fn of(walker: &Walker<'_>, packet: &Packet) -> Fate {
+    pub fn of(walker: &Walker<'_>, packet: &Packet) -> OutcomeSet {
         match walker.walk(packet) {
-            Ok(outcomes) => Fate::from_outcomes(&outcomes),
-            Err(error) => Fate { ends: BTreeMap::new(), fault: Some(fault(&error)) },
+            Ok(outcomes) => OutcomeSet::from_outcomes(&outcomes),
+            Err(error) => OutcomeSet { ends: BTreeMap::new(), fault: Some(fault(&error)) },
         }
     }
 
-    fn from_outcomes(outcomes: &[Outcome<'_>]) -> Fate {
+    fn from_outcomes(outcomes: &[Outcome<'_>]) -> OutcomeSet {
         let mut ends: BTreeMap<(Given, End), f64> = BTreeMap::new();
         for outcome in outcomes {
             let through = outcome.verdict == Verdict::Accept;
@@ -73,17 +73,17 @@ impl Fate {
             *ends.entry((given(outcome), end)).or_default() += outcome.chance.as_f64();
         }
         forget_idle_affinity(&mut ends);
-        Fate { ends, fault: None }
+        OutcomeSet { ends, fault: None }
     }
 
-    /// In what two fates differ; none if in nothing, as far as is known.
-    pub fn contrast(&self, other: &Fate) -> Option<Contrast> {
+    /// In what two outcome sets differ; none if in nothing, as far as is known.
+    pub fn contrast(&self, other: &OutcomeSet) -> Option<Contrast> {
         if self.fault.is_some() || other.fault.is_some() {
             return Some(Contrast::Unknown);
         }
         if self.ends.keys().ne(other.ends.keys()) {
-            let first_contact = |fate: &Fate| -> Vec<(Given, End)> {
-                fate.ends.keys().filter(|(given, _)| given.affinity.is_none()).cloned().collect()
+            let first_contact = |outcome_set: &OutcomeSet| -> Vec<(Given, End)> {
+                outcome_set.ends.keys().filter(|(given, _)| given.affinity.is_none()).cloned().collect()
             };
             let same = first_contact(self) == first_contact(other);
             return Some(if same { Contrast::Affinity } else { Contrast::Outcome });
@@ -119,13 +119,13 @@ impl Fate {
 
     /// The same with another value for the rewriting of sources, for those ends.
     #[must_use]
-    pub fn with_snat(&self, snat: impl Fn(&End) -> bool) -> Fate {
+    pub fn with_snat(&self, snat: impl Fn(&End) -> bool) -> OutcomeSet {
         let mut ends: BTreeMap<(Given, End), f64> = BTreeMap::new();
         for ((given, end), chance) in &self.ends {
             let end = End { snat: snat(end), ..*end };
             *ends.entry((given.clone(), end)).or_default() += chance;
         }
-        Fate { ends, fault: self.fault.clone() }
+        OutcomeSet { ends, fault: self.fault.clone() }
     }
 }
 
