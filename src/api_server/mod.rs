@@ -72,7 +72,17 @@ pub fn judge(snapshot: &Snapshot, release: Release) -> Vec<Refusal> {
         let refused = subjects.iter().filter_map(|subject| judge_one(subject, snapshot, &facts));
         refused.collect::<Vec<_>>()
     });
-    judged.into_iter().flatten().collect()
+    judged.into_iter().flatten().chain(snapshot.misplaced.iter().map(misplaced)).collect()
+}
+
+fn misplaced(located: &Located<api::Misplaced>) -> Refusal {
+    let api::Misplaced { kind, api_version, namespace, name } = &located.object;
+    let object = ObjectRef {
+        kind: kind.as_str().into(),
+        namespace: if namespace.is_empty() { "default".into() } else { namespace.as_str().into() },
+        name: name.as_str().into(),
+    };
+    Refusal { object, position: located.position, faults: vec![not_served(kind, api_version)] }
 }
 
 fn subjects(snapshot: &Snapshot) -> Vec<Subject<'_>> {
@@ -94,7 +104,7 @@ fn subjects(snapshot: &Snapshot) -> Vec<Subject<'_>> {
     let workloads = of(&snapshot.workloads, |workload| workload.kind.name(), |workload| &workload.metadata);
     let all = services.chain(slices).chain(endpoints).chain(pods).chain(workloads);
     // What a controller made was stored, too.
-    let is_stored = |metadata: &api::Metadata| metadata.is_stored || metadata.owner.is_some();
+    let is_stored = |metadata: &api::Metadata| metadata.stored.0 || metadata.owner.is_some();
     all.filter(|subject| !is_stored(subject.metadata)).collect()
 }
 
@@ -109,12 +119,9 @@ fn judge_one(subject: &Subject<'_>, snapshot: &Snapshot, facts: &Facts) -> Optio
 fn faults_of(tree: &Tree, kind: &str, facts: &Facts) -> Vec<Fault> {
     let mut faults = Faults::default();
     let object = Field::root(tree);
-    let version = object.child("apiVersion");
-    if kind == "EndpointSlice" && version.text() == "discovery.k8s.io/v1beta1" {
-        let message = format!("no matches for kind {kind:?} in version {:?}", version.text());
-        let remedy = "write discovery.k8s.io/v1, in which topology became nodeName and zone";
-        faults.add_with_remedy(Class::Version, "apiVersion", message, remedy.to_owned());
-        return faults.found;
+    let version = object.child("apiVersion").text();
+    if !version.is_empty() && version != served(kind) {
+        return vec![not_served(kind, version)];
     }
     schema::check(tree, kind, &mut faults);
     if faults.found.iter().any(|fault| fault.class == Class::WrongType) {
@@ -128,6 +135,26 @@ fn faults_of(tree: &Tree, kind: &str, facts: &Facts) -> Vec<Fault> {
         _ => workload::check(&object, kind, &mut faults),
     }
     faults.found
+}
+
+/// The version in which the server has a kind.
+fn served(kind: &str) -> &'static str {
+    match kind {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => "apps/v1",
+        "Job" => "batch/v1",
+        "EndpointSlice" => "discovery.k8s.io/v1",
+        _ => "v1",
+    }
+}
+
+fn not_served(kind: &str, version: &str) -> Fault {
+    Fault {
+        class: Class::Version,
+        field: "apiVersion".to_owned(),
+        written_as: None,
+        message: format!("no matches for kind {kind:?} in version {version:?}"),
+        remedy: format!("write {}, and see what else differs in it", served(kind)),
+    }
 }
 
 /// Addresses that a Service takes for itself.

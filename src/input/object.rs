@@ -252,10 +252,25 @@ impl Batch {
             Some(_) => {
                 let key = (type_.kind.clone(), type_.group().to_owned());
                 *self.other_groups.entry(key).or_default() += 1;
+                self.keep_misplaced(type_, written);
             }
             None => self.skip(&type_.kind),
         }
         self.snapshot.pod_makers.extend(pod_makers::read(type_, written));
+    }
+
+    /// In a group of Kubernetes' own the kind can only be a slip; others may have a kind of that name.
+    fn keep_misplaced(&mut self, type_: &Type, written: &impl Written) {
+        let own = !type_.group().contains('.') || type_.group().ends_with(".k8s.io");
+        if let Some(header) = own.then(|| written.decode::<api::Header>().ok()).flatten() {
+            let misplaced = api::Misplaced {
+                kind: type_.kind.as_str().into(),
+                api_version: type_.api_version.as_str().into(),
+                namespace: header.metadata.namespace,
+                name: header.metadata.name,
+            };
+            self.snapshot.misplaced.push(located(misplaced, written));
+        }
     }
 
     fn find_unknown_version(&mut self, type_: &Type, newest: &str, written: &impl Written) {
@@ -371,6 +386,7 @@ impl Batch {
         mine.pods.append(&mut theirs.pods);
         mine.workloads.append(&mut theirs.workloads);
         mine.ingresses.append(&mut theirs.ingresses);
+        mine.misplaced.append(&mut theirs.misplaced);
         mine.autoscalers.append(&mut theirs.autoscalers);
         mine.pod_makers.append(&mut theirs.pod_makers);
         mine.configurations.append(&mut theirs.configurations);

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub autoscalers: Vec<Located<api::Autoscaler>>,
     /// Objects of kinds that make Pods, or may, in ways that are not modelled. They are among those passed over, too.
     pub pod_makers: Vec<Located<api::PodMaker>>,
+    /// Objects in a group of Kubernetes' own that does not have their kind. They are among those passed over, too.
+    pub misplaced: Vec<Located<api::Misplaced>>,
     /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were passed over, by kind.

@@ -20,7 +20,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     if known.networks.is_empty() {
         return;
     }
-    for view in subject.services.values().filter(|view| !view.located.object.metadata.is_stored) {
+    for view in subject.services.values().filter(|view| !view.located.object.metadata.stored.0) {
         let spec = view.spec();
         let listed = spec.cluster_ips.iter().enumerate().map(|(i, ip)| (format!("spec.clusterIPs[{i}]"), ip));
         let single =

@@ -153,7 +153,7 @@ impl<'a> Subject<'a> {
 
     /// Whether slices of a cluster say what a Service has, be it nothing.
     pub(super) fn cluster_told(&self, view: &ServiceView<'_>) -> bool {
-        let is_dump = self.snapshot.services.iter().any(|service| service.object.metadata.is_stored);
+        let is_dump = self.snapshot.services.iter().any(|service| service.object.metadata.stored.0);
         !self.is_assumed
             && (!view.slices.is_empty() || (is_dump && !self.snapshot.endpoint_slices.is_empty()))
     }

@@ -63,7 +63,8 @@ fn variants_are_left_out_or_looked_at_apart() {
     let services = testdata().join("repositories/monorepo/services");
     let output =
         kuberules(&["lint", "--assume", "--each", services.to_str().unwrap(), "--exclude", "k8s/canary/**"]);
-    assert_eq!(output.status.code(), Some(1));
+    // What is found there is a note.
+    assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8(output.stdout).unwrap().matches("[KR").count(), 1);
 }
 

@@ -54,8 +54,8 @@ pub struct Metadata {
     #[serde(rename = "deletionTimestamp", deserialize_with = "fields::present")]
     pub being_deleted: bool,
     /// Whether `metadata.resourceVersion` is set: an API server has stored the object.
-    #[serde(rename = "resourceVersion", deserialize_with = "fields::present")]
-    pub is_stored: bool,
+    #[serde(rename = "resourceVersion", deserialize_with = "stored")]
+    pub stored: Stored,
     /// The entry of `metadata.ownerReferences` that is a controller.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
     pub owner: Option<Box<Owner>>,
@@ -69,6 +69,20 @@ impl PartialEq for LeftOut {
     fn eq(&self, _: &Self) -> bool {
         true
     }
+}
+
+/// Whether an API server has stored an object. One that was stored is equal to the same one that was not.
+#[derive(Debug, Clone, Copy, Default, Eq)]
+pub struct Stored(pub bool);
+
+impl PartialEq for Stored {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stored, D::Error> {
+    fields::present(deserializer).map(Stored)
 }
 
 /// The controller that made an object, such as the ReplicaSet of a Pod.
@@ -162,6 +176,19 @@ pub(super) struct ConfigMap {
     /// The values of `data`.
     #[serde(deserialize_with = "fields::values")]
     pub(super) data: Vec<String>,
+}
+
+/// An object that no API server knows by this version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Misplaced {
+    /// `kind`
+    pub kind: Text,
+    /// `apiVersion`
+    pub api_version: Text,
+    /// `metadata.namespace`, as written.
+    pub namespace: Text,
+    /// `metadata.name`
+    pub name: Text,
 }
 
 /// What names an object, decoded where the rest cannot be.

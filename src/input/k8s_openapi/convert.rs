@@ -50,7 +50,7 @@ impl From<&ObjectMeta> for Metadata {
             labels: pairs(&written.labels),
             annotations,
             being_deleted: written.deletion_timestamp.is_some(),
-            is_stored: written.resource_version.is_some(),
+            stored: crate::input::api::Stored(written.resource_version.is_some()),
             owner: controller.map(|owner| {
                 Box::new(Owner { kind: owner.kind.as_str().into(), name: owner.name.as_str().into() })
             }),
