@@ -119,7 +119,7 @@ fields!(
             it.push(("service.kubernetes.io/topology-mode".into(), mode.into()));
         },
         being_deleted: |it: &mut bool, _| *it = !*it,
-        is_stored: not_read,
+        stored: not_read,
         owner: not_read,
     }
 );
