@@ -234,7 +234,7 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     found.findings = drafts.into_iter().map(|draft| draft.finding).collect();
     let mut flows = attach(flows, &mut found.findings);
     for find in [preceded::find, policy::find] {
-        let (finding, more) = find(pair, &intended, &mut found.classes);
+        let (finding, more) = find(pair, &intended);
         found.findings.extend(finding);
         unknown.extend(more);
     }

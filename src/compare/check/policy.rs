@@ -10,13 +10,12 @@ use crate::ruleset::Ruleset;
 
 /// That such a policy drops connections to Services that would pass if it let them, with kube-proxy's rules as they
 /// should be; and what cannot be told.
-pub(super) fn find(pair: Pair<'_>, intended: &Ruleset, classes: &mut u64) -> (Option<Finding>, Vec<Unknown>) {
+pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let (lenient, places) = without_drop_policies(intended);
     if places.is_empty() {
         return (None, Vec::new());
     }
     let found = traffic(pair, (&lenient, intended), &|_| None);
-    *classes += found.classes;
     let flows: Vec<_> = found.flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
     if flows.is_empty() {
         return (None, found.unknown);

@@ -9,13 +9,12 @@ use crate::iptables::save::rule_text;
 use crate::ruleset::Ruleset;
 
 /// That foreign rules take connections to Services first; and what cannot be told.
-pub(super) fn find(pair: Pair<'_>, intended: &Ruleset, classes: &mut u64) -> (Option<Finding>, Vec<Unknown>) {
+pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let before = pair.captured.ruleset.as_iptables().map(before_jumps).unwrap_or_default();
     let Some(first) = intended::with_jumps_first(pair).filter(|_| !before.is_empty()) else {
         return (None, Vec::new());
     };
     let found = traffic(pair, (&first, intended), &|_| None);
-    *classes += found.classes;
     let flows: Vec<_> = found.flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
     if flows.is_empty() {
         return (None, found.unknown);
