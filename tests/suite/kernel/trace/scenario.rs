@@ -51,8 +51,7 @@ impl Built {
         configuration.override_with(&flags, &release);
         let addresses: Vec<IpAddr> = case.host_ips.iter().filter_map(|ip| parse_ip_lenient(ip)).collect();
         let facts = HostFacts { addresses, ..HostFacts::default() };
-        let (settings, _) = Settings::resolve(&configuration, release, facts, None)
-            .unwrap_or_else(|_| panic!("{}", scenario.name()));
+        let (settings, _) = Settings::resolve(&configuration, release, facts, None).unwrap();
         let (cluster, _) = Cluster::build(&snapshot, &settings).unwrap();
         let node = cluster.node(&case.node).unwrap().clone();
         Built { snapshot, cluster, settings, node }
