@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::fault::{Class, Faults};
 use super::field::Field;
-use super::service::View;
+use super::view::View;
 use super::{Facts, rules};
 use crate::net::{Family, parse_ip_lenient};
 

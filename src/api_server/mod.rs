@@ -16,6 +16,7 @@ mod schema;
 mod service;
 #[cfg(test)]
 mod tests;
+mod view;
 mod workload;
 
 pub use fault::{Class, Fault};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::fault::{Class, Faults};
 use super::field::Field;
 use super::ports::{PROTOCOLS, number, number_or_name, protocol_of};
+use super::view::View;
 use super::{Facts, addresses, families, metadata, rules};
 
 /// The kubelet's port, which no load balancer may expose.
@@ -12,50 +13,6 @@ const KUBELET_PORT: i64 = 10_250;
 
 /// `--service-node-port-range` of the API server where it is not set.
 const NODE_PORTS: std::ops::RangeInclusive<i64> = 30_000..=32_767;
-
-/// A Service as the server sees it, its type filled in.
-pub(super) struct View<'t> {
-    pub(super) spec: Field<'t>,
-    pub(super) type_: &'t str,
-}
-
-impl View<'_> {
-    pub(super) fn is_headless(&self) -> bool {
-        let ips = self.spec.child("clusterIPs");
-        self.spec.child("clusterIP").text() == "None" || ips.index(0).text() == "None"
-    }
-
-    /// `spec.clusterIP`, which the server reads as the first of `spec.clusterIPs`.
-    pub(super) fn cluster_ip(&self) -> Field<'_> {
-        self.spec.child("clusterIP").said_as("spec.clusterIPs[0]")
-    }
-
-    fn is_external_name(&self) -> bool {
-        self.type_ == "ExternalName"
-    }
-
-    /// Whether a server filled in what people leave out.
-    fn is_filled_in(&self) -> bool {
-        let fields = [
-            "clusterIP",
-            "clusterIPs",
-            "ipFamilies",
-            "ipFamilyPolicy",
-            "internalTrafficPolicy",
-            "sessionAffinity",
-        ];
-        fields.iter().all(|name| self.spec.child(name).is_set())
-    }
-
-    fn wants_node_ports(&self) -> bool {
-        matches!(self.type_, "NodePort" | "LoadBalancer")
-    }
-
-    fn is_reached_from_outside(&self) -> bool {
-        self.wants_node_ports()
-            || (self.type_ == "ClusterIP" && !self.spec.child("externalIPs").items().is_empty())
-    }
-}
 
 /// Looks at a Service. One that a server filled in has the node ports of that server's range.
 pub(super) fn check(object: &Field<'_>, facts: &Facts, faults: &mut Faults) {

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::node::NodeChange;
 use super::rules::{self, Presence, RulesDiff};
 use super::subject::Subject;
 use super::traffic::{Flow, Reason, Traffic, Unknown};
@@ -136,6 +135,17 @@ pub struct RulesChange {
     pub rewritten: usize,
     /// By Service.
     pub groups: Vec<GroupChange>,
+}
+
+/// What differs on a node.
+#[derive(Debug, Default)]
+pub struct NodeChange {
+    /// By family.
+    pub families: Vec<FamilyChange>,
+    /// Kinds of connections compared: those that could be followed on both sides.
+    pub classes: u64,
+    /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
+    pub unchanged_service_ports: usize,
 }
 
 impl Diff {

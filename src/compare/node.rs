@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::diff::{self, FamilyChange, TrafficChange};
+use super::diff::{self, FamilyChange, NodeChange, TrafficChange};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
 use crate::net::Family;
@@ -61,17 +61,6 @@ impl<'o, 'n> NodePairs<'o, 'n> {
 pub fn families(old: (&Cluster, &Settings), new: (&Cluster, &Settings)) -> Vec<Family> {
     let (before, after) = (node::families(old.0, old.1), node::families(new.0, new.1));
     Family::ALL.into_iter().filter(|family| before.contains(family) || after.contains(family)).collect()
-}
-
-/// What differs on a node.
-#[derive(Debug, Default)]
-pub struct NodeChange {
-    /// By family.
-    pub families: Vec<FamilyChange>,
-    /// Kinds of connections compared: those that could be followed on both sides.
-    pub classes: u64,
-    /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
-    pub unchanged_service_ports: usize,
 }
 
 /// Compares a node, family by family, each pair of plans for the same one.

@@ -3,8 +3,10 @@
 use memchr::memmem;
 
 use super::json;
-use super::object::{Batch, Repeated, Type, Where, Written, Wrong};
+use super::object::Batch;
 use super::position::{Position, SourceId};
+use super::template::{TEMPLATE, is_template};
+use super::written::{Repeated, Type, Where, Written, Wrong};
 use super::yaml::{Fault, Resolved, Tape, Value, resolve};
 use crate::diagnostic::Diagnostic;
 use serde::Deserialize;
@@ -324,15 +326,6 @@ impl Written for YamlObject<'_, '_> {
     fn repeated(&self) -> Vec<Repeated> {
         Repeated::all(self.document.tape, self.index, self.document.start)
     }
-}
-
-/// What to do with a text that is no manifest yet.
-pub(super) const TEMPLATE: &str =
-    "this is a template: render it first, a Helm chart with `helm template CHART | kuberules ...`";
-
-/// Whether a text looks like a template that makes manifests.
-pub(super) fn is_template(text: &str) -> bool {
-    memmem::find(text.as_bytes(), b"{{").is_some()
 }
 
 /// Where the first line begins that is neither blank nor a comment.

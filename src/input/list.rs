@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::document::{Reader, YamlDocument, is_list, yaml_type};
 use super::json;
-use super::object::{Batch, Kind, Type, Written};
+use super::object::{Batch, Kind};
+use super::written::{Type, Written};
 use super::yaml::{Tape, cut};
 use crate::parallel;
 

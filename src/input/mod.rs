@@ -7,6 +7,7 @@ mod files;
 mod folder;
 mod json;
 mod json_tape;
+mod json_text;
 #[cfg(feature = "k8s-openapi")]
 mod k8s_openapi;
 mod left_out;
@@ -17,11 +18,13 @@ mod pod_makers;
 mod position;
 mod snapshot;
 mod source;
+mod template;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
 mod typed;
 mod wording;
+mod written;
 mod yaml;
 
 use std::io::Read;
@@ -101,7 +104,7 @@ fn finish(found: Found, options: &Options) -> Checked<Snapshot> {
 /// Why a file that was met in a folder is not taken for manifests.
 fn why_not(read: &Batch, text: &str) -> Option<Why> {
     let has_errors = read.findings.iter().any(|found| found.diagnostic.severity == Severity::Error);
-    if has_errors && document::is_template(text) {
+    if has_errors && template::is_template(text) {
         return Some(Why::Template);
     }
     (has_errors && !object::names_what_is_read(text)).then_some(Why::Unreadable)

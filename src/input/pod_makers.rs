@@ -1,8 +1,8 @@
 //! Objects that are passed over and yet may make Pods: kinds that are left out knowingly, and those of operators.
 
 use super::api::{self, Text};
-use super::object::{Scope, Type, Written};
 use super::position::Located;
+use super::written::{Scope, Type, Written};
 
 /// The object, if it is of such a kind.
 pub(super) fn read(type_: &Type, written: &impl Written) -> Option<Located<api::PodMaker>> {
@@ -26,7 +26,7 @@ fn may_make_pods(type_: &Type) -> bool {
 }
 
 /// Where the rest is of another shape.
-fn named(written: &impl Written) -> Result<api::PodMaker, super::object::Wrong> {
+fn named(written: &impl Written) -> Result<api::PodMaker, super::written::Wrong> {
     let header: api::Header = written.decode()?;
     let api::HeaderMetadata { name, namespace } = header.metadata;
     let metadata = api::Metadata { name, namespace, ..api::Metadata::default() };

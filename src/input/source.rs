@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::json;
+use super::json_text;
 use super::position::{Position, SourceId};
 use super::yaml::{Tape, Value};
 use crate::diagnostic::Place;
@@ -58,7 +58,7 @@ impl Sources {
     }
 
     fn push(&mut self, name: &str, text: String, met_in_folder: bool) -> SourceId {
-        let text = json::mend_surrogates(text);
+        let text = json_text::mend_surrogates(text);
         self.sources.push(Source {
             name: name.into(),
             text,
@@ -114,7 +114,7 @@ impl Sources {
     pub(super) fn in_one_json_document(&self, a: Position, b: Position) -> bool {
         let Some(source) = self.source(a.source).filter(|_| a.source == b.source) else { return false };
         let document = |position: Position| {
-            let ends = source.json_ends.get_or_init(|| json::document_ends(&source.text));
+            let ends = source.json_ends.get_or_init(|| json_text::document_ends(&source.text));
             ends.iter().position(|end| position.offset < *end)
         };
         document(a).is_some_and(|found| Some(found) == document(b))

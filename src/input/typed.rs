@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use super::object::Type;
+use super::written::Type;
 
 /// An object with its `apiVersion` and `kind`.
 #[derive(Debug)]

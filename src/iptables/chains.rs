@@ -1,6 +1,6 @@
 //! The chains of kube-proxy: fixed names, and names made by hashing (pkg/proxy/iptables/proxier.go).
 
-use super::ruleset::ChainName;
+use super::chain_name::ChainName;
 use crate::names::{ServicePortName, short_hash};
 
 macro_rules! fixed {

@@ -1,6 +1,7 @@
 //! The iptables rule language: a typed ruleset, its compiler, its texts.
 
 mod build;
+mod chain_name;
 pub(crate) mod chains;
 mod compile;
 pub mod json;

@@ -1,12 +1,8 @@
 //! Base chains, in the order in which a kernel runs them.
 
-use super::outcome::Hook;
+use super::hook::Hook;
 use super::rule_part::ChainId;
 
-/// Where the kernel translates destinations, whatever priority a nat chain asks for (NF_IP_PRI_NAT_DST).
-pub(super) const NAT_DESTINATION: i32 = -100;
-/// Where it translates sources (NF_IP_PRI_NAT_SRC).
-pub(super) const NAT_SOURCE: i32 = 100;
 /// Where connection tracking looks at a packet (NF_IP_PRI_CONNTRACK).
 pub(super) const CONNTRACK: i32 = -200;
 

@@ -9,8 +9,9 @@ use crate::iptables::ruleset::{
 };
 use crate::net::Family;
 
-use super::base_chain::{BaseChain, BaseChains, NAT_DESTINATION, NAT_SOURCE};
+use super::base_chain::{BaseChain, BaseChains};
 use super::chance::Chance;
+use super::hook::base_place;
 use super::opaque_iptables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
@@ -112,30 +113,6 @@ impl<'r> Program<'r> {
             },
         }
     }
-}
-
-/// The hook and priority of a built-in chain (linux/netfilter_ipv4.h).
-pub(super) fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
-    let hook = match chain {
-        "PREROUTING" => Hook::Prerouting,
-        "INPUT" => Hook::Input,
-        "FORWARD" => Hook::Forward,
-        "OUTPUT" => Hook::Output,
-        "POSTROUTING" => Hook::Postrouting,
-        _ => return None,
-    };
-    if !table.builtin_chains().contains(&chain) {
-        return None;
-    }
-    let priority = match table {
-        TableName::Raw => -300,
-        TableName::Mangle => -150,
-        TableName::Filter => 0,
-        TableName::Security => 50,
-        TableName::Nat if matches!(hook, Hook::Prerouting | Hook::Output) => NAT_DESTINATION,
-        TableName::Nat => NAT_SOURCE,
-    };
-    Some((hook, priority))
 }
 
 fn key_of(rule: &Rule) -> RuleKey {

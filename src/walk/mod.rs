@@ -26,6 +26,7 @@ mod base_chain;
 mod chance;
 mod error;
 mod evaluator;
+mod hook;
 mod hooks;
 mod inquiry;
 mod iptables;

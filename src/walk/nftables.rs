@@ -10,7 +10,8 @@ use crate::nftables::ruleset::{
     Addresses, Chain, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
 };
 
-use super::base_chain::{BaseChain, BaseChains, NAT_DESTINATION, NAT_SOURCE};
+use super::base_chain::{BaseChain, BaseChains};
+use super::hook::{NAT_DESTINATION, NAT_SOURCE};
 use super::opaque_nftables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;

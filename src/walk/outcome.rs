@@ -11,6 +11,7 @@ use crate::nftables::ruleset as nftables;
 use crate::plan::origin::Origin;
 
 use super::chance::Chance;
+pub use super::hook::Hook;
 use super::packet::View;
 
 /// One thing that can happen to a packet.
@@ -114,33 +115,6 @@ impl Condition<'_> {
                 })
             }
             RuleRef::Nftables { table, .. } => table.set(list)?.timeout_seconds,
-        }
-    }
-}
-
-/// A netfilter hook, or the routing between two of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "named as the hooks are")]
-pub enum Hook {
-    Prerouting,
-    Input,
-    Forward,
-    Output,
-    Postrouting,
-    /// Not a hook: the routing decision.
-    Routing,
-}
-
-impl Hook {
-    /// The word in a listing.
-    pub fn name(self) -> &'static str {
-        match self {
-            Hook::Prerouting => "prerouting",
-            Hook::Input => "input",
-            Hook::Forward => "forward",
-            Hook::Output => "output",
-            Hook::Postrouting => "postrouting",
-            Hook::Routing => "routing",
         }
     }
 }
@@ -276,7 +250,7 @@ impl<'r> RuleRef<'r> {
     pub fn base_priority(&self) -> Option<i32> {
         match self {
             RuleRef::Iptables { table, chain, .. } => {
-                super::iptables::base_place(*table, chain.name.as_str()).map(|(_, priority)| priority)
+                super::hook::base_place(*table, chain.name.as_str()).map(|(_, priority)| priority)
             }
             RuleRef::Nftables { chain, .. } => chain.base.as_ref().map(|base| base.priority),
         }

@@ -1,8 +1,8 @@
 //! Rules that are different.
 
 use super::Kind;
+use super::delta::Draft;
 use super::delta::{Delta, by_service, count};
-use super::draft::Draft;
 
 pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let altered = deltas.iter().filter(|delta| {

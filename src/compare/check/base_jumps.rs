@@ -1,8 +1,8 @@
 //! Jumps from the built-in chains of iptables into kube-proxy's.
 
 use super::Kind;
+use super::delta::Draft;
 use super::delta::{Delta, by_service};
-use super::draft::Draft;
 
 pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let jumps = || deltas.iter().filter(|delta| delta.is_builtin() && !delta.change.reordered);

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use compact_str::CompactString;
 
-use super::draft::Draft;
+use super::delta::Draft;
 use crate::compare::traffic::Difference;
 use crate::iptables::ruleset::TableName;
 use crate::net::Family;

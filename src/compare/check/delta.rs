@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use compact_str::format_compact;
 
-use super::draft::Draft;
 use super::{Finding, Kind, Lines, Pair};
 use crate::compare::diff::LineChange;
 use crate::compare::rules::{self, PlaceChange, Presence};
@@ -257,4 +256,11 @@ pub(super) fn count<'d, 'r: 'd>(lines: impl Iterator<Item = &'d Line<'r>>) -> St
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
+}
+
+/// A finding, and what it was made of.
+#[derive(Debug)]
+pub(super) struct Draft<'d, 'r> {
+    pub(super) finding: Finding,
+    pub(super) deltas: Vec<&'d Delta<'r>>,
 }

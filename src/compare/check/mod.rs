@@ -5,7 +5,6 @@ mod altered;
 mod base_jumps;
 mod blame;
 mod delta;
-mod draft;
 mod intended;
 mod leftovers;
 mod legacy;
@@ -31,7 +30,7 @@ use crate::ruleset::Ruleset;
 use crate::walk::Walker;
 use blame::Blame;
 use delta::Delta;
-use draft::Draft;
+use delta::Draft;
 pub use node::{Families, distance, families, mode_and_leftovers, node, release};
 
 /// Name and version of the JSON form.

@@ -1,7 +1,7 @@
 //! Rules in the wrong order.
 
+use super::delta::Draft;
 use super::delta::{Delta, by_service};
-use super::draft::Draft;
 use super::{Finding, Kind, Pair};
 use crate::compare::traffic::Flow;
 use crate::iptables::ruleset as ipt;

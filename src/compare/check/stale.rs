@@ -1,8 +1,8 @@
 //! Rules of a Service or an endpoint that is gone.
 
 use super::Kind;
+use super::delta::Draft;
 use super::delta::{Delta, by_service, count};
-use super::draft::Draft;
 
 pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let stale = deltas.iter().filter(|d| !d.is_builtin() && d.is_extra() && (!d.is_missing() || !d.is_known));

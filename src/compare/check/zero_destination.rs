@@ -2,8 +2,8 @@
 //! (kubernetes/kubernetes 112477, 114537). Every packet that meets it is lost.
 
 use super::Kind;
+use super::delta::Draft;
 use super::delta::{Delta, by_service};
-use super::draft::Draft;
 use crate::iptables::ruleset::Target;
 use crate::ruleset::listing::Line;
 

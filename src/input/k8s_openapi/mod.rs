@@ -11,10 +11,11 @@ use ::k8s_openapi::api::networking::v1::ServiceCIDR;
 
 use super::Options;
 use super::left_out::LeftOut;
-use super::object::{Batch, Object, Scope};
+use super::object::{Batch, Object};
 use super::position::{Located, Position, SourceId};
 use super::snapshot::Snapshot;
 use super::source::Sources;
+use super::written::Scope;
 use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 
 /// The objects of a cluster as types of the crate `k8s-openapi`; those left out are taken to be none.

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::tape::{Builder, Tape, Value};
+use super::tape::{Builder, Tape};
+use super::value::Value;
 
 impl<'a> Tape<'a> {
     /// Reads a piece that is a block sequence in the first column; nothing if it is not plain enough.

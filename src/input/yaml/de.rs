@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
 
 use super::scalar::{Resolved, resolve};
-use super::tape::{Tape, Value};
+use super::tape::Tape;
+use super::value::Value;
 use super::{Fault, MAX_ALIASED_NODES};
 
 impl Tape<'_> {

@@ -6,10 +6,12 @@ mod de;
 mod events;
 mod scalar;
 mod tape;
+mod value;
 
 pub(super) use cut::cut;
 pub(super) use scalar::{Resolved, resolve};
-pub(super) use tape::{Builder, Tape, Value};
+pub(super) use tape::{Builder, Tape};
+pub(super) use value::Value;
 
 /// Deepest nesting of YAML that is read. Objects nest some 20 levels.
 pub(super) const MAX_DEPTH: usize = 200;

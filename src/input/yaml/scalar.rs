@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use data_encoding::BASE64;
 
-use super::tape::Value;
+use super::value::Value;
 
 /// A plain scalar's meaning.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -8,6 +8,7 @@ use libyaml_safer::{EventData, ScalarStyle};
 
 use super::events::{Event, Events};
 use super::scalar::{is_no_json, key_text, tagged};
+use super::value::Value;
 use super::{Fault, MAX_DEPTH};
 
 /// A value, with where it stands.
@@ -21,39 +22,6 @@ pub(in crate::input) struct Node<'a> {
     pub(in crate::input) start: u32,
     /// The byte behind it, for maps and sequences; blank lines and comments may be included.
     pub(in crate::input) end: u32,
-}
-
-/// What a node is. The nodes contained follow; a map's are keys and values in turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::input) enum Value<'a> {
-    /// A scalar whose text alone tells what it is.
-    Plain(Cow<'a, str>),
-    /// A string.
-    String(Cow<'a, str>),
-    /// A sequence.
-    Sequence,
-    /// A map.
-    Map {
-        /// Whether it has the key `<<`, or a key twice.
-        overrides: bool,
-    },
-    /// A second use of the node at that index.
-    Alias(usize),
-}
-
-impl Value<'_> {
-    /// The text of a scalar.
-    pub(in crate::input) fn text(&self) -> Option<&str> {
-        match self {
-            Value::Plain(text) | Value::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Whether it is the key under which other maps are merged.
-    pub(in crate::input) fn is_merge_key(&self) -> bool {
-        matches!(self, Value::Plain(text) if text == "<<")
-    }
 }
 
 /// A key that stands twice in a map: indexes of two neighbours of all its nodes.

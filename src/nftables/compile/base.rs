@@ -5,8 +5,8 @@ use super::super::ruleset::{
     Addresses, BaseChain, Chain, FibEnd, Field, Hook, PlacedRule, Statement, Verdict,
 };
 use super::build::{
-    chain, destination, destination_in, jump, loopback, masqueraded_cluster_ip_traffic, rule,
-    set_masquerade_mark,
+    base_rule, by_node_port, chain, destination, destination_in, jump, loopback, made_by,
+    masqueraded_cluster_ip_traffic, rule, set_masquerade_mark,
 };
 use super::{loopback as loopback_node_ports, name};
 use crate::net::{Cidr, Family};
@@ -125,23 +125,11 @@ fn fixed(name: &str, rules: Vec<PlacedRule>) -> Chain {
     chain(name.into(), rules)
 }
 
-pub(super) fn base_rule(statements: Vec<Statement>) -> PlacedRule {
-    rule(statements, None, Origin::BASE)
-}
-
-pub(super) fn made_by(field: origin::Field) -> Origin {
-    Origin { field, ..Origin::BASE }
-}
-
 fn by_address(family: Family, map: &str) -> Statement {
     Statement::VerdictMap {
         key: vec![Field::DestinationAddress(family), Field::L4Protocol, Field::DestinationPort],
         map: map.into(),
     }
-}
-
-pub(super) fn by_node_port(map: &str) -> Statement {
-    Statement::VerdictMap { key: vec![Field::L4Protocol, Field::DestinationPort], map: map.into() }
 }
 
 fn not_loopback(family: Family) -> Statement {

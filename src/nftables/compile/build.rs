@@ -78,3 +78,15 @@ pub(super) fn loopback(family: Family) -> Cidr {
     };
     Cidr::new(ip, length).unwrap_or_else(|| Cidr::host(ip))
 }
+
+pub(super) fn base_rule(statements: Vec<Statement>) -> PlacedRule {
+    rule(statements, None, Origin::BASE)
+}
+
+pub(super) fn made_by(field: origin::Field) -> Origin {
+    Origin { field, ..Origin::BASE }
+}
+
+pub(super) fn by_node_port(map: &str) -> Statement {
+    Statement::VerdictMap { key: vec![Field::L4Protocol, Field::DestinationPort], map: map.into() }
+}

@@ -4,8 +4,7 @@
 use compact_str::{CompactString, format_compact};
 
 use super::super::ruleset::{Addresses, Chain, Counter, PlacedRule, Statement, Verdict};
-use super::base::{base_rule, by_node_port, made_by};
-use super::build::{chain, destination, loopback, rule};
+use super::build::{base_rule, by_node_port, chain, destination, loopback, made_by, rule};
 use super::name;
 use crate::net::Protocol;
 use crate::plan::{LoopbackNodePorts, Plan, origin};

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::meaning::{listener, meaning};
+use super::meaning::meaning;
+use super::observed::listener;
 use super::remark::Remark;
 use super::{SCOPE, Trace, remarks, why, words};
 use crate::plan::Listener;

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::remarks::{is_hairpin, is_translated, meets_rule_without_address};
+use super::observed::{is_hairpin, is_translated, listener, meets_rule_without_address};
 use super::{Name, Trace};
-use crate::plan::Listener;
 use crate::walk::{Answer, Effect, Outcome, Verdict};
 
 /// What an outcome means for the client.
@@ -94,15 +93,6 @@ pub(crate) fn meaning(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Meaning {
         Verdict::Accept if listener(outcome, trace).is_some() => Meaning::AnsweredByKubeProxy,
         Verdict::Accept => Meaning::NotServicePort(instead(outcome, trace)),
     }
-}
-
-/// kube-proxy's own listener that gets the packet, where the rules leave it alone.
-pub(crate) fn listener<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> Option<Listener<'t>> {
-    let reaches_node = outcome.verdict == Verdict::Accept && outcome.delivered_locally;
-    trace
-        .plan
-        .filter(|_| reaches_node && !is_translated(outcome, trace))?
-        .listener(outcome.destination, trace.packet.protocol)
 }
 
 fn client_ip(outcome: &Outcome<'_>) -> ClientIp {

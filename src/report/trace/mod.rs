@@ -9,6 +9,7 @@ mod json;
 pub(crate) mod meaning;
 mod mermaid;
 mod name;
+pub(crate) mod observed;
 pub(crate) mod remark;
 pub(crate) mod remarks;
 mod table;

@@ -1,13 +1,13 @@
 //! Finds the remarks on an outcome, from the rules that it met.
 
 use super::Trace;
-use super::cause::{Cause, cause, has_no_address};
-use super::meaning::listener;
+use super::cause::{Cause, cause};
+use super::observed::{is_hairpin, is_translated, listener, meets_rule_without_address};
 use super::remark::{Location, NotServed, Remark, Subject};
 use crate::plan::origin::Origin;
 use crate::plan::reasons::Reason;
 use crate::plan::{External, LoopbackNodePorts, NodePorts, ServicePortPlan};
-use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
+use crate::walk::{Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome.
 pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
@@ -120,20 +120,6 @@ fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
     all.into_iter().flatten().collect()
 }
 
-/// Whether a rule translated the packet's destination.
-pub(super) fn is_translated(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> bool {
-    let dnat = |effect: &Effect<'_>| matches!(effect, Effect::Dnat(_));
-    outcome.destination != trace.packet.destination
-        || outcome.steps.iter().any(|step| step.effects.iter().any(dnat))
-}
-
-/// Whether the packet was sent back to the Pod that sent it.
-pub(super) fn is_hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> bool {
-    outcome.destination.ip() == trace.packet.source
-        && !outcome.delivered_locally
-        && is_translated(outcome, trace)
-}
-
 fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     is_hairpin(outcome, trace).then_some(Remark::Hairpin { masqueraded: outcome.snat })
 }
@@ -185,10 +171,4 @@ fn untranslated_cluster_ip(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Opti
 
 fn without_address(outcome: &Outcome<'_>) -> Option<Remark> {
     meets_rule_without_address(outcome).then_some(Remark::NoAddress)
-}
-
-/// Whether a DNAT rule without an address stands on the way.
-pub(super) fn meets_rule_without_address(outcome: &Outcome<'_>) -> bool {
-    let garbled = |step: &Step<'_>| step.rule.is_some_and(|rule| has_no_address(&rule));
-    outcome.steps.iter().any(garbled)
 }

@@ -4,7 +4,8 @@ use crate::diagnostic::Inert;
 use crate::walk::{Answer, Condition, Effect, Interface, Outcome, Step};
 
 use super::Trace;
-use super::meaning::{Instead, Meaning, Silence, listener, meaning};
+use super::meaning::{Instead, Meaning, Silence, meaning};
+use super::observed::listener;
 
 /// What a step did, its effects in order.
 pub(crate) fn effects(step: &Step<'_>) -> String {

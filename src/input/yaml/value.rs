@@ -1,0 +1,36 @@
+//! What a node of a document is.
+
+use std::borrow::Cow;
+
+/// What a node is. The nodes contained follow; a map's are keys and values in turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::input) enum Value<'a> {
+    /// A scalar whose text alone tells what it is.
+    Plain(Cow<'a, str>),
+    /// A string.
+    String(Cow<'a, str>),
+    /// A sequence.
+    Sequence,
+    /// A map.
+    Map {
+        /// Whether it has the key `<<`, or a key twice.
+        overrides: bool,
+    },
+    /// A second use of the node at that index.
+    Alias(usize),
+}
+
+impl Value<'_> {
+    /// The text of a scalar.
+    pub(in crate::input) fn text(&self) -> Option<&str> {
+        match self {
+            Value::Plain(text) | Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the key under which other maps are merged.
+    pub(in crate::input) fn is_merge_key(&self) -> bool {
+        matches!(self, Value::Plain(text) if text == "<<")
+    }
+}

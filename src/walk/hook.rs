@@ -1,0 +1,59 @@
+//! Netfilter's hooks, and where built-in chains stand at them.
+
+use crate::iptables::ruleset::TableName;
+
+/// Where the kernel translates destinations, whatever priority a nat chain asks for (NF_IP_PRI_NAT_DST).
+pub(super) const NAT_DESTINATION: i32 = -100;
+/// Where it translates sources (NF_IP_PRI_NAT_SRC).
+pub(super) const NAT_SOURCE: i32 = 100;
+
+/// A netfilter hook, or the routing between two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "named as the hooks are")]
+pub enum Hook {
+    Prerouting,
+    Input,
+    Forward,
+    Output,
+    Postrouting,
+    /// Not a hook: the routing decision.
+    Routing,
+}
+
+impl Hook {
+    /// The word in a listing.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hook::Prerouting => "prerouting",
+            Hook::Input => "input",
+            Hook::Forward => "forward",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+            Hook::Routing => "routing",
+        }
+    }
+}
+
+/// The hook and priority of a built-in chain (linux/netfilter_ipv4.h).
+pub(super) fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
+    let hook = match chain {
+        "PREROUTING" => Hook::Prerouting,
+        "INPUT" => Hook::Input,
+        "FORWARD" => Hook::Forward,
+        "OUTPUT" => Hook::Output,
+        "POSTROUTING" => Hook::Postrouting,
+        _ => return None,
+    };
+    if !table.builtin_chains().contains(&chain) {
+        return None;
+    }
+    let priority = match table {
+        TableName::Raw => -300,
+        TableName::Mangle => -150,
+        TableName::Filter => 0,
+        TableName::Security => 50,
+        TableName::Nat if matches!(hook, Hook::Prerouting | Hook::Output) => NAT_DESTINATION,
+        TableName::Nat => NAT_SOURCE,
+    };
+    Some((hook, priority))
+}
