@@ -31,8 +31,9 @@ impl<'p, 'c, T: Clone + Send + Sync> Stretches<'p, 'c, T> {
 
     /// What was printed of a stretch that is the same here.
     fn same(&self, number: usize, ports: &[ServicePortPlan<'c>]) -> Option<T> {
-        let own = self.plan.service_ports().get(number * LENGTH..)?.get(..ports.len())?;
-        let same = own.iter().zip(ports).all(|(own, port)| own.is_unchanged(port));
+        let own = self.plan.service_ports().chunks(LENGTH).nth(number)?;
+        let same =
+            own.len() == ports.len() && own.iter().zip(ports).all(|(own, port)| own.is_unchanged(port));
         self.printed.get(number).filter(|_| same).cloned()
     }
 

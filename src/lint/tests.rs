@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Finding, LINTS, Subject};
 use crate::cluster::Cluster;
 use crate::settings::Origin;
-use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
+use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Settings};
 
 /// A Service `shop/name`; `spec` is a flow map, after which more of the object may follow.
 pub(super) fn service(name: &str, spec: &str) -> String {
@@ -62,8 +62,14 @@ pub(super) fn settings(release: &str) -> Settings {
 pub(super) fn configured(release: &str, fields: &str) -> Settings {
     let text =
         format!("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n{fields}\n");
-    let (configuration, _) = Configuration::read(&text, Origin::file("kube-proxy.yaml")).unwrap();
-    Settings::resolve(&configuration, release.parse().unwrap(), HostFacts::default(), None).unwrap().0
+    let (mut configuration, _) = Configuration::read(&text, Origin::file("kube-proxy.yaml")).unwrap();
+    let release = release.parse().unwrap();
+    if configuration.mode.as_deref() == Some("ipvs") {
+        // As the program does.
+        let flags = Flags { proxy_mode: Some("iptables".to_owned()), ..Flags::default() };
+        configuration.override_with(&flags, &release);
+    }
+    Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0
 }
 
 /// Everything found in a text.
