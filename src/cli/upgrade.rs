@@ -11,8 +11,12 @@ use crate::plan::{LoopbackNodePorts, loopback_node_ports};
 pub(super) fn advice(old: &Pipeline, new: &Pipeline) -> Vec<Advice> {
     let (from, to) = (old.settings.release, new.settings.release);
     let is_upgrade = (from.minor, from.since_patch) < (to.minor, to.since_patch);
+    let sync_fails = loopback_sync_fails(old, new);
+    if !is_upgrade && !sync_fails {
+        return Vec::new();
+    }
     let is_wanted = |finding: &Finding| match finding.lint.code {
-        lint::LOOPBACK_SYNC => loopback_sync_fails(old, new),
+        lint::LOOPBACK_SYNC => sync_fails,
         _ => is_upgrade,
     };
     let diagnostics = Diagnostics::default();
