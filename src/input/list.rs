@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::document::{Reader, YamlDocument, is_list, yaml_type};
 use super::json;
-use super::object::{Batch, Kind};
-use super::written::{Type, Written};
+use super::object::Batch;
+use super::written::Type;
 use super::yaml::{Tape, cut};
 use crate::parallel;
 
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             if rest.starts_with(']') {
                 return Some(JsonItems { batch: self.batch, end: at + 1, closed: true });
             }
-            at += self.json_item(at, rest, default)?;
+            at += self.json_item(rest, default)?;
             at += blanks(self.text.get(at..)?);
             match self.text.as_bytes().get(at)? {
                 b',' => at += 1 + blanks(self.text.get(at + 1..)?),
@@ -127,22 +127,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the item at the beginning of a text; tells its length.
-    fn json_item(&mut self, at: usize, rest: &'a str, default: &Type) -> Option<usize> {
-        let believed = json::guess(rest, default);
-        let kind = believed.as_ref().and_then(Kind::of).filter(|kind| *kind != Kind::KubeProxyConfiguration);
-        let length = match (believed, kind) {
-            (Some(type_), Some(kind)) => {
-                let leading = json::Leading::new(rest, default, kind, self.position(at..at));
-                self.batch.add(&type_, &leading);
-                leading.position().length
-            }
-            _ => {
-                let value = json::first_value(rest).ok()?;
-                self.json_value(value, default, 1);
-                value.len()
-            }
-        };
-        (self.batch.findings.is_empty() && length > 0).then_some(length)
+    fn json_item(&mut self, rest: &'a str, default: &Type) -> Option<usize> {
+        let value = json::first_value(rest).ok()?;
+        self.json_value(value, default, 1);
+        self.batch.findings.is_empty().then_some(value.len())
     }
 }
 
