@@ -70,9 +70,9 @@ fn chains(expected: &[ipt::Chain], captured: &[ipt::Chain], arrange: Arrange) ->
     chains
 }
 
-/// Foreign rules and expected jumps as they stand; jumps that are not there come to the head.
+/// Foreign rules and expected jumps as they stand; a jump that is not there comes behind the one that it should follow,
+/// the first to the head.
 fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
-    let missing = expected.iter().filter(|jump| !captured.contains(jump));
     let mut kept: Vec<&ipt::PlacedRule> = Vec::new();
     for placed in captured {
         let own = is_own_jump(&placed.rule);
@@ -80,7 +80,15 @@ fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<i
             kept.push(placed);
         }
     }
-    missing.chain(kept).cloned().collect()
+    let mut behind = 0;
+    for jump in expected {
+        let at = kept.iter().position(|placed| *placed == jump).unwrap_or_else(|| {
+            kept.insert(behind, jump);
+            behind
+        });
+        behind = at + 1;
+    }
+    kept.into_iter().cloned().collect()
 }
 
 fn at_head(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
