@@ -210,6 +210,8 @@ fn what_a_gated_kube_proxy_left_behind_harms_nobody() {
             "node-1",
             "--kube-version",
             "1.37",
+            "--family",
+            "ipv4",
             "--captured",
             captured,
         ])
@@ -234,7 +236,8 @@ fn check_reads_what_every_nft_lists_of_a_gated_node() {
         let rules = std::fs::read_to_string(expected.join(file)).unwrap();
         let counted = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(counted.path(), rules.replace("packets 0 bytes 0", "packets 7 bytes 420")).unwrap();
-        let (code, told, _) = on_node("check", &folder, &["--captured", counted.path().to_str().unwrap()]);
+        let captured = counted.path().to_str().unwrap();
+        let (code, told, _) = on_node("check", &folder, &["--family", "ipv4", "--captured", captured]);
         assert_eq!(code, 0, "{file}: {told}");
     }
 }
@@ -254,6 +257,7 @@ fn check_and_trace_read_the_listings_of_nft_1_1() {
         let config = text(case.folder.join("kube-proxy.nftables.json"));
         let mut arguments =
             vec!["check", &cluster, "--config", &config, "--node", &case.node, "--captured", &listing];
+        arguments.extend(["--family", "ipv4"]);
         case.host_ips.iter().for_each(|ip| arguments.extend(["--host-ip", ip]));
         let (code, told, heard) = run(&arguments);
         assert_eq!(code, 0, "{}: {told}{heard}", case.name());
