@@ -172,6 +172,6 @@ fn faults_name_the_object_and_its_line() {
     error: <memory>:3: services[2]: a Service without a name
       help: set metadata.name
     error: <memory>:2: Service default/web: differs from the same object at <memory>:1
-      help: leave one of them out
+      help: leave one of them out, as with --exclude
     ");
 }
