@@ -104,9 +104,11 @@ impl Host {
         let endpoints = plan.service_ports().iter().flat_map(|port| &port.service_port().endpoints);
         let elsewhere =
             endpoints.filter(|e| e.node_name.as_ref().is_some_and(|node| node != plan.node_name()));
+        // Every endpoint is asked about, and a large cluster has a network for each of thousands of nodes.
+        let host = self.with_merged_networks();
         let misplaced = elsewhere
             .map(|endpoint| endpoint.ip)
-            .filter(|ip| !self.local_pods.contains(ip) && self.client_kind(*ip) == ClientKind::LocalPod);
+            .filter(|ip| !host.local_pods.contains(ip) && host.client_kind(*ip) == ClientKind::LocalPod);
         let mut misplaced: BTreeSet<IpAddr> = misplaced.collect();
         let of_nodes =
             cluster.nodes.iter().flat_map(|node| node.internal_ips.iter().chain(&node.external_ips));
