@@ -190,6 +190,11 @@ impl Host {
         None
     }
 
+    /// The interface that has an address of the node, where its addresses are known by interface.
+    pub fn interface_of_address(&self, _ip: IpAddr) -> Option<InterfaceName> {
+        None
+    }
+
     /// What CNI plugins put behind their prefix in the name of a Pod's end on the node: the first 11 digits of the SHA-1 of
     /// `NAMESPACE.NAME` (Calico, libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go, `VethNameForWorkload`;
     /// AWS VPC CNI, cmd/routed-eni-cni-plugin, `generateHostVethName`).

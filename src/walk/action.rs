@@ -10,7 +10,7 @@ use super::evaluator::{Decision, Evaluator, Next, Walked, go_to};
 use super::hooks::{is_martian, output_of, translates_destination};
 use super::nftables::verdict_action;
 use super::outcome::{Effect, Hook, Verdict};
-use super::packet::{Interface, View};
+use super::packet::View;
 use super::packet_state::{Frame, PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::{Action, ChainId, MarkOf};
@@ -55,6 +55,10 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Action::OrMark(bits) => Ok(self.set_mark(state, state.view.mark | bits, position)),
             Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
+            Action::List(list) => {
+                state.listed.push(list);
+                Ok(self.note_on(state, position, Effect::Remember(list)))
+            }
             Action::Untrack => {
                 state.untracked = true;
                 Ok(self.note_on(state, position, Effect::Untrack))
@@ -71,20 +75,22 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Walked<Next> {
         match action {
             Action::Dnat(to) => Ok(self.dnat(state, to, position)),
-            Action::Redirect(port) => {
-                let to = self.redirected(&state.view, port.map(Port::get));
-                Ok(self.dnat(state, to, position))
-            }
+            Action::Redirect(port) => self.redirect(state, port.map(Port::get), position),
             Action::Masquerade => {
                 let own = self.host.primary_address(self.family);
                 self.note(state, position, Effect::Masquerade);
+                let changes = own.is_none_or(|own| own != state.view.source);
                 state.view.source = own.unwrap_or(state.view.source);
-                Ok(self.source_translated(state))
+                Ok(self.source_translated(state, changes))
             }
             Action::Snat => {
                 self.note(state, position, Effect::Snat);
-                Ok(self.source_translated(state))
+                Ok(self.source_translated(state, true))
             }
+            Action::SnatTo(to) => Ok(self.snat_to(state, to, position)),
+            Action::DnatTo(to) => self.dnat_to(state, to, position),
+            Action::RedirectTo(first, last) => self.redirect_to(state, (first, last), position),
+            Action::ToSocket(text) => self.to_socket(state, text, position),
             Action::Netmap(net) if translates_destination(state.phase.hook()) => {
                 let to = state.view.destination;
                 Ok(self.dnat(state, SocketAddr::new(in_network(to.ip(), net), to.port()), position))
@@ -92,7 +98,7 @@ impl<'r> Evaluator<'_, 'r> {
             Action::Netmap(net) => {
                 self.note(state, position, Effect::Snat);
                 state.view.source = in_network(state.view.source, net);
-                Ok(self.source_translated(state))
+                Ok(self.source_translated(state, true))
             }
             Action::RandomDnat(modulus, destinations) => {
                 let actions = destinations.iter().map(|(number, to)| (*number, Action::Dnat(*to)));
@@ -111,22 +117,29 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    fn source_translated(&mut self, state: &mut PacketState<'r>) -> Next {
+    /// The kernel notes a translation only where something changed.
+    pub(super) fn source_translated(&mut self, state: &mut PacketState<'r>, changes: bool) -> Next {
         state.snat = true;
-        state.view.source_translated = true;
+        state.view.source_translated |= changes;
         state.bound = true;
         state.frames.clear();
         Next::Elsewhere
     }
 
-    fn dnat(&mut self, state: &mut PacketState<'r>, to: SocketAddr, position: RulePosition) -> Next {
+    pub(super) fn dnat(
+        &mut self,
+        state: &mut PacketState<'r>,
+        to: SocketAddr,
+        position: RulePosition,
+    ) -> Next {
         self.note(state, position, Effect::Dnat(to));
         if !translates_destination(state.phase.hook()) {
             return Next::Part;
         }
+        let before = state.view.destination;
         state.view.destination = to;
         state.class = self.class_of(to);
-        state.view.translated = true;
+        state.view.translated |= to != before;
         state.bound = true;
         state.frames.clear();
         if state.phase.hook() == Hook::Output {
@@ -139,17 +152,8 @@ impl<'r> Evaluator<'_, 'r> {
         Next::Elsewhere
     }
 
-    /// REDIRECT goes to the node itself: to a loopback address for its own packets.
-    fn redirected(&self, view: &View, port: Option<u16>) -> SocketAddr {
-        let own = match view.input {
-            Interface::None => self.family.loopback(),
-            _ => self.host.primary_address(self.family).unwrap_or(view.destination.ip()),
-        };
-        SocketAddr::new(own, port.unwrap_or(view.destination.port()))
-    }
-
     /// Goes every one of the branches of a random choice; a number that is missing means that the rule does not apply.
-    fn one_of(
+    pub(super) fn one_of(
         &mut self,
         state: &mut PacketState<'r>,
         modulus: u32,
@@ -237,7 +241,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// A target that is not understood may drop the packet or let it through.
-    fn unknown_target(
+    pub(super) fn unknown_target(
         &mut self,
         state: &mut PacketState<'r>,
         text: &'r str,

@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::rule_part::{ChainId, Match, RulePart};
 use super::set_index::Lookup;
 use super::weights::{QuestionId, Weight, Weights};
-use crate::node::{Host, InterfaceName};
+use crate::node::{ClientKind, Host, InterfaceName};
 
 /// The most branches that are followed, so that a ruleset cannot take all memory.
 const MOST_BRANCHES: usize = 1 << 16;
@@ -41,6 +41,8 @@ pub(super) struct Evaluator<'w, 'r> {
     pub(super) questions: Questions<'r>,
     /// The interfaces in and out that the asker told.
     pub(super) told: (Option<InterfaceName>, Option<InterfaceName>),
+    /// Who sends the packet.
+    pub(super) client: ClientKind,
     /// The source port that the asker told.
     pub(super) source_port: Option<u16>,
     /// Destinations by their number ([`PacketState::class`]).
@@ -107,6 +109,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             weights: Weights::new(),
             questions: Questions::default(),
             told: (None, None),
+            client: ClientKind::Outside,
             source_port: None,
             classes: Vec::new(),
             element: None,

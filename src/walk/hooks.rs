@@ -1,5 +1,7 @@
 //! Follows a packet from hook to hook.
 
+use smallvec::SmallVec;
+
 use super::base_chain::{BaseChain, CONNTRACK};
 use super::chance::Chance;
 use super::evaluator::Evaluator;
@@ -32,6 +34,7 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         weight: Weight::ALWAYS,
         affinity: None,
         path: None,
+        listed: SmallVec::new(),
         branch: 0,
     }
 }

@@ -57,6 +57,7 @@
 //! as it likes; a chain is entered once in each round.
 
 mod elements;
+mod foreign;
 mod reached;
 mod round;
 mod scan;
@@ -238,6 +239,10 @@ impl<'w, 'r> Inquiry<'w, 'r> {
                 | RulePart::Action(Action::VerdictMap(key, set)) => {
                     self.destinations_of_set(chain, key, set, found);
                 }
+                RulePart::Match(Match { kind: MatchKind::Foreign(foreign), .. }) => {
+                    let asked = foreign::questions_of(foreign, self.family);
+                    asked.destinations.into_iter().for_each(|interval| found.add(interval, &[]));
+                }
                 RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => {
                     scan::addresses(text, self.family).for_each(|interval| found.add(interval, &[]));
                 }
@@ -326,6 +331,9 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
             false
         }
         RulePart::Match(Match { kind: MatchKind::Port(..), .. }) => !tied,
+        RulePart::Match(Match { kind: MatchKind::Foreign(foreign), .. }) => {
+            !foreign::questions_of(foreign, Family::Ipv4).ports.is_empty()
+        }
         RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
         RulePart::Match(Match { kind: MatchKind::InSet(key, _), .. }) => {
             key.contains(&Field::DestinationPort) && !tied
@@ -333,7 +341,9 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
         // Where maps and guarded jumps lead is not looked at.
         RulePart::Action(Action::VerdictMap(..)) | RulePart::Conditional(..) => true,
         // The port stays as it is.
-        RulePart::Action(Action::Redirect(None) | Action::Netmap(_)) => true,
+        RulePart::Action(
+            Action::Redirect(None) | Action::RedirectTo(..) | Action::Netmap(_) | Action::DnatTo(_),
+        ) => true,
         _ => false,
     })
 }

@@ -9,8 +9,7 @@ use super::error::WalkError;
 use super::evaluator::{Evaluator, MatchResult};
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
-use super::program::Program;
-use super::questions::Question;
+use super::questions::{Moment, Question};
 use super::rule_part::{MatchKind, Side, States};
 use super::set_index::Lookup;
 use super::{opaque_iptables, opaque_nftables};
@@ -45,7 +44,8 @@ impl<'r> Evaluator<'_, 'r> {
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
-            MatchKind::Opaque(text) => return Ok(self.opaque(view, text, position)),
+            MatchKind::Foreign(foreign) => return Ok(self.foreign(state, foreign, position)),
+            MatchKind::Opaque(text) => return Ok(self.opaque(state, text, position)),
         };
         Ok(MatchResult::Known(known))
     }
@@ -88,15 +88,11 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    fn opaque(&mut self, view: &View, text: &'r str, position: RulePosition) -> MatchResult<'r> {
-        let known = match self.program {
-            Program::Iptables(_) => opaque_iptables::iptables_match(text, view, self.host),
-            Program::Nftables(_) => opaque_nftables::matches(text, view),
-        };
-        match known {
+    fn opaque(&mut self, state: &PacketState<'r>, text: &'r str, position: RulePosition) -> MatchResult<'r> {
+        match opaque_nftables::matches(text, &state.view) {
             Some(holds) => MatchResult::Known(holds),
             None if changes_by_itself(text) => self.open(Question::Part(position), text, position),
-            None => self.open(Question::Text(text), text, position),
+            None => self.open(Question::Text(text, Some(moment(state))), text, position),
         }
     }
 
@@ -110,6 +106,12 @@ impl<'r> Evaluator<'_, 'r> {
         let (question, yes) = self.yes_no(question, text, position);
         MatchResult::Open(question, yes)
     }
+}
+
+/// What a packet looks like here.
+pub(super) fn moment(state: &PacketState<'_>) -> Moment {
+    let view = &state.view;
+    Moment { hook: state.phase.hook(), source: view.source, destination: view.destination }
 }
 
 /// Whether a match can have another answer for the same packet a moment later, so that two of the same text may differ.
@@ -128,11 +130,12 @@ fn contains(net: Cidr, ip: IpAddr) -> bool {
     net.contains(ip)
 }
 
-fn is_in(states: States<'_>, view: &View) -> bool {
+pub(super) fn is_in(states: States<'_>, view: &View) -> bool {
     let state = view.tracking.state_name();
     match states {
         States::Iptables(set) => {
             (view.translated && set.contains("DNAT"))
+                || (view.source_translated && set.contains("SNAT"))
                 || set.names().any(|name| name.eq_ignore_ascii_case(state))
         }
         States::Nftables(names) => names.iter().any(|name| name == state),

@@ -23,11 +23,13 @@
 #![allow(dead_code, reason = "attributes that rules of other programs ask for")]
 
 mod action;
+mod address_type;
 mod base_chain;
 mod cases;
 mod chance;
 mod error;
 mod evaluator;
+mod foreign;
 mod hook;
 mod hooks;
 mod inquiry;
@@ -50,6 +52,7 @@ mod set_index;
 mod source_port;
 #[cfg(test)]
 mod tests;
+mod translation;
 mod walker;
 mod weights;
 

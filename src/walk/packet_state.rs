@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
+
 use super::base_chain::BaseChain;
 use super::chance::Chance;
 use super::outcome::{Hook, Verdict};
@@ -99,6 +101,8 @@ pub(super) struct PacketState<'r> {
     pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
     pub(super) path: PathId,
+    /// Lists of other programs that the client was put on.
+    pub(super) listed: SmallVec<[&'r str; 2]>,
     /// On which branch it just came from a fork: it has not yet gone the way that its answer leads.
     pub(super) branch: usize,
 }

@@ -124,7 +124,7 @@ fn of_match<'r>(m: &'r ipt::Match, view: &View) -> Option<Clause<'r>> {
         ipt::Match::Recent { action: ipt::RecentAction::Check { seconds }, .. } => {
             Some(Clause::Remembered { seconds: *seconds })
         }
-        ipt::Match::Opaque(text) => Some(Clause::Opaque(text)),
+        ipt::Match::Foreign(foreign) => Some(Clause::Opaque(foreign.text())),
         _ => None,
     }
 }
