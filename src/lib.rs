@@ -75,5 +75,6 @@ pub mod ruleset;
 #[cfg(test)]
 mod schemas;
 pub mod settings;
+pub mod style;
 pub mod text;
 pub mod walk;
