@@ -15,7 +15,7 @@ use super::session::{Answer, Session, Stop};
 use crate::assume::Assumed;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::report::trace::{self as report, Trace};
-use crate::walk::{Packet, Walker};
+use crate::walk::{ClientKind, Packet, Walker};
 pub(super) use arguments::Arguments;
 use arguments::OutputFormat;
 use place::{Source, Target};
@@ -30,7 +30,11 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let rules = scene.rules(packets.family()).map_err(|fault| session.stop(fault))?;
     session.take(scene::doubts(&rules.host, packets.family()))?;
     let walker = Walker::of(&rules);
-    let packets = packets.fix(&scene, &rules).map_err(|fault| session.stop(fault))?;
+    let mut packets = packets.fix(&scene, &rules).map_err(|fault| session.stop(fault))?;
+    for packet in &mut packets {
+        packet.in_interface = arguments.in_interface.filter(|_| packet.client != ClientKind::Node);
+        packet.out_interface = arguments.out_interface;
+    }
     if arguments.protocol.is_none() && !matches!(arguments.to, Target::Service(..)) {
         let note = packets.first().and_then(|packet| protocol::note(&scene, &rules.host, packet));
         note.iter().for_each(|note| session.note(note));

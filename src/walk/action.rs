@@ -143,8 +143,9 @@ impl<'r> Evaluator<'_, 'r> {
         state.bound = true;
         state.frames.clear();
         if state.phase.hook() == Hook::Output {
-            state.view.output = output_of(self.host, &state.view);
-            if is_martian(self.host, &state.view) {
+            // The packet is routed again at once, but later chains of this hook still see the old interface.
+            let output = output_of(self.host, &state.view);
+            if is_martian(self.host, &View { output, ..state.view }) {
                 self.martian(state);
                 return Next::Gone;
             }

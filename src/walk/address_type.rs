@@ -30,6 +30,10 @@ impl<'r> Evaluator<'_, 'r> {
             return self.local_on(state, (ip, limit), (has("LOCAL"), has("UNICAST")), (text, position));
         }
         let known = match ip {
+            IpAddr::V4(_) if self.host.network.is_broadcast(ip) => Some(has("BROADCAST")),
+            IpAddr::V4(v4) if self.host.network.links.is_some() => {
+                Some(has(ipv4_type(v4, is_local).unwrap_or("UNICAST")))
+            }
             IpAddr::V4(ip) => ipv4_type(ip, is_local).map(has),
             IpAddr::V6(ip) => ipv6_has(ip, is_local, types),
         };

@@ -1,6 +1,7 @@
 //! Evaluates rules: runs a packet through chains, with one packet state for each branch that it can take.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::net::Family;
 use crate::nftables::ruleset::{Element, Field};
@@ -41,6 +42,8 @@ pub(super) struct Evaluator<'w, 'r> {
     pub(super) questions: Questions<'r>,
     /// The interfaces in and out that the asker told.
     pub(super) told: (Option<InterfaceName>, Option<InterfaceName>),
+    /// By which interface the node's routes lead to an address.
+    pub(super) toward: HashMap<IpAddr, Option<InterfaceName>>,
     /// Who sends the packet.
     pub(super) client: ClientKind,
     /// The source port that the asker told.
@@ -109,6 +112,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             weights: Weights::new(),
             questions: Questions::default(),
             told: (None, None),
+            toward: HashMap::new(),
             client: ClientKind::Outside,
             source_port: None,
             classes: Vec::new(),

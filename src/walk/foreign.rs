@@ -10,12 +10,12 @@ use super::opaque_iptables::is_protocol;
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
-use super::rule_part::States;
+use super::rule_part::{InterfaceDirection, States};
 use super::weights::QuestionId;
 use crate::iptables::foreign::{Connection, ForeignMatch, Status, Test, TestKind, Tuple};
 use crate::iptables::ruleset::End;
 use crate::net::Protocol;
-use crate::node::ClientKind;
+use crate::node::{AskedInterface, ClientKind, InterfaceName, Membership, SetQuery};
 
 /// Modules that ask for what targets such as `DSCP` change.
 const ALTERABLE: [&str; 7] = ["bpf", "dscp", "ecn", "hl", "tos", "ttl", "u32"];
@@ -192,7 +192,9 @@ impl<'r> Evaluator<'_, 'r> {
         (text, position): (&'r str, RulePosition),
     ) -> MatchResult<'r> {
         let to_one = match state.view.destination.ip() {
-            IpAddr::V4(ip) => !ip.is_multicast() && ip.octets()[3] != 255,
+            IpAddr::V4(ip) => {
+                !ip.is_multicast() && ip.octets()[3] != 255 && !self.host.network.is_broadcast(ip.into())
+            }
             IpAddr::V6(ip) => !ip.is_multicast(),
         };
         match to_one {
@@ -206,14 +208,43 @@ impl<'r> Evaluator<'_, 'r> {
         self.client == ClientKind::Node && !state.phase.is_loop()
     }
 
+    /// Whether a set has the packet: by what was captured of its members, if no rule changes them.
     fn ip_set(
         &mut self,
         state: &PacketState<'r>,
-        _name: &'r str,
-        _ends: &'r [End],
+        name: &'r str,
+        ends: &'r [End],
         (text, position): (&'r str, RulePosition),
     ) -> MatchResult<'r> {
-        self.not_known(state, text, (text, position))
+        let changed = self.program.changes().is_some_and(|changes| changes.sets.contains(name));
+        let Some(sets) = self.host.sets.as_ref().filter(|_| !changed) else {
+            return self.not_known(state, text, (text, position));
+        };
+        let view = &state.view;
+        let input = self.known_interface(view, InterfaceDirection::In, view.input);
+        let output = self.known_interface(view, InterfaceDirection::Out, view.output);
+        let query = SetQuery {
+            protocol: view.protocol,
+            source: view.source,
+            source_port: self.source_port,
+            destination: view.destination,
+            mark: view.mark,
+            input: asked_interface(&input),
+            output: asked_interface(&output),
+        };
+        match sets.ask(name, ends, &query) {
+            Membership::In => MatchResult::Known(true),
+            Membership::Out | Membership::Exception => MatchResult::Known(false),
+            Membership::Unknown | Membership::NoSuchSet => self.not_known(state, text, (text, position)),
+        }
+    }
+}
+
+fn asked_interface(known: &Option<Option<InterfaceName>>) -> AskedInterface<'_> {
+    match known {
+        None => AskedInterface::Unknown,
+        Some(None) => AskedInterface::None,
+        Some(Some(name)) => AskedInterface::Is(name.as_str()),
     }
 }
 

@@ -97,6 +97,8 @@ impl<'r> Evaluator<'_, 'r> {
         match state.phase {
             Phase::Prerouting => return self.route_input(state),
             Phase::Output => {
+                state.view.output = output_of(self.host, &state.view);
+                state.view.routed = state.view.destination.ip();
                 self.note_route(state);
                 state.phase = Phase::Postrouting;
             }
@@ -122,6 +124,7 @@ impl<'r> Evaluator<'_, 'r> {
         } else {
             state.phase = Phase::Forward;
             state.view.output = output_of(self.host, &state.view);
+            state.view.routed = state.view.destination.ip();
         }
         self.note_route(state);
         true

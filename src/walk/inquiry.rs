@@ -76,6 +76,7 @@ pub use self::reached::Reached;
 use super::outcome::RuleRef;
 use super::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 use super::walker::Walker;
+use crate::node::Host;
 
 /// Ports from first to last, perhaps of one protocol only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,7 +186,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
                 for target in parts.iter().flat_map(targets) {
                     callers.entry(target).or_default().push(name);
                 }
-                if asks_loose_port(&parts) {
+                if asks_loose_port(&parts, self.walker.host) {
                     self.asking_ports.insert(name);
                 }
             }
@@ -240,7 +241,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
                     self.destinations_of_set(chain, key, set, found);
                 }
                 RulePart::Match(Match { kind: MatchKind::Foreign(foreign), .. }) => {
-                    let asked = foreign::questions_of(foreign, self.family);
+                    let asked = foreign::questions_of(foreign, self.walker.host, self.family);
                     asked.destinations.into_iter().for_each(|interval| found.add(interval, &[]));
                 }
                 RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => {
@@ -313,7 +314,7 @@ fn targets<'r>(part: &RulePart<'r>) -> SmallVec<[&'r str; 1]> {
 }
 
 /// Whether a rule asks for a port of any address.
-fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
+fn asks_loose_port(parts: &[RulePart<'_>], host: &Host) -> bool {
     let is_host = |addresses: &Addresses| matches!(addresses, Addresses::One(net) if net.is_host());
     let mut tied = false;
     parts.iter().any(|part| match part {
@@ -332,7 +333,7 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
         }
         RulePart::Match(Match { kind: MatchKind::Port(..), .. }) => !tied,
         RulePart::Match(Match { kind: MatchKind::Foreign(foreign), .. }) => {
-            !foreign::questions_of(foreign, Family::Ipv4).ports.is_empty()
+            !foreign::questions_of(foreign, host, Family::Ipv4).ports.is_empty()
         }
         RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
         RulePart::Match(Match { kind: MatchKind::InSet(key, _), .. }) => {

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use compact_str::format_compact;
+
 use super::arguments::Arguments;
 use crate::assume::Assumed;
 use crate::capture::{Captured, NamedAddress};
@@ -86,7 +88,8 @@ impl<'i> Scene<'i> {
         };
         let node = pipeline.node(inputs.node_name.as_deref(), session)?;
         let plans = PerFamily::try_of(|family| pipeline.node_plan(&node, family, session))?;
-        let host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        let mut host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        name_pods(&mut host, &node, &pipeline.snapshot);
         Ok(Scene { inputs, node, plans: Some(plans), host })
     }
 
@@ -140,6 +143,17 @@ impl<'i> Scene<'i> {
             (name, _) => name.to_owned(),
         };
         RulesSource { node, language, words }
+    }
+}
+
+/// Names the Pods of the node: CNI plugins name their interfaces by that.
+fn name_pods(host: &mut Host, node: &Node, snapshot: &Snapshot) {
+    let pods = snapshot.pods.iter().map(|pod| &pod.object);
+    for pod in pods.filter(|pod| !pod.host_network && *pod.node_name == *node.name) {
+        for ip in pod.ips.iter().filter_map(|text| text.parse().ok()) {
+            let name = || format_compact!("{}.{}", pod.metadata.namespace, pod.metadata.name);
+            host.pod_names.entry(ip).or_insert_with(name);
+        }
     }
 }
 

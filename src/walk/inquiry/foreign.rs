@@ -7,6 +7,7 @@ use crate::iptables::foreign::{Connection, ForeignMatch, Test, TestKind, Transla
 use crate::iptables::ruleset::End;
 use crate::net::Family;
 use crate::nftables::ruleset::Interval;
+use crate::node::{Host, IpSet, Part};
 use crate::walk::opaque_iptables::is_protocol;
 use crate::walk::packet::View;
 
@@ -18,7 +19,7 @@ pub(super) struct AskedByMatch {
     pub(super) ports: Vec<PortRange>,
 }
 
-pub(super) fn questions_of(foreign: &ForeignMatch, family: Family) -> AskedByMatch {
+pub(super) fn questions_of(foreign: &ForeignMatch, host: &Host, family: Family) -> AskedByMatch {
     let mut asked = AskedByMatch::default();
     for test in foreign.tests() {
         match &test.kind {
@@ -41,6 +42,7 @@ pub(super) fn questions_of(foreign: &ForeignMatch, family: Family) -> AskedByMat
                 asked.destinations.push(interval(*net));
             }
             TestKind::AddressType { end, .. } => asked.of(*end).extend(scan::addresses("type", family)),
+            TestKind::Set { name, ends } => asked.add_set(host, name, ends),
             TestKind::Unknown(text) => {
                 let found: Vec<Interval> = scan::addresses(text, family).collect();
                 asked.sources.extend(&found);
@@ -54,6 +56,26 @@ pub(super) fn questions_of(foreign: &ForeignMatch, family: Family) -> AskedByMat
 }
 
 impl AskedByMatch {
+    /// What the members of a set ask.
+    fn add_set(&mut self, host: &Host, name: &str, ends: &[End]) {
+        let Some(set) = host.sets.as_ref().and_then(|sets| sets.get(name)) else { return };
+        let listed = host.sets.iter().flat_map(|sets| set.listed().iter().filter_map(|name| sets.get(name)));
+        listed.for_each(|listed| self.add_members(listed, ends));
+        self.add_members(set, ends);
+    }
+
+    fn add_members(&mut self, set: &IpSet, ends: &[End]) {
+        for (dimension, part) in set.parts() {
+            match (ends.get(dimension), part) {
+                (Some(end), Part::Network(net)) => self.of(*end).push(interval(*net)),
+                (Some(End::Destination), Part::Port { protocol, port }) => {
+                    self.ports.push(PortRange { protocol: *protocol, first: *port, last: *port });
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn of(&mut self, end: End) -> &mut Vec<Interval> {
         match end {
             End::Source => &mut self.sources,

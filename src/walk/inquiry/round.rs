@@ -233,7 +233,7 @@ impl<'r> Round<'_, '_, 'r> {
             }
             MatchKind::InSet(key, set) => self.passes_set(chain, key, set, required.negated),
             MatchKind::Foreign(foreign) => {
-                let asked = questions_of(foreign, self.inquiry.family);
+                let asked = questions_of(foreign, self.inquiry.walker.host, self.inquiry.family);
                 self.asked.sources.extend(asked.sources);
                 if self.open {
                     self.asked.ports.extend(asked.ports);
