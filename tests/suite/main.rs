@@ -7,6 +7,7 @@ mod testing;
 
 mod support;
 
+mod action;
 mod api_server;
 mod assume;
 mod check;
