@@ -26,6 +26,7 @@ mod lint;
 mod mutations;
 mod releases;
 mod repositories;
+mod stability;
 mod trace;
 mod truth;
 mod upkeep;
