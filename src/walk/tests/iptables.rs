@@ -391,3 +391,23 @@ fn netmap_translates_the_destination_before_routing_and_the_source_after() {
     assert_eq!(walked(&walker, &tcp("198.51.100.7", "10.99.0.9:80")), ["accept 10.244.1.9:80 1/1"]);
     assert_eq!(walked(&walker, &tcp("10.98.0.3", "192.0.2.7:80")), ["accept 192.0.2.7:80 1/1 snat"]);
 }
+
+#[test]
+fn what_depends_on_many_unknown_things_is_told_once() {
+    let rules: Vec<Rule> = (0..600)
+        .map(|i| {
+            opaque(
+                to(Target::Accept),
+                &format!("-m mac --mac-source 00:00:5e:00:{:02x}:{:02x}", i / 256, i % 256),
+            )
+        })
+        .chain([to(Target::Drop)])
+        .collect();
+    let rules = forward(rules, vec![]);
+    let host = host();
+    let walker = Walker::new(&rules, &host);
+    assert_eq!(
+        walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
+        ["drop 10.96.0.1:80 1/1 depending on 600", "accept 10.96.0.1:80 1/1 depending on 600"]
+    );
+}

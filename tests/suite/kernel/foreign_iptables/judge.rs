@@ -273,7 +273,7 @@ const NOT_TOLD: [&str; 7] =
     ["-m ttl", "-m length", "-m dscp", "-m owner", "-m u32", "-m physdev", "source port"];
 
 fn is_open(condition: &Condition<'_>) -> bool {
-    matches!(condition, Condition::Opaque { .. })
+    matches!(condition, Condition::Opaque { .. } | Condition::Several { .. })
 }
 
 fn words(outcome: &Outcome<'_>) -> Vec<String> {
