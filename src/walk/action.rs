@@ -90,7 +90,7 @@ impl<'r> Evaluator<'_, 'r> {
             Action::SnatTo(to) => Ok(self.snat_to(state, to, position)),
             Action::DnatTo(to) => self.dnat_to(state, to, position),
             Action::RedirectTo(first, last) => self.redirect_to(state, (first, last), position),
-            Action::ToSocket(text) => self.to_socket(state, text, position),
+            Action::ToSocket(text) => self.hand_to_socket(state, text, position),
             Action::Netmap(net) if translates_destination(state.phase.hook()) => {
                 let to = state.view.destination;
                 Ok(self.dnat(state, SocketAddr::new(in_network(to.ip(), net), to.port()), position))

@@ -135,12 +135,10 @@ impl<'r> Program<'r> {
             let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
             let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
             for rule in rules {
-                match &rule.target {
-                    Some(Target::Foreign(foreign)) => match foreign.means() {
-                        Means::Alters => changes.alters = true,
-                        Means::ChangesSet(set) => _ = changes.sets.insert(set),
-                        _ => {}
-                    },
+                let Some(Target::Foreign(foreign)) = &rule.target else { continue };
+                match foreign.means() {
+                    Means::Alters => changes.alters = true,
+                    Means::ChangesSet(set) => _ = changes.sets.insert(set),
                     _ => {}
                 }
             }

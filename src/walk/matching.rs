@@ -39,8 +39,6 @@ impl<'r> Evaluator<'_, 'r> {
             MatchKind::State(states) => is_in(states, view),
             MatchKind::Translated => view.translated,
             MatchKind::Mark { value, mask } => view.mark & mask == value,
-            MatchKind::ConnectionMark { .. } if !view.is_tracked() => return Ok(MatchResult::Absent),
-            MatchKind::ConnectionMark { value, mask } => view.connection_mark & mask == value,
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),

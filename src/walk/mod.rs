@@ -20,7 +20,6 @@
 //! assert_eq!(outcomes[0].verdict, Verdict::Accept);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![allow(dead_code, reason = "attributes that rules of other programs ask for")]
 
 mod action;
 mod address_type;

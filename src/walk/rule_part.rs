@@ -65,11 +65,6 @@ pub(super) enum MatchKind<'r> {
         value: u32,
         mask: u32,
     },
-    /// Of the connection; fails where the packet has none.
-    ConnectionMark {
-        value: u32,
-        mask: u32,
-    },
     Local(Side),
     Random(Chance),
     /// The client was put on this list before.

@@ -117,7 +117,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// A socket takes the packet, which rules of later tables see, or it is dropped.
-    pub(super) fn to_socket(
+    pub(super) fn hand_to_socket(
         &mut self,
         state: &mut PacketState<'r>,
         text: &'r str,

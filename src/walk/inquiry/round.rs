@@ -250,7 +250,6 @@ impl<'r> Round<'_, '_, 'r> {
             | MatchKind::State(_)
             | MatchKind::Translated
             | MatchKind::Mark { .. }
-            | MatchKind::ConnectionMark { .. }
             | MatchKind::Local(Side::Source)
             | MatchKind::Random(_) => true,
             MatchKind::Remembered(set) => {
