@@ -410,11 +410,7 @@ fn load_balancer_ips(
             Ok(_) => {}
             Err(()) => {
                 let field = format!("status.loadBalancer.ingress[{index}].ip");
-                report.warning(
-                    &field,
-                    format!("{:?} is not an IP address and is ignored", ingress.ip),
-                    "",
-                );
+                report.warning(&field, format!("{:?} is not an IP address and is ignored", ingress.ip), "");
             }
         }
     }

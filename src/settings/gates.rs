@@ -206,9 +206,7 @@ mod tests {
         );
         assert_eq!(
             gates_of("1.36", "KubeProxyDrainingTerminatingNodes=true").1,
-            [
-                "warning: featureGates: KubeProxyDrainingTerminatingNodes is not known to kuberules; ignored"
-            ]
+            ["warning: featureGates: KubeProxyDrainingTerminatingNodes is not known to kuberules; ignored"]
         );
         assert_eq!(
             gates_of("1.36", "not a gate=true").1,
