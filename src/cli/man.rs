@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 /// Prints the manual page, of the program or of one subcommand.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kuberules man | man -l -\n  kuberules man compile > kuberules-compile.1"
+    before_help = "Examples:\n  kuberules man | man -l -\n  kuberules man compile > kuberules-compile.1"
 )]
 pub(super) struct Arguments {
     /// The subcommand

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::meaning::meaning;
 use super::observed::listener;
 use super::remark::Remark;
+use super::verdict::answer;
 use super::{SCOPE, Trace, remarks, why, words};
 use crate::plan::Listener;
 use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
@@ -20,15 +21,28 @@ pub fn json(trace: &Trace<'_, '_>) -> Value {
             "source": trace.rules.words,
         },
         "packet": packet(&trace.packet, trace),
+        "answer": answer_json(trace),
         "outcomes": trace.outcomes.iter().map(|o| outcome(o, trace)).collect::<Vec<_>>(),
     })
 }
 
+/// What it comes to, as the first line of the text says it.
+fn answer_json(trace: &Trace<'_, '_>) -> Value {
+    let answer = answer(trace);
+    json!({
+        "headline": answer.headline,
+        "detail": answer.detail,
+        "why": answer.remarks.iter().map(Remark::to_string).collect::<Vec<_>>(),
+        "remedies": answer.remarks.iter().filter_map(Remark::remedy).collect::<Vec<_>>(),
+        "endExistingConnections": answer.existing,
+    })
+}
+
 /// Several traces, one for each kind of source.
-pub fn all_json(traces: &[Trace<'_, '_>]) -> Value {
+pub fn all_json<'a>(traces: impl IntoIterator<Item = &'a Trace<'a, 'a>>) -> Value {
     json!({
         "schema": "kuberules.traces/v1",
-        "traces": traces.iter().map(json).collect::<Vec<_>>(),
+        "traces": traces.into_iter().map(json).collect::<Vec<_>>(),
     })
 }
 
