@@ -109,6 +109,9 @@ fn meant(
 ) -> Result<(Option<ServiceName>, Option<String>), Stop> {
     let namespace = arguments.settings.assume.namespace();
     let objects = Objects { snapshot: &pipeline.snapshot, cluster: &pipeline.cluster, namespace };
+    if service.is_some() {
+        session.ask_about([]);
+    }
     let Some(written) = service else {
         if arguments.output == OutputFormat::Text && pipeline.snapshot.services.len() > 1 {
             session.note("every Service is explained; kuberules services shows each in a line");
@@ -119,6 +122,7 @@ fn meant(
     let (namespace, name) =
         objects.service(written, &mut inferred).map_err(|fault| session.stop(pointing(fault)))?;
     let full = format!("{namespace}/{name}");
+    session.ask_about([full.clone()]);
     let service = ServiceName::parse(&full).ok_or_else(|| session.stop(no_rules(&full)))?;
     let is_named = arguments.node.name().is_some() || arguments.example;
     let one = pipeline.cluster.nodes.len() < 2 || pipeline.settings.node_name.is_some();

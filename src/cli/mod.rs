@@ -42,7 +42,7 @@ Standard output carries the whole answer or nothing; warnings and errors go to s
 #[derive(Debug, Parser)]
 #[command(
     name = "kuberules",
-    version = version::text(),
+    version = version::line(),
     max_term_width = 100,
     before_help = "Examples:
   kuberules explain --example

@@ -25,13 +25,13 @@ pub(super) struct SessionArguments {
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Take warnings for errors: exit 2 and print nothing
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     strict: bool,
     /// Go on where the real kube-proxy could not load its rules, and print what it would send
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     force: bool,
     /// Colour of messages and of text for people; `auto` looks at NO_COLOR, CLICOLOR_FORCE and the terminal
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     color: Color,
 }
 
@@ -79,6 +79,8 @@ pub(super) struct Session {
     warned: bool,
     node: Option<String>,
     each_node_by_its_release: bool,
+    /// The Services that the question is about, as `namespace/name`, where it is about few.
+    about: Option<Vec<String>>,
     progress: Progress,
 }
 
@@ -98,6 +100,7 @@ impl Session {
             warned: false,
             node: None,
             each_node_by_its_release: false,
+            about: None,
             progress: Progress::start(),
         }
     }
@@ -115,6 +118,7 @@ impl Session {
             warned: false,
             node: None,
             each_node_by_its_release: false,
+            about: None,
             progress: Progress::default(),
         }
     }
@@ -158,6 +162,22 @@ impl Session {
     /// Tells what was inferred.
     pub(super) fn infer(&mut self, inference: &Inference) {
         self.note(inference.to_string());
+    }
+
+    /// The question is about these Services only, as `namespace/name`, beside those named before: warnings about others
+    /// are not told but counted.
+    pub(super) fn ask_about(&mut self, services: impl IntoIterator<Item = String>) {
+        self.about.get_or_insert_default().extend(services);
+    }
+
+    /// Whether a warning is about another Service, or its endpoints, than the question.
+    fn is_beside(&self, warning: &Diagnostic) -> bool {
+        let (Some(about), Some(object)) = (&self.about, &warning.object) else { return false };
+        let name = format!("{}/{}", object.namespace, object.name);
+        let of = |service: &String| {
+            name.strip_prefix(service.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        !self.strict && matches!(&*object.kind, "Service" | "EndpointSlice") && !about.iter().any(of)
     }
 
     /// Takes back what was remarked so far: it is found out anew.
@@ -247,10 +267,11 @@ impl Session {
         };
         let errors = of(&[Severity::Error, Severity::Unloadable]);
         errors.iter().for_each(|error| self.print_message(&error.to_string()));
-        let warnings = of(&[Severity::Warning]);
+        let (beside, warnings): (Vec<&Diagnostic>, Vec<_>) =
+            of(&[Severity::Warning]).into_iter().partition(|warning| self.is_beside(warning));
         let failed = self.found.worst() == Some(Severity::Error);
         if self.quiet {
-            self.tell_hidden(warnings.len() + usize::from(self.warned));
+            self.tell_hidden(beside.len() + warnings.len() + usize::from(self.warned));
             return;
         }
         let (doubts, notes): (Vec<&String>, _) =
@@ -260,6 +281,13 @@ impl Session {
         if !failed {
             of(&[Severity::Note]).iter().for_each(|note| self.print_message(&note.to_string()));
             notes.into_iter().for_each(|line| self.print_message(line));
+            match beside.len() {
+                0 => {}
+                1 => self.print_message("note: 1 warning about another object; kuberules lint shows it"),
+                more => self.print_message(&format!(
+                    "note: {more} warnings about other objects; kuberules lint shows them"
+                )),
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use inputs::{Inputs, Stage};
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     // The process ends with the answer: to give back the memory of a hundred thousand chains would only take time.
+    session.ask_about([]);
     let mut inputs = ManuallyDrop::new(Inputs::read(arguments, session)?);
     let every_node = arguments.all_nodes || !inputs.infer_node(arguments, session)?;
     if every_node {
@@ -60,6 +61,7 @@ impl<'i> Asked<'i> {
             let first = packets.first();
             inferred.extend(first.and_then(|packet| protocol::inference(&stage.scene, &rules.host, packet)));
         }
+        session.ask_about(services_at(&stage, &rules, &packets));
         inferred.extend(pod_networks(inputs, &rules, &packets));
         inferred.iter().for_each(|inference| session.infer(inference));
         let source = stage.rules_source(&rules);
@@ -95,6 +97,14 @@ impl<'r> Walked<'r> {
         let names = names::of(&asked.stage.scene, &outcomes);
         Ok(Walked { outcomes, names })
     }
+}
+
+/// The Services that have the destination.
+fn services_at(stage: &Stage<'_>, rules: &NodeRules<'_>, packets: &[Packet]) -> Vec<String> {
+    let (Some(cluster), Some(packet)) = (stage.scene.cluster(), packets.first()) else { return Vec::new() };
+    let ports = cluster.family(packet.family()).service_ports.iter();
+    let its = ports.filter(|port| protocol::is_at(port, &rules.host, packet.destination));
+    its.map(|port| port.name.service_name().to_string()).collect()
 }
 
 /// The pods' network is told where the answer can depend on it: where a Service has the destination.

@@ -13,18 +13,20 @@ use crate::settings::Release;
 pub(super) struct Arguments {}
 
 pub(super) fn run() -> Answer {
-    Answer::text(format!("kuberules {}\n", text()))
+    Answer::text(format!(
+        "kuberules {}\nkube-proxy {}\nmodes iptables and nftables, as iptables 1.8 and nft 1.0.6 or 1.1 list them\n",
+        env!("CARGO_PKG_VERSION"),
+        Release::names().join(", ")
+    ))
 }
 
-/// What stands behind the name.
-pub(super) fn text() -> &'static str {
-    static TEXT: LazyLock<String> = LazyLock::new(|| {
+/// The version with the releases, as `-V` prints it.
+pub(super) fn line() -> &'static str {
+    static LINE: LazyLock<String> = LazyLock::new(|| {
         let releases = Release::names();
-        format!(
-            "{}\nkube-proxy {}\nmodes iptables and nftables, as iptables 1.8 and nft 1.0.6 or 1.1 list them",
-            env!("CARGO_PKG_VERSION"),
-            releases.join(", ")
-        )
+        let (first, last) = (releases.first(), releases.last());
+        let name = |name: Option<&String>| name.cloned().unwrap_or_default();
+        format!("{} (kube-proxy {} to {})", env!("CARGO_PKG_VERSION"), name(first), name(last))
     });
-    &TEXT
+    &LINE
 }

@@ -191,6 +191,12 @@ fn words(remark: &Remark) -> Option<String> {
     })
 }
 
+/// No endpoint is ready, and those that terminate still serve.
+fn is_terminating(port: &ServicePort) -> bool {
+    let ready = port.endpoints.iter().any(|endpoint| endpoint.ready);
+    !ready && port.endpoints.iter().any(|endpoint| endpoint.is_usable())
+}
+
 fn notes(ports: &[&ServicePort], service: &Service) -> Vec<String> {
     let mut notes = Vec::new();
     if ports.is_empty() {

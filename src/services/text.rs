@@ -8,7 +8,8 @@ const HEADINGS: [&str; 8] = ["SERVICE", "TYPE", "ADDRESS", "PORTS", "READY", "PO
 /// Columns from here on say what happens.
 const FIRST_CELL: usize = 5;
 
-/// Prints them: how many there are and are wrong, then a line for each, and below it what is wrong.
+/// Prints them: how many there are and are wrong, then a line for each, with what is wrong at its end. As kubectl's tables
+/// it is as wide as its longest line.
 pub fn print(report: &Report, style: Style) -> String {
     let mut out = style.wrap("", "  ", &report.summary());
     if report.services.is_empty() {
@@ -22,25 +23,17 @@ pub fn print(report: &Report, style: Style) -> String {
     let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
     let headings = line(&HEADINGS.map(str::to_owned), &widths, &[None; 8], Style { colored: false, ..style });
     out.push_str(&format!("{}\n", style.bold(&headings)));
-    let total = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
     for (row, cells) in report.services.iter().zip(&rows) {
-        let tones = tones(row);
-        let whole = line(cells, &widths, &tones, style);
-        let told = told(row);
-        let fits = total + 2 + told.chars().count() <= style.width;
-        match (told.is_empty(), fits) {
-            (true, _) => out.push_str(&format!("{whole}\n")),
-            (false, true) => out.push_str(&format!("{}  {told}\n", padded(&whole, cells, &widths))),
-            (false, false) => {
-                out.push_str(&format!("{whole}\n"));
-                out.push_str(&style.wrap("  ! ", "    ", &told));
-            }
+        let whole = line(cells, &widths, &tones(row), style);
+        match told(row).as_str() {
+            "" => out.push_str(&format!("{whole}\n")),
+            told => out.push_str(&format!("{}  {told}\n", padded(&whole, cells, &widths))),
         }
     }
     out
 }
 
-/// The last column is not padded otherwise.
+/// The last column is padded only where something follows.
 fn padded(line: &str, cells: &[String], widths: &[usize]) -> String {
     let last = cells.last().map_or(0, |cell| cell.chars().count());
     let width = widths.last().copied().unwrap_or_default();
