@@ -73,6 +73,8 @@ pub mod plan;
 pub mod question;
 pub mod report;
 pub mod ruleset;
+#[cfg(test)]
+mod schemas;
 pub mod services;
 pub mod settings;
 pub mod style;

@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     Ok(Answer::text(match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &text::print(&report, session.style()),
         OutputFormat::Markdown => assume::quote(assumed) + &markdown::print(&report),
-        OutputFormat::Json => assume::print_json(&json::value(&report), assumed),
+        OutputFormat::Json => assume::print_json(&json::json(&report), assumed),
     }))
 }
 

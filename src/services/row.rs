@@ -207,6 +207,9 @@ fn notes(ports: &[&ServicePort], service: &Service) -> Vec<String> {
         };
         notes.push(why.to_owned());
     }
+    if ports.iter().any(|port| is_terminating(port)) {
+        notes.push("only terminating endpoints serve it".to_owned());
+    }
     let restricted =
         ports.iter().find(|port| !port.source_ranges.is_empty() && !port.load_balancer_ips.is_empty());
     if let Some(port) = restricted {

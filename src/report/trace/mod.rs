@@ -6,7 +6,7 @@
 
 mod cause;
 mod existing;
-mod json;
+pub mod json;
 pub(crate) mod meaning;
 mod mermaid;
 mod name;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::meaning::{ClientIp, Meaning, meaning};
 use super::remark::Remark;
 use super::{Name, Trace, existing, remarks, words};
+use crate::plan::reasons::Reason;
 use crate::style::{Style, Tone};
 use crate::walk::{Chance, Condition, Outcome};
 
@@ -48,7 +49,7 @@ pub(crate) fn answer(trace: &Trace<'_, '_>) -> Answer {
     };
     Answer {
         headline,
-        detail: detail_with_affinity(detail, trace),
+        detail: detail_with_hints(detail_with_affinity(detail, trace), trace),
         tone: tone(&groups),
         remarks,
         existing: existing::command(trace),
@@ -194,6 +195,21 @@ fn detail_with_affinity(detail: String, trace: &Trace<'_, '_>) -> String {
         }
         None => detail,
     }
+}
+
+fn detail_with_hints(detail: String, trace: &Trace<'_, '_>) -> String {
+    match hints(trace) {
+        Some(words) => format!("{detail}; {words}"),
+        None => detail,
+    }
+}
+
+/// Which topology hints count, where there are any.
+fn hints(trace: &Trace<'_, '_>) -> Option<&'static str> {
+    let steps = || trace.outcomes.iter().flat_map(|outcome| &outcome.steps);
+    let plan = steps().find_map(|step| remarks::planned(step, trace))?;
+    let reasons = plan.internal_reasons().into_iter();
+    reasons.filter(|reason| reason.is_about_hints()).map(Reason::words).next()
 }
 
 impl Answer {
