@@ -145,7 +145,7 @@ fn without(command: clap::Command, (name, short): (&'static str, Option<char>)) 
 
 fn as_plugin(definition: clap::Command) -> clap::Command {
     let names: Vec<String> = definition.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let definition = renamed(definition).name("kubectl-rules").bin_name("kubectl rules");
+    let definition = renamed(definition).bin_name("kubectl rules").display_name("kubectl rules");
     names.into_iter().fold(definition, |definition, name| definition.mut_subcommand(name, renamed))
 }
 

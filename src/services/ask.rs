@@ -98,7 +98,9 @@ impl<'c> Asked<'c> {
         if let (Some(number), Some(ip)) = (external.node_port(), self.node_port_address(plan)) {
             let to = SocketAddr::new(ip, number.get());
             let packet = self.from_outside(to, &[], protocol);
-            packets.extend(packet.map(|p| (Client::Outside, format!("node:{number}/{protocol}"), p)));
+            packets.extend(
+                packet.map(|p| (Client::Outside, format!("node:{number}/{protocol} {}", plan.family()), p)),
+            );
         }
         packets
     }

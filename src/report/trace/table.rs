@@ -29,6 +29,7 @@ pub fn every_node(nodes: &[Vec<Trace<'_, '_>>], brief: bool, style: Style) -> St
     let Some(first) = nodes.first().and_then(|traces| traces.first()) else { return String::new() };
     let kinds = nodes.iter().map(Vec::len).max().unwrap_or_default();
     let (mut out, mut rows, mut all) = (String::new(), String::new(), Vec::new());
+    let is_one = nodes.iter().flatten().all(|trace| trace.packet.destination == first.packet.destination);
     for kind in 0..kinds {
         let of_kind: Vec<&Trace<'_, '_>> = nodes.iter().filter_map(|traces| traces.get(kind)).collect();
         let Some(one) = of_kind.first() else { continue };
@@ -47,11 +48,17 @@ pub fn every_node(nodes: &[Vec<Trace<'_, '_>>], brief: bool, style: Style) -> St
     if !brief {
         let count = nodes.len();
         out.push('\n');
-        out.push_str(&heading(first, &format!("{count} nodes"), style));
+        let to = match is_one {
+            true => destination(first),
+            false => format!("port {} of each node", first.packet.destination.port()),
+        };
+        out.push_str(&heading_to(first, &to, &format!("{count} nodes"), style));
         out.push('\n');
         out.push_str(&rows);
     }
-    out.push_str(&existing(&all, style));
+    if is_one {
+        out.push_str(&existing(&all, style));
+    }
     out
 }
 
@@ -165,10 +172,17 @@ fn node_words(trace: &Trace<'_, '_>) -> String {
     }
 }
 
-fn heading(trace: &Trace<'_, '_>, node: &str, style: Style) -> String {
+fn destination(trace: &Trace<'_, '_>) -> String {
     let to = trace.packet.destination;
-    let name = trace.names.in_brackets(to.ip());
+    format!("{to}{}", trace.names.in_brackets(to.ip()))
+}
+
+fn heading(trace: &Trace<'_, '_>, node: &str, style: Style) -> String {
+    heading_to(trace, &destination(trace), node, style)
+}
+
+fn heading_to(trace: &Trace<'_, '_>, to: &str, node: &str, style: Style) -> String {
     let rules = trace.rules;
-    style.wrap("", "  ", &format!("{} to {to}{name}", trace.packet.protocol))
+    style.wrap("", "  ", &format!("{} to {to}", trace.packet.protocol))
         + &style.wrap("", "  ", &format!("through the {} rules of {node}, {}", rules.language, rules.words))
 }

@@ -166,7 +166,9 @@ fn summary(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
     let _ = writeln!(out, "\n{}", style.bold("What happens to it:"));
     for outcome in &trace.outcomes {
         let meaning = meaning(outcome, trace);
-        let (headline, clause) = (headline(style, meaning, ""), words::clause(meaning, outcome, trace));
-        let _ = writeln!(out, "  {:>16}  {headline} {clause}{}", outcome.chance.to_string(), given(outcome));
+        let (plain, clause) = (format!("{}:", meaning.headline()), words::clause(meaning, outcome, trace));
+        let line = format!("{}  {plain} {clause}{}", outcome.chance, given(outcome));
+        let line = style.wrap("  ", "      ", &line);
+        out.push_str(&line.replacen(&plain, &headline(style, meaning, ""), 1));
     }
 }
