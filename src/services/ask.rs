@@ -79,8 +79,7 @@ impl<'c> Asked<'c> {
         let to = at(port.cluster_ip);
         let mut packets = Vec::new();
         if let Some(pod) = self.pod(port) {
-            let packet =
-                Packet { protocol, source: pod, destination: to, client: ClientKind::LocalPod, mark: 0 };
+            let packet = Packet::plain(protocol, pod, to, ClientKind::LocalPod);
             packets.push((Client::Pod, way(to), packet));
         }
         if self.rules.host.primary_address(Family::of(to.ip())).is_some() {
@@ -110,7 +109,7 @@ impl<'c> Asked<'c> {
         let is_outside = |ip: &IpAddr| host.client_kind(*ip) == ClientKind::Outside && *ip != to.ip();
         let within = ranges.iter().flat_map(|range| last_addresses(*range).take(3).chain([range.network()]));
         let source = within.into_iter().find(is_outside).or_else(|| outside(&self.rules).ok())?;
-        Some(Packet { protocol, source, destination: to, client: ClientKind::Outside, mark: 0 })
+        Some(Packet::plain(protocol, source, to, ClientKind::Outside))
     }
 
     /// An address of a Pod on this node that is no endpoint.

@@ -7,6 +7,7 @@ mod testing;
 
 mod support;
 
+mod action;
 mod api_server;
 mod assume;
 mod check;
@@ -28,6 +29,7 @@ mod questions;
 mod releases;
 mod repositories;
 mod services;
+mod stability;
 mod trace;
 mod transcript;
 mod truth;
