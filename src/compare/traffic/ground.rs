@@ -35,7 +35,7 @@ impl<'h> Ground<'h> {
         let cuts = cuts(&merged, family, &special, kind);
         let own = own_addresses(&merged, family);
         let special = Special::new(&special, kind);
-        Ground { family, hosts: (old, new), same_host: old == new, merged, special, cuts, own }
+        Ground { family, hosts: (old, new), same_host: old.is_like(new), merged, special, cuts, own }
     }
 
     /// The node on either side.
