@@ -1,8 +1,14 @@
-//! Text captured on a node: tells the four forms apart and reads them.
+//! Text captured on a node: tells the forms apart by content, reads them and puts them together.
 
+mod addresses;
+mod connections;
+mod facts;
+mod form;
+mod ipset;
+mod join;
+mod routes;
 mod services;
-
-use std::sync::Arc;
+mod sysctl;
 
 use crate::diagnostic::ParseError;
 use crate::iptables::parse::Variant;
@@ -11,9 +17,16 @@ use crate::nftables::{TABLE, ruleset::Table};
 use crate::node::{Host, NodeRules, PerFamily};
 use crate::ruleset::Ruleset;
 use crate::settings::ProxyMode;
-use crate::{iptables, nftables};
 
+pub use facts::Facts;
+pub use form::Form;
+pub use join::{Source, join};
 pub use services::NamedAddress;
+
+/// The form of a text, told by its content; none where it is nothing that a node is asked for.
+pub fn form_of(text: &str) -> Option<Form> {
+    form::of(text)
+}
 
 /// Rules as a node printed them.
 #[derive(Debug)]
@@ -28,6 +41,8 @@ pub struct Captured {
     pub legacy_tables_present: bool,
     /// Names of tables that iptables-save left out because it cannot say them in its language.
     pub incompatible_tables: Vec<String>,
+    /// What else the node was asked for.
+    pub facts: Facts,
 }
 
 /// A ruleset of a text.
@@ -45,38 +60,7 @@ pub struct Part {
 /// # Errors
 /// The text is of none of them, or broken.
 pub fn read(text: &str, hint: Option<Family>) -> Result<Captured, ParseError> {
-    match form(text) {
-        Form::Json => nftables::parse::parse_json(text).map(Captured::from),
-        Form::Listing => nftables::parse::parse_listing(text).map(Captured::from),
-        Form::Save => iptables::parse::parse(text, hint).map(Captured::from),
-    }
-}
-
-impl From<iptables::parse::Capture> for Captured {
-    fn from(capture: iptables::parse::Capture) -> Self {
-        let part = |part: iptables::parse::Part| Part { variant: part.variant, ruleset: part.ruleset.into() };
-        Captured {
-            language: ProxyMode::Iptables,
-            parts: capture.parts.into_iter().map(part).collect(),
-            headers: capture.headers,
-            legacy_tables_present: capture.legacy_tables_present,
-            incompatible_tables: capture.incompatible_tables,
-        }
-    }
-}
-
-impl From<nftables::ruleset::Ruleset> for Captured {
-    fn from(ruleset: nftables::ruleset::Ruleset) -> Self {
-        let ruleset = Arc::new(ruleset);
-        let part = |family| Part { variant: None, ruleset: Ruleset::Nftables(Arc::clone(&ruleset), family) };
-        Captured {
-            language: ProxyMode::Nftables,
-            parts: Family::ALL.map(part).into(),
-            headers: Vec::new(),
-            legacy_tables_present: false,
-            incompatible_tables: Vec::new(),
-        }
-    }
+    join::read_rules(text, hint)
 }
 
 impl Captured {
@@ -123,25 +107,9 @@ impl Captured {
             let ruleset = self.ruleset(family).filter(|_| self.has_rules(family))?;
             let mut host = Host { route_localnet: false, ..known(family) };
             self.parts.iter().for_each(|part| host.learn_from(&part.ruleset));
+            self.facts.tell(&mut host);
             Some(NodeRules::new(ruleset.clone(), host).beside(self.of_family(family).cloned().collect()))
         })
-    }
-}
-
-enum Form {
-    Json,
-    Listing,
-    Save,
-}
-
-/// The form of a text, by its first line that is no comment. nft too begins with comments, where tables are of
-/// iptables-nft.
-fn form(text: &str) -> Form {
-    let first = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with('#'));
-    match first.unwrap_or_default() {
-        line if line.starts_with('{') => Form::Json,
-        line if line.starts_with("table ") => Form::Listing,
-        _ => Form::Save,
     }
 }
 

@@ -29,12 +29,12 @@ pub(super) struct Arguments {
     input: InputArguments,
     #[command(flatten)]
     node: NodeArgument,
-    /// The rules captured on the node: the text of iptables-save, ip6tables-save, nft list ruleset or nft -j list
-    /// ruleset; `-` for standard input
+    /// What the node printed: the text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset, and
+    /// whatever else `kuberules collect` gathers; a file, a folder, a tar or `-` (repeatable)
     ///
     /// Without --kube-version and --proxy-mode, release and mode are those that the rules look like.
-    #[arg(long, value_name = "FILE")]
-    captured: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    captured: Vec<PathBuf>,
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: OutputFormat,
@@ -52,7 +52,7 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let hint = arguments.settings.family.only();
-    let captured = captured::read(&arguments.captured, hint).map_err(|fault| session.stop(fault))?;
+    let captured = captured::read(&arguments.captured, hint, session)?;
     let snapshot = arguments.input.read(session)?;
     let (report, assumed) = examine(arguments, &captured, snapshot, session)?;
     let assumed = assumed.as_ref();
@@ -99,7 +99,7 @@ fn examine(
     let mut report = Report {
         schema: check::SCHEMA,
         node: node.name.to_string(),
-        captured: arguments.captured.display().to_string(),
+        captured: captured::names(&arguments.captured),
         mode: pipeline.settings.mode.name(),
         release: release.to_string(),
         detected: told != Some(release),

@@ -19,6 +19,7 @@
 //! ```
 
 mod client_kind;
+mod connection;
 mod host;
 mod learn;
 mod network;
@@ -27,6 +28,7 @@ mod sets;
 mod sysctls;
 
 pub use client_kind::ClientKind;
+pub use connection::{Connection, ConnectionState};
 pub use host::{Host, PodInterface};
 pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
 pub use per_family::PerFamily;

@@ -36,9 +36,9 @@ impl Inputs {
             FamilyChoice::Ipv6 => Some(Family::Ipv6),
             FamilyChoice::All => None,
         };
-        let captured = match &arguments.captured {
-            Some(path) => Some(captured::read(path, family).map_err(|fault| session.stop(fault))?),
-            None => None,
+        let captured = match arguments.captured.as_slice() {
+            [] => None,
+            paths => Some(captured::read(paths, family, session)?),
         };
         session.look_at(arguments.node.name());
         let cluster = if captured.is_none() || !arguments.input.input.is_empty() {
@@ -50,11 +50,10 @@ impl Inputs {
             Some(pipeline) => pipeline.settings.clone(),
             None => arguments.settings.resolve(&Snapshot::default(), session)?,
         };
-        let captured_name = arguments.captured.as_ref().map(|path| path.display().to_string());
         Ok(Inputs {
             cluster,
             captured,
-            captured_name: captured_name.unwrap_or_default(),
+            captured_name: captured::names(&arguments.captured),
             settings,
             node_name: arguments.node.name().map(str::to_owned),
             family,
