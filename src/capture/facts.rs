@@ -1,6 +1,6 @@
 //! What a node tells beside its rules.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::net::Family;
@@ -17,6 +17,8 @@ pub struct Facts {
     pub sysctls: Sysctls,
     /// `conntrack -L`
     pub connections: Option<Vec<Connection>>,
+    /// `ipvsadm -Ln`: the addresses that IPVS takes packets to.
+    pub virtual_servers: Option<Vec<SocketAddr>>,
 }
 
 impl Facts {

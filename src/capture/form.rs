@@ -29,6 +29,8 @@ pub enum Form {
     Connections,
     /// `sysctl -a`
     Sysctls,
+    /// `ipvsadm -Ln`
+    VirtualServers,
 }
 
 /// How many lines are looked at before a text is given up.
@@ -63,11 +65,12 @@ fn of_json(first: &str, text: &str) -> Option<Form> {
 
 /// What a line alone tells.
 fn of_line(line: &str) -> Option<Form> {
-    let tests: [(fn(&str) -> bool, Form); 9] = [
+    let tests: [(fn(&str) -> bool, Form); 10] = [
         (is_iptables, Form::IptablesSave),
         (is_nft, Form::NftListing),
         (is_ipset_save, Form::IpsetSave),
         (|line| line.starts_with("Name: "), Form::IpsetList),
+        (|line| line.starts_with("IP Virtual Server version "), Form::VirtualServers),
         (super::connections::is_connection, Form::Connections),
         (super::routes::is_rule, Form::RoutingRules),
         (super::addresses::is_link, Form::Addresses),

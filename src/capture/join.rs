@@ -3,17 +3,17 @@
 //! The same thing may come twice, as sosreports have it, and must then say the same: of two answers that differ nobody
 //! knows which holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::form::{self, Form};
-use super::{Captured, Facts, Part, addresses, connections, ipset, routes, sysctl};
+use super::{Captured, Facts, Part, addresses, connections, ipset, ipvs, routes, sysctl};
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert, ParseError};
 use crate::iptables::parse::Variant;
 use crate::iptables::ruleset as ipt;
 use crate::net::Family;
 use crate::nftables::ruleset as nft;
-use crate::node::{IpSets, Link, Route, RoutingRule, Sysctls};
+use crate::node::{Connection, IpSets, Link, Route, RoutingRule, Sysctls};
 use crate::ruleset::Ruleset;
 use crate::settings::ProxyMode;
 use crate::{iptables, nftables};
@@ -112,7 +112,11 @@ impl<'s> Joined<'s> {
             Form::RoutingRules => self.add_rules(name, routes::read_rules(text)),
             Form::RoutingRulesJson => self.add_rules(name, routes::read_rules_json(text).map_err(broken)?),
             Form::Connections => {
-                self.facts.connections.get_or_insert_default().extend(connections::read(text));
+                self.add_connections(connections::read(text));
+                Ok(())
+            }
+            Form::VirtualServers => {
+                self.facts.virtual_servers.get_or_insert_default().extend(ipvs::read(text));
                 Ok(())
             }
             Form::Sysctls => self.add_sysctls(name, &sysctl::read(text)),
@@ -269,6 +273,14 @@ impl<'s> Joined<'s> {
         }
         self.rules_in.get_or_insert(place);
         Ok(())
+    }
+
+    /// Connections come and go: of two listings, the first counts for those that are in both.
+    fn add_connections(&mut self, more: Vec<Connection>) {
+        let ends = |c: &Connection| (c.protocol, c.source, c.destination, c.reply_source, c.zone);
+        let known = self.facts.connections.get_or_insert_default();
+        let mut seen: BTreeSet<_> = known.iter().map(ends).collect();
+        known.extend(more.into_iter().filter(|connection| seen.insert(ends(connection))));
     }
 
     fn add_sysctls(&mut self, place: Place<'s>, more: &Sysctls) -> Result<(), Diagnostic> {

@@ -5,6 +5,7 @@ mod connections;
 mod facts;
 mod form;
 mod ipset;
+mod ipvs;
 mod join;
 mod routes;
 mod services;
@@ -70,10 +71,24 @@ impl Captured {
         own.then_some(self.language)
     }
 
-    /// The ruleset of a family; where several variants have one, the first that has kube-proxy's rules.
+    /// Takes the rules of a mode for kube-proxy's, where it has some of both.
+    pub fn prefer(&mut self, mode: ProxyMode) {
+        let mut of_mode = self.parts.iter().filter(|part| part.ruleset.mode() == mode);
+        if of_mode.any(|part| part.ruleset.has_kube_proxys_rules()) {
+            self.language = mode;
+        }
+    }
+
+    /// Whether it holds any rules, be they none: `iptables-save` without a table says that there are none.
+    pub fn has_any_rules(&self) -> bool {
+        !self.parts.is_empty() || !self.headers.is_empty()
+    }
+
+    /// The ruleset of a family; where several variants have one, the first in kube-proxy's language that has its rules.
     pub fn ruleset(&self, family: Family) -> Option<&Ruleset> {
-        let own = self.of_family(family).find(|ruleset| ruleset.has_kube_proxys_rules());
-        own.or_else(|| self.of_family(family).next())
+        let in_language = || self.of_family(family).filter(|ruleset| ruleset.mode() == self.language);
+        let own = in_language().find(|ruleset| ruleset.has_kube_proxys_rules());
+        own.or_else(|| in_language().next()).or_else(|| self.of_family(family).next())
     }
 
     fn of_family(&self, family: Family) -> impl Iterator<Item = &Ruleset> {

@@ -52,9 +52,9 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let hint = arguments.settings.family.only();
-    let captured = captured::read(&arguments.captured, hint, session)?;
+    let mut captured = captured::read(&arguments.captured, hint, session)?;
     let snapshot = arguments.input.read(session)?;
-    let (report, assumed) = examine(arguments, &captured, snapshot, session)?;
+    let (report, assumed) = examine(arguments, &mut captured, snapshot, session)?;
     let assumed = assumed.as_ref();
     let text = match arguments.output {
         OutputFormat::Text => assume::comment(assumed) + &report::check::text::print(&report),
@@ -66,16 +66,21 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 
 fn examine(
     arguments: &Arguments,
-    captured: &Captured,
+    captured: &mut Captured,
     snapshot: Snapshot,
     session: &mut Session,
 ) -> Result<(Report, Option<Assumed>), Stop> {
     session.look_at(arguments.node.name());
-    let expected = arguments.settings.resolve(&snapshot, session)?.mode;
+    let mut settings = arguments.settings.clone();
+    settings.learn(&captured.facts);
+    let expected = settings.resolve(&snapshot, session)?.mode;
     let is_told = arguments.settings.proxy_mode.is_some() || arguments.settings.config.is_some();
+    if is_told {
+        captured.prefer(expected);
+    }
+    let captured = &*captured;
     let mut findings = check::mode_and_leftovers(captured, is_told.then_some(expected));
     let mode = captured.mode();
-    let mut settings = arguments.settings.clone();
     settings.proxy_mode = Some(mode.unwrap_or(expected).name().to_owned());
     if mode == Some(ProxyMode::Nftables) {
         settings.allow_nftables();

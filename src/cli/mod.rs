@@ -5,6 +5,7 @@ mod arguments;
 mod assume;
 mod captured;
 mod check;
+mod collect;
 mod compile;
 mod completions;
 mod diff;
@@ -47,6 +48,7 @@ struct CommandLine {
 #[allow(clippy::large_enum_variant, reason = "made once a run")]
 enum Command {
     Check(check::Arguments),
+    Collect(collect::Arguments),
     Compile(compile::Arguments),
     Lint(lint::Arguments),
     Completions(completions::Arguments),
@@ -60,6 +62,7 @@ impl Command {
     fn run(&self, session: &mut Session) -> Result<Answer, Stop> {
         match self {
             Command::Check(arguments) => check::run(arguments, session),
+            Command::Collect(arguments) => Ok(collect::run(arguments)),
             Command::Compile(arguments) => compile::run(arguments, session),
             Command::Lint(arguments) => lint::run(arguments, session),
             Command::Completions(arguments) => Ok(completions::run(arguments, definition())),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::arguments::Arguments;
 use crate::assume::Assumed;
-use crate::capture::{Captured, NamedAddress};
+use crate::capture::{Captured, Facts, NamedAddress};
 use crate::cli::arguments::FamilyChoice;
 use crate::cli::captured;
 use crate::cli::pipeline::Pipeline;
@@ -41,14 +41,16 @@ impl Inputs {
             paths => Some(captured::read(paths, family, session)?),
         };
         session.look_at(arguments.node.name());
+        let mut settings = arguments.settings.clone();
+        captured.iter().for_each(|captured| settings.learn(&captured.facts));
         let cluster = if captured.is_none() || !arguments.input.input.is_empty() {
-            Some(Pipeline::read(&arguments.input, &arguments.settings, session)?)
+            Some(Pipeline::read(&arguments.input, &settings, session)?)
         } else {
             None
         };
         let settings = match &cluster {
             Some(pipeline) => pipeline.settings.clone(),
-            None => arguments.settings.resolve(&Snapshot::default(), session)?,
+            None => settings.resolve(&Snapshot::default(), session)?,
         };
         Ok(Inputs {
             cluster,
@@ -58,6 +60,16 @@ impl Inputs {
             node_name: arguments.node.name().map(str::to_owned),
             family,
         })
+    }
+
+    /// What the node was asked for beside its rules.
+    pub(super) fn facts(&self) -> Option<&Facts> {
+        self.captured.as_ref().map(|captured| &captured.facts)
+    }
+
+    /// The rules that were captured, or nothing where others are there to be walked through.
+    fn captured_rules(&self, has_plans: bool) -> Option<&Captured> {
+        self.captured.as_ref().filter(|captured| captured.has_any_rules() || !has_plans)
     }
 
     /// What was assumed of the cluster, if anything.
@@ -81,18 +93,22 @@ impl<'i> Scene<'i> {
     /// Chooses the node, and plans what it forwards.
     pub(super) fn new(inputs: &'i Inputs, session: &mut Session) -> Result<Scene<'i>, Stop> {
         let Some(pipeline) = &inputs.cluster else {
-            return Ok(Scene { inputs, node: Node::default(), plans: None, host: host_of_settings(inputs) });
+            let mut host = host_of_settings(inputs);
+            inputs.facts().iter().for_each(|facts| facts.tell(&mut host));
+            return Ok(Scene { inputs, node: Node::default(), plans: None, host });
         };
         let node = pipeline.node(inputs.node_name.as_deref(), session)?;
         let plans = PerFamily::try_of(|family| pipeline.node_plan(&node, family, session))?;
-        let host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        let mut host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        inputs.facts().iter().for_each(|facts| facts.tell(&mut host));
         Ok(Scene { inputs, node, plans: Some(plans), host })
     }
 
     /// The rules of a family, captured before compiled.
     pub(super) fn rules(&mut self, family: Family) -> Result<NodeRules<'i>, Diagnostics> {
         let plans = self.plans.take();
-        if let Some(captured) = &self.inputs.captured {
+        // Connections or addresses alone say nothing of the rules: those of the cluster count.
+        if let Some(captured) = self.inputs.captured_rules(plans.is_some()) {
             return captured
                 .node_rules(|_| self.host.clone())
                 .into(family)

@@ -14,15 +14,15 @@ use crate::settings::{ProxyMode, Release};
 /// mode, and that the node is in another mode than the one told, or that the capture cannot tell.
 pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<Finding> {
     let in_listing = || {
-        let ruleset = captured.parts.first().and_then(|part| part.ruleset.as_nftables());
-        ruleset.and_then(leftovers::in_listing)
+        let ruleset = captured.parts.iter().find_map(|part| part.ruleset.as_nftables());
+        ruleset.and_then(leftovers::in_listing).or_else(|| leftovers::beside_nftables(captured))
     };
     let mode = captured.mode();
     let mut findings = Vec::new();
     match captured.language {
         ProxyMode::Iptables => {
             findings.extend(legacy::variants(captured));
-            let beside = || leftovers::beside_iptables(&captured.incompatible_tables);
+            let beside = || leftovers::beside_iptables(captured);
             findings.extend(mode.and_then(|_| beside()));
         }
         ProxyMode::Nftables => findings.extend(mode.and_then(|_| in_listing())),
@@ -137,6 +137,7 @@ fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodeRules<'c>, Node
     if let Some(mark) = ruleset.masquerade_mark() {
         plan.plan.set_mark(mark);
     }
+    captured.facts.tell(&mut plan.host);
     let captured = NodeRules::new(ruleset, plan.host.clone());
     (plan.compile(), captured)
 }

@@ -7,6 +7,7 @@ use super::observed::listener;
 use super::remark::Remark;
 use super::{SCOPE, Trace, remarks, why, words};
 use crate::plan::Listener;
+use crate::ruleset::writer::Writer;
 use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
 
 /// One trace.
@@ -69,6 +70,24 @@ fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
         "remarks": remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect::<Vec<_>>(),
         "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
     });
+    if let (Value::Object(fields), Some((rule, writer))) = (&mut json, remarks::decided_by_others(outcome)) {
+        let zone = match &writer {
+            Writer::Firewalld { zone } => zone.as_deref(),
+            _ => None,
+        };
+        fields.insert(
+            "decidedBy".to_owned(),
+            json!({
+                "owner": writer.code(),
+                "zone": zone,
+                "words": writer.to_string(),
+                "table": rule.table_name(),
+                "chain": rule.chain_name(),
+                "number": rule.number(),
+                "rule": rule.text(),
+            }),
+        );
+    }
     if let (Value::Object(fields), Some(listener)) = (&mut json, listener(outcome, trace)) {
         fields.insert("answeredByKubeProxy".to_owned(), answered(listener));
     }
