@@ -22,9 +22,11 @@ pub(super) fn read(text: &str) -> Vec<Connection> {
 /// The connection of a line; none for one of a protocol that no Service has.
 pub(crate) fn connection(line: &str) -> Option<Connection> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let skipped = if matches!(words.first(), Some(&"ipv4" | &"ipv6")) { 2 } else { 0 };
-    let words = words.get(skipped..)?;
+    // Before the protocol may stand the family, and in events (`conntrack -E`) a time and what happened.
+    let at = words.iter().take(5).position(|word| Protocol::from_lower_name(word).is_some())?;
+    let words = words.get(at..)?;
     let protocol = Protocol::from_lower_name(words.first()?)?;
+    words.get(1)?.parse::<u8>().ok()?;
     let values = |name: &str| {
         let found = words.iter().filter_map(move |word| word.split_once('=').filter(|(key, _)| *key == name));
         found.map(|(_, value)| value).collect::<Vec<_>>()

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod connections;
+mod data_path;
 mod facts;
 mod form;
 mod ipset;
@@ -19,6 +20,8 @@ use crate::node::{Host, NodeRules, PerFamily};
 use crate::ruleset::Ruleset;
 use crate::settings::ProxyMode;
 
+pub(crate) use connections::connection;
+pub use data_path::DataPath;
 pub use facts::Facts;
 pub use form::Form;
 pub use join::{Source, join};

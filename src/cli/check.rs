@@ -11,7 +11,7 @@ use super::pipeline::Pipeline;
 use super::release;
 use super::session::{Answer, Session, Stop};
 use crate::assume::Assumed;
-use crate::capture::Captured;
+use crate::capture::{Captured, DataPath};
 use crate::compare::check::{self, Finding, Kind, Report};
 use crate::input::Snapshot;
 use crate::report;
@@ -73,6 +73,7 @@ fn examine(
     session.look_at(arguments.node.name());
     let mut settings = arguments.settings.clone();
     settings.learn(&captured.facts);
+    settings.stand_in_for_ipvs = captured.data_path().is_some();
     let expected = settings.resolve(&snapshot, session)?.mode;
     let is_told = arguments.settings.proxy_mode.is_some() || arguments.settings.config.is_some();
     if is_told {
@@ -87,7 +88,11 @@ fn examine(
     }
     let told = settings.kube_version.or_else(|| release::reported(&snapshot, arguments.node.name()));
     settings.kube_version = told;
+    let data_path = captured.data_path();
     let release = check::release(told, |release| {
+        if data_path.is_some() {
+            return None;
+        }
         let settings =
             SettingsArguments { kube_version: Some(release), release_is_meant: true, ..settings.clone() };
         distance(arguments, &settings, captured, &snapshot)
@@ -105,7 +110,7 @@ fn examine(
         schema: check::SCHEMA,
         node: node.name.to_string(),
         captured: captured::names(&arguments.captured),
-        mode: pipeline.settings.mode.name(),
+        mode: data_path.map_or(pipeline.settings.mode.name(), DataPath::mode),
         release: release.to_string(),
         detected: told != Some(release),
         classes: 0,
@@ -113,7 +118,7 @@ fn examine(
         findings,
         notes: Vec::new(),
     };
-    if mode.is_some() || report.findings.is_empty() {
+    if data_path.is_none() && (mode.is_some() || report.findings.is_empty()) {
         let mut families = check::families(captured, &pipeline.families());
         report.notes.append(&mut families.notes);
         report.findings.append(&mut families.findings);

@@ -1,6 +1,7 @@
 //! The command line: arguments and glue. A file per subcommand; to add one, add its file, its variant of [`Command`]
 //! and its line in [`Command::run`].
 
+mod annotate;
 mod arguments;
 mod assume;
 mod captured;
@@ -47,6 +48,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "made once a run")]
 enum Command {
+    Annotate(annotate::Arguments),
     Check(check::Arguments),
     Collect(collect::Arguments),
     Compile(compile::Arguments),
@@ -61,6 +63,7 @@ enum Command {
 impl Command {
     fn run(&self, session: &mut Session) -> Result<Answer, Stop> {
         match self {
+            Command::Annotate(arguments) => annotate::run(arguments, session),
             Command::Check(arguments) => check::run(arguments, session),
             Command::Collect(arguments) => Ok(collect::run(arguments)),
             Command::Compile(arguments) => compile::run(arguments, session),

@@ -31,6 +31,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     session.take(scene::doubts(&rules.host, packets.family()))?;
     let walker = Walker::of(&rules);
     let packets = packets.fix(&scene, &rules).map_err(|fault| session.stop(fault))?;
+    if let Some(packet) = packets.first() {
+        data_path(&scene, packet, session)?;
+    }
     if arguments.protocol.is_none() && !matches!(arguments.to, Target::Service(..)) {
         let note = packets.first().and_then(|packet| protocol::note(&scene, &rules.host, packet));
         note.iter().for_each(|note| session.note(note));
@@ -47,6 +50,20 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         plan: rules.plan.as_ref(),
     });
     answer(&traces.collect::<Vec<_>>(), inputs.assumed(), arguments, session)
+}
+
+/// Where something else than kube-proxy's rules serves Services, no walk through rules tells what happens to a packet to
+/// one.
+fn data_path(scene: &Scene<'_>, packet: &Packet, session: &mut Session) -> Result<(), Stop> {
+    let Some(path) = scene.data_path() else { return Ok(()) };
+    let to = packet.destination;
+    let help = format!("look further with: {}", path.commands().join("; "));
+    if scene.is_service(packet) {
+        let fault = Diagnostic::error(format!("{path}, so {to} cannot be traced through rules"));
+        return Err(session.stop(fault.help(help)));
+    }
+    let doubt = format!("{path}: the answer holds only if {to} is no address of a Service");
+    session.take(Diagnostic::warning(doubt).help(help))
 }
 
 /// The packets to follow.

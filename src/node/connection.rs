@@ -45,3 +45,15 @@ impl Connection {
         self.reply_source != self.destination
     }
 }
+
+/// The command that ends connections to a destination that are sent to one target (conntrack(8)).
+pub fn ending_command(protocol: Protocol, destination: SocketAddr, target: SocketAddr) -> String {
+    let family = if destination.is_ipv6() { " -f ipv6" } else { "" };
+    format!(
+        "conntrack -D{family} -p {protocol} --orig-dst {} --orig-port-dst {} --reply-src {} --reply-port-src {}",
+        destination.ip(),
+        destination.port(),
+        target.ip(),
+        target.port()
+    )
+}

@@ -28,7 +28,7 @@ mod sets;
 mod sysctls;
 
 pub use client_kind::ClientKind;
-pub use connection::{Connection, ConnectionState};
+pub use connection::{Connection, ConnectionState, ending_command};
 pub use host::{Host, PodInterface};
 pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
 pub use per_family::PerFamily;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::arguments::Arguments;
 use crate::assume::Assumed;
-use crate::capture::{Captured, Facts, NamedAddress};
+use crate::capture::{Captured, DataPath, Facts, NamedAddress};
 use crate::cli::arguments::FamilyChoice;
 use crate::cli::captured;
 use crate::cli::pipeline::Pipeline;
@@ -16,6 +16,7 @@ use crate::net::Family;
 use crate::node::{Host, NodePlan, NodeRules, PerFamily, PodInterface};
 use crate::report::trace::RulesSource;
 use crate::settings::{DetectLocal, Settings};
+use crate::walk::Packet;
 
 /// What was read: a cluster, captured rules, or both.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ impl Inputs {
         session.look_at(arguments.node.name());
         let mut settings = arguments.settings.clone();
         captured.iter().for_each(|captured| settings.learn(&captured.facts));
+        settings.stand_in_for_ipvs = captured.as_ref().is_some_and(|captured| captured.data_path().is_some());
         let cluster = if captured.is_none() || !arguments.input.input.is_empty() {
             Some(Pipeline::read(&arguments.input, &settings, session)?)
         } else {
@@ -127,6 +129,24 @@ impl<'i> Scene<'i> {
     /// The objects, if any were read.
     pub(super) fn snapshot(&self) -> Option<&'i Snapshot> {
         self.inputs.cluster.as_ref().map(|pipeline| &pipeline.snapshot)
+    }
+
+    /// What serves Services where kube-proxy's rules do not.
+    pub(super) fn data_path(&self) -> Option<DataPath> {
+        self.inputs.captured.as_ref().and_then(Captured::data_path)
+    }
+
+    /// Whether a packet goes to a Service of the cluster, at whatever of its addresses.
+    pub(super) fn is_service(&self, packet: &Packet) -> bool {
+        let (to, family) = (packet.destination, packet.family());
+        let ports = self.cluster().into_iter().flat_map(|cluster| &cluster.family(family).service_ports);
+        let mut served = ports.filter(|port| port.name.protocol() == packet.protocol);
+        served.any(|port| {
+            let external = port.external_ips.iter().chain(&port.load_balancer_ips).map(|ip| ip.value);
+            let mut ips = std::iter::once(port.cluster_ip).chain(external);
+            let at_address = port.port.get() == to.port() && ips.any(|ip| ip == to.ip());
+            at_address || port.node_port.is_some_and(|p| p.get() == to.port() && self.host.is_local(to.ip()))
+        })
     }
 
     /// Cluster IPs of Services by name, from the cluster, else from captured rules.

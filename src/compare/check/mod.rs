@@ -13,6 +13,7 @@ mod missing;
 mod no_rules;
 mod node;
 mod order;
+mod pinned;
 mod policy;
 mod preceded;
 mod stale;
@@ -88,10 +89,21 @@ pub struct Finding {
     /// Packet classes that could not be compared, where the finding is about that.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown: u64,
+    /// Connections that exist, where the finding is about those.
+    #[serde(skip_serializing_if = "is_none")]
+    pub connections: usize,
+    /// Commands that end what the finding is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
@@ -112,6 +124,8 @@ pub struct Lines {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// Something else than kube-proxy's rules serves Services on this node.
+    OtherDataPath,
     /// The mode is another than assumed.
     OtherMode,
     /// The release is another than told.
@@ -142,6 +156,8 @@ pub enum Kind {
     Altered,
     /// Rules in the wrong order.
     OutOfPlace,
+    /// Connections that exist go where no new one would.
+    PinnedConnections,
     /// Packets fare differently, and no rule tells why.
     Unexplained,
     /// Rules cannot be followed, so that what happens to packets cannot be compared.
@@ -167,6 +183,8 @@ impl Kind {
             Kind::Stale => "stale",
             Kind::Altered => "altered",
             Kind::OutOfPlace => "out-of-place",
+            Kind::PinnedConnections => "pinned-connections",
+            Kind::OtherDataPath => "other-data-path",
             Kind::Unexplained => "unexplained",
             Kind::Unknown => "unknown",
         }
@@ -185,6 +203,8 @@ impl Finding {
             traffic: Vec::new(),
             effect_unknown: false,
             unknown: 0,
+            connections: 0,
+            commands: Vec::new(),
         }
     }
 }
