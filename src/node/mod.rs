@@ -21,6 +21,7 @@
 mod client_kind;
 mod connection;
 mod host;
+mod interface_name;
 mod learn;
 mod network;
 mod per_family;
@@ -30,6 +31,7 @@ mod sysctls;
 pub use client_kind::ClientKind;
 pub use connection::{Connection, ConnectionState, ending_command};
 pub use host::{Host, PodInterface};
+pub use interface_name::InterfaceName;
 pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
 pub use per_family::PerFamily;
 pub use sets::{AskedInterface, Dimension, IpSet, IpSets, Membership, Part, SetQuery};
