@@ -42,7 +42,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let traced = traced.map_err(|fault| session.stop(fault))?;
     let names = names::of(&scene, &traced);
     let source = scene.rules_source(&rules);
+    let connections = inputs.facts().and_then(|facts| facts.connections.as_deref()).unwrap_or_default();
     let traces = traced.into_iter().map(|(packet, outcomes)| Trace {
+        existing: report::existing(connections, &packet, &outcomes, &names),
         packet,
         outcomes,
         rules: &source,

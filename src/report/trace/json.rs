@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::meaning::meaning;
 use super::observed::listener;
 use super::remark::Remark;
-use super::{SCOPE, Trace, remarks, why, words};
+use super::{Existing, SCOPE, Trace, remarks, why, words};
 use crate::plan::Listener;
 use crate::ruleset::writer::Writer;
 use crate::walk::{ClientKind, Condition, Outcome, Packet, RuleRef, Step, Verdict};
@@ -30,6 +30,9 @@ pub struct TraceJson<'t> {
     packet: PacketJson,
     /// What can happen to it; the probabilities add up to 1.
     outcomes: Vec<OutcomeJson<'t>>,
+    /// Connections that exist to the destination, where the node was asked for them: rules do not move them.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    existing: &'t [Existing],
 }
 
 /// Several traces, one for each kind of source.
@@ -238,6 +241,7 @@ pub fn json<'t>(trace: &'t Trace<'_, '_>) -> TraceJson<'t> {
         },
         packet: packet(&trace.packet, trace),
         outcomes: trace.outcomes.iter().map(|o| outcome(o, trace)).collect(),
+        existing: &trace.existing,
     }
 }
 

@@ -5,6 +5,7 @@
 //! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
 
 mod cause;
+mod existing;
 pub mod json;
 pub(crate) mod meaning;
 mod mermaid;
@@ -20,6 +21,7 @@ pub(crate) mod words;
 use crate::plan::Plan;
 use crate::walk::{Outcome, Packet};
 
+pub use existing::{Existing, existing};
 pub use json::{all_json, json};
 pub use mermaid::mermaid;
 pub use name::{Name, Names};
@@ -39,6 +41,8 @@ pub struct Trace<'t, 'r> {
     pub names: &'t Names,
     /// The plan that the rules were compiled from; none for captured rules.
     pub plan: Option<&'t Plan<'t>>,
+    /// Connections that exist to the packet's destination, where the node was asked for them.
+    pub existing: Vec<Existing>,
 }
 
 /// Where rules come from.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::meaning::{Meaning, meaning};
-use super::{SCOPE, Trace, remarks, why, words};
+use super::{SCOPE, Trace, existing, remarks, why, words};
 use crate::diagnostic::Inert;
 use crate::walk::{Outcome, Packet, Step};
 
@@ -51,6 +51,10 @@ pub fn text(trace: &Trace<'_, '_>, colored: bool) -> String {
         let _ = writeln!(out, "... and {more} more outcomes: --output json has them all\n");
     }
     summary(trace, style, &mut out);
+    let existing = existing::lines(&trace.existing, &trace.packet);
+    if !existing.is_empty() {
+        let _ = writeln!(out, "\n{}", existing.join("\n"));
+    }
     let _ = writeln!(out, "\n{}", wrap(SCOPE));
     out
 }
