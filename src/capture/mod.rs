@@ -94,6 +94,11 @@ impl Captured {
         own.or_else(|| in_language().next()).or_else(|| self.of_family(family).next())
     }
 
+    /// Every ruleset of a family that the kernel follows, in its order.
+    pub fn rulesets(&self, family: Family) -> Vec<Ruleset> {
+        self.of_family(family).cloned().collect()
+    }
+
     fn of_family(&self, family: Family) -> impl Iterator<Item = &Ruleset> {
         self.parts.iter().map(|part| &part.ruleset).filter(move |ruleset| ruleset.family() == family)
     }
@@ -126,7 +131,7 @@ impl Captured {
             let mut host = Host { route_localnet: false, ..known(family) };
             self.parts.iter().for_each(|part| host.learn_from(&part.ruleset));
             self.facts.tell(&mut host);
-            Some(NodeRules::new(ruleset.clone(), host).beside(self.of_family(family).cloned().collect()))
+            Some(NodeRules::new(ruleset.clone(), host).beside(self.rulesets(family)))
         })
     }
 }

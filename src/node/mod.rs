@@ -78,6 +78,15 @@ impl<'c> NodeRules<'c> {
         }
     }
 
+    /// The rulesets that the kernel follows beside [`NodeRules::ruleset`].
+    pub fn others(&self) -> Vec<Ruleset> {
+        let mut others = self.side_by_side.clone();
+        if let Some(own) = others.iter().position(|ruleset| *ruleset == self.ruleset) {
+            others.remove(own);
+        }
+        others
+    }
+
     /// With all rulesets that the kernel follows; [`NodeRules::ruleset`] is one of them.
     #[must_use]
     pub(crate) fn beside(self, side_by_side: Vec<Ruleset>) -> NodeRules<'c> {

@@ -246,8 +246,10 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     found.notes.extend(harmless.iter().map(Delta::note));
     let drafts = drafts(&deltas);
     let intended = intended::of(pair);
+    // Foreign rules in the other language, or of the other variant of iptables, are the same on both sides.
+    let others = captured.others();
     let Traffic { classes, flows, mut unknown } = {
-        let walkers = (&Walker::new(&intended, &expected.host), &Walker::of(captured));
+        let walkers = (&Walker::beside(&intended, &others, &expected.host), &Walker::of(captured));
         let blame = Blame::new(&drafts, walkers, expected.family());
         flows_of_plans(walkers, expected.family(), (expected.plan.as_ref(), None), &|difference| {
             blame.of(difference)
@@ -290,7 +292,8 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
 /// What becomes otherwise of packets between two states of a node.
 fn traffic(pair: Pair<'_>, (should, is): (&Ruleset, &Ruleset), cause: &Cause<'_>) -> Traffic {
     let host = &pair.expected.host;
-    let walkers = (&Walker::new(should, host), &Walker::new(is, host));
+    let others = pair.captured.others();
+    let walkers = (&Walker::beside(should, &others, host), &Walker::beside(is, &others, host));
     flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), cause)
 }
 

@@ -171,6 +171,6 @@ fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodeRules<'c>, Node
         plan.plan.set_mark(mark);
     }
     captured.facts.tell(&mut plan.host);
-    let captured = NodeRules::new(ruleset, plan.host.clone());
+    let captured = NodeRules::new(ruleset, plan.host.clone()).beside(captured.rulesets(family));
     (plan.compile(), captured)
 }
