@@ -64,7 +64,7 @@ impl Counters {
             return;
         };
         let packets = counters.trim_start_matches('[').split(':').next().and_then(|n| n.parse().ok());
-        let chain = format!("{} {chain}", self.table);
+        let chain = format!("{} {chain}", self.table).trim_start().to_owned();
         self.count(packets.unwrap_or_default(), chain, "policy DROP".to_owned(), String::new());
     }
 
@@ -76,7 +76,7 @@ impl Counters {
                 let about = service_of_rule(rule, index);
                 self.count(
                     packets,
-                    format!("{} {chain}", self.table),
+                    format!("{} {chain}", self.table).trim_start().to_owned(),
                     rule.to_owned(),
                     about.unwrap_or_default(),
                 );

@@ -110,7 +110,7 @@ impl Role {
         match self {
             Role::Cluster => "all endpoints",
             Role::Local => "endpoints on this node",
-            Role::External => "from outside",
+            Role::External => "traffic from outside",
             Role::Firewall => "source ranges",
             Role::Endpoint => "endpoint",
             Role::Affinity => "clients of an endpoint",

@@ -37,8 +37,8 @@ fn of_monitor(line: &str) -> Option<(Protocol, SocketAddr)> {
 
 /// `ether daddr` stands before `ip daddr`.
 fn last_address(words: &[&str]) -> Option<IpAddr> {
-    let pairs = words.windows(2).filter(|pair| pair.first() == Some(&"daddr"));
-    pairs.filter_map(|pair| pair.get(1)?.parse().ok()).last()
+    let mut pairs = words.windows(2).rev().filter(|pair| pair.first() == Some(&"daddr"));
+    pairs.find_map(|pair| pair.get(1)?.parse().ok())
 }
 
 /// What a line of iptables-save asks for: `-d 10.96.0.3/32 -p tcp ... --dport 80`.

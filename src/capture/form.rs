@@ -63,9 +63,11 @@ fn of_json(first: &str, text: &str) -> Option<Form> {
     }
 }
 
+type Test = fn(&str) -> bool;
+
 /// What a line alone tells.
 fn of_line(line: &str) -> Option<Form> {
-    let tests: [(fn(&str) -> bool, Form); 10] = [
+    let tests: [(Test, Form); 10] = [
         (is_iptables, Form::IptablesSave),
         (is_nft, Form::NftListing),
         (is_ipset_save, Form::IpsetSave),

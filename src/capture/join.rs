@@ -43,7 +43,7 @@ pub fn join(sources: &[Source], hint: Option<Family>) -> Result<Captured, Diagno
         if let Some(form) = form::of(&source.text)
             && let Err(fault) = joined.add(form, source, hint)
         {
-            faults.push(fault);
+            faults.append(fault);
         }
     }
     if faults.has_errors() { Err(faults) } else { Ok(joined.captured()) }
@@ -64,7 +64,10 @@ pub(super) fn read_rules(text: &str, hint: Option<Family>) -> Result<Captured, P
     };
     match added? {
         Ok(()) => Ok(joined.captured()),
-        Err(fault) => Err(ParseError { line: 1, message: fault.message }),
+        Err(faults) => {
+            let message = faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join("; ");
+            Err(ParseError { line: 1, message })
+        }
     }
 }
 
@@ -89,9 +92,10 @@ struct Joined<'s> {
 }
 
 impl<'s> Joined<'s> {
-    fn add(&mut self, form: Form, source: &'s Source, hint: Option<Family>) -> Result<(), Diagnostic> {
+    fn add(&mut self, form: Form, source: &'s Source, hint: Option<Family>) -> Result<(), Diagnostics> {
         let (name, text) = (source.name.as_str(), source.text.as_str());
-        let broken = |error: ParseError| Diagnostic::error(format!("{}: {error}", Inert(name)));
+        let broken =
+            |error: ParseError| Diagnostics::from(Diagnostic::error(format!("{}: {error}", Inert(name))));
         match form {
             Form::IptablesSave => {
                 let capture = iptables::parse::parse(text, hint).map_err(broken)?;
@@ -127,7 +131,7 @@ impl<'s> Joined<'s> {
         &mut self,
         place: Place<'s>,
         capture: iptables::parse::Capture,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Diagnostics> {
         self.headers.extend(capture.headers);
         self.legacy_tables_present |= capture.legacy_tables_present;
         self.incompatible_tables.extend(capture.incompatible_tables);
@@ -158,7 +162,7 @@ impl<'s> Joined<'s> {
         place: Place<'s>,
         form: Form,
         ruleset: nft::Ruleset,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Diagnostics> {
         self.has_nftables = true;
         for table in ruleset.tables {
             let same = |(_, _, known): &&(Place<'s>, Form, nft::Table)| {
@@ -177,7 +181,7 @@ impl<'s> Joined<'s> {
         Ok(())
     }
 
-    fn add_sets(&mut self, place: Place<'s>, sets: IpSets) -> Result<(), Diagnostic> {
+    fn add_sets(&mut self, place: Place<'s>, sets: IpSets) -> Result<(), Diagnostics> {
         let known = self.sets.get_or_insert_default();
         for (name, set) in sets.iter() {
             match known.get(name) {
@@ -197,7 +201,7 @@ impl<'s> Joined<'s> {
 
     /// A listing of interfaces without any address is `ip link`: it contradicts nothing. One of a single family says
     /// nothing of the other.
-    fn add_links(&mut self, place: Place<'s>, links: Vec<Link>) -> Result<(), Diagnostic> {
+    fn add_links(&mut self, place: Place<'s>, links: Vec<Link>) -> Result<(), Diagnostics> {
         let all = self.links.get_or_insert_default();
         let has = |links: &[Link], family| {
             let mut addresses = links.iter().flat_map(|link| &link.addresses);
@@ -230,7 +234,7 @@ impl<'s> Joined<'s> {
 
     /// `ip route` shows table main and IPv4, `ip -6 route` the other family: a table of a family that is there already
     /// must say the same.
-    fn add_routes(&mut self, place: Place<'s>, routes: Vec<Route>) -> Result<(), Diagnostic> {
+    fn add_routes(&mut self, place: Place<'s>, routes: Vec<Route>) -> Result<(), Diagnostics> {
         let known = Arc::make_mut(&mut self.facts.network).routes.get_or_insert_default();
         let key = |route: &Route| (route.table.clone(), route.destination.family());
         let mut keys: Vec<_> = routes.iter().map(key).collect();
@@ -252,7 +256,7 @@ impl<'s> Joined<'s> {
         Ok(())
     }
 
-    fn add_rules(&mut self, place: Place<'s>, mut rules: Vec<RoutingRule>) -> Result<(), Diagnostic> {
+    fn add_rules(&mut self, place: Place<'s>, mut rules: Vec<RoutingRule>) -> Result<(), Diagnostics> {
         // `ip -6 rule` has no table "default"; nothing else tells the families apart.
         let family = if rules.iter().any(|rule| rule.table.as_deref() == Some("default")) {
             Family::Ipv4
@@ -283,7 +287,7 @@ impl<'s> Joined<'s> {
         known.extend(more.into_iter().filter(|connection| seen.insert(ends(connection))));
     }
 
-    fn add_sysctls(&mut self, place: Place<'s>, more: &Sysctls) -> Result<(), Diagnostic> {
+    fn add_sysctls(&mut self, place: Place<'s>, more: &Sysctls) -> Result<(), Diagnostics> {
         let first = *self.sysctls.get_or_insert(place);
         match self.facts.sysctls.learn(more) {
             Ok(()) => Ok(()),
@@ -361,7 +365,7 @@ fn shape(table: &nft::Table) -> Vec<(String, usize)> {
     chains.chain(sets).collect()
 }
 
-fn contradiction(what: &str, first: &str, second: &str) -> Diagnostic {
+fn contradiction(what: &str, first: &str, second: &str) -> Diagnostics {
     let places = if first == second {
         format!("twice in {}", Inert(first))
     } else {
@@ -369,4 +373,5 @@ fn contradiction(what: &str, first: &str, second: &str) -> Diagnostic {
     };
     Diagnostic::error(format!("{} is {places}, and they differ", Inert(what)))
         .help("give what one node printed at one time")
+        .into()
 }

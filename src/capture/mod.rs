@@ -108,11 +108,23 @@ impl Captured {
     pub fn covers(&self, family: Family) -> bool {
         let is_foreign = |table: &Table| table.name != TABLE;
         let has_header = self.headers.contains(&family);
+        // A listing of nft does not show what the legacy backend has.
+        let is_legacy =
+            |part: &Part| part.variant == Some(Variant::Legacy) && part.ruleset.has_kube_proxys_rules();
+        let may_hide = self.parts.iter().any(is_legacy);
         has_header
             || self.of_family(family).any(|ruleset| match ruleset.as_nftables() {
                 None => true,
-                Some(nftables) => ruleset.has_kube_proxys_rules() || nftables.tables.iter().any(is_foreign),
+                Some(nftables) => {
+                    ruleset.has_kube_proxys_rules() || (!may_hide && nftables.tables.iter().any(is_foreign))
+                }
             })
+    }
+
+    /// Whether iptables was asked for a family, in whose language kube-proxy's rules are.
+    pub fn is_saved(&self, family: Family) -> bool {
+        let mut saved = self.of_family(family).filter(|ruleset| ruleset.as_iptables().is_some());
+        self.language == ProxyMode::Iptables && (self.headers.contains(&family) || saved.next().is_some())
     }
 
     /// Whether the text holds any rule that packets of a family meet.

@@ -9,6 +9,7 @@ mod support;
 
 mod api_server;
 mod assume;
+mod captured;
 mod check;
 mod command_line;
 mod controllers;

@@ -5,6 +5,7 @@ mod altered;
 mod base_jumps;
 mod blame;
 mod delta;
+mod early;
 mod intended;
 mod leftovers;
 mod legacy;
@@ -289,11 +290,13 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     drafts
 }
 
+/// A ruleset, and those beside it.
+type State<'r> = (&'r Ruleset, &'r [Ruleset]);
+
 /// What becomes otherwise of packets between two states of a node.
-fn traffic(pair: Pair<'_>, (should, is): (&Ruleset, &Ruleset), cause: &Cause<'_>) -> Traffic {
+fn traffic(pair: Pair<'_>, (should, is): (State<'_>, State<'_>), cause: &Cause<'_>) -> Traffic {
     let host = &pair.expected.host;
-    let others = pair.captured.others();
-    let walkers = (&Walker::beside(should, &others, host), &Walker::beside(is, &others, host));
+    let walkers = (&Walker::beside(should.0, should.1, host), &Walker::beside(is.0, is.1, host));
     flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), cause)
 }
 

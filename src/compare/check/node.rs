@@ -95,7 +95,7 @@ pub fn families(captured: &Captured, wanted: &[Family]) -> Families {
     for family in Family::ALL {
         let is_wanted = wanted.contains(&family);
         let has_rules = captured.ruleset(family).is_some_and(|ruleset| ruleset.has_kube_proxys_rules());
-        let is_told = captured.covers(family) && (has_rules || captured.language == ProxyMode::Iptables);
+        let is_told = captured.covers(family) && (has_rules || captured.is_saved(family));
         if is_told || (is_wanted && (captured.covers(family) || covers_none)) {
             found.checked.push(family);
         } else if is_wanted && captured.language == ProxyMode::Nftables {
