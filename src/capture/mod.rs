@@ -16,9 +16,9 @@ use crate::diagnostic::ParseError;
 use crate::iptables::parse::Variant;
 use crate::net::Family;
 use crate::nftables::{TABLE, ruleset::Table};
-use crate::node::{Host, NodeRules, PerFamily};
+use crate::node::{Host, NodeRules, PerFamily, PodInterface};
 use crate::ruleset::Ruleset;
-use crate::settings::ProxyMode;
+use crate::settings::{DetectLocal, ProxyMode};
 
 pub(crate) use connections::connection;
 pub use data_path::DataPath;
@@ -145,6 +145,20 @@ impl Captured {
             self.facts.tell(&mut host);
             Some(NodeRules::new(ruleset.clone(), host).beside(self.rulesets(family)))
         })
+    }
+
+    /// How the rules tell traffic of local pods.
+    pub fn local_traffic(&self) -> DetectLocal {
+        let mut host = Host::default();
+        self.parts.iter().for_each(|part| host.learn_from(&part.ruleset));
+        match host.pod_interface {
+            Some(PodInterface::Name(name)) => DetectLocal::BridgeInterface(name),
+            Some(PodInterface::Prefix(prefix)) => DetectLocal::InterfaceNamePrefix(prefix),
+            None => {
+                let nets = |family| host.cluster_networks.iter().copied().find(|n| n.family() == family);
+                DetectLocal::ClusterCidr(Family::ALL.into_iter().filter_map(nets).collect())
+            }
+        }
     }
 }
 

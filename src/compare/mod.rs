@@ -3,7 +3,9 @@
 pub mod check;
 pub mod connections;
 pub mod diff;
+mod links;
 pub mod node;
+mod parts;
 pub mod rules;
 pub mod service;
 pub mod subject;

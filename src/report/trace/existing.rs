@@ -1,88 +1,48 @@
-//! Connections that exist to the destination of a traced packet: rules do not move them.
+//! Connections that exist already. Rules decide once per connection: connection tracking sends what follows the same
+//! way, whatever the rules say now.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use crate::net::Protocol;
+use crate::report::trace::Trace;
+use crate::report::trace::observed::is_translated;
+use crate::walk::{ClientKind, Verdict};
 
-use serde::Serialize;
+/// Said in JSON, of every trace.
+pub const SCOPE: &str = "This is about new connections. A connection that exists keeps going where it went first, \
+                         whatever the rules say now: conntrack -L shows where, conntrack -D ends it \
+                         (UDP clients that keep their port are the usual case).";
 
-use super::Names;
-use crate::diagnostic::Inert;
-use crate::node::{Connection, ConnectionState, ending_command};
-use crate::walk::{Outcome, Packet, Verdict};
-
-/// Connections to one destination that are sent to one target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Existing {
-    /// Where they are sent, as address and port.
-    target: String,
-    /// What has that address, where known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_name: Option<String>,
-    /// How many there are.
-    count: usize,
-    /// How many of them the traced packet's source has opened.
-    from_this_source: usize,
-    /// Whether the rules can send a new connection of this source there.
-    still_chosen: bool,
-    /// The command that ends them.
-    ending_command: String,
+/// The command that ends connections which go where the rules of before sent them; none where it is unlikely that there
+/// are any: TCP clients of an endpoint that is gone connect anew, UDP clients that keep their port never do
+/// (kubernetes/kubernetes 139628, 48370).
+pub(super) fn command(trace: &Trace<'_, '_>) -> Option<String> {
+    let concerns_a_service = trace
+        .outcomes
+        .iter()
+        .any(|outcome| outcome.verdict != Verdict::Accept || is_translated(outcome, trace));
+    if !concerns_a_service || !(trace.packet.protocol == Protocol::Udp || leaves_endpoints(trace)) {
+        return None;
+    }
+    let (packet, to) = (&trace.packet, trace.packet.destination);
+    // The address of a client outside is made up, and so is that of a Pod of which only the kind is known.
+    let is_made_up = packet.client == ClientKind::Outside || trace.names.of(packet.source).is_none();
+    let source = if is_made_up { String::new() } else { format!(" --orig-src {}", packet.source) };
+    Some(format!(
+        "conntrack -D -p {}{source} --orig-dst {} --orig-port-dst {}",
+        packet.protocol.lower_name(),
+        to.ip(),
+        to.port()
+    ))
 }
 
-/// Connections to the destination of a packet, by where they are sent.
-pub fn existing(
-    connections: &[Connection],
-    packet: &Packet,
-    outcomes: &[Outcome<'_>],
-    names: &Names,
-) -> Vec<Existing> {
-    let mut groups: BTreeMap<SocketAddr, (usize, usize)> = BTreeMap::new();
-    let is_of_packet = |connection: &&Connection| {
-        connection.protocol == packet.protocol
-            && connection.destination == packet.destination
-            && connection.state != ConnectionState::Closing
-    };
-    for connection in connections.iter().filter(is_of_packet) {
-        let group = groups.entry(connection.reply_source).or_default();
-        group.0 += 1;
-        group.1 += usize::from(connection.source.ip() == packet.source);
-    }
-    let is_chosen = |target: SocketAddr| {
-        let goes_there = |o: &&Outcome<'_>| o.verdict == Verdict::Accept && o.destination == target;
-        outcomes.iter().any(|outcome| goes_there(&outcome))
-    };
-    let of = |(target, (count, from_this_source)): (SocketAddr, (usize, usize))| Existing {
-        target: target.to_string(),
-        target_name: names.words(target.ip()),
-        count,
-        from_this_source,
-        still_chosen: is_chosen(target),
-        ending_command: ending_command(packet.protocol, packet.destination, target),
-    };
-    groups.into_iter().map(of).collect()
-}
-
-/// In lines for people.
-pub(super) fn lines(existing: &[Existing], packet: &Packet) -> Vec<String> {
-    if existing.is_empty() {
-        return Vec::new();
-    }
-    let all: usize = existing.iter().map(|group| group.count).sum();
-    let verb = if all == 1 { "connection exists" } else { "connections exist" };
-    let mut lines = vec![format!("{all} {verb} to {}, which these rules do not move:", packet.destination)];
-    for group in existing {
-        let name = group.target_name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-        let own = match group.from_this_source {
-            0 => String::new(),
-            n => format!(", {n} of them from {}", packet.source),
-        };
-        let now = if group.still_chosen {
-            ", where new ones go as well".to_owned()
-        } else {
-            format!(", where no new one goes; this ends them: {}", group.ending_command)
-        };
-        lines.push(format!("  {} to {}{}{own}{now}", group.count, group.target, Inert(&name)));
-    }
-    lines
+/// Whether the Service has endpoints that new connections do not go to: those that were made before may still.
+fn leaves_endpoints(trace: &Trace<'_, '_>) -> bool {
+    let Some(plan) = trace.plan else { return false };
+    let to = trace.packet.destination;
+    let mut ports = plan.service_ports().iter().map(|port| port.service_port()).filter(|port| {
+        port.name.protocol() == trace.packet.protocol
+            && (port.cluster_ip == to.ip() && port.port.get() == to.port()
+                || port.node_port.is_some_and(|number| number.get() == to.port())
+                || port.load_balancer_ips.iter().chain(&port.external_ips).any(|ip| ip.value == to.ip()))
+    });
+    ports.any(|port| port.endpoints.iter().any(|endpoint| endpoint.terminating))
 }

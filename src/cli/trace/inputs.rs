@@ -1,11 +1,8 @@
-//! What a trace takes place in: the cluster, the node, its rules.
-
-use std::net::SocketAddr;
+//! What a trace reads: a cluster, captured rules, or both.
 
 use super::arguments::Arguments;
 use crate::assume::Assumed;
-use crate::capture::{Captured, DataPath, Facts, NamedAddress};
-use crate::cli::arguments::FamilyChoice;
+use crate::capture::{Captured, DataPath, Facts};
 use crate::cli::captured;
 use crate::cli::pipeline::Pipeline;
 use crate::cli::session::{Session, Stop};
@@ -14,11 +11,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Snapshot;
 use crate::net::Family;
 use crate::node::{Host, NodePlan, NodeRules, PerFamily, PodInterface};
+use crate::question::{Inference, Objects, Scene, Source, around, node};
 use crate::report::trace::RulesSource;
 use crate::settings::{DetectLocal, Settings};
-use crate::walk::Packet;
 
-/// What was read: a cluster, captured rules, or both.
+/// What was read.
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub(super) cluster: Option<Pipeline>,
@@ -26,17 +23,14 @@ pub(super) struct Inputs {
     captured_name: String,
     settings: Settings,
     node_name: Option<String>,
-    pub(super) family: Option<Family>,
+    family: Option<Family>,
+    namespace: Option<String>,
 }
 
 impl Inputs {
     /// Reads all that the arguments name.
     pub(super) fn read(arguments: &Arguments, session: &mut Session) -> Result<Inputs, Stop> {
-        let family = match arguments.settings.family {
-            FamilyChoice::Ipv4 => Some(Family::Ipv4),
-            FamilyChoice::Ipv6 => Some(Family::Ipv6),
-            FamilyChoice::All => None,
-        };
+        let family = arguments.settings.family.only();
         let captured = match arguments.captured.as_slice() {
             [] => None,
             paths => Some(captured::read(paths, family, session)?),
@@ -45,7 +39,7 @@ impl Inputs {
         let mut settings = arguments.settings.clone();
         captured.iter().for_each(|captured| settings.learn(&captured.facts));
         settings.stand_in_for_ipvs = captured.as_ref().is_some_and(|captured| captured.data_path().is_some());
-        let cluster = if captured.is_none() || !arguments.input.input.is_empty() {
+        let cluster = if captured.is_none() || arguments.input.is_given() {
             Some(Pipeline::read(&arguments.input, &settings, session)?)
         } else {
             None
@@ -61,6 +55,7 @@ impl Inputs {
             settings,
             node_name: arguments.node.name().map(str::to_owned),
             family,
+            namespace: arguments.settings.assume.namespace().map(str::to_owned),
         })
     }
 
@@ -74,36 +69,109 @@ impl Inputs {
         self.captured.as_ref().filter(|captured| captured.has_any_rules() || !has_plans)
     }
 
+    /// What serves Services where kube-proxy's rules do not.
+    pub(super) fn data_path(&self) -> Option<DataPath> {
+        self.captured.as_ref().and_then(Captured::data_path)
+    }
+
     /// What was assumed of the cluster, if anything.
     pub(super) fn assumed(&self) -> Option<&Assumed> {
         self.cluster.as_ref().and_then(|pipeline| pipeline.assumed.as_ref())
     }
+
+    /// The objects of the cluster, if one was read.
+    pub(super) fn objects(&self) -> Option<Objects<'_>> {
+        let Pipeline { snapshot, cluster, .. } = self.cluster.as_ref()?;
+        Some(Objects { snapshot, cluster, namespace: self.namespace.as_deref() })
+    }
+
+    /// Looks for the node that the question is about where none is named; from then on the release counts that it
+    /// reports. False where the question is about every node.
+    pub(super) fn infer_node(&mut self, arguments: &Arguments, session: &mut Session) -> Result<bool, Stop> {
+        let Some(objects) = self.objects() else { return Ok(true) };
+        let named = self.node_name.is_some() || self.settings.node_name.is_some();
+        if named || objects.cluster.nodes.len() < 2 {
+            return Ok(true);
+        }
+        let found =
+            node::infer(&objects, &arguments.from, &arguments.to).map_err(|fault| session.stop(fault))?;
+        let Some(inference) = found else { return Ok(!arguments.captured.is_empty()) };
+        let Inference::Node { node, .. } = &inference else { return Ok(true) };
+        self.node_name = Some(node.clone());
+        session.look_at(self.node_name.as_deref());
+        session.infer(&inference);
+        if let Some(pipeline) = self.cluster.take() {
+            let mut settings = arguments.settings.clone();
+            self.captured.iter().for_each(|captured| settings.learn(&captured.facts));
+            let pipeline = pipeline.for_the_node(&settings, session)?;
+            self.settings = pipeline.settings.clone();
+            self.cluster = Some(pipeline);
+        }
+        Ok(true)
+    }
+
+    /// Leaves of the cluster what the destination has to do with, for a question about every node.
+    pub(super) fn narrow(&mut self, arguments: &Arguments, session: &mut Session) -> Result<(), Stop> {
+        let Some(objects) = self.objects() else { return Ok(()) };
+        if let Source::Pod(pod) = &arguments.from {
+            let fault = Diagnostic::error(format!("--all-nodes: Pod {pod} is on one node only"));
+            return Err(session.stop(fault.help("leave --all-nodes out")));
+        }
+        let seeds = around::seeds(&objects, &arguments.to).map_err(|fault| session.stop(fault))?;
+        let around = around::Index::of(objects.cluster).around(seeds);
+        if let Some(pipeline) = &mut self.cluster {
+            let nodes = std::mem::take(&mut pipeline.cluster.nodes);
+            pipeline.cluster = Cluster { nodes, ..around };
+        }
+        Ok(())
+    }
 }
 
-/// Where a trace takes place.
+/// A node with what it must forward.
 #[derive(Debug)]
-pub(super) struct Scene<'i> {
-    pub(super) inputs: &'i Inputs,
-    pub(super) node: Node,
-    /// What it must forward, where there is a cluster.
+pub(super) struct Stage<'i> {
+    inputs: &'i Inputs,
+    pub(super) scene: Scene<'i>,
     plans: Option<PerFamily<NodePlan<'i>>>,
-    /// The node as far as it is known without its rules.
-    pub(super) host: Host,
 }
 
-impl<'i> Scene<'i> {
+impl<'i> Stage<'i> {
     /// Chooses the node, and plans what it forwards.
-    pub(super) fn new(inputs: &'i Inputs, session: &mut Session) -> Result<Scene<'i>, Stop> {
+    pub(super) fn new(inputs: &'i Inputs, session: &mut Session) -> Result<Stage<'i>, Stop> {
         let Some(pipeline) = &inputs.cluster else {
-            let mut host = host_of_settings(inputs);
+            let captured = inputs.captured.as_ref().map(Captured::services).unwrap_or_default();
+            let mut host = host_of_settings(&inputs.settings);
             inputs.facts().iter().for_each(|facts| facts.tell(&mut host));
-            return Ok(Scene { inputs, node: Node::default(), plans: None, host });
+            let scene = Scene { objects: None, captured, node: Node::default(), host, family: inputs.family };
+            return Ok(Stage { inputs, scene, plans: None });
         };
         let node = pipeline.node(inputs.node_name.as_deref(), session)?;
+        Stage::on(inputs, pipeline, node, session)
+    }
+
+    /// Every node of the cluster.
+    pub(super) fn every(inputs: &'i Inputs, session: &mut Session) -> Result<Vec<Stage<'i>>, Stop> {
+        let Some(pipeline) = inputs.cluster.as_ref().filter(|cluster| !cluster.cluster.nodes.is_empty())
+        else {
+            let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
+            return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
+        };
+        let nodes = pipeline.cluster.nodes.iter();
+        nodes.map(|node| Stage::on(inputs, pipeline, node.clone(), session)).collect()
+    }
+
+    fn on(
+        inputs: &'i Inputs,
+        pipeline: &'i Pipeline,
+        node: Node,
+        session: &mut Session,
+    ) -> Result<Stage<'i>, Stop> {
         let plans = PerFamily::try_of(|family| pipeline.node_plan(&node, family, session))?;
         let mut host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
         inputs.facts().iter().for_each(|facts| facts.tell(&mut host));
-        Ok(Scene { inputs, node, plans: Some(plans), host })
+        let objects = inputs.objects();
+        let scene = Scene { objects, captured: Vec::new(), node, host, family: inputs.family };
+        Ok(Stage { inputs, scene, plans: Some(plans) })
     }
 
     /// The rules of a family, captured before compiled.
@@ -112,54 +180,13 @@ impl<'i> Scene<'i> {
         // Connections or addresses alone say nothing of the rules: those of the cluster count.
         if let Some(captured) = self.inputs.captured_rules(plans.is_some()) {
             return captured
-                .node_rules(|_| self.host.clone())
+                .node_rules(|_| self.scene.host.clone())
                 .into(family)
                 .ok_or_else(|| not_captured(family));
         }
         let plan = plans.map(|plans| plans.into(family).plan);
         let plan = plan.ok_or_else(|| Diagnostic::error("there is no plan for this family"))?;
-        Ok(NodePlan { plan, host: self.host.clone() }.compile())
-    }
-
-    /// The checked cluster, if one was read.
-    pub(super) fn cluster(&self) -> Option<&'i Cluster> {
-        self.inputs.cluster.as_ref().map(|pipeline| &pipeline.cluster)
-    }
-
-    /// The objects, if any were read.
-    pub(super) fn snapshot(&self) -> Option<&'i Snapshot> {
-        self.inputs.cluster.as_ref().map(|pipeline| &pipeline.snapshot)
-    }
-
-    /// What serves Services where kube-proxy's rules do not.
-    pub(super) fn data_path(&self) -> Option<DataPath> {
-        self.inputs.captured.as_ref().and_then(Captured::data_path)
-    }
-
-    /// Whether a packet goes to a Service of the cluster, at whatever of its addresses.
-    pub(super) fn is_service(&self, packet: &Packet) -> bool {
-        let (to, family) = (packet.destination, packet.family());
-        let ports = self.cluster().into_iter().flat_map(|cluster| &cluster.family(family).service_ports);
-        let mut served = ports.filter(|port| port.name.protocol() == packet.protocol);
-        served.any(|port| {
-            let external = port.external_ips.iter().chain(&port.load_balancer_ips).map(|ip| ip.value);
-            let mut ips = std::iter::once(port.cluster_ip).chain(external);
-            let at_address = port.port.get() == to.port() && ips.any(|ip| ip == to.ip());
-            at_address || port.node_port.is_some_and(|p| p.get() == to.port() && self.host.is_local(to.ip()))
-        })
-    }
-
-    /// Cluster IPs of Services by name, from the cluster, else from captured rules.
-    pub(super) fn services(&self) -> Vec<NamedAddress> {
-        let Some(cluster) = self.cluster() else {
-            return self.inputs.captured.as_ref().map(Captured::services).unwrap_or_default();
-        };
-        let ports = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
-        let named = ports.map(|port| NamedAddress {
-            name: port.name.clone(),
-            address: SocketAddr::new(port.cluster_ip, port.port.get()),
-        });
-        named.collect()
+        Ok(NodePlan { plan, host: self.scene.host.clone() }.compile())
     }
 
     /// Where the rules come from, in words.
@@ -170,7 +197,7 @@ impl<'i> Scene<'i> {
             (None, name) => format!("captured in {name}"),
         };
         let language = rules.ruleset.mode().name();
-        let node = match (self.node.name.as_str(), &self.inputs.node_name) {
+        let node = match (self.scene.node.name.as_str(), &self.inputs.node_name) {
             ("", Some(name)) => name.clone(),
             (name, _) => name.to_owned(),
         };
@@ -179,8 +206,7 @@ impl<'i> Scene<'i> {
 }
 
 /// What the settings tell of a node without its cluster.
-fn host_of_settings(inputs: &Inputs) -> Host {
-    let settings = &inputs.settings;
+fn host_of_settings(settings: &Settings) -> Host {
     let mut host = Host { addresses: settings.host.addresses.clone(), ..Host::default() };
     match &settings.detect_local {
         DetectLocal::ClusterCidr(networks) => host.cluster_networks.extend(networks),
@@ -200,15 +226,5 @@ fn not_captured(family: Family) -> Diagnostics {
     };
     Diagnostic::error(format!("the packet is {family}, but the captured rules have none for {family}"))
         .help(format!("capture them with {tool} or nft list ruleset"))
-        .into()
-}
-
-/// What is not known of the node and may make the answer wrong.
-pub(super) fn doubts(host: &Host, family: Family) -> Diagnostics {
-    if host.primary_address(family).is_some() {
-        return Diagnostics::default();
-    }
-    Diagnostic::warning(format!("no {family} address of the node is known: only loopback counts as its own"))
-        .help("give the node's addresses as --host-ip, its own first")
         .into()
 }
