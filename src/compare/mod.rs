@@ -4,6 +4,7 @@ pub mod check;
 pub mod diff;
 mod links;
 pub mod node;
+pub mod nodes;
 mod parts;
 pub mod rules;
 pub mod service;

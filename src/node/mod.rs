@@ -28,6 +28,7 @@ mod sets;
 mod sysctls;
 
 pub use client_kind::ClientKind;
+pub(crate) use host::merged;
 pub use host::{Host, PodInterface};
 pub use interface_name::InterfaceName;
 pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
