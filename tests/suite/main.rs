@@ -7,10 +7,12 @@ mod testing;
 
 mod support;
 
+mod action;
 mod api_server;
 mod assume;
 mod check;
 mod command_line;
+mod completions;
 mod controllers;
 mod diff;
 mod documentation;
@@ -23,9 +25,13 @@ mod like_kubectl;
 mod limits;
 mod lint;
 mod mutations;
+mod questions;
 mod releases;
 mod repositories;
+mod services;
+mod stability;
 mod trace;
+mod transcript;
 mod truth;
 mod upkeep;
 
