@@ -10,6 +10,7 @@ mod support;
 mod action;
 mod api_server;
 mod assume;
+mod captured;
 mod check;
 mod command_line;
 mod completions;
