@@ -96,6 +96,27 @@ fn on_a_bare_terminal_nothing_waits() {
     }
 }
 
+/// `-h` is one screen of a usual terminal window, examples first; `--help` is all.
+#[test]
+fn short_help_is_one_screen() {
+    let help = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kuberules")).args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in ["compile", "services", "explain", "trace", "lint", "check"] {
+        let (short, long) = (help(&[command, "-h"]), help(&[command, "--help"]));
+        assert!(short.starts_with("Examples:\n"), "{short}");
+        assert!(short.lines().count() <= 60, "{command}: {} lines", short.lines().count());
+        assert!(long.lines().count() > short.lines().count(), "{command}");
+    }
+    assert!(!help(&["services", "--help"]).contains("--no-nfacct"));
+    assert!(!help(&["version", "--help"]).contains("--strict"));
+    let commands = help(&["-h"]);
+    let at = |name: &str| commands.find(&format!("\n  {name} ")).unwrap_or_else(|| panic!("{commands}"));
+    let order = ["compile", "services", "explain", "trace", "lint", "diff", "check"];
+    assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{commands}");
+}
+
 /// As a plugin of kubectl all text names the program as it was called.
 #[test]
 fn as_a_plugin_it_is_called_kubectl_rules() {
