@@ -272,7 +272,7 @@ fn odd_address(
         None => family == Family::Ipv4,
     };
     if !belongs && model.endpoints_filtered_by_address {
-        report.warning(field, format!("{written:?} is no {family} address and is passed over"), "");
+        report.warning(field, format!("{written:?} is no {family} address and is ignored"), "");
         return None;
     }
     let mut unloadable = |what: &str| {
