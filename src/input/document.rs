@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         let outline = match json::outline(value) {
             Ok(outline) => outline,
             Err(_) if value == "null" => return,
-            // Not so for YAML: a key may stand twice.
+            // Not so for YAML: a key may occur twice.
             Err(_) if value.starts_with('{') => return self.yaml_item(range, default, lists),
             Err(_) => return self.no_object(position),
         };
