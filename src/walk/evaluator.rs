@@ -11,7 +11,7 @@ use super::packet_state::{
     Affinity, Assumption, FinalState, Frame, PacketState, PathEnd, PathId, Predicate, RulePosition,
 };
 use super::program::Program;
-use super::rule_part::{ChainId, Match, RulePart};
+use super::rule_part::{ChainId, Match, MatchKind, RulePart};
 use super::set_index::Lookup;
 use crate::node::Host;
 
@@ -53,6 +53,8 @@ pub(super) struct PathEntry<'r> {
 /// The result of a match.
 pub(super) enum MatchResult<'r> {
     Known(bool),
+    /// The packet has nothing of the kind: the rule ends, whether negated or not.
+    Absent,
     Unknown(Predicate<'r>, &'r str),
     Random(Chance),
     Remembered(&'r str),
@@ -162,7 +164,11 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         required: Match<'r>,
         position: RulePosition,
     ) -> Walked<Option<bool>> {
+        if let MatchKind::Statement(statement) = required.kind {
+            return self.passes(state, statement, position);
+        }
         match self.match_result(state, required.kind, position)? {
+            MatchResult::Absent => Ok(Some(false)),
             MatchResult::Known(holds) => Ok(Some(holds != required.negated)),
             MatchResult::Random(chance) if chance.is_certain() => Ok(Some(true)),
             MatchResult::Random(chance) if chance.is_impossible() => Ok(Some(false)),

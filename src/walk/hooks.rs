@@ -13,14 +13,9 @@ use crate::node::Host;
 pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
     let local = packet.client == ClientKind::Node;
     let view = View {
-        protocol: packet.protocol,
-        source: packet.source,
-        destination: packet.destination,
         mark: packet.mark,
         input: packet.in_interface(),
-        output: Interface::None,
-        tracking: Tracking::NotYet,
-        translated: false,
+        ..View::new(packet.protocol, packet.source, packet.destination)
     };
     PacketState {
         view: View { output: if local { output_of(host, &view) } else { Interface::None }, ..view },
@@ -34,6 +29,8 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         chance: Chance::CERTAIN,
         assumptions: Vec::new(),
         affinity: None,
+        drawn: None,
+        filled: Vec::new(),
         path: None,
     }
 }

@@ -7,12 +7,12 @@ use crate::nftables::ruleset::{Addresses, Field};
 
 use super::error::WalkError;
 use super::evaluator::{Evaluator, MatchResult};
+use super::opaque_iptables;
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, Predicate, RulePosition};
 use super::program::Program;
 use super::rule_part::{InterfaceDirection, MatchKind, Side, States};
 use super::set_index::Lookup;
-use super::{opaque_iptables, opaque_nftables};
 use crate::node::PodInterface;
 
 impl<'r> Evaluator<'_, 'r> {
@@ -42,6 +42,8 @@ impl<'r> Evaluator<'_, 'r> {
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
             MatchKind::Opaque(text) => return Ok(self.opaque(view, text, position)),
+            // Looked at before this.
+            MatchKind::Statement(_) => true,
         };
         Ok(MatchResult::Known(known))
     }
@@ -54,6 +56,9 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Result<MatchResult<'r>, WalkError> {
         let ip = address(side, view);
+        if Family::of(ip) != family {
+            return Ok(MatchResult::Absent);
+        }
         match addresses {
             Addresses::One(net) => Ok(MatchResult::Known(contains(*net, ip))),
             Addresses::Anonymous(intervals) => {
@@ -79,12 +84,18 @@ impl<'r> Evaluator<'_, 'r> {
         match self.program.look_up(position.chain, set, key, view) {
             Lookup::Hit(_) => Ok(MatchResult::Known(true)),
             Lookup::Miss => Ok(MatchResult::Known(false)),
+            Lookup::Absent => Ok(MatchResult::Absent),
             Lookup::Maybe(_) => Ok(MatchResult::Unknown(Predicate::Part(position), set)),
             Lookup::NoSuchSet => Err(self.no_such_set(position, set)),
         }
     }
 
-    fn interface(&self, view: &View, direction: InterfaceDirection, name: &'r str) -> MatchResult<'r> {
+    pub(super) fn interface(
+        &self,
+        view: &View,
+        direction: InterfaceDirection,
+        name: &'r str,
+    ) -> MatchResult<'r> {
         let interface = match direction {
             InterfaceDirection::In => view.input,
             InterfaceDirection::Out => view.output,
@@ -98,7 +109,7 @@ impl<'r> Evaluator<'_, 'r> {
     fn opaque(&self, view: &View, text: &'r str, position: RulePosition) -> MatchResult<'r> {
         let known = match self.program {
             Program::Iptables(_) => opaque_iptables::iptables_match(text, view, self.host),
-            Program::Nftables(_) => opaque_nftables::matches(text, view),
+            Program::Nftables(_) => None,
         };
         match known {
             Some(holds) => MatchResult::Known(holds),

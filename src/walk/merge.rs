@@ -8,6 +8,7 @@ use super::outcome::{Condition, Outcome, Step};
 use super::packet_state::{FinalState, PathEnd, PathId, Predicate};
 use super::program::Program;
 use super::rule_part::InterfaceDirection;
+use crate::nftables::ruleset::Statement;
 
 /// The outcomes of a walk: those without a condition first, then in the order found.
 pub(super) fn outcomes<'r>(evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>> {
@@ -130,6 +131,9 @@ fn words(predicate: Predicate<'_>, text: &str) -> String {
         Predicate::Interface(InterfaceDirection::In, name) => format!("in interface {name}"),
         Predicate::Interface(InterfaceDirection::Out, name) => format!("out interface {name}"),
         Predicate::Text(_) | Predicate::Part(_) => text.to_owned(),
+        Predicate::Is(of, datum) => format!("{of} {datum}"),
+        Predicate::Passes(comparison) => Statement::Compare(Box::new(comparison.clone())).to_string(),
+        Predicate::Filled(set) => format!("@{set}"),
     }
 }
 

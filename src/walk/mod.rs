@@ -26,12 +26,14 @@ mod base_chain;
 mod chance;
 mod error;
 mod evaluator;
+mod expression;
 mod hook;
 mod hooks;
 mod inquiry;
 mod iptables;
 mod matching;
 mod merge;
+mod nft_action;
 mod nftables;
 mod opaque_iptables;
 mod opaque_nftables;
@@ -41,9 +43,11 @@ mod packet_state;
 mod program;
 mod rule_index;
 mod rule_part;
+mod selector;
 mod set_index;
 #[cfg(test)]
 mod tests;
+mod value;
 mod walker;
 
 pub use chance::Chance;
@@ -51,7 +55,7 @@ pub use error::WalkError;
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, Reached};
 pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
-pub use packet::{FamilyMismatch, Interface, Packet, Tracking, View};
+pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
 pub use walker::Walker;
 
 pub use crate::node::{ClientKind, Host, PodInterface};

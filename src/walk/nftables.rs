@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use crate::net::Family;
 use crate::nftables::ruleset::{
-    Addresses, Chain, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
+    Addresses, Chain, Element, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
 };
 
 use super::base_chain::{BaseChain, BaseChains};
@@ -43,7 +43,8 @@ impl<'r> Program<'r> {
             filled: OnceLock::new(),
             bases: Default::default(),
         };
-        for table in &ruleset.tables {
+        // A table that sleeps has no chains at any hook.
+        for table in ruleset.tables.iter().filter(|table| !table.is_dormant()) {
             program.add_table(table);
         }
         for bases in &mut program.bases {
@@ -108,8 +109,15 @@ impl<'r> Program<'r> {
 
     pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
         let (table, chain) = *self.chains.get(chain.index())?;
-        let statement = chain.rules.get(rule)?.rule.statements.get(part)?;
-        Some(self.statement(table, statement))
+        let statements = &chain.rules.get(rule)?.rule.statements;
+        match statements.get(part)? {
+            Statement::Opaque(text) => {
+                let mut rest = statements.iter().skip(part + 1);
+                let acts = |s: &'r Statement| matches!(self.statement(table, s), RulePart::Action(_));
+                Some(opaque_nftables::statement(text, rest.any(acts)))
+            }
+            known => Some(self.statement(table, known)),
+        }
     }
 
     /// What a named set or map of the chain's table has for a key.
@@ -124,6 +132,45 @@ impl<'r> Program<'r> {
             }
             None => Lookup::NoSuchSet,
         }
+    }
+
+    fn slot<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetSlot<'r>> {
+        let (table, _) = self.chains.get(chain.index())?;
+        self.sets.get(&(*table, set))
+    }
+
+    pub(super) fn elements(&self, chain: ChainId, set: &str) -> Option<&'r [Element]> {
+        let set: &'r Set = self.slot(chain, set)?.set;
+        Some(&set.elements)
+    }
+
+    pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
+        let slot = self.slot(chain, set)?;
+        let set: &'r Set = slot.set;
+        // Without the types of its key, words have no numbers.
+        (!set.key.is_empty()).then(|| slot.index.get_or_init(|| SetIndex::new(set)))
+    }
+
+    pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
+        let table = self.chains.get(chain.index()).map(|(table, _)| *table);
+        table.is_some_and(|table| self.filled_sets().contains(&(table, set)))
+    }
+
+    /// A limit's own text tells whether it lets through what is beyond it; so does its JSON.
+    pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
+        let table = self.chains.get(chain.index()).and_then(|(table, _)| self.tables.get(*table));
+        let is_it = |text: &&String| {
+            let rest = text.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' '));
+            rest.is_some_and(|rest| {
+                rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))
+                    || rest.contains(&format!("\"name\": \"{name}\""))
+                    || rest.contains(&format!("\"name\":\"{name}\""))
+            })
+        };
+        let found = table.and_then(|table| table.opaque.iter().find(is_it));
+        found.is_some_and(|text| {
+            [" over ", "\"inv\": true", "\"inv\":true"].iter().any(|word| text.contains(word))
+        })
     }
 
     /// Whether a set is one that rules themselves fill with clients. A listing as JSON does not always tell `dynamic`.
@@ -141,6 +188,7 @@ impl<'r> Program<'r> {
                 let statements = chain.rules.iter().flat_map(|placed| &placed.rule.statements);
                 statements.filter_map(move |statement| match statement {
                     Statement::UpdateSet { set, .. } => Some((table, set.as_str())),
+                    Statement::ChangeSet(change) => Some((table, change.set.as_str())),
                     _ => None,
                 })
             };
@@ -176,7 +224,12 @@ impl<'r> Program<'r> {
                 match_part(false, MatchKind::Local(Side::Destination))
             }
             Statement::Counter { .. } | Statement::NamedCounter(_) => RulePart::Nothing,
-            Statement::Opaque(text) => opaque_nftables::statement(text),
+            Statement::Compare(_) | Statement::Limit(_) | Statement::ChangeSet(_) => {
+                match_part(false, MatchKind::Statement(statement))
+            }
+            Statement::Spelled(_, meaning) => self.statement(table, meaning),
+            Statement::Log(_) | Statement::Aside(_) => RulePart::Nothing,
+            Statement::Opaque(text) => opaque_nftables::statement(text, false),
             _ => action(statement).map_or(RulePart::Nothing, RulePart::Action),
         }
     }
@@ -212,6 +265,11 @@ fn action(statement: &Statement) -> Option<Action<'_>> {
         Statement::Masquerade { .. } => Action::Masquerade,
         Statement::Reject => Action::Reject(Answer::PortUnreachable),
         Statement::Verdict(verdict) => verdict_action(verdict),
+        Statement::LookUp(_) | Statement::Assign(_) | Statement::Translate(_) | Statement::RejectWith(_) => {
+            Action::Statement(statement)
+        }
+        Statement::Notrack => Action::Untrack,
+        Statement::Divert(text) => Action::Unknown(text),
         _ => return None,
     })
 }

@@ -155,6 +155,8 @@ pub enum Effect<'r> {
     PolicyDrop,
     /// The mark is now this.
     Mark(u32),
+    /// The mark of the connection is now this.
+    ConnectionMark(u32),
     /// The destination is now this.
     Dnat(SocketAddr),
     /// The source will be an address of the node.

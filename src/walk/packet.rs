@@ -99,14 +99,54 @@ pub struct View {
     pub destination: SocketAddr,
     /// Its firewall mark.
     pub mark: u32,
+    /// The bits of its mark that are not known; they are 0 in `mark`.
+    pub open_mark: u32,
+    /// The mark of its connection.
+    pub connection_mark: u32,
+    /// The bits of that which are not known.
+    pub open_connection_mark: u32,
     /// The interface it came in by.
     pub input: Interface,
     /// The interface it will go out by, once that is known.
     pub output: Interface,
     /// What connection tracking says of it.
     pub tracking: Tracking,
-    /// Whether its destination was translated.
+    /// Whether its destination was translated (conntrack status `DNAT`).
     pub translated: bool,
+    /// Whether its source was translated (conntrack status `SNAT`).
+    pub source_translated: bool,
+    /// The packet as it came: the original direction of its connection.
+    pub original: Original,
+}
+
+/// Both ends of a packet before any translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Original {
+    /// The source.
+    pub source: IpAddr,
+    /// The destination.
+    pub destination: SocketAddr,
+}
+
+impl View {
+    /// A packet that nothing has happened to yet, on no interface.
+    pub fn new(protocol: Protocol, source: IpAddr, destination: SocketAddr) -> View {
+        View {
+            protocol,
+            source,
+            destination,
+            mark: 0,
+            open_mark: 0,
+            connection_mark: 0,
+            open_connection_mark: 0,
+            input: Interface::None,
+            output: Interface::None,
+            tracking: Tracking::NotYet,
+            translated: false,
+            source_translated: false,
+            original: Original { source, destination },
+        }
+    }
 }
 
 /// What connection tracking says of the first packet of a connection.
@@ -135,15 +175,11 @@ impl Tracking {
 impl View {
     /// The first packet of a TCP connection from 10.0.0.9, outside, as it comes in.
     pub(super) fn from_outside(destination: &str) -> View {
+        let (source, destination) = ("10.0.0.9".parse().unwrap(), destination.parse().unwrap());
         View {
-            protocol: Protocol::Tcp,
-            source: "10.0.0.9".parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            mark: 0,
             input: Interface::External,
-            output: Interface::None,
             tracking: Tracking::New,
-            translated: false,
+            ..View::new(Protocol::Tcp, source, destination)
         }
     }
 }

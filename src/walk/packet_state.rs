@@ -7,6 +7,7 @@ use super::chance::Chance;
 use super::outcome::{Hook, Verdict};
 use super::packet::View;
 use super::rule_part::{ChainId, InterfaceDirection};
+use crate::nftables::ruleset::{Comparison, Datum, Expression};
 
 /// Something that is not known and is taken to hold, or not to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +18,12 @@ pub(super) enum Predicate<'r> {
     Text(&'r str),
     /// A part of one rule.
     Part(RulePosition),
+    /// A field of the packet, or what is made of it, is this.
+    Is(&'r Expression, &'r Datum),
+    /// It passes a match of nftables.
+    Passes(&'r Comparison),
+    /// A set of nftables has it, because a rule put it in for a packet before.
+    Filled(&'r str),
 }
 
 /// A part of a rule.
@@ -114,6 +121,10 @@ pub(super) struct PacketState<'r> {
     pub(super) chance: Chance,
     pub(super) assumptions: Vec<Assumption<'r>>,
     pub(super) affinity: Option<Affinity<'r>>,
+    /// The number that a chooser gave at a part of a rule.
+    pub(super) drawn: Option<(RulePosition, u64)>,
+    /// Sets of nftables into which it was put.
+    pub(super) filled: Vec<&'r str>,
     pub(super) path: PathId,
 }
 

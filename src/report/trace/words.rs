@@ -23,6 +23,7 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         Effect::Reject(answer) => format!("reject with {}", answer_name(answer, step)),
         Effect::PolicyDrop => "drop: the policy of the chain".to_owned(),
         Effect::Mark(mark) => mark_change(step.seen.mark, mark),
+        Effect::ConnectionMark(mark) => format!("connection mark {mark:#x}"),
         Effect::Dnat(to) => format!("dnat to {to}"),
         Effect::Masquerade => "masquerade: the source becomes an address of the node".to_owned(),
         Effect::Snat => "snat: the source becomes another address".to_owned(),

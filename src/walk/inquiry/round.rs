@@ -11,7 +11,7 @@ use crate::net::Protocol;
 use crate::nftables::ruleset::{Addresses, Element, Field};
 use crate::walk::action::in_network;
 use crate::walk::outcome::Hook;
-use crate::walk::packet::{Interface, Tracking, View};
+use crate::walk::packet::{Tracking, View};
 use crate::walk::program::BaseChain;
 use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 
@@ -54,16 +54,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 
     fn view(&self, protocol: Protocol, destination: SocketAddr) -> View {
-        View {
-            protocol,
-            source: self.family.loopback(),
-            destination,
-            mark: 0,
-            input: Interface::None,
-            output: Interface::None,
-            tracking: Tracking::New,
-            translated: false,
-        }
+        View { tracking: Tracking::New, ..View::new(protocol, self.family.loopback(), destination) }
     }
 
     fn reaches(&self, hook: Hook, packet: &View) -> bool {
@@ -76,18 +67,18 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 }
 
-struct Round<'a, 'w, 'r> {
-    inquiry: &'a Inquiry<'w, 'r>,
+pub(super) struct Round<'a, 'w, 'r> {
+    pub(super) inquiry: &'a Inquiry<'w, 'r>,
     /// The packet as it comes, and as it is after translation, where that can have happened.
-    packets: Vec<View>,
+    pub(super) packets: Vec<View>,
     /// Protocol and port are left open.
-    open: bool,
+    pub(super) open: bool,
     known: Option<&'a Chains>,
     /// Chains visited with these packets.
     visited: Chains,
     /// Chains visited at all.
     seen: Chains,
-    asked: Asked<'r>,
+    pub(super) asked: Asked<'r>,
     /// Chains that the last rule leads to.
     leads_to: Vec<ChainId>,
 }
@@ -174,14 +165,14 @@ impl<'r> Round<'_, '_, 'r> {
         rules
     }
 
-    fn reach(&mut self, reached: Reached<'r>) {
+    pub(super) fn reach(&mut self, reached: Reached<'r>) {
         if !self.open {
             self.asked.reached.push(reached);
         }
     }
 
     /// A set that a rule asks.
-    fn reach_set(&mut self, chain: ChainId, set: &str) {
+    pub(super) fn reach_set(&mut self, chain: ChainId, set: &str) {
         let found = self.inquiry.indexed(chain, set).map(|indexed| indexed.set);
         self.reach(found.map_or(Reached::Missing, Reached::Set));
     }
@@ -240,6 +231,10 @@ impl<'r> Round<'_, '_, 'r> {
             MatchKind::Opaque(text) => {
                 self.asked.sources.extend(scan::addresses(text, self.inquiry.family));
                 self.asked.ports.extend(scan::ports(text));
+                true
+            }
+            MatchKind::Statement(statement) => {
+                self.note(chain, statement);
                 true
             }
             MatchKind::Interface(..)
@@ -350,12 +345,13 @@ impl<'r> Round<'_, '_, 'r> {
                 self.asked.translated.extend(self.packets.iter().map(to));
             }
             Action::RandomDnat(_, to) => self.asked.translated.extend(to.iter().map(|(_, to)| *to)),
+            Action::Statement(statement) => self.perform(chain, statement),
             Action::Redirect(port) => self.redirect(port.map(crate::net::Port::get)),
             _ => {}
         }
     }
 
-    fn redirect(&mut self, port: Option<u16>) {
+    pub(super) fn redirect(&mut self, port: Option<u16>) {
         let port = port.or(self.packets.first().map(|packet| packet.destination.port()));
         let host = self.inquiry.walker.host;
         let own = host.addresses.iter().copied().chain([self.inquiry.family.loopback()]);
@@ -363,7 +359,7 @@ impl<'r> Round<'_, '_, 'r> {
         self.asked.translated.extend(own.map(|ip| SocketAddr::new(ip, port.unwrap_or_default())));
     }
 
-    fn follow(&mut self, from: ChainId, to: &str) {
+    pub(super) fn follow(&mut self, from: ChainId, to: &str) {
         match self.inquiry.walker.program.find(from, to) {
             Some(chain) if !self.open || self.inquiry.asks_ports(to) => self.leads_to.push(chain),
             Some(_) => {}
