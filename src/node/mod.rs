@@ -20,11 +20,13 @@
 
 mod client_kind;
 mod host;
+mod interface_name;
 mod learn;
 mod per_family;
 
 pub use client_kind::ClientKind;
 pub use host::{Host, PodInterface};
+pub use interface_name::InterfaceName;
 pub use per_family::PerFamily;
 
 use crate::cluster::{Cluster, Node};

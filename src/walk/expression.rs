@@ -6,15 +6,13 @@ use crate::nftables::ruleset::{
 
 use super::chance::Chance;
 use super::error::WalkError;
-use super::evaluator::{Evaluator, MatchResult, Walked, go_to};
-use super::packet_state::{PacketState, Predicate, RulePosition};
-use super::rule_part::InterfaceDirection;
+use super::evaluator::{Decision, Evaluator, MatchResult, Walked, go_to};
+use super::packet_state::{PacketState, RulePosition};
+use super::questions::Question;
 use super::selector;
 use super::set_index::SetIndex;
 use super::value::{Holds, Value, has_any, holds, number_of};
 
-/// Source ports of clients.
-const EPHEMERAL: (u16, u16) = (1024, u16::MAX);
 /// The most numbers of a chooser that are tried one by one.
 const MOST_DRAWN: u64 = 64;
 
@@ -43,7 +41,7 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Walked<Option<bool>> {
         let found = match statement {
             Statement::Compare(comparison) => self.compare(state, comparison, position),
-            Statement::Limit(limit) => Ok(self.within(limit, position)),
+            Statement::Limit(limit) => self.within(state, limit, position),
             Statement::ChangeSet(change) => self.change(state, change, position),
             _ => Ok(true),
         };
@@ -63,12 +61,25 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// The first packet is within every limit.
-    fn within(&self, limit: &Limit, position: RulePosition) -> bool {
-        match limit {
-            Limit::Rate { over, .. } | Limit::Quota { over, .. } | Limit::Connections { over, .. } => !over,
-            Limit::Named(kind, name) => !self.program.is_over(position.chain, kind, name),
-        }
+    /// The first packet is supposed to be within every limit.
+    fn within(
+        &mut self,
+        state: &mut PacketState<'r>,
+        limit: &'r Limit,
+        position: RulePosition,
+    ) -> Found<bool> {
+        let over = match limit {
+            Limit::Rate { over, .. } | Limit::Quota { over, .. } | Limit::Connections { over, .. } => *over,
+            Limit::Named(kind, name) => self.program.is_over(position.chain, kind, name),
+        };
+        let text = match limit {
+            Limit::Rate { rate, .. } => rate.as_str(),
+            Limit::Quota { size, .. } => size,
+            Limit::Connections { .. } => "ct count",
+            Limit::Named(_, name) => name,
+        };
+        let usual = self.open(Question::Usual(position), text, position);
+        Ok(self.decide(state, usual, position)? != over)
     }
 
     fn change(
@@ -79,11 +90,17 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Found<bool> {
         let mut parts = Vec::new();
         self.key(state, &change.key, &[], position, &mut parts)?;
-        state.filled.push(&change.set);
-        Ok(change.statements.iter().all(|statement| match statement {
-            Statement::Limit(limit) => self.within(limit, position),
-            _ => true,
-        }))
+        for statement in &change.statements {
+            if let Statement::Limit(limit) = statement
+                && !self.within(state, limit, position)?
+            {
+                return Ok(false);
+            }
+        }
+        if !state.filled.contains(&change.set.as_str()) {
+            state.filled.push(&change.set);
+        }
+        Ok(true)
     }
 
     fn compare(
@@ -119,7 +136,7 @@ impl<'r> Evaluator<'_, 'r> {
                 let value = self.value(state, left, &cuts_of(datum), position)?;
                 self.compare_one(state, (comparison, value, datum), position)
             }
-            _ => self.ask(state, Predicate::Passes(comparison), position),
+            _ => self.ask(state, Question::Passes(comparison), position),
         }
     }
 
@@ -143,14 +160,14 @@ impl<'r> Evaluator<'_, 'r> {
             ordered => (compared(value, ordered, datum), false),
         };
         let plain = matches!(comparison.operator, Operator::Equal | Operator::Unequal) || !is_bits;
-        let predicate = match comparison.operator {
+        let question = match comparison.operator {
             Operator::Implied | Operator::Equal | Operator::Unequal if plain => {
-                Predicate::Is(&comparison.left, datum)
+                Question::Is(&comparison.left, datum)
             }
-            _ => Predicate::Passes(comparison),
+            _ => Question::Passes(comparison),
         };
-        let by_itself = matches!(predicate, Predicate::Passes(_)) && negated && found == Holds::Open;
-        let known = self.answer(state, found, predicate, position)?;
+        let by_itself = matches!(question, Question::Passes(_)) && negated && found == Holds::Open;
+        let known = self.answer(state, found, question, position)?;
         Ok(if by_itself { known } else { known != negated })
     }
 
@@ -311,7 +328,7 @@ impl<'r> Evaluator<'_, 'r> {
             return Ok(found);
         }
         // Rules put elements in, which packets before this one can have done.
-        let here = state.filled.contains(&name) || self.ask(state, Predicate::Filled(name), position)?;
+        let here = state.filled.contains(&name) || self.ask(state, Question::Filled(name), position)?;
         Ok(here.then_some(&IN_SET).filter(|_| true))
     }
 
@@ -365,9 +382,12 @@ impl<'r> Evaluator<'_, 'r> {
             return Ok(false);
         }
         for (of, datum, found) in tested {
-            if !self.answer(state, found, Predicate::Is(of, datum), position)? {
+            if !self.answer(state, found, Question::Is(of, datum), position)? {
                 return Ok(false);
             }
+        }
+        if !state.filled.contains(&change.set.as_str()) {
+            state.filled.push(&change.set);
         }
         Ok(true)
     }
@@ -377,42 +397,49 @@ impl<'r> Evaluator<'_, 'r> {
         &mut self,
         state: &mut PacketState<'r>,
         found: Holds<'r>,
-        predicate: Predicate<'r>,
+        question: Question<'r>,
         position: RulePosition,
     ) -> Found<bool> {
-        match found {
-            Holds::Known(holds) => Ok(holds),
-            Holds::Interface(direction, name) => self.ask_interface(state, direction, name, position),
-            Holds::SourcePort(first, last) if first <= EPHEMERAL.0 && last == EPHEMERAL.1 => Ok(true),
-            Holds::SourcePort(_, last) if last < EPHEMERAL.0 => Ok(false),
-            Holds::SourcePort(..) | Holds::Open => self.ask(state, predicate, position),
-        }
-    }
-
-    fn ask_interface(
-        &mut self,
-        state: &mut PacketState<'r>,
-        direction: InterfaceDirection,
-        name: &'r str,
-        position: RulePosition,
-    ) -> Found<bool> {
-        match self.interface(&state.view, direction, name) {
-            MatchResult::Known(holds) => Ok(holds),
-            _ => self.ask(state, Predicate::Interface(direction, name), position),
-        }
+        let result = match found {
+            Holds::Known(holds) => return Ok(holds),
+            Holds::Interface(direction, name) => self.has_interface(&state.view, direction, name, position),
+            Holds::SourcePort(first, last) => {
+                self.source_port_that(|port| (first..=last).contains(&port), "", position)
+            }
+            Holds::Open => self.open(question, "", position),
+        };
+        self.decide(state, result, position)
     }
 
     fn ask(
         &mut self,
         state: &mut PacketState<'r>,
-        predicate: Predicate<'r>,
+        question: Question<'r>,
         position: RulePosition,
     ) -> Found<bool> {
-        if let Some(holds) = state.assumed(predicate) {
-            return Ok(holds);
+        let result = self.open(question, "", position);
+        self.decide(state, result, position)
+    }
+
+    fn decide(
+        &mut self,
+        state: &mut PacketState<'r>,
+        result: MatchResult<'r>,
+        position: RulePosition,
+    ) -> Found<bool> {
+        match result {
+            MatchResult::Known(holds) => Ok(holds),
+            MatchResult::Open(question, holds) => {
+                match self.decided(state, question, std::slice::from_ref(&holds)) {
+                    Decision::Group(group) => Ok(group.is_some()),
+                    Decision::Open => {
+                        self.fork_open(state, question, &[holds], position);
+                        Err(Stop::Forked)
+                    }
+                }
+            }
+            MatchResult::Absent | MatchResult::Random(_) | MatchResult::Remembered(_) => Err(Stop::Absent),
         }
-        self.fork_unknown(state, predicate, "", position);
-        Err(Stop::Forked)
     }
 }
 

@@ -346,7 +346,7 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
         RulePart::Match(Match { kind: MatchKind::Statement(statement), .. }) => general::asks_port(statement),
         RulePart::Action(Action::Statement(_)) => true,
         // Where maps and guarded jumps lead is not looked at.
-        RulePart::Action(Action::VerdictMap(..)) | RulePart::Conditional(..) => true,
+        RulePart::Action(Action::VerdictMap(..)) => true,
         // The port stays as it is.
         RulePart::Action(Action::Redirect(None) | Action::Netmap(_)) => true,
         _ => false,

@@ -20,9 +20,11 @@
 //! assert_eq!(outcomes[0].verdict, Verdict::Accept);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![allow(dead_code, reason = "attributes that rules of other programs ask for")]
 
 mod action;
 mod base_chain;
+mod cases;
 mod chance;
 mod error;
 mod evaluator;
@@ -30,6 +32,7 @@ mod expression;
 mod hook;
 mod hooks;
 mod inquiry;
+mod interfaces;
 mod iptables;
 mod matching;
 mod merge;
@@ -41,14 +44,18 @@ mod outcome;
 mod packet;
 mod packet_state;
 mod program;
+mod questions;
+mod queue;
 mod rule_index;
 mod rule_part;
 mod selector;
 mod set_index;
+mod source_port;
 #[cfg(test)]
 mod tests;
 mod value;
 mod walker;
+mod weights;
 
 pub use chance::Chance;
 pub use error::WalkError;
@@ -58,4 +65,4 @@ pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdi
 pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
 pub use walker::Walker;
 
-pub use crate::node::{ClientKind, Host, PodInterface};
+pub use crate::node::{ClientKind, Host, InterfaceName, PodInterface};

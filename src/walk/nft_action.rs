@@ -122,6 +122,7 @@ impl<'r> Evaluator<'_, 'r> {
                 }
                 let to = SocketAddr::new(ip, view.destination.port());
                 view.destination = to;
+                state.class = self.class_of(to);
                 Ok(self.note_on(state, position, Effect::Dnat(to)))
             }
             (Header::Ip | Header::Ip6, "saddr", Value::Address(ip)) => {
@@ -144,6 +145,7 @@ impl<'r> Evaluator<'_, 'r> {
                 let port = u16::try_from(known).unwrap_or_default();
                 view.destination.set_port(port);
                 let to = view.destination;
+                state.class = self.class_of(to);
                 Ok(self.note_on(state, position, Effect::Dnat(to)))
             }
             _ => Ok(Next::Part),

@@ -7,11 +7,13 @@ use compact_str::CompactString;
 
 use crate::net::Family;
 use crate::nftables::ruleset::{
-    Addresses, Chain, Element, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
+    Addresses, Chain, DataType, Datum, Element, Expression, FibEnd, Field, Hook as RuleHook, Ruleset,
+    Selector, Set, Statement, Table, Verdict,
 };
 
 use super::base_chain::{BaseChain, BaseChains};
 use super::hook::{NAT_DESTINATION, NAT_SOURCE};
+use super::interfaces::Interfaces;
 use super::opaque_nftables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
@@ -26,6 +28,7 @@ pub(super) struct Program<'r> {
     /// Sets that rules fill, by number of the table.
     filled: OnceLock<HashSet<(usize, &'r str)>>,
     bases: [BaseChains; 2],
+    interfaces: OnceLock<Interfaces<'r>>,
 }
 
 struct SetSlot<'r> {
@@ -42,6 +45,7 @@ impl<'r> Program<'r> {
             sets: HashMap::new(),
             filled: OnceLock::new(),
             bases: Default::default(),
+            interfaces: OnceLock::new(),
         };
         // A table that sleeps has no chains at any hook.
         for table in ruleset.tables.iter().filter(|table| !table.is_dormant()) {
@@ -85,6 +89,39 @@ impl<'r> Program<'r> {
             Family::Ipv4 => ipv4.at(hook),
             Family::Ipv6 => ipv6.at(hook),
         }
+    }
+
+    /// The interfaces that rules name, in either direction.
+    pub(super) fn interfaces(&self) -> &Interfaces<'r> {
+        self.interfaces.get_or_init(|| {
+            let chains: Vec<&'r Chain> = self.chains.iter().map(|(_, chain)| *chain).collect();
+            let rules = chains.into_iter().flat_map(|chain| &chain.rules);
+            let statements = rules.flat_map(|placed| &placed.rule.statements);
+            let sets =
+                self.tables.iter().flat_map(|table| &table.sets).filter(|set| can_name_interfaces(set));
+            let names = sets.flat_map(|set| &set.elements).flat_map(|element| &element.key);
+            Interfaces::of(statements.flat_map(interface_names).chain(names.filter_map(interface_name)))
+        })
+    }
+
+    /// Ranges of source ports that rules ask for.
+    pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
+        let mut found = Vec::new();
+        for (table, chain) in &self.chains {
+            let statements = chain.rules.iter().flat_map(|placed| &placed.rule.statements);
+            for expression in statements.filter(|s| asks_source_port(s)).flat_map(Statement::expressions) {
+                expression.visit(&mut |part| match part {
+                    Expression::Datum(datum) => found.extend(port_range(datum)),
+                    Expression::Set(elements) => found.extend(ranges_of(elements)),
+                    Expression::Named(name) => {
+                        let slot = self.sets.get(&(*table, name.as_str()));
+                        found.extend(slot.into_iter().flat_map(|slot| ranges_of(&slot.set.elements)));
+                    }
+                    _ => {}
+                });
+            }
+        }
+        found
     }
 
     pub(super) fn chain_count(&self) -> usize {
@@ -246,6 +283,66 @@ impl<'r> Program<'r> {
             }
             _ => match_part(negated, MatchKind::Addresses(side, family, addresses)),
         }
+    }
+}
+
+/// Names of interfaces that a statement asks for.
+fn interface_names(statement: &Statement) -> Vec<&str> {
+    if let Statement::InInterface { name, .. } = statement {
+        return vec![name];
+    }
+    let mut found = Vec::new();
+    for expression in statement.expressions() {
+        expression.visit(&mut |part| match part {
+            Expression::Datum(datum) => found.extend(interface_name(datum)),
+            Expression::Set(elements) => {
+                found.extend(elements.iter().flat_map(|element| &element.key).filter_map(interface_name));
+            }
+            _ => {}
+        });
+    }
+    found
+}
+
+fn interface_name(datum: &Datum) -> Option<&str> {
+    match datum {
+        Datum::Name(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Without its types (`typeof`), a set can be of anything.
+fn can_name_interfaces(set: &Set) -> bool {
+    set.key.is_empty()
+        || set.key.contains(&DataType::InterfaceName)
+        || set.key.contains(&DataType::InterfaceIndex)
+}
+
+fn asks_source_port(statement: &Statement) -> bool {
+    let mut asks = false;
+    for expression in statement.expressions() {
+        expression.visit(&mut |part| {
+            asks |= match part {
+                Expression::Selector(Selector::Payload(_, field)) => field == "sport",
+                Expression::Selector(Selector::Conntrack(_, key)) => key == "proto-src",
+                _ => false,
+            };
+        });
+    }
+    asks
+}
+
+fn ranges_of(elements: &[Element]) -> impl Iterator<Item = (u16, u16)> {
+    elements.iter().flat_map(|element| &element.key).filter_map(port_range)
+}
+
+fn port_range(datum: &Datum) -> Option<(u16, u16)> {
+    let port = |number: u64| u16::try_from(number).unwrap_or(u16::MAX);
+    match datum {
+        Datum::Port(only) => Some((only.get(), only.get())),
+        Datum::Number(only) => Some((port(*only), port(*only))),
+        Datum::Numbers(first, last) => Some((port(*first), port(*last))),
+        _ => None,
     }
 }
 

@@ -101,6 +101,14 @@ pub enum Condition<'r> {
         /// Whether it is taken to match.
         matches: bool,
     },
+    /// What a rule asks is supposed to be as it is for a first packet: a limit is not reached, a source is reached by the
+    /// way that the packet came.
+    Supposed {
+        /// The part, as printed.
+        text: CompactString,
+        /// The rule.
+        rule: RuleRef<'r>,
+    },
 }
 
 impl Condition<'_> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::net::{Family, Protocol};
 
 use crate::node::ClientKind;
-use crate::node::Host;
+use crate::node::{Host, InterfaceName};
 
 /// The first packet of a new connection, as it reaches the node or leaves one of its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,10 +20,16 @@ pub struct Packet {
     pub client: ClientKind,
     /// Its firewall mark when it comes in; 0 as a rule.
     pub mark: u32,
+    /// Its source port, where the asker tells it; else one of 1024 and up.
+    pub source_port: Option<u16>,
+    /// The interface by which it comes in, where the asker tells it.
+    pub in_interface: Option<InterfaceName>,
+    /// The interface by which it leaves the node, where the asker tells it.
+    pub out_interface: Option<InterfaceName>,
 }
 
 /// An interface that a packet crosses, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Interface {
     /// None: the packet was made on the node, or stays there.
     None,
@@ -59,18 +65,26 @@ impl Packet {
         if Family::of(source) != Family::of(destination.ip()) {
             return Err(FamilyMismatch { from: source, to: destination.ip() });
         }
-        Ok(Packet { protocol, source, destination, client: host.client_kind(source), mark: 0 })
+        Ok(Packet::plain(protocol, source, destination, host.client_kind(source)))
+    }
+
+    /// A packet without a mark, of which the asker tells nothing more.
+    pub fn plain(protocol: Protocol, source: IpAddr, destination: SocketAddr, client: ClientKind) -> Packet {
+        Packet {
+            protocol,
+            source,
+            destination,
+            client,
+            mark: 0,
+            source_port: None,
+            in_interface: None,
+            out_interface: None,
+        }
     }
 
     /// A packet that the node itself sends, from the address that its kernel would choose.
     pub fn from_node(host: &Host, protocol: Protocol, destination: SocketAddr) -> Packet {
-        Packet {
-            protocol,
-            source: host.source_to(destination),
-            destination,
-            client: ClientKind::Node,
-            mark: 0,
-        }
+        Packet::plain(protocol, host.source_to(destination), destination, ClientKind::Node)
     }
 
     /// Its IP family.
@@ -78,8 +92,8 @@ impl Packet {
         Family::of(self.destination.ip())
     }
 
-    /// The interface by which it comes in.
-    pub fn in_interface(&self) -> Interface {
+    /// What kind of interface it comes in by.
+    pub fn entry(&self) -> Interface {
         match self.client {
             ClientKind::LocalPod => Interface::PodSide,
             ClientKind::RemotePod | ClientKind::Outside => Interface::External,
@@ -147,10 +161,15 @@ impl View {
             original: Original { source, destination },
         }
     }
+
+    /// Whether connection tracking knows the packet: what asks for the connection fails otherwise, negated or not.
+    pub fn is_tracked(&self) -> bool {
+        self.tracking == Tracking::New
+    }
 }
 
 /// What connection tracking says of the first packet of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tracking {
     /// It has not been looked at yet (hooks before priority -200), which matches as "invalid".
     NotYet,

@@ -76,6 +76,7 @@ fn same_ways(old: &Host, new: &Host) -> bool {
         remote_pods,
         pod_interface,
         route_localnet,
+        pod_names: _,
     } = old;
     let same_pods = *pod_networks == new.pod_networks
         && *cluster_networks == new.cluster_networks

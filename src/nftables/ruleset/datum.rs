@@ -86,7 +86,7 @@ impl From<Family> for DataType {
 }
 
 /// Part of a key, or a value in a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Datum {
     /// An address.
     Address(IpAddr),

@@ -9,7 +9,7 @@ use super::set::Element;
 use crate::net::Family;
 
 /// Something with a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Expression {
     /// Something that is asked of the packet.
     Selector(Selector),
@@ -30,7 +30,7 @@ pub enum Expression {
 }
 
 /// An operation on two numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "plain")]
 pub enum Binary {
     Or,
@@ -85,7 +85,7 @@ impl Binary {
 }
 
 /// What makes a number for a packet, by chance or from what the packet is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Chooser {
     /// `numgen random mod N offset M`, `numgen inc ...`
     Counter {
@@ -232,7 +232,7 @@ impl FibResult {
 }
 
 /// Something that is asked of a packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// A field of a header: `ip saddr`, `tcp dport`.
     Payload(Header, CompactString),
@@ -321,6 +321,20 @@ impl fmt::Display for Selector {
 }
 
 impl Expression {
+    /// Shows it and all its parts, elements of sets apart.
+    pub fn visit<'e>(&'e self, see: &mut impl FnMut(&'e Expression)) {
+        see(self);
+        match self {
+            Expression::Concatenation(parts) => parts.iter().for_each(|part| part.visit(see)),
+            Expression::Binary(_, left, right) | Expression::Map(left, right) => {
+                left.visit(see);
+                right.visit(see);
+            }
+            Expression::Chooser(Chooser::Hash { of: Some(key), .. }) => key.visit(see),
+            _ => {}
+        }
+    }
+
     /// The types of the parts of its value.
     pub fn data_types(&self) -> Vec<Option<DataType>> {
         match self {

@@ -1,5 +1,7 @@
 //! Sets, maps and their elements.
 
+use std::hash::{Hash, Hasher};
+
 use compact_str::CompactString;
 
 use super::datum::{DataType, Datum};
@@ -54,8 +56,15 @@ impl PartialEq for Element {
 
 impl Eq for Element {}
 
+impl Hash for Element {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+        self.value.hash(state);
+    }
+}
+
 /// What a map maps a key to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MapValue {
     /// A verdict.
     Verdict(Verdict),
@@ -66,7 +75,7 @@ pub enum MapValue {
 }
 
 /// What ends the walk through a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "named as the verdicts are")]
 pub enum Verdict {
     Accept,

@@ -163,8 +163,23 @@ pub enum Statement {
     Opaque(CompactString),
 }
 
+impl Statement {
+    /// The expressions of a statement that kube-proxy never writes.
+    pub fn expressions(&self) -> Vec<&Expression> {
+        match self {
+            Statement::Compare(comparison) => vec![&comparison.left, &comparison.right],
+            Statement::LookUp(lookup) => vec![&lookup.0, &lookup.1],
+            Statement::Assign(assignment) => vec![&assignment.1],
+            Statement::Translate(to) => to.address.iter().chain(&to.port).collect(),
+            Statement::ChangeSet(change) => std::iter::once(&change.key).chain(&change.value).collect(),
+            Statement::Spelled(_, meaning) => meaning.expressions(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Comparison {
     /// What is asked.
     pub left: Expression,
@@ -175,7 +190,7 @@ pub struct Comparison {
 }
 
 /// How a match compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// No sign: equal, in a set, or any of some bits.
     Implied,

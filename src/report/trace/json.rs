@@ -107,6 +107,15 @@ fn condition(condition: &Condition<'_>) -> Value {
             "matches": matches,
             "words": words,
         }),
+        Condition::Supposed { text, rule } => json!({
+            "kind": "supposed",
+            "text": text,
+            "table": rule.table_name(),
+            "chain": rule.chain_name(),
+            "rule": rule.text(),
+            "number": rule.number(),
+            "words": words,
+        }),
     }
 }
 

@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::elements;
+use super::reached::Reached;
 use super::round::Round;
 use super::{Inquiry, PortRange};
 use crate::nftables::ruleset::{
-    Comparison, Datum, Element, Expression, Header, MapValue, Selector, Statement, Translation,
-    TranslationKind,
+    Datum, Element, Expression, MapValue, Selector, Statement, Translation, TranslationKind,
 };
 use crate::walk::rule_part::ChainId;
 
@@ -18,28 +18,16 @@ impl<'r> Inquiry<'_, 'r> {
     /// Everything that a statement, or a set that it asks, compares with.
     pub(super) fn data(&self, chain: ChainId, statement: &'r Statement) -> Vec<&'r Datum> {
         let mut found = Vec::new();
-        for of in expressions(statement) {
-            self.collect(chain, of, &mut found);
+        for expression in statement.expressions() {
+            expression.visit(&mut |part| match part {
+                Expression::Datum(datum) => found.push(datum),
+                Expression::Set(_) | Expression::Named(_) => {
+                    found.extend(self.elements_of(chain, part).iter().flat_map(|element| &element.key));
+                }
+                _ => {}
+            });
         }
         found
-    }
-
-    fn collect(&self, chain: ChainId, of: &'r Expression, found: &mut Vec<&'r Datum>) {
-        match of {
-            Expression::Datum(datum) => found.push(datum),
-            Expression::Set(elements) => elements.iter().for_each(|element| found.extend(&element.key)),
-            Expression::Named(name) => {
-                self.elements(chain, name).iter().for_each(|element| found.extend(&element.key));
-            }
-            Expression::Concatenation(parts) => {
-                parts.iter().for_each(|part| self.collect(chain, part, found))
-            }
-            Expression::Binary(_, left, right) | Expression::Map(left, right) => {
-                self.collect(chain, left, found);
-                self.collect(chain, right, found);
-            }
-            Expression::Selector(_) | Expression::Chooser(_) => {}
-        }
     }
 
     /// The elements of a set, named or not.
@@ -61,12 +49,17 @@ impl<'r> Round<'_, '_, 'r> {
                 self.asked.ports.extend(ports(datum));
             }
         }
-        for set in expressions(statement).iter().flat_map(|of| sets(of)) {
-            self.reach_set(chain, set);
-            let inquiry = self.inquiry;
-            inquiry.elements(chain, set).iter().for_each(|element| {
-                self.reach(super::Reached::Element(element));
+        let mut sets = Vec::new();
+        for expression in statement.expressions() {
+            expression.visit(&mut |part| match part {
+                Expression::Named(name) => sets.push(name.as_str()),
+                _ => {}
             });
+        }
+        for set in sets {
+            self.reach_set(chain, set);
+            let elements = self.inquiry.elements(chain, set).iter();
+            elements.for_each(|element| self.reach(Reached::Element(element)));
         }
     }
 
@@ -178,45 +171,17 @@ pub(super) fn ports(datum: &Datum) -> Option<PortRange> {
     Some(PortRange { protocol: None, first, last })
 }
 
-fn expressions(statement: &Statement) -> Vec<&Expression> {
-    match statement {
-        Statement::Compare(comparison) => {
-            let Comparison { left, right, .. } = comparison.as_ref();
-            vec![left, right]
-        }
-        Statement::LookUp(lookup) => vec![&lookup.0, &lookup.1],
-        Statement::Assign(assignment) => vec![&assignment.1],
-        Statement::Translate(translation) => translation.address.iter().chain(&translation.port).collect(),
-        Statement::ChangeSet(change) => vec![&change.key],
-        _ => Vec::new(),
-    }
-}
-
-/// Names of sets.
-fn sets(of: &Expression) -> Vec<&str> {
-    match of {
-        Expression::Named(name) => vec![name],
-        Expression::Concatenation(parts) => parts.iter().flat_map(sets).collect(),
-        Expression::Binary(_, left, right) | Expression::Map(left, right) => {
-            [left, right].into_iter().flat_map(|of| sets(of)).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
 /// Whether a statement asks for a port, so that packets to an address can differ by it.
 pub(super) fn asks_port(statement: &Statement) -> bool {
-    fn asks(of: &Expression) -> bool {
-        match of {
-            Expression::Selector(Selector::Payload(header, field)) => {
-                field == "dport"
-                    && matches!(header, Header::Tcp | Header::Udp | Header::Sctp | Header::Transport)
-            }
-            Expression::Selector(Selector::Conntrack(_, key)) => key.starts_with("proto-"),
-            Expression::Concatenation(parts) => parts.iter().any(asks),
-            Expression::Binary(_, left, right) | Expression::Map(left, right) => asks(left) || asks(right),
-            _ => false,
-        }
+    let mut asks = false;
+    for expression in statement.expressions() {
+        expression.visit(&mut |part| {
+            asks |= match part {
+                Expression::Selector(Selector::Payload(_, field)) => field == "dport",
+                Expression::Selector(Selector::Conntrack(_, key)) => key.starts_with("proto-"),
+                _ => false,
+            };
+        });
     }
-    expressions(statement).into_iter().any(asks)
+    asks
 }

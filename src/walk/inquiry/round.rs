@@ -191,10 +191,6 @@ impl<'r> Round<'_, '_, 'r> {
             match program.rule_part(chain, rule, part) {
                 Some(RulePart::Match(required)) if !self.passes(chain, required) => return,
                 Some(RulePart::Action(action)) => actions.push(action),
-                Some(RulePart::Conditional(required, action)) => {
-                    self.passes(chain, required);
-                    actions.push(action);
-                }
                 Some(RulePart::Match(_) | RulePart::Nothing) => {}
                 None => break,
             }
@@ -242,6 +238,7 @@ impl<'r> Round<'_, '_, 'r> {
             | MatchKind::State(_)
             | MatchKind::Translated
             | MatchKind::Mark { .. }
+            | MatchKind::ConnectionMark { .. }
             | MatchKind::Local(Side::Source)
             | MatchKind::Random(_) => true,
             MatchKind::Remembered(set) => {
