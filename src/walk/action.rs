@@ -15,7 +15,7 @@ use super::packet_state::{Frame, PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::{Action, ChainId, MarkOf};
 use super::set_index::Lookup;
-use crate::net::{Cidr, Port};
+use crate::net::{Cidr, Family, Port};
 use crate::nftables::ruleset::MapValue;
 
 impl<'r> Evaluator<'_, 'r> {
@@ -95,6 +95,12 @@ impl<'r> Evaluator<'_, 'r> {
                 self.note(state, position, Effect::Snat);
                 state.view.source = in_network(state.view.source, net);
                 Ok(self.source_translated(state))
+            }
+            // In a table of both families nft asks for the family first.
+            Action::RandomDnat(_, destinations)
+                if destinations.iter().any(|(_, to)| Family::of(to.ip()) != self.family) =>
+            {
+                Ok(self.pass_over(state, position))
             }
             Action::RandomDnat(modulus, destinations) => {
                 let actions = destinations.iter().map(|(number, to)| (*number, Action::Dnat(*to)));
@@ -349,7 +355,7 @@ impl<'r> Evaluator<'_, 'r> {
         WalkError::NoSuchSet { table, chain, set }
     }
 
-    fn names(&self, position: RulePosition) -> (CompactString, CompactString) {
+    pub(super) fn names(&self, position: RulePosition) -> (CompactString, CompactString) {
         match self.program.rule_ref(position.chain, Some(position.rule)) {
             Some(rule) => (rule.table_name(), rule.chain_name().into()),
             None => Default::default(),

@@ -386,9 +386,6 @@ impl<'r> Evaluator<'_, 'r> {
                 return Ok(false);
             }
         }
-        if !state.filled.contains(&change.set.as_str()) {
-            state.filled.push(&change.set);
-        }
         Ok(true)
     }
 
@@ -405,6 +402,10 @@ impl<'r> Evaluator<'_, 'r> {
             Holds::Interface(direction, name) => self.has_interface(&state.view, direction, name, position),
             Holds::SourcePort(first, last) => {
                 self.source_port_that(|port| (first..=last).contains(&port), "", position)
+            }
+            Holds::Usually(holds) => {
+                let usual = self.open(Question::Usual(position), "fib", position);
+                return Ok(self.decide(state, usual, position)? == holds);
             }
             Holds::Open => self.open(question, "", position),
         };

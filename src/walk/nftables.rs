@@ -206,7 +206,8 @@ impl<'r> Program<'r> {
         };
         let found = table.and_then(|table| table.opaque.iter().find(is_it));
         found.is_some_and(|text| {
-            [" over ", "\"inv\": true", "\"inv\":true"].iter().any(|word| text.contains(word))
+            let inverted = ["\"inv\": true", "\"inv\":true"].iter().any(|word| text.contains(word));
+            inverted || text.split_ascii_whitespace().any(|word| word == "over")
         })
     }
 

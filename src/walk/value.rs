@@ -23,7 +23,7 @@ pub(super) enum Value {
     Interface(InterfaceDirection),
     /// Its source port.
     SourcePort,
-    /// Some interface: the route of a source is there.
+    /// Some interface, as a rule: the source is reached the way that it came.
     Present,
     /// Nothing is known.
     Open,
@@ -49,6 +49,8 @@ pub(super) enum Holds<'r> {
     Interface(InterfaceDirection, &'r str),
     /// It depends on whether the source port lies between these.
     SourcePort(u16, u16),
+    /// It is so as a rule.
+    Usually(bool),
     /// Nothing tells.
     Open,
 }
@@ -72,9 +74,9 @@ pub(super) fn holds<'r>(value: Value, datum: &'r Datum, kind: Option<&DataType>)
             _ => Holds::Open,
         },
         Value::Present => match datum {
-            Datum::Word(word) if word == "exists" => Holds::Known(true),
-            Datum::Word(word) if word == "missing" => Holds::Known(false),
-            Datum::Number(0) => Holds::Known(false),
+            Datum::Word(word) if word == "exists" => Holds::Usually(true),
+            Datum::Word(word) if word == "missing" => Holds::Usually(false),
+            Datum::Number(0) => Holds::Usually(false),
             _ => Holds::Open,
         },
         Value::Open => Holds::Open,

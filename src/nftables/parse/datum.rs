@@ -29,7 +29,10 @@ pub(super) fn typed(text: &str, kind: Option<&DataType>) -> Option<Datum> {
             None => numeric(text),
         },
         Some(DataType::Mark) => mark_datum(text),
-        Some(DataType::InterfaceName | DataType::InterfaceIndex) => quoted(text).or_else(|| numeric(text)),
+        // Of a route only whether it is there may be asked.
+        Some(DataType::InterfaceName | DataType::InterfaceIndex) => quoted(text)
+            .or_else(|| numeric(text))
+            .or_else(|| word(text).filter(|_| matches!(text, "exists" | "missing"))),
         Some(DataType::ConntrackState | DataType::ConntrackStatus | DataType::TcpFlag) => bits(text, ','),
         Some(DataType::AddressType | DataType::ConntrackDirection) => word(text),
         Some(DataType::Verdict) => None,

@@ -72,7 +72,7 @@ fn map_value(words: &[&str], types: &[Option<DataType>]) -> MapValue {
         return MapValue::Verdict(verdict);
     }
     let known =
-        !types.is_empty() && types.len() == words.len().div_ceil(2) && key_length(words) == words.len();
+        !types.is_empty() && words.len().div_ceil(2) <= types.len() && key_length(words) == words.len();
     let data = if known { data(words, types) } else { Vec::new() };
     match data.is_empty() || data.iter().any(|datum| matches!(datum, Datum::Other(_))) {
         true => MapValue::Opaque(words.join(" ").into()),
