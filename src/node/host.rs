@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 use sha1::Digest;
@@ -12,6 +13,9 @@ use crate::plan::{LocalTraffic, Plan};
 
 use super::client_kind::ClientKind;
 use super::interface_name::InterfaceName;
+use super::network::Network;
+use super::sets::IpSets;
+use super::sysctls::Sysctls;
 
 /// The node that a packet meets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +37,12 @@ pub struct Host {
     /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
     /// kube-proxy sets it where it serves node ports on 127.0.0.1.
     pub route_localnet: bool,
+    /// The sets that `-m set` asks; none where they were not asked for.
+    pub sets: Option<Arc<IpSets>>,
+    /// Its interfaces and routes, as far as it was asked for them.
+    pub network: Arc<Network>,
+    /// Settings of its kernel.
+    pub sysctls: Sysctls,
 }
 
 /// The interface of local pods, as `detectLocal` names it.
@@ -86,6 +96,9 @@ impl Host {
             pod_names: _,
             pod_interface,
             route_localnet,
+            sets,
+            network,
+            sysctls,
         } = self;
         *addresses == other.addresses
             && *pod_networks == other.pod_networks
@@ -94,6 +107,7 @@ impl Host {
             && *remote_pods == other.remote_pods
             && *pod_interface == other.pod_interface
             && *route_localnet == other.route_localnet
+            && (sets, network, sysctls) == (&other.sets, &other.network, &other.sysctls)
     }
 
     fn add_plan(&mut self, plan: &Plan<'_>) {
