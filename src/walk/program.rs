@@ -1,7 +1,7 @@
 //! A ruleset of either language, ready to be walked.
 
 use crate::net::Family;
-use crate::nftables::ruleset::Field;
+use crate::nftables::ruleset::{Element, Field};
 
 pub(super) use super::base_chain::BaseChain;
 use super::base_chain::BaseChains;
@@ -11,7 +11,7 @@ use super::nftables;
 use super::outcome::{Hook, RuleRef};
 use super::packet::View;
 use super::rule_part::{ChainId, RulePart};
-use super::set_index::Lookup;
+use super::set_index::{Lookup, SetIndex};
 
 /// A ruleset of either language, ready to be walked.
 pub(super) enum Program<'r> {
@@ -95,6 +95,32 @@ impl<'r> Program<'r> {
                 .of_nftables(chain)
                 .map_or(Lookup::NoSuchSet, |chain| both.nftables.look_up(chain, set, key, view)),
         }
+    }
+
+    /// The elements of a named set or map.
+    pub(super) fn elements(&self, chain: ChainId, set: &str) -> Option<&'r [Element]> {
+        match self {
+            Program::Iptables(_) => None,
+            Program::Nftables(program) => program.elements(chain, set),
+        }
+    }
+
+    /// The elements by their keys.
+    pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
+        match self {
+            Program::Iptables(_) => None,
+            Program::Nftables(program) => program.index(chain, set),
+        }
+    }
+
+    /// Whether rules put elements into a set.
+    pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
+        matches!(self, Program::Nftables(program) if program.is_filled(chain, set))
+    }
+
+    /// Whether a named limit lets through what is beyond it.
+    pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
+        matches!(self, Program::Nftables(program) if program.is_over(chain, kind, name))
     }
 
     /// How deep chains may call one another. The kernel refuses rules of nftables beyond 16

@@ -56,11 +56,8 @@ fn print_finding(out: &mut String, finding: &Finding, style: Style) {
     }
 }
 
-/// What a finding does to connections.
+/// What a finding about the rules of a family does to connections.
 fn flows(out: &mut String, finding: &Finding, style: Style) {
-    if finding.family.is_none() {
-        return;
-    }
     line(out, 1, &effect(finding));
     for flow in finding.traffic.iter().take(FLOWS) {
         let target = if flow.target.is_empty() { String::new() } else { format!(" ({})", flow.target) };
