@@ -33,6 +33,8 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         chance: Chance::CERTAIN,
         weight: Weight::ALWAYS,
         affinity: None,
+        drawn: None,
+        filled: Vec::new(),
         path: None,
         listed: SmallVec::new(),
         branch: 0,

@@ -7,12 +7,12 @@ use crate::nftables::ruleset::{Addresses, Field};
 
 use super::error::WalkError;
 use super::evaluator::{Evaluator, MatchResult};
+use super::opaque_iptables;
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::{Moment, Question};
 use super::rule_part::{MatchKind, Side, States};
 use super::set_index::Lookup;
-use super::{opaque_iptables, opaque_nftables};
 
 impl<'r> Evaluator<'_, 'r> {
     pub(super) fn match_result(
@@ -38,12 +38,19 @@ impl<'r> Evaluator<'_, 'r> {
             }
             MatchKind::State(states) => is_in(states, view),
             MatchKind::Translated => view.translated,
-            MatchKind::Mark { value, mask } => view.mark & mask == value,
+            MatchKind::Mark { value, mask }
+                if view.open_mark & mask == 0 || (view.mark ^ value) & mask & !view.open_mark != 0 =>
+            {
+                view.mark & mask == value
+            }
+            MatchKind::Mark { .. } => return Ok(self.open(Question::Part(position), "meta mark", position)),
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
             MatchKind::Foreign(foreign) => return Ok(self.foreign(state, foreign, position)),
             MatchKind::Opaque(text) => return Ok(self.opaque(state, text, position)),
+            // Looked at before this.
+            MatchKind::Statement(_) => true,
         };
         Ok(MatchResult::Known(known))
     }
@@ -56,6 +63,9 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Result<MatchResult<'r>, WalkError> {
         let ip = address(side, view);
+        if Family::of(ip) != family {
+            return Ok(MatchResult::Absent);
+        }
         match addresses {
             Addresses::One(net) => Ok(MatchResult::Known(contains(*net, ip))),
             Addresses::Anonymous(intervals) => {
@@ -81,17 +91,18 @@ impl<'r> Evaluator<'_, 'r> {
         match self.program.look_up(position.chain, set, key, view) {
             Lookup::Hit(_) => Ok(MatchResult::Known(true)),
             Lookup::Miss => Ok(MatchResult::Known(false)),
+            Lookup::Absent => Ok(MatchResult::Absent),
             Lookup::Maybe(_) => Ok(self.open(Question::Part(position), set, position)),
             Lookup::NoSuchSet => Err(self.no_such_set(position, set)),
         }
     }
 
     fn opaque(&mut self, state: &PacketState<'r>, text: &'r str, position: RulePosition) -> MatchResult<'r> {
-        match opaque_nftables::matches(text, &state.view) {
-            Some(holds) => MatchResult::Known(holds),
-            None if changes_by_itself(text) => self.open(Question::Part(position), text, position),
-            None => self.open(Question::Text(text, Some(moment(state))), text, position),
-        }
+        let question = match changes_by_itself(text) {
+            true => Question::Part(position),
+            false => Question::Text(text, Some(moment(state))),
+        };
+        self.open(question, text, position)
     }
 
     /// Depends on the answer "yes" to a question.

@@ -104,7 +104,7 @@ impl<'r> Group<'r> {
         let asked = weights.depends_on(weight);
         let words = |question| {
             let open = questions.get(question);
-            open.map_or_else(String::new, |open| format!("{} {:?}", open.text, open.answers))
+            open.map_or_else(String::new, |open| format!("{} {:?}", open.text(), open.answers))
         };
         let several = Some((asked.len(), weights.digest(weight, &words)));
         let likeliest = weights.likeliest(weight).times(chance);
@@ -158,7 +158,7 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
         let question = questions.get(*question)?;
         if let Some((count, digest)) = case.several {
             let rule = program.rule_ref(question.position.chain, Some(question.position.rule))?;
-            return Some(Condition::Several { count, text: question.text.into(), rule, digest });
+            return Some(Condition::Several { count, text: question.text().into(), rule, digest });
         }
         let (text, matches) = question.words(set);
         Some(Condition::Opaque {
@@ -170,7 +170,7 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
     let supposed = case.supposing.iter().filter_map(|question| {
         let question = questions.get(*question)?;
         Some(Condition::Supposed {
-            text: question.text.into(),
+            text: question.text().into(),
             rule: program.rule_ref(question.position.chain, Some(question.position.rule))?,
         })
     });

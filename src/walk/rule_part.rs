@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::iptables::foreign::{ForeignMatch, Translation};
 use crate::net::{Cidr, Family, Port, Protocol};
-use crate::nftables::ruleset::{Addresses, Field};
+use crate::nftables::ruleset::{Addresses, Field, Statement};
 
 use super::chance::Chance;
 use super::outcome::Answer;
@@ -33,8 +33,6 @@ pub(super) enum RulePart<'r> {
     Match(Match<'r>),
     /// Does something.
     Action(Action<'r>),
-    /// Does something if the packet passes.
-    Conditional(Match<'r>, Action<'r>),
     /// Neither: a comment, a counter, an option that is not there.
     Nothing,
 }
@@ -71,6 +69,8 @@ pub(super) enum MatchKind<'r> {
     Remembered(&'r str),
     /// iptables: a match of another program.
     Foreign(&'r ForeignMatch),
+    /// Any other match of nftables, or a statement that can end the rule.
+    Statement(&'r Statement),
     /// Opaque text: one or more statements of nftables.
     Opaque(&'r str),
 }
@@ -143,6 +143,8 @@ pub(super) enum Action<'r> {
     ToSocket(&'r str),
     /// Takes the packet out of connection tracking.
     Untrack,
+    /// Any other statement of nftables.
+    Statement(&'r Statement),
     /// Something that ends the packet's way through the chain in a manner unknown here.
     Unknown(&'r str),
 }

@@ -57,13 +57,13 @@ impl<'r> Evaluator<'_, 'r> {
         state: &mut PacketState<'r>,
         port: Option<u16>,
         position: RulePosition,
-    ) -> Walked<Next> {
+    ) -> Next {
         let port = port.unwrap_or(state.view.destination.port());
-        Ok(match self.own_address(state, position) {
+        match self.own_address(state, position) {
             None => Next::Gone,
             Some(None) => self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop),
             Some(Some(ip)) => self.dnat(state, SocketAddr::new(ip, port), position),
-        })
+        }
     }
 
     /// Where REDIRECT leads: to the first address of the interface that the packet came in by, for the node's own packets to
