@@ -16,6 +16,7 @@ use super::program;
 use super::project_file::ProjectFile;
 use super::release;
 use super::session::{Session, Stop};
+use crate::capture::Facts;
 use crate::diagnostic::{Checked, Diagnostic};
 use crate::input::{self, InputPath, Options, Snapshot};
 use crate::names::nearest;
@@ -61,6 +62,11 @@ impl InputArguments {
     /// Whether any input is named.
     pub(super) fn is_given(&self) -> bool {
         self.named().next().is_some()
+    }
+
+    /// Whether standard input is read.
+    pub(super) fn reads_stdin(&self) -> bool {
+        !self.is_given() || self.named().any(|input| input == "-")
     }
 
     fn named(&self) -> impl Iterator<Item = &OsString> {
@@ -277,6 +283,13 @@ impl SettingsArguments {
     /// Lets 1.30 be in nftables mode, for which it needs a feature gate.
     pub(super) fn allow_nftables(&mut self) {
         self.flags.feature_gates.push(BTreeMap::from([("NFTablesProxyMode".to_owned(), true)]));
+    }
+
+    /// Fills in what a node tells of itself.
+    pub(super) fn learn(&mut self, facts: &Facts) {
+        let told = facts.addresses();
+        self.host_ip.extend(told.into_iter().filter(|ip| !self.host_ip.contains(ip)).collect::<Vec<_>>());
+        self.conntrack_liberal |= facts.sysctls.conntrack_liberal == Some(true);
     }
 
     /// Fills in from kuberules.toml what was not typed.

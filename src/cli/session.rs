@@ -255,6 +255,36 @@ impl Session {
         }
     }
 
+    /// Prints what was found, and then an answer bit by bit, as it is made: of a text that may never end. A reader who
+    /// goes away ends it.
+    ///
+    /// # Errors
+    /// It cannot be written, or `--strict` speaks against it.
+    pub(super) fn stream(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Answer, Stop> {
+        if self.strict && (self.warned || self.found.worst() >= Some(Severity::Warning)) {
+            return Err(Stop);
+        }
+        self.progress = Progress::default();
+        self.tell();
+        self.remarks.clear();
+        self.found = Diagnostics::default();
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                // What is left in the buffer is not tried again when it is dropped.
+                let _ = out.into_parts();
+                Err(self.stop(Diagnostic::error(format!("cannot go on: {error}"))))
+            }
+            _ => {
+                let _ = out.into_parts();
+                Ok(Answer::default())
+            }
+        }
+    }
+
     /// Prints what was found and, if nothing speaks against it, the answer.
     pub(super) fn finish(mut self, answer: Result<Answer, Stop>) -> ExitCode {
         let refused = self.strict && (self.warned || self.found.worst() >= Some(Severity::Warning));

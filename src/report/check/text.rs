@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{compared, effect, family, verdict};
-use crate::compare::check::{Finding, Report};
+use super::{compared, effect, family, is_served_otherwise, verdict};
+use crate::compare::check::{Finding, Kind, Report};
 use crate::diagnostic::Inert;
 use crate::style::{Style, Tone};
 
@@ -15,7 +15,9 @@ pub fn print(report: &Report, style: Style) -> String {
     let mut out = String::new();
     let tone = if report.findings.is_empty() { Tone::Good } else { Tone::Bad };
     let _ = writeln!(out, "{}", style.tone(tone, &Inert(&verdict(report)).to_string()));
-    out.push_str(&style.wrap("", "  ", &format!("Traffic: {}.", compared(report))));
+    if !is_served_otherwise(report) {
+        out.push_str(&style.wrap("", "  ", &format!("Traffic: {}.", compared(report))));
+    }
     for finding in &report.findings {
         out.push('\n');
         print_finding(&mut out, finding, style);
@@ -48,9 +50,13 @@ fn print_finding(out: &mut String, finding: &Finding, style: Style) {
             let _ = writeln!(out, "{}", style.tone(tone, &text));
         }
     }
+    if finding.kind == Kind::OtherDataPath {
+        line(out, 1, "look further with:");
+        finding.commands.iter().for_each(|command| line(out, 2, command));
+    }
 }
 
-/// What a finding does to connections.
+/// What a finding about the rules of a family does to connections.
 fn flows(out: &mut String, finding: &Finding, style: Style) {
     line(out, 1, &effect(finding));
     for flow in finding.traffic.iter().take(FLOWS) {
@@ -64,4 +70,8 @@ fn flows(out: &mut String, finding: &Finding, style: Style) {
     if more > 0 {
         line(out, 2, &format!("and {more} more: see --output json"));
     }
+    if !finding.commands.is_empty() {
+        line(out, 1, "on the node, this ends them:");
+    }
+    finding.commands.iter().for_each(|command| line(out, 2, command));
 }
