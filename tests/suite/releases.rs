@@ -186,6 +186,7 @@ fn node_ports_on_loopback_are_answered_by_kube_proxy_itself() {
     let explained = on_node("explain", &folder, &["default/web"]).1;
     assert!(explained.contains("2 endpoints, by kube-proxy itself: the Pod"), "{explained}");
     let refused = on_node("trace", &case("gate-alone"), &["--from", "node", "--to", "127.0.0.1:30080"]).1;
+    let refused = refused.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(refused.contains("With localhost in nodePortAddresses it serves those of TCP"), "{refused}");
 }
 
