@@ -5,6 +5,7 @@ pub mod connections;
 pub mod diff;
 mod links;
 pub mod node;
+pub mod nodes;
 mod parts;
 pub mod rules;
 pub mod service;

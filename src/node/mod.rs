@@ -30,6 +30,7 @@ mod sysctls;
 
 pub use client_kind::ClientKind;
 pub use connection::{Connection, ConnectionState, ending_command};
+pub(crate) use host::merged;
 pub use host::{Host, PodInterface};
 pub use interface_name::InterfaceName;
 pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
