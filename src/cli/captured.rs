@@ -30,6 +30,18 @@ pub(super) fn read(path: &Path, hint: Option<Family>) -> Result<Captured, Diagno
     })
 }
 
+/// That some tables are not followed: what they drop never comes to the rules that are.
+pub(super) fn out_of_reach(captured: &Captured) -> Option<String> {
+    let tables: Vec<String> = captured.out_of_reach().iter().map(|table| Inert(table).to_string()).collect();
+    (!tables.is_empty()).then(|| {
+        format!(
+            "not followed, and able to drop packets before or after all that is: rules of the tables {} (at the device, of \
+             bridges, or of ARP)",
+            tables.join(", ")
+        )
+    })
+}
+
 fn text_of(path: &Path) -> io::Result<String> {
     if path.to_str() == Some("-") {
         return limited(io::stdin().lock(), 0);

@@ -53,6 +53,9 @@ enum OutputFormat {
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let hint = arguments.settings.family.only();
     let captured = captured::read(&arguments.captured, hint).map_err(|fault| session.stop(fault))?;
+    if let Some(text) = captured::out_of_reach(&captured) {
+        session.note(text);
+    }
     let snapshot = arguments.input.read(session)?;
     let (report, assumed) = examine(arguments, &captured, snapshot, session)?;
     let assumed = assumed.as_ref();

@@ -40,6 +40,9 @@ impl Inputs {
             Some(path) => Some(captured::read(path, family).map_err(|fault| session.stop(fault))?),
             None => None,
         };
+        if let Some(text) = captured.as_ref().and_then(captured::out_of_reach) {
+            session.note(text);
+        }
         session.look_at(arguments.node.name());
         let cluster = if captured.is_none() || !arguments.input.input.is_empty() {
             Some(Pipeline::read(&arguments.input, &arguments.settings, session)?)
