@@ -67,7 +67,7 @@ impl Namespace {
         self.within(command)
     }
 
-    /// Sets sysctls; those that this kernel does not have are passed over.
+    /// Sets sysctls; those that this kernel does not have are ignored.
     pub(crate) fn set(&self, sysctls: &[(&str, &str)]) {
         self.within(|| {
             for (path, value) in sysctls {
