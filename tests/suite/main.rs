@@ -22,6 +22,7 @@ mod every_node;
 mod explain_page;
 mod explain_trace;
 mod families;
+mod foreign_captures;
 mod like_kubectl;
 mod limits;
 mod lint;
