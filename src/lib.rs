@@ -54,6 +54,7 @@ mod testing;
 pub mod api_server;
 pub mod assume;
 pub mod capture;
+pub mod cause;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;

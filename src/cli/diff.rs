@@ -1,8 +1,11 @@
 //! `kuberules diff`
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
@@ -11,7 +14,10 @@ use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use super::upgrade;
+use crate::assume::Rule;
+use crate::cause::Change;
 use crate::cluster::Node;
+use crate::compare::consequence::Consequences;
 use crate::compare::diff::{self, Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
 use crate::diagnostic::Diagnostic;
@@ -47,8 +53,13 @@ pub(super) struct Arguments {
     ///
     /// Connections that could not be compared count as differences of traffic, and so does a comparison of no node at
     /// all. Where neither rules nor connections could be compared, the exit status is 2.
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "WHAT")]
     fail_on: Option<FailOn>,
+    /// How long Markdown may be: what is least important is cut, and it says so
+    ///
+    /// A comment on GitHub holds 65,536 characters, the summary of a step 1,048,576 bytes.
+    #[arg(long, value_name = "N", default_value_t = report::diff::markdown::MAX_CHARACTERS, value_parser = parse_max)]
+    max_characters: usize,
     #[command(flatten)]
     sides: SideArguments,
     #[command(flatten)]
@@ -84,7 +95,7 @@ struct SideArguments {
 enum Level {
     /// Rule by rule, by Service
     Rules,
-    /// The flows whose outcome changes
+    /// Connections whose outcome changes
     Traffic,
     /// Both
     All,
@@ -111,7 +122,11 @@ enum OutputFormat {
 /// `--fail-on`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
-    /// Traffic that fares differently
+    /// Somebody who was served no longer is
+    Lost,
+    /// Traffic changes without a known reason, where the sides differ in mode or release
+    Unexpected,
+    /// Connections have another outcome
     Traffic,
     /// Rules that differ
     Rules,
@@ -127,6 +142,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let (old, new): (&Pipeline, &Pipeline) = (&sides.0, &sides.1);
     let level =
         arguments.level.map_or_else(|| node::Level::between(&old.settings, &new.settings), Level::meant);
+    check_level(arguments.fail_on, level, session)?;
     let mut found = compare(arguments, (old, new), level, session)?;
     if found.compared_nothing() && found.nodes > 0 {
         let reasons =
@@ -138,10 +154,17 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     }
     found.release = of_release(arguments, (old, new), level, &found, session)?;
     found.before_upgrade = upgrade::advice(old, new);
+    found.migration = upgrade::migration(old, new);
+    let change = Change::new(&old.snapshot, &new.snapshot);
+    found.tell_services((&old.cluster, &new.cluster), &change);
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
-        OutputFormat::Markdown => assume::quote(assumed) + &report::diff::markdown::print(&found),
+        OutputFormat::Text => {
+            report::diff::text::print(&found, &assume::comment(assumed), session.output_style())
+        }
+        OutputFormat::Markdown => {
+            report::diff::markdown::print(&found, &assume::quote(assumed), arguments.max_characters)
+        }
         OutputFormat::Json => assume::print_json_of_both(&found, old.assumed.as_ref(), assumed),
     };
     let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
@@ -161,6 +184,11 @@ fn compare(
         old: name_of(arguments, old, new, 0),
         new: name_of(arguments, new, old, 1),
         nodes: 0,
+        node_names: Vec::new(),
+        migration: None,
+        service_count: 0,
+        services: Vec::new(),
+        gathered: Consequences::default(),
         changes: Vec::new(),
         nodes_added: Vec::new(),
         nodes_removed: Vec::new(),
@@ -169,10 +197,35 @@ fn compare(
         release: None,
         before_upgrade: Vec::new(),
     };
+    let assumed = assumed_addresses(&[old, new]);
+    let options = node::Options { level, assumed };
     for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
-        compare_node((old, &before), (new, &after), level, &mut found, session)?;
+        compare_node((old, &before), (new, &after), &options, &mut found, session)?;
     }
     Ok(found)
+}
+
+/// Addresses of Pods that `--assume` made up on either side.
+fn assumed_addresses(sides: &[&Pipeline]) -> Arc<BTreeSet<IpAddr>> {
+    let values = sides.iter().flat_map(|side| &side.assumed).flat_map(|assumed| assumed.values());
+    let addresses = values.filter(|value| value.rule == Rule::PodAddress);
+    Arc::new(addresses.filter_map(|value| value.value.parse().ok()).collect())
+}
+
+/// Whether what is asked for is looked at.
+fn check_level(fail_on: Option<FailOn>, level: node::Level, session: &mut Session) -> Result<(), Stop> {
+    let of_traffic = matches!(fail_on, Some(FailOn::Lost | FailOn::Unexpected | FailOn::Traffic));
+    if of_traffic && level == node::Level::Rules {
+        let fault = Diagnostic::error("--fail-on asks for traffic, which --level rules does not compare");
+        return Err(session.stop(fault.help("leave out --level, or use --fail-on rules")));
+    }
+    Ok(())
+}
+
+fn parse_max(text: &str) -> Result<usize, String> {
+    let least = 2_000;
+    let number: usize = text.parse().map_err(|_| "expect a number".to_owned())?;
+    if number < least { Err(format!("expect at least {least}")) } else { Ok(number) }
 }
 
 /// What comes of another release alone, where the nodes of two snapshots report different ones and nobody asked for it:
@@ -204,6 +257,8 @@ fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
         _ if found.nodes == 0 => true,
         Some(FailOn::Rules) => found.rules_differ(),
         Some(FailOn::Traffic) => found.traffic_differs(),
+        Some(FailOn::Lost) => found.loses() || found.unknown() > 0,
+        Some(FailOn::Unexpected) => found.has_unexpected() || found.unknown() > 0,
         None => !(found.changes.is_empty() && found.nodes_added.is_empty() && found.nodes_removed.is_empty()),
     }
 }
@@ -306,13 +361,13 @@ fn nodes(
 fn compare_node(
     (old, old_node): (&Pipeline, &Node),
     (new, new_node): (&Pipeline, &Node),
-    level: node::Level,
+    options: &node::Options,
     found: &mut Diff,
     session: &mut Session,
 ) -> Result<(), Stop> {
     let families = node::families((&old.cluster, &old.settings), (&new.cluster, &new.settings));
     let before = old.node_plans(old_node, &families, session)?;
     let after = new.node_plans(new_node, &families, session)?;
-    found.add(&new_node.name, node::compare(before.into_iter().zip(after), level));
+    found.add(&new_node.name, node::compare(before.into_iter().zip(after), options));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What `diff` says of a change of kube-proxy's release beside what changes.
 
 use super::pipeline::Pipeline;
-use crate::compare::diff::Advice;
+use crate::compare::diff::{Advice, Migration, Proxy};
 use crate::diagnostic::Diagnostics;
 use crate::lint::{self, Finding, Subject};
 use crate::net::Family;
@@ -22,6 +22,16 @@ pub(super) fn advice(old: &Pipeline, new: &Pipeline) -> Vec<Advice> {
     let diagnostics = Diagnostics::default();
     let subject = Subject::new(&new.snapshot, &new.settings, &new.cluster, &diagnostics, None);
     lint::before_upgrade(&subject).into_iter().filter(is_wanted).map(of_finding).collect()
+}
+
+/// The change of kube-proxy's mode or release, if there is one.
+pub(super) fn migration(old: &Pipeline, new: &Pipeline) -> Option<Migration> {
+    let proxy = |side: &Pipeline| Proxy {
+        mode: side.settings.mode.name(),
+        release: side.settings.release.to_string(),
+    };
+    let (from, to) = (proxy(old), proxy(new));
+    (from != to).then(|| Migration { from, to, pre_flight: Vec::new() })
 }
 
 /// Whether a family whose table rejects node ports on loopback is to serve them.

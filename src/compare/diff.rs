@@ -5,15 +5,20 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::consequence::{Consequences, ServiceConsequence, ServiceOnNode};
 use super::rules::{self, Presence, RulesDiff};
 use super::subject::Subject;
 use super::traffic::{Flow, Reason, Traffic, Unknown};
+use crate::cause::{Cause, Change};
+use crate::cluster::Cluster;
 use crate::iptables::ruleset::Owner;
+use crate::names::ServiceName;
+use crate::net::Family;
 use crate::node::NodeRules;
 use crate::ruleset::listing::{Line, Place};
 
 /// Name and version of the JSON form.
-pub const SCHEMA: &str = "kuberules.diff/v1";
+pub const SCHEMA: &str = "kuberules.diff/v2";
 
 /// What differs between two states of a cluster.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +32,17 @@ pub struct Diff {
     pub new: String,
     /// How many nodes were compared.
     pub nodes: usize,
+    /// Their names.
+    pub node_names: Vec<String>,
+    /// Whether the sides differ in kube-proxy's mode or release: then known differences are expected.
+    pub migration: Option<Migration>,
+    /// How many Services there are on either side.
+    pub service_count: usize,
+    /// What happens to each Service that changes, the worst first.
+    pub services: Vec<ServiceReport>,
+    /// What `services` is made of.
+    #[serde(skip)]
+    pub gathered: Consequences,
     /// The changes; each node stands in at most one of them.
     pub changes: Vec<NodesChange>,
     /// Nodes that are on one side only.
@@ -44,6 +60,69 @@ pub struct Diff {
     /// What is to be looked at before an upgrade of kube-proxy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before_upgrade: Vec<Advice>,
+}
+
+/// A change of kube-proxy's mode or release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Migration {
+    /// Before.
+    pub from: Proxy,
+    /// After.
+    pub to: Proxy,
+    /// What is to be looked at on the nodes before, with what was found.
+    pub pre_flight: Vec<PreFlight>,
+}
+
+/// What runs on the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proxy {
+    /// `iptables` or `nftables`
+    pub mode: &'static str,
+    /// The release.
+    pub release: String,
+}
+
+/// Something to look at before a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreFlight {
+    /// What was looked at.
+    pub check: Check,
+    /// How it stands.
+    pub state: Readiness,
+    /// What was found; empty where there is nothing to say.
+    pub found: String,
+    /// What to do; empty where nothing is.
+    pub remedy: String,
+}
+
+/// What is looked at before a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "plain")]
+pub enum Check {
+    Kernel,
+    NftVersion,
+    Comments,
+    ForeignRules,
+    Leftovers,
+    FirstTransaction,
+}
+
+/// How something stands before a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readiness {
+    /// Nothing to do.
+    Fine,
+    /// It cannot be told from the input.
+    NotKnown,
+    /// To be looked at.
+    Look,
+    /// It stands in the way.
+    Stops,
 }
 
 /// What comes of another release alone.
@@ -106,7 +185,7 @@ pub struct FamilyChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficChange {
-    /// The flows that fare differently.
+    /// The connections with another outcome.
     pub flows: Vec<Flow>,
     /// The known differences between modes and releases that explain some of them.
     pub reasons: Vec<KnownReason>,
@@ -146,6 +225,8 @@ pub struct NodeChange {
     pub classes: u64,
     /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
     pub unchanged_service_ports: usize,
+    /// What happens to Services, a family each.
+    pub services: Vec<ServiceOnNode>,
 }
 
 impl Diff {
@@ -243,11 +324,85 @@ pub struct LineChange {
     pub text: String,
 }
 
+/// What `diff` says of a Service, with why.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceReport {
+    /// What happens.
+    #[serde(flatten)]
+    pub consequence: ServiceConsequence,
+    /// Whether anything changes but for connections of which a known difference tells.
+    pub is_known: bool,
+    /// Why, as far as the objects tell.
+    pub causes: Vec<Cause>,
+}
+
 impl Diff {
+    /// Says what happens to each Service, once all nodes are there.
+    pub fn tell_services(&mut self, (old, new): (&Cluster, &Cluster), change: &Change<'_>) {
+        let (before, after) = (names(old), names(new));
+        let presence = |name: &ServiceName| {
+            let name = name.to_string();
+            match (before.contains(&name), after.contains(&name)) {
+                (true, false) => Presence::OldOnly,
+                (false, true) => Presence::NewOnly,
+                _ => Presence::Both,
+            }
+        };
+        self.service_count = before.union(&after).count();
+        let with_rules: Vec<ServiceName> = self.services_with_rules();
+        self.gathered.know(with_rules);
+        let others = self.services_with_flows();
+        let finished = self.gathered.finish(presence, &|name| others.contains(&name.to_string()));
+        self.services = finished.into_iter().map(|consequence| self.report(consequence, change)).collect();
+    }
+
+    fn report(&self, consequence: ServiceConsequence, change: &Change<'_>) -> ServiceReport {
+        let known_flows = || {
+            let name = consequence.service.to_string();
+            let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+            let mut own = flows.filter(|flow| flow.service.as_deref() == Some(&name));
+            own.all(|flow| flow.reason.is_some())
+        };
+        let is_known = self.migration.is_some()
+            && (consequence.is_known() || consequence.statements.is_empty())
+            && known_flows();
+        let causes = change.of_service(&consequence.service);
+        ServiceReport { consequence, is_known, causes }
+    }
+
+    /// Services of which rules differ.
+    fn services_with_rules(&self) -> Vec<ServiceName> {
+        let groups = self.families().flat_map(|family| &family.rules).flat_map(|rules| &rules.groups);
+        let names: BTreeSet<&str> = groups.filter_map(|group| group.service.as_deref()).collect();
+        names.into_iter().filter_map(ServiceName::parse).collect()
+    }
+
+    /// Services of which some kinds of connections change.
+    fn services_with_flows(&self) -> BTreeSet<String> {
+        let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+        flows.filter_map(|flow| flow.service.clone()).collect()
+    }
+
+    /// Whether somebody who was served no longer is.
+    pub fn loses(&self) -> bool {
+        let flows = || self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+        self.services.iter().any(|report| report.consequence.loses())
+            || flows().any(|flow| flow.verdict_before.is_served() && !flow.verdict_after.is_served())
+    }
+
+    /// Whether there is a difference of traffic without a known reason.
+    pub fn has_unexpected(&self) -> bool {
+        let flows = || self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+        flows().any(|flow| flow.reason.is_none())
+    }
+
     /// Takes the change of a node; one that another node has too is folded into that.
     pub fn add(&mut self, node: &str, change: NodeChange) {
-        let NodeChange { families, classes, unchanged_service_ports } = change;
+        let NodeChange { families, classes, unchanged_service_ports, services } = change;
         self.nodes += 1;
+        self.node_names.push(node.to_owned());
+        self.gathered.add(node, services);
         self.unchanged_service_ports += unchanged_service_ports;
         if let Some(all) = &mut self.classes {
             *all += classes;
@@ -266,9 +421,10 @@ impl Diff {
         self.families().any(|family| family.rules.as_ref().is_some_and(|rules| !rules.groups.is_empty()))
     }
 
-    /// Whether any packet fares differently, or may.
+    /// Whether any connection has another outcome, or may have.
     pub fn traffic_differs(&self) -> bool {
         self.families().any(|family| family.traffic.as_ref().is_some_and(|traffic| !traffic.is_empty()))
+            || self.services.iter().any(|report| !report.consequence.statements.is_empty())
     }
 
     /// How many kinds of connections could not be compared, on all nodes.
@@ -288,7 +444,7 @@ impl Diff {
         self.nodes == 0 || (self.classes == Some(0) && self.unknown() > 0 && !with_rules())
     }
 
-    fn families(&self) -> impl Iterator<Item = &FamilyChange> {
+    pub(crate) fn families(&self) -> impl Iterator<Item = &FamilyChange> {
         self.changes.iter().flat_map(|change| &change.families)
     }
 }
@@ -299,6 +455,12 @@ impl FamilyChange {
         self.rules.as_ref().is_none_or(|rules| rules.groups.is_empty())
             && self.traffic.as_ref().is_none_or(TrafficChange::is_empty)
     }
+}
+
+/// Names of all Services of a cluster that have rules.
+fn names(cluster: &Cluster) -> BTreeSet<String> {
+    let ports = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
+    ports.map(|port| port.name.service_name().to_string()).collect()
 }
 
 /// Compares the rules of a node in one language.

@@ -1,7 +1,9 @@
 //! What differs between two rulesets: rule by rule, and packet by packet.
 
 pub mod check;
+pub mod consequence;
 pub mod diff;
+pub mod migration;
 pub mod node;
 pub mod rules;
 pub mod service;

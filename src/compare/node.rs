@@ -1,10 +1,14 @@
 //! What differs on one node between two states of a cluster.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::consequence::{self, ServiceOnNode};
 use super::diff::{self, FamilyChange, NodeChange, TrafficChange};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
+use crate::names::ServiceName;
 use crate::net::Family;
 use crate::node::{self, NodePlan, NodeRules};
 use crate::parallel::both;
@@ -63,10 +67,25 @@ pub fn families(old: (&Cluster, &Settings), new: (&Cluster, &Settings)) -> Vec<F
     Family::ALL.into_iter().filter(|family| before.contains(family) || after.contains(family)).collect()
 }
 
+/// What to compare, and how to name what is found.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What is compared.
+    pub level: Level,
+    /// Addresses of Pods that nobody gave them but `--assume`.
+    pub assumed: Arc<BTreeSet<IpAddr>>,
+}
+
+impl From<Level> for Options {
+    fn from(level: Level) -> Options {
+        Options { level, assumed: Arc::default() }
+    }
+}
+
 /// Compares a node, family by family, each pair of plans for the same one.
 pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
-    level: Level,
+    options: &Options,
 ) -> NodeChange {
     let mut found = NodeChange::default();
     for (mut old, mut new) in plans {
@@ -74,26 +93,64 @@ pub fn compare<'o, 'n>(
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
         let (old, new) = both(|| old.compile(), || new.compile());
-        let (change, classes) = family(&old, &new, level);
+        let FamilyFound { change, classes, services } = family(&old, &new, options);
         found.families.push(change);
         found.classes += classes;
+        found.services.extend(services);
     }
     found
 }
 
-/// Compares a node's rules in one family; tells also how many kinds of connections were compared. Rules of different
-/// languages cannot be compared one by one, traffic can.
-pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (FamilyChange, u64) {
+/// What differs on a node in one family.
+#[derive(Debug)]
+pub struct FamilyFound {
+    /// What changes.
+    pub change: FamilyChange,
+    /// How many kinds of connections were compared.
+    pub classes: u64,
+    /// What happens to the Services that change.
+    pub services: Vec<ServiceOnNode>,
+}
+
+/// Compares a node's rules in one family. Rules of different languages cannot be compared one by one, traffic can.
+pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, options: &Options) -> FamilyFound {
+    let level = options.level;
     let with_rules = level != Level::Traffic && old.ruleset.mode() == new.ruleset.mode();
     let plans = (old.plan.as_ref(), new.plan.as_ref());
+    let walkers = (&Walker::of(old), &Walker::of(new));
     let (rules, traffic) = both(
         || with_rules.then(|| diff::rules(old, new)),
         || {
-            let walkers = (&Walker::of(old), &Walker::of(new));
-            (level != Level::Rules).then(|| traffic::flows_of_plans(walkers, new.family(), plans, &|_| None))
+            let compare = || traffic::flows_of_plans(walkers, new.family(), plans, &options.assumed, &|_| None);
+            (level != Level::Rules).then(compare)
         },
     );
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
     let traffic = traffic.map(TrafficChange::new);
-    (FamilyChange { family: new.family().lower_name(), rules, traffic }, classes)
+    let change = FamilyChange { family: new.family().lower_name(), rules, traffic };
+    let services = match &change.traffic {
+        Some(_) => {
+            let changed = changed_services(&change, (old, new));
+            consequence::on_node(&changed, (old, new), walkers, &options.assumed)
+        }
+        None => Vec::new(),
+    };
+    FamilyFound { change, classes, services }
+}
+
+/// Services of which anything changes.
+fn changed_services(change: &FamilyChange, (old, new): (&NodeRules<'_>, &NodeRules<'_>)) -> BTreeSet<ServiceName> {
+    let groups = change.rules.iter().flat_map(|rules| &rules.groups);
+    let flows = change.traffic.iter().flat_map(|traffic| &traffic.flows);
+    let of_flows = flows.filter(|flow| !flow.target.is_empty()).filter_map(|flow| flow.service.as_deref());
+    let named = groups.filter_map(|group| group.service.as_deref()).chain(of_flows);
+    let mut changed: BTreeSet<ServiceName> = named.filter_map(ServiceName::parse).collect();
+    // No rule tells of the sockets that kube-proxy opens itself.
+    if let (Some(old), Some(new)) = (&old.plan, &new.plan)
+        && old.loopback_node_ports() != new.loopback_node_ports()
+    {
+        let with_node_port = new.service_ports().iter().filter(|port| port.node_port().is_some());
+        changed.extend(with_node_port.map(|port| port.service_port().name.service_name()));
+    }
+    changed
 }

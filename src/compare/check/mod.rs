@@ -21,6 +21,8 @@ mod tests;
 mod unknown;
 mod zero_destination;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::diff::LineChange;
@@ -225,7 +227,7 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let Traffic { classes, flows, mut unknown } = {
         let walkers = (&Walker::new(&intended, &expected.host), &Walker::of(captured));
         let blame = Blame::new(&drafts, walkers, expected.family());
-        flows_of_plans(walkers, expected.family(), (expected.plan.as_ref(), None), &|difference| {
+        flows_of_plans(walkers, expected.family(), (expected.plan.as_ref(), None), &Arc::default(), &|difference| {
             blame.of(difference)
         })
     };
@@ -267,7 +269,7 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
 fn traffic(pair: Pair<'_>, (should, is): (&Ruleset, &Ruleset), cause: &Cause<'_>) -> Traffic {
     let host = &pair.expected.host;
     let walkers = (&Walker::new(should, host), &Walker::new(is, host));
-    flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), cause)
+    flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), &Arc::default(), cause)
 }
 
 /// Hands flows to the findings that are to blame for them; those that nothing is to blame for come back.

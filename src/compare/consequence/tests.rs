@@ -1,0 +1,1 @@
+//! What is said of random changes is what the walk says.
