@@ -74,5 +74,6 @@ pub mod plan;
 pub mod report;
 pub mod ruleset;
 pub mod settings;
+pub mod style;
 pub mod text;
 pub mod walk;
