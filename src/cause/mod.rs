@@ -80,6 +80,11 @@ pub enum Cause {
         /// Their names.
         pods: Vec<String>,
     },
+    /// Pods that were not ready are.
+    Ready {
+        /// Their names.
+        pods: Vec<String>,
+    },
     /// Pods of the Service that are gone.
     PodsGone {
         /// Their names.

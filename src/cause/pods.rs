@@ -17,7 +17,7 @@ pub(super) fn causes(
 ) -> Vec<Cause> {
     let service = &new.object;
     if service.spec.selector.is_empty() {
-        return not_ready(change, service).into_iter().collect();
+        return readiness(change, service);
     }
     let before = old.map(|old| Selected::new(&change.old, &old.object)).unwrap_or_default();
     let after = Selected::new(&change.new, service);
@@ -28,7 +28,7 @@ pub(super) fn causes(
     if !after.pods.is_empty() {
         causes.extend(ports(change, &before, &after, new));
     }
-    causes.extend(not_ready(change, service));
+    causes.extend(readiness(change, service));
     if !before.pods.is_empty() && !after.pods.is_empty() && old.is_some() && causes.is_empty() {
         causes.extend(come_and_gone(&before, &after));
     }
@@ -50,9 +50,23 @@ impl<'s> Selected<'s> {
         }
         let pods = side.pods_of(namespace).iter().copied();
         let workloads = side.workloads_of(namespace).iter().copied();
-        Selected {
+        let mut selected = Selected {
             pods: pods.filter(|pod| has_all(&pod.object.metadata.labels, selector)).collect(),
             workloads: workloads.filter(|one| has_all(&one.object.template_labels, selector)).collect(),
+        };
+        selected.pods.retain(|pod| !matches!(pod.object.phase.as_str(), "Succeeded" | "Failed"));
+        selected.leave_out_jobs();
+        selected
+    }
+
+    /// A Job ends: beside the Pods of lasting workloads its own do not count.
+    fn leave_out_jobs(&mut self) {
+        let of_job = |pod: &Located<api::Pod>| {
+            pod.object.metadata.owner.as_ref().is_some_and(|owner| owner.kind == "Job")
+        };
+        if self.pods.iter().any(|pod| !of_job(pod)) {
+            self.pods.retain(|pod| !of_job(pod));
+            self.workloads.retain(|one| one.object.kind != api::WorkloadKind::Job);
         }
     }
 }
@@ -260,11 +274,14 @@ fn ready(snapshot: &Snapshot, service: &api::Service) -> (BTreeSet<String>, BTre
     (ready, others)
 }
 
-fn not_ready(change: &Change<'_>, service: &api::Service) -> Option<Cause> {
-    let (before, _) = ready(change.old.snapshot, service);
-    let (_, others) = ready(change.new.snapshot, service);
-    let pods: Vec<String> = before.intersection(&others).cloned().collect();
-    (!pods.is_empty()).then_some(Cause::NotReady { pods })
+fn readiness(change: &Change<'_>, service: &api::Service) -> Vec<Cause> {
+    let before = ready(change.old.snapshot, service);
+    let after = ready(change.new.snapshot, service);
+    let both = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.intersection(b).cloned().collect::<Vec<_>>();
+    let (lost, won) = (both(&before.0, &after.1), both(&before.1, &after.0));
+    let lost = (!lost.is_empty()).then_some(Cause::NotReady { pods: lost });
+    let won = (!won.is_empty()).then_some(Cause::Ready { pods: won });
+    lost.into_iter().chain(won).collect()
 }
 
 fn come_and_gone(before: &Selected<'_>, after: &Selected<'_>) -> Vec<Cause> {

@@ -160,7 +160,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {
         OutputFormat::Text => {
-            report::diff::text::print(&found, &assume::comment(assumed), session.output_style())
+            report::diff::text::print(&found, &assume::comment(assumed), session.style())
         }
         OutputFormat::Markdown => {
             report::diff::markdown::print(&found, &assume::quote(assumed), arguments.max_characters)

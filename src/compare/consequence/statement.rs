@@ -300,6 +300,7 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
         let spared = if every { BTreeSet::new() } else { spared(entry, &clients, all) };
         by_clients.entry((clients, spared)).or_default().push(entry.clone());
     }
+    let everybody: BTreeSet<Client> = hit.iter().map(|cell| cell.client).collect();
     let port = hit.first().map(|cell| cell.service_port.clone());
     let statement = |((clients, spared), entry_points): (_, Vec<EntryPoint>)| Statement {
         effect,
@@ -309,7 +310,7 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
         service_ports: port.clone().into_iter().collect(),
         all_ports: false,
         entry_points,
-        clients: Vec::from_iter::<BTreeSet<Client>>(clients),
+        clients: Vec::from_iter::<BTreeSet<Client>>(if every { everybody.clone() } else { clients }),
         spared: Vec::from_iter::<BTreeSet<Client>>(spared),
         reason,
         nodes: Vec::new(),

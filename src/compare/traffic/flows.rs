@@ -211,7 +211,9 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
     let names = side.names;
     let first = list.first()?;
     let to = &first.to;
-    let name = to.address.zip(to.port).and_then(|(ip, port)| names.find(ip, to.protocol, port, to.own));
+    // A node port is one on every loopback address.
+    let ip = to.address.or_else(|| Some(to.representative.ip()).filter(|_| to.own));
+    let name = ip.zip(to.port).and_then(|(ip, port)| names.find(ip, to.protocol, port, to.own));
     let service = name.map(|name| name.service.to_string());
     let scene = Scene { names, original: to.representative, own: to.own };
     let verdict = |outcomes| ConnectionVerdict::of(outcomes, to.representative, to.own);

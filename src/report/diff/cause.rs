@@ -12,6 +12,7 @@ const TOLD: usize = 3;
 /// The causes of a Service, a sentence each.
 pub(super) fn sentences(causes: &[Cause]) -> Vec<String> {
     let mut told: Vec<String> = causes.iter().take(TOLD).map(sentence).collect();
+    told.retain(|sentence| !sentence.is_empty());
     let more = causes.len().saturating_sub(TOLD);
     told.extend((more > 0).then(|| format!("and {more} more changes: see --output json")));
     told
@@ -46,6 +47,7 @@ fn sentence(cause: &Cause) -> String {
         }
         Cause::WorkloadGone { workload } => format!("{workload} is gone"),
         Cause::NotReady { pods } => format!("no longer ready: {}", names(pods)),
+        Cause::Ready { pods } => format!("ready now: {}", names(pods)),
         Cause::PodsGone { pods } => format!("gone: {}", names(pods)),
         Cause::PodsNew { pods } => format!("new: {}", names(pods)),
         Cause::Field { object, field, old, new, place } => {
@@ -59,8 +61,8 @@ fn sentence(cause: &Cause) -> String {
             };
             format!("{object}{change}{}", at(place))
         }
-        Cause::Added { place } => format!("the Service is new{}", at(place)),
-        Cause::Removed { place } => format!("the Service is gone{}", was_at(place)),
+        Cause::Added { place } => place.as_ref().map(|place| format!("added at {place}")).unwrap_or_default(),
+        Cause::Removed { place } => place.as_ref().map(|place| format!("was at {place}")).unwrap_or_default(),
     }
 }
 
@@ -72,10 +74,6 @@ fn maker(maker: &Maker) -> String {
 
 fn at(place: &Option<Place>) -> String {
     place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default()
-}
-
-fn was_at(place: &Option<Place>) -> String {
-    place.as_ref().map(|place| format!(" (was at {place})")).unwrap_or_default()
 }
 
 fn names(all: &[String]) -> String {

@@ -200,10 +200,14 @@ fn print_rules(page: &mut Page, diff: &Diff) {
     let (added, removed) = rules::counts(&groups);
     let mut lines = Vec::new();
     for group in &groups {
-        let on = nodes::on(&group.nodes, &diff.node_names);
-        lines.push(format!("# {}, {}, {on}\n", Inert(&rules::title(group.change)), group.family));
-        for place in &group.change.places {
-            lines.push(format!("@@ {} @@\n", Inert(&rules::place_title(place))));
+        lines.push(format!("# {}, {}\n", Inert(&rules::title(group)), group.family));
+        for on_nodes in &group.places {
+            let on = match on_nodes.nodes.len() == diff.nodes {
+                true => String::new(),
+                false => format!(", {}", nodes::on(&on_nodes.nodes, &diff.node_names)),
+            };
+            let place = on_nodes.place;
+            lines.push(format!("@@ {}{} @@\n", Inert(&rules::place_title(place)), Inert(&on)));
             lines.extend(place.lines.iter().map(|line| format!("{}{}\n", line.op, Inert(&line.text))));
             lines.extend(rules::rewritten(place).map(|text| format!("! {text}\n")));
         }

@@ -104,11 +104,11 @@ fn others(diff: &Diff) -> Vec<String> {
 
 /// `3 nodes, all alike`
 fn nodes_compared(diff: &Diff) -> String {
-    let statements = diff.services.iter().flat_map(|report| &report.consequence.statements);
-    let all_alike = diff.nodes > 1 && statements.clone().all(|s| s.nodes.len() == diff.nodes);
+    let statements: Vec<_> = diff.services.iter().flat_map(service::told).collect();
+    let all_alike = diff.nodes > 1 && statements.iter().all(|s| s.nodes.len() == diff.nodes);
     match diff.node_names.as_slice() {
         [only] => format!("node {only}"),
-        names if all_alike && statements.clone().next().is_some() => format!("{} nodes, all alike", names.len()),
+        names if all_alike && !statements.is_empty() => format!("{} nodes, all alike", names.len()),
         names => plural(names.len(), "node"),
     }
 }
@@ -174,7 +174,8 @@ fn compared(diff: &Diff) -> String {
     let sides = format!("Compared: {} → {}", diff.old, diff.new);
     let Some(classes) = diff.classes else { return format!("{sides} (rules only)") };
     let unknown = unknown_words(diff.unknown()).map(|unknown| format!(", {unknown}")).unwrap_or_default();
-    format!("{sides}; {}{unknown}, of new connections", plural(classes as usize, "kind") + " of connections")
+    let kinds = if classes == 1 { "kind" } else { "kinds" };
+    format!("{sides}; {classes} {kinds} of new connections{unknown}")
 }
 
 /// How many Services stay as they are, where any changes.

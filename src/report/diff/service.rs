@@ -55,10 +55,7 @@ pub(super) struct Said {
 /// Says what happens to a Service.
 pub(super) fn say(report: &ServiceReport, all: &[String]) -> Said {
     let consequence = &report.consequence;
-    // What a known difference brings is told with that.
-    let own = |statement: &&Statement| statement.reason.is_none() || !report_is_mixed(report);
-    let mut statements: Vec<&Statement> = consequence.statements.iter().filter(own).collect();
-    leave_out_what_follows(&mut statements);
+    let statements = told(report);
     let Some(first) = statements.first() else {
         let first = without_statement(consequence);
         return Said { ports: String::new(), first, also: Vec::new(), was: None };
@@ -79,18 +76,26 @@ fn report_is_mixed(report: &ServiceReport) -> bool {
     report.consequence.statements.iter().any(|statement| statement.reason.is_none())
 }
 
-/// What is plain from a weightier statement about the same nodes needs no words: fewer endpoints have other shares.
+/// What fails as before, in another way, needs no words where the ports fail altogether now.
 fn leave_out_what_follows(statements: &mut Vec<&Statement>) {
-    let every: Vec<BTreeSet<&String>> = statements
-        .iter()
-        .filter(|statement| statement.every && statement.effect.loses() && statement.all_ports)
-        .map(|statement| statement.nodes.iter().collect())
-        .collect();
+    let dead: Vec<&Statement> = statements.iter().copied().filter(|s| s.every && s.effect.loses()).collect();
     let is_covered = |statement: &&Statement| {
-        let nodes: BTreeSet<&String> = statement.nodes.iter().collect();
-        matches!(statement.effect, Effect::FailsOtherwise) && every.iter().any(|known| nodes.is_subset(known))
+        let fails = |known: &&Statement| {
+            statement.service_ports.iter().all(|port| known.service_ports.contains(port))
+                && statement.nodes.iter().all(|node| known.nodes.binary_search(node).is_ok())
+        };
+        statement.effect == Effect::FailsOtherwise && dead.iter().any(fails)
     };
     statements.retain(|statement| !is_covered(statement));
+}
+
+/// The statements that are told of a Service.
+pub(super) fn told(report: &ServiceReport) -> Vec<&Statement> {
+    // What a known difference brings is told with that.
+    let own = |statement: &&Statement| statement.reason.is_none() || !report_is_mixed(report);
+    let mut statements: Vec<&Statement> = report.consequence.statements.iter().filter(own).collect();
+    leave_out_what_follows(&mut statements);
+    statements
 }
 
 fn without_statement(consequence: &ServiceConsequence) -> String {

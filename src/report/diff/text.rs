@@ -154,21 +154,24 @@ impl Page<'_> {
         let (added, removed) = rules::counts(&groups);
         self.heading(&format!("Rules: {added} added, {removed} removed"));
         for group in groups {
-            let words = &group.change.changes;
-            let words = if words.is_empty() { String::new() } else { format!(": {}", words.join("; ")) };
-            let on = nodes::on(&group.nodes, &self.diff.node_names);
-            self.line(1, &format!("{}, {}, {on}{words}", rules::title(group.change), group.family));
-            for place in &group.change.places {
-                self.line(2, &rules::place_title(place));
-                for changed in &place.lines {
-                    let text = format!("{} {}", changed.op, Inert(&changed.text));
-                    let tone = if changed.op == '+' { Tone::Good } else { Tone::Bad };
-                    let text = self.style.tone(tone, &text);
-                    self.out.push_str(&format!("      {text}\n"));
-                }
-                rules::rewritten(place).into_iter().for_each(|text| self.line(3, &text));
-            }
+            self.line(1, &format!("{}, {}", rules::title(&group), group.family));
+            group.places.iter().for_each(|place| self.place(place));
         }
+    }
+
+    fn place(&mut self, place: &rules::PlaceOnNodes<'_>) {
+        let on = match place.nodes.len() == self.diff.nodes {
+            true => String::new(),
+            false => format!(", {}", nodes::on(&place.nodes, &self.diff.node_names)),
+        };
+        self.line(2, &format!("{}{on}", rules::place_title(place.place)));
+        for changed in &place.place.lines {
+            let text = format!("{} {}", changed.op, Inert(&changed.text));
+            let tone = if changed.op == '+' { Tone::Good } else { Tone::Bad };
+            let text = self.style.tone(tone, &text);
+            self.out.push_str(&format!("      {text}\n"));
+        }
+        rules::rewritten(place.place).into_iter().for_each(|text| self.line(3, &text));
     }
 
     fn foot(&mut self) {
