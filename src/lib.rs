@@ -73,6 +73,8 @@ mod parallel;
 pub mod plan;
 pub mod report;
 pub mod ruleset;
+#[cfg(test)]
+mod schemas;
 pub mod settings;
 pub mod style;
 pub mod text;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use compact_str::CompactString;
 
@@ -10,6 +11,9 @@ use crate::net::{Cidr, Family};
 use crate::plan::{LocalTraffic, Plan};
 
 use super::client_kind::ClientKind;
+use super::network::Network;
+use super::sets::IpSets;
+use super::sysctls::Sysctls;
 
 /// The node that a packet meets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +33,12 @@ pub struct Host {
     /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
     /// kube-proxy sets it where it serves node ports on 127.0.0.1.
     pub route_localnet: bool,
+    /// The sets that `-m set` asks; none where they were not asked for.
+    pub sets: Option<Arc<IpSets>>,
+    /// Its interfaces and routes, as far as it was asked for them.
+    pub network: Arc<Network>,
+    /// Settings of its kernel.
+    pub sysctls: Sysctls,
 }
 
 /// The interface of local pods, as `detectLocal` names it.

@@ -18,6 +18,7 @@ use crate::walk::{ClientKind, Walker};
 
 /// Connections whose outcome changes in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Flow {
     /// `namespace/name`; none for a destination of no Service.
