@@ -65,6 +65,7 @@ pub mod input;
 pub mod iptables;
 pub mod lint;
 mod markup;
+pub mod migration;
 pub mod names;
 pub mod net;
 pub mod nftables;

@@ -16,6 +16,7 @@ use crate::names::ServiceName;
 
 /// Why connections to a Service have another outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Cause {
     /// The selector matches no Pod.
@@ -30,6 +31,7 @@ pub enum Cause {
         nearest: Option<(String, usize)>,
         /// Where the selector stands.
         #[serde(serialize_with = "place_text")]
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
         place: Option<Place>,
     },
     /// No Pod of the Service has a container port of the name in `targetPort`.
@@ -44,6 +46,7 @@ pub enum Cause {
         makers: Vec<Maker>,
         /// Where the Service's `targetPort` stands.
         #[serde(serialize_with = "place_text")]
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
         place: Option<Place>,
     },
     /// `targetPort` is a number that no container declares: nothing may listen there.
@@ -54,12 +57,14 @@ pub enum Cause {
         declared: Vec<i64>,
         /// Where `targetPort` stands.
         #[serde(serialize_with = "place_text")]
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
         place: Option<Place>,
     },
     /// A workload has another number of replicas.
     Replicas {
         /// The workload.
         #[serde(serialize_with = "object_text")]
+        #[cfg_attr(test, schemars(with = "String"))]
         workload: ObjectRef,
         /// Before.
         old: i64,
@@ -67,12 +72,14 @@ pub enum Cause {
         new: i64,
         /// Where it stands.
         #[serde(serialize_with = "place_text")]
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
         place: Option<Place>,
     },
     /// The workload that made the Pods is gone.
     WorkloadGone {
         /// The workload.
         #[serde(serialize_with = "object_text")]
+        #[cfg_attr(test, schemars(with = "String"))]
         workload: ObjectRef,
     },
     /// Pods that were ready are not.
@@ -99,6 +106,7 @@ pub enum Cause {
     Field {
         /// The object.
         #[serde(serialize_with = "object_text")]
+        #[cfg_attr(test, schemars(with = "String"))]
         object: ObjectRef,
         /// Its path.
         field: String,
@@ -108,33 +116,39 @@ pub enum Cause {
         new: Option<String>,
         /// Where it stands, in the new state; in the old one where it is gone.
         #[serde(serialize_with = "place_text")]
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
         place: Option<Place>,
     },
     /// The Service is new.
     Added {
         /// Where it stands.
         #[serde(serialize_with = "place_text")]
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
         place: Option<Place>,
     },
     /// The Service is gone.
     Removed {
         /// Where it stood.
         #[serde(serialize_with = "place_text")]
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
         place: Option<Place>,
     },
 }
 
 /// What makes Pods, with their ports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Maker {
     /// The object.
     #[serde(serialize_with = "object_text")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub object: ObjectRef,
     /// Names of the container ports.
     pub ports: Vec<String>,
     /// Where the first of them stands.
     #[serde(serialize_with = "place_text")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub place: Option<Place>,
 }
 

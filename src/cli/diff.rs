@@ -11,10 +11,13 @@ use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
+use super::captured;
 use super::pipeline::Pipeline;
+use super::release;
 use super::session::{Answer, Session, Stop};
 use super::upgrade;
 use crate::assume::Rule;
+use crate::capture::Captured;
 use crate::cause::Change;
 use crate::cluster::Node;
 use crate::compare::consequence::Consequences;
@@ -60,6 +63,9 @@ pub(super) struct Arguments {
     /// A comment on GitHub holds 65,536 characters, the summary of a step 1,048,576 bytes.
     #[arg(long, value_name = "N", default_value_t = report::diff::markdown::MAX_CHARACTERS, value_parser = parse_max)]
     max_characters: usize,
+    /// Rules of a node as it is, looked at before a change of mode for what stands in its way; repeatable
+    #[arg(long, value_name = "FILE")]
+    captured: Vec<PathBuf>,
     #[command(flatten)]
     sides: SideArguments,
     #[command(flatten)]
@@ -136,6 +142,9 @@ enum FailOn {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     session.look_at(arguments.node.name());
+    if arguments.all_nodes {
+        session.take_each_node_by_its_release();
+    }
     let (old, new) = both_sides(arguments, session)?;
     // What was read is as good as all that the process holds: freed with it, not value by value.
     let sides = (ManuallyDrop::new(old), ManuallyDrop::new(new));
@@ -154,7 +163,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     }
     found.release = of_release(arguments, (old, new), level, &found, session)?;
     found.before_upgrade = upgrade::advice(old, new);
-    found.migration = upgrade::migration(old, new);
+    let captured = read_captured(arguments, session)?;
+    found.migration = upgrade::migration(old, new, &captured);
     let change = Change::new(&old.snapshot, &new.snapshot);
     found.tell_services((&old.cluster, &new.cluster), &change);
     let assumed = new.assumed.as_ref();
@@ -179,6 +189,17 @@ fn compare(
     level: node::Level,
     session: &mut Session,
 ) -> Result<Diff, Stop> {
+    compare_by(arguments, (old, new), level, arguments.all_nodes, session)
+}
+
+/// The same; `each_by_its_release` tells whether nodes have the release that they report.
+fn compare_by(
+    arguments: &Arguments,
+    (old, new): (&Pipeline, &Pipeline),
+    level: node::Level,
+    each_by_its_release: bool,
+    session: &mut Session,
+) -> Result<Diff, Stop> {
     let mut found = Diff {
         schema: diff::SCHEMA,
         old: name_of(arguments, old, new, 0),
@@ -199,17 +220,72 @@ fn compare(
     };
     let assumed = assumed_addresses(&[old, new]);
     let options = node::Options { level, assumed };
+    let mut others = (ByRelease::default(), ByRelease::default());
     for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
-        compare_node((old, &before), (new, &after), &options, &mut found, session)?;
+        let (mut of_old, mut of_new) = (old, new);
+        if each_by_its_release {
+            of_old = others.0.of(old, &before, &settings_of(arguments, true), session)?;
+            of_new = others.1.of(new, &after, &settings_of(arguments, false), session)?;
+        }
+        compare_node((of_old, &before), (of_new, &after), &options, &mut found, session)?;
     }
     Ok(found)
 }
 
-/// Addresses of Pods that `--assume` made up on either side.
+/// A cluster as other releases than that of most nodes see it: with `--all-nodes`, each node has its own.
+#[derive(Default)]
+struct ByRelease {
+    others: Vec<(Release, Pipeline)>,
+}
+
+impl ByRelease {
+    /// The cluster by the release that a node reports, unless a flag gives one for all.
+    fn of<'p>(
+        &'p mut self,
+        most: &'p Pipeline,
+        node: &Node,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<&'p Pipeline, Stop> {
+        let is_given = settings.kube_version.is_some() || settings.release_is_meant;
+        let reported = release::reported(&most.snapshot, Some(&node.name)).filter(|_| !is_given);
+        let Some(release) = reported.filter(|release| *release != most.settings.release) else {
+            return Ok(most);
+        };
+        let known = self.others.iter().position(|(known, _)| *known == release);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let settings = SettingsArguments {
+                    kube_version: Some(release),
+                    release_is_meant: true,
+                    ..settings.clone()
+                };
+                let pipeline = Pipeline::seen_by(most, &settings, session)?;
+                self.others.push((release, pipeline));
+                self.others.len() - 1
+            }
+        };
+        Ok(self.others.get(place).map_or(most, |(_, pipeline)| pipeline))
+    }
+}
+
+/// Addresses that `--assume` made up on either side.
 fn assumed_addresses(sides: &[&Pipeline]) -> Arc<BTreeSet<IpAddr>> {
     let values = sides.iter().flat_map(|side| &side.assumed).flat_map(|assumed| assumed.values());
-    let addresses = values.filter(|value| value.rule == Rule::PodAddress);
-    Arc::new(addresses.filter_map(|value| value.value.parse().ok()).collect())
+    let addresses = values.filter(|value| matches!(value.rule, Rule::PodAddress | Rule::ClusterIp));
+    let each = addresses.flat_map(|value| value.value.split([',', ' ', '[', ']', '"']));
+    Arc::new(each.filter_map(|text| text.trim().parse().ok()).collect())
+}
+
+/// The rules of nodes, each with the name of its file.
+fn read_captured(arguments: &Arguments, session: &mut Session) -> Result<Vec<(String, Captured)>, Stop> {
+    let mut all = Vec::new();
+    for path in &arguments.captured {
+        let captured = captured::read(path, None).map_err(|faults| session.stop(faults))?;
+        all.push((path.display().to_string(), captured));
+    }
+    Ok(all)
 }
 
 /// Whether what is asked for is looked at.
@@ -246,7 +322,7 @@ fn of_release(
     let mut settings = settings_of(arguments, false);
     (settings.kube_version, settings.release_is_meant) = (Some(before), true);
     let same_release = Pipeline::after(Some(old), new.snapshot.clone(), &settings, session)?;
-    let (flows, of, services) = found.beyond(&compare(arguments, (old, &same_release), level, session)?);
+    let (flows, of, services) = found.beyond(&compare_by(arguments, (old, &same_release), level, false, session)?);
     Ok(Some(ReleaseChange { old: before.to_string(), new: after.to_string(), flows, of, services }))
 }
 

@@ -85,6 +85,22 @@ impl Pipeline {
         Ok(Pipeline { settings, cluster, ..pipeline })
     }
 
+    /// The same cluster by other settings, beside it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn seen_by(
+        other: &Pipeline,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        let Pipeline { snapshot, settings: _, cluster: _, assumed, .. } = other;
+        let mut settings = settings.resolve(snapshot, session)?;
+        assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
+        let cluster = session.take_checked(Cluster::build(snapshot, &settings))?;
+        Ok(Pipeline { snapshot: snapshot.clone(), settings, cluster, assumed: assumed.clone() })
+    }
+
     /// The node to look at: see [`choose`].
     ///
     /// # Errors

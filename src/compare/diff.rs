@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::consequence::{Consequences, ServiceConsequence, ServiceOnNode};
+use super::migration::{self, KnownDifference};
 use super::rules::{self, Presence, RulesDiff};
 use super::subject::Subject;
 use super::traffic::{Flow, Reason, Traffic, Unknown};
@@ -65,18 +66,22 @@ pub struct Diff {
 
 /// A change of kube-proxy's mode or release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Migration {
     /// Before.
     pub from: Proxy,
     /// After.
     pub to: Proxy,
+    /// The known differences that something meets.
+    pub known: Vec<KnownDifference>,
     /// What is to be looked at on the nodes before, with what was found.
     pub pre_flight: Vec<PreFlight>,
 }
 
 /// What runs on the nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Proxy {
     /// `iptables` or `nftables`
@@ -87,6 +92,7 @@ pub struct Proxy {
 
 /// Something to look at before a migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PreFlight {
     /// What was looked at.
@@ -101,6 +107,7 @@ pub struct PreFlight {
 
 /// What is looked at before a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "plain")]
 pub enum Check {
@@ -109,11 +116,13 @@ pub enum Check {
     Comments,
     ForeignRules,
     Leftovers,
+    ForwardPolicy,
     FirstTransaction,
 }
 
 /// How something stands before a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Readiness {
     /// Nothing to do.
@@ -337,6 +346,7 @@ pub struct LineChange {
 
 /// What `diff` says of a Service, with why.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceReport {
     /// What happens.
@@ -366,6 +376,10 @@ impl Diff {
         let others = self.services_with_flows();
         let finished = self.gathered.finish(presence, &|name| others.contains(&name.to_string()));
         self.services = finished.into_iter().map(|consequence| self.report(consequence, change)).collect();
+        let known = migration::known(self);
+        if let Some(migration) = &mut self.migration {
+            migration.known = known;
+        }
     }
 
     fn report(&self, consequence: ServiceConsequence, change: &Change<'_>) -> ServiceReport {

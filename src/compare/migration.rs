@@ -9,10 +9,12 @@ use super::traffic::Reason;
 
 /// A known difference that something meets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KnownDifference {
     /// Which.
     #[serde(serialize_with = "code")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub reason: Reason,
     /// The Services whose ports it touches, as `namespace/name`.
     pub services: Vec<String>,
@@ -25,7 +27,19 @@ pub struct KnownDifference {
     /// How many of them go to no port of a Service.
     pub kinds_without_service: usize,
     /// An example: where a connection goes, and what happens before and after.
-    pub example: (String, String, String),
+    pub example: Example,
+}
+
+/// A kind of connections with another outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Example {
+    /// Where they go.
+    pub to: String,
+    /// What happened to them.
+    pub before: String,
+    /// What happens to them.
+    pub after: String,
 }
 
 fn code<S: serde::Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error> {
@@ -39,7 +53,7 @@ struct Gathered {
     nodes: BTreeSet<String>,
     kinds: usize,
     without_service: usize,
-    example: Option<(String, String, String)>,
+    example: Option<Example>,
 }
 
 /// The known differences that a comparison met, those that touch Services first.
@@ -60,7 +74,8 @@ pub fn known(diff: &Diff) -> Vec<KnownDifference> {
                     gathered.clients.extend(flow.from.iter().cloned());
                     gathered.example.get_or_insert_with(|| {
                         let to = flow.to.first().cloned().unwrap_or_default();
-                        (format!("{to} ({})", flow.target), flow.before.clone(), flow.after.clone())
+                        let to = format!("{to} ({})", flow.target);
+                        Example { to, before: flow.before.clone(), after: flow.after.clone() }
                     });
                 }
                 _ => gathered.without_service += kinds,

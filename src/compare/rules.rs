@@ -50,6 +50,7 @@ pub struct PlaceChange<'r> {
 
 /// On which sides something is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "plain")]
 pub enum Presence {

@@ -9,6 +9,7 @@ use crate::compare::traffic::{ConnectionVerdict, OutcomeSet};
 
 /// What changes, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// Connections that worked are refused.

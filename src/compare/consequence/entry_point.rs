@@ -11,12 +11,14 @@ use crate::node::{ClientKind, Host};
 
 /// An address and port by which a Service is reached.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EntryPoint {
     /// What it is.
     pub kind: EntryKind,
     /// The IP family: `ipv4` or `ipv6`.
     #[serde(serialize_with = "family_name")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub family: Family,
     /// The address; none for node ports, which every node has on its own.
     pub address: Option<IpAddr>,
@@ -24,11 +26,13 @@ pub struct EntryPoint {
     pub port: u16,
     /// The protocol.
     #[serde(serialize_with = "protocol_name")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub protocol: Protocol,
 }
 
 /// What an entry point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EntryKind {
     /// The cluster IP.
@@ -55,6 +59,7 @@ fn protocol_name<S: serde::Serializer>(protocol: &Protocol, to: S) -> Result<S::
 
 /// Who connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Client {
     /// Pods on the node whose rules the connection meets.
@@ -67,7 +72,7 @@ pub enum Client {
     Outside,
     /// Those of them that `loadBalancerSourceRanges` names.
     #[serde(serialize_with = "range_text")]
-    OutsideFrom(Cidr),
+    OutsideFrom(#[cfg_attr(test, schemars(with = "String"))] Cidr),
 }
 
 fn range_text<S: serde::Serializer>(range: &Cidr, to: S) -> Result<S::Ok, S::Error> {

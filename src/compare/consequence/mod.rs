@@ -55,9 +55,11 @@ pub struct Cell {
 
 /// An endpoint, for people.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     /// The Pod's name, where it is known.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub pod: Option<CompactString>,
     /// The address.
     pub address: IpAddr,

@@ -14,6 +14,7 @@ use crate::net::Family;
 
 /// What changes for some connections to a Service, on some nodes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
     /// What changes.
@@ -25,6 +26,7 @@ pub struct Statement {
     /// What happens to them now.
     pub after: ConnectionVerdict,
     /// The ports of the Service that it is about.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub service_ports: Vec<CompactString>,
     /// Whether those are all of them.
     pub all_ports: bool,
@@ -36,6 +38,7 @@ pub struct Statement {
     pub spared: Vec<Client>,
     /// The known difference between modes or releases that it comes from.
     #[serde(serialize_with = "reason_code", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub reason: Option<Reason>,
     /// The nodes, by name.
     pub nodes: Vec<String>,
@@ -47,10 +50,12 @@ fn reason_code<S: serde::Serializer>(reason: &Option<Reason>, to: S) -> Result<S
 
 /// What happens to a Service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceConsequence {
     /// `namespace/name`
     #[serde(serialize_with = "name_text")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub service: ServiceName,
     /// The worst that happens.
     pub effect: Effect,
@@ -60,6 +65,7 @@ pub struct ServiceConsequence {
     pub statements: Vec<Statement>,
     /// The IP families in which it is served, on either side.
     #[serde(serialize_with = "family_names")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub families: BTreeSet<Family>,
     /// The endpoints that its connections reached before, on any node.
     pub endpoints_before: BTreeSet<Target>,

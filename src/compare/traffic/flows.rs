@@ -27,6 +27,9 @@ pub struct Flow {
     pub target: String,
     /// Where the packets go to, such as `10.96.0.12:80/tcp`.
     pub to: Vec<String>,
+    /// Whether that address is assumed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub to_assumed: bool,
     /// Whose address that is.
     pub place: Place,
     /// Where they come from, such as `Pods on this node`.
@@ -59,6 +62,7 @@ pub struct Flow {
 
 /// Whose address a destination is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// A Service's, or nobody's that is known.
@@ -73,6 +77,7 @@ pub enum Place {
 
 /// Connections that are seldom what somebody asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Special {
     /// From or to a loopback address.
@@ -222,6 +227,7 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
         service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_string())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
         to: vec![destination(to)],
+        to_assumed: to.address.is_some_and(|ip| names.is_assumed(ip)),
         place: place(to, side.node_ip),
         from: sources(list, names),
         special: special(to, list),

@@ -33,7 +33,7 @@ pub struct Name {
 }
 
 impl Names {
-    /// No names yet; some addresses of Pods are assumed, and not shown where there is a name.
+    /// No names yet; some addresses are assumed, and not shown where there is a name.
     pub fn with_assumed(assumed: Arc<BTreeSet<IpAddr>>) -> Names {
         Names { assumed, ..Names::default() }
     }
@@ -84,6 +84,11 @@ impl Names {
     /// The Service that has a cluster IP.
     pub fn cluster_ip(&self, ip: IpAddr) -> Option<&ServiceName> {
         self.cluster_ips.get(&ip)
+    }
+
+    /// Whether nobody gave an address but `--assume`.
+    pub fn is_assumed(&self, ip: IpAddr) -> bool {
+        self.assumed.contains(&ip)
     }
 
     /// The name of the Pod that an endpoint is, where it is known.

@@ -9,6 +9,7 @@ use crate::walk::Verdict;
 
 /// What happens to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionVerdict {
     /// It goes to an endpoint.

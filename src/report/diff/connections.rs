@@ -90,6 +90,7 @@ fn to(flow: &Flow) -> String {
             format!("node port {numbers} on other addresses of the node ({port})")
         }
         ("node port", Place::Loopback) => format!("node port {numbers} on loopback addresses ({port})"),
+        _ if flow.to_assumed => format!("{kind} of {port}"),
         _ => format!("{} ({kind} of {port})", destinations(&flow.to)),
     }
 }

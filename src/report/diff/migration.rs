@@ -2,7 +2,7 @@
 
 use super::{nodes, plural};
 use crate::compare::diff::{Check, Diff, PreFlight, Readiness};
-use crate::compare::migration::{KnownDifference, known};
+use crate::compare::migration::{Example, KnownDifference};
 use crate::compare::traffic::Reason;
 
 /// What the report of a migration says, beside what happens to Services.
@@ -33,7 +33,7 @@ pub(super) struct Touching {
 /// None where neither mode nor release changes.
 pub(super) fn tell(diff: &Diff) -> Option<Told> {
     let migration = diff.migration.as_ref()?;
-    let known = known(diff);
+    let known = &migration.known;
     let (touching, others): (Vec<_>, Vec<_>) = known.iter().partition(|one| !one.services.is_empty());
     let met: Vec<Reason> = known.iter().map(|one| one.reason).collect();
     let modes_differ = migration.from.mode != migration.to.mode;
@@ -101,7 +101,7 @@ fn touching_words(known: &KnownDifference, diff: &Diff) -> Touching {
             if kinds.is_empty() { plural(clients.len(), "client") } else { kinds.join(", ") }
         }
     };
-    let (to, before, after) = &known.example;
+    let Example { to, before, after } = &known.example;
     Touching {
         title: title(known.reason),
         code: known.reason.code(),
@@ -185,6 +185,7 @@ fn pre_flight(all: &[PreFlight]) -> Vec<String> {
             Check::Comments => "comments",
             Check::ForeignRules => "rules of others",
             Check::Leftovers => "leftovers",
+            Check::ForwardPolicy => "firewall",
             Check::FirstTransaction => "first transaction",
         };
         let state = match one.state {
@@ -197,4 +198,28 @@ fn pre_flight(all: &[PreFlight]) -> Vec<String> {
         format!("{check}: {state}; {}{remedy}", one.found)
     };
     all.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_difference_has_its_page() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/modes");
+        let index = std::fs::read_to_string(docs.join("README.md")).unwrap();
+        for reason in Reason::ALL {
+            let (code, title) = (reason.code(), title(reason));
+            let page = std::fs::read_to_string(docs.join(format!("{code}.md"))).unwrap();
+            assert!(page.starts_with(&format!("# {code}: {title}\n")), "{code} has another heading");
+            for heading in ["\n## Who notices\n", "\n## What to do\n"] {
+                assert!(page.contains(heading), "{code} lacks{heading}");
+            }
+            assert!(index.contains(&format!("| [{code}]({code}.md) | {title} |")), "README.md lacks {code}");
+        }
+        for entry in std::fs::read_dir(&docs).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(name == "README.md" || index.contains(&format!("({name})")), "README.md lacks {name}");
+        }
+    }
 }
