@@ -20,11 +20,14 @@ pub(super) fn causes(
     paths.dedup();
     let differs = |path: &&&String| before.get(path.as_str()) != after.get(path.as_str());
     let field = |path: &&String| {
-        let (path, old_value, new_value) = (path.as_str(), before.get(path.as_str()), after.get(path.as_str()));
+        let (path, old_value, new_value) =
+            (path.as_str(), before.get(path.as_str()), after.get(path.as_str()));
         let written = path_as_written(path, &new.object);
         let place = match new_value {
             Some(_) => change.new.snapshot.sources.field_place(new.position, &written),
-            None => change.old.snapshot.sources.field_place(old.position, &path_as_written(path, &old.object)),
+            None => {
+                change.old.snapshot.sources.field_place(old.position, &path_as_written(path, &old.object))
+            }
         };
         Cause::Field {
             object: new.object.metadata.object_ref("Service"),
@@ -73,7 +76,10 @@ fn values(service: &api::Service) -> Values {
     let number = |number: i64| if number == 0 { String::new() } else { number.to_string() };
     put("spec.type", spec.type_.to_string());
     put("spec.selector", selector.join(","));
-    put("spec.clusterIPs", if spec.cluster_ips.is_empty() { spec.cluster_ip.to_string() } else { list(&spec.cluster_ips) });
+    put(
+        "spec.clusterIPs",
+        if spec.cluster_ips.is_empty() { spec.cluster_ip.to_string() } else { list(&spec.cluster_ips) },
+    );
     put("spec.ipFamilies", list(&spec.ip_families));
     put("spec.ipFamilyPolicy", spec.ip_family_policy.to_string());
     put("spec.externalIPs", list(&spec.external_ips));

@@ -197,9 +197,7 @@ impl<'s> Change<'s> {
                 let selector_told =
                     causes.iter().any(|cause| matches!(cause, Cause::SelectorMatchesNone { .. }));
                 let fields = fields::causes(self, old, new);
-                let told = |cause: &Cause| {
-                    matches!(cause, Cause::Field { field, .. } if selector_told && field == "spec.selector")
-                };
+                let told = |cause: &Cause| matches!(cause, Cause::Field { field, .. } if selector_told && field == "spec.selector");
                 causes.extend(fields.into_iter().filter(|cause| !told(cause)));
                 causes
             }
@@ -209,12 +207,8 @@ impl<'s> Change<'s> {
 
 impl<'s> Side<'s> {
     fn new(snapshot: &'s Snapshot) -> Side<'s> {
-        let mut side = Side {
-            snapshot,
-            services: BTreeMap::new(),
-            pods: BTreeMap::new(),
-            workloads: BTreeMap::new(),
-        };
+        let mut side =
+            Side { snapshot, services: BTreeMap::new(), pods: BTreeMap::new(), workloads: BTreeMap::new() };
         for service in &snapshot.services {
             let metadata = &service.object.metadata;
             side.services.insert((&metadata.namespace, &metadata.name), service);

@@ -169,8 +169,16 @@ fn ports(
                 causes.push(Cause::NoSuchPort {
                     name: name.to_string(),
                     had: has_port(&before.pods, name, of),
-                    service_port: if port.name.is_empty() { port.port.to_string() } else { port.name.to_string() },
-                    makers: after.workloads.iter().filter_map(|one| maker(change.new.snapshot, one)).collect(),
+                    service_port: if port.name.is_empty() {
+                        port.port.to_string()
+                    } else {
+                        port.name.to_string()
+                    },
+                    makers: after
+                        .workloads
+                        .iter()
+                        .filter_map(|one| maker(change.new.snapshot, one))
+                        .collect(),
                     place: place(),
                 });
             }

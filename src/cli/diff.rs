@@ -20,8 +20,7 @@ use crate::assume::Rule;
 use crate::capture::Captured;
 use crate::cause::Change;
 use crate::cluster::Node;
-use crate::compare::consequence::Consequences;
-use crate::compare::diff::{self, Diff, ReleaseChange};
+use crate::compare::diff::{Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
@@ -169,9 +168,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     found.tell_services((&old.cluster, &new.cluster), &change);
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => {
-            report::diff::text::print(&found, &assume::comment(assumed), session.style())
-        }
+        OutputFormat::Text => report::diff::text::print(&found, &assume::comment(assumed), session.style()),
         OutputFormat::Markdown => {
             report::diff::markdown::print(&found, &assume::quote(assumed), arguments.max_characters)
         }
@@ -200,24 +197,8 @@ fn compare_by(
     each_by_its_release: bool,
     session: &mut Session,
 ) -> Result<Diff, Stop> {
-    let mut found = Diff {
-        schema: diff::SCHEMA,
-        old: name_of(arguments, old, new, 0),
-        new: name_of(arguments, new, old, 1),
-        nodes: 0,
-        node_names: Vec::new(),
-        migration: None,
-        service_count: 0,
-        services: Vec::new(),
-        gathered: Consequences::default(),
-        changes: Vec::new(),
-        nodes_added: Vec::new(),
-        nodes_removed: Vec::new(),
-        classes: (level != node::Level::Rules).then_some(0),
-        unchanged_service_ports: 0,
-        release: None,
-        before_upgrade: Vec::new(),
-    };
+    let names = (name_of(arguments, old, new, 0), name_of(arguments, new, old, 1));
+    let mut found = Diff::new(names.0, names.1, level != node::Level::Rules);
     let assumed = assumed_addresses(&[old, new]);
     let options = node::Options { level, assumed };
     let mut others = (ByRelease::default(), ByRelease::default());
@@ -322,7 +303,8 @@ fn of_release(
     let mut settings = settings_of(arguments, false);
     (settings.kube_version, settings.release_is_meant) = (Some(before), true);
     let same_release = Pipeline::after(Some(old), new.snapshot.clone(), &settings, session)?;
-    let (flows, of, services) = found.beyond(&compare_by(arguments, (old, &same_release), level, false, session)?);
+    let (flows, of, services) =
+        found.beyond(&compare_by(arguments, (old, &same_release), level, false, session)?);
     Ok(Some(ReleaseChange { old: before.to_string(), new: after.to_string(), flows, of, services }))
 }
 
@@ -444,6 +426,6 @@ fn compare_node(
     let families = node::families((&old.cluster, &old.settings), (&new.cluster, &new.settings));
     let before = old.node_plans(old_node, &families, session)?;
     let after = new.node_plans(new_node, &families, session)?;
-    found.add(&new_node.name, node::compare(before.into_iter().zip(after), options));
+    found.add(&new_node.name, node::compare(before.into_iter().zip(after), options.clone()));
     Ok(())
 }

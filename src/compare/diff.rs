@@ -359,6 +359,28 @@ pub struct ServiceReport {
 }
 
 impl Diff {
+    /// Nothing compared yet, between two sides of these names.
+    pub fn new(old: String, new: String, compares_traffic: bool) -> Diff {
+        Diff {
+            schema: SCHEMA,
+            old,
+            new,
+            nodes: 0,
+            node_names: Vec::new(),
+            migration: None,
+            service_count: 0,
+            services: Vec::new(),
+            gathered: Consequences::default(),
+            changes: Vec::new(),
+            nodes_added: Vec::new(),
+            nodes_removed: Vec::new(),
+            classes: compares_traffic.then_some(0),
+            unchanged_service_ports: 0,
+            release: None,
+            before_upgrade: Vec::new(),
+        }
+    }
+
     /// Says what happens to each Service, once all nodes are there.
     pub fn tell_services(&mut self, (old, new): (&Cluster, &Cluster), change: &Change<'_>) {
         let (before, after) = (names(old), names(new));

@@ -85,15 +85,16 @@ impl From<Level> for Options {
 /// Compares a node, family by family, each pair of plans for the same one.
 pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
-    options: &Options,
+    options: impl Into<Options>,
 ) -> NodeChange {
+    let options = options.into();
     let mut found = NodeChange::default();
     for (mut old, mut new) in plans {
         if old.plan.mode() == new.plan.mode() {
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
         let (old, new) = both(|| old.compile(), || new.compile());
-        let FamilyFound { change, classes, services } = family(&old, &new, options);
+        let FamilyFound { change, classes, services } = find(&old, &new, &options);
         found.families.push(change);
         found.classes += classes;
         found.services.extend(services);
@@ -112,8 +113,15 @@ pub struct FamilyFound {
     pub services: Vec<ServiceOnNode>,
 }
 
-/// Compares a node's rules in one family. Rules of different languages cannot be compared one by one, traffic can.
-pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, options: &Options) -> FamilyFound {
+/// Compares a node's rules in one family; tells also how many kinds of connections were compared. Rules of different
+/// languages cannot be compared one by one, traffic can.
+pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (FamilyChange, u64) {
+    let found = find(old, new, &level.into());
+    (found.change, found.classes)
+}
+
+/// The same, with what happens to the Services that change.
+pub fn find(old: &NodeRules<'_>, new: &NodeRules<'_>, options: &Options) -> FamilyFound {
     let level = options.level;
     let with_rules = level != Level::Traffic && old.ruleset.mode() == new.ruleset.mode();
     let plans = (old.plan.as_ref(), new.plan.as_ref());
@@ -121,7 +129,8 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, options: &Options) -> Fa
     let (rules, traffic) = both(
         || with_rules.then(|| diff::rules(old, new)),
         || {
-            let compare = || traffic::flows_of_plans(walkers, new.family(), plans, &options.assumed, &|_| None);
+            let compare =
+                || traffic::flows_of_plans(walkers, new.family(), plans, &options.assumed, &|_| None);
             (level != Level::Rules).then(compare)
         },
     );
@@ -139,7 +148,10 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, options: &Options) -> Fa
 }
 
 /// Services of which anything changes.
-fn changed_services(change: &FamilyChange, (old, new): (&NodeRules<'_>, &NodeRules<'_>)) -> BTreeSet<ServiceName> {
+fn changed_services(
+    change: &FamilyChange,
+    (old, new): (&NodeRules<'_>, &NodeRules<'_>),
+) -> BTreeSet<ServiceName> {
     let groups = change.rules.iter().flat_map(|rules| &rules.groups);
     let flows = change.traffic.iter().flat_map(|traffic| &traffic.flows);
     let of_flows = flows.filter(|flow| !flow.target.is_empty()).filter_map(|flow| flow.service.as_deref());

@@ -38,7 +38,8 @@ fn foreign(captured: &[(String, Captured)]) -> Option<PreFlight> {
             let attribution = Attribution::new(&rules);
             for place in rules.ruleset.places() {
                 let lines = place.lines();
-                let foreign = lines.iter().filter(|line| attribution.subject(&place, line) == Subject::Foreign);
+                let foreign =
+                    lines.iter().filter(|line| attribution.subject(&place, line) == Subject::Foreign);
                 found.extend(foreign.map(Line::text).filter(|text| leans(text)).map(|text| {
                     let where_ = in_words(&place);
                     format!("{name}, {where_}: {text}")
@@ -53,12 +54,14 @@ fn foreign(captured: &[(String, Captured)]) -> Option<PreFlight> {
     };
     let count = if found.len() == 1 { "1 rule".to_owned() } else { format!("{} rules", found.len()) };
     let words = format!("{count} of others use kube-proxy's chains or marks, such as {first}");
-    let remedy = "these chains are gone in the other mode, and nobody sets these marks: change these rules first";
+    let remedy =
+        "these chains are gone in the other mode, and nobody sets these marks: change these rules first";
     Some(one(Check::ForeignRules, Readiness::Look, words, remedy))
 }
 
 fn leans(text: &str) -> bool {
-    let names = text.contains("KUBE-") && !text.contains("KUBE-IPTABLES-HINT") && !text.contains("KUBE-KUBELET");
+    let names =
+        text.contains("KUBE-") && !text.contains("KUBE-IPTABLES-HINT") && !text.contains("KUBE-KUBELET");
     let is_mark = text.contains("mark");
     names || (is_mark && MARKS.iter().any(|mark| text.contains(mark) || text.contains(&long(mark))))
 }

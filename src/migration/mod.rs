@@ -72,7 +72,12 @@ fn kernel(snapshot: &Snapshot) -> PreFlight {
         let more = old.len().saturating_sub(3);
         let more = if more == 0 { String::new() } else { format!(" and {more} more nodes") };
         let found = format!("kernel {named}{more}; nftables mode asks for {least_major}.{least_minor}");
-        return one(Check::Kernel, Readiness::Stops, found, "upgrade these nodes first: kube-proxy would not start");
+        return one(
+            Check::Kernel,
+            Readiness::Stops,
+            found,
+            "upgrade these nodes first: kube-proxy would not start",
+        );
     }
     if untold > 0 || snapshot.nodes.is_empty() {
         let found = match (untold, snapshot.nodes.len()) {
@@ -100,7 +105,12 @@ fn nft() -> PreFlight {
 
 fn comments(target: &Target<'_>) -> PreFlight {
     if target.settings.release.nftables.comments_cut {
-        return one(Check::Comments, Readiness::Fine, "this release cuts comments that are too long for nft", "");
+        return one(
+            Check::Comments,
+            Readiness::Fine,
+            "this release cuts comments that are too long for nft",
+            "",
+        );
     }
     let ports = Family::ALL.into_iter().flat_map(|family| &target.cluster.family(family).service_ports);
     let mut long: Vec<String> =

@@ -11,6 +11,7 @@ mod api_server;
 mod assume;
 mod check;
 mod command_line;
+mod consequences;
 mod controllers;
 mod diff;
 mod documentation;

@@ -6,10 +6,11 @@ use std::io::Write as _;
 
 use kuberules::capture;
 use kuberules::compare::diff::NodeChange;
-use kuberules::compare::diff::{Diff, SCHEMA};
+use kuberules::compare::diff::Diff;
 use kuberules::compare::node::{self, Level};
 use kuberules::node::Host;
 use kuberules::report::diff::{markdown, text};
+use kuberules::style::Style;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -172,22 +173,12 @@ fn a_diff_of_rules_that_cannot_be_followed_says_unknown_in_every_form() {
         -A PREROUTING -d 10.96.0.1/32 -j KUBE-SVC-67NZLRHBNDSAWJRO\n-A OUTPUT -d 10.96.0.1/32 -j KUBE-SVC-67NZLRHBNDSAWJRO\nCOMMIT\n";
     let rules = || capture::read(broken, None).unwrap().node_rules(|_| Host::default()).ipv4.unwrap();
     let (family, classes) = node::family(&rules(), &rules(), Level::Traffic);
-    let mut diff = Diff {
-        schema: SCHEMA,
-        old: "old".to_owned(),
-        new: "new".to_owned(),
-        nodes: 0,
-        changes: Vec::new(),
-        nodes_added: Vec::new(),
-        nodes_removed: Vec::new(),
-        classes: Some(0),
-        unchanged_service_ports: 0,
-        release: None,
-        before_upgrade: Vec::new(),
-    };
-    diff.add("worker-1", NodeChange { families: vec![family], classes, unchanged_service_ports: 0 });
+    let mut diff = Diff::new("old".to_owned(), "new".to_owned(), true);
+    diff.add("worker-1", NodeChange { families: vec![family], classes, ..NodeChange::default() });
     assert!(diff.traffic_differs() && diff.unknown() > 0 && classes > 0);
-    for told in [text::print(&diff), markdown::print(&diff)] {
+    for told in
+        [text::print(&diff, "", Style::default()), markdown::print(&diff, "", markdown::MAX_CHARACTERS)]
+    {
         assert!(told.contains(CANNOT) && told.contains("Unknown on 1 of 1 node"), "{told}");
         assert!(told.contains("on both sides") && !told.contains("No difference"), "{told}");
     }

@@ -231,9 +231,13 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let Traffic { classes, flows, mut unknown } = {
         let walkers = (&Walker::new(&intended, &expected.host), &Walker::of(captured));
         let blame = Blame::new(&drafts, walkers, expected.family());
-        flows_of_plans(walkers, expected.family(), (expected.plan.as_ref(), None), &Arc::default(), &|difference| {
-            blame.of(difference)
-        })
+        flows_of_plans(
+            walkers,
+            expected.family(),
+            (expected.plan.as_ref(), None),
+            &Arc::default(),
+            &|difference| blame.of(difference),
+        )
     };
     found.classes = classes;
     found.findings = drafts.into_iter().map(|draft| draft.finding).collect();
@@ -273,7 +277,13 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
 fn traffic(pair: Pair<'_>, (should, is): (&Ruleset, &Ruleset), cause: &Cause<'_>) -> Traffic {
     let host = &pair.expected.host;
     let walkers = (&Walker::new(should, host), &Walker::new(is, host));
-    flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), &Arc::default(), cause)
+    flows_of_plans(
+        walkers,
+        pair.expected.family(),
+        (pair.expected.plan.as_ref(), None),
+        &Arc::default(),
+        cause,
+    )
 }
 
 /// Hands flows to the findings that are to blame for them; those that nothing is to blame for come back.

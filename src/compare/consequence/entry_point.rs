@@ -121,7 +121,12 @@ pub(super) fn probes(port: &ServicePort, host: &Host) -> Vec<Probe> {
 }
 
 /// One client of each kind that can use an entry point.
-pub(super) fn clients(probe: &Probe, host: &Host, ranges: &[Cidr], endpoints: &[IpAddr]) -> Vec<(Client, IpAddr)> {
+pub(super) fn clients(
+    probe: &Probe,
+    host: &Host,
+    ranges: &[Cidr],
+    endpoints: &[IpAddr],
+) -> Vec<(Client, IpAddr)> {
     let node = (Client::Node, host.source_to(probe.to));
     if probe.entry.kind == EntryKind::NodePortOnLoopback {
         return vec![node];

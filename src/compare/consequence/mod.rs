@@ -23,7 +23,9 @@ pub use effect::Effect;
 pub use entry_point::{Client, EntryKind, EntryPoint};
 pub use statement::{Consequences, ServiceConsequence, Statement};
 
-use super::traffic::{ConnectionVerdict, Difference, From, Names, OutcomeSet, Reason, SideFacts, To, explain};
+use super::traffic::{
+    ConnectionVerdict, Difference, From, Names, OutcomeSet, Reason, SideFacts, To, explain,
+};
 use crate::names::ServiceName;
 use crate::net::Cidr;
 use crate::nftables::ruleset::Interval;

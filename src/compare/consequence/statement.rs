@@ -130,7 +130,8 @@ impl Consequences {
         }
         for (name, families) in by_name {
             let Some(first) = families.first() else { continue };
-            let gathered = self.by_service.entry(name).or_insert_with(|| Gathered::new(first.service.clone()));
+            let gathered =
+                self.by_service.entry(name).or_insert_with(|| Gathered::new(first.service.clone()));
             gathered.add(node, &families);
         }
     }
@@ -150,7 +151,8 @@ impl Consequences {
         has_others: &dyn Fn(&ServiceName) -> bool,
     ) -> Vec<ServiceConsequence> {
         let all = self.by_service.values().map(|gathered| {
-            let none = if has_others(&gathered.service) { Effect::SomeConnections } else { Effect::OnlyRules };
+            let none =
+                if has_others(&gathered.service) { Effect::SomeConnections } else { Effect::OnlyRules };
             gathered.finish(presence(&gathered.service), none)
         });
         let mut all: Vec<ServiceConsequence> = all.collect();
@@ -268,9 +270,8 @@ fn is_same_elsewhere(a: &Statement, b: &Statement) -> bool {
     let ways = |statement: &Statement| -> BTreeSet<_> {
         statement.entry_points.iter().map(|entry| (entry.kind, entry.family, entry.address)).collect()
     };
-    let rest = |s: &Statement| {
-        (s.effect, s.every, s.before, s.after, s.clients.clone(), s.spared.clone(), s.reason)
-    };
+    let rest =
+        |s: &Statement| (s.effect, s.every, s.before, s.after, s.clients.clone(), s.spared.clone(), s.reason);
     rest(a) == rest(b) && ways(a) == ways(b)
 }
 

@@ -44,7 +44,8 @@ impl Scene<'_> {
         }
         parts.extend(affinity(&others));
         let assumed = others.iter().filter(|(given, ..)| given.affinity.is_none());
-        parts.extend(assumed.map(|(given, end, _)| format!("given {}: {}", conditions(given), self.one(end))));
+        parts
+            .extend(assumed.map(|(given, end, _)| format!("given {}: {}", conditions(given), self.one(end))));
         parts.join("; ")
     }
 
@@ -57,7 +58,8 @@ impl Scene<'_> {
         let more = ends.len().saturating_sub(NAMED);
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         let equal = is_equal(ends);
-        let each = if equal { format!(", each {}", per_cent(1.0 / ends.len() as f64)) } else { String::new() };
+        let each =
+            if equal { format!(", each {}", per_cent(1.0 / ends.len() as f64)) } else { String::new() };
         let works = if ends.iter().all(|(end, _)| is_served(end)) { "works: " } else { "" };
         let snat = ends.iter().all(|(end, _)| end.snat);
         let kept = tells_client_ip && ends.iter().all(|(end, _)| is_served(end) && !end.snat);
@@ -101,7 +103,8 @@ fn client_ip(snat: bool, kept: bool) -> &'static str {
 
 /// Whether clients keep their address, where all do or none.
 fn preserves(outcomes: &OutcomeSet) -> Option<bool> {
-    let mut snat = outcomes.ends().filter(|(_, end, _)| end.destination.is_some()).map(|(_, end, _)| end.snat);
+    let mut snat =
+        outcomes.ends().filter(|(_, end, _)| end.destination.is_some()).map(|(_, end, _)| end.snat);
     let first = snat.next()?;
     snat.all(|other| other == first).then_some(!first)
 }

@@ -25,7 +25,7 @@
 //! compares what is found with and without leaving out, on random clusters of every release and both modes.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

@@ -40,7 +40,10 @@ fn sentence(cause: &Cause) -> String {
         }
         Cause::UndeclaredPort { number, declared, place } => {
             let declared = declared.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-            format!("no container declares port {number} (declared: {declared}): whether one listens there is not known{}", at(place))
+            format!(
+                "no container declares port {number} (declared: {declared}): whether one listens there is not known{}",
+                at(place)
+            )
         }
         Cause::Replicas { workload, old, new, place } => {
             format!("{workload}: replicas {old} → {new}{}", at(place))

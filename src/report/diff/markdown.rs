@@ -2,7 +2,9 @@
 //! is cut, and it says so.
 
 use super::connections::{Row, folded_words, sections};
-use super::{advice_words, cause, compared, headline, migration, nodes, release_words, rules, service, told, unchanged};
+use super::{
+    advice_words, cause, compared, headline, migration, nodes, release_words, rules, service, told, unchanged,
+};
 use crate::compare::diff::{Diff, ServiceReport};
 use crate::diagnostic::Inert;
 use crate::markup::markdown as text;
@@ -183,7 +185,11 @@ fn connections(page: &mut Page, diff: &Diff) {
     );
     page.list((&begin, "\n</details>\n"), &rows, "kinds of connections");
     let begin = "\n<details>\n<summary>Loopback addresses, and Pods that connect to themselves</summary>\n\n";
-    page.list((begin, "\n</details>\n"), &folded, "lines about loopback addresses and Pods that connect to themselves");
+    page.list(
+        (begin, "\n</details>\n"),
+        &folded,
+        "lines about loopback addresses and Pods that connect to themselves",
+    );
 }
 
 fn connection_row(row: &Row, diff: &Diff) -> String {

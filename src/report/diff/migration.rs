@@ -75,7 +75,8 @@ fn verdict(diff: &Diff, pre_flight: &[PreFlight], touching: &[&KnownDifference])
 fn unexpected(diff: &Diff) -> usize {
     let of_change = |change: &crate::compare::diff::NodesChange| {
         let flows = change.families.iter().flat_map(|family| &family.traffic).flat_map(|t| &t.flows);
-        flows.filter(|flow| flow.reason.is_none()).map(|flow| flow.classes).sum::<usize>() * change.nodes.len()
+        flows.filter(|flow| flow.reason.is_none()).map(|flow| flow.classes).sum::<usize>()
+            * change.nodes.len()
     };
     diff.changes.iter().map(of_change).sum()
 }
@@ -120,8 +121,7 @@ fn touching_words(known: &KnownDifference, diff: &Diff) -> Touching {
 fn without_service(others: &[&KnownDifference]) -> Option<String> {
     let words: Vec<String> =
         others.iter().map(|one| format!("{} ({})", one.reason.code(), kinds(one.kinds))).collect();
-    (!words.is_empty())
-        .then(|| format!("No port of a Service is concerned by: {}.", words.join(", ")))
+    (!words.is_empty()).then(|| format!("No port of a Service is concerned by: {}.", words.join(", ")))
 }
 
 /// The page of a known difference in the documentation.
@@ -165,11 +165,15 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::NodePortAddresses => {
             "list the networks in nodePortAddresses (for all of them: 0.0.0.0/0, ::/0), or point clients and health checks at the node's primary IP"
         }
-        Reason::NodePortRefusedEverywhere => "nothing, if no client relies on an address that serves no node ports",
+        Reason::NodePortRefusedEverywhere => {
+            "nothing, if no client relies on an address that serves no node ports"
+        }
         Reason::HairpinLocalOnly => {
             "nothing: an endpoint that reaches itself does so on its own node, where the source is masqueraded as before"
         }
-        Reason::SourceRangesBeforeReject => "nothing: clients outside the source ranges wait instead of being refused",
+        Reason::SourceRangesBeforeReject => {
+            "nothing: clients outside the source ranges wait instead of being refused"
+        }
         Reason::RefusalFromNode => "nothing: the node is refused at once instead of sending into the network",
         Reason::CheckedBeforeForwarding => {
             "upgrade to 1.33.6, 1.34.2 or newer before the switch, or let the node use the cluster IP"

@@ -26,7 +26,7 @@ fn headline(diff: &Diff) -> String {
     if parts.is_empty() {
         let nodes = plural(diff.nodes, "node");
         return match (unknown, diff.migration.is_some() && !diff.changes.is_empty()) {
-            (Some(unknown), _) => format!("Unknown on {nodes}: {unknown}"),
+            (Some(unknown), _) => format!("Unknown on {} of {nodes}: {unknown}", affected(diff)),
             (None, true) => format!("No Service changes but by known differences ({nodes})"),
             (None, false) => format!("No difference on {nodes}"),
         };
@@ -42,6 +42,11 @@ fn headline(diff: &Diff) -> String {
         many => parts.push(format!("{many} stay as they are")),
     }
     format!("{} ({})", parts.join(", "), nodes_compared(diff))
+}
+
+/// How many nodes have any change.
+fn affected(diff: &Diff) -> usize {
+    diff.changes.iter().map(|change| change.nodes.len()).sum()
 }
 
 fn is_counted(report: &ServiceReport) -> bool {

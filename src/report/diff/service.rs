@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::nodes;
-use crate::compare::consequence::{Client, Effect, EntryKind, EntryPoint, ServiceConsequence, Statement, Target};
+use crate::compare::consequence::{
+    Client, Effect, EntryKind, EntryPoint, ServiceConsequence, Statement, Target,
+};
 use crate::compare::diff::ServiceReport;
 use crate::compare::rules::Presence;
 use crate::compare::traffic::ConnectionVerdict;
@@ -101,7 +103,8 @@ pub(super) fn told(report: &ServiceReport) -> Vec<&Statement> {
 fn without_statement(consequence: &ServiceConsequence) -> String {
     match (consequence.effect, consequence.presence) {
         (Effect::SomeConnections, _) => {
-            "connections of a Pod to itself, or of single addresses, have another outcome; see below".to_owned()
+            "connections of a Pod to itself, or of single addresses, have another outcome; see below"
+                .to_owned()
         }
         (_, Presence::NewOnly) => "the Service is new".to_owned(),
         (_, Presence::OldOnly) => "the Service is gone".to_owned(),
@@ -140,17 +143,25 @@ impl Words<'_> {
             Effect::LosesEndpoints => format!("{}; {way}, {nodes}", self.endpoints_lost()),
             Effect::GainsEndpoints => format!("{}; {way}, {nodes}", self.endpoints_gained()),
             Effect::ClientIpHidden => {
-                format!("client IP no longer preserved, the Pod sees the node's IP (masqueraded); {way}, {nodes}")
+                format!(
+                    "client IP no longer preserved, the Pod sees the node's IP (masqueraded); {way}, {nodes}"
+                )
             }
             Effect::ClientIpPreserved => format!("client IP preserved from now on; {way}, {nodes}"),
             Effect::Affinity => format!("other session affinity; {way}, {nodes}"),
             Effect::Shares => format!("other shares of the endpoints; {way}, {nodes}"),
-            Effect::Works => format!("works from now on (before: {}); {way}, {nodes}", statement.before.words()),
+            Effect::Works => {
+                format!("works from now on (before: {}); {way}, {nodes}", statement.before.words())
+            }
             Effect::FailsOtherwise => {
                 format!("{} (before: {}): {way}, {nodes}", statement.after.words(), statement.before.words())
             }
-            Effect::New => format!("new Service, {}: {way}, {nodes}{}", self.new_verdict(statement), self.now()),
-            Effect::Gone => format!("the Service is gone; it {}: {way}, {nodes}", was_verdict(statement.before)),
+            Effect::New => {
+                format!("new Service, {}: {way}, {nodes}{}", self.new_verdict(statement), self.now())
+            }
+            Effect::Gone => {
+                format!("the Service is gone; it {}: {way}, {nodes}", was_verdict(statement.before))
+            }
             Effect::SomeConnections | Effect::OnlyRules => without_statement(self.consequence),
         }
     }
@@ -234,7 +245,8 @@ fn targets(all: &[&Target]) -> String {
     let pods: BTreeSet<&str> = all.iter().filter_map(|target| target.pod.as_deref()).collect();
     if !pods.is_empty() && all.iter().all(|target| target.pod.is_some()) {
         let mut unique: BTreeMap<&str, &Target> = BTreeMap::new();
-        all.iter().for_each(|target| _ = unique.entry(target.pod.as_deref().unwrap_or_default()).or_insert(target));
+        all.iter()
+            .for_each(|target| _ = unique.entry(target.pod.as_deref().unwrap_or_default()).or_insert(target));
         let unique: Vec<&Target> = unique.into_values().collect();
         return format!("{} ({})", count(unique.len(), "Pod"), named_hosts(&unique));
     }
