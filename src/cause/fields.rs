@@ -40,10 +40,14 @@ pub(super) fn causes(
     let differing: Vec<&String> = paths.iter().filter(differs).copied().collect();
     let mut causes: Vec<Cause> = differing.iter().map(field).collect();
     causes.sort_by_key(weight);
+    let written = causes.iter().filter(|cause| weight(cause) == 0).count();
+    if written > 0 {
+        causes.truncate(written);
+    }
     causes
 }
 
-/// What somebody wrote comes before what follows from it.
+/// What somebody wrote says why; what follows from it does so only where that is all there is.
 fn weight(cause: &Cause) -> usize {
     let Cause::Field { field, .. } = cause else { return 0 };
     let late = ["spec.clusterIP", "spec.healthCheckNodePort", "spec.ipFamilies", "status."];

@@ -18,14 +18,14 @@ const CHANGES: [(&str, &str, &str, &str, &str); 10] = [
         "selector:\n    app: web\n  ports",
         "selector:\n    app: wbe\n  ports",
         "1 Service breaks, 1 stays as it is (3 nodes, all alike)",
-        "REFUSED   shop/web, port http: every connection, from everywhere, on all 3 nodes",
+        "REFUSED   shop/web, port http: every connection fails, from everywhere, on all 3 nodes",
     ),
     (
         "port_renamed",
         "            - name: http\n",
         "            - name: web\n",
         "1 Service breaks, 1 stays as it is (3 nodes, all alike)",
-        "REFUSED   shop/web, port http: every connection, from everywhere, on all 3 nodes",
+        "REFUSED   shop/web, port http: every connection fails, from everywhere, on all 3 nodes",
     ),
     (
         "target_port",
@@ -39,7 +39,7 @@ const CHANGES: [(&str, &str, &str, &str, &str); 10] = [
         "nodePort: 30080",
         "nodePort: 30081",
         "1 Service breaks, 1 stays as it is (3 nodes, all alike)",
-        "CLOSED    shop/web, port http: answered by the node itself: from everywhere, at node port 30080",
+        "CLOSED    shop/web, port http: no longer served (answered by the node itself): from everywhere, at node port 30080",
     ),
     (
         "policy_local",
@@ -54,14 +54,14 @@ const CHANGES: [(&str, &str, &str, &str, &str); 10] = [
         "replicas: 2",
         "replicas: 0",
         "1 Service breaks, 1 stays as it is (3 nodes, all alike)",
-        "REFUSED   shop/web, port http: every connection, from everywhere, on all 3 nodes",
+        "REFUSED   shop/web, port http: every connection fails, from everywhere, on all 3 nodes",
     ),
     (
         "second_family",
         "  type: LoadBalancer\n",
         "  type: LoadBalancer\n  ipFamilyPolicy: RequireDualStack\n",
         "1 Service changes, 1 stays as it is (3 nodes, all alike)",
-        "WORKS     shop/web, port http: works from now on",
+        "WORKS     shop/web, port http: works from now on: from everywhere, at IPv6 cluster IP and IPv6 node port 30080",
     ),
     (
         "affinity",
@@ -257,13 +257,9 @@ fn a_hundred_nodes_and_thirty_services_fit_a_comment() {
     let (old, new) = (path("old.yaml"), path("new.yaml"));
     std::fs::write(&old, large(false)).unwrap();
     std::fs::write(&new, large(true)).unwrap();
-    let print = |max: Option<&str>| {
-        let mut arguments = vec!["diff", "-q", &old, &new, "--all-nodes", "--cluster-cidr", "10.244.0.0/16"];
-        arguments.extend(["--output", "markdown"]);
-        arguments.extend(max.iter().flat_map(|max| ["--max-characters", max]));
-        String::from_utf8(kuberules(&arguments).stdout).unwrap()
-    };
-    let comment = print(None);
+    let arguments =
+        ["diff", "-q", &old, &new, "--all-nodes", "--cluster-cidr", "10.244.0.0/16", "--output", "markdown"];
+    let comment = String::from_utf8(kuberules(&arguments).stdout).unwrap();
     assert!(comment.chars().count() <= 65_000, "{}", comment.chars().count());
     assert!(
         comment.starts_with("**20 Services break, 10 change, 10 stay as they are (100 nodes)**\n"),
@@ -275,10 +271,20 @@ fn a_hundred_nodes_and_thirty_services_fit_a_comment() {
     assert!(comment.contains("on all 100 nodes"));
     assert!(comment.contains("on 97 nodes (all but "), "{comment}");
     is_well_formed(&comment, "large");
-    for max in ["2000", "4000", "9000", "1000000"] {
-        let cut = print(Some(max));
+}
+
+#[test]
+fn whatever_is_cut_everything_closes() {
+    let chart = |version: &str| testdata().join("chart").join(version).display().to_string();
+    let (old, new) = (chart("v1"), chart("v2"));
+    for max in ["2000", "2500", "3000", "4000", "5000", "7000", "1000000"] {
+        let more = ["--all-nodes", "--output", "markdown", "--max-characters", max];
+        let mut arguments = vec!["diff", "-q", &old, &new, "--assume", "--assume-nodes", "3"];
+        arguments.extend(more);
+        let cut = String::from_utf8(kuberules(&arguments).stdout).unwrap();
         assert!(cut.chars().count() <= max.parse().unwrap(), "{max}");
-        assert_eq!(cut.contains("Left out, for want of room"), max != "1000000", "{max}");
+        assert_eq!(cut.contains("Left out, for want of room"), max != "1000000", "{max}: {cut}");
+        assert!(cut.contains("| **REFUSED** | notes/notes-web, port http |"), "{max}");
         is_well_formed(&cut, max);
     }
 }

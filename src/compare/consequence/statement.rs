@@ -19,8 +19,10 @@ use crate::net::Family;
 pub struct Statement {
     /// What changes.
     pub effect: Effect,
-    /// Whether it is so for every connection to these ports that somebody can make.
+    /// Whether it is so for every connection to these ports that worked, or works now.
     pub every: bool,
+    /// Whether no connection to these ports works any more, be it that some fail in another way than here.
+    pub all_fail: bool,
     /// What happened to them before.
     pub before: ConnectionVerdict,
     /// What happens to them now.
@@ -102,7 +104,7 @@ impl ServiceConsequence {
 
     /// The worst first: what is lost for everybody, then what is lost for some, then by effect.
     fn rank(&self) -> (bool, bool, Effect, String) {
-        let every = self.statements.iter().any(|statement| statement.effect.loses() && statement.every);
+        let every = self.statements.iter().any(|statement| statement.all_fail);
         (!self.effect.loses(), !every, self.effect, self.service.to_string())
     }
 }
@@ -197,7 +199,7 @@ impl Gathered {
         if presence != Presence::Both {
             fold_all(&mut statements);
         }
-        statements.sort_by_key(|s| (s.effect, !s.every, std::cmp::Reverse(s.nodes.len())));
+        statements.sort_by_key(|s| (s.effect, !s.all_fail, !s.every, std::cmp::Reverse(s.nodes.len())));
         let none = match presence {
             Presence::Both => none,
             Presence::NewOnly => Effect::New,
@@ -270,9 +272,18 @@ fn is_same_elsewhere(a: &Statement, b: &Statement) -> bool {
     let ways = |statement: &Statement| -> BTreeSet<_> {
         statement.entry_points.iter().map(|entry| (entry.kind, entry.family, entry.address)).collect()
     };
-    let rest =
-        |s: &Statement| (s.effect, s.every, s.before, s.after, s.clients.clone(), s.spared.clone(), s.reason);
+    let rest = |s: &Statement| {
+        (s.effect, (s.every, s.all_fail), s.before, s.after, s.clients.clone(), s.spared.clone(), s.reason)
+    };
     rest(a) == rest(b) && ways(a) == ways(b)
+}
+
+/// What happened before; to a port that works from now on it is all one whose it was not.
+fn before(effect: Effect, cell: &Cell) -> ConnectionVerdict {
+    match (effect, cell.before) {
+        (Effect::Works, ConnectionVerdict::NodeItself) => ConnectionVerdict::NotAServicePort,
+        (_, before) => before,
+    }
 }
 
 /// What tells statements about one port apart.
@@ -282,10 +293,23 @@ fn of_port(cells: &[&Cell]) -> Vec<Statement> {
     let mut kinds: BTreeMap<Kind, Vec<&Cell>> = BTreeMap::new();
     for cell in cells {
         for effect in &cell.effects {
-            kinds.entry((*effect, cell.reason, cell.before, cell.after)).or_default().push(cell);
+            kinds.entry((*effect, cell.reason, before(*effect, cell), cell.after)).or_default().push(cell);
         }
     }
-    kinds.iter().flat_map(|(kind, hit)| of_kind(*kind, hit, cells)).collect()
+    let mut statements: Vec<Statement> =
+        kinds.iter().flat_map(|(kind, hit)| of_kind(*kind, hit, cells)).collect();
+    let served = || cells.iter().filter(|cell| cell.before.is_served());
+    if served().next().is_some() && served().all(|cell| !cell.after.is_served()) {
+        say_that_all_fail(&mut statements);
+    }
+    statements
+}
+
+/// The statement about most of the connections stands for all, where all fail.
+fn say_that_all_fail(statements: &mut [Statement]) {
+    let losing = statements.iter_mut().filter(|statement| statement.effect.loses());
+    let most = losing.max_by_key(|s| (s.every, s.entry_points.len() * s.clients.len()));
+    most.into_iter().for_each(|statement| statement.all_fail = true);
 }
 
 fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
@@ -301,17 +325,24 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
         by_entry.entry(&cell.entry).or_default().insert(cell.client);
     }
     let mut by_clients: BTreeMap<(BTreeSet<Client>, BTreeSet<Client>), Vec<EntryPoint>> = BTreeMap::new();
-    for (entry, clients) in by_entry {
-        // A port on loopback has one client, who is among those of any other entry point.
+    for (entry, clients) in &by_entry {
+        // A port on loopback has one client: it goes with the port on the node's own address.
+        let same_port = |(other, _): &(&&EntryPoint, &BTreeSet<Client>)| {
+            other.kind == EntryKind::NodePort && (other.family, other.port) == (entry.family, entry.port)
+        };
+        let is_loopback = entry.kind == EntryKind::NodePortOnLoopback;
+        let own = by_entry.iter().find(same_port).filter(|(_, own)| is_loopback && own.is_superset(clients));
+        let clients = own.map_or(clients, |(_, clients)| clients).clone();
         let clients = if every { BTreeSet::new() } else { clients };
         let spared = if every { BTreeSet::new() } else { spared(entry, &clients, all) };
-        by_clients.entry((clients, spared)).or_default().push(entry.clone());
+        by_clients.entry((clients, spared)).or_default().push((*entry).clone());
     }
     let everybody: BTreeSet<Client> = hit.iter().map(|cell| cell.client).collect();
     let port = hit.first().map(|cell| cell.service_port.clone());
     let statement = |((clients, spared), entry_points): (_, Vec<EntryPoint>)| Statement {
         effect,
         every,
+        all_fail: false,
         before,
         after,
         service_ports: port.clone().into_iter().collect(),

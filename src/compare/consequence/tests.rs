@@ -48,7 +48,7 @@ fn said(consequence: &ServiceConsequence, cell: &Cell) -> Option<ConnectionVerdi
         statement.service_ports.contains(&cell.service_port)
             && statement.entry_points.contains(&cell.entry)
             && statement.clients.contains(&cell.client)
-            && statement.before == cell.before
+            && (statement.effect == Effect::Works || statement.before == cell.before)
             && statement.after == cell.after
     };
     consequence.statements.iter().find(is_about).map(|statement| statement.after)
@@ -80,7 +80,7 @@ fn judge(old: &NodeRules<'_>, new: &NodeRules<'_>, case: &str) -> (usize, usize)
 
 /// "Every connection" is said only where none works.
 fn every_is_every(consequence: &ServiceConsequence, one: &ServiceOnNode, case: &str) {
-    let all = consequence.statements.iter().filter(|statement| statement.every && statement.effect.loses());
+    let all = consequence.statements.iter().filter(|s| s.all_fail || (s.every && s.effect.loses()));
     for statement in all {
         let ports = |cell: &&Cell| statement.service_ports.contains(&cell.service_port);
         let works =

@@ -63,8 +63,8 @@ pub(super) fn say(report: &ServiceReport, all: &[String]) -> Said {
         return Said { ports: String::new(), first, also: Vec::new(), was: None };
     };
     let words = Words { consequence, all };
-    let also = statements.iter().skip(1).map(|statement| words.with_ports(statement)).collect();
-    let loses_all = first.every && (first.effect.loses() || first.effect == Effect::Gone);
+    let also = statements.iter().skip(1).map(|statement| words.beside(first, statement)).collect();
+    let loses_all = first.all_fail || first.effect == Effect::Gone;
     Said {
         ports: ports(first),
         first: words.sentence(first),
@@ -80,7 +80,7 @@ fn report_is_mixed(report: &ServiceReport) -> bool {
 
 /// What fails as before, in another way, needs no words where the ports fail altogether now.
 fn leave_out_what_follows(statements: &mut Vec<&Statement>) {
-    let dead: Vec<&Statement> = statements.iter().copied().filter(|s| s.every && s.effect.loses()).collect();
+    let dead: Vec<&Statement> = statements.iter().copied().filter(|s| s.all_fail).collect();
     let is_covered = |statement: &&Statement| {
         let fails = |known: &&Statement| {
             statement.service_ports.iter().all(|port| known.service_ports.contains(port))
@@ -118,8 +118,10 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    fn with_ports(&self, statement: &Statement) -> String {
-        let ports = ports(statement);
+    /// What else happens, with its ports where they are others.
+    fn beside(&self, first: &Statement, statement: &Statement) -> String {
+        let same = first.service_ports == statement.service_ports;
+        let ports = if same { String::new() } else { ports(statement) };
         let sentence = self.sentence(statement);
         let label = match statement.effect {
             Effect::Refused => "refused: ",
@@ -138,7 +140,8 @@ impl Words<'_> {
         let way = self.way(statement);
         match statement.effect {
             Effect::Refused | Effect::TimesOut => format!("{way}, {nodes}"),
-            Effect::Closed => format!("{}: {way}, {nodes}", statement.after.words()),
+            Effect::Closed if statement.all_fail => format!("{way}, {nodes}"),
+            Effect::Closed => format!("no longer served ({}): {way}, {nodes}", statement.after.words()),
             Effect::Unknown => format!("what happens is not known: {way}, {nodes}"),
             Effect::LosesEndpoints => format!("{}; {way}, {nodes}", self.endpoints_lost()),
             Effect::GainsEndpoints => format!("{}; {way}, {nodes}", self.endpoints_gained()),
@@ -177,8 +180,11 @@ impl Words<'_> {
 
     /// By which addresses, and from whom.
     fn way(&self, statement: &Statement) -> String {
-        if statement.every && statement.effect.loses() {
+        if statement.effect.loses() && statement.every {
             return "every connection, from everywhere".to_owned();
+        }
+        if statement.all_fail {
+            return "every connection fails, from everywhere".to_owned();
         }
         let entries = entries(&statement.entry_points, &self.consequence.families);
         if statement.every {
@@ -306,7 +312,9 @@ fn ports(statement: &Statement) -> String {
 fn entries(all: &[EntryPoint], families: &BTreeSet<Family>) -> String {
     let of: BTreeSet<Family> = all.iter().map(|entry| entry.family).collect();
     let family = match of.first() {
-        Some(family) if families.len() > 1 && of.len() == 1 => format!("{family} "),
+        Some(family) if of.len() == 1 && (families.len() > 1 || *family == Family::Ipv6) => {
+            format!("{family} ")
+        }
         _ => String::new(),
     };
     let has_node_port = |port| all.iter().any(|e| e.kind == EntryKind::NodePort && e.port == port);
