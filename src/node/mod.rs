@@ -20,6 +20,7 @@
 
 mod client_kind;
 mod host;
+mod interface_name;
 mod learn;
 mod network;
 mod per_family;
@@ -28,6 +29,7 @@ mod sysctls;
 
 pub use client_kind::ClientKind;
 pub use host::{Host, PodInterface};
+pub use interface_name::InterfaceName;
 pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
 pub use per_family::PerFamily;
 pub use sets::{AskedInterface, Dimension, IpSet, IpSets, Membership, Part, SetQuery};

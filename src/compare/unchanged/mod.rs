@@ -79,6 +79,7 @@ fn same_ways(old: &Host, new: &Host) -> bool {
         sets,
         network,
         sysctls,
+        pod_names: _,
     } = old;
     let same_pods = *pod_networks == new.pod_networks
         && *cluster_networks == new.cluster_networks

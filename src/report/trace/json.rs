@@ -168,6 +168,15 @@ enum ConditionKind<'t> {
         /// Whether it is taken to match.
         matches: bool,
     },
+    /// What is taken for granted, such as a limit that is not reached.
+    Supposed {
+        /// What is asked.
+        text: &'t str,
+        /// The rule.
+        rule: String,
+        /// Its number in the chain, counted from 1; none for a policy.
+        number: Option<usize>,
+    },
 }
 
 /// A rule that the packet meets.
@@ -270,6 +279,9 @@ fn condition<'t>(condition: &'t Condition<'_>) -> ConditionJson<'t> {
             rule,
             ConditionKind::Opaque { text, rule: rule.text(), number: rule.number(), matches: *matches },
         ),
+        Condition::Supposed { text, rule } => {
+            (rule, ConditionKind::Supposed { text, rule: rule.text(), number: rule.number() })
+        }
     };
     ConditionJson {
         kind,
