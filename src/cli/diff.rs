@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     /// Compare every node; those with the same change are folded together
     #[arg(long, conflicts_with = "node")]
     all_nodes: bool,
-    /// What to compare; without it both, between modes or releases traffic alone
+    /// What to compare; without it both, between modes or releases only traffic
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
     /// The form of the answer
@@ -71,7 +71,7 @@ pub(super) struct Arguments {
     settings: SettingsArguments,
 }
 
-/// Settings of one side alone.
+/// Settings of one side.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings of one side")]
 struct SideArguments {
@@ -158,7 +158,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         let reason =
             reasons.flat_map(|traffic| &traffic.unknown).map(|unknown| unknown.reason.as_str()).next();
         let message = format!("nothing could be compared: {}", reason.unwrap_or_default());
-        return Err(session.stop(Diagnostic::error(message).help("--level rules compares the rules alone")));
+        return Err(session.stop(Diagnostic::error(message).help("--level rules compares only the rules")));
     }
     found.release = of_release(arguments, (old, new), level, &found, session)?;
     found.before_upgrade = upgrade::advice(old, new);
@@ -330,7 +330,7 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
         || typed.old_config.is_some()
         || typed.new_config.is_some();
     if arguments.snapshots.len() < 2 && !one_side {
-        let fault = Diagnostic::error("one snapshot alone has nothing to differ from");
+        let fault = Diagnostic::error("one snapshot has nothing to differ from");
         let help = "give a second one, or --old-kube-version, --new-proxy-mode and the like";
         return Err(session.stop(fault.help(help)));
     }

@@ -25,6 +25,7 @@ mod like_kubectl;
 mod limits;
 mod lint;
 mod mutations;
+mod recipes;
 mod releases;
 mod repositories;
 mod stability;

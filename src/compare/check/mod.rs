@@ -144,7 +144,7 @@ pub enum Kind {
     Altered,
     /// Rules in the wrong order.
     OutOfPlace,
-    /// Packets fare differently, and no rule tells why.
+    /// Connections have another outcome, and no rule tells why.
     Unexplained,
     /// Rules cannot be followed, so that what happens to packets cannot be compared.
     Unknown,
@@ -302,6 +302,6 @@ fn unexplained(flows: Vec<Flow>) -> Option<Finding> {
     if flows.is_empty() {
         return None;
     }
-    let message = "packets fare differently, although no rule of kube-proxy differs";
+    let message = "connections have another outcome, although no rule of kube-proxy differs";
     Some(Finding { traffic: flows, ..Finding::general(Kind::Unexplained, message) })
 }

@@ -139,13 +139,8 @@ impl OnNode<'_, '_, '_, '_> {
 
     fn cell(&self, probe: &Probe, client: Client, source: IpAddr, found: &mut ServiceOnNode) {
         let hosts = self.hosts;
-        let packet = |host: &Host| Packet {
-            protocol: probe.entry.protocol,
-            source,
-            destination: probe.to,
-            client: host.client_kind(source),
-            mark: 0,
-        };
+        let packet =
+            |host: &Host| Packet::plain(probe.entry.protocol, source, probe.to, host.client_kind(source));
         let old = OutcomeSet::of(self.walkers.0, &packet(hosts.0));
         let new = OutcomeSet::of(self.walkers.1, &packet(hosts.1));
         let own = (hosts.0.is_local(probe.to.ip()), hosts.1.is_local(probe.to.ip()));

@@ -27,7 +27,7 @@ pub fn print(diff: &Diff, note: &str, max: usize) -> String {
         page.put(&format!("**{}**\n", text(&headline(diff))));
     }
     if !note.is_empty() {
-        page.put(&format!("\n{note}"));
+        page.put(&format!("\n{}\n", note.trim_end()));
     }
     head(&mut page, diff);
     services(&mut page, diff);

@@ -38,12 +38,12 @@ pub(super) fn tell(diff: &Diff) -> Option<Told> {
     let met: Vec<Reason> = known.iter().map(|one| one.reason).collect();
     let modes_differ = migration.from.mode != migration.to.mode;
     let not_met = Reason::ALL.into_iter().filter(|reason| modes_differ && !met.contains(reason));
-    let nobody: Vec<&str> = not_met.map(Reason::code).collect();
+    let nobody: Vec<&str> = not_met.map(title).collect();
     Some(Told {
         verdict: verdict(diff, &migration.pre_flight, &touching),
         touching: touching.iter().map(|one| touching_words(one, diff)).collect(),
         without_service: without_service(&others),
-        nobody: (!nobody.is_empty()).then(|| format!("Touch nobody here: {}.", nobody.join(", "))),
+        nobody: (!nobody.is_empty()).then(|| format!("Touch nobody here: {}.", nobody.join("; "))),
         pre_flight: pre_flight(&migration.pre_flight),
     })
 }

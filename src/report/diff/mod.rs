@@ -160,7 +160,7 @@ fn release_words(change: &ReleaseChange) -> String {
                 false => format!(" ({})", connections::destinations(services)),
             };
             format!(
-                "{head}: {of} changes of traffic come from that alone{services}; --kube-version {old} leaves them out."
+                "{head}: {of} changes of traffic come from only that{services}; --kube-version {old} leaves them out."
             )
         }
     }

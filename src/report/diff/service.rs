@@ -86,7 +86,10 @@ fn leave_out_what_follows(statements: &mut Vec<&Statement>) {
             statement.service_ports.iter().all(|port| known.service_ports.contains(port))
                 && statement.nodes.iter().all(|node| known.nodes.binary_search(node).is_ok())
         };
-        statement.effect == Effect::FailsOtherwise && dead.iter().any(fails)
+        let same =
+            |known: &&Statement| statement.effect == known.effect && !statement.all_fail && fails(known);
+        let otherwise = statement.effect == Effect::FailsOtherwise;
+        dead.iter().any(|known| same(known) || (otherwise && fails(known)))
     };
     statements.retain(|statement| !is_covered(statement));
 }
@@ -153,8 +156,11 @@ impl Words<'_> {
             Effect::ClientIpPreserved => format!("client IP preserved from now on; {way}, {nodes}"),
             Effect::Affinity => format!("other session affinity; {way}, {nodes}"),
             Effect::Shares => format!("other shares of the endpoints; {way}, {nodes}"),
+            Effect::Works if statement.before == ConnectionVerdict::NotAServicePort => {
+                format!("works from now on: {way}, {nodes}")
+            }
             Effect::Works => {
-                format!("works from now on (before: {}); {way}, {nodes}", statement.before.words())
+                format!("works from now on (before: {}): {way}, {nodes}", statement.before.words())
             }
             Effect::FailsOtherwise => {
                 format!("{} (before: {}): {way}, {nodes}", statement.after.words(), statement.before.words())
@@ -195,7 +201,11 @@ impl Words<'_> {
 
     fn was(&self, statement: &Statement) -> Option<String> {
         let before: Vec<&Target> = self.consequence.endpoints_before.iter().collect();
-        let entries = entries(&statement.entry_points, &self.consequence.families);
+        let lost = self.consequence.losing().filter(|other| other.service_ports == statement.service_ports);
+        let mut points: Vec<EntryPoint> = lost.flat_map(|other| &other.entry_points).cloned().collect();
+        points.sort();
+        points.dedup();
+        let entries = entries(&points, &self.consequence.families);
         // Endpoints of other ports, which go on, are among those of the Service.
         (!before.is_empty()).then(|| format!("was: {} at {entries}", targets(&before)))
     }
