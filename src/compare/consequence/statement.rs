@@ -104,7 +104,7 @@ impl ServiceConsequence {
 
     /// The worst first: what is lost for everybody, then what is lost for some, then by effect.
     fn rank(&self) -> (bool, bool, Effect, String) {
-        let every = self.statements.iter().any(|statement| statement.all_fail);
+        let every = self.statements.iter().any(|s| s.all_fail && s.effect.loses());
         (!self.effect.loses(), !every, self.effect, self.service.to_string())
     }
 }
