@@ -6,7 +6,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 
 use crate::assume::json::WithAssumed;
 use crate::report::trace::json as trace;
-use crate::{compare, iptables, lint, nftables};
+use crate::{annotate, compare, iptables, lint, nftables, services};
 
 /// The schema of a form of output, as a file.
 fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
@@ -24,11 +24,13 @@ fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
 
 fn all() -> Vec<(PathBuf, String)> {
     vec![
+        schema::<annotate::json::LineJson<'_>>(annotate::json::SCHEMA),
         schema::<WithAssumed<'_, compare::check::Report>>(compare::check::SCHEMA),
         schema::<WithAssumed<'_, compare::diff::Diff>>(compare::diff::SCHEMA),
         schema::<WithAssumed<'_, iptables::json::Rulesets<'_>>>(iptables::json::SCHEMA),
         schema::<WithAssumed<'_, lint::json::Findings<'_>>>(lint::json::SCHEMA),
         schema::<WithAssumed<'_, nftables::json::Explanation<'_>>>(nftables::json::SCHEMA),
+        schema::<WithAssumed<'_, services::json::Services<'_>>>(services::json::SCHEMA),
         schema::<WithAssumed<'_, trace::TraceJson<'_>>>(trace::SCHEMA),
         schema::<WithAssumed<'_, trace::TracesJson<'_>>>(trace::SCHEMA_OF_SEVERAL),
     ]

@@ -22,6 +22,7 @@ use crate::cause::Change;
 use crate::cluster::Node;
 use crate::compare::diff::{Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
+use crate::compare::nodes;
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
 use crate::parallel::both;
@@ -186,7 +187,7 @@ fn compare(
     level: node::Level,
     session: &mut Session,
 ) -> Result<Diff, Stop> {
-    compare_by(arguments, (old, new), level, arguments.all_nodes, session)
+    compare_by(arguments, (old, new), level, true, session)
 }
 
 /// The same; `each_by_its_release` tells whether nodes have the release that they report.
@@ -199,56 +200,17 @@ fn compare_by(
 ) -> Result<Diff, Stop> {
     let names = (name_of(arguments, old, new, 0), name_of(arguments, new, old, 1));
     let mut found = Diff::new(names.0, names.1, level != node::Level::Rules);
-    let assumed = assumed_addresses(&[old, new]);
-    let options = node::Options { level, assumed };
-    let mut others = (ByRelease::default(), ByRelease::default());
-    for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
-        let (mut of_old, mut of_new) = (old, new);
-        if each_by_its_release {
-            of_old = others.0.of(old, &before, &settings_of(arguments, true), session)?;
-            of_new = others.1.of(new, &after, &settings_of(arguments, false), session)?;
-        }
-        compare_node((of_old, &before), (of_new, &after), &options, &mut found, session)?;
+    let options = node::Options { level, assumed: assumed_addresses(&[old, new]) };
+    if arguments.all_nodes {
+        let settings = (settings_of(arguments, true), settings_of(arguments, false));
+        let settings = each_by_its_release.then_some((&settings.0, &settings.1));
+        compare_all((old, new), settings, &options, &mut found, session)?;
+    } else {
+        let before = old.node(arguments.node.name(), session)?;
+        let after = new.node(arguments.node.name(), session)?;
+        compare_node((old, &before), (new, &after), &options, &mut found, session)?;
     }
     Ok(found)
-}
-
-/// A cluster as other releases than that of most nodes see it: with `--all-nodes`, each node has its own.
-#[derive(Default)]
-struct ByRelease {
-    others: Vec<(Release, Pipeline)>,
-}
-
-impl ByRelease {
-    /// The cluster by the release that a node reports, unless a flag gives one for all.
-    fn of<'p>(
-        &'p mut self,
-        most: &'p Pipeline,
-        node: &Node,
-        settings: &SettingsArguments,
-        session: &mut Session,
-    ) -> Result<&'p Pipeline, Stop> {
-        let is_given = settings.kube_version.is_some() || settings.release_is_meant;
-        let reported = release::reported(&most.snapshot, Some(&node.name)).filter(|_| !is_given);
-        let Some(release) = reported.filter(|release| *release != most.settings.release) else {
-            return Ok(most);
-        };
-        let known = self.others.iter().position(|(known, _)| *known == release);
-        let place = match known {
-            Some(place) => place,
-            None => {
-                let settings = SettingsArguments {
-                    kube_version: Some(release),
-                    release_is_meant: true,
-                    ..settings.clone()
-                };
-                let pipeline = Pipeline::seen_by(most, &settings, session)?;
-                self.others.push((release, pipeline));
-                self.others.len() - 1
-            }
-        };
-        Ok(self.others.get(place).map_or(most, |(_, pipeline)| pipeline))
-    }
 }
 
 /// Addresses that `--assume` made up on either side.
@@ -263,7 +225,7 @@ fn assumed_addresses(sides: &[&Pipeline]) -> Arc<BTreeSet<IpAddr>> {
 fn read_captured(arguments: &Arguments, session: &mut Session) -> Result<Vec<(String, Captured)>, Stop> {
     let mut all = Vec::new();
     for path in &arguments.captured {
-        let captured = captured::read(path, None).map_err(|faults| session.stop(faults))?;
+        let captured = captured::read(std::slice::from_ref(path), None, session)?;
         all.push((path.display().to_string(), captured));
     }
     Ok(all)
@@ -394,25 +356,59 @@ fn name_of(arguments: &Arguments, this: &Pipeline, other: &Pipeline, index: usiz
     }
 }
 
-/// The nodes to compare, as they are on either side.
-fn nodes(
-    arguments: &Arguments,
+/// Adds what changes on the nodes that are on both sides; with `settings`, each by the release that it reports.
+fn compare_all(
     (old, new): (&Pipeline, &Pipeline),
+    settings: Option<(&SettingsArguments, &SettingsArguments)>,
+    options: &node::Options,
     found: &mut Diff,
     session: &mut Session,
-) -> Result<Vec<(Node, Node)>, Stop> {
-    if !arguments.all_nodes {
-        let before = old.node(arguments.node.name(), session)?;
-        let after = new.node(arguments.node.name(), session)?;
-        return Ok(vec![(before, after)]);
-    }
+) -> Result<(), Stop> {
     if old.cluster.nodes.is_empty() && new.cluster.nodes.is_empty() {
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
     let pairs = NodePairs::of(&old.cluster, &new.cluster);
     (found.nodes_added, found.nodes_removed) = (pairs.added, pairs.removed);
-    Ok(pairs.both.into_iter().map(|(before, after)| (before.clone(), after.clone())).collect())
+    let mut groups: Vec<(Releases, Vec<(&Node, &Node)>)> = Vec::new();
+    for pair in pairs.both {
+        let releases = settings.map_or((None, None), |settings| {
+            (other_release(old, pair.0, settings.0), other_release(new, pair.1, settings.1))
+        });
+        match groups.iter_mut().find(|(known, _)| *known == releases) {
+            Some((_, nodes)) => nodes.push(pair),
+            None => groups.push((releases, vec![pair])),
+        }
+    }
+    for (releases, nodes) in groups {
+        let by = |side: &Pipeline,
+                  release: Option<Release>,
+                  settings: Option<&SettingsArguments>,
+                  session: &mut Session| {
+            let Some((release, settings)) = release.zip(settings) else { return Ok(None) };
+            let kube_version = Some(release);
+            let settings = SettingsArguments { kube_version, release_is_meant: true, ..settings.clone() };
+            Pipeline::seen_by(side, &settings, session).map(Some)
+        };
+        let of_old = by(old, releases.0, settings.map(|s| s.0), session)?;
+        let of_new = by(new, releases.1, settings.map(|s| s.1), session)?;
+        let (of_old, of_new) = (of_old.as_ref().unwrap_or(old), of_new.as_ref().unwrap_or(new));
+        let names: Vec<&str> = nodes.iter().map(|(_, new)| new.name.as_str()).collect();
+        let compared = nodes::compare(of_old.state(), of_new.state(), &nodes, options.clone());
+        let answers = session.take_checked(compared)?;
+        found.add_all(&names, answers);
+    }
+    Ok(())
+}
+
+/// Releases of a node on both sides, where they are others than that of most nodes.
+type Releases = (Option<Release>, Option<Release>);
+
+/// The release that a node reports, where it is another than that of most, and no flag gives one for all.
+fn other_release(side: &Pipeline, node: &Node, settings: &SettingsArguments) -> Option<Release> {
+    let is_given = settings.kube_version.is_some() || settings.release_is_meant;
+    let reported = release::reported(&side.snapshot, Some(&node.name)).filter(|_| !is_given);
+    reported.filter(|release| *release != side.settings.release)
 }
 
 /// Adds what changes on a node.

@@ -193,6 +193,9 @@ pub struct FamilyChange {
     /// The traffic, if it was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<TrafficChange>,
+    /// What happens to the Services that change; told for all nodes together.
+    #[serde(skip)]
+    pub services: Vec<ServiceOnNode>,
 }
 
 /// What changes for packets of new connections.
@@ -242,8 +245,19 @@ pub struct NodeChange {
     pub classes: u64,
     /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
     pub unchanged_service_ports: usize,
-    /// What happens to Services, a family each.
-    pub services: Vec<ServiceOnNode>,
+}
+
+/// What differs on some nodes, the same on each.
+#[derive(Debug)]
+pub struct NodesAnswer {
+    /// Their numbers in the list of pairs.
+    pub nodes: Vec<usize>,
+    /// What changes, by family.
+    pub families: Vec<FamilyChange>,
+    /// Kinds of connections compared on all of them.
+    pub classes: u64,
+    /// Unchanged Service ports of all of them.
+    pub unchanged_service_ports: usize,
 }
 
 impl Diff {
@@ -446,10 +460,9 @@ impl Diff {
 
     /// Takes the change of a node; one that another node has too is folded into that.
     pub fn add(&mut self, node: &str, change: NodeChange) {
-        let NodeChange { families, classes, unchanged_service_ports, services } = change;
+        let NodeChange { families, classes, unchanged_service_ports } = change;
         self.nodes += 1;
-        self.node_names.push(node.to_owned());
-        self.gathered.add(node, services);
+        self.gather(&[node.to_owned()], &families);
         self.unchanged_service_ports += unchanged_service_ports;
         if let Some(all) = &mut self.classes {
             *all += classes;
@@ -460,6 +473,30 @@ impl Diff {
         match self.changes.iter_mut().find(|change| change.families == families) {
             Some(change) => change.nodes.push(node.to_owned()),
             None => self.changes.push(NodesChange { nodes: vec![node.to_owned()], families }),
+        }
+    }
+
+    /// Takes what happens to Services on some nodes.
+    fn gather(&mut self, nodes: &[String], families: &[FamilyChange]) {
+        self.node_names.extend(nodes.iter().cloned());
+        self.node_names.sort_unstable();
+        self.gathered.add(nodes, families.iter().flat_map(|family| family.services.clone()).collect());
+    }
+
+    /// Takes the changes of all nodes of a list.
+    pub fn add_all(&mut self, names: &[&str], answers: Vec<NodesAnswer>) {
+        for NodesAnswer { nodes, families, classes, unchanged_service_ports } in answers {
+            let named: Vec<String> =
+                nodes.iter().filter_map(|i| names.get(*i)).map(ToString::to_string).collect();
+            self.gather(&named, &families);
+            self.nodes += nodes.len();
+            self.unchanged_service_ports += unchanged_service_ports;
+            if let Some(all) = &mut self.classes {
+                *all += classes;
+            }
+            if !families.iter().all(FamilyChange::is_empty) {
+                self.changes.push(NodesChange { nodes: named, families });
+            }
         }
     }
 
@@ -515,12 +552,31 @@ pub fn rules(old: &NodeRules<'_>, new: &NodeRules<'_>) -> RulesChange {
     RulesChange::from(&rules::compare(old, new))
 }
 
+/// The same, group by group.
+pub(super) fn rules_by_subject(old: &NodeRules<'_>, new: &NodeRules<'_>) -> Vec<(Subject, GroupChange)> {
+    let groups = rules::compare(old, new).groups;
+    groups.iter().map(|group| (group.subject.clone(), GroupChange::from(group))).collect()
+}
+
+impl RulesChange {
+    /// What was found in parts of a whole, as one; no subject is in two of them.
+    pub(super) fn of_parts(parts: impl IntoIterator<Item = Vec<(Subject, GroupChange)>>) -> RulesChange {
+        let mut groups: Vec<(Subject, GroupChange)> = parts.into_iter().flatten().collect();
+        groups.sort_by(|(a, _), (b, _)| a.cmp(b));
+        RulesChange::of_groups(groups.into_iter().map(|(_, group)| group).collect())
+    }
+
+    fn of_groups(groups: Vec<GroupChange>) -> RulesChange {
+        let places = || groups.iter().flat_map(|group| &group.places);
+        let lines = |op| places().flat_map(|place| &place.lines).filter(|line| line.op == op).count();
+        let rewritten = places().map(|place| place.rewritten).sum();
+        RulesChange { added: lines('+'), removed: lines('-'), rewritten, groups }
+    }
+}
+
 impl From<&RulesDiff<'_>> for RulesChange {
     fn from(diff: &RulesDiff<'_>) -> Self {
-        let (added, removed) = diff.counts();
-        let rewritten = diff.groups.iter().flat_map(|group| &group.places).map(|place| place.rewritten).sum();
-        let groups = diff.groups.iter().map(GroupChange::from).collect();
-        RulesChange { added, removed, rewritten, groups }
+        RulesChange::of_groups(diff.groups.iter().map(GroupChange::from).collect())
     }
 }
 

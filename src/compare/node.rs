@@ -1,17 +1,21 @@
 //! What differs on one node between two states of a cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::consequence::{self, ServiceOnNode};
-use super::diff::{self, FamilyChange, NodeChange, TrafficChange};
+use super::diff::{self, FamilyChange, GroupChange, NodeChange, RulesChange, TrafficChange};
+use super::parts::{self, Part, Parts};
+use super::subject::Subject;
+use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
 use crate::names::ServiceName;
 use crate::net::Family;
-use crate::node::{self, NodePlan, NodeRules};
-use crate::parallel::both;
+use crate::node::{self, Host, NodePlan, NodeRules};
+use crate::parallel::{self, both};
+use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::walk::Walker;
 
@@ -48,16 +52,24 @@ pub struct NodePairs<'o, 'n> {
 impl<'o, 'n> NodePairs<'o, 'n> {
     /// Pairs the nodes of two states by name.
     pub fn of(old: &'o Cluster, new: &'n Cluster) -> NodePairs<'o, 'n> {
-        let names = |cluster: &'_ Cluster| -> BTreeSet<_> {
-            cluster.nodes.iter().map(|node| node.name.clone()).collect()
+        let before: BTreeMap<&str, &Node> = by_name(old);
+        let after: BTreeMap<&str, &Node> = by_name(new);
+        let missing = |nodes: &BTreeMap<&str, &Node>, others: &BTreeMap<&str, &Node>| {
+            nodes.keys().filter(|name| !others.contains_key(*name)).map(ToString::to_string).collect()
         };
-        let (before, after) = (names(old), names(new));
         NodePairs {
-            both: before.iter().filter_map(|name| Some((old.node(name)?, new.node(name)?))).collect(),
-            added: after.difference(&before).map(ToString::to_string).collect(),
-            removed: before.difference(&after).map(ToString::to_string).collect(),
+            both: before.iter().filter_map(|(name, node)| Some((*node, *after.get(name)?))).collect(),
+            added: missing(&after, &before),
+            removed: missing(&before, &after),
         }
     }
+}
+
+/// Of nodes with one name the first.
+fn by_name(cluster: &Cluster) -> BTreeMap<&str, &Node> {
+    let mut nodes = BTreeMap::new();
+    cluster.nodes.iter().for_each(|node| _ = nodes.entry(node.name.as_str()).or_insert(node));
+    nodes
 }
 
 /// The families to compare: those that either state asks for or has Services in. A side without Services in one of them
@@ -87,78 +99,142 @@ pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
     options: impl Into<Options>,
 ) -> NodeChange {
-    let options = options.into();
+    compare_named(plans, &options.into(), Naming::Address)
+}
+
+/// The same, with addresses of the node named in a way.
+pub(super) fn compare_named<'o, 'n>(
+    plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
+    options: &Options,
+    naming: Naming,
+) -> NodeChange {
     let mut found = NodeChange::default();
     for (mut old, mut new) in plans {
         if old.plan.mode() == new.plan.mode() {
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
-        let (old, new) = both(|| old.compile(), || new.compile());
-        let FamilyFound { change, classes, services } = find(&old, &new, &options);
+        let (change, classes) = by_parts(old, new, options, naming);
         found.families.push(change);
         found.classes += classes;
-        found.services.extend(services);
     }
     found
 }
 
-/// What differs on a node in one family.
-#[derive(Debug)]
-pub struct FamilyFound {
-    /// What changes.
-    pub change: FamilyChange,
-    /// How many kinds of connections were compared.
-    pub classes: u64,
-    /// What happens to the Services that change.
-    pub services: Vec<ServiceOnNode>,
+/// Compares a node's rules in one family, each part by itself.
+fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Naming) -> (FamilyChange, u64) {
+    let family = new.plan.family();
+    let level = options.level;
+    let comparison = PartComparison {
+        ground: &Ground::new(&old.host, &new.host, family).named_by(naming),
+        with_rules: level != Level::Traffic && old.plan.mode() == new.plan.mode(),
+        with_traffic: level != Level::Rules,
+        assumed: &options.assumed,
+    };
+    let Parts { base, parts } = parts::split(old.plan, new.plan);
+    let of_parts: BTreeSet<IpAddr> = parts.iter().flat_map(Part::addresses).collect();
+    let base = comparison.of(Part { old: base.0, new: base.1 }, Scope::Rest(&of_parts), &Alike::default());
+    let parts = parallel::map(parts, |part| comparison.of_part(part));
+    let mut all = PartChange::default();
+    std::iter::once(base).chain(parts).for_each(|part| all.absorb(part));
+    let rules = comparison.with_rules.then(|| RulesChange::of_parts(all.rules));
+    let traffic = comparison.with_traffic.then(|| Traffic::of_parts(all.traffic));
+    let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
+    let traffic = traffic.map(TrafficChange::new);
+    (FamilyChange { family: family.lower_name(), rules, traffic, services: all.services }, classes)
+}
+
+/// How the parts of a node are compared.
+pub(super) struct PartComparison<'g> {
+    pub(super) ground: &'g Ground<'g>,
+    pub(super) with_rules: bool,
+    pub(super) with_traffic: bool,
+    pub(super) assumed: &'g Arc<BTreeSet<IpAddr>>,
+}
+
+/// What a part, or several, add to the changes of a node.
+#[derive(Default)]
+pub(super) struct PartChange {
+    pub(super) rules: Vec<Vec<(Subject, GroupChange)>>,
+    pub(super) traffic: Vec<Traffic>,
+    pub(super) services: Vec<ServiceOnNode>,
+}
+
+impl PartChange {
+    pub(super) fn absorb(&mut self, other: PartChange) {
+        self.rules.extend(other.rules);
+        self.traffic.extend(other.traffic);
+        self.services.extend(other.services);
+    }
+}
+
+impl PartComparison<'_> {
+    /// A part of the whole.
+    pub(super) fn of_part(&self, part: Part<'_, '_>) -> PartChange {
+        let (addresses, node_ports) = (part.addresses(), part.node_ports());
+        let alike = Alike::of_plans(&part.old, &part.new, self.ground);
+        let mut change =
+            self.of(part, Scope::Part { addresses: &addresses, node_ports: &node_ports }, &alike);
+        // What every node has is told once.
+        change.rules.iter_mut().for_each(|rules| rules.retain(|(subject, _)| subject.service().is_some()));
+        change
+    }
+
+    pub(super) fn of(&self, part: Part<'_, '_>, scope: Scope<'_>, alike: &Alike) -> PartChange {
+        let on_no_host = |plan| NodePlan { plan, host: Host::default() }.compile();
+        let (old, new) = (on_no_host(part.old), on_no_host(part.new));
+        let mut change = PartChange::default();
+        change.rules.extend(self.with_rules.then(|| diff::rules_by_subject(&old, &new)));
+        if self.with_traffic {
+            let hosts = self.ground.hosts();
+            let walkers = (&Walker::new(&old.ruleset, hosts.0), &Walker::new(&new.ruleset, hosts.1));
+            let bounds = Bounds { ground: self.ground, scope, alike };
+            let plans = (old.plan.as_ref(), new.plan.as_ref());
+            let traffic = traffic::flows_of_part(walkers, bounds, plans, self.assumed);
+            let subjects = change.rules.iter().flatten().filter_map(|(subject, _)| subject.service());
+            let changed = changed_services(subjects.cloned().collect(), &traffic, plans);
+            change.services = consequence::on_node(&changed, plans, hosts, walkers, self.assumed);
+            change.traffic.push(traffic);
+        }
+        change
+    }
 }
 
 /// Compares a node's rules in one family; tells also how many kinds of connections were compared. Rules of different
 /// languages cannot be compared one by one, traffic can.
 pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (FamilyChange, u64) {
-    let found = find(old, new, &level.into());
-    (found.change, found.classes)
-}
-
-/// The same, with what happens to the Services that change.
-pub fn find(old: &NodeRules<'_>, new: &NodeRules<'_>, options: &Options) -> FamilyFound {
-    let level = options.level;
     let with_rules = level != Level::Traffic && old.ruleset.mode() == new.ruleset.mode();
     let plans = (old.plan.as_ref(), new.plan.as_ref());
     let walkers = (&Walker::of(old), &Walker::of(new));
+    let assumed = Arc::default();
     let (rules, traffic) = both(
         || with_rules.then(|| diff::rules(old, new)),
         || {
-            let compare =
-                || traffic::flows_of_plans(walkers, new.family(), plans, &options.assumed, &|_| None);
-            (level != Level::Rules).then(compare)
+            let flows = || traffic::flows_of_plans(walkers, new.family(), plans, &assumed, &|_| None);
+            (level != Level::Rules).then(flows)
         },
     );
+    let mut services = Vec::new();
+    if let Some(traffic) = &traffic {
+        let groups = rules.iter().flat_map(|rules| &rules.groups);
+        let named = groups.filter_map(|group| ServiceName::parse(group.service.as_deref()?)).collect();
+        let changed = changed_services(named, traffic, plans);
+        services = consequence::on_node(&changed, plans, (&old.host, &new.host), walkers, &assumed);
+    }
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
     let traffic = traffic.map(TrafficChange::new);
-    let change = FamilyChange { family: new.family().lower_name(), rules, traffic };
-    let services = match &change.traffic {
-        Some(_) => {
-            let changed = changed_services(&change, (old, new));
-            consequence::on_node(&changed, (old, new), walkers, &options.assumed)
-        }
-        None => Vec::new(),
-    };
-    FamilyFound { change, classes, services }
+    (FamilyChange { family: new.family().lower_name(), rules, traffic, services }, classes)
 }
 
-/// Services of which anything changes.
+/// Services of which anything changes, beside those of which rules do.
 fn changed_services(
-    change: &FamilyChange,
-    (old, new): (&NodeRules<'_>, &NodeRules<'_>),
+    mut changed: BTreeSet<ServiceName>,
+    traffic: &Traffic,
+    (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
 ) -> BTreeSet<ServiceName> {
-    let groups = change.rules.iter().flat_map(|rules| &rules.groups);
-    let flows = change.traffic.iter().flat_map(|traffic| &traffic.flows);
-    let of_flows = flows.filter(|flow| !flow.target.is_empty()).filter_map(|flow| flow.service.as_deref());
-    let named = groups.filter_map(|group| group.service.as_deref()).chain(of_flows);
-    let mut changed: BTreeSet<ServiceName> = named.filter_map(ServiceName::parse).collect();
+    let flows = traffic.flows.iter().filter(|flow| !flow.target.is_empty());
+    changed.extend(flows.filter_map(|flow| ServiceName::parse(flow.service.as_deref()?)));
     // No rule tells of the sockets that kube-proxy opens itself.
-    if let (Some(old), Some(new)) = (&old.plan, &new.plan)
+    if let (Some(old), Some(new)) = (old, new)
         && old.loopback_node_ports() != new.loopback_node_ports()
     {
         let with_node_port = new.service_ports().iter().filter(|port| port.node_port().is_some());

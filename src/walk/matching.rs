@@ -9,7 +9,6 @@ use super::error::WalkError;
 use super::evaluator::{Evaluator, MatchResult};
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
-use super::program::Program;
 use super::questions::Question;
 use super::rule_part::{MatchKind, Side, States};
 use super::set_index::Lookup;
@@ -89,9 +88,9 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     fn opaque(&mut self, view: &View, text: &'r str, position: RulePosition) -> MatchResult<'r> {
-        let known = match self.program {
-            Program::Iptables(_) => opaque_iptables::iptables_match(text, view, self.host),
-            Program::Nftables(_) => opaque_nftables::matches(text, view),
+        let known = match self.program.is_iptables(position.chain) {
+            true => opaque_iptables::iptables_match(text, view, self.host),
+            false => opaque_nftables::matches(text, view),
         };
         match known {
             Some(holds) => MatchResult::Known(holds),

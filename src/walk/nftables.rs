@@ -122,7 +122,7 @@ impl<'r> Program<'r> {
         Some(RuleRef::Nftables { table, chain, index })
     }
 
-    pub(super) fn next_rule(&self, chain: ChainId, from: usize) -> Option<usize> {
+    pub(super) fn next_rule(&self, chain: ChainId, from: usize, _: &View) -> Option<usize> {
         let (_, chain) = self.chains.get(chain.index())?;
         (from < chain.rules.len()).then_some(from)
     }

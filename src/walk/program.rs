@@ -4,6 +4,7 @@ use crate::net::Family;
 use crate::nftables::ruleset::Field;
 
 pub(super) use super::base_chain::BaseChain;
+use super::base_chain::BaseChains;
 use super::interfaces::Interfaces;
 use super::iptables;
 use super::nftables;
@@ -16,13 +17,62 @@ use super::set_index::Lookup;
 pub(super) enum Program<'r> {
     Iptables(Box<iptables::Program<'r>>),
     Nftables(Box<nftables::Program<'r>>),
+    Both(Box<Both<'r>>),
 }
 
-macro_rules! either {
-    ($self:expr, $program:ident => $call:expr) => {
+/// Rules of both languages in one kernel, whose base chains run in the order of their priorities. Chains of nftables are
+/// numbered behind those of iptables.
+pub(super) struct Both<'r> {
+    iptables: iptables::Program<'r>,
+    nftables: nftables::Program<'r>,
+    split: usize,
+    bases: BaseChains,
+    interfaces: Interfaces<'r>,
+}
+
+impl<'r> Both<'r> {
+    pub(super) fn new(iptables: iptables::Program<'r>, nftables: nftables::Program<'r>) -> Both<'r> {
+        let split = iptables.chain_count();
+        let family = iptables.family;
+        let mut bases = BaseChains::default();
+        for hook in [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting] {
+            iptables.bases(hook).iter().for_each(|base| bases.add(hook, *base));
+            for base in nftables.bases(hook, family) {
+                bases.add(hook, BaseChain { chain: behind(base.chain, split), ..*base });
+            }
+        }
+        bases.sort();
+        let interfaces = iptables.interfaces().with(nftables.interfaces());
+        Both { iptables, nftables, split, bases, interfaces }
+    }
+
+    /// The number of a chain among those of nftables, if it is one.
+    fn of_nftables(&self, chain: ChainId) -> Option<ChainId> {
+        let number = chain.index().checked_sub(self.split)?;
+        Some(ChainId(u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+}
+
+fn behind(chain: ChainId, split: usize) -> ChainId {
+    ChainId(u32::try_from(chain.index() + split).unwrap_or(u32::MAX))
+}
+
+/// Calls the program that has a chain, with the chain's number there.
+macro_rules! of_chain {
+    ($self:expr, $chain:ident, $program:ident => $call:expr) => {
         match $self {
             Program::Iptables($program) => $call,
             Program::Nftables($program) => $call,
+            Program::Both(both) => match both.of_nftables($chain) {
+                None => {
+                    let $program = &both.iptables;
+                    $call
+                }
+                Some($chain) => {
+                    let $program = &both.nftables;
+                    $call
+                }
+            },
         }
     };
 }
@@ -32,6 +82,7 @@ impl<'r> Program<'r> {
         match self {
             Program::Iptables(program) => program.bases(hook),
             Program::Nftables(program) => program.bases(hook, family),
+            Program::Both(both) => both.bases.at(hook),
         }
     }
 
@@ -40,6 +91,9 @@ impl<'r> Program<'r> {
         match self {
             Program::Iptables(_) => Lookup::NoSuchSet,
             Program::Nftables(program) => program.look_up(chain, set, key, view),
+            Program::Both(both) => both
+                .of_nftables(chain)
+                .map_or(Lookup::NoSuchSet, |chain| both.nftables.look_up(chain, set, key, view)),
         }
     }
 
@@ -47,41 +101,76 @@ impl<'r> Program<'r> {
     /// (NFT_JUMP_STACK_SIZE) and loops of iptables; the latter has no other bound.
     pub(super) fn deepest(&self) -> usize {
         match self {
-            Program::Iptables(_) => 128,
+            Program::Iptables(_) | Program::Both(_) => 128,
             Program::Nftables(_) => 16,
         }
     }
 
     /// The interfaces that rules name.
     pub(super) fn interfaces(&self) -> &Interfaces<'r> {
-        either!(self, program => program.interfaces())
+        match self {
+            Program::Iptables(program) => program.interfaces(),
+            Program::Nftables(program) => program.interfaces(),
+            Program::Both(both) => &both.interfaces,
+        }
     }
 
     /// Ranges of source ports that rules ask for.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
-        either!(self, program => program.source_ports())
-    }
-
-    pub(super) fn chain_count(&self) -> usize {
-        either!(self, program => program.chain_count())
-    }
-
-    pub(super) fn find(&self, from: ChainId, name: &str) -> Option<ChainId> {
-        either!(self, program => program.find(from, name))
-    }
-
-    pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {
-        either!(self, program => program.rule_ref(chain, index))
-    }
-
-    pub(super) fn next_rule(&self, chain: ChainId, from: usize, view: &View) -> Option<usize> {
         match self {
-            Program::Iptables(program) => program.next_rule(chain, from, view),
-            Program::Nftables(program) => program.next_rule(chain, from),
+            Program::Iptables(program) => program.source_ports(),
+            Program::Nftables(program) => program.source_ports(),
+            Program::Both(both) => {
+                let mut ports = both.iptables.source_ports();
+                ports.extend(both.nftables.source_ports());
+                ports
+            }
         }
     }
 
+    pub(super) fn chain_count(&self) -> usize {
+        match self {
+            Program::Iptables(program) => program.chain_count(),
+            Program::Nftables(program) => program.chain_count(),
+            Program::Both(both) => both.split + both.nftables.chain_count(),
+        }
+    }
+
+    /// The family of the rules, where they are of one alone.
+    pub(super) fn family(&self) -> Option<Family> {
+        match self {
+            Program::Iptables(program) => Some(program.family),
+            Program::Nftables(_) => None,
+            Program::Both(both) => Some(both.iptables.family),
+        }
+    }
+
+    /// Whether a chain is of iptables.
+    pub(super) fn is_iptables(&self, chain: ChainId) -> bool {
+        match self {
+            Program::Iptables(_) => true,
+            Program::Nftables(_) => false,
+            Program::Both(both) => both.of_nftables(chain).is_none(),
+        }
+    }
+
+    pub(super) fn find(&self, from: ChainId, name: &str) -> Option<ChainId> {
+        let found = of_chain!(self, from, program => program.find(from, name))?;
+        match self {
+            Program::Both(both) if !self.is_iptables(from) => Some(behind(found, both.split)),
+            _ => Some(found),
+        }
+    }
+
+    pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {
+        of_chain!(self, chain, program => program.rule_ref(chain, index))
+    }
+
+    pub(super) fn next_rule(&self, chain: ChainId, from: usize, view: &View) -> Option<usize> {
+        of_chain!(self, chain, program => program.next_rule(chain, from, view))
+    }
+
     pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
-        either!(self, program => program.rule_part(chain, rule, part))
+        of_chain!(self, chain, program => program.rule_part(chain, rule, part))
     }
 }

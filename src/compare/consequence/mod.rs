@@ -29,14 +29,14 @@ use super::traffic::{
 use crate::names::ServiceName;
 use crate::net::Cidr;
 use crate::nftables::ruleset::Interval;
-use crate::node::{Host, NodeRules};
+use crate::node::Host;
 use crate::plan::{Plan, ServicePortPlan};
 use crate::walk::{Packet, Walker};
 use effect::Seen;
 use entry_point::{Probe, clients, probes};
 
 /// What happens to the connections of one kind of client to one entry point, before and after.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     /// The port of the Service.
     pub service_port: CompactString,
@@ -45,7 +45,7 @@ pub struct Cell {
     /// Who connects.
     pub client: Client,
     /// The packet that was followed.
-    pub packet: Packet,
+    pub packet: Example,
     /// What happens with the old rules.
     pub before: ConnectionVerdict,
     /// What happens with the new rules.
@@ -54,6 +54,18 @@ pub struct Cell {
     pub reason: Option<Reason>,
     effects: Vec<Effect>,
 }
+
+/// A packet that stands for others: nodes on which another one does are alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Example(pub Packet);
+
+impl PartialEq for Example {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Example {}
 
 /// An endpoint, for people.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -73,7 +85,7 @@ pub struct Target {
 }
 
 /// A Service on one node, in one family.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceOnNode {
     /// Which.
     pub service: ServiceName,
@@ -86,16 +98,20 @@ pub struct ServiceOnNode {
 /// What happens to the connections of some Services on a node, before and after.
 pub fn on_node<'r, 'o, 'n>(
     services: &BTreeSet<ServiceName>,
-    rules: (&'r NodeRules<'_>, &'r NodeRules<'_>),
+    plans: (Option<&'r Plan<'_>>, Option<&'r Plan<'_>>),
+    hosts: (&'r Host, &'r Host),
     walkers: (&'r Walker<'o>, &'r Walker<'n>),
     assumed: &Arc<BTreeSet<IpAddr>>,
 ) -> Vec<ServiceOnNode> {
-    let (Some(old), Some(new)) = (&rules.0.plan, &rules.1.plan) else { return Vec::new() };
+    let (Some(old), Some(new)) = plans else { return Vec::new() };
+    if services.is_empty() {
+        return Vec::new();
+    }
     let mut names = Names::with_assumed(assumed.clone());
     [new, old].into_iter().for_each(|plan| names.learn(plan));
     let node = OnNode {
         plans: (old, new),
-        hosts: (&rules.0.host, &rules.1.host),
+        hosts,
         walkers,
         facts: (SideFacts::new(old), SideFacts::new(new)),
         names,
@@ -155,7 +171,7 @@ impl OnNode<'_, '_, '_, '_> {
             service_port: probe.service_port.clone(),
             entry: probe.entry.clone(),
             client,
-            packet,
+            packet: Example(packet),
             before: before.verdict,
             after: after.verdict,
             reason,
@@ -182,8 +198,14 @@ impl OnNode<'_, '_, '_, '_> {
                 port: Some(to.port()),
                 own,
                 representative: to,
+                alike: [].into(),
             },
-            from: From { client: packet.client, address: None, addresses: [single(packet.source)].into() },
+            from: From {
+                client: packet.client,
+                address: None,
+                addresses: [single(packet.source)].into(),
+                alike: [].into(),
+            },
             old,
             new,
             contrast,

@@ -124,8 +124,8 @@ struct Gathered {
 }
 
 impl Consequences {
-    /// Adds what happens to Services on a node; one that has two families is there twice.
-    pub fn add(&mut self, node: &str, services: Vec<ServiceOnNode>) {
+    /// Adds what happens to Services on each of some nodes; one that has two families is there twice.
+    pub fn add(&mut self, nodes: &[String], services: Vec<ServiceOnNode>) {
         let mut by_name: BTreeMap<String, Vec<ServiceOnNode>> = BTreeMap::new();
         for one in services {
             by_name.entry(one.service.to_string()).or_default().push(one);
@@ -134,7 +134,7 @@ impl Consequences {
             let Some(first) = families.first() else { continue };
             let gathered =
                 self.by_service.entry(name).or_insert_with(|| Gathered::new(first.service.clone()));
-            gathered.add(node, &families);
+            gathered.add(nodes, &families);
         }
     }
 
@@ -173,7 +173,7 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, node: &str, families: &[ServiceOnNode]) {
+    fn add(&mut self, nodes: &[String], families: &[ServiceOnNode]) {
         let cells: Vec<&Cell> = families.iter().flat_map(|one| &one.cells).collect();
         for one in families {
             self.endpoints.0.extend(one.endpoints.0.iter().cloned());
@@ -181,7 +181,7 @@ impl Gathered {
         }
         self.families.extend(cells.iter().map(|cell| cell.entry.family));
         for statement in statements(&cells) {
-            self.nodes.entry(statement).or_default().push(node.to_owned());
+            self.nodes.entry(statement).or_default().extend(nodes.iter().cloned());
         }
     }
 
@@ -192,7 +192,11 @@ impl Gathered {
                 Presence::OldOnly => Effect::Gone,
                 Presence::Both => statement.effect,
             },
-            nodes: nodes.clone(),
+            nodes: {
+                let mut nodes = nodes.clone();
+                nodes.sort_unstable();
+                nodes
+            },
             ..statement.clone()
         };
         let mut statements: Vec<Statement> = self.nodes.iter().map(with_nodes).collect();

@@ -2,10 +2,9 @@
 //! clients outside, at every address, before and after.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::{Cell, Client, Consequences, Effect, EntryKind, ServiceConsequence, ServiceOnNode};
-use crate::compare::node::{Level, Options, find};
+use crate::compare::node::{Level, family};
 use crate::compare::rules::Presence;
 use crate::compare::traffic::ConnectionVerdict;
 use crate::compare::unchanged::tests::{cluster, planned, read, settings};
@@ -23,7 +22,7 @@ fn more() -> u64 {
 /// What `trace` would say: the walk of a packet, in a word.
 fn traced(rules: &NodeRules<'_>, cell: &Cell) -> ConnectionVerdict {
     let walker = Walker::of(rules);
-    let Packet { protocol, source, destination, .. } = cell.packet;
+    let Packet { protocol, source, destination, .. } = cell.packet.0;
     let packet = Packet::new(&rules.host, protocol, source, destination).unwrap();
     let outcomes = walker.walk(&packet).unwrap();
     let plan = rules.plan.as_ref().unwrap();
@@ -55,8 +54,7 @@ fn said(consequence: &ServiceConsequence, cell: &Cell) -> Option<ConnectionVerdi
 }
 
 fn judge(old: &NodeRules<'_>, new: &NodeRules<'_>, case: &str) -> (usize, usize) {
-    let options = Options { level: Level::All, assumed: Arc::default() };
-    let found = find(old, new, &options);
+    let (found, _) = family(old, new, Level::All);
     let mut cells = 0;
     let mut lost = 0;
     for one in &found.services {
@@ -91,7 +89,7 @@ fn every_is_every(consequence: &ServiceConsequence, one: &ServiceOnNode, case: &
 
 fn told(one: &ServiceOnNode) -> ServiceConsequence {
     let mut gathered = Consequences::default();
-    gathered.add("worker-1", vec![one.clone()]);
+    gathered.add(&["worker-1".to_owned()], vec![one.clone()]);
     gathered.finish(|_| Presence::Both, &|_| false).remove(0)
 }
 

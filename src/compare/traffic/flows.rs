@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::classes::compare_and_fold;
+use super::alike::Alike;
+use super::classes::{Bounds, Scope, compare_and_fold};
+use super::ground::Ground;
 use super::names::Names;
 use super::reasons::{self, SideFacts};
 use super::verdict::ConnectionVerdict;
@@ -111,13 +113,37 @@ pub fn flows(
     facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
 ) -> Traffic {
-    let node_ip = new.host().primary_address(family);
-    let side = Side { names, node_ip };
+    let ground = Ground::new(old.host(), new.host(), family);
+    let bounds = Bounds { ground: &ground, scope: Scope::Everything, alike: &Alike::default() };
+    flows_within((old, new), bounds, names, facts, cause)
+}
+
+fn flows_within(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    bounds: Bounds<'_>,
+    names: &Names,
+    facts: Option<(&SideFacts, &SideFacts)>,
+    cause: &Cause<'_>,
+) -> Traffic {
+    let side = Side { names, ground: bounds.ground };
     let fold = |differences: Vec<Difference>| vec![of_destination(&differences, side, facts, cause)];
-    let (classes, found) = compare_and_fold(old, new, family, &fold);
+    let (classes, found) = compare_and_fold(walkers, bounds, &fold);
     let (flows, unknown): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let flows = merged(flows.into_iter().flatten().collect());
     Traffic { classes, flows, unknown: Unknown::merged(unknown.into_iter().flatten()) }
+}
+
+impl Traffic {
+    /// What was found in parts of a whole, as one.
+    pub fn of_parts(parts: impl IntoIterator<Item = Traffic>) -> Traffic {
+        let (mut classes, mut flows, mut unknown) = (0, Vec::new(), Vec::new());
+        for mut part in parts {
+            classes += part.classes;
+            flows.append(&mut part.flows);
+            unknown.append(&mut part.unknown);
+        }
+        Traffic { classes, flows: merged(flows), unknown: Unknown::merged(unknown) }
+    }
 }
 
 /// The same, with names and known differences from the plans that the rulesets were compiled from. Where one side has
@@ -135,12 +161,24 @@ pub fn flows_of_plans(
     flows(walkers, family, &names, facts.as_ref().map(|(old, new)| (old, new)), cause)
 }
 
+/// The same of a part of the whole.
+pub(in crate::compare) fn flows_of_part(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    bounds: Bounds<'_>,
+    (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
+    assumed: &Arc<BTreeSet<IpAddr>>,
+) -> Traffic {
+    let mut names = Names::with_assumed(assumed.clone());
+    [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
+    let facts = old.zip(new).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
+    flows_within(walkers, bounds, &names, facts.as_ref().map(|(old, new)| (old, new)), &|_| None)
+}
+
 /// What flows are told with.
 #[derive(Clone, Copy)]
 struct Side<'n> {
     names: &'n Names,
-    /// The node's own address.
-    node_ip: Option<IpAddr>,
+    ground: &'n Ground<'n>,
 }
 
 /// Folds the classes of one destination.
@@ -161,7 +199,7 @@ fn of_destination(
         }
     }
     let flows = folded.iter().filter_map(|(key, list)| flow(key, list, side)).collect();
-    (flows, Unknown::merged(unknown.into_iter().map(Unknown::of)))
+    (flows, Unknown::merged(unknown.into_iter().map(|difference| Unknown::of(difference, side.ground))))
 }
 
 /// Flows that differ in nothing but their destination are one.
@@ -226,10 +264,10 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
     Some(Flow {
         service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_string())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
-        to: vec![destination(to)],
+        to: destinations(to, side.ground),
         to_assumed: to.address.is_some_and(|ip| names.is_assumed(ip)),
-        place: place(to, side.node_ip),
-        from: sources(list, names),
+        place: place(to, side.ground),
+        from: sources(list, side),
         special: special(to, list),
         before: scene.outcomes(&key.old, &key.new),
         after: scene.outcomes(&key.new, &key.old),
@@ -242,17 +280,18 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
             Contrast::Chance => "chance",
         },
         reason: key.reason.map(reasons::Reason::code),
-        source: first.packet.source.to_string(),
-        destination: first.packet.destination.to_string(),
-        classes: list.len(),
+        source: side.ground.name_source(&first.packet, &first.from),
+        destination: side.ground.name_socket(to),
+        classes: list.iter().map(|difference| difference.classes() as usize).sum(),
         cause: key.cause,
     })
 }
 
-fn place(to: &To, node_ip: Option<IpAddr>) -> Place {
+fn place(to: &To, ground: &Ground<'_>) -> Place {
+    let own = ground.hosts().1.primary_address(Family::of(to.representative.ip()));
     match to.representative.ip() {
         ip if ip.is_loopback() => Place::Loopback,
-        ip if Some(ip) == node_ip => Place::NodeIp,
+        ip if Some(ip) == own => Place::NodeIp,
         _ if to.own => Place::OtherNodeAddress,
         _ => Place::Elsewhere,
     }
@@ -268,11 +307,18 @@ fn special(to: &To, list: &[&Difference]) -> Option<Special> {
     pods.then_some(Special::SelfConnection)
 }
 
-fn destination(to: &To) -> String {
-    let ip = match to.address {
-        Some(ip) if ip.is_ipv6() => format!("[{ip}]"),
-        Some(ip) => ip.to_string(),
-        None => format!("other addresses such as {}", to.representative.ip()),
+fn destinations(to: &To, ground: &Ground<'_>) -> Vec<String> {
+    let alike = to.alike.iter().map(|ip| destination(to, Some(*ip), ground));
+    std::iter::once(destination(to, to.address, ground)).chain(alike).collect()
+}
+
+fn destination(to: &To, address: Option<IpAddr>, ground: &Ground<'_>) -> String {
+    let ip = match address {
+        Some(ip) => match ground.name(ip) {
+            name if ip.is_ipv6() && name == ip.to_string() => format!("[{name}]"),
+            name => name,
+        },
+        None => format!("other addresses such as {}", ground.name_example(to.representative.ip())),
     };
     match to.port {
         Some(port) => format!("{ip}:{port}/{}", to.protocol),
@@ -283,16 +329,21 @@ fn destination(to: &To) -> String {
 /// At most this many single sources are listed.
 const LISTED: usize = 6;
 
-fn sources(list: &[&Difference], names: &Names) -> Vec<String> {
+fn sources(list: &[&Difference], Side { names, ground }: Side<'_>) -> Vec<String> {
     let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
     let stands_alone = |difference: &&&Difference| !kinds.contains(&kind_of_origin(difference));
-    let single: BTreeSet<IpAddr> =
-        list.iter().filter(stands_alone).filter_map(|difference| difference.from.address).collect();
+    let single: BTreeSet<IpAddr> = list
+        .iter()
+        .filter(stands_alone)
+        .flat_map(|difference| difference.from.address.iter().chain(difference.from.alike.iter()))
+        .copied()
+        .collect();
     let mut sources = in_words(&kinds);
     if single.len() > LISTED {
         sources.push(format!("{} single addresses", single.len()));
     } else {
-        sources.extend(single.iter().map(|ip| names.address(*ip)));
+        let name = |ip: &IpAddr| names.client(*ip).unwrap_or_else(|| ground.name(*ip));
+        sources.extend(single.iter().map(name));
     }
     sources
 }

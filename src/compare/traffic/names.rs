@@ -72,13 +72,10 @@ impl Names {
         by_address.or_else(|| self.by_node_port.get(&(protocol, port)).filter(|_| is_own))
     }
 
-    /// An address of a client for people: the Pod by its name, where it is known.
-    pub fn address(&self, ip: IpAddr) -> String {
-        match self.pod_addresses.get(&ip) {
-            Some(pod) if self.assumed.contains(&ip) => format!("Pod {pod}"),
-            Some(pod) => format!("Pod {pod} ({ip})"),
-            None => ip.to_string(),
-        }
+    /// The Pod that has an address, for people, where it is known.
+    pub fn client(&self, ip: IpAddr) -> Option<String> {
+        let pod = self.pod_addresses.get(&ip)?;
+        Some(if self.assumed.contains(&ip) { format!("Pod {pod}") } else { format!("Pod {pod} ({ip})") })
     }
 
     /// The Service that has a cluster IP.

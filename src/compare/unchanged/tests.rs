@@ -38,7 +38,7 @@ const ENDPOINTS: [&str; 14] = [
     "10.96.0.12",
 ];
 const PORTS: [u16; 7] = [80, 80, 80, 443, 443, 8080, 30000];
-const SERVICES: u64 = 7;
+pub(in crate::compare) const SERVICES: u64 = 7;
 
 /// A cluster of some Services; `change` is one that is another than otherwise.
 pub(in crate::compare) fn cluster(seed: u64, change: Option<u64>) -> String {
@@ -93,7 +93,7 @@ fn service(text: &mut String, i: u64, random: &mut Random) {
         let node = random.pick(&["worker-1", "worker-1", "worker-2"]);
         format!("{{addresses: [{}], nodeName: {node}, conditions: {{ready: true}}}}", random.pick(&ENDPOINTS))
     };
-    let endpoints: Vec<String> = (0..random.below(3)).map(|_| endpoint(random)).collect();
+    let endpoints: Vec<String> = (0..random.below(4)).map(|_| endpoint(random)).collect();
     _ = write!(
         text,
         "---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
@@ -134,7 +134,7 @@ fn changes(old: &NodeRules<'_>, new: &NodeRules<'_>) -> (FamilyChange, Compariso
 }
 
 /// One to somewhere where something could be.
-fn packet(random: &mut Random, host: &Host) -> Packet {
+pub(in crate::compare) fn packet(random: &mut Random, host: &Host) -> Packet {
     let cluster_ip = format!("10.96.0.1{}", random.below(SERVICES));
     let destination = match random.below(3) {
         0 => cluster_ip.as_str(),

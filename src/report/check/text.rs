@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{compared, effect, family, verdict};
-use crate::compare::check::{Finding, Report};
+use super::{compared, effect, family, is_served_otherwise, verdict};
+use crate::compare::check::{Finding, Kind, Report};
 use crate::diagnostic::Inert;
 
 /// At most this many flows of a finding are shown.
@@ -13,7 +13,9 @@ const FLOWS: usize = 4;
 pub fn print(report: &Report) -> String {
     let mut out = String::new();
     line(&mut out, 0, &verdict(report));
-    line(&mut out, 0, &format!("Traffic: {}.", compared(report)));
+    if !is_served_otherwise(report) {
+        line(&mut out, 0, &format!("Traffic: {}.", compared(report)));
+    }
     for finding in &report.findings {
         out.push('\n');
         print_finding(&mut out, finding);
@@ -40,6 +42,10 @@ fn print_finding(out: &mut String, finding: &Finding) {
             line(out, 2, &format!("{} {}", changed.op, changed.text));
         }
     }
+    if finding.kind == Kind::OtherDataPath {
+        line(out, 1, "look further with:");
+        finding.commands.iter().for_each(|command| line(out, 2, command));
+    }
     if finding.family.is_none() {
         return;
     }
@@ -54,4 +60,8 @@ fn print_finding(out: &mut String, finding: &Finding) {
     if more > 0 {
         line(out, 2, &format!("and {more} more: see --output json"));
     }
+    if !finding.commands.is_empty() {
+        line(out, 1, "on the node, this ends them:");
+    }
+    finding.commands.iter().for_each(|command| line(out, 2, command));
 }

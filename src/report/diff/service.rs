@@ -80,7 +80,8 @@ fn report_is_mixed(report: &ServiceReport) -> bool {
 
 /// What fails as before, in another way, needs no words where the ports fail altogether now.
 fn leave_out_what_follows(statements: &mut Vec<&Statement>) {
-    let dead: Vec<&Statement> = statements.iter().copied().filter(|s| s.all_fail && s.effect.loses()).collect();
+    let dead: Vec<&Statement> =
+        statements.iter().copied().filter(|s| s.all_fail && s.effect.loses()).collect();
     let is_covered = |statement: &&Statement| {
         let fails = |known: &&Statement| {
             statement.service_ports.iter().all(|port| known.service_ports.contains(port))

@@ -7,7 +7,8 @@ use super::remark::{Location, NotServed, Remark, Subject};
 use crate::plan::origin::Origin;
 use crate::plan::reasons::Reason;
 use crate::plan::{External, LoopbackNodePorts, NodePorts, ServicePortPlan};
-use crate::walk::{Outcome, RuleRef, Step, Verdict};
+use crate::ruleset::writer::Writer;
+use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome.
 pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
@@ -44,9 +45,9 @@ fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
             };
             Remark::SourceRanges { service, ranges: plan.map(ranges) }
         }
-        Cause::Policy(rule) => Remark::Policy(location(&rule)),
+        Cause::Policy(rule) => Remark::Policy(location(&rule), rule.writer()),
         Cause::Altered(rule) => Remark::Altered(location(&rule)),
-        Cause::Foreign(rule) => Remark::Foreign(location(&rule)),
+        Cause::Foreign(rule) => Remark::Foreign(location(&rule), rule.writer()),
     })
 }
 
@@ -112,6 +113,7 @@ fn nodes_with_endpoints(plan: &ServicePortPlan<'_>) -> std::collections::BTreeSe
 fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
     let all = [
         hairpin(outcome, trace),
+        translated_by_others(outcome),
         ranges_do_not_apply(outcome, trace),
         node_port_not_served(outcome, trace),
         untranslated_cluster_ip(outcome, trace),
@@ -122,6 +124,29 @@ fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
 
 fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     is_hairpin(outcome, trace).then_some(Remark::Hairpin { masqueraded: outcome.snat })
+}
+
+/// The rule that decides where an outcome leads, where it is not kube-proxy's: that which stops the packet, or the last
+/// that translates its destination.
+pub(crate) fn decided_by_others<'r>(outcome: &Outcome<'r>) -> Option<(RuleRef<'r>, Writer)> {
+    let rule = match outcome.verdict {
+        Verdict::Drop | Verdict::Reject(_) => match cause(outcome)? {
+            Cause::Policy(rule) | Cause::Foreign(rule) => rule,
+            _ => return None,
+        },
+        Verdict::Accept => {
+            let translates =
+                |step: &&Step<'_>| step.effects.iter().any(|effect| matches!(effect, Effect::Dnat(_)));
+            outcome.steps.iter().rev().find(translates)?.rule?
+        }
+    };
+    let writer = rule.writer();
+    (!writer.is_kubernetes()).then_some((rule, writer))
+}
+
+fn translated_by_others(outcome: &Outcome<'_>) -> Option<Remark> {
+    let (rule, writer) = decided_by_others(outcome)?;
+    Some(Remark::TranslatedByOthers(location(&rule), writer))
 }
 
 fn ranges_do_not_apply(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
