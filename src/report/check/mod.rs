@@ -34,7 +34,7 @@ fn effect(finding: &Finding) -> String {
         0 if finding.kind == Kind::Unknown => "it is not known what happens to them".to_owned(),
         0 if finding.effect_unknown => "whether a new connection has another outcome is not known".to_owned(),
         0 => "no new connection has another outcome".to_owned(),
-        1 => "1 kind of connections has another outcome".to_owned(),
+        1 => "1 kind of connection has another outcome".to_owned(),
         many => format!("{many} kinds of connections have another outcome"),
     }
 }
