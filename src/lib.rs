@@ -55,6 +55,7 @@ pub mod annotate;
 pub mod api_server;
 pub mod assume;
 pub mod capture;
+pub mod cause;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod cluster;
@@ -65,6 +66,7 @@ pub mod input;
 pub mod iptables;
 pub mod lint;
 mod markup;
+pub mod migration;
 pub mod names;
 pub mod net;
 pub mod nftables;

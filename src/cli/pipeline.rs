@@ -137,6 +137,26 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// The same cluster by other settings, beside it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn seen_by(
+        other: &Pipeline,
+        arguments: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        let Pipeline { snapshot, assumed, inferred_networks, .. } = other;
+        let mut settings = arguments.resolve(snapshot, session)?;
+        assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
+        let cluster = session.take_checked(Cluster::build(snapshot, &settings))?;
+        let (snapshot, assumed) = (snapshot.clone(), assumed.clone());
+        let inferred_networks = inferred_networks.clone();
+        let mut pipeline = Pipeline { snapshot, settings, cluster, assumed, inferred_networks };
+        pipeline.infer_local_traffic(arguments);
+        Ok(pipeline)
+    }
+
     /// The node to look at: see [`choose`].
     ///
     /// # Errors
