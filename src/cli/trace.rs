@@ -1,6 +1,7 @@
 //! `kuberules trace`
 
 mod arguments;
+mod journey;
 mod names;
 mod place;
 mod protocol;
@@ -29,12 +30,15 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let packets = packets(&scene, arguments).map_err(|fault| session.stop(fault))?;
     let rules = scene.rules(packets.family()).map_err(|fault| session.stop(fault))?;
     session.take(scene::doubts(&rules.host, packets.family()))?;
-    let walker = Walker::of(&rules);
     let packets = packets.fix(&scene, &rules).map_err(|fault| session.stop(fault))?;
     if arguments.protocol.is_none() && !matches!(arguments.to, Target::Service(..)) {
         let note = packets.first().and_then(|packet| protocol::note(&scene, &rules.host, packet));
         note.iter().for_each(|note| session.note(note));
     }
+    if arguments.end_to_end {
+        return journey::answer(&scene, rules, &packets, arguments, session);
+    }
+    let walker = Walker::of(&rules);
     let traced = packets.iter().map(|packet| walk(&walker, packet)).collect::<Result<Vec<_>, _>>();
     let traced = traced.map_err(|fault| session.stop(fault))?;
     let names = names::of(&scene, &traced);

@@ -58,6 +58,7 @@ mod judges {
 /// The real kernel and its tools as judges, in network namespaces of their own.
 mod kernel {
     mod iptables;
+    mod journey;
     mod nftables;
     mod random_clusters;
     mod trace;

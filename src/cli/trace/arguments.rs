@@ -14,6 +14,7 @@ use crate::net::Protocol;
 Examples:
   kuberules trace cluster.yaml --node worker-1 --from pod:shop/cart-0 --to svc:shop/db
   kuberules trace cluster.yaml --node worker-1 --from any --to node:30080
+  kuberules trace cluster.yaml --node worker-1 --from pod:shop/cart-0 --to svc:shop/db --end-to-end
   kuberules trace --captured node.rules --from 10.244.1.9 --to 10.96.0.12:3306
   ssh worker-1 sudo nft list ruleset | kuberules trace --captured - --from external --to 203.0.113.10:80")]
 pub(in crate::cli) struct Arguments {
@@ -41,6 +42,12 @@ pub(in crate::cli) struct Arguments {
     /// the rules do not tell them.
     #[arg(long, value_name = "FILE")]
     pub(super) captured: Option<PathBuf>,
+    /// Follow the whole way: through every node on it, each by its own rules, to the Pod, and the reply back
+    ///
+    /// Needs the cluster as INPUT. The client's node, the endpoint's node and whatever lies between are found from it; for a
+    /// load balancer's address all nodes are first, or those whose health check answers, unless --node names one.
+    #[arg(long)]
+    pub(super) end_to_end: bool,
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(super) output: OutputFormat,

@@ -4,10 +4,10 @@
 mod conntrack;
 mod flows;
 mod judge;
-mod namespace;
+pub(crate) mod namespace;
 mod scenario;
 mod wire;
-mod world;
+pub(crate) mod world;
 
 use kuberules::settings::Flags;
 
