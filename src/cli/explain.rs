@@ -1,5 +1,7 @@
 //! `kuberules explain`
 
+mod page;
+
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -15,7 +17,6 @@ use crate::explain::{self, Explanation, Scene, UnknownService, example};
 use crate::input;
 use crate::names::{ServiceName, is_dns_label};
 use crate::node::{Host, NodePlan, NodeRules};
-use crate::settings::ProxyMode;
 
 /// So many Services are explained at once; more make no page that a person reads.
 const MOST: usize = 300;
@@ -64,22 +65,29 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let (input, service) = split(arguments);
+    if arguments.example && arguments.output == OutputFormat::Html && service.is_none() {
+        return page::lecture(arguments, session);
+    }
+    let service = service.or_else(|| arguments.example.then(|| example::SERVICE.to_owned()));
     session.look_at(arguments.node.name());
     let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
     let node = arguments.node.name().or(arguments.example.then_some(example::NODE));
     let wanted = Wanted { node, service: service.as_deref() };
-    let mut explanations = explanations(&pipeline, wanted, session)?;
-    let assumed = pipeline.assumed.clone();
-    let assumed = assumed.as_ref();
+    if arguments.output == OutputFormat::Html {
+        return page::of(pipeline, &arguments.settings, wanted, session);
+    }
+    let explanations = explanations(&pipeline, wanted, session)?;
+    let assumed = pipeline.assumed.as_ref();
     Ok(Answer::text(match arguments.output {
         OutputFormat::Text => {
             assume::comment(assumed) + &explain::text::print(&explanations, session.colors_output())
         }
-        OutputFormat::Markdown => assume::quote(assumed) + &explain::markdown::print(&explanations),
-        OutputFormat::Mermaid => assume::diagram_comment(assumed) + &explain::mermaid::print(&explanations),
-        OutputFormat::Html => {
-            explanations.extend(in_other_mode(pipeline, &arguments.settings, wanted, session));
-            explain::html::print(&explanations, assume::comment(assumed).trim_start_matches("# ").trim_end())
+        OutputFormat::Markdown => {
+            let questions = if arguments.example { page::questions() } else { String::new() };
+            assume::quote(assumed) + &explain::markdown::print(&explanations) + &questions
+        }
+        OutputFormat::Mermaid | OutputFormat::Html => {
+            assume::diagram_comment(assumed) + &explain::mermaid::print(&explanations)
         }
     }))
 }
@@ -91,32 +99,6 @@ struct Wanted<'a> {
     service: Option<&'a str>,
 }
 
-/// The same in the other rule language; nothing where kube-proxy could not work in that mode, which is told.
-fn in_other_mode(
-    pipeline: Pipeline,
-    arguments: &SettingsArguments,
-    wanted: Wanted<'_>,
-    session: &mut Session,
-) -> Vec<Explanation> {
-    let mode = match pipeline.settings.mode {
-        ProxyMode::Iptables => ProxyMode::Nftables,
-        ProxyMode::Nftables => ProxyMode::Iptables,
-    };
-    let told = session.take_found();
-    let arguments = SettingsArguments { proxy_mode: Some(mode.name().to_owned()), ..arguments.clone() };
-    let found = (Pipeline::by_other_settings(pipeline, &arguments, session))
-        .and_then(|pipeline| explanations(&pipeline, wanted, session));
-    let why = session.take_found();
-    // What was told before did not stop the run.
-    let _ = session.take(told);
-    found.unwrap_or_else(|Stop| {
-        let why = why.iter().last().map(|fault| format!(": {}", fault.message)).unwrap_or_default();
-        let _ =
-            session.take(Diagnostic::warning(format!("the page has no rules of {} mode{why}", mode.name())));
-        Vec::new()
-    })
-}
-
 /// The input, and the Service that the last argument names.
 fn split(arguments: &Arguments) -> (InputArguments, Option<String>) {
     let mut input = arguments.input.clone();
@@ -124,8 +106,7 @@ fn split(arguments: &Arguments) -> (InputArguments, Option<String>) {
     if named.is_some() {
         input.input.pop();
     }
-    let default = arguments.example.then(|| example::SERVICE.to_owned());
-    (input, named.or(default))
+    (input, named)
 }
 
 fn service_name(argument: &OsStr) -> Option<String> {

@@ -79,10 +79,23 @@ impl Pipeline {
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
-        let mut settings = settings.resolve(&pipeline.snapshot, session)?;
-        pipeline.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
-        let cluster = session.take_checked(Cluster::build(&pipeline.snapshot, &settings))?;
+        let (settings, cluster) = pipeline.seen_by(settings, session)?;
         Ok(Pipeline { settings, cluster, ..pipeline })
+    }
+
+    /// Settings that other flags make, and the cluster by them.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn seen_by(
+        &self,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<(Settings, Cluster), Stop> {
+        let mut settings = settings.resolve(&self.snapshot, session)?;
+        self.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
+        let cluster = session.take_checked(Cluster::build(&self.snapshot, &settings))?;
+        Ok((settings, cluster))
     }
 
     /// The node to look at: see [`choose`].

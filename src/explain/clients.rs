@@ -106,7 +106,7 @@ fn remote_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
 }
 
 /// An address of the documentation networks (RFC 5737, RFC 3849) that lies in no source range.
-fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
+pub(super) fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
     let ranges = || plan.service_ports().iter().flat_map(|port| &port.service_port().source_ranges);
     let is_free = |ip: &IpAddr| {
         host.client_kind(*ip) == ClientKind::Outside && !ranges().any(|range| range.value.contains(*ip))
@@ -137,7 +137,7 @@ fn within_ranges(port: &ServicePortPlan<'_>, host: &Host) -> Option<(IpAddr, Cid
 }
 
 /// The last addresses of a network, backwards, without its very last.
-fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
+pub(super) fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
     let back = move |n: u8| match net.last() {
         IpAddr::V4(ip) => Some(IpAddr::V4(Ipv4Addr::from(u32::from(ip).checked_sub(u32::from(n))?))),
         IpAddr::V6(ip) => Some(IpAddr::V6(Ipv6Addr::from(u128::from(ip).checked_sub(u128::from(n))?))),

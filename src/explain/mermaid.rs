@@ -82,9 +82,9 @@ fn end_name(end: End) -> String {
 }
 
 fn label(case: &Case) -> &'static str {
-    let masqueraded = case.fates.iter().filter(|fate| fate.snat).count();
+    let masqueraded = case.outcomes.iter().filter(|outcome| outcome.snat).count();
     match case.end {
-        End::Shared(_) if masqueraded == case.fates.len() => "masqueraded",
+        End::Shared(_) if masqueraded == case.outcomes.len() => "masqueraded",
         End::Shared(_) if masqueraded > 0 => "masqueraded in part",
         End::Shared(_) => "client IP preserved",
         End::Dropped => "dropped",

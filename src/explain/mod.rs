@@ -11,10 +11,12 @@ mod describe;
 mod description;
 pub mod example;
 pub mod html;
+pub mod lecture;
 pub mod markdown;
 pub mod mermaid;
 mod rules;
 mod scene;
+pub mod stage;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,9 @@ pub use scene::{Scene, UnknownService};
 pub struct Explanation {
     /// `namespace/name`
     pub service: String,
+    /// Which of several clusters this is of: a page can show what changes.
+    #[serde(skip)]
+    pub variant: &'static str,
     /// The node's name.
     pub node: String,
     /// The node's zone, if it has one.
@@ -214,7 +219,7 @@ pub struct Case {
     /// Why, each a sentence.
     pub why: Vec<String>,
     /// Everything that can happen to the connection.
-    pub fates: Vec<Fate>,
+    pub outcomes: Vec<ClientOutcome>,
 }
 
 /// What a case comes to.
@@ -240,7 +245,7 @@ pub enum End {
 /// One thing that can happen to a connection.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Fate {
+pub struct ClientOutcome {
     /// `accept`, `drop` or `reject`
     pub verdict: &'static str,
     /// How likely it is for a client that comes for the first time.
@@ -251,7 +256,8 @@ pub struct Fate {
     pub pod: String,
     /// Whether its source is rewritten.
     pub snat: bool,
-    /// What happens to it, in order.
+    /// What happens to it, in order. The page has it in its stages.
+    #[serde(skip)]
     pub steps: Vec<Step>,
 }
 

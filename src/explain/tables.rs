@@ -1,6 +1,8 @@
 //! What several forms say in the same words.
 
 use super::{Endpoint, Explanation, Port, Rule};
+use crate::cluster::ServicePort;
+use crate::net::Family;
 
 /// `Service shop/web on worker-1`
 pub(super) fn title(explanation: &Explanation) -> String {
@@ -14,10 +16,20 @@ pub(super) fn subtitle(explanation: &Explanation) -> String {
     format!("kube-proxy {} in {} mode{zone}{place}", explanation.release, explanation.mode)
 }
 
-/// `port http, 80/tcp, IPv4`
+/// `Port http, 80/tcp, IPv4`
 pub(super) fn port_title(port: &Port) -> String {
-    let name = if port.name.is_empty() { String::new() } else { format!("{}, ", port.name) };
-    format!("Port {name}{}/{}, {}", port.port, port.protocol, port.family)
+    titled(&port.name, port.port, port.protocol, port.family)
+}
+
+/// The same, of the cluster's port.
+pub(super) fn port_words(port: &ServicePort, family: Family) -> String {
+    let name = &port.name;
+    titled(name.port(), port.port.get(), name.protocol().lower_name(), family.api_name())
+}
+
+fn titled(name: &str, port: u16, protocol: &str, family: &str) -> String {
+    let name = if name.is_empty() { String::new() } else { format!("{name}, ") };
+    format!("Port {name}{port}/{protocol}, {family}")
 }
 
 /// How affinity works; empty without it.
@@ -30,7 +42,7 @@ pub(super) fn affinity(port: &Port) -> String {
 }
 
 /// What an endpoint gets: its chances, or why it is left out.
-pub(super) fn fate(endpoint: &Endpoint, port: &Port) -> String {
+pub(super) fn chance_words(endpoint: &Endpoint, port: &Port) -> String {
     let several = port.shares.len() > 1;
     let chances: Vec<String> = (port.shares.iter().zip(&endpoint.chances))
         .filter_map(|(share, chance)| {

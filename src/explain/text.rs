@@ -104,8 +104,8 @@ fn endpoints(port: &Port, style: Style, out: &mut String) {
     for endpoint in &port.endpoints {
         let pod = if endpoint.pod.is_empty() { "-" } else { &endpoint.pod };
         let line = format!("{}  {pod} on {}, {}", endpoint.text, tables::node(endpoint), endpoint.state);
-        let fate = tables::fate(endpoint, port);
-        wrap("  ", "      ", &format!("{line}: {fate}"), out);
+        let words = tables::chance_words(endpoint, port);
+        wrap("  ", "      ", &format!("{line}: {words}"), out);
     }
     out.push('\n');
 }
