@@ -73,6 +73,9 @@ mod parallel;
 pub mod plan;
 pub mod report;
 pub mod ruleset;
+#[cfg(test)]
+mod schemas;
 pub mod settings;
+pub mod style;
 pub mod text;
 pub mod walk;

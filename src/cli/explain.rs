@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let assumed = pipeline.assumed.as_ref();
     Ok(Answer::text(match arguments.output {
         OutputFormat::Text => {
-            assume::comment(assumed) + &explain::text::print(&explanations, session.colors_output())
+            assume::comment(assumed) + &explain::text::print(&explanations, session.style())
         }
         OutputFormat::Markdown => {
             let questions = if arguments.example { page::questions() } else { String::new() };

@@ -67,7 +67,7 @@ impl<'s> Builder<'s> {
             protocol: port.service_port().name.protocol().lower_name(),
             port: port.service_port().port.get(),
             addresses: targets.into_iter().map(Target::into_address).collect(),
-            clients: sources.iter().map(|source| source.client(self.host, family)).collect(),
+            clients: sources.iter().map(|source| source.client(self.host, self.plan)).collect(),
             endpoints: self.endpoints(port, &shares),
             decisions: decisions(port),
             affinity_seconds: port.service_port().affinity_seconds,
@@ -150,7 +150,7 @@ impl<'s> Builder<'s> {
             return known.then(|| Packet::from_node(self.host, protocol, target.to));
         };
         let sent = target.kind != AddressKind::LoopbackNodePort;
-        sent.then_some(Packet { protocol, source: ip, destination: target.to, client: source.kind, mark: 0 })
+        sent.then_some(Packet::plain(protocol, ip, target.to, source.kind))
     }
 
     fn case(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Client;
+use crate::diagnostic::Inert;
 use crate::net::{Cidr, Family};
 use crate::plan::{Plan, ServicePortPlan};
 use crate::walk::{ClientKind, Host};
@@ -19,9 +20,14 @@ pub(super) struct Source {
 
 impl Source {
     /// For the explanation; the node is shown with its own address.
-    pub(super) fn client(&self, host: &Host, family: Family) -> Client {
-        let ip = self.ip.or_else(|| host.primary_address(family));
+    pub(super) fn client(&self, host: &Host, plan: &Plan<'_>) -> Client {
+        let ip = self.ip.or_else(|| host.primary_address(plan.family()));
+        let name = match self.kind {
+            ClientKind::Node => format!("node {}", Inert(plan.node_name())),
+            _ => ip.and_then(|ip| pod_name(plan, ip)).unwrap_or_default(),
+        };
         Client {
+            name,
             words: self.words.clone(),
             ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
             origin: self.kind.name(),
@@ -53,6 +59,15 @@ pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) 
         add(&format!("outside, from {range}"), Some(ip), ClientKind::Outside);
     }
     sources
+}
+
+/// The Pod with an address, where an endpoint names it.
+fn pod_name(plan: &Plan<'_>, ip: IpAddr) -> Option<String> {
+    plan.service_ports().iter().map(ServicePortPlan::service_port).find_map(|port| {
+        let endpoint = port.endpoints.iter().find(|endpoint| endpoint.ip == ip)?;
+        let pod = endpoint.pod.as_ref()?;
+        Some(format!("pod {}/{}", port.name.namespace(), Inert(pod)))
+    })
 }
 
 /// Pods that are known as endpoints.

@@ -9,6 +9,7 @@ use super::{
     text,
 };
 use crate::markup::html as escaped;
+use crate::style::Style;
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
@@ -126,7 +127,7 @@ fn without_script(explanations: &[Explanation]) -> String {
     let ports = explanations.iter().flat_map(|explanation| &explanation.ports);
     match ports.map(|port| port.endpoints.len()).sum::<usize>() > 20 * MOST {
         true => "This page needs JavaScript. The same as text: kuberules explain".to_owned(),
-        false => text::print(explanations, false),
+        false => text::print(explanations, Style::default()),
     }
 }
 

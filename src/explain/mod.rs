@@ -151,6 +151,8 @@ pub struct Client {
     pub words: String,
     /// The address that stands for all of the kind.
     pub ip: String,
+    /// Whose address that is, such as `pod default/web-0`; empty where it is nobody's that is known.
+    pub name: String,
     /// `pod`, `node` or `external`, as in a trace.
     pub origin: &'static str,
 }

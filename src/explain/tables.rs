@@ -1,6 +1,6 @@
 //! What several forms say in the same words.
 
-use super::{Endpoint, Explanation, Port, Rule};
+use super::{Client, Endpoint, Explanation, Port, Rule};
 use crate::cluster::ServicePort;
 use crate::net::Family;
 
@@ -63,6 +63,14 @@ pub(super) fn rule(rule: &Rule) -> String {
     let chain = if rule.names_chain { String::new() } else { format!(" {}", rule.chain) };
     let element = if rule.element.is_empty() { String::new() } else { format!("; element {}", rule.element) };
     format!("{}{chain}: {}{element}", rule.table, rule.text)
+}
+
+/// `10.32.1.7, pod default/web-0`
+pub(super) fn client(client: &Client) -> String {
+    match client.name.as_str() {
+        "" => client.ip.clone(),
+        name => format!("{}, {name}", client.ip),
+    }
 }
 
 /// `worker-1 (this node)`

@@ -113,13 +113,7 @@ impl<'r, 'c: 'r> Follower<'r, '_, 'c> {
             Party::Ip(ip) => ip,
             Party::OfNode(_) | Party::Unknown => self.connection.client.ip,
         };
-        let packet = Packet {
-            protocol: self.connection.protocol,
-            source,
-            destination: seen.destination,
-            client: kind,
-            mark: 0,
-        };
+        let packet = Packet::plain(self.connection.protocol, source, seen.destination, kind);
         let walker = self.walkers.entry(node).or_insert_with(|| Walker::of(rules));
         match walker.walk(&packet) {
             Ok(outcomes) => {

@@ -16,6 +16,9 @@ use crate::names::ServiceName;
 use crate::net::Family;
 use crate::settings::{ProxyMode, Settings};
 
+/// A cluster, and the settings that it is seen by.
+type Seen = (Settings, Cluster);
+
 /// A page of more does not answer what if: every policy turned doubles the rules that are made.
 const MOST_TURNED: usize = 2_000;
 
@@ -74,14 +77,12 @@ fn make(
 ) -> Result<Made, Stop> {
     let mut told = explanations(&pipeline, wanted, session)?;
     let home = pipeline.node(wanted.node, session)?;
-    let mut seen: Vec<(Settings, Cluster)> = Vec::new();
-    if let Some(mut other) = in_other_mode(&pipeline, arguments, session) {
-        std::mem::swap(&mut other.0, &mut pipeline.settings);
-        std::mem::swap(&mut other.1, &mut pipeline.cluster);
-        told.extend(explanations(&pipeline, wanted, session)?);
+    let mut seen: Vec<Seen> = Vec::new();
+    if let Some((other, in_other)) = in_other_mode(&mut pipeline, arguments, wanted, session) {
+        told.extend(in_other);
         seen.push(other);
     }
-    seen.push((std::mem::take(&mut pipeline.settings), std::mem::take(&mut pipeline.cluster)));
+    seen.insert(0, (std::mem::take(&mut pipeline.settings), std::mem::take(&mut pipeline.cluster)));
     let turned = turned(&pipeline, &seen);
     let sources = &pipeline.snapshot.sources;
     let views: Vec<View<'_>> = (seen.iter().map(|seen| (seen, false)))
@@ -94,7 +95,7 @@ fn make(
 }
 
 /// The same clusters with their policies turned.
-fn turned(pipeline: &Pipeline, seen: &[(Settings, Cluster)]) -> Vec<(Settings, Cluster)> {
+fn turned(pipeline: &Pipeline, seen: &[Seen]) -> Vec<Seen> {
     let size = |cluster: &Cluster| {
         let ports = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
         ports.map(|port| port.endpoints.len() + 1).sum::<usize>()
@@ -111,17 +112,23 @@ fn turned(pipeline: &Pipeline, seen: &[(Settings, Cluster)]) -> Vec<(Settings, C
 
 /// The same in the other rule language; nothing where kube-proxy could not work in that mode, which is told.
 fn in_other_mode(
-    pipeline: &Pipeline,
+    pipeline: &mut Pipeline,
     arguments: &SettingsArguments,
+    wanted: Wanted<'_>,
     session: &mut Session,
-) -> Option<(Settings, Cluster)> {
+) -> Option<(Seen, Vec<Explanation>)> {
     let mode = match pipeline.settings.mode {
         ProxyMode::Iptables => ProxyMode::Nftables,
         ProxyMode::Nftables => ProxyMode::Iptables,
     };
     let told = session.take_found();
     let arguments = SettingsArguments { proxy_mode: Some(mode.name().to_owned()), ..arguments.clone() };
-    let found = pipeline.seen_by(&arguments, session);
+    let found = pipeline.seen_by(&arguments, session).and_then(|mut other| {
+        swap(pipeline, &mut other);
+        let found = explanations(pipeline, wanted, session);
+        swap(pipeline, &mut other);
+        found.map(|found| (other, found))
+    });
     let why = session.take_found();
     // What was told before did not stop the run.
     let _ = session.take(told);
@@ -131,4 +138,9 @@ fn in_other_mode(
             session.take(Diagnostic::warning(format!("the page has no rules of {} mode{why}", mode.name())));
     }
     found.ok()
+}
+
+fn swap(pipeline: &mut Pipeline, (settings, cluster): &mut Seen) {
+    std::mem::swap(settings, &mut pipeline.settings);
+    std::mem::swap(cluster, &mut pipeline.cluster);
 }

@@ -246,8 +246,11 @@
       if (one.server && one.serverNode === node.name && !pods.some((pod) => pod.dataset.at === "server")) {
         pods.push(make("div", { class: "pod server", "data-at": "server" }, make("b", {}, one.pod ? shortPod(one.pod) : "server"), make("span", { class: "ip" }, one.server)));
       }
+      const passed = now.back ? [] : all.slice(0, state.step + 1).filter((m) => m.node === node.name && m.row && m.row.chain).map((m) => m.row.chain);
+      const chains = passed.filter((chain, i) => i === 0 || chain !== passed[i - 1]);
+      const trail = make("ol", { class: "trail", "aria-label": "Chains passed" }, ...chains.map((chain, i) => make("li", { class: i === chains.length - 1 && now.node === node.name ? "now" : null }, chain)));
       return make("div", { class: now.node === node.name ? "node now" : "node" },
-        make("div", { class: "name" }, make("b", {}, node.name), make("code", { class: "soft" }, node.ip)), kernel, make("div", { class: "pods" }, ...pods));
+        make("div", { class: "name" }, make("b", {}, node.name), make("code", { class: "soft" }, node.ip)), kernel, trail, make("div", { class: "pods" }, ...pods));
     });
     byId("nodes").replaceChildren(...nodes);
     const isOutside = play_.node === null;

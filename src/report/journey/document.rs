@@ -312,13 +312,7 @@ fn remarks_on(way: &Way<'_>, told: &Told<'_, '_, '_, '_>) -> Vec<Remark> {
         names.add(to, || name);
     }
     let of_rules = RulesSource { language: rules.ruleset.mode().name(), ..RulesSource::default() };
-    let packet = Packet {
-        protocol: told.journey.connection.protocol,
-        source,
-        destination: hop.arrives.destination,
-        client: hop.client,
-        mark: 0,
-    };
+    let packet = Packet::plain(told.journey.connection.protocol, source, hop.arrives.destination, hop.client);
     let trace =
         Trace { packet, outcomes: Vec::new(), rules: &of_rules, names: &names, plan: rules.plan.as_ref() };
     remarks::remarks(&hop.outcome, &trace)
