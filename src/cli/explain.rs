@@ -65,7 +65,8 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let (input, service) = split(arguments);
-    if arguments.example && arguments.output == OutputFormat::Html && service.is_none() {
+    let lectures = arguments.example && service.is_none();
+    if lectures && arguments.output == OutputFormat::Html {
         return page::lecture(arguments, session);
     }
     let service = service.or_else(|| arguments.example.then(|| example::SERVICE.to_owned()));
@@ -83,8 +84,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             assume::comment(assumed) + &explain::text::print(&explanations, session.style())
         }
         OutputFormat::Markdown => {
-            let questions = if arguments.example { page::questions() } else { String::new() };
-            assume::quote(assumed) + &explain::markdown::print(&explanations) + &questions
+            let handout = if lectures { page::handout(arguments, session)? } else { String::new() };
+            assume::quote(assumed) + &handout + &explain::markdown::print(&explanations)
         }
         OutputFormat::Mermaid | OutputFormat::Html => {
             assume::diagram_comment(assumed) + &explain::mermaid::print(&explanations)

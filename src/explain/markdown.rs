@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::lecture::Question;
 use super::{AssumedObject, Explanation, Port, tables};
 use crate::diagnostic::Inert;
 use crate::markup::markdown as escaped;
@@ -19,23 +18,6 @@ pub fn print(explanations: &[Explanation]) -> String {
         );
         explanation.ports.iter().for_each(|port| print_port(port, &mut out));
         assumed(&explanation.assumed, &mut out);
-    }
-    out
-}
-
-/// Prints questions for a class, with links to the states of the page beside this handout.
-pub fn questions(questions: &[Question]) -> String {
-    let mut out =
-        "## Five questions for a class\n\nThe links open the page at the step in question.\n\n".to_owned();
-    for (i, one) in questions.iter().enumerate() {
-        let _ = writeln!(
-            out,
-            "{}. **[{}](lecture.html#{})**\n\n   {}\n",
-            i + 1,
-            one.question,
-            one.state,
-            escaped(one.answer)
-        );
     }
     out
 }

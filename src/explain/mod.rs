@@ -10,6 +10,7 @@ mod clients;
 mod describe;
 mod description;
 pub mod example;
+pub mod handout;
 pub mod html;
 pub mod lecture;
 pub mod markdown;

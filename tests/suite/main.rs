@@ -17,6 +17,7 @@ mod diff;
 mod documentation;
 mod errors;
 mod every_node;
+mod explain_journey;
 mod explain_page;
 mod explain_trace;
 mod families;

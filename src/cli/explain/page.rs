@@ -7,6 +7,7 @@ use crate::cli::pipeline::Pipeline;
 use crate::cli::session::{Answer, Session, Stop};
 use crate::cluster::Cluster;
 use crate::diagnostic::Diagnostic;
+use crate::explain::handout;
 use crate::explain::html::{self, Page};
 use crate::explain::lecture::{QUESTIONS, Variant, variants};
 use crate::explain::stage::{self, Stage, View};
@@ -44,6 +45,17 @@ pub(super) fn of(
 
 /// The example, what it is changed into, and the questions.
 pub(super) fn lecture(arguments: &super::Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    let Made { explanations, stages } = make_lecture(arguments, session)?;
+    let page = Page { explanations: &explanations, stages: &stages, questions: &QUESTIONS, banner: "" };
+    Ok(Answer::text(html::print(&page)))
+}
+
+/// The same as a handout.
+pub(super) fn handout(arguments: &super::Arguments, session: &mut Session) -> Result<String, Stop> {
+    Ok(handout::print(&make_lecture(arguments, session)?.stages, &QUESTIONS))
+}
+
+fn make_lecture(arguments: &super::Arguments, session: &mut Session) -> Result<Made, Stop> {
     let mut all = Made { explanations: Vec::new(), stages: Vec::new() };
     let node = arguments.node.name().unwrap_or(example::NODE);
     for Variant { name, words, text } in variants() {
@@ -59,14 +71,7 @@ pub(super) fn lecture(arguments: &super::Arguments, session: &mut Session) -> Re
     }
     // The lecture begins with db.
     all.stages.sort_by_key(|stage| stage.service != example::SERVICE);
-    let page =
-        Page { explanations: &all.explanations, stages: &all.stages, questions: &QUESTIONS, banner: "" };
-    Ok(Answer::text(html::print(&page)))
-}
-
-/// The questions for the handout.
-pub(super) fn questions() -> String {
-    crate::explain::markdown::questions(&QUESTIONS)
+    Ok(all)
 }
 
 fn make(
