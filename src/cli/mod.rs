@@ -1,5 +1,5 @@
-//! The command line: arguments and glue. A file per subcommand; to add one, add its file, its variant of [`Command`]
-//! and its line in [`Command::run`].
+//! The command line: arguments and glue. A file per subcommand; to add one, add its file, its variant of `Command`
+//! and its line in `Command::run`.
 
 mod arguments;
 mod assume;

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::ObjectRef;
 
-/// The number of a source in [`Sources`].
+/// The number of a source in [`Sources`](super::Sources).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);
 

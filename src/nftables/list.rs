@@ -21,7 +21,7 @@ pub fn print(ruleset: &Ruleset) -> String {
     text(ruleset, NftVersion::default()).to_string()
 }
 
-/// What [`print`] prints, in pieces, as a version of nft prints it.
+/// What [`print()`] prints, in pieces, as a version of nft prints it.
 pub fn text(ruleset: &Ruleset, version: NftVersion) -> Text {
     let mut text = Text::default();
     for table in &ruleset.tables {

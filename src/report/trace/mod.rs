@@ -1,7 +1,7 @@
 //! What happens to a packet: the walk's outcomes with names and reasons for people.
 //!
-//! Data first, words last: [`cause`] reads from the rule that decided why a packet is stopped, [`meaning`] says what an
-//! outcome means for the client, [`remarks`] finds what is worth knowing about it, and [`why`] which conditions of a
+//! Data first, words last: `cause` reads from the rule that decided why a packet is stopped, `meaning` says what an
+//! outcome means for the client, `remarks` finds what is worth knowing about it, and `why` which conditions of a
 //! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
 
 mod cause;
