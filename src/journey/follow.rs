@@ -196,8 +196,9 @@ impl<'r, 'c: 'r> Follower<'r, '_, 'c> {
                 let kind = self.arrives_as(node, leaves.source);
                 self.pass(begun, node, kind, leaves);
             }
-            // Its own address was known to the cluster alone, not to the node: nobody else takes the packet.
-            Place::Node(node) => self.end(begun, End::NodeItself(node)),
+            Place::Node(node) => {
+                self.end(begun, End::NotFollowed(NotFollowed::NoInterface(node, address.ip())));
+            }
             Place::Pod(node) => {
                 let end = self.at_pod(node, leaves);
                 self.end(begun, end);

@@ -110,6 +110,9 @@ pub enum NotFollowed {
     ManyWays(usize),
     /// The rules of this node are not made: there are too many nodes on the way, or they cannot be made.
     NoRules(NodeIndex),
+    /// This node has the address as far as the cluster knows, but no interface of it is known to have it: a cloud may
+    /// translate it before the node.
+    NoInterface(NodeIndex, IpAddr),
     /// It goes from node to node without end.
     Circle,
     /// The rules of this node cannot be walked.

@@ -97,11 +97,11 @@ fn every_control_by_keyboard() {
     }
     browser.press(" ");
     assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Pause");
-    browser.evaluate("new Promise((done) => setTimeout(done, 1000))");
     std::thread::sleep(std::time::Duration::from_millis(1200));
     assert!(count(&mut browser).0 > 1, "it plays");
     browser.press(" ");
     assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Play");
+    browser.evaluate("location.hash = 'client=pod&step=5'; dispatchEvent(new Event('hashchange'))");
     tab_to(&mut browser, ".term");
     assert_eq!(browser.evaluate("document.querySelector('#tip').hidden"), false);
     tab_to(&mut browser, "#open-questions");
@@ -242,7 +242,7 @@ fn fits(browser: &mut Browser, name: &str, every: usize) {
 fn everything_of_the_example_is_within_the_window() {
     let Some(program) = browser::chromium() else { return };
     let mut browser = Page::new(&["--example"]).open(program);
-    fits(&mut browser, "example", 4);
+    fits(&mut browser, "example", 23);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
@@ -250,7 +250,7 @@ fn everything_of_the_example_is_within_the_window() {
 fn everything_of_the_shop_is_within_the_window() {
     let Some(program) = browser::chromium() else { return };
     let mut browser = shop().open(program);
-    fits(&mut browser, "shop", 97);
+    fits(&mut browser, "shop", 401);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
@@ -362,10 +362,7 @@ fn the_lecture_in_the_documentation_is_fresh() {
     for (form, file) in [("html", "docs/lecture.html"), ("markdown", "docs/lecture.md")] {
         let answer = kuberules(&["explain", "--example", "--output", form]);
         let kept = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default();
-        assert!(
-            answer.stdout == kept,
-            "{file} is old: kuberules explain --example --output {form} > {file}"
-        );
+        assert!(answer.stdout == kept, "{file} is old: kuberules explain --example --output {form} > {file}");
     }
 }
 

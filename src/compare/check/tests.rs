@@ -406,9 +406,7 @@ fn mutations_in_random_clusters_are_judged_by_the_walk() {
                 let family = expected.family();
                 let with_traffic = match &expected.ruleset {
                     Ruleset::Iptables(ruleset) => {
-                        judge_mutations(expected, ruleset.as_ref(), 8, |ruleset| {
-                            mutate(ruleset, &mut random)
-                        })
+                        judge_mutations(expected, ruleset.as_ref(), 8, |ruleset| mutate(ruleset, &mut random))
                     }
                     Ruleset::Nftables(ruleset, _) => {
                         let ruleset = OfFamily(ruleset.as_ref().clone(), family);

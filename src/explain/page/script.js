@@ -41,7 +41,7 @@
     const known = FORMS.find(([form]) => new RegExp(`^(${form.source})$`, "i").test(part));
     if (!known) return part;
     const word = known[1];
-    return make("button", { type: "button", class: "term", "aria-description": WORDS[word],
+    return make("span", { tabindex: "0", class: "term", "aria-description": WORDS[word],
       onmouseenter: (event) => showTip(event, word), onmouseleave: hideTip,
       onfocus: (event) => showTip(event, word), onblur: hideTip,
       onkeydown: (event) => { if (event.key === "Escape") hideTip(); } }, part);
@@ -335,6 +335,11 @@
         make("span", { class: "mono" }, "from ", ...changed(m.packet[0], m.back && m.before[0] === m.packet[1] ? m.packet[0] : m.before[0]), " to ", ...changed(m.packet[1], m.back && m.before[0] === m.packet[1] ? m.packet[1] : m.before[1])),
         ...(m.row?.text ? [make("pre", {}, m.row.text)] : []), ...(m.remark ? [make("p", {}, m.remark)] : [])))));
   };
+  // Long rules become smaller rather than cut.
+  const fit = (element) => {
+    element.style.fontSize = "";
+    for (let size = 95; size >= 55 && element.scrollHeight > element.clientHeight + 1; size -= 5) element.style.fontSize = `${size}%`;
+  };
   const render = () => {
     const all = moments();
     const now = all[state.step];
@@ -345,6 +350,7 @@
     renderPacket(now);
     renderRules(now);
     renderSaid(all, now);
+    [byId("rules"), byId("said")].forEach(fit);
     renderHandout(all);
     place(now);
     hideTip();

@@ -11,8 +11,15 @@ use crate::report::trace::remark::Remark;
 use crate::report::trace::{Names, RulesSource, SCOPE, Trace, remarks, why, words as trace_words};
 use crate::walk::{self, Effect, Packet};
 
+/// Name and version of the schema; fields may be added within a version.
+pub const SCHEMA: &str = "kuberules.journey/v1";
+
+/// That of several journeys.
+pub const SCHEMA_OF_SEVERAL: &str = "kuberules.journeys/v1";
+
 /// A journey.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Document {
     /// `kuberules.journey/v1`
@@ -33,6 +40,7 @@ pub struct Document {
 
 /// Who asks whom.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
     /// `ipv4` or `ipv6`
@@ -55,6 +63,7 @@ pub struct Connection {
 
 /// The first node, or nodes.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// Those that are followed, each as likely.
@@ -69,6 +78,7 @@ pub struct Entry {
 
 /// One thing that can happen.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// `works`, `answered-by-kube-proxy`, `refused`, `times-out`, `not-a-service-port` or `unknown`
@@ -97,6 +107,7 @@ pub struct Outcome {
 
 /// Who answers.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Server {
     /// `ip:port`
@@ -111,6 +122,7 @@ pub struct Server {
 
 /// Source and destination of a packet at some point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Addresses {
     /// The source; on the way back with its port.
@@ -121,6 +133,7 @@ pub struct Addresses {
 
 /// A node on the way there.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Hop {
     /// Its name.
@@ -135,6 +148,7 @@ pub struct Hop {
 
 /// Something that happens to a packet on a node.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// The hook, or `routing`.
@@ -158,6 +172,7 @@ pub struct Step {
 
 /// A node on the way back.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BackHop {
     /// Its name.
@@ -176,7 +191,7 @@ pub fn document(told: &Told<'_, '_, '_, '_>) -> Document {
     let language = journey.entry.nodes.first().and_then(|node| told.network.rules(*node));
     let (by, entry_words) = words::entry(&journey.entry, told);
     Document {
-        schema: "kuberules.journey/v1",
+        schema: SCHEMA,
         scope: SCOPE,
         assumed: ASSUMED,
         language: language.map_or("", |rules| rules.ruleset.mode().name()),
@@ -193,14 +208,17 @@ pub fn document(told: &Told<'_, '_, '_, '_>) -> Document {
 
 /// Several journeys, one for each kind of client.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Documents {
+    /// Name and version of this form.
     schema: &'static str,
+    /// The journeys.
     journeys: Vec<Document>,
 }
 
 /// Several journeys as a document.
 pub fn document_of_many(journeys: Vec<Document>) -> Documents {
-    Documents { schema: "kuberules.journeys/v1", journeys }
+    Documents { schema: SCHEMA_OF_SEVERAL, journeys }
 }
 
 fn connection(told: &Told<'_, '_, '_, '_>) -> Connection {

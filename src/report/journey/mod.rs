@@ -12,7 +12,8 @@ mod words;
 use crate::journey::{Journey, Network};
 
 pub use document::{
-    Addresses, BackHop, Connection, Document, Entry, Hop, Outcome, Server, Step, document, document_of_many,
+    Addresses, BackHop, Connection, Document, Documents, Entry, Hop, Outcome, SCHEMA, SCHEMA_OF_SEVERAL,
+    Server, Step, document, document_of_many,
 };
 pub use mermaid::mermaid;
 pub use text::text;

@@ -106,6 +106,11 @@ impl Told<'_, '_, '_, '_> {
             End::NotFollowed(NotFollowed::NoRules(node)) => {
                 format!("the rules of {} are not made here", self.node(*node))
             }
+            End::NotFollowed(NotFollowed::NoInterface(node, ip)) => format!(
+                "{ip} is an address of {}, but on none of its interfaces as far as is known: a cloud may translate it on \
+                 the way (--host-ip tells that an interface has it)",
+                self.node(*node)
+            ),
             End::NotFollowed(NotFollowed::Circle) => {
                 "the packet goes from node to node without end".to_owned()
             }
