@@ -85,6 +85,16 @@ fn steps(stage: &Stage, play: &Play, way: &PlayWay, out: &mut String) {
         let _ = writeln!(list.out, "**{}.**\n", escaped(&way.meaning));
         return;
     }
+    let server = if way.pod.is_empty() { way.server.clone() } else { format!("pod {}", way.pod) };
+    let seen = way.back.first().map(|hop| hop.packet.clone()).unwrap_or_default();
+    let [from, client] = &seen;
+    list.item(
+        &format!("{server} gets the packet, and sees {client} as its client."),
+        "",
+        &[client.clone(), from.clone()],
+        None,
+    );
+    list.item(&format!("{server} answers: source and destination are the other way round."), "", &seen, None);
     for hop in &way.back {
         let words = match hop.translated {
             Some(_) => "Connection tracking knows the connection and translates the answer back.",

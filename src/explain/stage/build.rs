@@ -8,11 +8,11 @@ use crate::diagnostic::Inert;
 use crate::explain::build::{chance, state};
 use crate::explain::tables::port_words;
 use crate::input::Sources;
-use crate::journey::{ClientPlace, Connection, Limits, Network, NodeIndex};
+use crate::journey::{self, ClientPlace, Connection, Limits, Network, NodeIndex};
 use crate::names::ServiceName;
 use crate::net::Family;
 use crate::node::{NodePlan, NodeRules};
-use crate::report::journey::{Addresses, Told, document};
+use crate::report::journey::{Addresses, BackHop, Hop, Outcome, Told, document};
 use crate::settings::{HostFacts, Settings};
 
 /// A cluster as a page shows it: in one mode, with the traffic policies as they are or turned.
@@ -223,47 +223,13 @@ fn play(
 ) -> Play {
     let journey = network.follow(connection, chosen.copied());
     let told = document(&Told { journey: &journey, network });
-    let pair = |packet: &Addresses| [packet.source.clone(), packet.destination.clone()];
-    let mut ways = Vec::new();
-    for (outcome, way) in told.outcomes.into_iter().zip(&journey.ways) {
-        if !way.given.is_empty() {
-            continue;
-        }
-        let mut there = Vec::new();
-        for (hop, walked) in outcome.there.iter().zip(&way.hops) {
-            let Some(plan) = network.rules(walked.node).and_then(|rules| rules.plan.as_ref()) else {
-                continue;
-            };
-            let mut before = &hop.arrives;
-            let mut steps = Vec::new();
-            for (step, walked) in hop.steps.iter().zip(&walked.outcome.steps) {
-                let changed = step.packet != *before;
-                before = &step.packet;
-                let row = rows.number(walked, plan, view.sources);
-                steps.push(PlayStep { row, hook: step.hook, packet: changed.then(|| pair(&step.packet)) });
-            }
-            there.push(PlayHop { node: hop.node.clone(), packet: pair(&hop.arrives), steps });
-        }
-        let server = outcome.server;
-        ways.push(PlayWay {
-            result: outcome.result,
-            meaning: outcome.meaning,
-            chance: chance(way.chance).text,
-            server: server.as_ref().map(|server| server.address.clone()).unwrap_or_default(),
-            pod: server.as_ref().and_then(|server| server.pod.clone()).unwrap_or_default(),
-            server_node: server.and_then(|server| server.node).unwrap_or_default(),
-            client_sees: outcome.client_sees,
-            there,
-            back: (outcome.back.iter())
-                .map(|hop| PlayBack {
-                    node: hop.node.clone(),
-                    packet: pair(&hop.arrives),
-                    translated: hop.translated.then(|| pair(&hop.leaves)),
-                })
-                .collect(),
-            notes: outcome.notes,
-        });
-    }
+    let unconditional = told.outcomes.into_iter().zip(&journey.ways).filter(|(_, way)| way.given.is_empty());
+    let ways = unconditional.map(|(outcome, way)| {
+        let there = outcome.there.iter().zip(&way.hops);
+        let there = there.filter_map(|(hop, walked)| play_hop(hop, walked, network, view, rows)).collect();
+        play_way(outcome, chance(way.chance).text, there)
+    });
+    let ways = ways.collect();
     Play {
         client: told.connection.client,
         source: told.connection.source,
@@ -272,4 +238,52 @@ fn play(
         entry: told.entry.words,
         ways,
     }
+}
+
+fn play_hop(
+    hop: &Hop,
+    walked: &journey::Hop<'_>,
+    network: &Network<'_, '_>,
+    view: &View<'_>,
+    rows: &mut Rows,
+) -> Option<PlayHop> {
+    let plan = network.rules(walked.node)?.plan.as_ref()?;
+    let mut before = &hop.arrives;
+    let mut steps = Vec::new();
+    for (step, walked) in hop.steps.iter().zip(&walked.outcome.steps) {
+        let changed = step.packet != *before;
+        before = &step.packet;
+        let row = rows.number(walked, plan, view.sources);
+        steps.push(PlayStep { row, hook: step.hook, packet: changed.then(|| pair(&step.packet)) });
+    }
+    Some(PlayHop { node: hop.node.clone(), packet: pair(&hop.arrives), steps })
+}
+
+fn play_way(outcome: Outcome, chance: String, there: Vec<PlayHop>) -> PlayWay {
+    let back = |hop: &BackHop| PlayBack {
+        node: hop.node.clone(),
+        packet: pair(&hop.arrives),
+        translated: hop.translated.then(|| pair(&hop.leaves)),
+    };
+    let back = outcome.back.iter().map(back).collect();
+    let (server, pod, server_node) = match outcome.server {
+        Some(server) => (server.address, server.pod.unwrap_or_default(), server.node.unwrap_or_default()),
+        None => Default::default(),
+    };
+    PlayWay {
+        result: outcome.result,
+        meaning: outcome.meaning,
+        chance,
+        server,
+        pod,
+        server_node,
+        client_sees: outcome.client_sees,
+        there,
+        back,
+        notes: outcome.notes,
+    }
+}
+
+fn pair(packet: &Addresses) -> [String; 2] {
+    [packet.source.clone(), packet.destination.clone()]
 }

@@ -27,7 +27,7 @@ pub struct Document {
     /// What kinds of connections it is about.
     pub scope: &'static str,
     /// What is assumed of the network.
-    pub assumed: &'static str,
+    pub assumed_of_network: &'static str,
     /// `iptables` or `nftables`; that of the first node.
     pub language: &'static str,
     /// The connection.
@@ -193,7 +193,7 @@ pub fn document(told: &Told<'_, '_, '_, '_>) -> Document {
     Document {
         schema: SCHEMA,
         scope: SCOPE,
-        assumed: ASSUMED,
+        assumed_of_network: ASSUMED,
         language: language.map_or("", |rules| rules.ruleset.mode().name()),
         connection: connection(told),
         entry: Entry {

@@ -33,7 +33,7 @@ pub fn text(told: &Told<'_, '_, '_, '_>) -> String {
     if let Some(more) = document.outcomes.len().checked_sub(DETAILED).filter(|more| *more > 0) {
         let _ = writeln!(out, "\n... and {more} more outcomes: --output json has them all");
     }
-    let _ = writeln!(out, "\n{}\n{SCOPE}", document.assumed);
+    let _ = writeln!(out, "\n{}\n{SCOPE}", document.assumed_of_network);
     out
 }
 
