@@ -71,10 +71,12 @@ pub mod nftables;
 pub mod node;
 mod parallel;
 pub mod plan;
+pub mod question;
 pub mod report;
 pub mod ruleset;
 #[cfg(test)]
 mod schemas;
+pub mod services;
 pub mod settings;
 pub mod style;
 pub mod text;

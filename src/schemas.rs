@@ -7,7 +7,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use crate::assume::json::WithAssumed;
 use crate::report::journey;
 use crate::report::trace::json as trace;
-use crate::{compare, iptables, lint, nftables};
+use crate::{compare, iptables, lint, nftables, services};
 
 /// The schema of a form of output, as a file.
 fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
@@ -32,6 +32,7 @@ fn all() -> Vec<(PathBuf, String)> {
         schema::<WithAssumed<'_, journey::Documents>>(journey::SCHEMA_OF_SEVERAL),
         schema::<WithAssumed<'_, lint::json::Findings<'_>>>(lint::json::SCHEMA),
         schema::<WithAssumed<'_, nftables::json::Explanation<'_>>>(nftables::json::SCHEMA),
+        schema::<WithAssumed<'_, services::json::Services<'_>>>(services::json::SCHEMA),
         schema::<WithAssumed<'_, trace::TraceJson<'_>>>(trace::SCHEMA),
         schema::<WithAssumed<'_, trace::TracesJson<'_>>>(trace::SCHEMA_OF_SEVERAL),
     ]

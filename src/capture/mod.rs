@@ -8,9 +8,9 @@ use crate::diagnostic::ParseError;
 use crate::iptables::parse::Variant;
 use crate::net::Family;
 use crate::nftables::{TABLE, ruleset::Table};
-use crate::node::{Host, NodeRules, PerFamily};
+use crate::node::{Host, NodeRules, PerFamily, PodInterface};
 use crate::ruleset::Ruleset;
-use crate::settings::ProxyMode;
+use crate::settings::{DetectLocal, ProxyMode};
 use crate::{iptables, nftables};
 
 pub use services::NamedAddress;
@@ -125,6 +125,20 @@ impl Captured {
             self.parts.iter().for_each(|part| host.learn_from(&part.ruleset));
             Some(NodeRules::new(ruleset.clone(), host).beside(self.of_family(family).cloned().collect()))
         })
+    }
+
+    /// How the rules tell traffic of local pods.
+    pub fn local_traffic(&self) -> DetectLocal {
+        let mut host = Host::default();
+        self.parts.iter().for_each(|part| host.learn_from(&part.ruleset));
+        match host.pod_interface {
+            Some(PodInterface::Name(name)) => DetectLocal::BridgeInterface(name),
+            Some(PodInterface::Prefix(prefix)) => DetectLocal::InterfaceNamePrefix(prefix),
+            None => {
+                let nets = |family| host.cluster_networks.iter().copied().find(|n| n.family() == family);
+                DetectLocal::ClusterCidr(Family::ALL.into_iter().filter_map(nets).collect())
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::settings::{ProxyMode, Release};
 
 /// Compares the rules captured on a node with those that it should have.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   ssh worker-1 sudo iptables-save | kuberules check cluster.yaml --node worker-1 --captured -
   ssh worker-1 sudo nft list ruleset > worker-1.nft; kuberules check cluster.yaml --node worker-1 --captured worker-1.nft
@@ -76,6 +76,7 @@ fn examine(
     let mut findings = check::mode_and_leftovers(captured, is_told.then_some(expected));
     let mode = captured.mode();
     let mut settings = arguments.settings.clone();
+    settings.captured_local = mode.is_some().then(|| captured.local_traffic());
     settings.proxy_mode = Some(mode.unwrap_or(expected).name().to_owned());
     if mode == Some(ProxyMode::Nftables) {
         settings.allow_nftables();

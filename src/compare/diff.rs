@@ -317,12 +317,31 @@ pub fn rules(old: &NodeRules<'_>, new: &NodeRules<'_>) -> RulesChange {
     RulesChange::from(&rules::compare(old, new))
 }
 
+/// The same, group by group.
+pub(super) fn rules_by_subject(old: &NodeRules<'_>, new: &NodeRules<'_>) -> Vec<(Subject, GroupChange)> {
+    let groups = rules::compare(old, new).groups;
+    groups.iter().map(|group| (group.subject.clone(), GroupChange::from(group))).collect()
+}
+
+impl RulesChange {
+    /// What was found in parts of a whole, as one; no subject is in two of them.
+    pub(super) fn of_parts(parts: impl IntoIterator<Item = Vec<(Subject, GroupChange)>>) -> RulesChange {
+        let mut groups: Vec<(Subject, GroupChange)> = parts.into_iter().flatten().collect();
+        groups.sort_by(|(a, _), (b, _)| a.cmp(b));
+        RulesChange::of_groups(groups.into_iter().map(|(_, group)| group).collect())
+    }
+
+    fn of_groups(groups: Vec<GroupChange>) -> RulesChange {
+        let places = || groups.iter().flat_map(|group| &group.places);
+        let lines = |op| places().flat_map(|place| &place.lines).filter(|line| line.op == op).count();
+        let rewritten = places().map(|place| place.rewritten).sum();
+        RulesChange { added: lines('+'), removed: lines('-'), rewritten, groups }
+    }
+}
+
 impl From<&RulesDiff<'_>> for RulesChange {
     fn from(diff: &RulesDiff<'_>) -> Self {
-        let (added, removed) = diff.counts();
-        let rewritten = diff.groups.iter().flat_map(|group| &group.places).map(|place| place.rewritten).sum();
-        let groups = diff.groups.iter().map(GroupChange::from).collect();
-        RulesChange { added, removed, rewritten, groups }
+        RulesChange::of_groups(diff.groups.iter().map(GroupChange::from).collect())
     }
 }
 

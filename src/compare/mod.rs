@@ -2,7 +2,9 @@
 
 pub mod check;
 pub mod diff;
+mod links;
 pub mod node;
+mod parts;
 pub mod rules;
 pub mod service;
 pub mod subject;

@@ -26,7 +26,9 @@ impl<'c> Plan<'c> {
     /// kube-proxy does not start on this node.
     pub fn new(cluster: &'c Cluster, settings: &Settings, node: &Node, family: Family) -> Checked<Plan<'c>> {
         let service_cidrs = service_cidrs(cluster, settings, family);
-        Plan::of(cluster.family(family), service_cidrs, settings, node, family)
+        let (plan, mut found) = Plan::of(cluster.family(family), service_cidrs, settings, node, family)?;
+        plan.warn_of_local_traffic(cluster, settings, &mut found);
+        Ok((plan, found))
     }
 
     /// What `node` must forward of a table.
@@ -77,16 +79,38 @@ impl<'c> Plan<'c> {
         found.check(plan)
     }
 
-    fn warn(&self, selection: &node::Selection, found: &mut Diagnostics) {
-        if self.local_traffic().is_none() && !self.service_ports.is_empty() {
-            let family = self.family();
-            found.push(
-                Diagnostic::warning(format!(
-                    "nothing tells kube-proxy which {family} traffic comes from pods"
-                ))
-                .help("clients outside the cluster are not masqueraded on cluster IPs; set clusterCIDR"),
-            );
+    /// Whether rules depend on which traffic comes from pods: those that masquerade the others on cluster IPs, and those
+    /// that let pods past the policy Local.
+    pub fn depends_on_local_traffic(&self) -> bool {
+        self.service_ports.iter().any(|port| {
+            let short_circuit = port.external().is_some_and(External::has_short_circuit);
+            short_circuit || (port.internal().balances() && !self.common.masquerade.all)
+        })
+    }
+
+    /// Says, in the same words for both families, that rules would need to know which traffic comes from pods.
+    fn warn_of_local_traffic(&self, cluster: &Cluster, settings: &Settings, found: &mut Diagnostics) {
+        if self.local_traffic().is_some() || !self.depends_on_local_traffic() {
+            return;
         }
+        let suggested: Vec<String> = cluster.suggested_pod_networks().iter().map(Cidr::to_string).collect();
+        let suggestion = match suggested.is_empty() {
+            true => "give the pods' network as --cluster-cidr".to_owned(),
+            false => format!("the Nodes suggest --cluster-cidr {}", suggested.join(",")),
+        };
+        let (what, fetch) = match &settings.configuration {
+            Some(_) => ("kube-proxy's configuration has no clusterCIDR", ""),
+            None => (
+                "kube-proxy's configuration is not in the input, so the pods' network (clusterCIDR) is unknown",
+                "; or fetch what kube-proxy has: kubectl get configmap kube-proxy -n kube-system -o yaml > \
+                 kube-proxy.yaml, and add --config kube-proxy.yaml",
+            ),
+        };
+        let message = format!("{what}: these rules masquerade no client for being outside it");
+        found.push(Diagnostic::warning(message).help(format!("{suggestion}{fetch}")));
+    }
+
+    fn warn(&self, selection: &node::Selection, found: &mut Diagnostics) {
         if let (node::Selection::Networks(networks), super::NodePorts::Addresses(addresses)) =
             (selection, self.node_ports())
             && addresses.is_empty()
@@ -118,7 +142,7 @@ impl<'c> ServicePortPlan<'c> {
 
 /// Endpoints of all Service ports of a family, as kube-proxy counts them for its large-cluster mode.
 pub fn endpoint_count(table: &FamilyTable) -> usize {
-    table.service_ports.iter().map(distinct_endpoints).sum()
+    table.endpoints_elsewhere + table.service_ports.iter().map(distinct_endpoints).sum::<usize>()
 }
 
 /// Endpoints of a Service port, those of the same address and port counted once.

@@ -36,7 +36,7 @@ pub struct Plan<'c> {
 }
 
 /// What the rules of every Service port depend on.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Common {
     family: Family,
     release: Release,
@@ -51,7 +51,7 @@ struct Common {
 }
 
 /// What differs from node to node, beside Service ports. No rule that iptables has for a Service port depends on it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Own {
     node_name: CompactString,
     node_ip: IpAddr,
@@ -149,6 +149,16 @@ impl<'c> Plan<'c> {
     /// Keeps the Service ports for which `keep`, asked in their order, says so.
     pub(crate) fn retain_service_ports(&mut self, keep: impl FnMut(&ServicePortPlan<'c>) -> bool) {
         self.service_ports.retain(keep);
+    }
+
+    /// Takes out all Service ports.
+    pub(crate) fn take_service_ports(&mut self) -> Vec<ServicePortPlan<'c>> {
+        std::mem::take(&mut self.service_ports)
+    }
+
+    /// The same node with other Service ports, in their order.
+    pub(crate) fn with_service_ports<'d>(&self, service_ports: Vec<ServicePortPlan<'d>>) -> Plan<'d> {
+        Plan { common: self.common.clone(), own: self.own.clone(), service_ports }
     }
 }
 

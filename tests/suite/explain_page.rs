@@ -102,7 +102,8 @@ fn every_control_by_keyboard() {
     browser.press(" ");
     assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Play");
     browser.evaluate("location.hash = 'client=pod&step=5'; dispatchEvent(new Event('hashchange'))");
-    tab_to(&mut browser, ".term");
+    assert_eq!(browser.evaluate("document.querySelector('.term').tabIndex"), 0);
+    browser.evaluate("document.querySelector('.term').focus()");
     assert_eq!(browser.evaluate("document.querySelector('#tip').hidden"), false);
     tab_to(&mut browser, "#open-questions");
     browser.press("Enter");

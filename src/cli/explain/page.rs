@@ -59,10 +59,10 @@ fn make_lecture(arguments: &super::Arguments, session: &mut Session) -> Result<M
     let mut all = Made { explanations: Vec::new(), stages: Vec::new() };
     let node = arguments.node.name().unwrap_or(example::NODE);
     for Variant { name, words, text } in variants() {
-        let service = if name.is_empty() { None } else { Some(example::SERVICE) };
+        let service = ServiceName::parse(example::SERVICE).filter(|_| !name.is_empty());
         let snapshot = session.take_checked(input::read_text(example::NAME, &text))?;
         let pipeline = Pipeline::of(snapshot, &arguments.settings, session)?;
-        let wanted = Wanted { node: Some(node), service };
+        let wanted = Wanted { node: Some(node), service: service.as_ref() };
         let made = make(pipeline, &arguments.settings, wanted, session)?;
         let explanation = |explanation| Explanation { variant: name, ..explanation };
         all.explanations.extend(made.explanations.into_iter().map(explanation));
@@ -128,8 +128,7 @@ fn in_other_mode(
     };
     let told = session.take_found();
     let arguments = SettingsArguments { proxy_mode: Some(mode.name().to_owned()), ..arguments.clone() };
-    let found = pipeline.seen_by(&arguments, session).and_then(|mut other| {
-        swap(pipeline, &mut other);
+    let found = pipeline.turn_to(&arguments, session).and_then(|mut other| {
         let found = explanations(pipeline, wanted, session);
         swap(pipeline, &mut other);
         found.map(|found| (other, found))

@@ -1,7 +1,8 @@
 //! `--end-to-end`
 
+use super::Asked;
 use super::arguments::{Arguments, OutputFormat};
-use super::scene::Scene;
+use super::inputs::{Inputs, Stage};
 use crate::cli::assume;
 use crate::cli::pipeline::Pipeline;
 use crate::cli::session::{Answer, Session, Stop};
@@ -14,25 +15,29 @@ use crate::settings::{HostFacts, Settings};
 use crate::walk::Packet;
 
 /// Follows packets through every node that they come to, and the replies back.
-pub(super) fn answer<'i>(
-    scene: &Scene<'i>,
-    rules: NodeRules<'i>,
-    packets: &[Packet],
+pub(super) fn answer(
+    inputs: &mut Inputs,
     arguments: &Arguments,
     session: &mut Session,
 ) -> Result<Answer, Stop> {
-    let Some(pipeline) = &scene.inputs.cluster else {
+    let is_about_one = inputs.infer_node(arguments, session)?;
+    let stage = match is_about_one {
+        true => Stage::new(inputs, session)?,
+        false => Stage::any(inputs, session)?,
+    };
+    let asked = Asked::of(stage, inputs, arguments, session)?;
+    let Some(pipeline) = &inputs.cluster else {
         let fault = Diagnostic::error("--end-to-end needs the rules of every node, so the cluster as INPUT");
         return Err(session.stop(fault.help("--captured then gives the rules of the one node")));
     };
-    let family = rules.family();
+    let family = asked.rules.family();
     let settings = Settings {
         host: HostFacts { addresses: Vec::new(), ..pipeline.settings.host.clone() },
         ..pipeline.settings.clone()
     };
     let compile = |node: &Node| compile(pipeline, &settings, node, family);
     let mut network = Network::new(&pipeline.cluster, family, compile);
-    let home = network.set_rules(&scene.node, rules);
+    let home = network.set_rules(&asked.stage.scene.node, asked.rules);
     for pod in pipeline.snapshot.pods.iter().map(|pod| &pod.object).filter(|pod| !pod.host_network) {
         let name = || format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
         for ip in pod.ips.iter().filter_map(|ip| ip.parse().ok()) {
@@ -40,7 +45,7 @@ pub(super) fn answer<'i>(
         }
     }
     let chosen = arguments.node.name().map(|_| home);
-    let journeys = packets.iter().map(|packet| {
+    let journeys = asked.packets.iter().map(|packet| {
         let connection = connection(&network, home, packet)?;
         Ok(network.follow(connection, chosen))
     });

@@ -45,7 +45,7 @@ impl Unknown {
         Unknown {
             reason: old.fault().or(new.fault()).unwrap_or_default().to_owned(),
             side,
-            classes: 1,
+            classes: difference.classes(),
             source: packet.source.to_string(),
             destination: packet.destination.to_string(),
         }

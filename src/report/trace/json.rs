@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::meaning::meaning;
 use super::observed::listener;
 use super::remark::Remark;
+use super::verdict::answer;
 use super::{SCOPE, Trace, remarks, why, words};
 use crate::plan::Listener;
 use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
@@ -27,11 +28,30 @@ pub struct TraceJson<'t> {
     rules: RulesJson<'t>,
     /// The packet that was asked for.
     packet: PacketJson,
+    /// What it comes to.
+    answer: AnswerJson,
     /// What can happen to it; the probabilities add up to 1.
     outcomes: Vec<OutcomeJson<'t>>,
 }
 
-/// Several traces, one for each kind of source.
+/// What a trace comes to, as the first lines of the text say it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct AnswerJson {
+    /// `works`, `refused`, `times out`, `not a Service port`, or several with their shares.
+    headline: String,
+    /// What follows it in the first line.
+    detail: String,
+    /// Why it is so.
+    why: Vec<String>,
+    /// What to do about it.
+    remedies: Vec<String>,
+    /// The command that ends connections which exist, where there can be some that go elsewhere.
+    end_existing_connections: Option<String>,
+}
+
+/// Several traces, one for each kind of source, or each node.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TracesJson<'t> {
@@ -212,13 +232,25 @@ pub fn json<'t>(trace: &'t Trace<'_, '_>) -> TraceJson<'t> {
             source: &trace.rules.words,
         },
         packet: packet(&trace.packet, trace),
+        answer: answer_of(trace),
         outcomes: trace.outcomes.iter().map(|o| outcome(o, trace)).collect(),
     }
 }
 
-/// Several traces, one for each kind of source.
-pub fn all_json<'t>(traces: &'t [Trace<'_, '_>]) -> TracesJson<'t> {
-    TracesJson { schema: SCHEMA_OF_SEVERAL, traces: traces.iter().map(json).collect() }
+fn answer_of(trace: &Trace<'_, '_>) -> AnswerJson {
+    let answer = answer(trace);
+    AnswerJson {
+        headline: answer.headline,
+        detail: answer.detail,
+        why: answer.remarks.iter().map(Remark::to_string).collect(),
+        remedies: answer.remarks.iter().filter_map(Remark::remedy).collect(),
+        end_existing_connections: answer.existing,
+    }
+}
+
+/// Several traces, one for each kind of source, or each node.
+pub fn all_json<'t>(traces: impl IntoIterator<Item = &'t Trace<'t, 't>>) -> TracesJson<'t> {
+    TracesJson { schema: SCHEMA_OF_SEVERAL, traces: traces.into_iter().map(json).collect() }
 }
 
 fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> PacketJson {

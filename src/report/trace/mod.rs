@@ -5,6 +5,7 @@
 //! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
 
 mod cause;
+mod existing;
 pub mod json;
 pub(crate) mod meaning;
 mod mermaid;
@@ -14,16 +15,18 @@ pub(crate) mod remark;
 pub(crate) mod remarks;
 mod table;
 mod text;
+pub(crate) mod verdict;
 pub(crate) mod why;
 pub(crate) mod words;
 
 use crate::plan::Plan;
 use crate::walk::{Outcome, Packet};
 
+pub use existing::SCOPE;
 pub use json::{all_json, json};
 pub use mermaid::mermaid;
 pub use name::{Name, Names};
-pub use table::table;
+pub use table::{every_node, table};
 pub use text::text;
 
 /// A packet and everything that can happen to it.
@@ -51,8 +54,3 @@ pub struct RulesSource {
     /// In words: `as kube-proxy 1.36 compiles them`, `captured in node.rules`.
     pub words: String,
 }
-
-/// Said in every form: rules decide once per connection.
-pub const SCOPE: &str = "This is about new connections. A connection that exists keeps going where it went first, \
-                         whatever the rules say now: conntrack -L shows where, conntrack -D ends it \
-                         (UDP clients that keep their port are the usual case).";

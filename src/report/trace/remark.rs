@@ -142,6 +142,100 @@ impl fmt::Display for Remark {
     }
 }
 
+impl Remark {
+    /// The reason in a few words, for the line that says what happens; none where the remark is none.
+    pub(crate) fn short(&self) -> Option<String> {
+        Some(match self {
+            Remark::Martian | Remark::Localnet => {
+                "the node's loopback addresses cannot be reached from outside it".to_owned()
+            }
+            Remark::NoSuchPort { to, protocol, service: Some(service), .. } => {
+                format!("Service {} has no port {}/{protocol}", Inert(service), to.port())
+            }
+            Remark::NoSuchPort { to, protocol, service: None, .. } => {
+                format!("the Service at {} has no port {}/{protocol}", to.ip(), to.port())
+            }
+            Remark::UnallocatedClusterIp(ip) => format!("no Service has the cluster IP {ip}"),
+            Remark::LoopbackNodePort { service, .. } => {
+                format!("{service} is not served on loopback addresses")
+            }
+            Remark::NoEndpoints { service, why: Some(Reason::NoReadyEndpoints) } => {
+                format!("{service} has endpoints, but none is ready")
+            }
+            Remark::NoEndpoints { service, .. } => format!("{service} has no endpoints"),
+            Remark::NoLocalEndpoints { service, .. } => {
+                format!("{service} has no usable endpoint on this node, and its traffic policy is Local")
+            }
+            Remark::SourceRanges { service, .. } => {
+                format!("the loadBalancerSourceRanges of {service} do not include this source")
+            }
+            Remark::Policy(location) => format!("the policy of {location} drops it"),
+            Remark::Altered(location) => format!("{location} stops it, which kube-proxy did not write"),
+            Remark::Foreign(location) => format!("{location} stops it, which is not kube-proxy's"),
+            Remark::NoAddress => "a DNAT rule has lost its address (\"--to-destination :0\")".to_owned(),
+            Remark::Hairpin { masqueraded: false } => {
+                "the Pod is its own endpoint (hairpin) and is not masqueraded".to_owned()
+            }
+            Remark::NodePortNotServed { port, service, .. } => format!(
+                "node port {port} of Service {} is not served on this address; a process that listens there answers",
+                Inert(service)
+            ),
+            Remark::Hairpin { masqueraded: true } | Remark::RangesDoNotApply { .. } => return None,
+        })
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Remark::NoSuchPort { service: Some(service), .. } => {
+                format!("use a port that Service {} has, or add it to spec.ports", Inert(service))
+            }
+            Remark::NoEndpoints { service: Subject::Named(name), why } => no_endpoints_remedy(name, *why),
+            Remark::NoLocalEndpoints { nodes: Some(nodes), .. } if !nodes.is_empty() => {
+                "send it to a node that accepts, let the load balancer's health check skip the others, run a Pod on \
+                 every node (DaemonSet), or set the policy to Cluster"
+                    .to_owned()
+            }
+            Remark::SourceRanges { .. } => {
+                "add the client's network to spec.loadBalancerSourceRanges, or take the field out".to_owned()
+            }
+            Remark::Altered(_) => {
+                "find what changes kube-proxy's chains; kube-proxy restores them when it restarts".to_owned()
+            }
+            Remark::Foreign(_) | Remark::Policy(_) => {
+                "ask whoever writes that chain (firewall, CNI plugin, Docker) to let it pass".to_owned()
+            }
+            Remark::NoAddress => {
+                "use one version and one variant of iptables on the host and in containers, then restart kube-proxy"
+                    .to_owned()
+            }
+            Remark::NodePortNotServed { why: NotServed::OtherAddresses(served), port, .. } => {
+                let served = served.iter().find(|ip| !ip.is_loopback())?;
+                format!("connect to {}", SocketAddr::new(*served, *port))
+            }
+            Remark::NodePortNotServed { why: NotServed::LoopbackInNftables, .. } => {
+                "connect to the node's own address instead of a loopback address".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn no_endpoints_remedy(name: &str, why: Option<Reason>) -> String {
+    let service = name.split(':').next().unwrap_or_default();
+    let (namespace, name) = service.split_once('/').unwrap_or_default();
+    let (namespace, name) = (Inert(namespace), Inert(name));
+    match why {
+        Some(Reason::NoReadyEndpoints) => format!(
+            "make a Pod ready; see why none is: kubectl describe pods -n {namespace} (readiness probe, restarts)"
+        ),
+        _ => format!(
+            "compare selector and port names with the Pods': kubectl get endpointslices -n {namespace} -l \
+             kubernetes.io/service-name={name}; the subcommand lint names the mismatch"
+        ),
+    }
+}
+
 fn no_such_port(
     f: &mut fmt::Formatter<'_>,
     to: SocketAddr,

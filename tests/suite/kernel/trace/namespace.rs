@@ -57,7 +57,7 @@ impl Namespace {
         String::from_utf8(stdout).unwrap()
     }
 
-    /// Sets sysctls; those that this kernel does not have are passed over.
+    /// Sets sysctls; those that this kernel does not have are ignored.
     pub(crate) fn set(&self, sysctls: &[(&str, &str)]) {
         self.within(|| {
             for (path, value) in sysctls {

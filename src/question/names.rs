@@ -11,7 +11,7 @@ use crate::report::trace::{Name, Names};
 use crate::walk::{Outcome, Packet};
 
 /// Names of all addresses that traces show.
-pub(super) fn of(scene: &Scene<'_>, traced: &[(Packet, Vec<Outcome<'_>>)]) -> Names {
+pub fn of(scene: &Scene<'_>, traced: &[(Packet, Vec<Outcome<'_>>)]) -> Names {
     let shown = traced.iter().flat_map(|(packet, outcomes)| {
         let ends = outcomes.iter().map(|outcome| outcome.destination.ip());
         [packet.source, packet.destination.ip()].into_iter().chain(ends)
@@ -33,7 +33,7 @@ fn names(scene: &Scene<'_>, shown: &BTreeSet<IpAddr>) -> Names {
             names.add(*ip, || Name::Node(node.name.to_string()));
         }
     }
-    for pod in scene.snapshot().into_iter().flat_map(|snapshot| &snapshot.pods) {
+    for pod in scene.objects.into_iter().flat_map(|objects| &objects.snapshot.pods) {
         let pod = &pod.object;
         let ips = pod.ips.iter().filter_map(|ip| ip.parse().ok()).filter(|ip| shown.contains(ip));
         ips.for_each(|ip| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::inference::Inference;
 use super::scene::Scene;
 use crate::cluster::ServicePort;
 use crate::net::{Family, Protocol};
@@ -17,18 +18,12 @@ pub(super) fn infer(scene: &Scene<'_>, host: &Host, to: SocketAddr) -> Protocol 
 }
 
 /// What is to be said of a packet whose protocol was inferred; none where that is no surprise.
-pub(super) fn note(scene: &Scene<'_>, host: &Host, packet: &Packet) -> Option<String> {
+pub fn inference(scene: &Scene<'_>, host: &Host, packet: &Packet) -> Option<Inference> {
     let (to, protocol) = (packet.destination, packet.protocol);
-    let others: Vec<Protocol> =
-        served(scene, host, to).into_iter().filter(|other| *other != protocol).collect();
-    match others.first() {
-        Some(other) => Some(format!(
-            "{to} is served for {protocol} and {other}; this traces {protocol} (--protocol {} traces the other)",
-            other.lower_name()
-        )),
-        None if protocol != Protocol::Tcp => {
-            Some(format!("{to} is served for {protocol} only, so this traces {protocol}"))
-        }
+    let mut others = served(scene, host, to).into_iter().filter(|other| *other != protocol);
+    match others.next() {
+        Some(other) => Some(Inference::OneProtocol { to, protocol, other }),
+        None if protocol != Protocol::Tcp => Some(Inference::Protocol { to, protocol }),
         None => None,
     }
 }
@@ -43,7 +38,8 @@ fn served(scene: &Scene<'_>, host: &Host, to: SocketAddr) -> BTreeSet<Protocol> 
     ports.filter(|port| is_at(port, host, to)).map(|port| port.name.protocol()).collect()
 }
 
-fn is_at(port: &ServicePort, host: &Host, to: SocketAddr) -> bool {
+/// Whether a Service port is at an address, its node port at one of the node's.
+pub fn is_at(port: &ServicePort, host: &Host, to: SocketAddr) -> bool {
     let ip = to.ip();
     let has = port.cluster_ip == ip
         || port.external_ips.iter().any(|external| external.value == ip)

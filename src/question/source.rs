@@ -1,26 +1,28 @@
-//! What `--from` means, and the packets that come of it.
+//! What a source means, and the packets that come of a question.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::place::{Named, Source};
+use super::inference::Inference;
 use super::protocol;
 use super::scene::Scene;
-use super::target::{Destination, Destinations, with_nearest};
+use super::target::{Destination, Destinations};
+use super::written::{Source, Written};
 use crate::cluster::ServicePort;
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::input::api::Metadata;
+use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::node::{ClientKind, Host, NodeRules};
 use crate::ruleset::Ruleset;
 use crate::walk::Packet;
 
 /// Packets, as far as they are known without the rules.
-pub(super) struct Packets {
+#[derive(Debug)]
+pub struct Packets {
     source: Resolved,
     family: Family,
     to: To,
 }
 
+#[derive(Debug)]
 enum Resolved {
     Ip(IpAddr),
     Pod(IpAddr, ClientKind),
@@ -29,20 +31,28 @@ enum Resolved {
     Any,
 }
 
+#[derive(Debug)]
 enum To {
     Known(Destination),
     NodePort(Option<Protocol>, Port),
 }
 
 impl Packets {
-    pub(super) fn new(scene: &Scene<'_>, source: &Source, to: Destinations) -> Result<Packets, Diagnostics> {
+    /// The packets of a question, as far as they are known without the rules.
+    ///
+    /// # Errors
+    /// Source and destination do not go together, or there is no such source.
+    pub fn new(
+        scene: &Scene<'_>,
+        source: &Source,
+        to: Destinations,
+        inferred: &mut Vec<Inference>,
+    ) -> Result<Packets, Diagnostics> {
         let families: Vec<Family> = match &to {
             Destinations::Known(known) => known.iter().map(|to| Family::of(to.address.ip())).collect(),
-            Destinations::NodePort(..) => {
-                scene.inputs.family.map_or(Family::ALL.to_vec(), |family| vec![family])
-            }
+            Destinations::NodePort(..) => scene.family.map_or(Family::ALL.to_vec(), |family| vec![family]),
         };
-        let (source, family) = choose(scene, source, &families)?;
+        let (source, family) = choose(scene, source, &families, inferred)?;
         let to = match to {
             Destinations::Known(known) => known
                 .into_iter()
@@ -51,15 +61,21 @@ impl Packets {
                 .ok_or_else(|| Diagnostic::error("there is no destination of the source's family"))?,
             Destinations::NodePort(protocol, port) => To::NodePort(protocol, port),
         };
-        Ok(Packets { source, family, to })
+        let packets = Packets { source, family, to };
+        packets.check_node(scene)?;
+        Ok(packets)
     }
 
-    pub(super) fn family(&self) -> Family {
+    /// The family.
+    pub fn family(&self) -> Family {
         self.family
     }
 
     /// The packets, with what the rules tell of the node.
-    pub(super) fn fix(&self, scene: &Scene<'_>, rules: &NodeRules<'_>) -> Result<Vec<Packet>, Diagnostics> {
+    ///
+    /// # Errors
+    /// An address of the node is needed and not known.
+    pub fn fix(&self, scene: &Scene<'_>, rules: &NodeRules<'_>) -> Result<Vec<Packet>, Diagnostics> {
         let host = &rules.host;
         let to = self.destination(scene, host)?;
         let packet = |source, client| Packet::plain(to.protocol, source, to.address, client);
@@ -70,6 +86,33 @@ impl Packets {
             Resolved::External => vec![packet(outside(rules)?, ClientKind::Outside)],
             Resolved::Any => self.any(scene, rules, to)?.map(|(ip, client)| packet(ip, client)).collect(),
         })
+    }
+
+    /// What a Pod sends meets the rules of its own node, unless it is sent to another node's own address.
+    fn check_node(&self, scene: &Scene<'_>) -> Result<(), Diagnostics> {
+        let Resolved::Pod(ip, ClientKind::RemotePod | ClientKind::Outside) = self.source else {
+            return Ok(());
+        };
+        let to_this_node = match &self.to {
+            To::NodePort(..) => true,
+            To::Known(to) => scene.host.is_local(to.address.ip()),
+        };
+        let its_node = node_of_pod(scene, ip);
+        let its_node = its_node
+            .or_else(|| Some(scene.objects?.node_with(ip)?.name.to_string()))
+            .filter(|node| !node.is_empty() && *node != scene.node.name);
+        match its_node {
+            Some(node) if !to_this_node => {
+                let (node, here) = (Inert(&node), Inert(&scene.node.name));
+                let message = format!(
+                    "the Pod {ip} runs on {node}: what it sends meets the rules of {node}, not those of {here}"
+                );
+                Err(Diagnostic::error(message)
+                    .help(format!("leave --node out, or give --node {node}"))
+                    .into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A source of each kind; nobody else's packets to a loopback address leave their own host.
@@ -115,11 +158,15 @@ fn client_kind(scene: &Scene<'_>, ip: IpAddr, host: &Host) -> ClientKind {
     if host.is_local(ip) {
         return ClientKind::Node;
     }
-    match pod_node(scene, ip) {
+    match node_of_pod(scene, ip) {
         Some(node) if node == scene.node.name => ClientKind::LocalPod,
         Some(_) => ClientKind::RemotePod,
         None => host.client_kind(ip),
     }
+}
+
+fn node_of_pod(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
+    scene.objects?.node_of_pod(ip)
 }
 
 fn no_address(family: Family) -> Diagnostic {
@@ -132,11 +179,13 @@ fn choose(
     scene: &Scene<'_>,
     source: &Source,
     families: &[Family],
+    inferred: &mut Vec<Inference>,
 ) -> Result<(Resolved, Family), Diagnostics> {
     let first = families.iter().copied().find(|family| may_be(scene, *family)).unwrap_or(Family::Ipv4);
     let first = families.first().copied().filter(|_| families.len() == 1).unwrap_or(first);
     match source {
-        Source::Node => Ok((Resolved::Node, first)),
+        Source::Node(None) => Ok((Resolved::Node, first)),
+        Source::Node(Some(name)) => node(scene, name, first),
         Source::External => Ok((Resolved::External, first)),
         Source::Any => Ok((Resolved::Any, first)),
         Source::Ip(ip) => {
@@ -147,23 +196,49 @@ fn choose(
             check_source(scene, *ip)?;
             Ok((Resolved::Ip(*ip), family))
         }
-        Source::Pod(name) => {
-            let (ips, node) = pod(scene, name)?;
-            let in_family = |family: &&Family| ips.iter().any(|ip| Family::of(*ip) == **family);
-            let family = families.iter().find(in_family).copied();
-            let family =
-                family.ok_or_else(|| mismatch(&format!("pod {name} has {}", list(&ips)), families))?;
-            let ip = ips.iter().copied().find(|ip| Family::of(*ip) == family);
-            let ip = ip.ok_or_else(|| Diagnostic::error(format!("pod {name} has no address")))?;
-            let client = match (scene.host.is_local(ip), node == scene.node.name) {
-                (true, _) => ClientKind::Node,
-                (false, true) => ClientKind::LocalPod,
-                (false, false) if is_node_address(scene, ip) => ClientKind::Outside,
-                (false, false) => ClientKind::RemotePod,
-            };
-            Ok((Resolved::Pod(ip, client), family))
-        }
+        Source::Pod(name) => pod(scene, name, families, inferred),
     }
+}
+
+/// A node by its name; seen from another it is a host in the network.
+fn node(scene: &Scene<'_>, name: &str, family: Family) -> Result<(Resolved, Family), Diagnostics> {
+    if scene.node.name == name || scene.node.name.is_empty() {
+        return Ok((Resolved::Node, family));
+    }
+    let cluster = scene.cluster();
+    let Some(node) = cluster.and_then(|cluster| cluster.node(name)) else {
+        let nodes = cluster.map(|cluster| cluster.nodes.as_slice()).unwrap_or_default();
+        return Err(super::node::unknown(name, nodes).into());
+    };
+    let ip = node.internal_ips.iter().copied().find(|ip| Family::of(*ip) == family);
+    let ip = ip.ok_or_else(|| Diagnostic::error(format!("node {name} has no {family} address")))?;
+    Ok((Resolved::Ip(ip), family))
+}
+
+fn pod(
+    scene: &Scene<'_>,
+    name: &Written,
+    families: &[Family],
+    inferred: &mut Vec<Inference>,
+) -> Result<(Resolved, Family), Diagnostics> {
+    let objects = scene.objects.ok_or_else(|| {
+        Diagnostic::error("captured rules alone do not know pods by name")
+            .help("give its IP, or the cluster's objects as INPUT")
+    })?;
+    let pod = objects.pod(name, inferred)?;
+    let in_family = |family: &&Family| pod.ips.iter().any(|ip| Family::of(*ip) == **family);
+    let family = families.iter().find(in_family).copied();
+    let has = || mismatch(&format!("pod {} has {}", Inert(&pod.name), list(&pod.ips)), families);
+    let family = family.ok_or_else(has)?;
+    let ip = pod.ips.iter().copied().find(|ip| Family::of(*ip) == family);
+    let ip = ip.ok_or_else(|| Diagnostic::error(format!("pod {} has no address", pod.name)))?;
+    let client = match (scene.host.is_local(ip), pod.node == scene.node.name) {
+        (true, _) => ClientKind::Node,
+        (false, true) => ClientKind::LocalPod,
+        (false, false) if objects.is_node_address(ip) => ClientKind::Outside,
+        (false, false) => ClientKind::RemotePod,
+    };
+    Ok((Resolved::Pod(ip, client), family))
 }
 
 /// Whether the node has an address of a family, as far as is known.
@@ -195,72 +270,8 @@ fn check_source(scene: &Scene<'_>, ip: IpAddr) -> Result<(), Diagnostics> {
     }
 }
 
-fn is_node_address(scene: &Scene<'_>, ip: IpAddr) -> bool {
-    let nodes = scene.cluster().into_iter().flat_map(|cluster| &cluster.nodes);
-    nodes.into_iter().any(|node| node.internal_ips.contains(&ip) || node.external_ips.contains(&ip))
-}
-
-/// Addresses and node of a pod, from Pods or from endpoints that name it.
-fn pod(scene: &Scene<'_>, wanted: &Named) -> Result<(Vec<IpAddr>, String), Diagnostics> {
-    let Some((snapshot, cluster)) = scene.snapshot().zip(scene.cluster()) else {
-        return Err(Diagnostic::error("captured rules alone do not know pods by name")
-            .help("give its IP, or the cluster's objects as INPUT")
-            .into());
-    };
-    let mut pods = snapshot.pods.iter().map(|pod| &pod.object);
-    let is_it = |metadata: &Metadata| metadata.namespace == wanted.namespace && metadata.name == wanted.name;
-    if let Some(pod) = pods.find(|pod| is_it(&pod.metadata)) {
-        let ips: Vec<IpAddr> = pod.ips.iter().filter_map(|ip| ip.parse().ok()).collect();
-        if ips.is_empty() {
-            return Err(Diagnostic::error(format!("Pod {wanted} has no address yet")).into());
-        }
-        return Ok((ips, pod.node_name.to_string()));
-    }
-    let mut found = (Vec::new(), String::new());
-    for port in Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports) {
-        let its = port.endpoints.iter().filter(|e| e.pod.as_ref() == Some(&wanted.name));
-        for endpoint in its.filter(|_| port.name.namespace() == wanted.namespace) {
-            if !found.0.contains(&endpoint.ip) {
-                found.0.push(endpoint.ip);
-            }
-            found.1 = endpoint.node_name.as_deref().unwrap_or_default().to_owned();
-        }
-    }
-    if found.0.is_empty() { Err(no_pod(scene, wanted).into()) } else { Ok(found) }
-}
-
-fn no_pod(scene: &Scene<'_>, wanted: &Named) -> Diagnostic {
-    let mut names: Vec<String> = Vec::new();
-    for pod in scene.snapshot().into_iter().flat_map(|snapshot| &snapshot.pods) {
-        names.push(format!("{}/{}", pod.object.metadata.namespace, pod.object.metadata.name));
-    }
-    for port in scene.cluster().into_iter().flat_map(|cluster| &cluster.ipv4.service_ports) {
-        let pods = port.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_ref());
-        names.extend(pods.map(|pod| format!("{}/{pod}", port.name.namespace())));
-    }
-    names.sort_unstable();
-    names.dedup();
-    let fault =
-        Diagnostic::error(format!("there is no Pod {wanted} in the input, nor an endpoint that names it"));
-    with_nearest(fault, &wanted.to_string(), &names)
-}
-
-/// The node of the pod with an address, where an endpoint or a Pod names it; an endpoint need not say that it is a Pod.
-fn pod_node(scene: &Scene<'_>, ip: IpAddr) -> Option<String> {
-    let pods = scene.snapshot()?.pods.iter().map(|pod| &pod.object);
-    let pod =
-        pods.filter(|pod| !pod.host_network).find(|pod| pod.ips.iter().any(|text| text.parse() == Ok(ip)));
-    if let Some(pod) = pod {
-        return Some(pod.node_name.to_string());
-    }
-    let ports = &scene.cluster()?.family(Family::of(ip)).service_ports;
-    let mut endpoints = ports.iter().flat_map(|port| &port.endpoints).filter(|endpoint| endpoint.ip == ip);
-    let node = endpoints.find_map(|endpoint| endpoint.node_name.as_ref());
-    node.filter(|_| !is_node_address(scene, ip)).map(ToString::to_string)
-}
-
 /// An address of the documentation networks (RFC 5737, RFC 3849, RFC 9637) that neither the node nor any rule speaks of.
-fn outside(rules: &NodeRules<'_>) -> Result<IpAddr, Diagnostics> {
+pub(crate) fn outside(rules: &NodeRules<'_>) -> Result<IpAddr, Diagnostics> {
     let spoken: Vec<_> = rules.rulesets().iter().flat_map(Ruleset::source_ranges).collect();
     let is_free = |ip: &IpAddr| {
         rules.host.client_kind(*ip) == ClientKind::Outside
@@ -296,19 +307,19 @@ fn candidates(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
 fn local_pod(scene: &Scene<'_>, family: Family, host: &Host) -> Option<IpAddr> {
     let networks = host.pod_networks.iter().chain(&host.cluster_networks);
     let network = networks.copied().find(|net| net.family() == family)?;
-    last_addresses(network).find(|ip| !host.is_local(*ip) && pod_node(scene, *ip).is_none())
+    last_addresses(network).find(|ip| !host.is_local(*ip) && node_of_pod(scene, *ip).is_none())
 }
 
 fn remote_pod(scene: &Scene<'_>, family: Family, host: &Host, local: Option<IpAddr>) -> Option<IpAddr> {
     let networks = host.cluster_networks.iter().copied().filter(|net| net.family() == family);
     networks.flat_map(last_addresses).find(|ip| {
         let taken = host.is_local(*ip) || host.is_local_pod(*ip) || local == Some(*ip);
-        !taken && pod_node(scene, *ip).is_none()
+        !taken && node_of_pod(scene, *ip).is_none()
     })
 }
 
 /// The last addresses of a network, backwards, the broadcast address left out.
-fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
     let last = net.last();
     (1..=64u8)
         .filter_map(move |back| match last {

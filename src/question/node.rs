@@ -1,7 +1,12 @@
-//! Which node to compile for.
+//! Which node is meant.
+
+use std::net::{IpAddr, SocketAddr};
 
 use compact_str::CompactString;
 
+use super::inference::{Inference, WhyNode};
+use super::objects::Objects;
+use super::written::{Source, Target};
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 use crate::names::nearest;
@@ -14,7 +19,7 @@ const LISTED: usize = 10;
 ///
 /// # Errors
 /// There is no right choice.
-pub(super) fn choose(cluster: &Cluster, settings: &Settings, flag: Option<&str>) -> Checked<Node> {
+pub fn choose(cluster: &Cluster, settings: &Settings, flag: Option<&str>) -> Checked<Node> {
     let wanted = flag.map(|name| name.trim().to_lowercase().into()).or_else(|| settings.node_name.clone());
     let fault = match (wanted, cluster.nodes.as_slice()) {
         (Some(name), []) => return without_nodes(name, settings),
@@ -33,6 +38,83 @@ pub(super) fn choose(cluster: &Cluster, settings: &Settings, flag: Option<&str>)
     Err(fault.into())
 }
 
+/// The node that a question is about where none is named: the one that has the destination's address, else the one that
+/// the packet comes from.
+///
+/// # Errors
+/// The question names a Pod that there is not.
+pub fn infer(
+    objects: &Objects<'_>,
+    source: &Source,
+    target: &Target,
+) -> Result<Option<Inference>, Diagnostics> {
+    let from = source_node(objects, source)?;
+    Ok(match (target_node(objects, target), from) {
+        (Some((node, to)), Some((other, WhyNode::RunsPod(pod)))) if node != other => {
+            Some(Inference::Node { node, why: WhyNode::HasAddressNotPod(to, pod) })
+        }
+        (Some((node, to)), _) => Some(Inference::Node { node, why: WhyNode::HasAddress(to) }),
+        (None, Some((node, why))) => Some(Inference::Node { node, why }),
+        (None, None) => None,
+    })
+}
+
+/// The node that has the destination's address.
+fn target_node(objects: &Objects<'_>, target: &Target) -> Option<(String, SocketAddr)> {
+    match target {
+        Target::Address(to) => objects.node_with(to.ip()).map(|node| (node.name.to_string(), *to)),
+        Target::NodePort(Some(name), port) => {
+            let node = objects.cluster.node(name)?;
+            let ip = node.internal_ips.first()?;
+            Some((node.name.to_string(), SocketAddr::new(*ip, port.get())))
+        }
+        Target::NodePort(None, _) | Target::Service(..) => None,
+    }
+}
+
+/// The node whose rules the packet meets first.
+fn source_node(objects: &Objects<'_>, source: &Source) -> Result<Option<(String, WhyNode)>, Diagnostics> {
+    Ok(match source {
+        Source::Pod(pod) => {
+            let pod = objects.pod(pod, &mut Vec::new())?;
+            (!pod.node.is_empty()).then(|| (pod.node, WhyNode::RunsPod(pod.name)))
+        }
+        Source::Ip(ip) => node_of_source(objects, *ip).map(|node| (node, WhyNode::HasSource(*ip))),
+        Source::Node(Some(name)) => objects
+            .cluster
+            .node(name)
+            .and_then(|node| Some((node.name.to_string(), WhyNode::HasSource(*node.internal_ips.first()?)))),
+        Source::Node(None) | Source::External | Source::Any => None,
+    })
+}
+
+fn node_of_source(objects: &Objects<'_>, ip: IpAddr) -> Option<String> {
+    let by_network = || {
+        let mut nodes = objects.cluster.nodes.iter();
+        nodes.find(|node| node.pod_cidrs.iter().any(|net| net.contains(ip))).map(|node| node.name.to_string())
+    };
+    let named = objects.node_with(ip).map(|node| node.name.to_string()).or_else(|| objects.node_of_pod(ip));
+    named.or_else(by_network)
+}
+
+/// A node to explain a Service on where none is named: the first by name that has a usable endpoint of it, else the first
+/// of all.
+pub fn of_service(objects: &Objects<'_>, (namespace, name): (&str, &str)) -> Option<Inference> {
+    let tables = [&objects.cluster.ipv4, &objects.cluster.ipv6];
+    let ports = tables.into_iter().flat_map(|table| &table.service_ports);
+    let its = ports.filter(|port| port.name.namespace() == namespace && port.name.service() == name);
+    let endpoints = its.flat_map(|port| &port.endpoints).filter(|endpoint| endpoint.is_usable());
+    let nodes = endpoints.filter_map(|endpoint| endpoint.node_name.as_deref());
+    let service = format!("{namespace}/{name}");
+    match nodes.filter(|node| objects.cluster.node(node).is_some()).min() {
+        Some(node) => Some(Inference::Node { node: node.to_owned(), why: WhyNode::RunsEndpoint(service) }),
+        None => {
+            let node = objects.cluster.nodes.iter().map(|node| &node.name).min()?.to_string();
+            Some(Inference::Node { node, why: WhyNode::First(service) })
+        }
+    }
+}
+
 /// kube-proxy goes on without its Node, with no zone and loopback as the node's address, except where it needs the
 /// Node's pod networks.
 fn without_nodes(name: CompactString, settings: &Settings) -> Checked<Node> {
@@ -49,7 +131,8 @@ fn without_nodes(name: CompactString, settings: &Settings) -> Checked<Node> {
     Diagnostics::from(diagnostic.help(help)).check(Node { name, ..Node::default() })
 }
 
-fn unknown(name: &str, nodes: &[Node]) -> Diagnostic {
+/// There is no node of that name; those that are much like it are told.
+pub(super) fn unknown(name: &str, nodes: &[Node]) -> Diagnostic {
     let diagnostic = Diagnostic::error(format!("there is no Node {name} in the input"));
     match nearest(name, nodes.iter().map(|node| node.name.as_str())).as_slice() {
         [] => diagnostic.help(format!("the input has {}", list(nodes))),

@@ -1,56 +1,93 @@
-//! What `--to` means.
+//! What a destination means.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use super::arguments::Arguments;
-use super::place::{Named, Source, Target};
+use super::inference::Inference;
+use super::objects::{self, Pair};
 use super::protocol;
 use super::scene::Scene;
+use super::written::{Source, Target, Written};
 use crate::capture::NamedAddress;
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
-use crate::names::{ServicePortName, nearest};
+use crate::names::ServicePortName;
 use crate::net::{Family, Port, Protocol};
 
 /// A destination with the protocol to speak to it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Destination {
-    pub(super) protocol: Protocol,
-    pub(super) address: SocketAddr,
+pub struct Destination {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The address.
+    pub address: SocketAddr,
 }
 
 /// Destinations, one for each family in which there is one.
 #[derive(Debug)]
-pub(super) enum Destinations {
+pub enum Destinations {
     /// Known without the rules.
     Known(Vec<Destination>),
     /// A port of the node's own address, which captured rules may tell.
     NodePort(Option<Protocol>, Port),
 }
 
-pub(super) fn resolve(scene: &Scene<'_>, arguments: &Arguments) -> Result<Destinations, Diagnostics> {
-    let given = arguments.protocol;
-    match &arguments.to {
+/// Finds what a destination means, for packets of this source.
+///
+/// # Errors
+/// There is no such destination, or more than one is meant.
+pub fn resolve(
+    scene: &Scene<'_>,
+    target: &Target,
+    source: &Source,
+    protocol: Option<Protocol>,
+    inferred: &mut Vec<Inference>,
+) -> Result<Destinations, Diagnostics> {
+    match target {
         Target::Address(address) => {
             check_flag(scene, address.ip())?;
-            let protocol = given.unwrap_or_else(|| protocol::infer(scene, &scene.host, *address));
+            let protocol = protocol.unwrap_or_else(|| protocol::infer(scene, &scene.host, *address));
             Ok(Destinations::Known(vec![Destination { protocol, address: *address }]))
         }
-        Target::NodePort(port) => Ok(Destinations::NodePort(given, *port)),
-        Target::Service(name, port) => {
-            let wanted = Wanted {
-                name,
-                port: port.as_deref(),
-                protocol: given,
-                family: wanted_family(scene, arguments),
-            };
-            wanted.destinations(scene).map(Destinations::Known)
+        Target::NodePort(node, port) => {
+            check_node(scene, node.as_deref())?;
+            Ok(Destinations::NodePort(protocol, *port))
+        }
+        Target::Service(written, port) => {
+            let name = &service(scene, written, inferred)?;
+            let family = wanted_family(scene, source);
+            Wanted { name, port: port.as_deref(), protocol, family }
+                .destinations(scene)
+                .map(Destinations::Known)
         }
     }
 }
 
+/// The Service that a name means.
+fn service(scene: &Scene<'_>, written: &Written, inferred: &mut Vec<Inference>) -> Result<Pair, Diagnostic> {
+    if let Some(objects) = scene.objects {
+        return objects.service(written, inferred);
+    }
+    let services = scene.services();
+    let all = services.iter().map(|port| (port.name.namespace().into(), port.name.service().into()));
+    objects::choose("Service", written, None, all.collect(), inferred).map_err(|fault| Diagnostic {
+        message: fault.message.replace("in the input", "in the captured rules"),
+        ..fault
+    })
+}
+
+/// A node port of another node than the one that is looked at.
+fn check_node(scene: &Scene<'_>, node: Option<&str>) -> Result<(), Diagnostics> {
+    let Some(name) = node.filter(|name| *name != scene.node.name) else { return Ok(()) };
+    let nodes = scene.cluster().map(|cluster| cluster.nodes.as_slice()).unwrap_or_default();
+    if !nodes.iter().any(|node| node.name == name) {
+        return Err(super::node::unknown(name, nodes).into());
+    }
+    let message = format!("--node {} is not the node of the destination, {}", scene.node.name, Inert(name));
+    Err(Diagnostic::error(message).help("leave --node out").into())
+}
+
 fn check_flag(scene: &Scene<'_>, ip: IpAddr) -> Result<(), Diagnostics> {
-    match scene.inputs.family {
+    match scene.family {
         Some(family) if family != Family::of(ip) => Err(Diagnostic::error(format!(
             "--family {} was given, but the destination {ip} is {}",
             family.lower_name(),
@@ -61,15 +98,15 @@ fn check_flag(scene: &Scene<'_>, ip: IpAddr) -> Result<(), Diagnostics> {
     }
 }
 
-fn wanted_family(scene: &Scene<'_>, arguments: &Arguments) -> Option<Family> {
-    match &arguments.from {
+fn wanted_family(scene: &Scene<'_>, source: &Source) -> Option<Family> {
+    match source {
         Source::Ip(ip) => Some(Family::of(*ip)),
-        _ => scene.inputs.family,
+        _ => scene.family,
     }
 }
 
 struct Wanted<'a> {
-    name: &'a Named,
+    name: &'a Pair,
     port: Option<&'a str>,
     protocol: Option<Protocol>,
     family: Option<Family>,
@@ -80,7 +117,7 @@ impl Wanted<'_> {
         let of_service: Vec<NamedAddress> =
             scene.services().into_iter().filter(|port| self.is_of_service(&port.name)).collect();
         if of_service.is_empty() {
-            return Err(self.no_service(scene).into());
+            return Err(self.no_cluster_ip().into());
         }
         let ports: Vec<&NamedAddress> = of_service.iter().filter(|port| self.is_port(port)).collect();
         let distinct: BTreeSet<_> = ports.iter().map(|port| &port.name).collect();
@@ -92,7 +129,7 @@ impl Wanted<'_> {
     }
 
     fn is_of_service(&self, name: &ServicePortName) -> bool {
-        name.namespace() == self.name.namespace && name.service() == self.name.name
+        name.namespace() == self.name.0 && name.service() == self.name.1
     }
 
     fn is_port(&self, port: &NamedAddress) -> bool {
@@ -106,45 +143,34 @@ impl Wanted<'_> {
         let found: Vec<Destination> = ports.iter().filter(wanted).map(|port| destination(port)).collect();
         if found.is_empty() {
             let has = ports.first().map(|port| Family::of(port.address.ip()).api_name()).unwrap_or_default();
-            let message = format!("Service {} has a cluster IP in {has} only", self.name);
+            let message = format!("Service {} has a cluster IP in {has} only", self.full_name());
             return Err(Diagnostic::error(message).help("give a source of that family").into());
         }
         Ok(found)
     }
 
-    fn no_service(&self, scene: &Scene<'_>) -> Diagnostic {
-        let services = scene.snapshot().map(|snapshot| snapshot.services.as_slice()).unwrap_or_default();
-        let objects = services.iter().map(|service| &service.object.metadata);
-        let named: Vec<String> = objects.map(|m| format!("{}/{}", m.namespace, m.name)).collect();
-        if named.contains(&self.name.to_string()) {
-            let message = format!("Service {} has no cluster IP that kube-proxy serves", self.name);
-            return Diagnostic::error(message)
-                .help("headless Services and those of type ExternalName are a matter of DNS only");
-        }
-        let (place, names) = match scene.snapshot() {
-            Some(_) => ("in the input", named),
-            None => ("in the captured rules", scene.services().iter().map(service_name).collect()),
-        };
-        let fault = Diagnostic::error(format!("there is no Service {} {place}", self.name));
-        with_nearest(fault, &self.name.to_string(), &names)
+    fn full_name(&self) -> String {
+        format!("{}/{}", self.name.0, self.name.1)
+    }
+
+    fn no_cluster_ip(&self) -> Diagnostic {
+        let message = format!("Service {} has no cluster IP that kube-proxy serves", self.full_name());
+        Diagnostic::error(message)
+            .help("headless Services and those of type ExternalName are a matter of DNS only")
     }
 
     fn no_port(&self, ports: &[NamedAddress]) -> Diagnostic {
         let port = self.port.map(|port| format!(" {}", Inert(port))).unwrap_or_default();
         let protocol = self.protocol.map(|protocol| format!(" {protocol}")).unwrap_or_default();
-        Diagnostic::error(format!("Service {} has no port{protocol}{port}", self.name))
+        Diagnostic::error(format!("Service {} has no port{protocol}{port}", self.full_name()))
             .help(format!("it has {}", list(ports.iter())))
     }
 
     fn several_ports(&self, ports: &[&NamedAddress]) -> Diagnostic {
         let has = list(ports.iter().copied());
-        Diagnostic::error(format!("which port of Service {}? It has {has}", self.name))
-            .help(format!("give svc:{}:PORT, and --protocol where one port has two", self.name))
+        Diagnostic::error(format!("which port of Service {}? It has {has}", self.full_name()))
+            .help(format!("give svc:{}:PORT, and --protocol where one port has two", self.full_name()))
     }
-}
-
-fn service_name(port: &NamedAddress) -> String {
-    port.name.service_name().to_string()
 }
 
 fn destination(port: &NamedAddress) -> Destination {
@@ -164,12 +190,4 @@ fn list<'p>(ports: impl Iterator<Item = &'p NamedAddress>) -> String {
         }
     }
     words.join(", ")
-}
-
-/// Adds what may have been meant.
-pub(super) fn with_nearest(fault: Diagnostic, name: &str, all: &[String]) -> Diagnostic {
-    match nearest(name, all.iter().map(String::as_str)).as_slice() {
-        [] => fault,
-        names => fault.help(format!("did you mean {}?", names.join(" or "))),
-    }
 }
