@@ -64,6 +64,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod input;
 pub mod iptables;
+pub mod journey;
 pub mod lint;
 mod markup;
 pub mod migration;

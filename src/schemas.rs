@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, generate::SchemaSettings};
 
 use crate::assume::json::WithAssumed;
+use crate::report::journey;
 use crate::report::trace::json as trace;
 use crate::{annotate, compare, iptables, lint, nftables, services};
 
@@ -28,6 +29,8 @@ fn all() -> Vec<(PathBuf, String)> {
         schema::<WithAssumed<'_, compare::check::Report>>(compare::check::SCHEMA),
         schema::<WithAssumed<'_, compare::diff::Diff>>(compare::diff::SCHEMA),
         schema::<WithAssumed<'_, iptables::json::Rulesets<'_>>>(iptables::json::SCHEMA),
+        schema::<WithAssumed<'_, journey::Document>>(journey::SCHEMA),
+        schema::<WithAssumed<'_, journey::Documents>>(journey::SCHEMA_OF_SEVERAL),
         schema::<WithAssumed<'_, lint::json::Findings<'_>>>(lint::json::SCHEMA),
         schema::<WithAssumed<'_, nftables::json::Explanation<'_>>>(nftables::json::SCHEMA),
         schema::<WithAssumed<'_, services::json::Services<'_>>>(services::json::SCHEMA),

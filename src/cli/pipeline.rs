@@ -124,16 +124,11 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::read`].
     pub(super) fn by_other_settings(
-        pipeline: Pipeline,
+        mut pipeline: Pipeline,
         arguments: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
-        let mut settings = arguments.resolve(&pipeline.snapshot, session)?;
-        pipeline.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
-        let cluster = session.take_checked(Cluster::build(&pipeline.snapshot, &settings))?;
-        let inferred_networks = cluster.suggested_pod_networks();
-        let mut pipeline = Pipeline { settings, cluster, inferred_networks, ..pipeline };
-        pipeline.infer_local_traffic(arguments);
+        pipeline.turn_to(arguments, session)?;
         Ok(pipeline)
     }
 
@@ -155,6 +150,25 @@ impl Pipeline {
         let mut pipeline = Pipeline { snapshot, settings, cluster, assumed, inferred_networks };
         pipeline.infer_local_traffic(arguments);
         Ok(pipeline)
+    }
+
+    /// Sees the cluster by other settings; returns those before, and the cluster by them.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`]; then nothing has changed.
+    pub(super) fn turn_to(
+        &mut self,
+        arguments: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<(Settings, Cluster), Stop> {
+        let mut settings = arguments.resolve(&self.snapshot, session)?;
+        self.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
+        let cluster = session.take_checked(Cluster::build(&self.snapshot, &settings))?;
+        self.inferred_networks = cluster.suggested_pod_networks();
+        let before =
+            (std::mem::replace(&mut self.settings, settings), std::mem::replace(&mut self.cluster, cluster));
+        self.infer_local_traffic(arguments);
+        Ok(before)
     }
 
     /// The node to look at: see [`choose`].

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod inputs;
+mod journey;
 
 use std::mem::ManuallyDrop;
 
@@ -20,6 +21,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     // The process ends with the answer: to give back the memory of a hundred thousand chains would only take time.
     session.ask_about([]);
     let mut inputs = ManuallyDrop::new(Inputs::read(arguments, session)?);
+    if arguments.end_to_end {
+        return journey::answer(&mut inputs, arguments, session);
+    }
     let every_node = arguments.all_nodes || !inputs.infer_node(arguments, session)?;
     if every_node {
         inputs.narrow(arguments, session)?;

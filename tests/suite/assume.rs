@@ -340,7 +340,7 @@ fn explain_lists_what_was_assumed_of_the_service_and_its_endpoints() {
     let (_, data) = page.split_once("id=\"data\">").unwrap();
     let data: serde_json::Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
     for mode in [0, 1] {
-        let objects = data[0]["modes"][mode]["assumed"].as_array().unwrap();
+        let objects = data["entries"][0]["modes"][mode]["assumed"].as_array().unwrap();
         let objects: Vec<&str> = objects.iter().map(|one| one["object"].as_str().unwrap()).collect();
         assert_eq!(
             objects,

@@ -20,6 +20,7 @@ mod diff;
 mod documentation;
 mod errors;
 mod every_node;
+mod explain_journey;
 mod explain_page;
 mod explain_trace;
 mod families;
@@ -69,6 +70,7 @@ mod judges {
 mod kernel {
     mod foreign_nftables;
     mod iptables;
+    mod journey;
     mod nftables;
     mod random_clusters;
     mod trace;

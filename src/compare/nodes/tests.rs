@@ -182,7 +182,7 @@ fn one_by_one(old: State<'_>, new: State<'_>, level: Level) -> Option<Changes> {
     for (before, after) in NodePairs::of(old.cluster, new.cluster).both {
         let plans =
             families.iter().map(|family| Some((plan(old, before, *family)?, plan(new, after, *family)?)));
-        let change = compare_named(plans.collect::<Option<Vec<_>>>()?, level, Naming::Role);
+        let change = compare_named(plans.collect::<Option<Vec<_>>>()?, &level.into(), Naming::Role);
         (classes, unchanged) = (classes + change.classes, unchanged + change.unchanged_service_ports);
         found.push((change.families, 0, 0));
     }

@@ -11,6 +11,10 @@ pub const LEFT_OUT: [(&str, &str); 18] = [
     ("escaping::pages", "two of three fields"),
     ("escaping::rules", "two of three hostile texts"),
     ("every_node", "two of three clusters"),
+    (
+        "explain_journey",
+        "two of three journeys of the example step by step in the browser, 23 of 24 of the shop",
+    ),
     ("judges::agreement", "23 of 24 nodes of the corpus"),
     ("judges::diff", "six of seven changes of a field, one of three random clusters"),
     ("kernel::iptables", "six of seven rulesets"),

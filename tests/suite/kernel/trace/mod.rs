@@ -1,13 +1,13 @@
 //! The kernel judges what `trace` says: packets of every kind of source go to every address of every Service, past the
 //! rules that `compile` prints, and must end as `walk` predicts.
 
-pub(super) mod conntrack;
+pub(crate) mod conntrack;
 mod flows;
 mod judge;
-mod namespace;
+pub(crate) mod namespace;
 mod scenario;
 mod wire;
-pub(super) mod world;
+pub(crate) mod world;
 
 use kuberules::settings::Flags;
 
