@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Connection, NodeRules};
 use crate::question::{Inference, Packets, Scene, Source, Target, names, protocol, target};
 use crate::report::trace::{self as report, Names, RulesSource, Trace};
-use crate::walk::{Condition, Outcome, Packet, Walker};
+use crate::walk::{ClientKind, Condition, Outcome, Packet, Walker};
 pub(super) use arguments::Arguments;
 use arguments::OutputFormat;
 use inputs::{Inputs, Stage};
@@ -63,7 +63,11 @@ impl<'i> Asked<'i> {
         let packets = packets(&stage.scene, arguments, &mut inferred).map_err(|fault| session.stop(fault))?;
         let rules = stage.rules(packets.family()).map_err(|fault| session.stop(fault))?;
         session.take(Scene::doubts(&rules.host, packets.family()))?;
-        let packets = packets.fix(&stage.scene, &rules).map_err(|fault| session.stop(fault))?;
+        let mut packets = packets.fix(&stage.scene, &rules).map_err(|fault| session.stop(fault))?;
+        for packet in &mut packets {
+            packet.in_interface = arguments.in_interface.filter(|_| packet.client != ClientKind::Node);
+            packet.out_interface = arguments.out_interface;
+        }
         if arguments.protocol.is_none() && !matches!(arguments.to, Target::Service(..)) {
             let first = packets.first();
             inferred.extend(first.and_then(|packet| protocol::inference(&stage.scene, &rules.host, packet)));

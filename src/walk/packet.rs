@@ -123,6 +123,9 @@ pub struct View {
     pub input: Interface,
     /// The interface it will go out by, once that is known.
     pub output: Interface,
+    /// The destination by which that interface was chosen: of the node's own packets it is the first at the whole hook of
+    /// output, as a translation there changes the route for later hooks alone.
+    pub routed: IpAddr,
     /// What connection tracking says of it.
     pub tracking: Tracking,
     /// Whether its destination was translated (conntrack status `DNAT`).
@@ -155,6 +158,7 @@ impl View {
             open_connection_mark: 0,
             input: Interface::None,
             output: Interface::None,
+            routed: destination.ip(),
             tracking: Tracking::NotYet,
             translated: false,
             source_translated: false,

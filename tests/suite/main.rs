@@ -25,6 +25,7 @@ mod explain_page;
 mod explain_trace;
 mod families;
 mod foreign_captures;
+mod foreign_captures_iptables;
 mod like_kubectl;
 mod limits;
 mod lint;
@@ -68,6 +69,7 @@ mod judges {
 
 /// The real kernel and its tools as judges, in network namespaces of their own.
 mod kernel {
+    mod foreign_iptables;
     mod foreign_nftables;
     mod iptables;
     mod journey;

@@ -145,6 +145,13 @@ pub(crate) fn condition(condition: &Condition<'_>) -> String {
             let matches = if *matches { "matches" } else { "does not match" };
             format!("if {} {matches}: {}", place(rule), Inert(text))
         }
+        Condition::Several { count, text, rule, .. } => {
+            format!(
+                "depending on {count} things that are not known, the first in {}: {}",
+                place(rule),
+                Inert(text)
+            )
+        }
         Condition::Supposed { text, rule } => {
             format!("supposing that {} is not over its limit: {}", place(rule), Inert(text))
         }

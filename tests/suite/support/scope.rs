@@ -17,6 +17,7 @@ pub const LEFT_OUT: [(&str, &str); 19] = [
     ),
     ("judges::agreement", "23 of 24 nodes of the corpus"),
     ("judges::diff", "six of seven changes of a field, one of three random clusters"),
+    ("kernel::foreign_iptables", "29 of 30 rulesets with rules of other programs, and packets sent through"),
     ("kernel::iptables", "six of seven rulesets"),
     ("kernel::nftables", "five of six rulesets"),
     ("kernel::random_clusters", "nine of ten batches of random clusters"),

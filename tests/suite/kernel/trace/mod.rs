@@ -2,10 +2,10 @@
 //! rules that `compile` prints, and must end as `walk` predicts.
 
 pub(crate) mod conntrack;
-mod flows;
+pub(crate) mod flows;
 mod judge;
 pub(crate) mod namespace;
-mod scenario;
+pub(crate) mod scenario;
 mod wire;
 pub(crate) mod world;
 
