@@ -59,6 +59,7 @@ pub mod cli;
 pub mod cluster;
 pub mod compare;
 pub mod diagnostic;
+pub mod expect;
 pub mod explain;
 pub mod input;
 pub mod iptables;

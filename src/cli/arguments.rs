@@ -48,6 +48,11 @@ impl InputArguments {
         self.input.first().map(OsString::as_os_str)
     }
 
+    /// Whether standard input is read.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.input.is_empty() || self.input.iter().any(|input| input == "-")
+    }
+
     /// Input as if named on the command line.
     pub(super) fn of(input: Vec<OsString>) -> InputArguments {
         InputArguments { input, ..InputArguments::default() }

@@ -19,6 +19,7 @@ mod project_file;
 mod release;
 mod render;
 mod session;
+mod test;
 mod trace;
 mod upgrade;
 
@@ -53,6 +54,7 @@ enum Command {
     Diff(diff::Arguments),
     Explain(explain::Arguments),
     Man(man::Arguments),
+    Test(test::Arguments),
     Trace(trace::Arguments),
 }
 
@@ -66,6 +68,7 @@ impl Command {
             Command::Diff(arguments) => diff::run(arguments, session),
             Command::Explain(arguments) => explain::run(arguments, session),
             Command::Man(arguments) => man::run(arguments, definition(), session),
+            Command::Test(arguments) => test::run(arguments, session),
             Command::Trace(arguments) => trace::run(arguments, session),
         }
     }
