@@ -76,3 +76,4 @@ pub mod ruleset;
 pub mod settings;
 pub mod text;
 pub mod walk;
+pub mod what_if;

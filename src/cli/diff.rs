@@ -11,6 +11,7 @@ use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use super::upgrade;
+use super::what_if::{Form, WhatIfArguments};
 use crate::cluster::Node;
 use crate::compare::diff::{self, Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
@@ -49,6 +50,8 @@ pub(super) struct Arguments {
     /// all. Where neither rules nor connections could be compared, the exit status is 2.
     #[arg(long, value_name = "LEVEL")]
     fail_on: Option<FailOn>,
+    #[command(flatten)]
+    what_if: WhatIfArguments,
     #[command(flatten)]
     sides: SideArguments,
     #[command(flatten)]
@@ -120,6 +123,15 @@ enum FailOn {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    if arguments.what_if.is_asked() {
+        let form = match arguments.output {
+            OutputFormat::Text => Form::Text,
+            OutputFormat::Markdown => Form::Markdown,
+            OutputFormat::Json => Form::Json,
+        };
+        let how = (form, arguments.fail_on != Some(FailOn::Nothing));
+        return arguments.what_if.run(&arguments.snapshots, &arguments.settings, how, session);
+    }
     session.look_at(arguments.node.name());
     let (old, new) = both_sides(arguments, session)?;
     // What was read is as good as all that the process holds: freed with it, not value by value.

@@ -22,6 +22,7 @@ mod session;
 mod test;
 mod trace;
 mod upgrade;
+mod what_if;
 
 use std::process::ExitCode;
 

@@ -84,7 +84,8 @@ fn read_expectations(arguments: &Arguments, session: &mut Session) -> Result<Vec
         false => std::fs::read_to_string(path),
     };
     let name = if is_stdin { "<stdin>".into() } else { path.to_string_lossy() };
-    let text = read.map_err(|error| session.stop(Diagnostic::error(format!("cannot read {name}: {error}"))))?;
+    let text =
+        read.map_err(|error| session.stop(Diagnostic::error(format!("cannot read {name}: {error}"))))?;
     session.take_checked(expect::read(&name, &text))
 }
 
@@ -97,7 +98,11 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn read(input: &InputArguments, settings: &SettingsArguments, session: &mut Session) -> Result<Inputs, Stop> {
+    fn read(
+        input: &InputArguments,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Inputs, Stop> {
         session.take_each_node_by_its_release();
         let first = Pipeline::read(input, settings, session)?;
         if first.cluster.nodes.is_empty() {

@@ -204,7 +204,12 @@ impl Clients<'_> {
     }
 
     fn address_of_network(&self, ip: IpAddr) -> Vec<(usize, Sender)> {
-        let node = self.ground.node_ips.get(&ip).and_then(|node| self.here(*node)).map(|here| here.node.name.as_str());
+        let node = self
+            .ground
+            .node_ips
+            .get(&ip)
+            .and_then(|node| self.here(*node))
+            .map(|here| here.node.name.as_str());
         let home = node.or_else(|| self.ground.pod_node(ip)).or_else(|| self.ground.node_of_network(ip));
         if home.is_some() {
             return self.from(ip, home);
@@ -214,8 +219,9 @@ impl Clients<'_> {
             _ => false,
         });
         let kind = |node: usize| {
-            let has_network =
-                self.here(node).is_some_and(|here| here.node.pod_cidrs.iter().any(|n| n.family() == self.family()));
+            let has_network = self
+                .here(node)
+                .is_some_and(|here| here.node.pod_cidrs.iter().any(|n| n.family() == self.family()));
             match (is_pod, has_network) {
                 (true, true) => ClientKind::RemotePod,
                 (true, false) => ClientKind::LocalPod,

@@ -45,7 +45,8 @@ fn segments(network: Cidr, cuts: &[Cidr]) -> Vec<(u128, u128)> {
 
 /// The last addresses backwards, but for the very last, which may be a broadcast address; then the two ends.
 fn inner_first(first: u128, last: u128) -> impl Iterator<Item = u128> {
-    let inner = (1..TRIED).filter_map(move |back| last.checked_sub(back)).take_while(move |value| *value > first);
+    let inner =
+        (1..TRIED).filter_map(move |back| last.checked_sub(back)).take_while(move |value| *value > first);
     inner.chain([last, first])
 }
 

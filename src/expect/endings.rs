@@ -44,7 +44,9 @@ impl Endings {
         let mut endings = Endings::default();
         for outcome in outcomes {
             let is_guess = outcome.given.iter().any(|given| matches!(given, Condition::Opaque { .. }));
-            let is_hairpin = outcome.verdict == Verdict::Accept && outcome.destination.ip() == packet.source;
+            let is_hairpin = outcome.verdict == Verdict::Accept
+                && outcome.destination.ip() == packet.source
+                && !outcome.delivered_locally;
             endings.0 |= match meaning::meaning(outcome, &trace) {
                 _ if is_guess => Endings::UNKNOWN,
                 Meaning::Works { .. } if is_hairpin => Endings::HAIRPIN,
@@ -89,7 +91,7 @@ impl Endings {
         match self.0 & !Self::HAIRPIN {
             Self::PRESERVED => Some(ClientIp::Preserved),
             Self::MASQUERADED => Some(ClientIp::Masqueraded),
-            0 if self.0 == Self::HAIRPIN => Some(ClientIp::Masqueraded),
+            0 if self.0 != 0 => Some(ClientIp::Masqueraded),
             _ => None,
         }
     }
@@ -97,10 +99,8 @@ impl Endings {
     /// Whether it is as expected. What is unknown never is.
     pub(super) fn are(self, outcome: Option<Wanted>, client_ip: Option<ClientIp>) -> bool {
         let is_outcome = outcome.is_none_or(|wanted| self.outcome() == Some(wanted));
-        let sees = |wanted: ClientIp| {
-            self.outcome() == Some(Wanted::Works)
-                && (self.client_ip() == Some(wanted) || self.0 == Self::HAIRPIN)
-        };
+        let sees =
+            |wanted: ClientIp| self.outcome() == Some(Wanted::Works) && self.client_ip() == Some(wanted);
         !self.is_unknown() && is_outcome && client_ip.is_none_or(sees)
     }
 

@@ -78,7 +78,10 @@ impl Verdict<'_> {
 ///
 /// # Errors
 /// Names that are not there, and expectations that nothing can match.
-pub fn evaluate<'e>(expectations: &'e [Expectation], ground: &Ground<'_>) -> Result<Vec<Verdict<'e>>, Diagnostics> {
+pub fn evaluate<'e>(
+    expectations: &'e [Expectation],
+    ground: &Ground<'_>,
+) -> Result<Vec<Verdict<'e>>, Diagnostics> {
     let mut faults = Diagnostics::default();
     let mut questions = Vec::new();
     for expectation in expectations {
@@ -163,7 +166,8 @@ impl<'q> Task<'q> {
             for range in parts.source_ranges() {
                 let client = Client::Network(range);
                 let senders = clients::senders(&client, self.address, &self.question.nodes, ground, &parts);
-                let is_outside = |(_, sender): &(usize, Sender)| sender.kind == crate::walk::ClientKind::Outside;
+                let is_outside =
+                    |(_, sender): &(usize, Sender)| sender.kind == crate::walk::ClientKind::Outside;
                 let senders: Vec<_> = senders.into_iter().filter(is_outside).collect();
                 let members = if is_allowed_in(self) { Vec::new() } else { senders };
                 self.ask_all(0, &members, &mut probe, &mut answer);
@@ -172,7 +176,13 @@ impl<'q> Task<'q> {
         answer
     }
 
-    fn ask_all(&self, client: usize, senders: &[(usize, Sender)], probe: &mut Probe<'_>, answer: &mut Answer) {
+    fn ask_all(
+        &self,
+        client: usize,
+        senders: &[(usize, Sender)],
+        probe: &mut Probe<'_>,
+        answer: &mut Answer,
+    ) {
         for (node, sender) in senders {
             let (packet, endings) = probe.ask(*node, sender);
             answer.members += 1;
@@ -220,7 +230,8 @@ fn conclude<'e>(
         Asked::Reach(reach) => nothing_there(question, reach, &answers, ground)?,
         Asked::Exposed(_) => Vec::new(),
     };
-    let nodes: BTreeSet<usize> = answers.iter().flat_map(|(_, answer)| answer.nodes.iter().copied()).collect();
+    let nodes: BTreeSet<usize> =
+        answers.iter().flat_map(|(_, answer)| answer.nodes.iter().copied()).collect();
     let lost = answers.iter().flat_map(|(_, answer)| &answer.failures);
     let failing: BTreeSet<usize> = lost.map(|member| member.node).collect();
     // Where one node is enough, another that is not as expected is no failure.
@@ -329,19 +340,25 @@ fn folded(question: &Question<'_>, answers: &[(&Task<'_>, Answer)]) -> Vec<Lost>
 }
 
 /// Service ports with too few ready endpoints, in all or in a zone.
-fn too_few(question: &Question<'_>, wanted: Endpoints, ground: &Ground<'_>) -> Result<Vec<TooFew>, Diagnostic> {
+fn too_few(
+    question: &Question<'_>,
+    wanted: Endpoints,
+    ground: &Ground<'_>,
+) -> Result<Vec<TooFew>, Diagnostic> {
     let mut found = Vec::new();
-    let zones: BTreeSet<&str> = (question.nodes.iter())
-        .filter_map(|node| ground.nodes.get(*node)?.node.zone.as_deref())
-        .collect();
+    let zones: BTreeSet<&str> =
+        (question.nodes.iter()).filter_map(|node| ground.nodes.get(*node)?.node.zone.as_deref()).collect();
     if wanted.per_zone.is_some() && zones.is_empty() {
-        let message = "endpoints.perZone: no Node has the label topology.kubernetes.io/zone, so nothing can match";
+        let message =
+            "endpoints.perZone: no Node has the label topology.kubernetes.io/zone, so nothing can match";
         return Err(Diagnostic::error(message).at(Some(question.expectation.place.clone())));
     }
     for target in &question.targets {
-        let names: BTreeSet<&str> = target.addresses.iter().filter_map(|a| a.service_port.as_deref()).collect();
+        let names: BTreeSet<&str> =
+            target.addresses.iter().filter_map(|a| a.service_port.as_deref()).collect();
         if names.is_empty() {
-            let message = format!("endpoints: no Service has the address {}, so nothing can match", target.text);
+            let message =
+                format!("endpoints: no Service has the address {}, so nothing can match", target.text);
             return Err(Diagnostic::error(message).at(Some(question.expectation.place.clone())));
         }
         let is_meant = |port: &&ServicePort| {
@@ -356,7 +373,9 @@ fn too_few(question: &Question<'_>, wanted: Endpoints, ground: &Ground<'_>) -> R
             let counts = wanted.at_least.map(|count| (None, count)).into_iter();
             let per_zone = wanted.per_zone.into_iter();
             let per_zone = per_zone.flat_map(|count| zones.iter().map(move |zone| (Some(*zone), count)));
-            found.extend(counts.chain(per_zone).filter_map(|(zone, count)| lacking(port, zone, count, ground)));
+            found.extend(
+                counts.chain(per_zone).filter_map(|(zone, count)| lacking(port, zone, count, ground)),
+            );
         }
     }
     Ok(found)

@@ -81,7 +81,8 @@ fn follow(lost: &Lost, asked: &Asked, rules: &NodeRules<'_>, ground: &Ground<'_>
     let (packet, plan) = (lost.packet?, rules.plan.as_ref()?);
     let walker = Walker::of(rules);
     let outcomes = walker.walk(&packet).ok()?;
-    let number = outcomes.iter().position(|outcome| is_odd(outcome, asked, &packet, rules)).unwrap_or_default();
+    let number =
+        outcomes.iter().position(|outcome| is_odd(outcome, asked, &packet, rules)).unwrap_or_default();
     let source = RulesSource {
         node: plan.node_name().to_string(),
         language: rules.ruleset.mode().name(),

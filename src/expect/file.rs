@@ -188,10 +188,16 @@ fn missing(reach: &Reach, has_to: bool, has_from: bool) -> Option<(&'static str,
         return Some(("to is missing", "to: NAMESPACE/SERVICE, IP:PORT, node:PORT or external"));
     }
     if !asks_traffic && reach.endpoints.is_none() {
-        return Some(("nothing is expected", "give expect: works, clientIP: preserved or endpoints: {atLeast: 2}"));
+        return Some((
+            "nothing is expected",
+            "give expect: works, clientIP: preserved or endpoints: {atLeast: 2}",
+        ));
     }
     if asks_traffic && !has_from {
-        return Some(("from is missing", "from: [pods, nodes, outside], pod:NAMESPACE/NAME, namespace:NAME or a network"));
+        return Some((
+            "from is missing",
+            "from: [pods, nodes, outside], pod:NAMESPACE/NAME, namespace:NAME or a network",
+        ));
     }
     if !asks_traffic && has_from {
         return Some(("from needs expect or clientIP", "endpoints are the same from everywhere"));

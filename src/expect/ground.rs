@@ -99,7 +99,8 @@ impl<'c> Ground<'c> {
             .map(|node| (node.object.metadata.name.as_str(), node.object.metadata.labels.as_slice()))
             .collect();
         for (i, (side, names)) in sides.iter().enumerate() {
-            let is_of = |node: &&Node| names.as_ref().is_none_or(|names| names.iter().any(|n| *n == node.name));
+            let is_of =
+                |node: &&Node| names.as_ref().is_none_or(|names| names.iter().any(|n| *n == node.name));
             ground.nodes.extend(side.cluster.nodes.iter().filter(is_of).map(|node| Here {
                 node,
                 side: i,
@@ -165,11 +166,12 @@ impl<'c> Ground<'c> {
 
     /// A client outside the cluster that no rule speaks of (RFC 5737, RFC 3849).
     pub(super) fn outside(&self, family: Family) -> Option<IpAddr> {
-        let nets: Vec<Cidr> = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8:ffff:ffff::/64"]
-            .into_iter()
-            .filter_map(Cidr::parse_lenient)
-            .filter(|net| net.family() == family)
-            .collect();
+        let nets: Vec<Cidr> =
+            ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8:ffff:ffff::/64"]
+                .into_iter()
+                .filter_map(Cidr::parse_lenient)
+                .filter(|net| net.family() == family)
+                .collect();
         let is_free = |ip: &IpAddr| {
             !self.spoken.iter().any(|net| net.contains(*ip))
                 && !self.node_ips.contains_key(ip)
@@ -222,7 +224,8 @@ impl<'c> Ground<'c> {
 
     /// All namespaces that some object is in.
     pub(super) fn namespaces(&self) -> BTreeSet<&'c str> {
-        let services = self.snapshot.services.iter().map(|service| service.object.metadata.namespace.as_str());
+        let services =
+            self.snapshot.services.iter().map(|service| service.object.metadata.namespace.as_str());
         services.chain(self.snapshot.pods.iter().map(|p| p.object.metadata.namespace.as_str())).collect()
     }
 
@@ -251,7 +254,12 @@ impl<'c> Ground<'c> {
             Family::Ipv4 => (part, FamilyTable::default()),
             Family::Ipv6 => (FamilyTable::default(), part),
         };
-        Some(Cluster { ipv4, ipv6, nodes: cluster.nodes.clone(), service_cidrs: cluster.service_cidrs.clone() })
+        Some(Cluster {
+            ipv4,
+            ipv6,
+            nodes: cluster.nodes.clone(),
+            service_cidrs: cluster.service_cidrs.clone(),
+        })
     }
 }
 
@@ -291,7 +299,9 @@ impl Address {
         let own = port.port.get();
         let mut all = vec![at(AddressKind::ClusterIp, Some(port.cluster_ip), own)];
         all.extend(port.external_ips.iter().map(|ip| at(AddressKind::ExternalIp, Some(ip.value), own)));
-        all.extend(port.load_balancer_ips.iter().map(|ip| at(AddressKind::LoadBalancerIp, Some(ip.value), own)));
+        all.extend(
+            port.load_balancer_ips.iter().map(|ip| at(AddressKind::LoadBalancerIp, Some(ip.value), own)),
+        );
         all.extend(port.node_port.map(|number| at(AddressKind::NodePort, None, number.get())));
         all
     }

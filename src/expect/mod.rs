@@ -35,6 +35,8 @@ mod probe;
 mod report;
 mod resolve;
 mod selector;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod title;
 mod words;

@@ -23,13 +23,15 @@ impl Parts {
 
     /// Networks of sources that the Service ports tell apart.
     pub(super) fn source_ranges(&self) -> Vec<crate::net::Cidr> {
-        let ports = self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
+        let ports =
+            self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
         ports.flat_map(|port| port.source_ranges.iter().map(|range| range.value)).collect()
     }
 
     /// Addresses of endpoints: as clients they are of a kind of their own.
     pub(super) fn endpoints(&self) -> std::collections::BTreeSet<IpAddr> {
-        let ports = self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
+        let ports =
+            self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
         ports.flat_map(|port| port.endpoints.iter().map(|endpoint| endpoint.ip)).collect()
     }
 }
@@ -75,7 +77,9 @@ impl<'p> Probe<'p> {
         if let Some(known) = self.known.get(&key).filter(|_| is_alike) {
             return (Some(packet), *known);
         }
-        let Some(Group { rules, .. }) = self.answers.get(group) else { return (Some(packet), Endings::NOT_KNOWN) };
+        let Some(Group { rules, .. }) = self.answers.get(group) else {
+            return (Some(packet), Endings::NOT_KNOWN);
+        };
         // A group's rules are those of its first node: another one's packet may meet that node's own addresses.
         let packet_there = match is_alike {
             true => self.packet_on(rules, sender, packet),
@@ -125,7 +129,9 @@ impl<'p> Probe<'p> {
         let (plan, _) = Plan::new(part, settings, here.node, self.address.family).ok()?;
         let is_alike = |group: &Group<'_>| {
             let known = group.rules.plan.as_ref();
-            !self.tells_sources && group.side == here.side && known.is_some_and(|known| are_alike(known, &plan))
+            !self.tells_sources
+                && group.side == here.side
+                && known.is_some_and(|known| are_alike(known, &plan))
         };
         let group = self.answers.iter().position(is_alike).unwrap_or_else(|| {
             let host = Host::of_node(part, here.node, [&plan]);

@@ -62,7 +62,8 @@ impl Report {
     /// The verdict in a line.
     pub(super) fn verdict(&self) -> String {
         let (all, failed) = (self.results.len(), self.failed());
-        let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let plural =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let nodes = plural(self.nodes, "node");
         match failed {
             0 if all == 1 => format!("The expectation holds ({nodes})."),

@@ -36,7 +36,10 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// Everything that is not there.
-pub(super) fn resolve<'e>(expectation: &'e Expectation, ground: &Ground<'_>) -> Result<Question<'e>, Diagnostics> {
+pub(super) fn resolve<'e>(
+    expectation: &'e Expectation,
+    ground: &Ground<'_>,
+) -> Result<Question<'e>, Diagnostics> {
     let mut faults = Diagnostics::default();
     let mut take = |result: Result<Found, Diagnostic>| result.map_err(|fault| faults.push(fault)).ok();
     let targets: Vec<Found> = match &expectation.asked {
@@ -80,7 +83,10 @@ fn target(to: &Written<Target>, at: &[AddressKind], ground: &Ground<'_>) -> Resu
     found.addresses.retain(|address| at.is_empty() || address.kind.is_some_and(|kind| at.contains(&kind)));
     if found.addresses.is_empty() && had > 0 {
         let kinds: Vec<&str> = at.iter().map(|kind| kind.words()).collect();
-        return Err(fault(to, format!("to: {} has no {}, so nothing can match", to.text, kinds.join(" or "))));
+        return Err(fault(
+            to,
+            format!("to: {} has no {}, so nothing can match", to.text, kinds.join(" or ")),
+        ));
     }
     Ok(Found { text: to.text.clone(), ..found })
 }
@@ -165,7 +171,8 @@ fn node_port(
     if ports.is_empty() {
         let of_nodes: BTreeSet<Family> = ground.node_ips.keys().map(|ip| Family::of(*ip)).collect();
         let families = ground.families.iter().filter(|family| of_nodes.contains(family));
-        addresses = families.map(|family| address(*family, protocol.unwrap_or(Protocol::Tcp), None)).collect();
+        addresses =
+            families.map(|family| address(*family, protocol.unwrap_or(Protocol::Tcp), None)).collect();
     }
     if addresses.is_empty() {
         return Err(fault(to, format!("to: {}: no node has an address, so nothing can match", to.text)));
@@ -213,7 +220,8 @@ impl Wanted<'_> {
         let full = format!("{}/{}", self.namespace, self.name);
         let names: Vec<String> = objects.map(|m| format!("{}/{}", m.namespace, m.name)).collect();
         if names.contains(&full) {
-            let message = format!("to: Service {full} has no cluster IP that kube-proxy serves, so nothing can match");
+            let message =
+                format!("to: Service {full} has no cluster IP that kube-proxy serves, so nothing can match");
             return fault(self.to, message)
                 .help("headless Services and those of type ExternalName are a matter of DNS only");
         }
@@ -252,12 +260,14 @@ fn unknown_client(client: &Written<Client>, ground: &Ground<'_>) -> Option<Diagn
             match (pods.iter().any(has), ground.namespaces().contains(namespace.as_str())) {
                 (true, _) => None,
                 (false, true) => {
-                    let message = format!("from: no Pod of namespace {namespace} has an address, so nothing can match");
+                    let message =
+                        format!("from: no Pod of namespace {namespace} has an address, so nothing can match");
                     let help = "add the output of kubectl get pods -A -o yaml to the input";
                     Some(fault(client, message).help(help))
                 }
                 (false, false) => {
-                    let missing = fault(client, format!("from: there is no namespace {namespace} in the input"));
+                    let missing =
+                        fault(client, format!("from: there is no namespace {namespace} in the input"));
                     Some(with_nearest(missing, namespace, ground.namespaces()))
                 }
             }
@@ -269,10 +279,13 @@ fn unknown_client(client: &Written<Client>, ground: &Ground<'_>) -> Option<Diagn
 fn no_pod(client: &Written<Client>, namespace: &str, name: &str, ground: &Ground<'_>) -> Diagnostic {
     let namespaces = ground.namespaces();
     let names: Vec<String> = (namespaces.iter())
-        .flat_map(|namespace| ground.pods_in(namespace).into_iter().map(move |pod| format!("{namespace}/{pod}")))
+        .flat_map(|namespace| {
+            ground.pods_in(namespace).into_iter().map(move |pod| format!("{namespace}/{pod}"))
+        })
         .collect();
     let full = format!("{namespace}/{name}");
-    let missing = fault(client, format!("from: there is no Pod {full} in the input, nor an endpoint that names it"));
+    let missing =
+        fault(client, format!("from: there is no Pod {full} in the input, nor an endpoint that names it"));
     with_nearest(missing, &full, names.iter().map(String::as_str))
 }
 

@@ -7,7 +7,8 @@ use crate::input::tree::{Tree, Value};
 
 /// Reads `disktype=ssd,zone!=a,!spot,tier in (web, db)` (k8s.io/apimachinery/pkg/labels, Parse).
 pub(super) fn read(text: &str) -> Result<LabelSelector, String> {
-    let expressions = parts(text).into_iter().map(|part| requirement(part.trim())).collect::<Result<_, _>>()?;
+    let expressions =
+        parts(text).into_iter().map(|part| requirement(part.trim())).collect::<Result<_, _>>()?;
     Ok(LabelSelector { labels: Vec::new(), expressions })
 }
 
@@ -69,7 +70,8 @@ pub(super) fn of_mapping(path: &str, tree: &Tree, faults: &mut Faults) -> Option
         let path = fields.path_of("matchExpressions");
         match &tree.value {
             Value::List(items) => {
-                selector.expressions = items.iter().filter_map(|item| expression(&path, item, faults)).collect();
+                selector.expressions =
+                    items.iter().filter_map(|item| expression(&path, item, faults)).collect();
             }
             _ => faults.tell(tree.line, format!("{path}: expect a list"), ""),
         }
@@ -136,7 +138,9 @@ mod tests {
     #[test]
     fn selectors_are_those_of_kubectl() {
         let node = [("disktype", "ssd"), ("kubernetes.io/os", "linux")];
-        for yes in ["disktype=ssd", "disktype==ssd", "disktype!=hdd", "!spot", "spot!=x", "disktype in (hdd, ssd)"] {
+        for yes in
+            ["disktype=ssd", "disktype==ssd", "disktype!=hdd", "!spot", "spot!=x", "disktype in (hdd, ssd)"]
+        {
             assert!(fits(yes, &node), "{yes}");
         }
         for no in ["disktype=hdd", "!disktype", "disktype=ssd,spot", "disktype notin (ssd)"] {

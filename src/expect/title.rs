@@ -14,7 +14,8 @@ pub(super) fn title(expectation: &Expectation) -> String {
         Asked::Exposed(only) if only.is_empty() => format!("nothing is exposed{on}"),
         Asked::Exposed(only) => format!("nothing is exposed but {}{on}", list(only)),
         Asked::Reach(reach) => {
-            let from = if reach.from.is_empty() { String::new() } else { format!(" from {}", list(&reach.from)) };
+            let from =
+                if reach.from.is_empty() { String::new() } else { format!(" from {}", list(&reach.from)) };
             format!("{}{}{from}{on}: {}", list(&reach.to), at(reach), wanted(reach))
         }
     }

@@ -84,8 +84,7 @@ fn ports<'c>(ground: &Ground<'c>) -> Vec<Port<'c>> {
     let looked_at = ground.service_ports().filter(|p| ground.families.contains(&Family::of(p.cluster_ip)));
     for port in looked_at {
         let name = &port.name;
-        let key =
-            (name.service_name().to_string(), name.port().to_owned(), name.protocol(), port.port.get());
+        let key = (name.service_name().to_string(), name.port().to_owned(), name.protocol(), port.port.get());
         ports.entry(key).or_default().push(port);
     }
     let is_ambiguous = |service: &str, text: &str, protocol: Protocol| {
@@ -128,7 +127,8 @@ impl Port<'_> {
             for range in parts.source_ranges() {
                 let senders = clients::senders(&Client::Network(range), &address, &nodes, ground, &parts);
                 let outside = senders.iter().filter(|(_, sender)| sender.kind == ClientKind::Outside);
-                asked.is_exposed |= outside.into_iter().any(|(node, sender)| probe.ask(*node, sender).1.may_work());
+                asked.is_exposed |=
+                    outside.into_iter().any(|(node, sender)| probe.ask(*node, sender).1.may_work());
             }
         }
         asked
@@ -136,7 +136,12 @@ impl Port<'_> {
 }
 
 impl Asked {
-    fn take(&mut self, (client, address): (usize, &Address), senders: &[(usize, Sender)], probe: &mut Probe<'_>) {
+    fn take(
+        &mut self,
+        (client, address): (usize, &Address),
+        senders: &[(usize, Sender)],
+        probe: &mut Probe<'_>,
+    ) {
         let Some(kind) = address.kind else { return };
         let is_outside = CLIENTS.get(client).is_some_and(|(client, _)| *client == Client::Outside);
         let answers = self.answers.entry((client, kind)).or_default();
@@ -177,9 +182,9 @@ fn of_service(service: &str, ports: &[(&Port<'_>, &Asked)], ground: &Ground<'_>)
 fn merged(lines: &[Line]) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     for (client, at, on, (outcome, client_ip)) in lines {
-        let like = answers.iter_mut().find(|a| {
-            (&a.at, &a.on, &a.outcome, &a.client_ip) == (at, on, outcome, client_ip)
-        });
+        let like = answers
+            .iter_mut()
+            .find(|a| (&a.at, &a.on, &a.outcome, &a.client_ip) == (at, on, outcome, client_ip));
         match like {
             Some(answer) => _ = answer.from.insert(*client),
             None => answers.push(Answer {
@@ -197,7 +202,8 @@ fn merged(lines: &[Line]) -> Vec<Answer> {
 fn lines(asked: &Asked, ground: &Ground<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     for client in 0..CLIENTS.len() {
-        let of_client = asked.answers.iter().filter(|((its, _), by_node)| *its == client && !by_node.is_empty());
+        let of_client =
+            asked.answers.iter().filter(|((its, _), by_node)| *its == client && !by_node.is_empty());
         let mut by_answer: Vec<(Vec<AddressKind>, &BTreeMap<usize, Option<What>>)> = Vec::new();
         for ((_, kind), by_node) in of_client {
             match by_answer.iter_mut().find(|(_, known)| known == &by_node) {
@@ -208,7 +214,8 @@ fn lines(asked: &Asked, ground: &Ground<'_>) -> Vec<Line> {
         let is_one = by_answer.len() == 1;
         for (kinds, by_node) in by_answer {
             let at = if is_one { Vec::new() } else { kinds };
-            lines.extend(places(by_node, ground).into_iter().map(|(on, what)| (client, at.clone(), on, what)));
+            lines
+                .extend(places(by_node, ground).into_iter().map(|(on, what)| (client, at.clone(), on, what)));
         }
     }
     lines
@@ -236,8 +243,7 @@ fn places(by_node: &BTreeMap<usize, Option<What>>, ground: &Ground<'_>) -> Vec<(
 }
 
 /// Where editors find what may stand in the file.
-const SCHEMA: &str =
-    concat!(env!("CARGO_PKG_REPOSITORY"), "/raw/main/docs/schemas/expectations.json");
+const SCHEMA: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/raw/main/docs/schemas/expectations.json");
 
 fn print(
     entries: &BTreeMap<Answer, BTreeSet<String>>,
@@ -251,7 +257,8 @@ fn print(
     );
     for (answer, to) in entries {
         print_to(&mut out, to);
-        let from: Vec<&str> = answer.from.iter().filter_map(|i| CLIENTS.get(*i)).map(|(_, word)| *word).collect();
+        let from: Vec<&str> =
+            answer.from.iter().filter_map(|i| CLIENTS.get(*i)).map(|(_, word)| *word).collect();
         print_list(&mut out, "from", &from);
         let at: Vec<&str> = answer.at.iter().map(|kind| kind.name()).collect();
         if !at.is_empty() {

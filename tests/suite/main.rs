@@ -16,6 +16,7 @@ mod diff;
 mod documentation;
 mod errors;
 mod every_node;
+mod expect;
 mod explain_page;
 mod explain_trace;
 mod families;
@@ -28,6 +29,7 @@ mod repositories;
 mod trace;
 mod truth;
 mod upkeep;
+mod what_if;
 
 /// What the real kube-proxy wrote is what we print.
 mod conformance {

@@ -1,7 +1,7 @@
 //! What a quick run leaves out: with `KUBERULES_FULL=1`, as `.ci/run` sets it, nothing.
 
 /// Tests that take their share of what they are given in a quick run, and what only the full run covers.
-pub const LEFT_OUT: [(&str, &str); 17] = [
+pub const LEFT_OUT: [(&str, &str); 19] = [
     ("check", "five of six captured rulesets of the corpus"),
     ("conformance::iptables", "three of four captured rulesets"),
     ("conformance::nftables", "three of four captured tables"),
@@ -11,6 +11,8 @@ pub const LEFT_OUT: [(&str, &str); 17] = [
     ("escaping::pages", "two of three fields"),
     ("escaping::rules", "two of three hostile texts"),
     ("every_node", "two of three clusters"),
+    ("expect::corpus", "five of six clusters of the corpus"),
+    ("expect::random", "eleven of twelve random clusters"),
     ("judges::agreement", "23 of 24 nodes of the corpus"),
     ("judges::diff", "six of seven changes of a field, one of three random clusters"),
     ("kernel::iptables", "six of seven rulesets"),
