@@ -244,6 +244,20 @@ impl Diagnostics {
     }
 }
 
+/// Each on lines of its own, in the order found.
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, diagnostic) in self.found.iter().enumerate() {
+            let before = if i == 0 { "" } else { "\n" };
+            write!(f, "{before}{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a stage found wrong is an error like any other to a program that uses the library.
+impl std::error::Error for Diagnostics {}
+
 impl IntoIterator for Diagnostics {
     type Item = Diagnostic;
     type IntoIter = std::vec::IntoIter<Diagnostic>;

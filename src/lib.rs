@@ -73,7 +73,10 @@ mod parallel;
 pub mod plan;
 pub mod report;
 pub mod ruleset;
+#[cfg(test)]
+mod schemas;
 pub mod settings;
+pub mod style;
 pub mod text;
 pub mod walk;
 pub mod what_if;

@@ -10,6 +10,7 @@ mod cluster_cidr;
 mod cluster_ips;
 pub(crate) mod controllers;
 mod families;
+pub mod json;
 mod mirror;
 mod missing;
 mod node_ports;
@@ -29,8 +30,6 @@ mod updates;
 mod workloads;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 use crate::input::api::{self, Text, WorkloadKind};
@@ -205,36 +204,6 @@ impl Assumed {
         {
             networks.clone_from(&self.cluster_cidrs);
         }
-    }
-
-    /// For output as JSON: the note, and each value with its object, field and rule.
-    pub fn json(&self) -> Value {
-        json!({ "note": banner(), "values": self.values_json() })
-    }
-
-    /// The same with the values of an earlier state beside it, and what of the change the API server refuses.
-    pub fn json_after(&self, old: &Assumed) -> Value {
-        let refusal =
-            |refusal: &Refusal| json!({ "object": refusal.object.to_string(), "message": refusal.message });
-        let refusals: Vec<Value> = self.refusals.iter().map(refusal).collect();
-        json!({
-            "note": banner(),
-            "values": self.values_json(),
-            "oldValues": old.values_json(),
-            "applyFails": refusals,
-        })
-    }
-
-    fn values_json(&self) -> Vec<Value> {
-        let json = |value: &Assumption| {
-            json!({
-                "object": value.object.to_string(),
-                "field": value.field,
-                "value": value.value,
-                "rule": value.rule.code(),
-            })
-        };
-        self.values.iter().map(json).collect()
     }
 }
 

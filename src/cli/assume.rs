@@ -2,9 +2,9 @@
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::session::{Session, Stop};
+use crate::assume::json::WithAssumed;
 use crate::assume::{self, Assumed, Options};
 use crate::diagnostic::Inert;
 use crate::input::Snapshot;
@@ -117,20 +117,9 @@ pub(super) fn annotation(assumed: Option<&Assumed>) -> String {
     assumed.map_or_else(String::new, |_| format!("::notice title=kuberules --assume::{}\n", assume::banner()))
 }
 
-/// Adds the field `assumed` to an object in JSON.
-pub(super) fn add_to(json: Option<&mut Value>, assumed: Option<&Assumed>) {
-    insert(json, assumed.map(Assumed::json));
-}
-
-fn insert(json: Option<&mut Value>, assumed: Option<Value>) {
-    if let (Some(fields), Some(assumed)) = (json.and_then(Value::as_object_mut), assumed) {
-        fields.insert("assumed".to_owned(), assumed);
-    }
-}
-
 /// Prints an answer in JSON, with the field `assumed`.
 pub(super) fn print_json(answer: &impl Serialize, assumed: Option<&Assumed>) -> String {
-    print(answer, assumed.map(Assumed::json))
+    markup::json(&WithAssumed { answer, assumed: assumed.map(Assumed::json) })
 }
 
 /// The same for two states.
@@ -139,14 +128,5 @@ pub(super) fn print_json_of_both(
     old: Option<&Assumed>,
     new: Option<&Assumed>,
 ) -> String {
-    print(answer, old.zip(new).map(|(old, new)| new.json_after(old)))
-}
-
-fn print(answer: &impl Serialize, assumed: Option<Value>) -> String {
-    if assumed.is_none() {
-        return markup::json(answer);
-    }
-    let mut json = serde_json::to_value(answer).unwrap_or_default();
-    insert(Some(&mut json), assumed);
-    markup::json(&json)
+    markup::json(&WithAssumed { answer, assumed: old.zip(new).map(|(old, new)| new.json_after(old)) })
 }

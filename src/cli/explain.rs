@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let assumed = assumed.as_ref();
     Ok(Answer::text(match arguments.output {
         OutputFormat::Text => {
-            assume::comment(assumed) + &explain::text::print(&explanations, session.colors_output())
+            assume::comment(assumed) + &explain::text::print(&explanations, session.style())
         }
         OutputFormat::Markdown => assume::quote(assumed) + &explain::markdown::print(&explanations),
         OutputFormat::Mermaid => assume::diagram_comment(assumed) + &explain::mermaid::print(&explanations),

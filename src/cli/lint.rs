@@ -105,7 +105,7 @@ fn parse_code(text: &str) -> Result<&'static str, String> {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     if let Some(code) = arguments.explain {
-        return Ok(Answer::text(lint::pages::print(code, session.colors_output())));
+        return Ok(Answer::text(lint::pages::print(code, session.style())));
     }
     let project = ProjectFile::find(first_input(arguments), session)?;
     let settings = arguments.settings.clone().or_of(&project);
@@ -230,9 +230,7 @@ fn left_out(arguments: &Arguments, project: &ProjectFile) -> BTreeSet<&'static s
 
 fn print(output: OutputFormat, findings: &[Finding], assumed: Option<&Assumed>, session: &Session) -> String {
     match output {
-        OutputFormat::Text => {
-            assume::comment(assumed) + &lint::text::print(findings, session.colors_output())
-        }
+        OutputFormat::Text => assume::comment(assumed) + &lint::text::print(findings, session.style()),
         OutputFormat::Json => assume::print_json(&lint::json::value(findings), assumed),
         OutputFormat::Sarif => lint::sarif::print(findings, assumed),
         OutputFormat::Github => assume::annotation(assumed) + &lint::github::print(findings),

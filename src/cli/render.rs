@@ -2,6 +2,7 @@
 
 use super::assume;
 use crate::assume::Assumed;
+use crate::assume::json::WithAssumed;
 use crate::input::Sources;
 use crate::markup;
 use crate::net::Family;
@@ -155,16 +156,13 @@ fn listing(plan: &Plan<'_>, nft: NftVersion) -> Text {
 fn iptables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {
     let rulesets: Vec<_> = plans.iter().map(iptables::compile).collect();
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
-    let mut json = iptables::json::print(&pairs, sources);
-    assume::add_to(Some(&mut json), assumed);
-    markup::json(&json)
+    assume::print_json(&iptables::json::print(&pairs, sources), assumed)
 }
 
 fn nftables_json(plans: &[Plan<'_>], sources: &Sources, assumed: Option<&Assumed>) -> String {
     let rulesets: Vec<_> = plans.iter().map(nftables::compile).collect();
     let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
-    let mut json = nftables::json::print(&pairs, sources);
-    // What is not nft's own stands under this key.
-    assume::add_to(json.get_mut("kuberules"), assumed);
-    markup::json(&json)
+    let nftables::json::Rulesets { nftables, kuberules } = nftables::json::print(&pairs, sources);
+    let kuberules = WithAssumed { answer: kuberules, assumed: assumed.map(Assumed::json) };
+    markup::json(&nftables::json::Rulesets { nftables, kuberules })
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::output::PendingFiles;
 use super::progress::Progress;
 use crate::diagnostic::{Checked, Diagnostics, Inert, Severity};
+use crate::style::{self, Style};
 use crate::text::Text;
 
 /// Could not do it.
@@ -68,7 +69,7 @@ pub(super) struct Session {
     strict: bool,
     force: bool,
     color: bool,
-    color_output: bool,
+    style: Style,
     found: Diagnostics,
     /// Lines that are told ahead of what was found.
     remarks: Vec<String>,
@@ -86,7 +87,10 @@ impl Session {
             strict: arguments.strict,
             force: arguments.force,
             color: wants_color(arguments.color, io::stderr().is_terminal()),
-            color_output: wants_color(arguments.color, io::stdout().is_terminal()),
+            style: Style {
+                colored: wants_color(arguments.color, io::stdout().is_terminal()),
+                width: width(),
+            },
             found: Diagnostics::default(),
             remarks: Vec::new(),
             warned: false,
@@ -103,7 +107,7 @@ impl Session {
             strict: false,
             force: true,
             color: false,
-            color_output: false,
+            style: Style::default(),
             found: Diagnostics::default(),
             remarks: Vec::new(),
             warned: false,
@@ -155,9 +159,14 @@ impl Session {
         }
     }
 
+    /// How text for people on standard output looks.
+    pub(super) fn style(&self) -> Style {
+        self.style
+    }
+
     /// Whether text for people on standard output is coloured.
     pub(super) fn colors_output(&self) -> bool {
-        self.color_output
+        self.style.colored
     }
 
     /// Takes what a stage found.
@@ -312,6 +321,12 @@ fn wants_color(color: Color, terminal: bool) -> bool {
         Color::Auto if is_set("CLICOLOR_FORCE") => true,
         Color::Auto => terminal,
     }
+}
+
+/// As wide as the terminal, as long as lines can be read.
+fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    terminal.map_or(style::WIDTH, |(width, _)| usize::from(width.0).clamp(60, 120))
 }
 
 /// Colours the word `error`, `warning` or `note` at the beginning.

@@ -17,6 +17,7 @@ pub const SCHEMA: &str = "kuberules.diff/v1";
 
 /// What differs between two states of a cluster.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
     /// Name and version of this form.
@@ -48,6 +49,7 @@ pub struct Diff {
 
 /// What comes of another release alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReleaseChange {
     /// The release that the old side's nodes report.
     pub old: String,
@@ -63,6 +65,7 @@ pub struct ReleaseChange {
 
 /// Something to look at before an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Advice {
     /// The code of the lint that finds it.
     pub code: &'static str,
@@ -82,6 +85,7 @@ pub struct Advice {
 
 /// A change that some nodes share.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NodesChange {
     /// Their names.
     pub nodes: Vec<String>,
@@ -91,6 +95,7 @@ pub struct NodesChange {
 
 /// What changes in one IP family.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FamilyChange {
     /// `ipv4` or `ipv6`.
     pub family: &'static str,
@@ -104,6 +109,7 @@ pub struct FamilyChange {
 
 /// What changes for packets of new connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficChange {
     /// The flows that fare differently.
@@ -117,6 +123,7 @@ pub struct TrafficChange {
 
 /// A known difference between modes or releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KnownReason {
     /// Its code.
     pub code: &'static str,
@@ -126,6 +133,7 @@ pub struct KnownReason {
 
 /// What changes in the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RulesChange {
     /// Rules and elements added.
     pub added: usize,
@@ -206,6 +214,7 @@ impl KnownReason {
 
 /// What changes in the rules of one Service, or in those that every node has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupChange {
     /// `namespace/name`; none for rules that every node has.
     pub service: Option<String>,
@@ -217,6 +226,7 @@ pub struct GroupChange {
 
 /// What changes in a chain or set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlaceChange {
     /// `nat`, `ip kube-proxy`
     pub table: String,
@@ -236,6 +246,7 @@ pub struct PlaceChange {
 
 /// A line removed or added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LineChange {
     /// `-` or `+`
     pub op: char,

@@ -149,7 +149,7 @@ impl<'s> Builder<'s> {
             return known.then(|| Packet::from_node(self.host, protocol, target.to));
         };
         let sent = target.kind != AddressKind::LoopbackNodePort;
-        sent.then_some(Packet { protocol, source: ip, destination: target.to, client: source.kind, mark: 0 })
+        sent.then_some(Packet::plain(protocol, ip, target.to, source.kind))
     }
 
     fn case(

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Explanation, text};
 use crate::markup::html as escaped;
+use crate::style::Style;
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
@@ -31,7 +32,7 @@ pub fn print(explanations: &[Explanation], banner: &str) -> String {
         empty if empty.is_empty() => (String::new(), String::new()),
         text => (format!("<!-- {text} -->\n"), format!("<p class=\"note\">{text}</p>\n")),
     };
-    let plain = escaped(&text::print(explanations, false));
+    let plain = escaped(&text::print(explanations, Style::default()));
     [
         "<!DOCTYPE html>\n",
         &comment,

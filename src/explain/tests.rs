@@ -7,6 +7,7 @@ use crate::node::{Host, NodePlan, NodeRules};
 use crate::plan::{EndpointSet, Plan, Route};
 use crate::settings::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
+use crate::style::Style;
 
 /// Explains the Services of a text, with the KubeProxyConfiguration in it or given.
 pub(super) fn explained(
@@ -108,7 +109,7 @@ const MODES: [ProxyMode; 2] = [ProxyMode::Iptables, ProxyMode::Nftables];
 
 #[test]
 fn the_example_in_every_form() {
-    assert_snapshot!("example_text", text::print(&example(ProxyMode::Iptables), false));
+    assert_snapshot!("example_text", text::print(&example(ProxyMode::Iptables), Style::default()));
     assert_snapshot!("example_markdown", markdown::print(&example(ProxyMode::Nftables)));
     assert_snapshot!("example_mermaid", mermaid::print(&example(ProxyMode::Iptables)));
 }
@@ -117,7 +118,7 @@ fn the_example_in_every_form() {
 fn the_shop_agrees_with_its_plans_and_fits_a_terminal() {
     for node in ["cp-1", "worker-1", "worker-2", "worker-3"] {
         for mode in MODES {
-            let text = text::print(&shop(node, mode), false);
+            let text = text::print(&shop(node, mode), Style::default());
             let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
             assert!(long.is_empty(), "{long:#?}");
         }
@@ -180,7 +181,8 @@ pub(super) fn hostile() -> String {
 #[test]
 fn hostile_names_come_out_inert() {
     let all = explained(&hostile(), None, "node-1", ProxyMode::Iptables);
-    let (plain, marked, drawn) = (text::print(&all, false), markdown::print(&all), mermaid::print(&all));
+    let (plain, marked, drawn) =
+        (text::print(&all, Style::default()), markdown::print(&all), mermaid::print(&all));
     for printed in [&plain, &marked, &drawn] {
         assert!(printed.contains("alert"), "the name is not there at all:\n{printed}");
         assert!(!printed.contains('\u{1b}') && !printed.contains('\u{202e}'), "{printed}");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::text::wrapped;
+use crate::style::Style;
 
 macro_rules! pages {
     ($($code:literal),* $(,)?) => {
@@ -18,10 +18,9 @@ const PAGES: &[(&str, &str)] = pages![
     "KR047", "KR048", "KR049", "KR050", "KR051", "KR052", "KR053", "KR054", "KR055",
 ];
 
-/// The page of a code, wrapped at 80 columns; empty where there is none.
-pub fn print(code: &str, color: bool) -> String {
+/// The page of a code; empty where there is none.
+pub fn print(code: &str, style: Style) -> String {
     let page = PAGES.iter().find(|(known, _)| *known == code).map_or("", |(_, page)| page);
-    let (bold, plain) = if color { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
     let mut text = String::new();
     let mut in_code = false;
     for line in page.lines() {
@@ -32,9 +31,9 @@ pub fn print(code: &str, color: bool) -> String {
         // Writing to a string cannot fail.
         let _ = match line.strip_prefix('#').map(|heading| heading.trim_start_matches(['#', ' '])) {
             _ if in_code => writeln!(text, "    {line}"),
-            Some(heading) => writeln!(text, "{bold}{heading}{plain}"),
+            Some(heading) => writeln!(text, "{}", style.bold(heading)),
             None if line.is_empty() => writeln!(text),
-            None => wrapped("", "", line, &mut text),
+            None => write!(text, "{}", style.wrap("", "", line)),
         };
     }
     text
@@ -43,14 +42,15 @@ pub fn print(code: &str, color: bool) -> String {
 #[cfg(test)]
 mod tests {
     use crate::lint::LINTS;
+    use crate::style::Style;
 
     #[test]
     fn every_code_has_its_page() {
         for lint in LINTS {
-            let text = super::print(lint.code, false);
+            let text = super::print(lint.code, Style::default());
             assert!(text.starts_with(&format!("{}: {}\n", lint.code, lint.name)), "{}", lint.code);
             assert!(text.lines().all(|line| line.len() <= 100), "{}", lint.code);
         }
-        assert!(super::print("KR004", true).starts_with("\u{1b}[1mKR004"));
+        assert!(super::print("KR004", Style { colored: true, width: 80 }).starts_with("\u{1b}[1mKR004"));
     }
 }

@@ -3,26 +3,22 @@
 use std::fmt::Write;
 
 use super::{Finding, Severity, Summary};
-use crate::diagnostic::Inert;
-use crate::markup::log_line;
+use crate::style::{Style, Tone};
 
-const WIDTH: usize = 80;
-
-/// Prints findings, wrapped at 80 columns.
-pub fn print(findings: &[Finding], color: bool) -> String {
+/// Prints findings.
+pub fn print(findings: &[Finding], style: Style) -> String {
     let mut text = String::new();
     for finding in findings {
         // Writing to a string cannot fail.
-        let _ = print_one(finding, color, &mut text);
+        let _ = print_one(finding, style, &mut text);
     }
     let _ = writeln!(text, "{}", Summary(findings));
     text
 }
 
-fn print_one(finding: &Finding, color: bool, text: &mut String) -> std::fmt::Result {
-    let (on, off) = if color { (color_of(finding.severity), "\u{1b}[0m") } else { ("", "") };
+fn print_one(finding: &Finding, style: Style, text: &mut String) -> std::fmt::Result {
     let label = format!("{}[{}]", finding.severity.name(), finding.lint.code);
-    write!(text, "{on}{label}{off}")?;
+    text.push_str(&style.tone(tone(finding.severity), &label));
     if let Some(object) = &finding.object {
         write!(text, " {object}")?;
     }
@@ -31,30 +27,16 @@ fn print_one(finding: &Finding, color: bool, text: &mut String) -> std::fmt::Res
     }
     let field = if finding.field.is_empty() { String::new() } else { format!("{}: ", finding.field) };
     writeln!(text)?;
-    wrapped("  ", "    ", &format!("{field}{}", finding.message), text)?;
-    if !finding.remedy.is_empty() {
-        wrapped("  = help: ", "    ", &finding.remedy, text)?;
-    }
+    text.push_str(&style.wrap("  ", "    ", &format!("{field}{}", finding.message)));
+    text.push_str(&style.wrap("  = help: ", "    ", &finding.remedy));
     writeln!(text)
 }
 
-/// Adds a sentence, wrapped; its first line is led otherwise than the others.
-pub(super) fn wrapped(lead: &str, further: &str, sentence: &str, text: &mut String) -> std::fmt::Result {
-    let sentence = Inert(sentence).to_string();
-    let options = textwrap::Options::new(WIDTH)
-        .initial_indent(lead)
-        .subsequent_indent(further)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .break_words(false);
-    let lines = textwrap::wrap(&sentence, options);
-    lines.iter().try_for_each(|line| writeln!(text, "{}", log_line(line)))
-}
-
-fn color_of(severity: Severity) -> &'static str {
+fn tone(severity: Severity) -> Tone {
     match severity {
-        Severity::Error => "\u{1b}[1;31m",
-        Severity::Warning => "\u{1b}[1;33m",
-        Severity::Note => "\u{1b}[1;36m",
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Mixed,
+        Severity::Note => Tone::Rule,
     }
 }
 
@@ -63,16 +45,18 @@ mod tests {
     use super::*;
     use crate::lint::tests::samples;
 
+    const COLORED: Style = Style { colored: true, width: 80 };
+
     #[test]
     fn text_for_people() {
-        assert_snapshot!(print(&samples(), false));
+        assert_snapshot!(print(&samples(), Style::default()));
     }
 
     #[test]
     fn nothing_from_the_input_reaches_the_terminal_raw() {
-        let text = print(&samples(), false);
+        let text = print(&samples(), Style::default());
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
-        assert!(print(&samples(), true).contains("\u{1b}[1;31merror[KR006]\u{1b}[0m Service shop/b"));
-        assert_eq!(print(&[], false), "nothing found\n");
+        assert!(print(&samples(), COLORED).contains("\u{1b}[1;31merror[KR006]\u{1b}[0m Service shop/b"));
+        assert_eq!(print(&[], Style::default()), "nothing found\n");
     }
 }

@@ -6,6 +6,7 @@
 
 mod statement;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ruleset::{Chain, Counter, DataType, Element, MapValue, Rule, Ruleset, Set, Table};
@@ -13,23 +14,32 @@ use super::script::keeping_braces;
 use crate::input::Sources;
 use crate::net::Family;
 use crate::plan::Plan;
-use crate::plan::json::Origins;
+use crate::plan::json::{Origins, RuleOrigin, ServicePortDecisions};
 
 /// Name and version of the schema of the key `kuberules`; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.nftables/v1";
 
+/// What `nft -j -f` loads, and beside it, under a key of its own, what nft ignores.
+#[derive(Debug, Serialize)]
+pub struct Rulesets<E> {
+    /// Objects in the schema of libnftables.
+    pub nftables: Vec<Value>,
+    /// What made the rules: an [`Explanation`], or one with more to it.
+    pub kuberules: E,
+}
+
 /// The rulesets of a node, one per family, with the plans they were made from.
-pub fn print(rulesets: &[(&Plan<'_>, &Ruleset)], sources: &Sources) -> Value {
+pub fn print<'r>(rulesets: &[(&'r Plan<'r>, &'r Ruleset)], sources: &Sources) -> Rulesets<Explanation<'r>> {
     let metainfo = json!({ "metainfo": { "json_schema_version": 1 } });
     let objects = rulesets.iter().flat_map(|(plan, ruleset)| {
         let tables = keeping_braces(ruleset).tables;
         tables.into_iter().flat_map(|table| table_objects(&table, plan.family()))
     });
     let explained = rulesets.iter().map(|(plan, ruleset)| explanation(plan, ruleset, sources));
-    json!({
-        "nftables": std::iter::once(metainfo).chain(objects).collect::<Vec<_>>(),
-        "kuberules": { "schema": SCHEMA, "rulesets": explained.collect::<Vec<_>>() },
-    })
+    Rulesets {
+        nftables: std::iter::once(metainfo).chain(objects).collect(),
+        kuberules: Explanation { schema: SCHEMA, rulesets: explained.collect() },
+    }
 }
 
 pub(super) fn table_objects(table: &Table, family: Family) -> Vec<Value> {
@@ -151,29 +161,103 @@ fn rule_object(table: &Table, chain: &Chain, rule: &Rule, family: Family) -> Val
     )
 }
 
-fn explanation(plan: &Plan<'_>, ruleset: &Ruleset, sources: &Sources) -> Value {
+/// What made the rules and elements of the rulesets of a node.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Explanation<'r> {
+    /// Name and version of this form.
+    schema: &'static str,
+    /// One for each IP family.
+    rulesets: Vec<ExplainedRuleset<'r>>,
+}
+
+/// The ruleset of one family.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct ExplainedRuleset<'r> {
+    /// `ipv4` or `ipv6`
+    family: &'static str,
+    /// The node's name.
+    node: &'r str,
+    /// The release of kube-proxy, such as `1.36`.
+    release: String,
+    /// The chains of the table, with the origin of each rule.
+    chains: Vec<ExplainedChain<'r>>,
+    /// The sets and maps of the table, with the origin of each element.
+    sets: Vec<ExplainedSet<'r>>,
+    /// What was decided for each Service port, and why.
+    service_ports: Vec<ServicePortDecisions<'r>>,
+}
+
+/// A chain.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ExplainedChain<'r> {
+    /// Its name.
+    name: &'r str,
+    /// Its rules, in order.
+    rules: Vec<ExplainedRule>,
+}
+
+/// A rule and what made it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ExplainedRule {
+    /// As `nft list` prints it.
+    rule: String,
+    /// What made it; none for rules that every node has.
+    origin: Option<RuleOrigin>,
+}
+
+/// A set or map.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ExplainedSet<'r> {
+    /// Its name.
+    name: &'r str,
+    /// Its elements, in order.
+    elements: Vec<ExplainedElement>,
+}
+
+/// An element and what made it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ExplainedElement {
+    /// As `nft list` prints it.
+    element: String,
+    /// What made it.
+    origin: Option<RuleOrigin>,
+}
+
+fn explanation<'r>(plan: &'r Plan<'r>, ruleset: &'r Ruleset, sources: &Sources) -> ExplainedRuleset<'r> {
     let chains = || ruleset.tables.iter().flat_map(|table| &table.chains);
     let sets = || ruleset.tables.iter().flat_map(|table| &table.sets);
     let of_rules = chains().flat_map(|chain| &chain.rules).filter_map(|placed| placed.origin);
     let of_elements = sets().flat_map(|set| &set.elements).filter_map(|element| element.origin);
     let origins = Origins::new(plan, sources, of_rules.chain(of_elements));
-    let chain = |chain: &Chain| {
-        let rules = chain.rules.iter();
-        let rules = rules.map(|p| json!({ "rule": p.rule.to_string(), "origin": origins.json(p.origin) }));
-        json!({ "name": chain.name, "rules": rules.collect::<Vec<_>>() })
-    };
-    let set = |set: &Set| {
-        let elements = set.elements.iter();
-        let elements =
-            elements.map(|e| json!({ "element": e.to_string(), "origin": origins.json(e.origin) }));
-        json!({ "name": set.name, "elements": elements.collect::<Vec<_>>() })
-    };
-    json!({
-        "family": plan.family().lower_name(),
-        "node": plan.node_name(),
-        "release": plan.release().to_string(),
-        "chains": chains().map(chain).collect::<Vec<_>>(),
-        "sets": sets().map(set).collect::<Vec<_>>(),
-        "servicePorts": plan.service_ports_json(),
-    })
+    ExplainedRuleset {
+        family: plan.family().lower_name(),
+        node: plan.node_name(),
+        release: plan.release().to_string(),
+        chains: chains().map(|chain| explained_chain(chain, &origins)).collect(),
+        sets: sets().map(|set| explained_set(set, &origins)).collect(),
+        service_ports: plan.decisions(),
+    }
+}
+
+fn explained_chain<'r>(chain: &'r Chain, origins: &Origins) -> ExplainedChain<'r> {
+    let rules = chain.rules.iter().map(|placed| ExplainedRule {
+        rule: placed.rule.to_string(),
+        origin: origins.json(placed.origin).cloned(),
+    });
+    ExplainedChain { name: &chain.name, rules: rules.collect() }
+}
+
+fn explained_set<'r>(set: &'r Set, origins: &Origins) -> ExplainedSet<'r> {
+    let elements = set.elements.iter().map(|element| ExplainedElement {
+        element: element.to_string(),
+        origin: origins.json(element.origin).cloned(),
+    });
+    ExplainedSet { name: &set.name, elements: elements.collect() }
 }

@@ -1,15 +1,21 @@
 //! What is known of a node beside its rules: addresses, pod networks, a sysctl.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
+use sha1::Digest;
 
 use crate::cluster::{Cluster, Node};
 use crate::net::{Cidr, Family};
 use crate::plan::{LocalTraffic, Plan};
 
 use super::client_kind::ClientKind;
+use super::interface_name::InterfaceName;
+use super::network::Network;
+use super::sets::IpSets;
+use super::sysctls::Sysctls;
 
 /// The node that a packet meets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,11 +30,19 @@ pub struct Host {
     pub local_pods: BTreeSet<IpAddr>,
     /// Addresses of endpoints that are known to run on other nodes, where the networks alone would say otherwise.
     pub remote_pods: BTreeSet<IpAddr>,
+    /// `NAMESPACE.NAME` of Pods on this node, where they are known.
+    pub pod_names: BTreeMap<IpAddr, CompactString>,
     /// The interface by which packets of local pods come in, where it has a name that rules use.
     pub pod_interface: Option<PodInterface>,
     /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
     /// kube-proxy sets it where it serves node ports on 127.0.0.1.
     pub route_localnet: bool,
+    /// The sets that `-m set` asks; none where they were not asked for.
+    pub sets: Option<Arc<IpSets>>,
+    /// Its interfaces and routes, as far as it was asked for them.
+    pub network: Arc<Network>,
+    /// Settings of its kernel.
+    pub sysctls: Sysctls,
 }
 
 /// The interface of local pods, as `detectLocal` names it.
@@ -70,6 +84,32 @@ impl Host {
         }
     }
 
+    /// Whether a packet that meets the same rules of kube-proxy takes the same way on both. Names of Pods tell interfaces,
+    /// for which only rules of others ask.
+    pub fn is_like(&self, other: &Host) -> bool {
+        let Host {
+            addresses,
+            pod_networks,
+            cluster_networks,
+            local_pods,
+            remote_pods,
+            pod_names: _,
+            pod_interface,
+            route_localnet,
+            sets,
+            network,
+            sysctls,
+        } = self;
+        *addresses == other.addresses
+            && *pod_networks == other.pod_networks
+            && *cluster_networks == other.cluster_networks
+            && *local_pods == other.local_pods
+            && *remote_pods == other.remote_pods
+            && *pod_interface == other.pod_interface
+            && *route_localnet == other.route_localnet
+            && (sets, network, sysctls) == (&other.sets, &other.network, &other.sysctls)
+    }
+
     fn add_plan(&mut self, plan: &Plan<'_>) {
         let own = Some(plan.node_ip()).filter(|ip| !ip.is_loopback());
         let others = plan.interface_addresses().iter().copied().filter(|ip| !ip.is_loopback());
@@ -90,11 +130,18 @@ impl Host {
     }
 
     fn add_local_pods(&mut self, plan: &Plan<'_>) {
-        let endpoints = plan.service_ports().iter().flat_map(|port| &port.service_port().endpoints);
-        for endpoint in endpoints.filter(|endpoint| endpoint.node_name.as_ref() == Some(plan.node_name())) {
-            let known = self.is_local(endpoint.ip) || self.is_local_pod(endpoint.ip);
-            if !known {
-                self.local_pods.insert(endpoint.ip);
+        for port in plan.service_ports() {
+            let port = port.service_port();
+            let local = port.endpoints.iter().filter(|e| e.node_name.as_ref() == Some(plan.node_name()));
+            for endpoint in local {
+                let known = self.is_local(endpoint.ip) || self.is_local_pod(endpoint.ip);
+                if !known {
+                    self.local_pods.insert(endpoint.ip);
+                }
+                if let Some(pod) = &endpoint.pod {
+                    let name = || format_compact!("{}.{pod}", port.name.namespace());
+                    self.pod_names.entry(endpoint.ip).or_insert_with(name);
+                }
             }
         }
     }
@@ -150,6 +197,22 @@ impl Host {
         } else {
             ClientKind::LocalPod
         }
+    }
+
+    /// The interface by which packets from or to an address cross the node, where its routes are known.
+    pub fn interface_toward(&self, _ip: IpAddr) -> Option<InterfaceName> {
+        None
+    }
+
+    /// What CNI plugins put behind their prefix in the name of a Pod's end on the node: the first 11 digits of the SHA-1 of
+    /// `NAMESPACE.NAME` (Calico, libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go, `VethNameForWorkload`;
+    /// AWS VPC CNI, cmd/routed-eni-cni-plugin, `generateHostVethName`).
+    pub fn pod_interface_hash(&self, ip: IpAddr) -> Option<String> {
+        let pod = self.pod_names.get(&ip)?;
+        let digest = sha1::Sha1::digest(pod.as_bytes());
+        let mut hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        hash.truncate(11);
+        Some(hash)
     }
 
     /// The node's own address in a family: the first listed.

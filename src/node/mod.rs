@@ -20,12 +20,20 @@
 
 mod client_kind;
 mod host;
+mod interface_name;
 mod learn;
+mod network;
 mod per_family;
+mod sets;
+mod sysctls;
 
 pub use client_kind::ClientKind;
 pub use host::{Host, PodInterface};
+pub use interface_name::InterfaceName;
+pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
 pub use per_family::PerFamily;
+pub use sets::{AskedInterface, Dimension, IpSet, IpSets, Membership, Part, SetQuery};
+pub use sysctls::{ReversePath, Sysctls};
 
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::Checked;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::origin::{FieldSource, Origin};
 use super::{EndpointSet, External, Plan, Route, ServicePortPlan};
@@ -10,10 +10,70 @@ use crate::cluster::{Endpoint, TrafficPolicy};
 use crate::diagnostic::Place;
 use crate::input::{Position, Sources};
 
+/// What made a rule: Service port, field, file and line.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RuleOrigin {
+    /// Such as `shop/web:http`; none for what is no Service's.
+    service_port: Option<String>,
+    /// `tcp`, `udp` or `sctp`
+    protocol: Option<&'static str>,
+    /// Such as `spec.ports[0].nodePort`
+    field: String,
+    /// The file in which the field stands.
+    file: Option<String>,
+    /// The line on which it stands, counted from 1.
+    line: Option<u32>,
+}
+
+/// A Service port with what was decided for it and why.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePortDecisions<'p> {
+    /// Such as `shop/web:http`
+    service_port: String,
+    /// `tcp`, `udp` or `sctp`
+    protocol: &'static str,
+    /// For traffic to the cluster IP.
+    internal: RouteDecision,
+    /// For traffic to node ports, load balancers and external IPs; none where it has none of them.
+    external: Option<RouteDecision>,
+    /// Usable endpoints of the whole cluster, as address and port.
+    cluster_endpoints: Vec<String>,
+    /// Those of this node.
+    local_endpoints: Vec<String>,
+    /// Endpoints that are not used.
+    left_out: Vec<UnusedEndpoint<'p>>,
+}
+
+/// Where traffic goes.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RouteDecision {
+    /// `Cluster` or `Local`
+    policy: &'static str,
+    /// `balance-cluster-endpoints`, `balance-local-endpoints`, `drop` or `reject`
+    reach: &'static str,
+    /// Codes of the reasons.
+    reasons: Vec<&'static str>,
+}
+
+/// An endpoint that gets no traffic.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct UnusedEndpoint<'p> {
+    /// Address and port.
+    endpoint: &'p str,
+    /// Code of the reason.
+    reason: &'static str,
+}
+
 /// What made the rules of a ruleset, told once for all of them.
 #[derive(Debug)]
 pub struct Origins {
-    told: HashMap<Origin, Value>,
+    told: HashMap<Origin, Option<RuleOrigin>>,
 }
 
 impl Origins {
@@ -37,50 +97,55 @@ impl Origins {
         Origins { told }
     }
 
-    /// Service port, field, file and line of what made a rule; null for rules that every node has.
-    pub fn json(&self, origin: Option<Origin>) -> Value {
-        origin.and_then(|origin| self.told.get(&origin).cloned()).unwrap_or(Value::Null)
+    /// Service port, field, file and line of what made a rule; none for rules that every node has.
+    pub fn json(&self, origin: Option<Origin>) -> Option<&RuleOrigin> {
+        self.told.get(&origin?)?.as_ref()
     }
 }
 
-fn origin_json(plan: &Plan<'_>, origin: &Origin, source: &FieldSource, place: Option<&Place>) -> Value {
+fn origin_json(
+    plan: &Plan<'_>,
+    origin: &Origin,
+    source: &FieldSource,
+    place: Option<&Place>,
+) -> Option<RuleOrigin> {
     let service_port = origin.service_port(plan).map(|p| &p.service_port.name);
     if service_port.is_none() && source.path.is_empty() {
-        return Value::Null;
+        return None;
     }
-    json!({
-        "servicePort": service_port.map(ToString::to_string),
-        "protocol": service_port.map(|name| name.protocol().lower_name()),
-        "field": source.path,
-        "file": place.map(|place| &*place.file),
-        "line": place.and_then(|place| place.line),
+    Some(RuleOrigin {
+        service_port: service_port.map(ToString::to_string),
+        protocol: service_port.map(|name| name.protocol().lower_name()),
+        field: source.path.to_string(),
+        file: place.map(|place| place.file.to_string()),
+        line: place.and_then(|place| place.line),
     })
 }
 
 impl Plan<'_> {
     /// Every Service port with its decisions and their reasons.
-    pub fn service_ports_json(&self) -> Value {
-        self.service_ports.iter().map(ServicePortPlan::json).collect()
+    pub fn decisions(&self) -> Vec<ServicePortDecisions<'_>> {
+        self.service_ports.iter().map(ServicePortPlan::decisions).collect()
     }
 }
 
 impl ServicePortPlan<'_> {
-    fn json(&self) -> Value {
+    fn decisions(&self) -> ServicePortDecisions<'_> {
         let name = &self.service_port.name;
         let port = self.service_port;
         let external = self.external.as_ref().map(External::client_route);
-        json!({
-            "servicePort": name.to_string(),
-            "protocol": name.protocol().lower_name(),
-            "internal": self.route_json(self.internal, port.internal_policy),
-            "external": external.map(|route| self.route_json(route, port.external_policy)),
-            "clusterEndpoints": texts(self.endpoints(EndpointSet::Cluster)),
-            "localEndpoints": texts(self.endpoints(EndpointSet::Local)),
-            "leftOut": self.left_out_json(),
-        })
+        ServicePortDecisions {
+            service_port: name.to_string(),
+            protocol: name.protocol().lower_name(),
+            internal: self.route_decision(self.internal, port.internal_policy),
+            external: external.map(|route| self.route_decision(route, port.external_policy)),
+            cluster_endpoints: texts(self.endpoints(EndpointSet::Cluster)),
+            local_endpoints: texts(self.endpoints(EndpointSet::Local)),
+            left_out: self.unused_endpoints(),
+        }
     }
 
-    fn route_json(&self, route: Route, policy: TrafficPolicy) -> Value {
+    fn route_decision(&self, route: Route, policy: TrafficPolicy) -> RouteDecision {
         let policy = match policy {
             TrafficPolicy::Cluster => "Cluster",
             TrafficPolicy::Local => "Local",
@@ -91,13 +156,15 @@ impl ServicePortPlan<'_> {
             Route::DropNoLocalEndpoints => "drop",
             Route::RejectNoEndpoints => "reject",
         };
-        let reasons: Vec<&str> = self.route_reasons(route).iter().map(|r| r.code()).collect();
-        json!({ "policy": policy, "reach": reach, "reasons": reasons })
+        let reasons = self.route_reasons(route).iter().map(|r| r.code()).collect();
+        RouteDecision { policy, reach, reasons }
     }
 
-    fn left_out_json(&self) -> Value {
-        let entry = |(endpoint, why): (&Endpoint, super::reasons::LeftOut)| json!({ "endpoint": endpoint.text, "reason": why.code() });
-        self.left_out().into_iter().map(entry).collect()
+    fn unused_endpoints(&self) -> Vec<UnusedEndpoint<'_>> {
+        let unused = self.left_out().into_iter();
+        unused
+            .map(|(endpoint, why)| UnusedEndpoint { endpoint: &endpoint.text, reason: why.code() })
+            .collect()
     }
 }
 

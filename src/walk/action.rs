@@ -6,13 +6,14 @@ use compact_str::CompactString;
 
 use super::chance::Chance;
 use super::error::WalkError;
-use super::evaluator::{Evaluator, Next, Walked, go_to};
+use super::evaluator::{Decision, Evaluator, Next, Walked, go_to};
 use super::hooks::{is_martian, output_of, translates_destination};
 use super::nftables::verdict_action;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Interface, View};
-use super::packet_state::{Frame, PacketState, Predicate, RulePosition};
-use super::rule_part::{Action, ChainId};
+use super::packet_state::{Frame, PacketState, RulePosition};
+use super::questions::Question;
+use super::rule_part::{Action, ChainId, MarkOf};
 use super::set_index::Lookup;
 use crate::net::{Cidr, Port};
 use crate::nftables::ruleset::MapValue;
@@ -43,6 +44,14 @@ impl<'r> Evaluator<'_, 'r> {
             Action::Goto(chain) => self.goto(state, chain, position),
             Action::SetMark { keep, flip } => {
                 Ok(self.set_mark(state, (state.view.mark & keep) ^ flip, position))
+            }
+            Action::Mark { of, keep, other, flip } => {
+                let View { mark, connection_mark, .. } = state.view;
+                let (own, others) = match of {
+                    MarkOf::Packet => (mark, connection_mark),
+                    MarkOf::Connection => (connection_mark, mark),
+                };
+                Ok(self.set_either_mark(state, of, (own & keep) ^ (others & other) ^ flip, position))
             }
             Action::OrMark(bits) => Ok(self.set_mark(state, state.view.mark | bits, position)),
             Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
@@ -87,11 +96,11 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Action::RandomDnat(modulus, destinations) => {
                 let actions = destinations.iter().map(|(number, to)| (*number, Action::Dnat(*to)));
-                self.one_of(state, modulus, actions.rev(), position)
+                self.one_of(state, modulus, actions, position)
             }
             Action::RandomVerdict(modulus, verdicts) => {
                 let actions = verdicts.iter().map(|(number, verdict)| (*number, verdict_action(verdict)));
-                self.one_of(state, modulus, actions.rev(), position)
+                self.one_of(state, modulus, actions, position)
             }
             Action::VerdictMap(key, map) => {
                 let found = self.program.look_up(position.chain, map, key, &state.view);
@@ -104,6 +113,7 @@ impl<'r> Evaluator<'_, 'r> {
 
     fn source_translated(&mut self, state: &mut PacketState<'r>) -> Next {
         state.snat = true;
+        state.view.source_translated = true;
         state.bound = true;
         state.frames.clear();
         Next::Elsewhere
@@ -115,6 +125,7 @@ impl<'r> Evaluator<'_, 'r> {
             return Next::Part;
         }
         state.view.destination = to;
+        state.class = self.class_of(to);
         state.view.translated = true;
         state.bound = true;
         state.frames.clear();
@@ -188,13 +199,10 @@ impl<'r> Evaluator<'_, 'r> {
             Lookup::Hit(element) => element,
             Lookup::Miss => return Ok(self.pass_over(state, position)),
             Lookup::NoSuchSet => return Err(self.no_such_set(position, map)),
-            Lookup::Maybe(element) => match state.assumed(Predicate::Part(position)) {
+            Lookup::Maybe(element) => match self.asked(state, Question::Part(position), map, position) {
                 Some(true) => element,
                 Some(false) => return Ok(self.pass_over(state, position)),
-                None => {
-                    self.fork_unknown(state, Predicate::Part(position), map, position);
-                    return Ok(Next::Gone);
-                }
+                None => return Ok(Next::Gone),
             },
         };
         self.element = Some(element);
@@ -202,6 +210,24 @@ impl<'r> Evaluator<'_, 'r> {
             Some(MapValue::Verdict(verdict)) => self.apply(state, verdict_action(verdict), position),
             Some(MapValue::Opaque(text)) => self.unknown_target(state, text, position),
             None => Ok(self.pass_over(state, position)),
+        }
+    }
+
+    /// The answer to a question; none where it is open, and branches for both answers are pending.
+    pub(super) fn asked(
+        &mut self,
+        state: &PacketState<'r>,
+        question: Question<'r>,
+        text: &'r str,
+        position: RulePosition,
+    ) -> Option<bool> {
+        let (question, yes) = self.yes_no(question, text, position);
+        match self.decided(state, question, std::slice::from_ref(&yes)) {
+            Decision::Group(group) => Some(group.is_some()),
+            Decision::Open => {
+                self.fork_open(state, question, &[yes], position);
+                None
+            }
         }
     }
 
@@ -217,11 +243,8 @@ impl<'r> Evaluator<'_, 'r> {
         text: &'r str,
         position: RulePosition,
     ) -> Walked<Next> {
-        match state.assumed(Predicate::Part(position)) {
-            None => {
-                self.fork_unknown(state, Predicate::Part(position), text, position);
-                Ok(Next::Gone)
-            }
+        match self.asked(state, Question::Part(position), text, position) {
+            None => Ok(Next::Gone),
             Some(true) => {
                 let effect = Effect::Unknown { drops: true };
                 Ok(self.finish(state, position, effect, Verdict::Drop))
@@ -241,6 +264,25 @@ impl<'r> Evaluator<'_, 'r> {
         self.note(state, position, Effect::Mark(mark));
         state.view.mark = mark;
         Next::Part
+    }
+
+    /// A packet that connection tracking does not know has no connection to mark.
+    fn set_either_mark(
+        &mut self,
+        state: &mut PacketState<'r>,
+        of: MarkOf,
+        mark: u32,
+        position: RulePosition,
+    ) -> Next {
+        match of {
+            MarkOf::Packet => self.set_mark(state, mark, position),
+            MarkOf::Connection if state.view.is_tracked() => {
+                self.note(state, position, Effect::ConnectionMark(mark));
+                state.view.connection_mark = mark;
+                Next::Part
+            }
+            MarkOf::Connection => Next::Part,
+        }
     }
 
     fn jump(&mut self, state: &mut PacketState<'r>, name: &'r str, position: RulePosition) -> Walked<Next> {

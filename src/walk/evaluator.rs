@@ -1,24 +1,30 @@
 //! Evaluates rules: runs a packet through chains, with one packet state for each branch that it can take.
 
+use std::net::SocketAddr;
+
 use crate::net::Family;
 use crate::nftables::ruleset::{Element, Field};
 
+use super::cases::CaseSet;
 use super::chance::Chance;
 use super::error::WalkError;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::View;
-use super::packet_state::{
-    Affinity, Assumption, FinalState, Frame, PacketState, PathEnd, PathId, Predicate, RulePosition,
-};
+use super::packet_state::{Affinity, FinalState, Frame, PacketState, PathEnd, PathId, RulePosition};
 use super::program::Program;
+use super::questions::{Answers, OpenQuestion, Question, Questions};
+use super::queue::Queue;
 use super::rule_part::{ChainId, Match, RulePart};
 use super::set_index::Lookup;
-use crate::node::Host;
+use super::weights::{QuestionId, Weight, Weights};
+use crate::node::{Host, InterfaceName};
 
 /// The most branches that are followed, so that a ruleset cannot take all memory.
 const MOST_BRANCHES: usize = 1 << 16;
+/// The most different weights that branches have.
+const MOST_WEIGHTS: usize = 1 << 18;
 /// The most forks at what is not understood.
-const MOST_UNKNOWN: usize = 1 << 12;
+const MOST_UNKNOWN: usize = 1 << 17;
 /// The most rules that are looked at, so that a ruleset cannot take all time.
 const MOST_RULES: usize = 1 << 24;
 
@@ -30,7 +36,15 @@ pub(super) struct Evaluator<'w, 'r> {
     /// What happened; each entry names the one before it.
     pub(super) path: Vec<PathEntry<'r>>,
     pub(super) path_ends: Vec<PathEnd<'r>>,
-    pub(super) pending: Vec<PacketState<'r>>,
+    pub(super) pending: Queue<'r>,
+    pub(super) weights: Weights,
+    pub(super) questions: Questions<'r>,
+    /// The interfaces in and out that the asker told.
+    pub(super) told: (Option<InterfaceName>, Option<InterfaceName>),
+    /// The source port that the asker told.
+    pub(super) source_port: Option<u16>,
+    /// Destinations by their number ([`PacketState::class`]).
+    classes: Vec<SocketAddr>,
     /// The element of a map whose verdict is being carried out.
     pub(super) element: Option<&'r Element>,
     rules_seen: usize,
@@ -53,9 +67,20 @@ pub(super) struct PathEntry<'r> {
 /// The result of a match.
 pub(super) enum MatchResult<'r> {
     Known(bool),
-    Unknown(Predicate<'r>, &'r str),
+    /// It depends on an open question: on these answers the packet passes.
+    Open(QuestionId, CaseSet),
+    /// The rule does not match, negated or not: what it asks for is not there.
+    Absent,
     Random(Chance),
     Remembered(&'r str),
+}
+
+/// What is known of the answer to a question.
+pub(super) enum Decision {
+    /// It lies in this group; in none where there is no number.
+    Group(Option<usize>),
+    /// It can lie in several.
+    Open,
 }
 
 /// Where the evaluation goes on after an action.
@@ -78,7 +103,12 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             family,
             path: Vec::new(),
             path_ends: Vec::new(),
-            pending: Vec::new(),
+            pending: Queue::default(),
+            weights: Weights::new(),
+            questions: Questions::default(),
+            told: (None, None),
+            source_port: None,
+            classes: Vec::new(),
             element: None,
             rules_seen: 0,
             unknown: 0,
@@ -86,28 +116,46 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     }
 
     pub(super) fn run(&mut self, entry: PacketState<'r>) -> Walked<()> {
+        self.classes.push(entry.view.destination);
         self.pending.push(entry);
-        while let Some(state) = self.pending.pop() {
+        while let Some(state) = self.pending.pop(&mut self.weights) {
             self.follow(state)?;
-            if self.pending.len() + self.path_ends.len() > MOST_BRANCHES || self.unknown > MOST_UNKNOWN {
+            if self.pending.len() + self.path_ends.len() > MOST_BRANCHES
+                || self.unknown > MOST_UNKNOWN
+                || self.weights.count() > MOST_WEIGHTS
+            {
                 return Err(WalkError::TooManyWays);
             }
         }
         Ok(())
     }
 
+    /// Follows a packet until it ends, forks, or has got further than another.
     fn follow(&mut self, mut state: PacketState<'r>) -> Walked<()> {
+        state.branch = 0;
         loop {
-            let Some(frame) = state.frames.last().copied() else {
-                if !self.next_chain(&mut state) {
-                    return Ok(());
-                }
-                continue;
+            let goes_on = match state.frames.last().copied() {
+                Some(frame) => self.rule(&mut state, frame)?,
+                None => self.next_chain(&mut state),
             };
-            if !self.rule(&mut state, frame)? {
+            if !goes_on {
+                return Ok(());
+            }
+            if self.pending.has_before(&state) {
+                self.pending.push(state);
                 return Ok(());
             }
         }
+    }
+
+    /// The number of a destination.
+    pub(super) fn class_of(&mut self, destination: SocketAddr) -> u32 {
+        let known = self.classes.iter().position(|known| *known == destination);
+        let number = known.unwrap_or_else(|| {
+            self.classes.push(destination);
+            self.classes.len() - 1
+        });
+        u32::try_from(number).unwrap_or(u32::MAX)
     }
 
     /// One rule, or what is left of it. False once this branch has ended.
@@ -164,6 +212,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     ) -> Walked<Option<bool>> {
         match self.match_result(state, required.kind, position)? {
             MatchResult::Known(holds) => Ok(Some(holds != required.negated)),
+            MatchResult::Absent => Ok(Some(false)),
             MatchResult::Random(chance) if chance.is_certain() => Ok(Some(true)),
             MatchResult::Random(chance) if chance.is_impossible() => Ok(Some(false)),
             MatchResult::Random(chance) => {
@@ -171,17 +220,85 @@ impl<'w, 'r> Evaluator<'w, 'r> {
                 Ok(None)
             }
             MatchResult::Remembered(list) => self.remembered(state, list, required.negated, position),
-            MatchResult::Unknown(predicate, text) => {
-                if let Some(holds) = state.assumed(predicate) {
-                    return Ok(Some(holds != required.negated));
+            MatchResult::Open(question, holds) => {
+                match self.decided(state, question, std::slice::from_ref(&holds)) {
+                    Decision::Group(group) => Ok(Some((group == Some(0)) != required.negated)),
+                    Decision::Open if !self.rest_has_action(position) => Ok(Some(false)),
+                    Decision::Open => {
+                        self.fork_open(state, question, &[holds], position);
+                        Ok(None)
+                    }
                 }
-                if !self.rest_has_action(position) {
-                    return Ok(Some(false));
-                }
-                self.fork_unknown(state, predicate, text, position);
-                Ok(None)
             }
         }
+    }
+
+    /// A question that is answered by yes or no, and the answer "yes".
+    pub(super) fn yes_no(
+        &mut self,
+        question: Question<'r>,
+        text: &'r str,
+        position: RulePosition,
+    ) -> (QuestionId, CaseSet) {
+        let id = self.questions.number(question, (position, text), || Answers::YesNo);
+        (id, OpenQuestion::yes())
+    }
+
+    /// In which of some groups of answers the answer lies, as far as it is known on this branch.
+    pub(super) fn decided(
+        &self,
+        state: &PacketState<'r>,
+        question: QuestionId,
+        groups: &[CaseSet],
+    ) -> Decision {
+        let Some(open) = self.questions.get(question) else { return Decision::Group(None) };
+        let possible = self.weights.possible(state.weight, question, &open.all);
+        let mut rest = possible.clone();
+        for (number, group) in groups.iter().enumerate() {
+            let within = possible.and(group);
+            if within == possible {
+                return Decision::Group(Some(number));
+            }
+            rest = rest.without(&within);
+        }
+        if rest == possible { Decision::Group(None) } else { Decision::Open }
+    }
+
+    /// Has a branch pending for each group of answers, and one for all others; each comes to the same place again.
+    pub(super) fn fork_open(
+        &mut self,
+        state: &PacketState<'r>,
+        question: QuestionId,
+        groups: &[CaseSet],
+        position: RulePosition,
+    ) {
+        let Some(all) = self.questions.get(question).map(|open| open.all.clone()) else { return };
+        self.element = None;
+        let mut rest = all.clone();
+        for (number, group) in groups.iter().enumerate() {
+            self.branch(state, (question, group, &all), position, groups.len() - number);
+            rest = rest.without(group);
+        }
+        self.branch(state, (question, &rest, &all), position, 0);
+    }
+
+    fn branch(
+        &mut self,
+        state: &PacketState<'r>,
+        (question, answers, all): (QuestionId, &CaseSet, &CaseSet),
+        position: RulePosition,
+        number: usize,
+    ) {
+        let weight = self.weights.where_one_of(state.weight, question, answers, all);
+        if weight == Weight::NEVER {
+            return;
+        }
+        self.unknown += 1;
+        let mut branch = state.clone();
+        branch.weight = weight;
+        branch.branch = number + 1;
+        go_to(&mut branch, position.rule, position.part);
+        self.pending.push(branch);
     }
 
     /// Whether what follows in the rule does anything.
@@ -206,23 +323,6 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         self.pending.push(taken);
     }
 
-    pub(super) fn fork_unknown(
-        &mut self,
-        state: &PacketState<'r>,
-        predicate: Predicate<'r>,
-        text: &'r str,
-        position: RulePosition,
-    ) {
-        self.element = None;
-        self.unknown += 1;
-        for holds in [false, true] {
-            let mut branch = state.clone();
-            go_to(&mut branch, position.rule, position.part);
-            branch.assumptions.push(Assumption { predicate, holds, position, text });
-            self.pending.push(branch);
-        }
-    }
-
     /// A client's first contact goes on; the branch of one that was sent to an endpoint before is pending.
     fn remembered(
         &mut self,
@@ -239,7 +339,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         let found = self.program.look_up(position.chain, list, &key, &state.view);
         known.affinity = Some(Affinity { list, listed: matches!(found, Lookup::Hit(_)), position });
         go_to(&mut known, position.rule, position.part);
-        self.pending.insert(0, known);
+        self.pending.push(known);
         Ok(Some(negated))
     }
 
@@ -279,7 +379,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         self.path_ends.push(PathEnd {
             state: FinalState { verdict, destination: state.view.destination, snat: state.snat, local },
             chance: state.chance,
-            assumptions: std::mem::take(&mut state.assumptions),
+            weight: state.weight,
             affinity: state.affinity,
             path: state.path,
         });

@@ -6,6 +6,7 @@ use super::evaluator::Evaluator;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Interface, Packet, Tracking, View};
 use super::packet_state::{Frame, PacketState, Phase};
+use super::weights::Weight;
 use crate::node::ClientKind;
 use crate::node::Host;
 
@@ -13,28 +14,25 @@ use crate::node::Host;
 pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
     let local = packet.client == ClientKind::Node;
     let view = View {
-        protocol: packet.protocol,
-        source: packet.source,
-        destination: packet.destination,
         mark: packet.mark,
-        input: packet.in_interface(),
-        output: Interface::None,
-        tracking: Tracking::NotYet,
-        translated: false,
+        input: packet.entry(),
+        ..View::new(packet.protocol, packet.source, packet.destination)
     };
     PacketState {
         view: View { output: if local { output_of(host, &view) } else { Interface::None }, ..view },
         phase: if local { Phase::Output } else { Phase::Prerouting },
         begun: 0,
+        class: 0,
         base: None,
         frames: Vec::new(),
         untracked: false,
         snat: false,
         bound: false,
         chance: Chance::CERTAIN,
-        assumptions: Vec::new(),
+        weight: Weight::ALWAYS,
         affinity: None,
         path: None,
+        branch: 0,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::net::Family;
 use super::base_chain::{BaseChain, BaseChains};
 use super::chance::Chance;
 use super::hook::base_place;
+use super::interfaces::Interfaces;
 use super::opaque_iptables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
@@ -27,6 +28,7 @@ pub(super) struct Program<'r> {
     /// By number of the ruleset, table and name.
     names: HashMap<(usize, TableName, ChainName), ChainId>,
     bases: BaseChains,
+    interfaces: OnceLock<Interfaces<'r>>,
 }
 
 struct Slot<'r> {
@@ -39,8 +41,13 @@ struct Slot<'r> {
 impl<'r> Program<'r> {
     /// Of rulesets of one family that a kernel holds side by side: of the nft and of the legacy variant.
     pub(super) fn new(family: Family, rulesets: &[&'r Ruleset]) -> Program<'r> {
-        let mut program =
-            Program { family, chains: Vec::new(), names: HashMap::new(), bases: BaseChains::default() };
+        let mut program = Program {
+            family,
+            chains: Vec::new(),
+            names: HashMap::new(),
+            bases: BaseChains::default(),
+            interfaces: OnceLock::new(),
+        };
         for (part, ruleset) in rulesets.iter().enumerate() {
             for table in &ruleset.tables {
                 for chain in &table.chains {
@@ -72,6 +79,21 @@ impl<'r> Program<'r> {
 
     pub(super) fn bases(&self, hook: Hook) -> &[BaseChain] {
         self.bases.at(hook)
+    }
+
+    /// The interfaces that rules name, in either direction.
+    pub(super) fn interfaces(&self) -> &Interfaces<'r> {
+        self.interfaces.get_or_init(|| {
+            let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
+            let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
+            let asked = rules.flat_map(|rule| rule.in_interface.iter().chain(&rule.out_interface));
+            Interfaces::of(asked.map(|asked| asked.name.as_str()))
+        })
+    }
+
+    /// Ranges of source ports that rules ask for.
+    pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
+        Vec::new()
     }
 
     pub(super) fn chain_count(&self) -> usize {

@@ -7,17 +7,17 @@ use crate::nftables::ruleset::{Addresses, Field};
 
 use super::error::WalkError;
 use super::evaluator::{Evaluator, MatchResult};
-use super::packet::{Interface, View};
-use super::packet_state::{PacketState, Predicate, RulePosition};
+use super::packet::View;
+use super::packet_state::{PacketState, RulePosition};
 use super::program::Program;
-use super::rule_part::{InterfaceDirection, MatchKind, Side, States};
+use super::questions::Question;
+use super::rule_part::{MatchKind, Side, States};
 use super::set_index::Lookup;
 use super::{opaque_iptables, opaque_nftables};
-use crate::node::PodInterface;
 
 impl<'r> Evaluator<'_, 'r> {
     pub(super) fn match_result(
-        &self,
+        &mut self,
         state: &PacketState<'r>,
         kind: MatchKind<'r>,
         position: RulePosition,
@@ -29,7 +29,9 @@ impl<'r> Evaluator<'_, 'r> {
                 return self.in_addresses(view, (side, family), addresses, position);
             }
             MatchKind::InSet(key, set) => return self.in_set(view, key, set, position),
-            MatchKind::Interface(direction, name) => return Ok(self.interface(view, direction, name)),
+            MatchKind::Interface(direction, name) => {
+                return Ok(self.has_interface(view, direction, name, position));
+            }
             MatchKind::Protocol(protocol) => view.protocol == protocol,
             MatchKind::OtherProtocol(name) => opaque_iptables::is_protocol(name, view.protocol),
             MatchKind::Port(protocol, port) => {
@@ -38,6 +40,8 @@ impl<'r> Evaluator<'_, 'r> {
             MatchKind::State(states) => is_in(states, view),
             MatchKind::Translated => view.translated,
             MatchKind::Mark { value, mask } => view.mark & mask == value,
+            MatchKind::ConnectionMark { .. } if !view.is_tracked() => return Ok(MatchResult::Absent),
+            MatchKind::ConnectionMark { value, mask } => view.connection_mark & mask == value,
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
@@ -47,7 +51,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     fn in_addresses(
-        &self,
+        &mut self,
         view: &View,
         (side, family): (Side, Family),
         addresses: &'r Addresses,
@@ -70,7 +74,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     fn in_set(
-        &self,
+        &mut self,
         view: &View,
         key: &[Field],
         set: &'r str,
@@ -79,32 +83,32 @@ impl<'r> Evaluator<'_, 'r> {
         match self.program.look_up(position.chain, set, key, view) {
             Lookup::Hit(_) => Ok(MatchResult::Known(true)),
             Lookup::Miss => Ok(MatchResult::Known(false)),
-            Lookup::Maybe(_) => Ok(MatchResult::Unknown(Predicate::Part(position), set)),
+            Lookup::Maybe(_) => Ok(self.open(Question::Part(position), set, position)),
             Lookup::NoSuchSet => Err(self.no_such_set(position, set)),
         }
     }
 
-    fn interface(&self, view: &View, direction: InterfaceDirection, name: &'r str) -> MatchResult<'r> {
-        let interface = match direction {
-            InterfaceDirection::In => view.input,
-            InterfaceDirection::Out => view.output,
-        };
-        match has_name(interface, name, self.host.pod_interface.as_ref()) {
-            Some(holds) => MatchResult::Known(holds),
-            None => MatchResult::Unknown(Predicate::Interface(direction, name), name),
-        }
-    }
-
-    fn opaque(&self, view: &View, text: &'r str, position: RulePosition) -> MatchResult<'r> {
+    fn opaque(&mut self, view: &View, text: &'r str, position: RulePosition) -> MatchResult<'r> {
         let known = match self.program {
             Program::Iptables(_) => opaque_iptables::iptables_match(text, view, self.host),
             Program::Nftables(_) => opaque_nftables::matches(text, view),
         };
         match known {
             Some(holds) => MatchResult::Known(holds),
-            None if changes_by_itself(text) => MatchResult::Unknown(Predicate::Part(position), text),
-            None => MatchResult::Unknown(Predicate::Text(text), text),
+            None if changes_by_itself(text) => self.open(Question::Part(position), text, position),
+            None => self.open(Question::Text(text), text, position),
         }
+    }
+
+    /// Depends on the answer "yes" to a question.
+    pub(super) fn open(
+        &mut self,
+        question: Question<'r>,
+        text: &'r str,
+        position: RulePosition,
+    ) -> MatchResult<'r> {
+        let (question, yes) = self.yes_no(question, text, position);
+        MatchResult::Open(question, yes)
     }
 }
 
@@ -132,31 +136,5 @@ fn is_in(states: States<'_>, view: &View) -> bool {
                 || set.names().any(|name| name.eq_ignore_ascii_case(state))
         }
         States::Nftables(names) => names.iter().any(|name| name == state),
-    }
-}
-
-/// Whether an interface has a name or fits a pattern (`cali+` of iptables, `cali*` of nftables), where that is certain.
-fn has_name(interface: Interface, name: &str, pods: Option<&PodInterface>) -> Option<bool> {
-    let prefix = name.strip_suffix(['+', '*']);
-    if prefix == Some("") {
-        return Some(true);
-    }
-    match interface {
-        Interface::None => Some(false),
-        Interface::Loopback => Some(prefix.map_or(name == "lo", |prefix| "lo".starts_with(prefix))),
-        _ if name == "lo" => Some(false),
-        Interface::PodSide => is_pods(pods?, name, prefix),
-        Interface::External => is_pods(pods?, name, prefix).filter(|is| *is).map(|_| false),
-    }
-}
-
-/// Whether the pods' interface has a name or fits a pattern.
-fn is_pods(pods: &PodInterface, name: &str, prefix: Option<&str>) -> Option<bool> {
-    match (pods, prefix) {
-        (PodInterface::Name(pods), None) => Some(pods == name),
-        (PodInterface::Name(pods), Some(prefix)) => Some(pods.starts_with(prefix)),
-        (PodInterface::Prefix(pods), None) => (!name.starts_with(pods.as_str())).then_some(false),
-        (PodInterface::Prefix(pods), Some(prefix)) if pods.starts_with(prefix) => Some(true),
-        (PodInterface::Prefix(pods), Some(prefix)) => (!prefix.starts_with(pods.as_str())).then_some(false),
     }
 }

@@ -1,136 +1,138 @@
-//! Merges outcomes: like ones become one, and assumptions that make no difference are forgotten.
+//! Merges outcomes: like ones become one, and questions that make no difference are forgotten.
 
 use std::collections::BTreeMap;
 
+use super::cases::CaseSet;
 use super::chance::Chance;
 use super::evaluator::{Evaluator, PathEntry};
 use super::outcome::{Condition, Outcome, Step};
-use super::packet_state::{FinalState, PathEnd, PathId, Predicate};
+use super::packet_state::{FinalState, PathEnd, PathId};
 use super::program::Program;
-use super::rule_part::InterfaceDirection;
+use super::questions::{OpenQuestion, Questions, YES};
+use super::queue::sum;
+use super::weights::{QuestionId, Weight, Weights};
 
-/// The outcomes of a walk: those without a condition first, then in the order found.
+/// The most outcomes of one kind that are told apart by their conditions.
+const MOST_OUTCOMES: usize = 1 << 12;
+
+/// The outcomes of a walk: those without a condition first, then by what they depend on: "yes" before "no".
 pub(super) fn outcomes<'r>(evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>> {
-    let Evaluator { program, path, path_ends, .. } = evaluator;
-    let mut path_ends = merge(forget_idle_assumptions(path_ends));
-    path_ends.sort_by_key(|path_end| (path_end.affinity.is_some(), !path_end.assumptions.is_empty()));
-    let build = |path_end: PathEnd<'r>| Outcome {
-        verdict: path_end.state.verdict,
-        chance: path_end.chance,
-        destination: path_end.state.destination,
-        snat: path_end.state.snat,
-        delivered_locally: path_end.state.local,
-        given: conditions(program, &path_end),
-        steps: steps(program, &path, path_end.path),
+    let Evaluator { program, path, path_ends, mut weights, questions, .. } = evaluator;
+    let groups = groups(path_ends);
+    let mut found: Vec<Found<'r>> =
+        groups.iter().flat_map(|group| group.cases(&mut weights, &questions)).collect();
+    found.sort_by(|a, b| {
+        a.end.affinity.is_some().cmp(&b.end.affinity.is_some()).then_with(|| a.answers.cmp(&b.answers))
+    });
+    let build = |case: Found<'r>| Outcome {
+        verdict: case.end.state.verdict,
+        chance: case.chance,
+        destination: case.end.state.destination,
+        snat: case.end.state.snat,
+        delivered_locally: case.end.state.local,
+        given: conditions(program, &questions, &case),
+        steps: steps(program, &path, case.end.path),
     };
-    path_ends.into_iter().map(build).collect()
+    found.into_iter().map(build).collect()
 }
 
-fn predicates<'r>(path_ends: &[PathEnd<'r>]) -> Vec<Predicate<'r>> {
-    let mut found: Vec<Predicate<'r>> = Vec::new();
-    for assumption in path_ends.iter().flat_map(|path_end| &path_end.assumptions) {
-        if !found.contains(&assumption.predicate) {
-            found.push(assumption.predicate);
+/// Ends that are alike but for their weights and steps, in the order found.
+struct Group<'r>(Vec<PathEnd<'r>>);
+
+/// One outcome: an end that stands for all like it, under some answers.
+struct Found<'r> {
+    end: PathEnd<'r>,
+    chance: Chance,
+    answers: Vec<(QuestionId, CaseSet)>,
+    supposing: Vec<QuestionId>,
+}
+
+fn groups(path_ends: Vec<PathEnd<'_>>) -> Vec<Group<'_>> {
+    let mut places: BTreeMap<(Option<&str>, FinalState), usize> = BTreeMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for end in path_ends {
+        let key = (end.affinity.map(|affinity| affinity.list), end.state);
+        let place = *places.entry(key).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.0.push(end),
+            None => groups.push(Group(vec![end])),
+        }
+    }
+    groups
+}
+
+impl<'r> Group<'r> {
+    /// The outcomes: one for each way through the sum of all weights, with what is supposed.
+    fn cases(&self, weights: &mut Weights, questions: &Questions<'r>) -> Vec<Found<'r>> {
+        let sum = self.0.iter().map(|end| (end.weight, end.chance)).reduce(|a, b| sum(weights, a, b));
+        let Some((weight, chance)) = sum else { return Vec::new() };
+        let usual: Vec<(QuestionId, usize)> = questions.supposed().map(|question| (question, YES)).collect();
+        let supposed = weights.narrowed(weight, &usual);
+        let paths = weights.paths(supposed, MOST_OUTCOMES);
+        let mut found = Vec::with_capacity(paths.len());
+        for (answers, share) in paths {
+            let supposing = matters(weights, weight, &answers, &usual);
+            let all: Vec<(QuestionId, CaseSet)> = usual
+                .iter()
+                .map(|(question, _)| (*question, OpenQuestion::yes()))
+                .chain(answers.clone())
+                .collect();
+            if let Some(end) = self.0.iter().find(|end| weights.is_possible(end.weight, &all)) {
+                found.push(Found { end: end.clone(), chance: share.times(chance), answers, supposing });
+            }
+        }
+        found
+    }
+}
+
+/// The suppositions without which the weight would be another under these answers.
+fn matters(
+    weights: &mut Weights,
+    weight: Weight,
+    answers: &[(QuestionId, CaseSet)],
+    usual: &[(QuestionId, usize)],
+) -> Vec<QuestionId> {
+    let given = answers.iter().filter_map(|(question, set)| Some((*question, set.iter().next()?)));
+    let given: Vec<(QuestionId, usize)> = given.chain(usual.iter().copied()).collect();
+    let as_supposed = weights.narrowed(weight, &given);
+    let mut found = Vec::new();
+    for (question, _) in usual {
+        let otherwise = |(asked, answer): &(QuestionId, usize)| {
+            (*asked, if asked == question { YES + 1 } else { *answer })
+        };
+        let otherwise: Vec<_> = given.iter().map(otherwise).collect();
+        if weights.narrowed(weight, &otherwise) != as_supposed {
+            found.push(*question);
         }
     }
     found
 }
 
-/// Drops one side of every assumption whose two sides end alike.
-fn forget_idle_assumptions(mut path_ends: Vec<PathEnd<'_>>) -> Vec<PathEnd<'_>> {
-    loop {
-        let all = predicates(&path_ends);
-        let idle = all.iter().rev().find(|predicate| {
-            ends(&path_ends, &all, **predicate, true) == ends(&path_ends, &all, **predicate, false)
-        });
-        let Some(idle) = idle.copied() else { return path_ends };
-        path_ends.retain(|path_end| holds(path_end, idle) != Some(true));
-        for path_end in &mut path_ends {
-            path_end.assumptions.retain(|assumption| assumption.predicate != idle);
-        }
-    }
-}
-
-fn holds<'r>(path_end: &PathEnd<'r>, predicate: Predicate<'r>) -> Option<bool> {
-    path_end
-        .assumptions
-        .iter()
-        .find(|assumption| assumption.predicate == predicate)
-        .map(|assumption| assumption.holds)
-}
-
-type Given<'r> = (Option<&'r str>, Vec<(usize, bool)>);
-
-/// How packets end where the predicate holds, or does not.
-fn ends<'r>(
-    path_ends: &[PathEnd<'r>],
-    all: &[Predicate<'r>],
-    predicate: Predicate<'r>,
-    side: bool,
-) -> Vec<((Given<'r>, FinalState), Chance)> {
-    let mut ends: BTreeMap<(Given<'r>, FinalState), Chance> = BTreeMap::new();
-    for path_end in path_ends.iter().filter(|path_end| holds(path_end, predicate) != Some(!side)) {
-        let key = (given(path_end, all, Some(predicate)), path_end.state);
-        ends.entry(key)
-            .and_modify(|chance| *chance = chance.plus(path_end.chance))
-            .or_insert(path_end.chance);
-    }
-    ends.into_iter().collect()
-}
-
-fn given<'r>(path_end: &PathEnd<'r>, all: &[Predicate<'r>], without: Option<Predicate<'r>>) -> Given<'r> {
-    let mut assumed: Vec<(usize, bool)> = path_end
-        .assumptions
-        .iter()
-        .filter(|assumption| Some(assumption.predicate) != without)
-        .filter_map(|assumption| {
-            let number = all.iter().position(|p| *p == assumption.predicate)?;
-            Some((number, assumption.holds))
-        })
-        .collect();
-    assumed.sort_unstable();
-    (path_end.affinity.map(|affinity| affinity.list), assumed)
-}
-
-/// Adds up the chances of like outcomes; the steps of the first stand for all.
-fn merge(path_ends: Vec<PathEnd<'_>>) -> Vec<PathEnd<'_>> {
-    let all = predicates(&path_ends);
-    let mut places: BTreeMap<(Given<'_>, FinalState), usize> = BTreeMap::new();
-    let mut merged: Vec<PathEnd<'_>> = Vec::with_capacity(path_ends.len());
-    for path_end in path_ends {
-        let position = *places.entry((given(&path_end, &all, None), path_end.state)).or_insert(merged.len());
-        match merged.get_mut(position) {
-            Some(like) => like.chance = like.chance.plus(path_end.chance),
-            None => merged.push(path_end),
-        }
-    }
-    merged
-}
-
-fn conditions<'r>(program: &Program<'r>, path_end: &PathEnd<'r>) -> Vec<Condition<'r>> {
-    let affinity = path_end.affinity.and_then(|affinity| {
+fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found<'r>) -> Vec<Condition<'r>> {
+    let affinity = case.end.affinity.and_then(|affinity| {
         Some(Condition::Affinity {
             list: affinity.list.into(),
             listed: affinity.listed,
             rule: program.rule_ref(affinity.position.chain, Some(affinity.position.rule))?,
         })
     });
-    let assumptions = path_end.assumptions.iter().filter_map(|assumption| {
+    let answers = case.answers.iter().filter_map(|(question, set)| {
+        let question = questions.get(*question)?;
+        let (text, matches) = question.words(set);
         Some(Condition::Opaque {
-            text: words(assumption.predicate, assumption.text).into(),
-            rule: program.rule_ref(assumption.position.chain, Some(assumption.position.rule))?,
-            matches: assumption.holds,
+            text: text.into(),
+            rule: program.rule_ref(question.position.chain, Some(question.position.rule))?,
+            matches,
         })
     });
-    affinity.into_iter().chain(assumptions).collect()
-}
-
-fn words(predicate: Predicate<'_>, text: &str) -> String {
-    match predicate {
-        Predicate::Interface(InterfaceDirection::In, name) => format!("in interface {name}"),
-        Predicate::Interface(InterfaceDirection::Out, name) => format!("out interface {name}"),
-        Predicate::Text(_) | Predicate::Part(_) => text.to_owned(),
-    }
+    let supposed = case.supposing.iter().filter_map(|question| {
+        let question = questions.get(*question)?;
+        Some(Condition::Supposed {
+            text: question.text.into(),
+            rule: program.rule_ref(question.position.chain, Some(question.position.rule))?,
+        })
+    });
+    affinity.into_iter().chain(answers).chain(supposed).collect()
 }
 
 /// The steps of a path, those of one rule together.

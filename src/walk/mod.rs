@@ -20,15 +20,18 @@
 //! assert_eq!(outcomes[0].verdict, Verdict::Accept);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![allow(dead_code, reason = "attributes that rules of other programs ask for")]
 
 mod action;
 mod base_chain;
+mod cases;
 mod chance;
 mod error;
 mod evaluator;
 mod hook;
 mod hooks;
 mod inquiry;
+mod interfaces;
 mod iptables;
 mod matching;
 mod merge;
@@ -39,19 +42,23 @@ mod outcome;
 mod packet;
 mod packet_state;
 mod program;
+mod questions;
+mod queue;
 mod rule_index;
 mod rule_part;
 mod set_index;
+mod source_port;
 #[cfg(test)]
 mod tests;
 mod walker;
+mod weights;
 
 pub use chance::Chance;
 pub use error::WalkError;
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, Reached};
 pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
-pub use packet::{FamilyMismatch, Interface, Packet, Tracking, View};
+pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
 pub use walker::Walker;
 
-pub use crate::node::{ClientKind, Host, PodInterface};
+pub use crate::node::{ClientKind, Host, InterfaceName, PodInterface};

@@ -12,6 +12,7 @@ use crate::nftables::ruleset::{
 
 use super::base_chain::{BaseChain, BaseChains};
 use super::hook::{NAT_DESTINATION, NAT_SOURCE};
+use super::interfaces::Interfaces;
 use super::opaque_nftables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
@@ -26,6 +27,7 @@ pub(super) struct Program<'r> {
     /// Sets that rules fill, by number of the table.
     filled: OnceLock<HashSet<(usize, &'r str)>>,
     bases: [BaseChains; 2],
+    interfaces: OnceLock<Interfaces<'r>>,
 }
 
 struct SetSlot<'r> {
@@ -42,6 +44,7 @@ impl<'r> Program<'r> {
             sets: HashMap::new(),
             filled: OnceLock::new(),
             bases: Default::default(),
+            interfaces: OnceLock::new(),
         };
         for table in &ruleset.tables {
             program.add_table(table);
@@ -84,6 +87,24 @@ impl<'r> Program<'r> {
             Family::Ipv4 => ipv4.at(hook),
             Family::Ipv6 => ipv6.at(hook),
         }
+    }
+
+    /// The interfaces that rules name, in either direction.
+    pub(super) fn interfaces(&self) -> &Interfaces<'r> {
+        self.interfaces.get_or_init(|| {
+            let chains: Vec<&'r Chain> = self.chains.iter().map(|(_, chain)| *chain).collect();
+            let rules = chains.into_iter().flat_map(|chain| &chain.rules);
+            let statements = rules.flat_map(|placed| &placed.rule.statements);
+            Interfaces::of(statements.filter_map(|statement| match statement {
+                Statement::InInterface { name, .. } => Some(name.as_str()),
+                _ => None,
+            }))
+        })
+    }
+
+    /// Ranges of source ports that rules ask for.
+    pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
+        Vec::new()
     }
 
     pub(super) fn chain_count(&self) -> usize {

@@ -101,6 +101,14 @@ pub enum Condition<'r> {
         /// Whether it is taken to match.
         matches: bool,
     },
+    /// What a rule asks is supposed to be as it is for a first packet: a limit is not reached, a source is reached by the
+    /// way that the packet came.
+    Supposed {
+        /// The part, as printed.
+        text: CompactString,
+        /// The rule.
+        rule: RuleRef<'r>,
+    },
 }
 
 impl Condition<'_> {
@@ -155,6 +163,8 @@ pub enum Effect<'r> {
     PolicyDrop,
     /// The mark is now this.
     Mark(u32),
+    /// The mark of the connection is now this.
+    ConnectionMark(u32),
     /// The destination is now this.
     Dnat(SocketAddr),
     /// The source will be an address of the node.

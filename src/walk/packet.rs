@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::net::{Family, Protocol};
 
 use crate::node::ClientKind;
-use crate::node::Host;
+use crate::node::{Host, InterfaceName};
 
 /// The first packet of a new connection, as it reaches the node or leaves one of its sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,10 +20,16 @@ pub struct Packet {
     pub client: ClientKind,
     /// Its firewall mark when it comes in; 0 as a rule.
     pub mark: u32,
+    /// Its source port, where the asker tells it; else one of 1024 and up.
+    pub source_port: Option<u16>,
+    /// The interface by which it comes in, where the asker tells it.
+    pub in_interface: Option<InterfaceName>,
+    /// The interface by which it leaves the node, where the asker tells it.
+    pub out_interface: Option<InterfaceName>,
 }
 
 /// An interface that a packet crosses, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Interface {
     /// None: the packet was made on the node, or stays there.
     None,
@@ -59,18 +65,26 @@ impl Packet {
         if Family::of(source) != Family::of(destination.ip()) {
             return Err(FamilyMismatch { from: source, to: destination.ip() });
         }
-        Ok(Packet { protocol, source, destination, client: host.client_kind(source), mark: 0 })
+        Ok(Packet::plain(protocol, source, destination, host.client_kind(source)))
+    }
+
+    /// A packet without a mark, of which the asker tells nothing more.
+    pub fn plain(protocol: Protocol, source: IpAddr, destination: SocketAddr, client: ClientKind) -> Packet {
+        Packet {
+            protocol,
+            source,
+            destination,
+            client,
+            mark: 0,
+            source_port: None,
+            in_interface: None,
+            out_interface: None,
+        }
     }
 
     /// A packet that the node itself sends, from the address that its kernel would choose.
     pub fn from_node(host: &Host, protocol: Protocol, destination: SocketAddr) -> Packet {
-        Packet {
-            protocol,
-            source: host.source_to(destination),
-            destination,
-            client: ClientKind::Node,
-            mark: 0,
-        }
+        Packet::plain(protocol, host.source_to(destination), destination, ClientKind::Node)
     }
 
     /// Its IP family.
@@ -78,8 +92,8 @@ impl Packet {
         Family::of(self.destination.ip())
     }
 
-    /// The interface by which it comes in.
-    pub fn in_interface(&self) -> Interface {
+    /// What kind of interface it comes in by.
+    pub fn entry(&self) -> Interface {
         match self.client {
             ClientKind::LocalPod => Interface::PodSide,
             ClientKind::RemotePod | ClientKind::Outside => Interface::External,
@@ -99,18 +113,57 @@ pub struct View {
     pub destination: SocketAddr,
     /// Its firewall mark.
     pub mark: u32,
+    /// The mark of its connection.
+    pub connection_mark: u32,
     /// The interface it came in by.
     pub input: Interface,
     /// The interface it will go out by, once that is known.
     pub output: Interface,
     /// What connection tracking says of it.
     pub tracking: Tracking,
-    /// Whether its destination was translated.
+    /// Whether its destination was translated (conntrack status `DNAT`).
     pub translated: bool,
+    /// Whether its source was translated (conntrack status `SNAT`).
+    pub source_translated: bool,
+    /// The packet as it came: the original direction of its connection.
+    pub original: Original,
+}
+
+/// Both ends of a packet before any translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Original {
+    /// The source.
+    pub source: IpAddr,
+    /// The destination.
+    pub destination: SocketAddr,
+}
+
+impl View {
+    /// A packet that nothing has happened to yet, on no interface.
+    pub fn new(protocol: Protocol, source: IpAddr, destination: SocketAddr) -> View {
+        View {
+            protocol,
+            source,
+            destination,
+            mark: 0,
+            connection_mark: 0,
+            input: Interface::None,
+            output: Interface::None,
+            tracking: Tracking::NotYet,
+            translated: false,
+            source_translated: false,
+            original: Original { source, destination },
+        }
+    }
+
+    /// Whether connection tracking knows the packet: what asks for the connection fails otherwise, negated or not.
+    pub fn is_tracked(&self) -> bool {
+        self.tracking == Tracking::New
+    }
 }
 
 /// What connection tracking says of the first packet of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tracking {
     /// It has not been looked at yet (hooks before priority -200), which matches as "invalid".
     NotYet,
@@ -135,15 +188,11 @@ impl Tracking {
 impl View {
     /// The first packet of a TCP connection from 10.0.0.9, outside, as it comes in.
     pub(super) fn from_outside(destination: &str) -> View {
+        let (source, destination) = ("10.0.0.9".parse().unwrap(), destination.parse().unwrap());
         View {
-            protocol: Protocol::Tcp,
-            source: "10.0.0.9".parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            mark: 0,
             input: Interface::External,
-            output: Interface::None,
             tracking: Tracking::New,
-            translated: false,
+            ..View::new(Protocol::Tcp, source, destination)
         }
     }
 }

@@ -6,34 +6,15 @@ use super::base_chain::BaseChain;
 use super::chance::Chance;
 use super::outcome::{Hook, Verdict};
 use super::packet::View;
-use super::rule_part::{ChainId, InterfaceDirection};
-
-/// Something that is not known and is taken to hold, or not to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Predicate<'r> {
-    /// The packet comes in or goes out by an interface of this name.
-    Interface(InterfaceDirection, &'r str),
-    /// A match, by its text: the same text means the same wherever it stands.
-    Text(&'r str),
-    /// A part of one rule.
-    Part(RulePosition),
-}
+use super::rule_part::ChainId;
+use super::weights::Weight;
 
 /// A part of a rule.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RulePosition {
     pub(super) chain: ChainId,
     pub(super) rule: usize,
     pub(super) part: usize,
-}
-
-/// A predicate, what it is taken to be, and where that was first done.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Assumption<'r> {
-    pub(super) predicate: Predicate<'r>,
-    pub(super) holds: bool,
-    pub(super) position: RulePosition,
-    pub(super) text: &'r str,
 }
 
 /// The client was sent somewhere before.
@@ -70,7 +51,7 @@ impl Frame {
 pub(super) type PathId = Option<u32>;
 
 /// At which hook of its path a packet is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Prerouting,
     Input,
@@ -105,6 +86,8 @@ pub(super) struct PacketState<'r> {
     pub(super) phase: Phase,
     /// How many base chains of the hook were begun.
     pub(super) begun: usize,
+    /// The number of its destination: packets to different ones never come together again.
+    pub(super) class: u32,
     pub(super) base: Option<BaseChain>,
     pub(super) frames: Vec<Frame>,
     pub(super) untracked: bool,
@@ -112,40 +95,12 @@ pub(super) struct PacketState<'r> {
     /// The destination, or at the later hooks the source, was translated at this hook: no further nat chain is asked.
     pub(super) bound: bool,
     pub(super) chance: Chance,
-    pub(super) assumptions: Vec<Assumption<'r>>,
+    /// How likely it got here, times `chance`, by the answers to open questions.
+    pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
     pub(super) path: PathId,
-}
-
-impl<'r> PacketState<'r> {
-    /// What was assumed of a predicate, or follows from what was.
-    pub(super) fn assumed(&self, predicate: Predicate<'r>) -> Option<bool> {
-        self.assumptions.iter().find_map(|assumption| {
-            if assumption.predicate == predicate {
-                return Some(assumption.holds);
-            }
-            match (assumption.predicate, predicate) {
-                (Predicate::Interface(a, is), Predicate::Interface(b, asked))
-                    if a == b && assumption.holds =>
-                {
-                    follows(is, asked)
-                }
-                _ => None,
-            }
-        })
-    }
-}
-
-/// Whether an interface of one name or pattern has another name or pattern, where that is certain.
-fn follows(is: &str, asked: &str) -> Option<bool> {
-    let prefix = |name| str::strip_suffix(name, ['+', '*']);
-    match (prefix(is), prefix(asked)) {
-        (None, None) => Some(is == asked),
-        (None, Some(asked)) => Some(is.starts_with(asked)),
-        (Some(is), None) => (!asked.starts_with(is)).then_some(false),
-        (Some(is), Some(asked)) if is.starts_with(asked) => Some(true),
-        (Some(is), Some(asked)) => (!asked.starts_with(is)).then_some(false),
-    }
+    /// On which branch it just came from a fork: it has not yet gone the way that its answer leads.
+    pub(super) branch: usize,
 }
 
 /// The end of a packet's path, before like outcomes are merged.
@@ -153,7 +108,8 @@ fn follows(is: &str, asked: &str) -> Option<bool> {
 pub(super) struct PathEnd<'r> {
     pub(super) state: FinalState,
     pub(super) chance: Chance,
-    pub(super) assumptions: Vec<Assumption<'r>>,
+    /// How likely it got here, times `chance`, by the answers to open questions.
+    pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
     pub(super) path: PathId,
 }

@@ -4,6 +4,7 @@ use crate::net::Family;
 use crate::nftables::ruleset::Field;
 
 pub(super) use super::base_chain::BaseChain;
+use super::interfaces::Interfaces;
 use super::iptables;
 use super::nftables;
 use super::outcome::{Hook, RuleRef};
@@ -13,7 +14,7 @@ use super::set_index::Lookup;
 
 /// A ruleset of either language, ready to be walked.
 pub(super) enum Program<'r> {
-    Iptables(iptables::Program<'r>),
+    Iptables(Box<iptables::Program<'r>>),
     Nftables(Box<nftables::Program<'r>>),
 }
 
@@ -49,6 +50,16 @@ impl<'r> Program<'r> {
             Program::Iptables(_) => 128,
             Program::Nftables(_) => 16,
         }
+    }
+
+    /// The interfaces that rules name.
+    pub(super) fn interfaces(&self) -> &Interfaces<'r> {
+        either!(self, program => program.interfaces())
+    }
+
+    /// Ranges of source ports that rules ask for.
+    pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
+        either!(self, program => program.source_ports())
     }
 
     pub(super) fn chain_count(&self) -> usize {

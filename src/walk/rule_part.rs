@@ -64,6 +64,11 @@ pub(super) enum MatchKind<'r> {
         value: u32,
         mask: u32,
     },
+    /// Of the connection; fails where the packet has none.
+    ConnectionMark {
+        value: u32,
+        mask: u32,
+    },
     Local(Side),
     Random(Chance),
     /// The client was put on this list before.
@@ -86,6 +91,13 @@ pub(super) enum States<'r> {
     Nftables(&'r [compact_str::CompactString]),
 }
 
+/// Whose mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MarkOf {
+    Packet,
+    Connection,
+}
+
 /// What a rule does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Action<'r> {
@@ -103,6 +115,13 @@ pub(super) enum Action<'r> {
     },
     /// mark = mark | bits
     OrMark(u32),
+    /// mark = (mark & keep) ^ (the other mark & other) ^ flip, of the packet or of its connection.
+    Mark {
+        of: MarkOf,
+        keep: u32,
+        other: u32,
+        flip: u32,
+    },
     Dnat(SocketAddr),
     /// DNAT to this node itself at another port, or at the same.
     Redirect(Option<Port>),

@@ -32,7 +32,7 @@ impl<'r> Walker<'r> {
         let program = match main {
             Ruleset::Iptables(main) => {
                 let all: Vec<_> = all.iter().filter_map(Ruleset::as_iptables).collect();
-                Program::Iptables(walk_iptables::Program::new(main.family, &all))
+                Program::Iptables(Box::new(walk_iptables::Program::new(main.family, &all)))
             }
             Ruleset::Nftables(main, _) => Program::Nftables(Box::new(walk_nftables::Program::new(main))),
         };
@@ -57,6 +57,8 @@ impl<'r> Walker<'r> {
             return Err(WalkError::WrongFamily { rules: program.family, packet: packet.family() });
         }
         let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
+        evaluator.told = (packet.in_interface, packet.out_interface);
+        evaluator.source_port = packet.source_port;
         evaluator.run(hooks::entry(packet, self.host))?;
         Ok(merge::outcomes(evaluator))
     }

@@ -1,5 +1,6 @@
 //! Every command in the README and the documentation does what stands below it.
 
+use crate::support::schemas;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -67,6 +68,7 @@ fn fault(example: &Example) -> Option<String> {
         .env("PATH", path)
         .output()
         .unwrap();
+    schemas::validate(&output.stdout);
     let actual = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines: Vec<&str> = actual.lines().map(str::trim_end).collect();
     let expected: Vec<&str> = example.printed.iter().map(String::as_str).collect();

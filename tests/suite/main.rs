@@ -7,6 +7,7 @@ mod testing;
 
 mod support;
 
+mod action;
 mod api_server;
 mod assume;
 mod check;
@@ -26,6 +27,7 @@ mod lint;
 mod mutations;
 mod releases;
 mod repositories;
+mod stability;
 mod trace;
 mod truth;
 mod upkeep;

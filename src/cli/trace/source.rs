@@ -62,13 +62,7 @@ impl Packets {
     pub(super) fn fix(&self, scene: &Scene<'_>, rules: &NodeRules<'_>) -> Result<Vec<Packet>, Diagnostics> {
         let host = &rules.host;
         let to = self.destination(scene, host)?;
-        let packet = |source, client| Packet {
-            protocol: to.protocol,
-            source,
-            destination: to.address,
-            client,
-            mark: 0,
-        };
+        let packet = |source, client| Packet::plain(to.protocol, source, to.address, client);
         Ok(match self.source {
             Resolved::Ip(ip) => vec![packet(ip, client_kind(scene, ip, host))],
             Resolved::Pod(ip, client) => vec![packet(ip, client)],

@@ -84,7 +84,7 @@ impl Told {
             Condition::Affinity { list, rule, .. } => {
                 self.rule(rule).or_else(|| self.sets.get(list.as_str()).copied())
             }
-            Condition::Opaque { .. } => None,
+            Condition::Opaque { .. } | Condition::Supposed { .. } => None,
         })
     }
 
@@ -201,6 +201,7 @@ fn beginnings(outcome: &Outcome<'_>) -> Vec<u64> {
         match condition {
             Condition::Affinity { .. } => (true, condition.seconds()).hash(&mut hasher),
             Condition::Opaque { text, matches, .. } => (text, matches).hash(&mut hasher),
+            Condition::Supposed { text, .. } => text.hash(&mut hasher),
         }
     }
     let mut beginnings = vec![hasher.finish()];

@@ -38,6 +38,7 @@ pub const SCHEMA: &str = "kuberules.check/v1";
 
 /// What a check found on one node.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Name and version of this form.
@@ -64,6 +65,7 @@ pub struct Report {
 
 /// Something that is wrong with captured rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// What kind of thing it is.
@@ -95,6 +97,7 @@ fn is_zero(count: &u64) -> bool {
 
 /// Lines of a chain or set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lines {
     /// `nat`, `ip kube-proxy`
     pub table: String,
@@ -106,6 +109,7 @@ pub struct Lines {
 
 /// Kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The mode is another than assumed.

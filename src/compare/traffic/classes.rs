@@ -34,7 +34,7 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
     let mut classes = Classes {
         family,
         hosts: (&hosts.0, &hosts.1),
-        same_host: old.host() == new.host(),
+        same_host: old.host().is_like(new.host()),
         walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
         special: BTreeSet::new(),
@@ -323,13 +323,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     /// In what a class fares differently, if in anything.
     fn walk(&self, to: &To, value_class: &ValueClass<AddressKind>) -> Option<Difference> {
         let source = address(self.family, value_class.representative);
-        let packet = |client| Packet {
-            protocol: to.protocol,
-            source,
-            destination: to.representative,
-            client,
-            mark: 0,
-        };
+        let packet = |client| Packet::plain(to.protocol, source, to.representative, client);
         let old = OutcomeSet::of(self.walkers.0, &packet(value_class.kind.0));
         let new = OutcomeSet::of(self.walkers.1, &packet(value_class.kind.1));
         let contrast = old.contrast(&new)?;

@@ -15,6 +15,7 @@ use crate::walk::{ClientKind, Walker};
 
 /// Packets that fare differently in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Flow {
     /// `namespace/name`; none for a destination of no Service.

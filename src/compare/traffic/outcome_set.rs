@@ -152,6 +152,7 @@ fn given(outcome: &Outcome<'_>) -> Given {
                 given.affinity = Some((outcome.destination, condition.seconds()));
             }
             Condition::Opaque { text, matches, .. } => given.assumed.push((text.clone(), *matches)),
+            Condition::Supposed { .. } => {}
         }
     }
     given.assumed.sort();

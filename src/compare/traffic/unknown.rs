@@ -19,6 +19,7 @@ pub struct Traffic {
 
 /// Kinds of connections of which it is not known whether their outcome differs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Unknown {
     /// Why the rules cannot be followed.

@@ -76,6 +76,10 @@ fn same_ways(old: &Host, new: &Host) -> bool {
         remote_pods,
         pod_interface,
         route_localnet,
+        sets,
+        network,
+        sysctls,
+        pod_names: _,
     } = old;
     let same_pods = *pod_networks == new.pod_networks
         && *cluster_networks == new.cluster_networks
@@ -84,6 +88,7 @@ fn same_ways(old: &Host, new: &Host) -> bool {
     *addresses == new.addresses
         && *route_localnet == new.route_localnet
         && *pod_interface == new.pod_interface
+        && (sets, network, sysctls) == (&new.sets, &new.network, &new.sysctls)
         && (pod_interface.is_none() || same_pods)
 }
 

@@ -1,6 +1,6 @@
 //! `kuberules.trace/v1`
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::meaning::meaning;
 use super::observed::listener;
@@ -9,116 +9,297 @@ use super::{SCOPE, Trace, remarks, why, words};
 use crate::plan::Listener;
 use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
 
-/// One trace.
-pub fn json(trace: &Trace<'_, '_>) -> Value {
-    json!({
-        "schema": "kuberules.trace/v1",
-        "scope": SCOPE,
-        "rules": {
-            "node": trace.rules.node,
-            "language": trace.rules.language,
-            "source": trace.rules.words,
-        },
-        "packet": packet(&trace.packet, trace),
-        "outcomes": trace.outcomes.iter().map(|o| outcome(o, trace)).collect::<Vec<_>>(),
-    })
+/// Name and version of the schema; fields may be added within a version.
+pub const SCHEMA: &str = "kuberules.trace/v1";
+
+/// That of several traces.
+pub const SCHEMA_OF_SEVERAL: &str = "kuberules.traces/v1";
+
+/// A packet and everything that can happen to it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TraceJson<'t> {
+    /// Name and version of this form.
+    schema: &'static str,
+    /// What the answer is about: new connections.
+    scope: &'static str,
+    /// Where the rules come from.
+    rules: RulesJson<'t>,
+    /// The packet that was asked for.
+    packet: PacketJson,
+    /// What can happen to it; the probabilities add up to 1.
+    outcomes: Vec<OutcomeJson<'t>>,
 }
 
 /// Several traces, one for each kind of source.
-pub fn all_json(traces: &[Trace<'_, '_>]) -> Value {
-    json!({
-        "schema": "kuberules.traces/v1",
-        "traces": traces.iter().map(json).collect::<Vec<_>>(),
-    })
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TracesJson<'t> {
+    /// Name and version of this form.
+    schema: &'static str,
+    /// The traces.
+    traces: Vec<TraceJson<'t>>,
 }
 
-fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> Value {
-    let on_node = matches!(packet.client, ClientKind::LocalPod | ClientKind::Node);
-    json!({
-        "family": packet.family().lower_name(),
-        "protocol": packet.protocol.lower_name(),
-        "source": packet.source.to_string(),
-        "sourceName": trace.names.words(packet.source),
-        "sourcePort": null,
-        "destination": packet.destination.ip().to_string(),
-        "destinationName": trace.names.words(packet.destination.ip()),
-        "destinationPort": packet.destination.port(),
-        "origin": packet.client.name(),
-        "originOnNode": on_node,
-    })
+/// Where rules come from.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RulesJson<'t> {
+    /// The node's name; empty where it is not known.
+    node: &'t str,
+    /// `iptables` or `nftables`
+    language: &'static str,
+    /// In words.
+    source: &'t str,
 }
 
-fn outcome(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Value {
+/// The first packet of a new connection.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct PacketJson {
+    /// `ipv4` or `ipv6`
+    family: &'static str,
+    /// `tcp`, `udp` or `sctp`
+    protocol: &'static str,
+    /// Its source address.
+    source: String,
+    /// What has that address, where known.
+    source_name: Option<String>,
+    /// Always null: any ephemeral port.
+    source_port: Option<u16>,
+    /// Its destination address.
+    destination: String,
+    /// What has that address, where known.
+    destination_name: Option<String>,
+    /// Its destination port.
+    destination_port: u16,
+    /// Who sends it.
+    origin: &'static str,
+    /// Whether the sender is on this node.
+    origin_on_node: bool,
+}
+
+/// Something that can happen to a packet.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct OutcomeJson<'t> {
+    /// `accept`, `drop`, `reject` or `unknown`
+    verdict: &'static str,
+    /// What is sent back, of `reject`.
+    answer: Option<&'static str>,
+    /// How likely it is, 0 to 1.
+    probability: f64,
+    /// The same as a fraction such as `1/3`, where it is exact.
+    fraction: Option<String>,
+    /// On what it depends.
+    given: Vec<ConditionJson<'t>>,
+    /// Address and port to which the packet goes after translation.
+    destination: String,
+    /// What has that address, where known.
+    destination_name: Option<String>,
+    /// Whether the node itself receives it.
+    delivered_on_node: bool,
+    /// Whether its source is rewritten.
+    snat: bool,
+    /// What it means for the client, as a code.
+    result: &'static str,
+    /// The same in words.
+    meaning: String,
+    /// What is worth knowing about it.
+    remarks: Vec<String>,
+    /// kube-proxy itself answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by_kube_proxy: Option<ListenerJson>,
+    /// The rules that the packet meets.
+    steps: Vec<StepJson<'t>>,
+}
+
+/// kube-proxy's own listener: the endpoints it connects to, and what they see as the source.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ListenerJson {
+    /// The Service port.
+    service: String,
+    /// Its endpoints, as address and port.
+    endpoints: Vec<String>,
+    /// Always `node`.
+    source: &'static str,
+    /// Whether a client keeps its endpoint.
+    sticky: bool,
+}
+
+/// A condition that the packet alone does not settle.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ConditionJson<'t> {
+    /// What kind of condition it is.
+    #[serde(flatten)]
+    kind: ConditionKind<'t>,
+    /// Table of the rule that asks.
+    table: String,
+    /// Chain of the rule that asks.
+    chain: &'t str,
+    /// The condition in words.
+    words: String,
+}
+
+/// Kinds of conditions.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum ConditionKind<'t> {
+    /// Whether the client is remembered.
+    Affinity {
+        /// The list or set of clients.
+        list: &'t str,
+        /// Whether the client is in it.
+        listed: bool,
+    },
+    /// Whether a rule that is not understood matches.
+    Opaque {
+        /// What is not understood.
+        text: &'t str,
+        /// The rule.
+        rule: String,
+        /// Its number in the chain, counted from 1; none for a policy.
+        number: Option<usize>,
+        /// Whether it is taken to match.
+        matches: bool,
+    },
+    /// What is taken for granted, such as a limit that is not reached.
+    Supposed {
+        /// What is asked.
+        text: &'t str,
+        /// The rule.
+        rule: String,
+        /// Its number in the chain, counted from 1; none for a policy.
+        number: Option<usize>,
+    },
+}
+
+/// A rule that the packet meets.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StepJson<'t> {
+    /// Such as `prerouting`
+    hook: &'static str,
+    /// The table.
+    table: Option<String>,
+    /// The chain.
+    chain: Option<&'t str>,
+    /// The rule as its tool prints it.
+    rule: Option<String>,
+    /// The element of a set or map that matched.
+    element: Option<String>,
+    /// Which of its conditions the packet meets, and why.
+    why: Vec<String>,
+    /// How likely it matches, of rules by chance.
+    chance: Option<f64>,
+    /// What it does.
+    effect: String,
+}
+
+/// One trace.
+pub fn json<'t>(trace: &'t Trace<'_, '_>) -> TraceJson<'t> {
+    TraceJson {
+        schema: SCHEMA,
+        scope: SCOPE,
+        rules: RulesJson {
+            node: &trace.rules.node,
+            language: trace.rules.language,
+            source: &trace.rules.words,
+        },
+        packet: packet(&trace.packet, trace),
+        outcomes: trace.outcomes.iter().map(|o| outcome(o, trace)).collect(),
+    }
+}
+
+/// Several traces, one for each kind of source.
+pub fn all_json<'t>(traces: &'t [Trace<'_, '_>]) -> TracesJson<'t> {
+    TracesJson { schema: SCHEMA_OF_SEVERAL, traces: traces.iter().map(json).collect() }
+}
+
+fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> PacketJson {
+    PacketJson {
+        family: packet.family().lower_name(),
+        protocol: packet.protocol.lower_name(),
+        source: packet.source.to_string(),
+        source_name: trace.names.words(packet.source),
+        source_port: None,
+        destination: packet.destination.ip().to_string(),
+        destination_name: trace.names.words(packet.destination.ip()),
+        destination_port: packet.destination.port(),
+        origin: packet.client.name(),
+        origin_on_node: matches!(packet.client, ClientKind::LocalPod | ClientKind::Node),
+    }
+}
+
+fn outcome<'t>(outcome: &'t Outcome<'_>, trace: &'t Trace<'_, '_>) -> OutcomeJson<'t> {
     let family = trace.packet.family();
     let answer = match outcome.verdict {
         Verdict::Reject(answer) => Some(answer.name(family)),
         _ => None,
     };
-    let mut json = json!({
-        "verdict": outcome.verdict.name(),
-        "answer": answer,
-        "probability": outcome.chance.as_f64(),
-        "fraction": outcome.chance.fraction().map(|(n, d)| format!("{n}/{d}")),
-        "given": outcome.given.iter().map(condition).collect::<Vec<_>>(),
-        "destination": outcome.destination.to_string(),
-        "destinationName": trace.names.words(outcome.destination.ip()),
-        "deliveredOnNode": outcome.delivered_locally,
-        "snat": outcome.snat,
-        "result": meaning(outcome, trace).code(),
-        "meaning": words::outcome(outcome, trace),
-        "remarks": remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect::<Vec<_>>(),
-        "steps": outcome.steps.iter().map(step).collect::<Vec<_>>(),
-    });
-    if let (Value::Object(fields), Some(listener)) = (&mut json, listener(outcome, trace)) {
-        fields.insert("answeredByKubeProxy".to_owned(), answered(listener));
-    }
-    json
-}
-
-/// kube-proxy's own listener: the endpoints it connects to, and what they see as the source.
-fn answered(listener: Listener<'_>) -> Value {
-    let endpoints: Vec<&str> = listener.endpoints.iter().map(|endpoint| endpoint.text.as_str()).collect();
-    json!({
-        "service": listener.service_port.service_port().name.to_string(),
-        "endpoints": endpoints,
-        "source": "node",
-        "sticky": listener.service_port.service_port().affinity_seconds.is_some(),
-    })
-}
-
-fn condition(condition: &Condition<'_>) -> Value {
-    let words = words::condition(condition);
-    match condition {
-        Condition::Affinity { list, rule, listed } => json!({
-            "kind": "affinity",
-            "list": list,
-            "listed": listed,
-            "chain": rule.chain_name(),
-            "table": rule.table_name(),
-            "words": words,
-        }),
-        Condition::Opaque { text, rule, matches } => json!({
-            "kind": "opaque",
-            "text": text,
-            "table": rule.table_name(),
-            "chain": rule.chain_name(),
-            "rule": rule.text(),
-            "number": rule.number(),
-            "matches": matches,
-            "words": words,
-        }),
+    OutcomeJson {
+        verdict: outcome.verdict.name(),
+        answer,
+        probability: outcome.chance.as_f64(),
+        fraction: outcome.chance.fraction().map(|(n, d)| format!("{n}/{d}")),
+        given: outcome.given.iter().map(condition).collect(),
+        destination: outcome.destination.to_string(),
+        destination_name: trace.names.words(outcome.destination.ip()),
+        delivered_on_node: outcome.delivered_locally,
+        snat: outcome.snat,
+        result: meaning(outcome, trace).code(),
+        meaning: words::outcome(outcome, trace),
+        remarks: remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect(),
+        answered_by_kube_proxy: listener(outcome, trace).map(answered),
+        steps: outcome.steps.iter().map(step).collect(),
     }
 }
 
-fn step(step: &Step<'_>) -> Value {
-    json!({
-        "hook": step.hook.name(),
-        "table": step.rule.map(|rule| rule.table_name()),
-        "chain": step.rule.map(|rule| rule.chain_name()),
-        "rule": step.rule.map(|rule| rule.text()),
-        "element": step.element.map(ToString::to_string),
-        "why": why::words(step),
-        "chance": step.chance.map(|chance| chance.as_f64()),
-        "effect": words::effects(step),
-    })
+fn answered(listener: Listener<'_>) -> ListenerJson {
+    let service_port = listener.service_port.service_port();
+    ListenerJson {
+        service: service_port.name.to_string(),
+        endpoints: listener.endpoints.iter().map(|endpoint| endpoint.text.to_string()).collect(),
+        source: "node",
+        sticky: service_port.affinity_seconds.is_some(),
+    }
+}
+
+fn condition<'t>(condition: &'t Condition<'_>) -> ConditionJson<'t> {
+    let (rule, kind) = match condition {
+        Condition::Affinity { list, rule, listed } => {
+            (rule, ConditionKind::Affinity { list, listed: *listed })
+        }
+        Condition::Opaque { text, rule, matches } => (
+            rule,
+            ConditionKind::Opaque { text, rule: rule.text(), number: rule.number(), matches: *matches },
+        ),
+        Condition::Supposed { text, rule } => {
+            (rule, ConditionKind::Supposed { text, rule: rule.text(), number: rule.number() })
+        }
+    };
+    ConditionJson {
+        kind,
+        table: rule.table_name().to_string(),
+        chain: rule.chain_name(),
+        words: words::condition(condition),
+    }
+}
+
+fn step<'t>(step: &'t Step<'_>) -> StepJson<'t> {
+    StepJson {
+        hook: step.hook.name(),
+        table: step.rule.map(|rule| rule.table_name().to_string()),
+        chain: step.rule.map(|rule| rule.chain_name()),
+        rule: step.rule.map(|rule| rule.text()),
+        element: step.element.map(ToString::to_string),
+        why: why::words(step),
+        chance: step.chance.map(|chance| chance.as_f64()),
+        effect: words::effects(step),
+    }
 }

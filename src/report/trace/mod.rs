@@ -5,7 +5,7 @@
 //! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
 
 mod cause;
-mod json;
+pub mod json;
 pub(crate) mod meaning;
 mod mermaid;
 mod name;

@@ -1,7 +1,7 @@
 //! The walk's data in words.
 
 use crate::diagnostic::Inert;
-use crate::walk::{Answer, Condition, Effect, Interface, Outcome, Step};
+use crate::walk::{Answer, Condition, Effect, Interface, Outcome, RuleRef, Step};
 
 use super::Trace;
 use super::meaning::{Instead, Meaning, Silence, meaning};
@@ -23,6 +23,7 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         Effect::Reject(answer) => format!("reject with {}", answer_name(answer, step)),
         Effect::PolicyDrop => "drop: the policy of the chain".to_owned(),
         Effect::Mark(mark) => mark_change(step.seen.mark, mark),
+        Effect::ConnectionMark(mark) => format!("set the mark of the connection to {mark:#x}"),
         Effect::Dnat(to) => format!("dnat to {to}"),
         Effect::Masquerade => "masquerade: the source becomes an address of the node".to_owned(),
         Effect::Snat => "snat: the source becomes another address".to_owned(),
@@ -128,6 +129,11 @@ fn refusal(answer: Answer) -> &'static str {
     }
 }
 
+fn place(rule: &RuleRef<'_>) -> String {
+    let number = rule.number().map_or_else(|| "the policy".to_owned(), |n| format!("rule {n}"));
+    format!("{number} in chain {} (table {})", Inert(rule.chain_name()), Inert(&rule.table_name()))
+}
+
 /// What an outcome depends on, as an `if`.
 pub(super) fn condition(condition: &Condition<'_>) -> String {
     match condition {
@@ -136,10 +142,11 @@ pub(super) fn condition(condition: &Condition<'_>) -> String {
             format!("if this client was sent there before (session affinity, list {}{listed})", Inert(list))
         }
         Condition::Opaque { text, rule, matches } => {
-            let number = rule.number().map_or_else(|| "the policy".to_owned(), |n| format!("rule {n}"));
-            let (table, chain) = (rule.table_name(), Inert(rule.chain_name()));
             let matches = if *matches { "matches" } else { "does not match" };
-            format!("if {number} in chain {chain} (table {}) {matches}: {}", Inert(&table), Inert(text))
+            format!("if {} {matches}: {}", place(rule), Inert(text))
+        }
+        Condition::Supposed { text, rule } => {
+            format!("supposing that {} is not over its limit: {}", place(rule), Inert(text))
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::net::Protocol;
 use crate::nftables::ruleset::{Addresses, Element, Field};
 use crate::walk::action::in_network;
 use crate::walk::outcome::Hook;
-use crate::walk::packet::{Interface, Tracking, View};
+use crate::walk::packet::{Tracking, View};
 use crate::walk::program::BaseChain;
 use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 
@@ -54,16 +54,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 
     fn view(&self, protocol: Protocol, destination: SocketAddr) -> View {
-        View {
-            protocol,
-            source: self.family.loopback(),
-            destination,
-            mark: 0,
-            input: Interface::None,
-            output: Interface::None,
-            tracking: Tracking::New,
-            translated: false,
-        }
+        View { tracking: Tracking::New, ..View::new(protocol, self.family.loopback(), destination) }
     }
 
     fn reaches(&self, hook: Hook, packet: &View) -> bool {
@@ -247,6 +238,7 @@ impl<'r> Round<'_, '_, 'r> {
             | MatchKind::State(_)
             | MatchKind::Translated
             | MatchKind::Mark { .. }
+            | MatchKind::ConnectionMark { .. }
             | MatchKind::Local(Side::Source)
             | MatchKind::Random(_) => true,
             MatchKind::Remembered(set) => {

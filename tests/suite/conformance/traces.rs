@@ -161,7 +161,7 @@ fn compare(
     let (captured, compiled) = (Walker::new(captured, host), Walker::new(compiled, host));
     for (protocol, destination) in destinations {
         for (source, client) in sources(host, destination) {
-            let packet = Packet { protocol, source, destination, client, mark: 0 };
+            let packet = Packet::plain(protocol, source, destination, client);
             let ends = |walker: &Walker<'_>| walker.walk(&packet).map(|outcomes| ends(&outcomes));
             tally.packets += 1;
             let (expected, actual) = (ends(&captured), ends(&compiled));
@@ -199,6 +199,7 @@ fn end(outcome: &Outcome<'_>) -> String {
         .map(|condition| match condition {
             Condition::Affinity { list, .. } => format!("on {list}"),
             Condition::Opaque { text, matches, .. } => format!("{text} {matches}"),
+            Condition::Supposed { text, .. } => format!("supposing {text}"),
         })
         .collect();
     let (verdict, chance, snat) = (outcome.verdict, outcome.chance, outcome.snat);

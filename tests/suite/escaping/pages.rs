@@ -9,6 +9,7 @@ use kuberules::net::Family;
 use kuberules::node::{Host, NodePlan, NodeRules};
 use kuberules::plan::Plan;
 use kuberules::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use kuberules::style::Style;
 use kuberules::{assume, explain, input, lint};
 use pulldown_cmark::{Event, Options, Parser};
 use serde_json::{Value, json};
@@ -86,7 +87,7 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
     let subject = lint::Subject::new(&snapshot, &settings, &cluster, &told, None);
     let findings = lint::run(&subject, &BTreeSet::new());
     let mut forms = BTreeMap::from([
-        ("findings", lint::text::print(&findings, false)),
+        ("findings", lint::text::print(&findings, Style::default())),
         ("annotations", lint::github::print(&findings)),
     ]);
     if !format!("{cluster:?} {assumed:?}").contains(mark) {
@@ -102,7 +103,7 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
     let scene = explain::Scene { cluster, settings, sources, node, rules, assumed: Some(&assumed) };
     let all = scene.explain(None).unwrap();
     forms.extend([
-        ("text", explain::text::print(&all, false)),
+        ("text", explain::text::print(&all, Style::default())),
         ("markdown", explain::markdown::print(&all)),
         ("mermaid", explain::mermaid::print(&all)),
         ("html", explain::html::print(&all, "")),

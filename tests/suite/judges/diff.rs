@@ -40,9 +40,14 @@ impl Side {
         let (mut configuration, _) =
             Configuration::read(&generated.configuration.to_string(), Origin::file("kube-proxy.json"))
                 .unwrap();
-        configuration.mode = Some(mode.name().to_owned());
         configuration.feature_gates.insert("NFTablesProxyMode".to_owned(), true);
-        Side { snapshot, configuration, release: generated.release, host: generated.host }
+        Side { snapshot, configuration, release: generated.release, host: generated.host }.in_mode(mode)
+    }
+
+    fn in_mode(&self, mode: ProxyMode) -> Side {
+        let configuration =
+            Configuration { mode: Some(mode.name().to_owned()), ..self.configuration.clone() };
+        Side { configuration, ..self.clone() }
     }
 
     /// The cluster as kube-proxy with its settings sees it; none where it would not start.
@@ -60,7 +65,10 @@ impl Side {
     }
 }
 
-const SERVICES: usize = 3;
+const SERVICES: usize = 5;
+
+/// So often each field of the objects is changed, each time of another object or to another value.
+const ROUNDS: usize = 2;
 
 /// What is changed of a side, and how.
 struct Case {
@@ -79,12 +87,16 @@ fn cases(seed: u64) -> Vec<Case> {
             cases.push(Case { name, old: old.clone(), new });
         };
         add("nothing", old.clone());
-        for (name, change) in fields::of_objects() {
-            let mut new = old.clone();
-            if change(&mut new.snapshot, &mut random) {
-                add(&name, new);
+        for round in 0..ROUNDS {
+            for (name, change) in fields::of_objects() {
+                let mut new = old.clone();
+                if change(&mut new.snapshot, &mut random) {
+                    add(&format!("{name}, change {round}"), new);
+                }
             }
         }
+        let other = if mode == ProxyMode::Iptables { ProxyMode::Nftables } else { ProxyMode::Iptables };
+        add("the other mode", old.in_mode(other));
         for (name, change) in fields::of_configuration() {
             let mut new = old.clone();
             change(&mut new.configuration, &mut random);

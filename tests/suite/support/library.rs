@@ -73,7 +73,7 @@ pub fn compile(given: &Given<'_>) -> Result<Compiled, Diagnostics> {
         ProxyMode::Nftables => {
             let rulesets: Vec<_> = plans.iter().map(nftables::compile).collect();
             let pairs: Vec<_> = plans.iter().zip(&rulesets).collect();
-            nftables::json::print(&pairs, &snapshot.sources).to_string()
+            serde_json::to_string(&nftables::json::print(&pairs, &snapshot.sources)).unwrap()
         }
     };
     Ok(Compiled { mode: settings.mode, families, told, json })

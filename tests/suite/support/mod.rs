@@ -7,6 +7,7 @@ pub mod kernel;
 pub mod library;
 pub mod loaders;
 pub mod nft;
+pub mod schemas;
 pub mod scope;
 pub mod spoil;
 
@@ -18,9 +19,11 @@ pub fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
 }
 
-/// Runs the program.
+/// Runs the program. JSON that it prints is as its schema says.
 pub fn kuberules(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kuberules")).args(arguments).output().unwrap()
+    let output = Command::new(env!("CARGO_BIN_EXE_kuberules")).args(arguments).output().unwrap();
+    schemas::validate(&output.stdout);
+    output
 }
 
 /// One run of the real kube-proxy.

@@ -132,7 +132,9 @@ fn predict(walker: &Walker<'_>, flow: Flow) -> Judged {
 fn expect(outcome: &Outcome<'_>) -> Expected {
     let mut known_by = outcome.given.iter().map(|condition| match condition {
         Condition::Affinity { list, .. } => list.to_string(),
-        Condition::Opaque { text, .. } => panic!("kube-proxy's own rules are understood, not {text}"),
+        Condition::Opaque { text, .. } | Condition::Supposed { text, .. } => {
+            panic!("kube-proxy's own rules are understood, not {text}")
+        }
     });
     let effects = outcome.steps.iter().flat_map(|step| &step.effects);
     let remembers = effects.filter_map(|effect| match effect {

@@ -1,0 +1,73 @@
+//! Settings of a node's kernel that decide about packets beside its rules.
+
+use std::collections::BTreeMap;
+
+use compact_str::CompactString;
+
+use crate::net::Family;
+
+/// `sysctl net`; none of what was not told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sysctls {
+    /// `net.ipv4.conf.INTERFACE.rp_filter`, also of `all` and `default`.
+    pub reverse_path: BTreeMap<CompactString, ReversePath>,
+    /// `net.ipv4.conf.INTERFACE.route_localnet`, also of `all` and `default`.
+    pub route_localnet: BTreeMap<CompactString, bool>,
+    /// `net.netfilter.nf_conntrack_tcp_be_liberal`
+    pub conntrack_liberal: Option<bool>,
+    /// `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`
+    pub forwarding: BTreeMap<Family, bool>,
+    /// `net.bridge.bridge-nf-call-iptables`
+    pub bridge_calls_iptables: Option<bool>,
+}
+
+/// How strictly the kernel asks whether a source can be reached the way it came (ip-sysctl.rst, `rp_filter`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReversePath {
+    /// Not at all.
+    Off,
+    /// By that very interface.
+    Strict,
+    /// By any interface.
+    Loose,
+}
+
+impl Sysctls {
+    /// How strict it is for packets that come in by an interface: the greater of its own value and that of `all`.
+    pub fn reverse_path_of(&self, interface: &str) -> Option<ReversePath> {
+        let all = self.reverse_path.get("all").copied()?;
+        let own = self.reverse_path.get(interface).or_else(|| self.reverse_path.get("default")).copied()?;
+        Some(all.max(own))
+    }
+
+    /// Whether packets from or to 127.0.0.0/8 may cross interfaces other than `lo`; none where it is not told. One that
+    /// allows it is enough: kube-proxy sets `all`.
+    pub fn allows_route_localnet(&self) -> Option<bool> {
+        if self.route_localnet.is_empty() {
+            return None;
+        }
+        let named =
+            self.route_localnet.iter().filter(|(name, _)| !["default", "lo"].contains(&name.as_str()));
+        let values: Vec<bool> = named.map(|(_, allowed)| *allowed).collect();
+        Some(values.contains(&true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greater_value_counts() {
+        let mut sysctls = Sysctls::default();
+        assert_eq!(sysctls.reverse_path_of("eth0"), None);
+        sysctls.reverse_path.insert("all".into(), ReversePath::Off);
+        sysctls.reverse_path.insert("default".into(), ReversePath::Loose);
+        sysctls.reverse_path.insert("eth0".into(), ReversePath::Strict);
+        assert_eq!(sysctls.reverse_path_of("eth0"), Some(ReversePath::Strict));
+        assert_eq!(sysctls.reverse_path_of("eth1"), Some(ReversePath::Loose));
+        assert_eq!(sysctls.allows_route_localnet(), None);
+        sysctls.route_localnet.insert("all".into(), true);
+        assert_eq!(sysctls.allows_route_localnet(), Some(true));
+    }
+}

@@ -1,0 +1,104 @@
+//! How text for people looks: colours, and how wide its lines are. No meaning stands in a colour alone.
+
+use crate::diagnostic::Inert;
+use crate::markup::log_line;
+
+/// How wide text is that goes to no terminal.
+pub const WIDTH: usize = 80;
+
+/// How text for people looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// With terminal codes.
+    pub colored: bool,
+    /// Columns of a line.
+    pub width: usize,
+}
+
+/// Text for a file or a pipe.
+impl Default for Style {
+    fn default() -> Self {
+        Style { colored: false, width: WIDTH }
+    }
+}
+
+/// What a word says, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// It works, or is as it should be.
+    Good,
+    /// It does not work, or is wrong.
+    Bad,
+    /// It may be, or works for some only.
+    Mixed,
+    /// The text of a rule.
+    Rule,
+}
+
+impl Tone {
+    fn code(self) -> &'static str {
+        match self {
+            Tone::Good => "1;32",
+            Tone::Bad => "1;31",
+            Tone::Mixed => "1;33",
+            Tone::Rule => "36",
+        }
+    }
+}
+
+impl Style {
+    /// A heading.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What matters less.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// A word that says how it is.
+    pub fn tone(self, tone: Tone, text: &str) -> String {
+        self.paint(tone.code(), text)
+    }
+
+    /// Between the codes of a colour (ECMA-48, SGR) and those that end it.
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colored { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    /// Breaks a sentence into lines, the first led otherwise than the others; each ends its line. An empty sentence gives
+    /// none. Text from outside comes out inert.
+    pub fn wrap(self, first: &str, others: &str, sentence: &str) -> String {
+        let sentence = Inert(sentence).to_string();
+        if sentence.is_empty() {
+            return String::new();
+        }
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(first)
+            .subsequent_indent(others)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
+        let lines = textwrap::wrap(&sentence, options);
+        lines.iter().map(|line| format!("{}\n", log_line(line))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_asked_for() {
+        assert_eq!(Style::default().tone(Tone::Good, "works"), "works");
+        let colored = Style { colored: true, ..Style::default() };
+        assert_eq!(colored.tone(Tone::Bad, "refused"), "\u{1b}[1;31mrefused\u{1b}[0m");
+    }
+
+    #[test]
+    fn lines_keep_the_width() {
+        let style = Style { width: 12, ..Style::default() };
+        assert_eq!(style.wrap("- ", "  ", "one two three\u{1b} four"), "- one two\n  three\\u{1b}\n  four\n");
+        assert_eq!(style.wrap("- ", "  ", ""), "");
+    }
+}

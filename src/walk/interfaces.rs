@@ -1,0 +1,235 @@
+//! The interfaces that rules name, and which of them a packet can have.
+//!
+//! A rule that asks for an interface asks for an attribute of the packet. What tells it, in this order: the asker, the
+//! node's routes, the names that CNI plugins give to a Pod's end on the node. Where nothing does, there is one case for each
+//! interface or pattern that rules name and that the packet could have, and one for any other.
+
+use std::net::IpAddr;
+
+use super::evaluator::{Evaluator, MatchResult};
+use super::packet::{Interface, View};
+use super::packet_state::RulePosition;
+use super::questions::{Answers, InterfaceCase, Question};
+use super::rule_part::InterfaceDirection;
+use crate::node::{InterfaceName, PodInterface};
+
+/// Names and patterns (`cali+`, `cali*`) that the rules of a program ask for, in either direction.
+#[derive(Debug, Default)]
+pub(super) struct Interfaces<'r> {
+    names: Vec<&'r str>,
+    prefixes: Vec<&'r str>,
+}
+
+/// With what CNI plugins begin the name of a Pod's end on the node: Calico (felix/config, `InterfacePrefix`), AWS VPC
+/// CNI (`AWS_VPC_K8S_CNI_VETHPREFIX`).
+const POD_PREFIXES: [&str; 2] = ["cali", "eni"];
+
+/// The text before `+` of iptables or `*` of nftables.
+pub(super) fn prefix(name: &str) -> Option<&str> {
+    name.strip_suffix(['+', '*'])
+}
+
+/// Whether an interface has a name or fits a pattern.
+pub(super) fn fits(interface: &str, pattern: &str) -> bool {
+    match prefix(pattern) {
+        Some(prefix) => interface.starts_with(prefix),
+        None => interface == pattern,
+    }
+}
+
+impl<'r> InterfaceCase<'r> {
+    /// Whether the interfaces of this case have a name or fit a pattern that rules ask for.
+    pub(super) fn fits(&self, pattern: &str) -> bool {
+        match (self, prefix(pattern)) {
+            (InterfaceCase::Named(name), _) => fits(name, pattern),
+            (InterfaceCase::Prefixed(begin), Some(prefix)) => begin.starts_with(prefix),
+            (InterfaceCase::Other, Some(prefix)) => prefix.is_empty(),
+            (_, None) => false,
+        }
+    }
+
+    /// Whether its names begin so.
+    fn begins(&self, with: &str) -> bool {
+        match self {
+            InterfaceCase::Named(name) | InterfaceCase::Prefixed(name) => name.starts_with(with),
+            InterfaceCase::Other => false,
+        }
+    }
+}
+
+impl<'r> Interfaces<'r> {
+    pub(super) fn of(asked: impl Iterator<Item = &'r str>) -> Interfaces<'r> {
+        let mut found = Interfaces::default();
+        for name in asked {
+            match prefix(name) {
+                Some(prefix) => found.prefixes.push(prefix),
+                None => found.names.push(name),
+            }
+        }
+        for list in [&mut found.names, &mut found.prefixes] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        found
+    }
+
+    pub(super) fn words(case: &InterfaceCase<'_>) -> String {
+        match case {
+            InterfaceCase::Named(name) => (*name).to_owned(),
+            InterfaceCase::Prefixed(prefix) => format!("{prefix}+"),
+            InterfaceCase::Other => "any other".to_owned(),
+        }
+    }
+
+    fn cases(&self) -> impl Iterator<Item = InterfaceCase<'r>> {
+        let names = self.names.iter().map(|name| InterfaceCase::Named(name));
+        let prefixes = self.prefixes.iter().filter(|prefix| !prefix.is_empty());
+        names.chain(prefixes.map(|prefix| InterfaceCase::Prefixed(prefix))).chain([InterfaceCase::Other])
+    }
+
+    /// The case of interfaces that no rule names and that begin so.
+    fn unnamed(&self, with: &str) -> InterfaceCase<'r> {
+        let longest = self.prefixes.iter().filter(|prefix| !prefix.is_empty() && with.starts_with(**prefix));
+        longest
+            .max_by_key(|prefix| prefix.len())
+            .map_or(InterfaceCase::Other, |prefix| InterfaceCase::Prefixed(prefix))
+    }
+
+    /// With what the names of Pods' interfaces begin, as far as CNI plugins and the rules tell.
+    fn pod_prefixes(&self) -> impl Iterator<Item = &'static str> {
+        let named = |prefix: &&str| self.cases().any(|case| case.begins(prefix));
+        POD_PREFIXES.into_iter().filter(named)
+    }
+
+    /// The cases of a packet that crosses an interface of a kind.
+    fn possible(&self, kind: Interface, pods: Option<&PodInterface>) -> Vec<InterfaceCase<'r>> {
+        let prefixes: Vec<&str> = match pods {
+            Some(PodInterface::Prefix(prefix)) => vec![prefix],
+            Some(PodInterface::Name(_)) => Vec::new(),
+            None => self.pod_prefixes().collect(),
+        };
+        let of_pods = |case: &InterfaceCase<'_>| match pods {
+            Some(PodInterface::Name(name)) => *case == InterfaceCase::Named(name),
+            _ => prefixes.iter().any(|prefix| case.begins(prefix) || *case == self.unnamed(prefix)),
+        };
+        let for_others = |case: &InterfaceCase<'_>| match case {
+            // Of a wider pattern there are others beside those of Pods.
+            InterfaceCase::Prefixed(begin) => !prefixes.iter().any(|prefix| begin.starts_with(prefix)),
+            InterfaceCase::Other => true,
+            InterfaceCase::Named(_) => !of_pods(case),
+        };
+        let tells = pods.is_some() || !prefixes.is_empty();
+        let fits = |case: &InterfaceCase<'_>| match kind {
+            Interface::PodSide => !tells || of_pods(case),
+            _ => for_others(case),
+        };
+        self.cases().filter(|case| *case != InterfaceCase::Named("lo") && fits(case)).collect()
+    }
+}
+
+impl<'r> Evaluator<'_, 'r> {
+    /// Whether the packet crosses an interface of this name or pattern.
+    pub(super) fn has_interface(
+        &mut self,
+        view: &View,
+        direction: InterfaceDirection,
+        name: &'r str,
+        position: RulePosition,
+    ) -> MatchResult<'r> {
+        self.interface_that(view, direction, (position, name), |case| case.fits(name))
+    }
+
+    /// Whether the packet crosses an interface of which something holds; it must hold of all interfaces of a case or of none.
+    pub(super) fn interface_that(
+        &mut self,
+        view: &View,
+        direction: InterfaceDirection,
+        (position, text): (RulePosition, &'r str),
+        holds: impl Fn(&InterfaceCase<'_>) -> bool,
+    ) -> MatchResult<'r> {
+        let (kind, question) = match direction {
+            InterfaceDirection::In => (view.input, Question::InInterface),
+            InterfaceDirection::Out => (view.output, Question::OutInterface(view.destination.ip())),
+        };
+        if let Some(known) = self.known_interface(view, direction, kind) {
+            let known = known.as_ref().map_or("", InterfaceName::as_str);
+            return MatchResult::Known(holds(&InterfaceCase::Named(known)));
+        }
+        let (interfaces, pods) = (self.program.interfaces(), self.host.pod_interface.as_ref());
+        let id = self.questions.number(question, (position, text), || {
+            Answers::Interfaces(direction, interfaces.possible(kind, pods))
+        });
+        match self.questions.get(id) {
+            Some(open) => MatchResult::Open(id, open.interfaces(holds)),
+            None => MatchResult::Known(false),
+        }
+    }
+
+    /// The interface where it is known; none inside where the packet has none.
+    pub(super) fn known_interface(
+        &self,
+        view: &View,
+        direction: InterfaceDirection,
+        kind: Interface,
+    ) -> Option<Option<InterfaceName>> {
+        let (told, ip) = match direction {
+            InterfaceDirection::In => (self.told.0, view.original.source),
+            InterfaceDirection::Out => (self.told.1, view.destination.ip()),
+        };
+        match kind {
+            Interface::None => return Some(None),
+            Interface::Loopback => return Some(InterfaceName::new("lo")),
+            Interface::PodSide | Interface::External if told.is_some() => return Some(told),
+            Interface::PodSide | Interface::External => (),
+        }
+        let learned = self.host.interface_toward(ip).or_else(|| match (&self.host.pod_interface, kind) {
+            (Some(PodInterface::Name(name)), Interface::PodSide) => InterfaceName::new(name),
+            (_, Interface::PodSide) => self.interface_of_pod(ip),
+            _ => None,
+        });
+        learned.map(Some)
+    }
+
+    /// What the CNI plugin whose interfaces the rules name calls a Pod's end on the node.
+    fn interface_of_pod(&self, ip: IpAddr) -> Option<InterfaceName> {
+        let hash = self.host.pod_interface_hash(ip)?;
+        let mut prefixes = self.program.interfaces().pod_prefixes();
+        match (prefixes.next(), prefixes.next()) {
+            (Some(prefix), None) => InterfaceName::new(&format!("{prefix}{hash}")),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cases(kind: Interface, pods: Option<PodInterface>) -> Vec<String> {
+        let names = ["cali0", "eth0", "lo", "cali+", "ca+", "br-+", "+"];
+        let interfaces = Interfaces::of(names.into_iter());
+        interfaces.possible(kind, pods.as_ref()).iter().map(Interfaces::words).collect()
+    }
+
+    #[test]
+    fn a_packet_can_have_the_interfaces_of_its_kind() {
+        assert_eq!(cases(Interface::PodSide, None), ["cali0", "cali+"]);
+        assert_eq!(cases(Interface::External, None), ["eth0", "br-+", "ca+", "any other"]);
+        let bridge = Some(PodInterface::Prefix("br-1".into()));
+        assert_eq!(cases(Interface::PodSide, bridge.clone()), ["br-+"]);
+        assert_eq!(
+            cases(Interface::External, bridge),
+            ["cali0", "eth0", "br-+", "ca+", "cali+", "any other"]
+        );
+    }
+
+    #[test]
+    fn a_case_fits_the_patterns_that_it_begins_with() {
+        assert!(InterfaceCase::Prefixed("cali1").fits("cali+"));
+        assert!(!InterfaceCase::Prefixed("cali").fits("cali1*"));
+        assert!(!InterfaceCase::Prefixed("cali").fits("cali"));
+        assert!(InterfaceCase::Other.fits("+"));
+        assert!(InterfaceCase::Named("").fits("+"));
+        assert!(!InterfaceCase::Named("").fits("eth0"));
+    }
+}

@@ -1,0 +1,177 @@
+//! What a packet can be asked that nothing tells, and the answers that there can be.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::cases::CaseSet;
+use super::interfaces::Interfaces;
+use super::packet_state::RulePosition;
+use super::rule_part::InterfaceDirection;
+use super::weights::QuestionId;
+
+/// Something that a packet can be asked and that nothing tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Question<'r> {
+    /// By which interface it comes in.
+    InInterface,
+    /// By which interface it goes out to this destination.
+    OutInterface(IpAddr),
+    /// Its source port.
+    SourcePort,
+    /// Whether it passes a match, by its text: the same text means the same wherever it stands.
+    Text(&'r str),
+    /// Whether it passes a part of one rule.
+    Part(RulePosition),
+    /// Whether a part of one rule is as it is for the first packet of a connection as a rule: a limit is not reached, a
+    /// source is reached the way it came.
+    Usual(RulePosition),
+}
+
+/// The answers that a question can have.
+#[derive(Debug, Clone)]
+pub(super) enum Answers<'r> {
+    /// Yes (0) or no (1).
+    YesNo,
+    /// One of these interfaces.
+    Interfaces(InterfaceDirection, Vec<InterfaceCase<'r>>),
+    /// One of these ranges of ports.
+    Ports(Vec<(u16, u16)>),
+}
+
+/// The number of the answer "yes".
+pub(super) const YES: usize = 0;
+
+/// Interfaces that no rule tells from one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum InterfaceCase<'r> {
+    /// The one of this name.
+    Named(&'r str),
+    /// Any that no rule names and whose name begins so, with the longest beginning that rules ask for.
+    Prefixed(&'r str),
+    /// Any other.
+    Other,
+}
+
+/// A question that was asked, and where that was first done.
+#[derive(Debug)]
+pub(super) struct OpenQuestion<'r> {
+    pub(super) answers: Answers<'r>,
+    pub(super) all: CaseSet,
+    pub(super) position: RulePosition,
+    pub(super) text: &'r str,
+    /// Whether the answer is supposed to be "yes".
+    pub(super) is_usual: bool,
+}
+
+/// The questions of one walk, in the order in which they were first asked.
+#[derive(Default)]
+pub(super) struct Questions<'r> {
+    numbers: HashMap<Question<'r>, QuestionId>,
+    asked: Vec<OpenQuestion<'r>>,
+}
+
+impl<'r> Questions<'r> {
+    /// The number of a question; `answers` are made when it is asked for the first time.
+    pub(super) fn number(
+        &mut self,
+        question: Question<'r>,
+        (position, text): (RulePosition, &'r str),
+        answers: impl FnOnce() -> Answers<'r>,
+    ) -> QuestionId {
+        if let Some(known) = self.numbers.get(&question) {
+            return *known;
+        }
+        let number = QuestionId(u32::try_from(self.asked.len()).unwrap_or(u32::MAX));
+        let answers = answers();
+        let all = CaseSet::all(answers.count());
+        let is_usual = matches!(question, Question::Usual(_));
+        self.asked.push(OpenQuestion { answers, all, position, text, is_usual });
+        self.numbers.insert(question, number);
+        number
+    }
+
+    /// The answers that are supposed: "yes" to what is as it is as a rule.
+    pub(super) fn supposed(&self) -> impl Iterator<Item = QuestionId> {
+        let usual = (0..).zip(&self.asked).filter(|(_, question)| question.is_usual);
+        usual.map(|(number, _)| QuestionId(number))
+    }
+
+    pub(super) fn get(&self, number: QuestionId) -> Option<&OpenQuestion<'r>> {
+        self.asked.get(number.0 as usize)
+    }
+}
+
+impl Answers<'_> {
+    fn count(&self) -> usize {
+        match self {
+            Answers::YesNo => 2,
+            Answers::Interfaces(_, cases) => cases.len(),
+            Answers::Ports(ranges) => ranges.len(),
+        }
+    }
+}
+
+impl OpenQuestion<'_> {
+    /// "Yes", of a question that can be answered so.
+    pub(super) fn yes() -> CaseSet {
+        CaseSet::of(2, |case| case == YES)
+    }
+
+    /// The answers that say that an interface has a name or fits a pattern.
+    pub(super) fn interfaces(&self, holds: impl Fn(&InterfaceCase<'_>) -> bool) -> CaseSet {
+        match &self.answers {
+            Answers::Interfaces(_, cases) => CaseSet::of(cases.len(), |i| cases.get(i).is_some_and(&holds)),
+            _ => self.all.without(&self.all),
+        }
+    }
+
+    /// The answers that say that the port is one of some; they were cut so that all ports of an answer agree.
+    pub(super) fn ports(&self, holds: impl Fn(u16) -> bool) -> CaseSet {
+        match &self.answers {
+            Answers::Ports(ranges) => {
+                CaseSet::of(ranges.len(), |i| ranges.get(i).is_some_and(|(first, _)| holds(*first)))
+            }
+            _ => self.all.without(&self.all),
+        }
+    }
+
+    /// The answers in words, and whether they are meant rather than all others.
+    pub(super) fn words(&self, set: &CaseSet) -> (String, bool) {
+        match &self.answers {
+            Answers::YesNo => (self.text.to_owned(), set.contains(YES)),
+            Answers::Interfaces(direction, cases) => {
+                let others = self.all.without(set);
+                let has_other = set.iter().any(|i| cases.get(i) == Some(&InterfaceCase::Other));
+                let meant = !has_other && !others.is_empty() || set.len() < others.len();
+                let named = if meant { set } else { &others };
+                let names = named.iter().filter_map(|i| cases.get(i)).map(Interfaces::words);
+                let direction = match direction {
+                    InterfaceDirection::In => "in interface",
+                    InterfaceDirection::Out => "out interface",
+                };
+                (format!("{direction} {}", one_of(names.collect())), meant)
+            }
+            Answers::Ports(ranges) => {
+                let range = |i: usize| ranges.get(i).map(|(first, last)| port_range(*first, *last));
+                (format!("source port {}", one_of(set.iter().filter_map(range).collect())), true)
+            }
+        }
+    }
+}
+
+fn port_range(first: u16, last: u16) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+/// The most names that are listed.
+const LISTED: usize = 4;
+
+/// `a`, `a or b`, `a, b, c, d or one of 12 more`
+fn one_of(names: Vec<String>) -> String {
+    let (listed, more) = names.split_at(names.len().min(LISTED));
+    match (listed, more.len()) {
+        ([first @ .., last], 0) if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        (all, 0) => all.join(", "),
+        (all, more) => format!("{} or one of {more} more", all.join(", ")),
+    }
+}

@@ -1,0 +1,114 @@
+//! Packets that wait to be followed, the one that got least far first, so that those that agree meet and become one.
+//!
+//! What two packets must agree in to become one is everything that a rule can ask, and where they are. How they came there
+//! differs; the steps of the first stand for both.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::net::IpAddr;
+
+use super::chance::Chance;
+use super::packet::{Interface, Tracking};
+use super::packet_state::{Frame, PacketState};
+use super::weights::{Weight, Weights};
+
+/// Packets that wait.
+#[derive(Default)]
+pub(super) struct Queue<'r>(BinaryHeap<Waiting<'r>>);
+
+struct Waiting<'r>(PacketState<'r>);
+
+impl<'r> Queue<'r> {
+    pub(super) fn push(&mut self, state: PacketState<'r>) {
+        self.0.push(Waiting(state));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a packet got further than one that waits, or as far.
+    pub(super) fn has_before(&self, state: &PacketState<'r>) -> bool {
+        self.0.peek().is_some_and(|first| compare(&first.0, state) != Ordering::Greater)
+    }
+
+    /// The packet that got least far, with all that agree with it.
+    pub(super) fn pop(&mut self, weights: &mut Weights) -> Option<PacketState<'r>> {
+        let mut first = self.0.pop()?.0;
+        while self.0.peek().is_some_and(|next| compare(&next.0, &first) == Ordering::Equal) {
+            if let Some(Waiting(next)) = self.0.pop() {
+                merge(&mut first, next, weights);
+            }
+        }
+        Some(first)
+    }
+}
+
+fn merge(first: &mut PacketState<'_>, other: PacketState<'_>, weights: &mut Weights) {
+    (first.weight, first.chance) = sum(weights, (first.weight, first.chance), (other.weight, other.chance));
+}
+
+/// The sum of two weights, each times a chance.
+pub(super) fn sum(
+    weights: &mut Weights,
+    (a, chance): (Weight, Chance),
+    (b, other): (Weight, Chance),
+) -> (Weight, Chance) {
+    if a == b {
+        return (a, chance.plus(other));
+    }
+    let (a, b) = (weights.scaled(a, chance), weights.scaled(b, other));
+    (weights.sum(a, b), Chance::CERTAIN)
+}
+
+/// What comes first is followed first; equal packets agree in all that rules can ask.
+fn compare(a: &PacketState<'_>, b: &PacketState<'_>) -> Ordering {
+    (a.affinity.is_some(), a.phase, a.class, a.begun)
+        .cmp(&(b.affinity.is_some(), b.phase, b.class, b.begun))
+        .then_with(|| compare_frames(&a.frames, &b.frames))
+        .then_with(|| b.branch.cmp(&a.branch))
+        .then_with(|| identity(a).cmp(&identity(b)))
+}
+
+/// Who is still in a chain that was called comes before who is back.
+fn compare_frames(a: &[Frame], b: &[Frame]) -> Ordering {
+    let place = |frame: &Frame| (frame.chain, frame.rule, frame.part);
+    let common = a.iter().map(place).zip(b.iter().map(place));
+    let first = common.map(|(a, b)| a.cmp(&b)).find(|order| order.is_ne());
+    first.unwrap_or_else(|| b.len().cmp(&a.len()))
+}
+
+type Identity<'r> = (IpAddr, u32, u32, (Interface, Interface, Tracking), [bool; 5], Option<(&'r str, bool)>);
+
+fn identity<'r>(state: &PacketState<'r>) -> Identity<'r> {
+    let view = &state.view;
+    (
+        view.source,
+        view.mark,
+        view.connection_mark,
+        (view.input, view.output, view.tracking),
+        [state.untracked, state.snat, state.bound, view.translated, view.source_translated],
+        state.affinity.map(|affinity| (affinity.list, affinity.listed)),
+    )
+}
+
+impl PartialEq for Waiting<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Waiting<'_> {}
+
+impl PartialOrd for Waiting<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A heap gives the greatest first.
+impl Ord for Waiting<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&other.0, &self.0)
+    }
+}
