@@ -92,7 +92,7 @@ fn follow(lost: &Lost, asked: &Asked, rules: &NodeRules<'_>, ground: &Ground<'_>
     let trace = Trace { packet, outcomes, rules: &source, names: &names, plan: Some(plan) };
     let outcome = trace.outcomes.get(number)?;
     let found = remarks::remarks(outcome, &trace);
-    let json = json(&trace);
+    let json = serde_json::to_value(json(&trace)).unwrap_or_default();
     let meaning = json.pointer(&format!("/outcomes/{number}/meaning")).and_then(Value::as_str);
     let decided = deciding(outcome, asked);
     Some(Evidence {

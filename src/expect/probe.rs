@@ -105,7 +105,7 @@ impl<'p> Probe<'p> {
                 if is_own { Some(destination.ip()) } else { own }
             })?,
         };
-        Some(Packet { protocol, source, destination, client: sender.kind, mark: 0 })
+        Some(Packet::plain(protocol, source, destination, sender.kind))
     }
 
     /// The same packet on the node whose rules stand for those of others.

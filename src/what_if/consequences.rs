@@ -18,6 +18,7 @@ use crate::settings::Settings;
 
 /// Who connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Who {
     /// Clients outside the cluster, to node port, external and load-balancer IPs.
@@ -30,6 +31,7 @@ pub enum Who {
 
 /// What happens to their connections; the worse, the earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Nothing is there any more.
@@ -55,6 +57,7 @@ impl State {
 
 /// What a step changes for one kind of client of a Service port.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Consequence {
     /// `namespace/name:port`
@@ -78,6 +81,7 @@ pub struct Consequence {
 
 /// An endpoint that gets more than twice the mean.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Load {
     /// `namespace/name:port`
@@ -98,6 +102,7 @@ pub struct Load {
 
 /// What a step changes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// For clients, worst first.
     pub clients: Vec<Consequence>,

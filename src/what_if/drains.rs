@@ -15,6 +15,7 @@ use crate::settings::Settings;
 
 /// What a drain of one node comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drained {
     /// The node.
     pub node: String,

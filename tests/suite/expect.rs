@@ -136,8 +136,7 @@ fn members(world: &World, node: &Node, rules: &NodeRules<'_>) -> Vec<Member> {
             let outside = outside.filter(|_| kind != "cluster-ip");
             clients.extend(outside.map(|ip| ("outside", ip, ClientKind::Outside)));
             for (from, source, client) in clients {
-                let packet =
-                    Packet { protocol: port.name.protocol(), source, destination: to, client, mark: 0 };
+                let packet = Packet::plain(port.name.protocol(), source, to, client);
                 let member = |to, at, from: &str| Member {
                     to,
                     at,
@@ -183,7 +182,7 @@ fn traced(rules: &NodeRules<'_>, packet: Packet) -> Vec<(String, bool)> {
     let outcomes = Walker::of(rules).walk(&packet).unwrap();
     let (source, names) = (RulesSource::default(), Names::default());
     let trace = Trace { packet, outcomes, rules: &source, names: &names, plan: rules.plan.as_ref() };
-    let json = json(&trace);
+    let json = serde_json::to_value(json(&trace)).unwrap();
     let outcome = |one: &serde_json::Value| {
         let result = match one["result"].as_str().unwrap() {
             "answered-by-kube-proxy" => return ("works".to_owned(), true),
