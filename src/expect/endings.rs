@@ -62,6 +62,11 @@ impl Endings {
         if outcomes.is_empty() { Endings::NOT_KNOWN } else { endings }
     }
 
+    /// Whether it is a Pod that can only be sent back to itself.
+    pub(super) fn is_hairpin(self) -> bool {
+        self.0 == Self::HAIRPIN
+    }
+
     /// Whether nothing is known of it, or not of all.
     pub(super) fn is_unknown(self) -> bool {
         self.0 & Self::UNKNOWN != 0

@@ -2,6 +2,7 @@
 //! failures. A member is a client on a node that connects to an address.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::clients::{self, Sender};
 use super::endings::Endings;
@@ -9,9 +10,10 @@ use super::file::{Asked, Endpoints, Expectation, On, Reach};
 use super::ground::{Address, Ground};
 use super::probe::{Parts, Probe};
 use super::resolve::{Found, Question, resolve};
-use super::words::{AddressKind, Client, Target};
+use super::words::{AddressKind, Client, Outcome, Target};
 use crate::cluster::ServicePort;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::net::{Family, Protocol};
 use crate::parallel;
 use crate::walk::Packet;
 
@@ -94,9 +96,9 @@ pub fn evaluate<'e>(
         return Err(faults);
     }
     let tasks: Vec<Task<'_>> = questions.iter().enumerate().flat_map(Task::of).collect();
-    let asked = parallel::each(&tasks, |task| task.ask(ground));
+    let asked = ask_all(&tasks, ground);
     let mut answers: Vec<Vec<(&Task<'_>, Answer)>> = questions.iter().map(|_| Vec::new()).collect();
-    for (task, answer) in tasks.iter().zip(asked) {
+    for (task, answer) in asked {
         if let Some(list) = answers.get_mut(task.number) {
             list.push((task, answer));
         }
@@ -109,6 +111,28 @@ pub fn evaluate<'e>(
         }
     }
     if faults.has_errors() { Err(faults) } else { Ok(verdicts) }
+}
+
+/// Asks everything, in the order of the tasks; what is asked of one address is asked together, of the same rules.
+fn ask_all<'t, 'q>(tasks: &'t [Task<'q>], ground: &Ground<'_>) -> Vec<(&'t Task<'q>, Answer)> {
+    let mut jobs: BTreeMap<(Family, Option<IpAddr>, u16, Protocol), Vec<usize>> = BTreeMap::new();
+    for (i, task) in tasks.iter().enumerate() {
+        let Address { family, ip, port, protocol, .. } = task.address;
+        jobs.entry((*family, *ip, *port, *protocol)).or_default().push(i);
+    }
+    let jobs: Vec<Vec<usize>> = jobs.into_values().collect();
+    let asked = parallel::each(&jobs, |job| {
+        let mut answers = Vec::new();
+        let Some(first) = job.first().and_then(|i| tasks.get(*i)) else { return answers };
+        let parts = Parts::of(ground, first.address);
+        let mut probe = Probe::new(ground, first.address, &parts);
+        for i in job {
+            answers.extend(tasks.get(*i).map(|task| (*i, task.ask(ground, &parts, &mut probe))));
+        }
+        answers
+    });
+    let by_number: BTreeMap<usize, Answer> = asked.into_iter().flatten().collect();
+    by_number.into_iter().filter_map(|(i, answer)| Some((tasks.get(i)?, answer))).collect()
 }
 
 /// One address of a question, and its clients.
@@ -147,9 +171,7 @@ impl<'q> Task<'q> {
         tasks.collect()
     }
 
-    fn ask(&self, ground: &Ground<'_>) -> Answer {
-        let parts = Parts::of(ground, self.address);
-        let mut probe = Probe::new(ground, self.address, &parts);
+    fn ask(&self, ground: &Ground<'_>, parts: &Parts, probe: &mut Probe<'_>) -> Answer {
         let mut answer = Answer::default();
         let outside = [Client::Outside];
         let clients: Vec<&Client> = match &self.question.expectation.asked {
@@ -158,19 +180,19 @@ impl<'q> Task<'q> {
             Asked::Exposed(_) => outside.iter().collect(),
         };
         for (number, client) in clients.into_iter().enumerate() {
-            let senders = clients::senders(client, self.address, &self.question.nodes, ground, &parts);
-            self.ask_all(number, &senders, &mut probe, &mut answer);
+            let senders = clients::senders(client, self.address, &self.question.nodes, ground, parts);
+            self.ask_all(number, &senders, probe, &mut answer);
         }
         if let Asked::Exposed(_) = &self.question.expectation.asked {
             // Whom the source ranges let in is outside, too.
             for range in parts.source_ranges() {
                 let client = Client::Network(range);
-                let senders = clients::senders(&client, self.address, &self.question.nodes, ground, &parts);
+                let senders = clients::senders(&client, self.address, &self.question.nodes, ground, parts);
                 let is_outside =
                     |(_, sender): &(usize, Sender)| sender.kind == crate::walk::ClientKind::Outside;
                 let senders: Vec<_> = senders.into_iter().filter(is_outside).collect();
                 let members = if is_allowed_in(self) { Vec::new() } else { senders };
-                self.ask_all(0, &members, &mut probe, &mut answer);
+                self.ask_all(0, &members, probe, &mut answer);
             }
         }
         answer
@@ -188,10 +210,23 @@ impl<'q> Task<'q> {
             answer.members += 1;
             answer.clients.insert(client);
             answer.nodes.insert(*node);
-            if !is_expected(&self.question.expectation.asked, endings) {
+            if !self.is_expected(client, endings) {
                 answer.failures.push(Member { client, node: *node, packet, endings });
             }
         }
+    }
+}
+
+impl Task<'_> {
+    fn is_expected(&self, client: usize, endings: Endings) -> bool {
+        let reach = match &self.question.expectation.asked {
+            Asked::Reach(reach) => reach,
+            Asked::Exposed(_) => return !endings.may_work(),
+        };
+        // Of all Pods of a namespace some may be the only endpoint: nobody means those.
+        let of_group = reach.from.get(client).is_some_and(|from| matches!(from.value, Client::Namespace(_)));
+        let client_ip = reach.client_ip.filter(|_| !(of_group && endings.is_hairpin()));
+        endings.are(reach.outcome.or(reach.client_ip.map(|_| Outcome::Works)), client_ip)
     }
 }
 
@@ -211,13 +246,6 @@ fn is_allowed(address: &Address, only: &[super::fields::Written<Target>]) -> boo
         }
         _ => false,
     })
-}
-
-fn is_expected(asked: &Asked, endings: Endings) -> bool {
-    match asked {
-        Asked::Reach(reach) => endings.are(reach.outcome, reach.client_ip),
-        Asked::Exposed(_) => !endings.may_work(),
-    }
 }
 
 fn conclude<'e>(

@@ -4,7 +4,9 @@
 //! and says the same. Nodes that cannot differ for a Service port (same zone where hints count, no endpoint of their own
 //! where only local ones do) are asked once.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use compact_str::CompactString;
 use serde::Serialize;
@@ -180,27 +182,18 @@ fn compare_port(
 ) {
     let mut folded: BTreeMap<(Who, State, State), (Vec<String>, f64)> = BTreeMap::new();
     let mut of_nodes: BTreeMap<Who, usize> = BTreeMap::new();
-    let (mut shares_before, mut shares_after) = (Shares::default(), Shares::default());
+    let (mut seen_before, mut seen_after) = (Counted::default(), Counted::default());
     let (was, is) = (Kinds::new(before, old, settings), new.map(|new| Kinds::new(after, new, settings)));
+    let nothing = Rc::new(Seen { states: BTreeMap::new(), inside: Vec::new() });
     for node in &before.cluster.nodes {
         if after.dead.contains(&node.name) {
             continue;
         }
         let Some(now) = after.cluster.node(&node.name) else { continue };
         let then = was.on(node);
-        let (now_seen, gone);
-        let seen = match &is {
-            Some(is) => {
-                now_seen = is.on(now);
-                now_seen
-            }
-            None => {
-                gone = Seen { states: BTreeMap::new(), inside: Vec::new() };
-                std::rc::Rc::new(gone)
-            }
-        };
-        shares_before.add(&then.inside);
-        shares_after.add(&seen.inside);
+        let seen = is.as_ref().map_or_else(|| nothing.clone(), |is| is.on(now));
+        seen_before.add(&then);
+        seen_after.add(&seen);
         for (who, (state, _)) in &then.states {
             *of_nodes.entry(*who).or_default() += 1;
             let (now, lost) = seen.states.get(who).copied().unwrap_or((State::NotServed, 1.0));
@@ -226,7 +219,7 @@ fn compare_port(
         });
     }
     if let Some(new) = new {
-        change.load.extend(heavier(&shares_before, &shares_after, new, family));
+        change.load.extend(heavier(&seen_before.shares(), &seen_after.shares(), new, family));
     }
 }
 
@@ -235,7 +228,7 @@ struct Kinds<'k> {
     view: &'k View,
     port: &'k ServicePort,
     settings: &'k Settings,
-    known: std::cell::RefCell<BTreeMap<NodeKind, std::rc::Rc<Seen>>>,
+    known: RefCell<BTreeMap<NodeKind, Rc<Seen>>>,
     has_zone_hints: bool,
     hinted_nodes: BTreeSet<&'k str>,
     local_nodes: BTreeSet<&'k str>,
@@ -256,20 +249,20 @@ impl<'k> Kinds<'k> {
             view,
             port,
             settings,
-            known: std::cell::RefCell::default(),
+            known: RefCell::default(),
             has_zone_hints: hints().any(|hints| !hints.zones.is_empty()),
             hinted_nodes: hints().flat_map(|hints| hints.nodes.iter().map(CompactString::as_str)).collect(),
             local_nodes: local.chain(doubled).collect(),
         }
     }
 
-    fn on(&self, node: &Node) -> std::rc::Rc<Seen> {
+    fn on(&self, node: &Node) -> Rc<Seen> {
         let name = node.name.as_str();
         let alone = self.hinted_nodes.contains(name) || self.local_nodes.contains(name);
         let kind = (node.zone.clone().filter(|_| self.has_zone_hints), alone.then(|| node.name.clone()));
         let known = self.known.borrow().get(&kind).cloned();
         known.unwrap_or_else(|| {
-            let seen = std::rc::Rc::new(self.see(node));
+            let seen = Rc::new(self.see(node));
             self.known.borrow_mut().insert(kind, seen.clone());
             seen
         })
@@ -319,6 +312,25 @@ impl<'k> Kinds<'k> {
     }
 }
 
+/// What is seen on how many nodes.
+#[derive(Default)]
+struct Counted(Vec<(Rc<Seen>, usize)>);
+
+impl Counted {
+    fn add(&mut self, seen: &Rc<Seen>) {
+        match self.0.iter_mut().find(|(known, _)| Rc::ptr_eq(known, seen)) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((seen.clone(), 1)),
+        }
+    }
+
+    fn shares(&self) -> Shares {
+        let mut shares = Shares::default();
+        self.0.iter().for_each(|(seen, nodes)| shares.add(&seen.inside, *nodes));
+        shares
+    }
+}
+
 /// How connections are shared, where every node sends as many.
 #[derive(Default)]
 struct Shares {
@@ -327,10 +339,10 @@ struct Shares {
 }
 
 impl Shares {
-    fn add(&mut self, endpoints: &[CompactString]) {
-        self.nodes += usize::from(!endpoints.is_empty());
+    fn add(&mut self, endpoints: &[CompactString], nodes: usize) {
+        self.nodes += if endpoints.is_empty() { 0 } else { nodes };
         for endpoint in endpoints {
-            *self.sums.entry(endpoint.clone()).or_default() += 1.0 / endpoints.len() as f64;
+            *self.sums.entry(endpoint.clone()).or_default() += nodes as f64 / endpoints.len() as f64;
         }
     }
 

@@ -1,6 +1,6 @@
 //! For people: the verdict, then step by step who loses what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::consequences::{Change, Consequence, Load, State, Who};
@@ -31,7 +31,10 @@ fn service_of(service_port: &str) -> &str {
     service_port.split(':').next().unwrap_or_default()
 }
 
-/// Which Services lose somebody, and whether they have everybody back in the end.
+/// At most this many Services are named in a line.
+const NAMED: usize = 12;
+
+/// Which Services lose somebody, and at which steps.
 fn verdict(changes: &[Change]) -> String {
     let mut lost: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, change) in changes.iter().enumerate() {
@@ -45,87 +48,102 @@ fn verdict(changes: &[Change]) -> String {
     if lost.is_empty() {
         return "Nobody loses a connection: new connections work at every step.".to_owned();
     }
-    let named = lost.iter().map(|(service, steps)| {
+    let mut named: Vec<String> = Vec::new();
+    for (service, steps) in lost.iter().take(NAMED) {
         let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
-        format!("{service} (step {})", steps.join(", "))
-    });
+        named.push(format!("{service} (step {})", steps.join(", ")));
+    }
+    let more = lost.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let services = if lost.len() == 1 { "1 Service loses" } else { &format!("{} Services lose", lost.len()) };
-    format!("{services} somebody: {}", named.collect::<Vec<_>>().join(", "))
+    format!("{services} somebody: {}{more}", named.join(", "))
 }
 
 fn print_change(out: &mut String, change: &Change) {
     if change.clients.is_empty() && change.load.is_empty() {
         line(out, 1, "no client sees a difference");
     }
-    for words in folded(&change.clients) {
-        line(out, 1, &words);
+    for (what, services) in folded(&change.clients) {
+        line(out, 1, &format!("{what}: {}", some(&services)));
     }
-    change.load.iter().for_each(|load| line(out, 1, &load_words(load)));
+    change.load.iter().take(NAMED).for_each(|load| line(out, 1, &load_words(load)));
+    if let Some(more) = change.load.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        line(out, 1, &format!("and {more} more endpoints get more than twice the mean: --output json"));
+    }
 }
 
-/// What differs in the family or the kind of client alone is one line.
-fn folded(all: &[Consequence]) -> Vec<String> {
-    let mut lines: Vec<(Vec<Who>, &Consequence)> = Vec::new();
+fn some(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
+}
+
+/// What happens to whom, with the Service ports of which that is so; in the order of what is to be told, worst first.
+fn folded(all: &[Consequence]) -> Vec<(String, Vec<String>)> {
+    // What differs in the family, or in what was before, is one thing.
+    let mut merged: Vec<(&str, Who, String, BTreeSet<&str>, usize)> = Vec::new();
     for one in all {
-        let is_like = |(_, other): &&mut (Vec<Who>, &Consequence)| {
-            other.service_port == one.service_port
-                && other.after == one.after
-                && other.before.works() == one.before.works()
-                && other.nodes == one.nodes
-        };
-        match lines.iter_mut().find(is_like) {
-            Some((who, _)) => {
-                if !who.contains(&one.who) {
-                    who.push(one.who);
-                }
-            }
-            None => lines.push((vec![one.who], one)),
+        let what = what_words(one);
+        let nodes = one.nodes.iter().map(String::as_str);
+        let known = merged
+            .iter_mut()
+            .find(|(port, who, known, ..)| *port == one.service_port && *who == one.who && *known == what);
+        match known {
+            Some((.., all, _)) => all.extend(nodes),
+            None => merged.push((&one.service_port, one.who, what, nodes.collect(), one.of_nodes)),
         }
     }
-    lines.iter().map(|(who, one)| words(who, one)).collect()
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
+    for (port, who, what, nodes, of_nodes) in &merged {
+        let is_like = |(p, _, w, n, _): &&(&str, Who, String, BTreeSet<&str>, usize)| {
+            p == port && w == what && n == nodes
+        };
+        let whose: Vec<Who> = merged.iter().filter(is_like).map(|(_, who, ..)| *who).collect();
+        if whose.first() != Some(who) {
+            continue;
+        }
+        let place = if nodes.len() == *of_nodes { String::new() } else { format!(", on {}", listed(nodes)) };
+        let head = format!("{what} for {}{place}", clients(&whose));
+        match lines.iter_mut().find(|(known, _)| *known == head) {
+            Some((_, ports)) => ports.push((*port).to_owned()),
+            None => lines.push((head, vec![(*port).to_owned()])),
+        }
+    }
+    lines
 }
 
-fn words(who: &[Who], one: &Consequence) -> String {
-    let clients = if who.contains(&Who::Outside) && who.contains(&Who::Inside) {
-        "all clients"
-    } else if who.contains(&Who::Outside) {
-        "clients outside"
-    } else if who.contains(&Who::Inside) {
-        "Pods and nodes"
-    } else {
-        "Pods and nodes, at external addresses"
-    };
-    let place = match one.nodes.len() {
-        count if count == one.of_nodes => String::new(),
-        _ => format!(", on {}", listed(&one.nodes)),
-    };
-    let what = match one.after {
+fn clients(whose: &[Who]) -> &'static str {
+    match (whose.contains(&Who::Outside), whose.contains(&Who::Inside)) {
+        (true, true) => "all clients",
+        (true, false) => "clients outside",
+        (false, true) => "Pods and nodes",
+        (false, false) => "Pods and nodes, at external addresses",
+    }
+}
+
+fn what_words(one: &Consequence) -> String {
+    match one.after {
         State::NotServed => "not served any more".to_owned(),
         State::Refused => "refused".to_owned(),
         State::TimesOut => "times out".to_owned(),
         State::PartlyTimesOut => {
-            format!(
-                "{} of the connections time out, as they go to machines that are gone",
-                percent(one.lost_share.unwrap_or_default())
-            )
+            let lost = percent(one.lost_share.unwrap_or_default());
+            format!("{lost} of the connections time out (they go to machines that are gone)")
         }
         State::WorksMasqueraded if one.before == State::Works => {
-            "loses the client IP: the Pod sees the node's IP (masqueraded)".to_owned()
+            "client IP lost, the Pod sees the node's IP (masqueraded),".to_owned()
         }
-        State::WorksMasqueraded | State::Works if one.before.works() => {
-            "works, client IP preserved".to_owned()
-        }
+        State::WorksMasqueraded | State::Works if one.before.works() => "client IP preserved".to_owned(),
         State::WorksMasqueraded | State::Works => "works again".to_owned(),
-    };
-    format!("{}: {what}: {clients}{place}", one.service_port)
+    }
 }
 
 /// At most this many nodes are named.
 const LISTED: usize = 6;
 
-fn listed(names: &[String]) -> String {
+fn listed(names: &BTreeSet<&str>) -> String {
     let more = names.len().saturating_sub(LISTED);
-    let named = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    let named = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
     if more == 0 { named } else { format!("{named} and {more} more nodes") }
 }
 
@@ -164,7 +182,7 @@ pub fn print_drains(drains: &[Drained]) -> String {
     for drain in drains {
         let lost: Vec<String> =
             drain.lost.iter().map(|(name, state)| format!("{name} ({})", state_words(*state))).collect();
-        let lost = if lost.is_empty() { "-".to_owned() } else { lost.join(", ") };
+        let lost = if lost.is_empty() { "-".to_owned() } else { some(&lost) };
         line(&mut out, 0, &format!("{:<width$}  {lost}", drain.node));
     }
     let mut remarks: Vec<&String> = drains.iter().flat_map(|drain| &drain.remarks).collect();

@@ -205,7 +205,7 @@ fn the_steps_are_told_worst_first() {
     assert_eq!(code, Some(0));
     let (code, text, _) = diff(&["--delete", "svc:shop/cart"]);
     assert!(
-        code == Some(1) && text.contains("shop/cart:grpc: not served any more: Pods and nodes"),
+        code == Some(1) && text.contains("not served any more for Pods and nodes: shop/cart:grpc"),
         "{text}"
     );
     let (code, text, _) = diff(&["--scale", "shop/web=5"]);
