@@ -44,12 +44,15 @@ pub(super) struct Probe<'p> {
     /// Sources are told apart by network: what one node answers is not what another does.
     tells_sources: bool,
     answers: Vec<Group<'p>>,
-    group_of: BTreeMap<usize, usize>,
+    /// By node, and whether a node that is alike may stand for it.
+    group_of: BTreeMap<(usize, bool), usize>,
     known: BTreeMap<(usize, ClientKind), Endings>,
 }
 
 /// Nodes with the same rules for an address.
 struct Group<'p> {
+    /// The node whose rules they are.
+    node: usize,
     side: usize,
     rules: NodeRules<'p>,
 }
@@ -71,9 +74,9 @@ impl<'p> Probe<'p> {
     pub(super) fn ask(&mut self, node: usize, sender: &Sender) -> (Option<Packet>, Endings) {
         let Some(here) = self.ground.nodes.get(node).copied() else { return (None, Endings::NOT_KNOWN) };
         let Some(packet) = self.packet(here, sender) else { return (None, Endings::NOT_KNOWN) };
-        let Some(group) = self.group(node, here) else { return (Some(packet), Endings::NOT_KNOWN) };
-        let key = (group, packet.client);
         let is_alike = sender.stands_for_kind && !self.tells_sources;
+        let Some(group) = self.group(node, here, is_alike) else { return (Some(packet), Endings::NOT_KNOWN) };
+        let key = (group, packet.client);
         if let Some(known) = self.known.get(&key).filter(|_| is_alike) {
             return (Some(packet), *known);
         }
@@ -119,9 +122,9 @@ impl<'p> Probe<'p> {
         Packet { destination, source, ..packet }
     }
 
-    /// The group of a node, of one that is alike or of its own.
-    fn group(&mut self, node: usize, here: Here<'p>) -> Option<usize> {
-        if let Some(group) = self.group_of.get(&node) {
+    /// The group of a node: that of one that is alike, where that will do, or its own.
+    fn group(&mut self, node: usize, here: Here<'p>, may_be_alike: bool) -> Option<usize> {
+        if let Some(group) = self.group_of.get(&(node, may_be_alike)) {
             return Some(*group);
         }
         let settings = self.ground.sides.get(here.side)?.settings;
@@ -129,19 +132,20 @@ impl<'p> Probe<'p> {
         let (plan, _) = Plan::new(part, settings, here.node, self.address.family).ok()?;
         let is_alike = |group: &Group<'_>| {
             let known = group.rules.plan.as_ref();
-            !self.tells_sources
-                && group.side == here.side
-                && known.is_some_and(|known| are_alike(known, &plan))
+            group.node == node
+                || may_be_alike
+                    && group.side == here.side
+                    && known.is_some_and(|known| are_alike(known, &plan))
         };
         let group = self.answers.iter().position(is_alike).unwrap_or_else(|| {
             let host = Host::of_node(part, here.node, [&plan]);
             let ruleset = Ruleset::compile(&plan);
             let mut rules = NodeRules::new(ruleset, host);
             rules.plan = Some(plan);
-            self.answers.push(Group { side: here.side, rules });
+            self.answers.push(Group { node, side: here.side, rules });
             self.answers.len() - 1
         });
-        self.group_of.insert(node, group);
+        self.group_of.insert((node, may_be_alike), group);
         Some(group)
     }
 }

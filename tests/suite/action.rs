@@ -147,9 +147,9 @@ fn the_job_fails_where_an_expectation_does() {
             [&INPUTS[..], &[("INPUT_EXPECTATIONS", "expectations.yaml"), ("INPUT_LINT", "false")]].concat();
         repository.run("action", &[], &inputs)
     };
-    let output = run("works");
-    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     let output = run("refused");
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let output = run("works");
     assert_eq!(output.status.code(), Some(1));
     assert!(
         text(&output.stdout).contains("::error file=expectations.yaml,line=3,title="),
