@@ -16,6 +16,7 @@ use super::pipeline::Pipeline;
 use super::release;
 use super::session::{Answer, Session, Stop};
 use super::upgrade;
+use super::what_if::{Form, WhatIfArguments};
 use crate::assume::Rule;
 use crate::capture::Captured;
 use crate::cause::Change;
@@ -66,6 +67,8 @@ pub(super) struct Arguments {
     /// Rules of a node as it is, looked at before a change of mode for what stands in its way; repeatable
     #[arg(long, value_name = "FILE")]
     captured: Vec<PathBuf>,
+    #[command(flatten)]
+    what_if: WhatIfArguments,
     #[command(flatten)]
     sides: SideArguments,
     #[command(flatten)]
@@ -141,6 +144,15 @@ enum FailOn {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    if arguments.what_if.is_asked() {
+        let form = match arguments.output {
+            OutputFormat::Text => Form::Text,
+            OutputFormat::Markdown => Form::Markdown,
+            OutputFormat::Json => Form::Json,
+        };
+        let how = (form, arguments.fail_on != Some(FailOn::Nothing));
+        return arguments.what_if.run(&arguments.snapshots, &arguments.settings, how, session);
+    }
     session.look_at(arguments.node.name());
     if arguments.all_nodes {
         session.take_each_node_by_its_release();

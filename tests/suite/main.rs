@@ -20,6 +20,7 @@ mod diff;
 mod documentation;
 mod errors;
 mod every_node;
+mod expect;
 mod explain_journey;
 mod explain_page;
 mod explain_trace;
@@ -40,6 +41,7 @@ mod trace;
 mod transcript;
 mod truth;
 mod upkeep;
+mod what_if;
 
 /// What the real kube-proxy wrote is what we print.
 mod conformance {
