@@ -58,7 +58,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let (report, assumed) = examine(arguments, &mut captured, snapshot, session)?;
     let assumed = assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => assume::comment(assumed) + &report::check::text::print(&report),
+        OutputFormat::Text => {
+            assume::comment(assumed) + &report::check::text::print(&report, session.style())
+        }
         OutputFormat::Json => assume::print_json(&report, assumed),
         OutputFormat::Github => assume::annotation(assumed) + &report::check::github::print(&report),
     };

@@ -75,6 +75,8 @@ pub(super) struct Session {
     found: Diagnostics,
     /// Lines that are told ahead of what was found.
     remarks: Vec<String>,
+    /// What was not said and is taken to be meant, told in one line.
+    inferred: Vec<Inference>,
     /// Some remark is a warning.
     warned: bool,
     node: Option<String>,
@@ -97,6 +99,7 @@ impl Session {
             },
             found: Diagnostics::default(),
             remarks: Vec::new(),
+            inferred: Vec::new(),
             warned: false,
             node: None,
             each_node_by_its_release: false,
@@ -115,6 +118,7 @@ impl Session {
             style: Style::default(),
             found: Diagnostics::default(),
             remarks: Vec::new(),
+            inferred: Vec::new(),
             warned: false,
             node: None,
             each_node_by_its_release: false,
@@ -161,7 +165,11 @@ impl Session {
 
     /// Tells what was inferred.
     pub(super) fn infer(&mut self, inference: &Inference) {
-        self.note(inference.to_string());
+        match inference.is_sentence() {
+            true => self.note(inference.to_string()),
+            false if !self.inferred.contains(inference) => self.inferred.push(inference.clone()),
+            false => {}
+        }
     }
 
     /// The question is about these Services only, as `namespace/name`, beside those named before: warnings about others
@@ -310,6 +318,10 @@ impl Session {
         grouped(&warnings).iter().for_each(|line| self.print_message(line));
         if !failed {
             of(&[Severity::Note]).iter().for_each(|note| self.print_message(&note.to_string()));
+            let inferred: Vec<String> = self.inferred.iter().map(ToString::to_string).collect();
+            if !inferred.is_empty() {
+                self.print_message(&format!("note: inferred: {}", inferred.join("; ")));
+            }
             notes.into_iter().for_each(|line| self.print_message(line));
             match beside.len() {
                 0 => {}

@@ -1,7 +1,7 @@
 //! A ruleset of either language, ready to be walked.
 
 use crate::net::Family;
-use crate::nftables::ruleset::Field;
+use crate::nftables::ruleset::{Element, Field};
 
 pub(super) use super::base_chain::BaseChain;
 use super::base_chain::BaseChains;
@@ -11,7 +11,7 @@ use super::nftables;
 use super::outcome::{Hook, RuleRef};
 use super::packet::View;
 use super::rule_part::{ChainId, RulePart};
-use super::set_index::Lookup;
+use super::set_index::{Lookup, SetIndex};
 
 /// A ruleset of either language, ready to be walked.
 pub(super) enum Program<'r> {
@@ -86,15 +86,42 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// What a named set or map has for a key; only nftables has sets.
-    pub(super) fn look_up(&self, chain: ChainId, set: &str, key: &[Field], view: &View) -> Lookup<'r> {
+    /// The rules of nftables that have a chain, with the chain's number there; none where it is of iptables, which has no
+    /// sets of its own.
+    fn of_nftables(&self, chain: ChainId) -> Option<(&nftables::Program<'r>, ChainId)> {
         match self {
-            Program::Iptables(_) => Lookup::NoSuchSet,
-            Program::Nftables(program) => program.look_up(chain, set, key, view),
-            Program::Both(both) => both
-                .of_nftables(chain)
-                .map_or(Lookup::NoSuchSet, |chain| both.nftables.look_up(chain, set, key, view)),
+            Program::Iptables(_) => None,
+            Program::Nftables(program) => Some((program, chain)),
+            Program::Both(both) => both.of_nftables(chain).map(|chain| (&both.nftables, chain)),
         }
+    }
+
+    /// What a named set or map has for a key.
+    pub(super) fn look_up(&self, chain: ChainId, set: &str, key: &[Field], view: &View) -> Lookup<'r> {
+        let found = self.of_nftables(chain);
+        found.map_or(Lookup::NoSuchSet, |(program, chain)| program.look_up(chain, set, key, view))
+    }
+
+    /// The elements of a named set or map.
+    pub(super) fn elements(&self, chain: ChainId, set: &str) -> Option<&'r [Element]> {
+        let (program, chain) = self.of_nftables(chain)?;
+        program.elements(chain, set)
+    }
+
+    /// The elements by their keys.
+    pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
+        let (program, chain) = self.of_nftables(chain)?;
+        program.index(chain, set)
+    }
+
+    /// Whether rules put elements into a set.
+    pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
+        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_filled(chain, set))
+    }
+
+    /// Whether a named limit lets through what is beyond it.
+    pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
+        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_over(chain, kind, name))
     }
 
     /// How deep chains may call one another. The kernel refuses rules of nftables beyond 16
@@ -150,7 +177,7 @@ impl<'r> Program<'r> {
         match self {
             Program::Iptables(_) => true,
             Program::Nftables(_) => false,
-            Program::Both(both) => both.of_nftables(chain).is_none(),
+            Program::Both(_) => self.of_nftables(chain).is_none(),
         }
     }
 

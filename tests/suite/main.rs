@@ -64,6 +64,7 @@ mod judges {
 
 /// The real kernel and its tools as judges, in network namespaces of their own.
 mod kernel {
+    mod foreign_nftables;
     mod iptables;
     mod nftables;
     mod random_clusters;

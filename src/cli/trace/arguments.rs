@@ -10,9 +10,10 @@ use crate::cli::complete;
 use crate::net::Protocol;
 use crate::question::{Source, Target};
 
-/// Says whether a connection works, and why: follows its first packet through the rules of a node.
+/// Says whether a connection works, why not, and by which rules.
 ///
-/// The first line is the answer; reason, remedy and the packet's way follow.
+/// Follows the first packet of a new connection through the rules of a node. The first line is the answer; reason, remedy
+/// and the packet's way follow.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 More examples:

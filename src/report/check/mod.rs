@@ -32,18 +32,20 @@ fn effect(finding: &Finding) -> String {
         0 if finding.kind == Kind::NoRules => "no Service is served; what that does is told below".to_owned(),
         0 if finding.kind == Kind::PinnedConnections => "new connections are not concerned".to_owned(),
         0 if finding.kind == Kind::Unknown => "it is not known what happens to them".to_owned(),
-        0 if finding.effect_unknown => "whether a new connection fares differently is not known".to_owned(),
-        0 => "no new connection fares differently".to_owned(),
-        1 => "1 class of packets fares differently".to_owned(),
-        many => format!("{many} classes of packets fare differently"),
+        0 if finding.effect_unknown => "whether a new connection has another outcome is not known".to_owned(),
+        0 => "no new connection has another outcome".to_owned(),
+        1 => "1 kind of connection has another outcome".to_owned(),
+        many => format!("{many} kinds of connections have another outcome"),
     }
 }
 
 /// How much traffic was compared.
 fn compared(report: &Report) -> String {
     match report.unknown {
-        0 => format!("{} classes of packets compared", report.classes),
-        unknown => format!("{} classes of packets compared, {unknown} could not be compared", report.classes),
+        0 => format!("{} kinds of connections compared", report.classes),
+        unknown => {
+            format!("{} kinds of connections compared, {unknown} could not be compared", report.classes)
+        }
     }
 }
 

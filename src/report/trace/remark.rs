@@ -29,8 +29,9 @@ pub(crate) enum Remark {
     NoEndpoints { service: Subject, why: Option<Reason> },
     /// The policy is Local and no usable endpoint is on this node; the nodes with one where they are known.
     NoLocalEndpoints { service: Subject, nodes: Option<BTreeSet<String>> },
-    /// The source is in none of the source ranges, which are told where they are known.
-    SourceRanges { service: Subject, ranges: Option<Vec<Cidr>> },
+    /// The source is in none of the source ranges, which are told where they are known; where it is not certain it may be
+    /// that no endpoint is on this node.
+    SourceRanges { service: Subject, ranges: Option<Vec<Cidr>>, certain: bool },
     /// The policy of a base chain drops it; who is likely to have set it.
     Policy(Location, Writer),
     /// A rule in a chain of kube-proxy's that kube-proxy does not write.
@@ -108,7 +109,12 @@ impl fmt::Display for Remark {
                 write!(f, "{service}: {why}. The node refuses at once, so clients see \"connection refused\".")
             }
             Remark::NoLocalEndpoints { service, nodes } => no_local_endpoints(f, service, nodes.as_ref()),
-            Remark::SourceRanges { service, ranges } => source_ranges(f, service, ranges.as_deref()),
+            Remark::SourceRanges { service, certain: false, .. } => write!(
+                f,
+                "{service}: either its loadBalancerSourceRanges do not include this source, or the policy is Local and no \
+                 usable endpoint is on this node: one rule drops both."
+            ),
+            Remark::SourceRanges { service, ranges, .. } => source_ranges(f, service, ranges.as_deref()),
             Remark::Policy(location, writer) => {
                 write!(f, "The policy of {location} is to drop, and no rule before it accepts the packet.")?;
                 match writer {
@@ -193,6 +199,9 @@ impl Remark {
             Remark::NoLocalEndpoints { service, .. } => {
                 format!("{service} has no usable endpoint on this node, and its traffic policy is Local")
             }
+            Remark::SourceRanges { service, certain: false, .. } => {
+                format!("the firewall of the load balancer of {service} drops it")
+            }
             Remark::SourceRanges { service, .. } => {
                 format!("the loadBalancerSourceRanges of {service} do not include this source")
             }
@@ -228,7 +237,7 @@ impl Remark {
                  every node (DaemonSet), or set the policy to Cluster"
                     .to_owned()
             }
-            Remark::SourceRanges { .. } => {
+            Remark::SourceRanges { certain: true, .. } => {
                 "add the client's network to spec.loadBalancerSourceRanges, or take the field out".to_owned()
             }
             Remark::Altered(_) => {

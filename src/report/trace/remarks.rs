@@ -38,17 +38,25 @@ fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
             let (service, plan) = subject(outcome, trace);
             Remark::NoLocalEndpoints { service, nodes: plan.map(nodes_with_endpoints) }
         }
-        Cause::SourceRanges => {
-            let (service, plan) = subject(outcome, trace);
-            let ranges = |plan: &ServicePortPlan<'_>| {
-                plan.service_port().source_ranges.iter().map(|range| range.value).collect()
-            };
-            Remark::SourceRanges { service, ranges: plan.map(ranges) }
-        }
+        Cause::SourceRanges => source_ranges(outcome, trace),
         Cause::Policy(rule) => Remark::Policy(location(&rule), rule.writer()),
         Cause::Altered(rule) => Remark::Altered(location(&rule)),
         Cause::Foreign(rule) => Remark::Foreign(location(&rule), rule.writer()),
     })
+}
+
+/// A packet that the firewall of a load balancer drops. In iptables mode that rule also drops what the ranges let through
+/// and what then found no endpoint on this node: nothing has translated it.
+fn source_ranges(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Remark {
+    let (service, plan) = subject(outcome, trace);
+    let Some(plan) = plan else {
+        return Remark::SourceRanges { service, ranges: None, certain: trace.rules.language == "nftables" };
+    };
+    let ranges: Vec<_> = plan.service_port().source_ranges.iter().map(|range| range.value).collect();
+    match ranges.iter().any(|range| range.contains(trace.packet.source)) {
+        true => Remark::NoLocalEndpoints { service, nodes: Some(nodes_with_endpoints(plan)) },
+        false => Remark::SourceRanges { service, ranges: Some(ranges), certain: true },
+    }
 }
 
 fn location(rule: &RuleRef<'_>) -> Location {
