@@ -330,6 +330,7 @@ impl<'a> FamilyNodes<'a> {
     }
 
     /// The parts of what differs, or can differ, and how many Service ports are left out on every node.
+    #[allow(clippy::type_complexity, reason = "a callback that calls back")]
     fn parts(&self, trims: bool, owners: &Owners) -> (Vec<ClusterPart<'a>>, usize) {
         let old = &self.old.cluster.family(self.family).service_ports;
         let new = &self.new.cluster.family(self.family).service_ports;
