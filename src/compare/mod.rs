@@ -1,6 +1,7 @@
 //! What differs between two rulesets: rule by rule, and packet by packet.
 
 pub mod check;
+pub mod connections;
 pub mod diff;
 mod links;
 pub mod node;
