@@ -123,6 +123,8 @@ struct FamilyNodes<'a> {
     witnesses: (Vec<&'a ServicePort>, Vec<&'a ServicePort>),
     /// What is planned on each node beside Service ports.
     frames: (Vec<Plan<'a>>, Vec<Plan<'a>>),
+    /// Whether it was told that nothing tells Pods from others.
+    told: (bool, bool),
     changes: Vec<FamilyChange>,
 }
 
@@ -191,12 +193,13 @@ impl<'a> FamilyNodes<'a> {
             large: (is_large(tables.0), is_large(tables.1)),
             witnesses: (witnesses(&tables.0.service_ports), witnesses(&tables.1.service_ports)),
             frames: (Vec::new(), Vec::new()),
+            told: (false, false),
             changes: Vec::new(),
         }
     }
 
     /// What is planned on a node beside Service ports, with what is to be told of the whole plan.
-    fn frame(&self, (old, new): &(&Node, &Node), of_old: bool) -> Checked<Plan<'a>> {
+    fn frame(&mut self, (old, new): &(&Node, &Node), of_old: bool) -> Checked<Plan<'a>> {
         let (state, node, large, witnesses) = match of_old {
             true => (self.old, old, self.large.0, &self.witnesses.0),
             false => (self.new, new, self.large.1, &self.witnesses.1),
@@ -204,6 +207,12 @@ impl<'a> FamilyNodes<'a> {
         let plan = Plan::of_some(witnesses, large, state.cluster, state.settings, node, self.family);
         let (mut plan, mut found) = plan?;
         found.append(check_loadable(&plan, state.sources));
+        // In the same words for all nodes: once is enough.
+        let told = if of_old { &mut self.told.0 } else { &mut self.told.1 };
+        if !*told && plan.local_traffic().is_none() {
+            *told = true;
+            plan.warn_of_local_traffic(state.cluster, state.settings, &mut found);
+        }
         plan.take_service_ports();
         Ok((plan, found))
     }
@@ -335,6 +344,7 @@ impl<'a> FamilyNodes<'a> {
     }
 
     /// The parts of what differs, or can differ, and how many Service ports are left out on every node.
+    #[allow(clippy::type_complexity, reason = "a callback that calls back")]
     fn parts(&self, trims: bool, owners: &Owners) -> (Vec<ClusterPart<'a>>, usize) {
         let old = &self.old.cluster.family(self.family).service_ports;
         let new = &self.new.cluster.family(self.family).service_ports;
@@ -415,6 +425,11 @@ impl<'a> FamilyNodes<'a> {
         if trims
             && !(plans.0.is_same_beside_service_ports(plans.1) && unchanged::same_ways(&hosts.0, &hosts.1))
         {
+            return None;
+        }
+        // Where every node differs, an address of a part that no rule of this node asks for can be all there is of a class.
+        let is_of_part = |ip: &IpAddr| kinds.addresses.contains(ip);
+        if !trims && hosts.0.local_pods.iter().chain(&hosts.1.local_pods).any(is_of_part) {
             return None;
         }
         // Rules that name the node's own network are each node's own.

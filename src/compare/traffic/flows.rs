@@ -227,6 +227,8 @@ struct Key {
     contrast: Contrast,
     reason: Option<reasons::Reason>,
     cause: Option<usize>,
+    /// Nothing differs but for an endpoint that calls itself: the outcomes name it.
+    calls_itself: bool,
 }
 
 impl Key {
@@ -242,12 +244,13 @@ impl Key {
             outcome_set.with_snat(|end| if itself(end) { others } else { end.snat })
         };
         let (plain_old, plain_new) = (plain(old), plain(new));
-        let (old, new) = match plain_old.contrast(&plain_new) {
-            Some(_) => (plain_old, plain_new),
-            None => (old.clone(), new.clone()),
+        let calls_itself = plain_old.contrast(&plain_new).is_none();
+        let (old, new) = match calls_itself {
+            false => (plain_old, plain_new),
+            true => (old.clone(), new.clone()),
         };
         let reason = facts.and_then(|facts| reasons::explain(difference, names, facts));
-        Key { old, new, contrast: *contrast, reason, cause: None }
+        Key { old, new, contrast: *contrast, reason, cause: None, calls_itself }
     }
 }
 
@@ -267,7 +270,7 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
         to: destinations(to, side.ground),
         to_assumed: to.address.is_some_and(|ip| names.is_assumed(ip)),
         place: place(to, side.ground),
-        from: sources(list, side),
+        from: sources(list, key.calls_itself, side),
         special: special(to, list),
         before: scene.outcomes(&key.old, &key.new),
         after: scene.outcomes(&key.new, &key.old),
@@ -329,13 +332,16 @@ fn destination(to: &To, address: Option<IpAddr>, ground: &Ground<'_>) -> String 
 /// At most this many single sources are listed.
 const LISTED: usize = 6;
 
-fn sources(list: &[&Difference], Side { names, ground }: Side<'_>) -> Vec<String> {
+fn sources(list: &[&Difference], calls_itself: bool, Side { names, ground }: Side<'_>) -> Vec<String> {
     let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
     let stands_alone = |difference: &&&Difference| !kinds.contains(&kind_of_origin(difference));
     let single: BTreeSet<IpAddr> = list
         .iter()
         .filter(stands_alone)
-        .flat_map(|difference| difference.from.address.iter().chain(difference.from.alike.iter()))
+        .flat_map(|difference| {
+            let alike = difference.from.alike.iter().filter(|_| !calls_itself);
+            difference.from.address.iter().chain(alike)
+        })
         .copied()
         .collect();
     let mut sources = in_words(&kinds);
@@ -344,6 +350,13 @@ fn sources(list: &[&Difference], Side { names, ground }: Side<'_>) -> Vec<String
     } else {
         let name = |ip: &IpAddr| names.client(*ip).unwrap_or_else(|| ground.name(*ip));
         sources.extend(single.iter().map(name));
+    }
+    let likewise: usize = list.iter().map(|difference| difference.from.alike.len()).sum();
+    if calls_itself && likewise > 0 {
+        sources.push(match likewise {
+            1 => "likewise 1 other endpoint that calls itself".to_owned(),
+            many => format!("likewise {many} other endpoints that call themselves"),
+        });
     }
     sources
 }
