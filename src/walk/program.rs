@@ -86,19 +86,9 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// What a named set or map has for a key; only nftables has sets.
-    pub(super) fn look_up(&self, chain: ChainId, set: &str, key: &[Field], view: &View) -> Lookup<'r> {
-        match self {
-            Program::Iptables(_) => Lookup::NoSuchSet,
-            Program::Nftables(program) => program.look_up(chain, set, key, view),
-            Program::Both(both) => both
-                .of_nftables(chain)
-                .map_or(Lookup::NoSuchSet, |chain| both.nftables.look_up(chain, set, key, view)),
-        }
-    }
-
-    /// The program of nftables that has a chain, and the chain's number there.
-    fn nftables(&self, chain: ChainId) -> Option<(&nftables::Program<'r>, ChainId)> {
+    /// The rules of nftables that have a chain, with the chain's number there; none where it is of iptables, which has no
+    /// sets of its own.
+    fn of_nftables(&self, chain: ChainId) -> Option<(&nftables::Program<'r>, ChainId)> {
         match self {
             Program::Iptables(_) => None,
             Program::Nftables(program) => Some((program, chain)),
@@ -106,26 +96,32 @@ impl<'r> Program<'r> {
         }
     }
 
+    /// What a named set or map has for a key.
+    pub(super) fn look_up(&self, chain: ChainId, set: &str, key: &[Field], view: &View) -> Lookup<'r> {
+        let found = self.of_nftables(chain);
+        found.map_or(Lookup::NoSuchSet, |(program, chain)| program.look_up(chain, set, key, view))
+    }
+
     /// The elements of a named set or map.
     pub(super) fn elements(&self, chain: ChainId, set: &str) -> Option<&'r [Element]> {
-        let (program, chain) = self.nftables(chain)?;
+        let (program, chain) = self.of_nftables(chain)?;
         program.elements(chain, set)
     }
 
     /// The elements by their keys.
     pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
-        let (program, chain) = self.nftables(chain)?;
+        let (program, chain) = self.of_nftables(chain)?;
         program.index(chain, set)
     }
 
     /// Whether rules put elements into a set.
     pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
-        self.nftables(chain).is_some_and(|(program, chain)| program.is_filled(chain, set))
+        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_filled(chain, set))
     }
 
     /// Whether a named limit lets through what is beyond it.
     pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
-        self.nftables(chain).is_some_and(|(program, chain)| program.is_over(chain, kind, name))
+        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_over(chain, kind, name))
     }
 
     /// How deep chains may call one another. The kernel refuses rules of nftables beyond 16
@@ -143,15 +139,6 @@ impl<'r> Program<'r> {
             Program::Iptables(program) => program.interfaces(),
             Program::Nftables(program) => program.interfaces(),
             Program::Both(both) => &both.interfaces,
-        }
-    }
-
-    /// What rules do that changes what later ones are told; none for nftables, whose statements are looked at one by one.
-    pub(super) fn changes(&self) -> Option<&iptables::Changes<'r>> {
-        match self {
-            Program::Iptables(program) => Some(program.changes()),
-            Program::Both(both) => Some(both.iptables.changes()),
-            Program::Nftables(_) => None,
         }
     }
 
@@ -190,7 +177,7 @@ impl<'r> Program<'r> {
         match self {
             Program::Iptables(_) => true,
             Program::Nftables(_) => false,
-            Program::Both(both) => both.of_nftables(chain).is_none(),
+            Program::Both(_) => self.of_nftables(chain).is_none(),
         }
     }
 
