@@ -132,7 +132,7 @@ fn meant(
     };
     let mut inferred = Vec::new();
     let (namespace, name) =
-        objects.service(written, &mut inferred).map_err(|fault| session.stop(pointing(fault)))?;
+        objects.service(written, &mut inferred).map_err(|fault| session.stop(pointing(*fault)))?;
     let full = format!("{namespace}/{name}");
     session.ask_about([full.clone()]);
     let service = ServiceName::parse(&full).ok_or_else(|| session.stop(no_rules(&full)))?;
