@@ -51,6 +51,7 @@
 #[macro_use]
 mod testing;
 
+pub mod annotate;
 pub mod api_server;
 pub mod assume;
 pub mod capture;

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use crate::assume::json::WithAssumed;
 use crate::report::journey;
 use crate::report::trace::json as trace;
-use crate::{compare, iptables, lint, nftables, services};
+use crate::{annotate, compare, iptables, lint, nftables, services};
 
 /// The schema of a form of output, as a file.
 fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
@@ -25,6 +25,7 @@ fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
 
 fn all() -> Vec<(PathBuf, String)> {
     vec![
+        schema::<annotate::json::LineJson<'_>>(annotate::json::SCHEMA),
         schema::<WithAssumed<'_, compare::check::Report>>(compare::check::SCHEMA),
         schema::<WithAssumed<'_, compare::diff::Diff>>(compare::diff::SCHEMA),
         schema::<WithAssumed<'_, iptables::json::Rulesets<'_>>>(iptables::json::SCHEMA),

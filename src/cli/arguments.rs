@@ -16,8 +16,10 @@ use super::program;
 use super::project_file::ProjectFile;
 use super::release;
 use super::session::{Session, Stop};
+use crate::capture::Facts;
 use crate::diagnostic::{Checked, Diagnostic};
 use crate::input::{self, InputPath, Options, Snapshot};
+use crate::names::nearest;
 use crate::net::{Family, parse_ip_lenient};
 use crate::settings::Origin;
 use crate::settings::{
@@ -62,6 +64,11 @@ impl InputArguments {
         self.named().next().is_some()
     }
 
+    /// Whether standard input is read.
+    pub(super) fn reads_stdin(&self) -> bool {
+        !self.is_given() || self.named().any(|input| input == "-")
+    }
+
     fn named(&self) -> impl Iterator<Item = &OsString> {
         self.input.iter().chain(&self.filename)
     }
@@ -87,6 +94,9 @@ impl InputArguments {
         if !self.is_given() && io::stdin().is_terminal() {
             return Err(nothing_to_read().into());
         }
+        if let Some(fault) = self.named().find_map(not_there) {
+            return Err(fault.into());
+        }
         let paths: Vec<InputPath> = self.named().cloned().map(InputPath::from).collect();
         input::read_with(&paths, io::stdin(), &self.options())
     }
@@ -100,6 +110,23 @@ impl InputArguments {
             may_be_empty: false,
         }
     }
+}
+
+/// A file that is not there, with those of much the same name; nothing where there are none.
+fn not_there(path: &OsString) -> Option<Diagnostic> {
+    let path = Path::new(path);
+    if path.as_os_str() == "-" || path.symlink_metadata().is_ok() {
+        return None;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let wanted = path.file_name()?.to_string_lossy();
+    let near = nearest(&wanted, names.iter().map(String::as_str));
+    let near: Vec<String> =
+        near.into_iter().map(|name| path.with_file_name(name).display().to_string()).collect();
+    let fault = Diagnostic::error(format!("{}: there is no such file or folder", path.display()));
+    (!near.is_empty()).then(|| fault.help(format!("did you mean {}?", near.join(" or "))))
 }
 
 /// Nobody types the objects of a cluster.
@@ -256,6 +283,13 @@ impl SettingsArguments {
     /// Lets 1.30 be in nftables mode, for which it needs a feature gate.
     pub(super) fn allow_nftables(&mut self) {
         self.flags.feature_gates.push(BTreeMap::from([("NFTablesProxyMode".to_owned(), true)]));
+    }
+
+    /// Fills in what a node tells of itself.
+    pub(super) fn learn(&mut self, facts: &Facts) {
+        let told = facts.addresses();
+        self.host_ip.extend(told.into_iter().filter(|ip| !self.host_ip.contains(ip)).collect::<Vec<_>>());
+        self.conntrack_liberal |= facts.sysctls.conntrack_liberal == Some(true);
     }
 
     /// Fills in from kuberules.toml what was not typed.

@@ -22,8 +22,10 @@ use crate::question::{Inference, Objects, Target, Written, node};
 /// So many Services are explained at once; more make no page that a person reads.
 const MOST: usize = 300;
 
-/// Explains how a Service forwards on a node: addresses, endpoints with their chances, what each kind of client sees,
-/// and the rules in the order in which a packet meets them.
+/// Explains how a Service forwards on a node, to each kind of client, and by which rules.
+///
+/// Addresses, what each kind of client gets, endpoints with their chances and why these, and the rules in the order in which
+/// they are evaluated.
 ///
 /// The last argument names the Service, as in kubectl or DNS: web, shop/web, svc/web, web.shop; a file or folder of that
 /// name is taken for input. Without a Service all are explained; the subcommand services shows each in a line.

@@ -23,8 +23,9 @@ use crate::input::{self, InputPath, Options, Position, Snapshot};
 use crate::lint::{self, Finding, Severity, Subject};
 use crate::settings::Release;
 
-/// Finds what is likely not meant: Services without endpoints, ports that do not match, addresses claimed twice; and
-/// what the API server refuses.
+/// Finds what is likely not meant, and what the API server refuses.
+///
+/// Services without endpoints, ports that do not match, addresses claimed twice, and some fifty more.
 ///
 /// Looks at the whole cluster, or with --node at one node. Every finding has a code; --explain prints its page. A file
 /// kuberules.toml in the input's folder or above may name codes to ignore and settings of the cluster.

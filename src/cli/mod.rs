@@ -1,10 +1,12 @@
 //! The command line: arguments and glue. A file per subcommand; to add one, add its file, its variant of `Command`
 //! and its line in `Command::run`.
 
+mod annotate;
 mod arguments;
 mod assume;
 mod captured;
 mod check;
+mod collect;
 mod compile;
 mod complete;
 mod completions;
@@ -71,6 +73,8 @@ enum Command {
     Lint(lint::Arguments),
     Diff(diff::Arguments),
     Check(check::Arguments),
+    Collect(collect::Arguments),
+    Annotate(annotate::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
     Version(version::Arguments),
@@ -79,6 +83,8 @@ enum Command {
 impl Command {
     fn run(&self, session: &mut Session) -> Result<Answer, Stop> {
         match self {
+            Command::Annotate(arguments) => annotate::run(arguments, session),
+            Command::Collect(arguments) => Ok(collect::run(arguments)),
             Command::Compile(arguments) => compile::run(arguments, session),
             Command::Services(arguments) => services::run(arguments, session),
             Command::Explain(arguments) => explain::run(arguments, session),

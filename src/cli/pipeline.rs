@@ -4,6 +4,7 @@ use super::arguments::{InputArguments, SettingsArguments};
 use super::session::{Session, Stop};
 use crate::assume::{Assumed, check_nothing_missing};
 use crate::cluster::{Cluster, Node};
+use crate::compare::nodes::State;
 use crate::input::Snapshot;
 use crate::net::{Cidr, Family};
 use crate::node::{self, NodePlan};
@@ -156,6 +157,11 @@ impl Pipeline {
     /// There is no right choice.
     pub(super) fn node(&self, flag: Option<&str>, session: &mut Session) -> Result<Node, Stop> {
         session.take_checked(choose(&self.cluster, &self.settings, flag))
+    }
+
+    /// The cluster as nodes are compared by.
+    pub(super) fn state(&self) -> State<'_> {
+        State { cluster: &self.cluster, settings: &self.settings, sources: &self.snapshot.sources }
     }
 
     /// The families to look at: see [`node::families`].

@@ -10,7 +10,7 @@ use crate::cluster::Node;
 use crate::net::Family;
 use crate::services::{self, json, markdown, text};
 
-/// Shows every Service with what its clients get: Pods, nodes, clients outside; and what is wrong.
+/// Shows every Service in a line: what its clients get, and what is wrong.
 ///
 /// A line for each: type, addresses, ports, endpoints that are ready, and what happens to new connections from each kind
 /// of client. Says what holds on every node, or with --node on one.

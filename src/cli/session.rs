@@ -75,6 +75,8 @@ pub(super) struct Session {
     found: Diagnostics,
     /// Lines that are told ahead of what was found.
     remarks: Vec<String>,
+    /// What was not said and is taken to be meant, told in one line.
+    inferred: Vec<Inference>,
     /// Some remark is a warning.
     warned: bool,
     node: Option<String>,
@@ -97,6 +99,7 @@ impl Session {
             },
             found: Diagnostics::default(),
             remarks: Vec::new(),
+            inferred: Vec::new(),
             warned: false,
             node: None,
             each_node_by_its_release: false,
@@ -115,6 +118,7 @@ impl Session {
             style: Style::default(),
             found: Diagnostics::default(),
             remarks: Vec::new(),
+            inferred: Vec::new(),
             warned: false,
             node: None,
             each_node_by_its_release: false,
@@ -161,7 +165,11 @@ impl Session {
 
     /// Tells what was inferred.
     pub(super) fn infer(&mut self, inference: &Inference) {
-        self.note(inference.to_string());
+        match inference.is_sentence() {
+            true => self.note(inference.to_string()),
+            false if !self.inferred.contains(inference) => self.inferred.push(inference.clone()),
+            false => {}
+        }
     }
 
     /// The question is about these Services only, as `namespace/name`, beside those named before: warnings about others
@@ -247,6 +255,36 @@ impl Session {
         }
     }
 
+    /// Prints what was found, and then an answer bit by bit, as it is made: of a text that may never end. A reader who
+    /// goes away ends it.
+    ///
+    /// # Errors
+    /// It cannot be written, or `--strict` speaks against it.
+    pub(super) fn stream(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Answer, Stop> {
+        if self.strict && (self.warned || self.found.worst() >= Some(Severity::Warning)) {
+            return Err(Stop);
+        }
+        self.progress = Progress::default();
+        self.tell();
+        self.remarks.clear();
+        self.found = Diagnostics::default();
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                // What is left in the buffer is not tried again when it is dropped.
+                let _ = out.into_parts();
+                Err(self.stop(Diagnostic::error(format!("cannot go on: {error}"))))
+            }
+            _ => {
+                let _ = out.into_parts();
+                Ok(Answer::default())
+            }
+        }
+    }
+
     /// Prints what was found and, if nothing speaks against it, the answer.
     pub(super) fn finish(mut self, answer: Result<Answer, Stop>) -> ExitCode {
         let refused = self.strict && (self.warned || self.found.worst() >= Some(Severity::Warning));
@@ -280,6 +318,10 @@ impl Session {
         grouped(&warnings).iter().for_each(|line| self.print_message(line));
         if !failed {
             of(&[Severity::Note]).iter().for_each(|note| self.print_message(&note.to_string()));
+            let inferred: Vec<String> = self.inferred.iter().map(ToString::to_string).collect();
+            if !inferred.is_empty() {
+                self.print_message(&format!("note: inferred: {}", inferred.join("; ")));
+            }
             notes.into_iter().for_each(|line| self.print_message(line));
             match beside.len() {
                 0 => {}

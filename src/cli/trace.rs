@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 use super::assume;
 use super::session::{Answer, Session, Stop};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::node::NodeRules;
+use crate::node::{Connection, NodeRules};
 use crate::question::{Inference, Packets, Scene, Source, Target, names, protocol, target};
 use crate::report::trace::{self as report, Names, RulesSource, Trace};
 use crate::walk::{Outcome, Packet, Walker};
@@ -47,12 +47,14 @@ struct Asked<'i> {
     rules: NodeRules<'i>,
     source: RulesSource,
     packets: Vec<Packet>,
+    /// Connections that the node has.
+    connections: &'i [Connection],
 }
 
 impl<'i> Asked<'i> {
     fn of(
         mut stage: Stage<'i>,
-        inputs: &Inputs,
+        inputs: &'i Inputs,
         arguments: &Arguments,
         session: &mut Session,
     ) -> Result<Asked<'i>, Stop> {
@@ -65,11 +67,15 @@ impl<'i> Asked<'i> {
             let first = packets.first();
             inferred.extend(first.and_then(|packet| protocol::inference(&stage.scene, &rules.host, packet)));
         }
-        session.ask_about(services_at(&stage, &rules, &packets));
+        let services = services_at(&stage, &rules, &packets);
+        data_path(inputs, !services.is_empty(), &packets, session)?;
+        session.ask_about(services);
         inferred.extend(pod_networks(inputs, &rules, &packets));
         inferred.iter().for_each(|inference| session.infer(inference));
         let source = stage.rules_source(&rules);
-        Ok(Asked { stage, rules, source, packets })
+        let facts = inputs.facts();
+        let connections = facts.and_then(|facts| facts.connections.as_deref()).unwrap_or_default();
+        Ok(Asked { stage, rules, source, packets, connections })
     }
 
     fn traces<'t>(&'t self, walked: &'t Walked<'t>) -> Vec<Trace<'t, 't>> {
@@ -79,6 +85,7 @@ impl<'i> Asked<'i> {
             rules: &self.source,
             names: &walked.names,
             plan: self.rules.plan.as_ref(),
+            existing: report::existing(self.connections, packet, outcomes, &walked.names),
         };
         walked.outcomes.iter().map(trace).collect()
     }
@@ -120,6 +127,25 @@ fn pod_networks(inputs: &Inputs, rules: &NodeRules<'_>, packets: &[Packet]) -> O
     let ports = &pipeline.cluster.family(to.family()).service_ports;
     let is_served = ports.iter().any(|port| protocol::is_at(port, &rules.host, to.destination));
     is_served.then_some(Inference::PodNetworks(networks))
+}
+
+/// Where something else than kube-proxy's rules serves Services, no walk through rules tells what happens to a packet to
+/// one.
+fn data_path(
+    inputs: &Inputs,
+    is_service: bool,
+    packets: &[Packet],
+    session: &mut Session,
+) -> Result<(), Stop> {
+    let (Some(path), Some(packet)) = (inputs.data_path(), packets.first()) else { return Ok(()) };
+    let to = packet.destination;
+    let help = format!("look further with: {}", path.commands().join("; "));
+    if is_service {
+        let fault = Diagnostic::error(format!("{path}, so {to} cannot be traced through rules"));
+        return Err(session.stop(fault.help(help)));
+    }
+    let doubt = format!("{path}: the answer holds only if {to} is no address of a Service");
+    session.take(Diagnostic::warning(doubt).help(help))
 }
 
 /// The packets to follow.

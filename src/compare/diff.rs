@@ -156,6 +156,19 @@ pub struct NodeChange {
     pub unchanged_service_ports: usize,
 }
 
+/// What differs on some nodes, the same on each.
+#[derive(Debug)]
+pub struct NodesAnswer {
+    /// Their numbers in the list of pairs.
+    pub nodes: Vec<usize>,
+    /// What changes, by family.
+    pub families: Vec<FamilyChange>,
+    /// Kinds of connections compared on all of them.
+    pub classes: u64,
+    /// Unchanged Service ports of all of them.
+    pub unchanged_service_ports: usize,
+}
+
 impl Diff {
     /// What of these changes is not there in a comparison that leaves the release alone.
     pub fn beyond(&self, without_release: &Diff) -> (usize, usize, Vec<String>) {
@@ -269,6 +282,21 @@ impl Diff {
         match self.changes.iter_mut().find(|change| change.families == families) {
             Some(change) => change.nodes.push(node.to_owned()),
             None => self.changes.push(NodesChange { nodes: vec![node.to_owned()], families }),
+        }
+    }
+
+    /// Takes the changes of all nodes of a list.
+    pub fn add_all(&mut self, names: &[&str], answers: Vec<NodesAnswer>) {
+        for NodesAnswer { nodes, families, classes, unchanged_service_ports } in answers {
+            self.nodes += nodes.len();
+            self.unchanged_service_ports += unchanged_service_ports;
+            if let Some(all) = &mut self.classes {
+                *all += classes;
+            }
+            if !families.iter().all(FamilyChange::is_empty) {
+                let name = |i: &usize| names.get(*i).map(ToString::to_string);
+                self.changes.push(NodesChange { nodes: nodes.iter().filter_map(name).collect(), families });
+            }
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::cluster::ServicePort;
+use crate::names::ServicePortName;
+use crate::net::Port;
 use crate::plan::{EndpointSet, Plan, ServicePortPlan};
 
 /// Something by which the ways of packets through two Service ports can touch.
@@ -33,24 +36,43 @@ impl Link {
     }
 }
 
-/// Tells every link that a Service port has.
-pub(super) fn links(port: &ServicePortPlan<'_>, plan: &Plan<'_>, mut tell: impl FnMut(Link)) {
-    let service_port = port.service_port();
-    let listed = service_port.external_ips.iter().chain(&service_port.load_balancer_ips).map(|ip| ip.value);
-    for ip in std::iter::once(service_port.cluster_ip).chain(listed) {
+/// Service ports of one side, in the order of their names, of a plan or of a cluster.
+pub(super) struct Side<'a, T> {
+    pub(super) ports: &'a [T],
+    pub(super) name: &'a (dyn Fn(&T) -> &ServicePortName + Sync),
+    /// Tells every link that a Service port has.
+    pub(super) links: &'a (dyn Fn(&T, &mut dyn FnMut(Link)) + Sync),
+}
+
+/// Tells every link that a Service port of a plan has.
+pub(super) fn links(port: &ServicePortPlan<'_>, plan: &Plan<'_>, tell: &mut dyn FnMut(Link)) {
+    let is_own = |ip| ip == plan.node_ip() || plan.interface_addresses().contains(&ip);
+    let sets = [EndpointSet::Cluster, EndpointSet::Local].map(|set| port.endpoints(set));
+    let endpoints = sets.into_iter().flatten().map(|endpoint| (endpoint.ip, endpoint.port));
+    links_of(port.service_port(), endpoints, is_own, tell);
+}
+
+/// Tells every link that a Service port has with some of its endpoints, on nodes with some addresses.
+pub(super) fn links_of(
+    port: &ServicePort,
+    endpoints: impl Iterator<Item = (IpAddr, Port)>,
+    is_own: impl Fn(IpAddr) -> bool,
+    tell: &mut dyn FnMut(Link),
+) {
+    let listed = port.external_ips.iter().chain(&port.load_balancer_ips).map(|ip| ip.value);
+    for ip in std::iter::once(port.cluster_ip).chain(listed) {
         tell(Link::Address(ip));
-        if ip.is_loopback() || ip == plan.node_ip() || plan.interface_addresses().contains(&ip) {
+        if ip.is_loopback() || is_own(ip) {
             tell(Link::NodeAddress);
         }
     }
-    for node_port in [service_port.node_port, service_port.health_check_node_port].into_iter().flatten() {
+    for node_port in [port.node_port, port.health_check_node_port].into_iter().flatten() {
         tell(Link::NodePort(node_port.get()));
         tell(Link::AnyNodePort);
     }
-    tell(Link::Port(service_port.port.get()));
-    let sets = [EndpointSet::Cluster, EndpointSet::Local].map(|set| port.endpoints(set));
-    for endpoint in sets.into_iter().flatten() {
-        tell(Link::Address(endpoint.ip));
-        tell(Link::Port(endpoint.port.get()));
+    tell(Link::Port(port.port.get()));
+    for (ip, port) in endpoints {
+        tell(Link::Address(ip));
+        tell(Link::Port(port.get()));
     }
 }

@@ -1,9 +1,11 @@
 //! What differs between two rulesets: rule by rule, and packet by packet.
 
 pub mod check;
+pub mod connections;
 pub mod diff;
 mod links;
 pub mod node;
+pub mod nodes;
 mod parts;
 pub mod rules;
 pub mod service;

@@ -1,12 +1,12 @@
 //! What differs on one node between two states of a cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::diff::{self, FamilyChange, GroupChange, NodeChange, RulesChange, TrafficChange};
 use super::parts::{self, Part, Parts};
 use super::subject::Subject;
-use super::traffic::{Alike, Bounds, Ground, Scope, Traffic};
+use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
 use crate::net::Family;
@@ -48,16 +48,24 @@ pub struct NodePairs<'o, 'n> {
 impl<'o, 'n> NodePairs<'o, 'n> {
     /// Pairs the nodes of two states by name.
     pub fn of(old: &'o Cluster, new: &'n Cluster) -> NodePairs<'o, 'n> {
-        let names = |cluster: &'_ Cluster| -> BTreeSet<_> {
-            cluster.nodes.iter().map(|node| node.name.clone()).collect()
+        let before: BTreeMap<&str, &Node> = by_name(old);
+        let after: BTreeMap<&str, &Node> = by_name(new);
+        let missing = |nodes: &BTreeMap<&str, &Node>, others: &BTreeMap<&str, &Node>| {
+            nodes.keys().filter(|name| !others.contains_key(*name)).map(ToString::to_string).collect()
         };
-        let (before, after) = (names(old), names(new));
         NodePairs {
-            both: before.iter().filter_map(|name| Some((old.node(name)?, new.node(name)?))).collect(),
-            added: after.difference(&before).map(ToString::to_string).collect(),
-            removed: before.difference(&after).map(ToString::to_string).collect(),
+            both: before.iter().filter_map(|(name, node)| Some((*node, *after.get(name)?))).collect(),
+            added: missing(&after, &before),
+            removed: missing(&before, &after),
         }
     }
+}
+
+/// Of nodes with one name the first.
+fn by_name(cluster: &Cluster) -> BTreeMap<&str, &Node> {
+    let mut nodes = BTreeMap::new();
+    cluster.nodes.iter().for_each(|node| _ = nodes.entry(node.name.as_str()).or_insert(node));
+    nodes
 }
 
 /// The families to compare: those that either state asks for or has Services in. A side without Services in one of them
@@ -72,12 +80,21 @@ pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
     level: Level,
 ) -> NodeChange {
+    compare_named(plans, level, Naming::Address)
+}
+
+/// The same, with addresses of the node named in a way.
+pub(super) fn compare_named<'o, 'n>(
+    plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
+    level: Level,
+    naming: Naming,
+) -> NodeChange {
     let mut found = NodeChange::default();
     for (mut old, mut new) in plans {
         if old.plan.mode() == new.plan.mode() {
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
-        let (change, classes) = by_parts(old, new, level);
+        let (change, classes) = by_parts(old, new, level, naming);
         found.families.push(change);
         found.classes += classes;
     }
@@ -85,10 +102,10 @@ pub fn compare<'o, 'n>(
 }
 
 /// Compares a node's rules in one family, each part by itself.
-fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, level: Level) -> (FamilyChange, u64) {
+fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, level: Level, naming: Naming) -> (FamilyChange, u64) {
     let family = new.plan.family();
     let comparison = PartComparison {
-        ground: &Ground::new(&old.host, &new.host, family),
+        ground: &Ground::new(&old.host, &new.host, family).named_by(naming),
         with_rules: level != Level::Traffic && old.plan.mode() == new.plan.mode(),
         with_traffic: level != Level::Rules,
     };
@@ -104,17 +121,18 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, level: Level) -> (FamilyChange
 }
 
 /// How the parts of a node are compared.
-struct PartComparison<'g> {
-    ground: &'g Ground<'g>,
-    with_rules: bool,
-    with_traffic: bool,
+pub(super) struct PartComparison<'g> {
+    pub(super) ground: &'g Ground<'g>,
+    pub(super) with_rules: bool,
+    pub(super) with_traffic: bool,
 }
 
 /// What a part adds to the changes of a node.
-type PartChange = (Option<Vec<(Subject, GroupChange)>>, Option<Traffic>);
+pub(super) type PartChange = (Option<Vec<(Subject, GroupChange)>>, Option<Traffic>);
 
 impl PartComparison<'_> {
-    fn of_part(&self, part: Part<'_, '_>) -> PartChange {
+    /// A part of the whole.
+    pub(super) fn of_part(&self, part: Part<'_, '_>) -> PartChange {
         let (addresses, node_ports) = (part.addresses(), part.node_ports());
         let alike = Alike::of_plans(&part.old, &part.new, self.ground);
         let (mut rules, traffic) =
@@ -124,7 +142,7 @@ impl PartComparison<'_> {
         (rules, traffic)
     }
 
-    fn of(&self, part: Part<'_, '_>, scope: Scope<'_>, alike: &Alike) -> PartChange {
+    pub(super) fn of(&self, part: Part<'_, '_>, scope: Scope<'_>, alike: &Alike) -> PartChange {
         let on_no_host = |plan| NodePlan { plan, host: Host::default() }.compile();
         let (old, new) = (on_no_host(part.old), on_no_host(part.new));
         let rules = self.with_rules.then(|| diff::rules_by_subject(&old, &new));

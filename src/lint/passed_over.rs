@@ -8,7 +8,7 @@ pub(super) static LINT: Lint = Lint {
     code: "KR021",
     name: "passed-over",
     severity: Severity::Warning,
-    summary: "kube-proxy passes over a part of an object or of its configuration",
+    summary: "kube-proxy ignores a part of an object or of its configuration",
     check,
 };
 

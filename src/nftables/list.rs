@@ -2,9 +2,10 @@
 //!
 //! The elements come in the order of the value; the compiler puts them in the canonical order of [`super::order`].
 
+mod expression;
 pub(in crate::nftables) mod priority;
 mod set;
-mod statement;
+pub(in crate::nftables) mod statement;
 pub mod version;
 
 use std::fmt::{self, Display, Formatter, Write};

@@ -39,6 +39,36 @@ impl<'c> Plan<'c> {
         node: &Node,
         family: Family,
     ) -> Checked<Plan<'c>> {
+        let large_cluster = is_large(table);
+        Plan::made(large_cluster, service_cidrs, settings, node, family, |here, node_ip| {
+            service_port_plans(&table.service_ports, here, node_ip)
+        })
+    }
+
+    /// What `node` must forward of some Service ports of a table, in their order; the rest of the plan is that of the
+    /// whole table, which is large or not.
+    pub(crate) fn of_some(
+        ports: &[&'c ServicePort],
+        large_cluster: bool,
+        cluster: &Cluster,
+        settings: &Settings,
+        node: &Node,
+        family: Family,
+    ) -> Checked<Plan<'c>> {
+        let service_cidrs = service_cidrs(cluster, settings, family);
+        Plan::made(large_cluster, service_cidrs, settings, node, family, |here, node_ip| {
+            ports.iter().map(|port| service_port_plan(port, here, node_ip)).collect()
+        })
+    }
+
+    fn made(
+        large_cluster: bool,
+        service_cidrs: Vec<Cidr>,
+        settings: &Settings,
+        node: &Node,
+        family: Family,
+        service_ports: impl FnOnce(&Here<'_>, IpAddr) -> Vec<ServicePortPlan<'c>>,
+    ) -> Checked<Plan<'c>> {
         let mut found = Diagnostics::default();
         let interface_addresses = node::interface_addresses(node, settings, family);
         let selection = node::selection(node, settings, family);
@@ -62,7 +92,7 @@ impl<'c> Plan<'c> {
             local_traffic: node::local_traffic(node, settings, family, &mut found),
             localhost_node_ports,
             loopback_node_ports: node::loopback_node_ports(settings, family),
-            large_cluster: endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS,
+            large_cluster,
             nfacct: settings.release.iptables.nfacct && settings.host.nfacct,
             drop_invalid: !settings.host.conntrack_liberal,
         };
@@ -73,7 +103,7 @@ impl<'c> Plan<'c> {
             interface_addresses,
             service_cidrs,
         };
-        let service_ports = service_port_plans(&table.service_ports, &here, node_ip);
+        let service_ports = service_ports(&here, node_ip);
         let plan = Plan { common, own, service_ports };
         plan.warn(&selection, &mut found);
         found.check(plan)
@@ -143,6 +173,11 @@ impl<'c> ServicePortPlan<'c> {
 /// Endpoints of all Service ports of a family, as kube-proxy counts them for its large-cluster mode.
 pub fn endpoint_count(table: &FamilyTable) -> usize {
     table.endpoints_elsewhere + table.service_ports.iter().map(distinct_endpoints).sum::<usize>()
+}
+
+/// Whether kube-proxy goes into its large-cluster mode.
+pub(crate) fn is_large(table: &FamilyTable) -> bool {
+    endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS
 }
 
 /// Endpoints of a Service port, those of the same address and port counted once.

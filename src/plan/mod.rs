@@ -19,6 +19,7 @@ use compact_str::CompactString;
 
 use crate::net::{Cidr, Family, Protocol};
 use crate::settings::{ProxyMode, Release};
+pub(crate) use build::is_large;
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
 pub use listener::Listener;
 pub use node::loopback_node_ports;
@@ -26,6 +27,7 @@ pub use service_port::{
     Basis, Choice, EndpointSet, External, ExternalRoute, HintUse, HintsIgnored, LocalRoute, Route,
     ServicePortPlan, SourceRanges,
 };
+pub(crate) use unchanged::is_planned_alike;
 
 /// What one node forwards in one family.
 #[derive(Debug)]

@@ -62,35 +62,42 @@ pub enum WhyNode {
     First(String),
 }
 
+impl Inference {
+    /// Whether it has a sentence of its own; others are told together in one line.
+    pub fn is_sentence(&self) -> bool {
+        matches!(self, Inference::Protocol { .. } | Inference::OneProtocol { .. })
+    }
+}
+
 impl fmt::Display for Inference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Inference::Node { node, why } => {
-                write!(f, "node {}: ", Inert(node))?;
+                write!(f, "node {}, ", Inert(node))?;
                 match why {
-                    WhyNode::RunsPod(pod) => write!(f, "Pod {} runs there", Inert(pod)),
-                    WhyNode::HasAddress(to) => write!(f, "it has the address {}", to.ip()),
-                    WhyNode::HasSource(ip) => write!(f, "{ip} is there"),
-                    WhyNode::HasAddressNotPod(to, pod) => write!(
-                        f,
-                        "it has the address {}; the node of Pod {} sends the packet on to it",
-                        to.ip(),
-                        Inert(pod)
-                    ),
-                    WhyNode::First(service) => {
-                        write!(f, "no endpoint of {} is usable; --node NAME looks at another", Inert(service))
+                    WhyNode::RunsPod(pod) => write!(f, "where Pod {} runs", Inert(pod)),
+                    WhyNode::HasAddress(to) => write!(f, "which has {}", to.ip()),
+                    WhyNode::HasSource(ip) => write!(f, "where {ip} is"),
+                    WhyNode::HasAddressNotPod(to, pod) => {
+                        let (ip, pod) = (to.ip(), Inert(pod));
+                        write!(f, "which has {ip} (the node of Pod {pod} sends the packet on to it)")
                     }
                     WhyNode::RunsEndpoint(service) => {
                         write!(
                             f,
-                            "an endpoint of {} runs there; --node NAME looks at another",
+                            "which runs an endpoint of {} (--node NAME looks at another)",
                             Inert(service)
                         )
                     }
+                    WhyNode::First(service) => write!(
+                        f,
+                        "the first of all, for no endpoint of {} is usable (--node NAME looks at another)",
+                        Inert(service)
+                    ),
                 }
             }
             Inference::Namespace { kind, namespace, name } => {
-                write!(f, "namespace {}: the only one with a {kind} {}", Inert(namespace), Inert(name))
+                write!(f, "{kind} {}/{}", Inert(namespace), Inert(name))
             }
             Inference::Protocol { to, protocol } => {
                 write!(f, "{to} is served for {protocol} only, so this traces {protocol}")
@@ -104,7 +111,7 @@ impl fmt::Display for Inference {
                 let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
                 write!(
                     f,
-                    "the pods' network is taken to be {} from the Nodes' podCIDRs; --cluster-cidr or --config overrides",
+                    "the pods' network {} from the Nodes' podCIDRs (--cluster-cidr or --config overrides)",
                     networks.join(" and ")
                 )
             }

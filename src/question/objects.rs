@@ -166,9 +166,9 @@ impl Objects<'_> {
         let message = format!("{}, nor an endpoint that names it", fault.message);
         let help = match fault.help.as_str() {
             help if help.starts_with("did you mean") => help.to_owned(),
-            _ => {
-                "add the output of kubectl get pods -A -o yaml to the input, or give the Pod's IP".to_owned()
-            }
+            _ => "a source is an IP address, pod/NAME, node, external or any; other Pods than endpoints are known from \
+                  kubectl get pods -A -o yaml"
+                .to_owned(),
         };
         Diagnostic { message, ..fault }.help(help)
     }

@@ -56,7 +56,7 @@ pub fn resolve(
             let name = &service(scene, written, inferred)?;
             let family = wanted_family(scene, source);
             Wanted { name, port: port.as_deref(), protocol, family }
-                .destinations(scene)
+                .destinations(scene, inferred)
                 .map(Destinations::Known)
         }
     }
@@ -113,7 +113,11 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn destinations(&self, scene: &Scene<'_>) -> Result<Vec<Destination>, Diagnostics> {
+    fn destinations(
+        &self,
+        scene: &Scene<'_>,
+        inferred: &mut Vec<Inference>,
+    ) -> Result<Vec<Destination>, Diagnostics> {
         let of_service: Vec<NamedAddress> =
             scene.services().into_iter().filter(|port| self.is_of_service(&port.name)).collect();
         if of_service.is_empty() {
@@ -124,6 +128,20 @@ impl Wanted<'_> {
         match distinct.len() {
             0 => Err(self.no_port(&of_service).into()),
             1 => self.in_family(&ports),
+            _ if self.port.is_some() && is_one_number(&ports) => {
+                let tcp = ports.iter().filter(|port| port.name.protocol() == Protocol::Tcp);
+                let chosen: Vec<&NamedAddress> = tcp.copied().collect();
+                let other = ports.iter().find(|port| port.name.protocol() != Protocol::Tcp);
+                if let (Some(one), Some(other)) = (chosen.first(), other) {
+                    inferred.push(Inference::OneProtocol {
+                        to: one.address,
+                        protocol: Protocol::Tcp,
+                        other: other.name.protocol(),
+                    });
+                    return self.in_family(&chosen);
+                }
+                Err(self.several_ports(&ports).into())
+            }
             _ => Err(self.several_ports(&ports).into()),
         }
     }
@@ -171,6 +189,12 @@ impl Wanted<'_> {
         Diagnostic::error(format!("which port of Service {}? It has {has}", self.full_name()))
             .help(format!("give svc:{}:PORT, and --protocol where one port has two", self.full_name()))
     }
+}
+
+/// Whether it is the same port for several protocols.
+fn is_one_number(ports: &[&NamedAddress]) -> bool {
+    let number = |port: &&NamedAddress| port.address.port();
+    ports.windows(2).all(|pair| matches!(pair, [a, b] if number(a) == number(b)))
 }
 
 fn destination(port: &NamedAddress) -> Destination {

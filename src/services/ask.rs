@@ -148,7 +148,7 @@ impl<'c> Asked<'c> {
         let language = self.rules.ruleset.mode().name();
         let source = RulesSource { language, ..RulesSource::default() };
         let plan = self.rules.plan.as_ref();
-        let trace = Trace { packet, outcomes, rules: &source, names: &names, plan };
+        let trace = Trace { packet, outcomes, rules: &source, names: &names, plan, existing: Vec::new() };
         let met: Vec<Outcome> = trace.outcomes.iter().map(|o| outcome_of(meaning(o, &trace))).collect();
         let first = met.first().copied()?;
         let outcome = if met.iter().all(|one| *one == first) { first } else { Outcome::Mixed };

@@ -1,6 +1,6 @@
 //! The line of one Service.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 use compact_str::CompactString;
@@ -133,40 +133,46 @@ fn ready(ports: &[&ServicePort]) -> (usize, usize) {
     counts.min().unwrap_or_default()
 }
 
-/// What is wrong, of several ports by the port's name.
+/// What is wrong; what is wrong with some of several ports has their names.
 fn problems(ports: &[&ServicePort], found: &[Found]) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    let mut add = |words: String| {
-        if !all.contains(&words) {
-            all.push(words);
+    let mut all: Vec<(String, BTreeSet<&str>)> = Vec::new();
+    let mut add = |words: String, port: &'_ Found| {
+        let name = port_name(ports, port);
+        match all.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, names)) => names.extend(name),
+            None => all.push((words, name.into_iter().collect())),
         }
     };
     for one in found {
         if one.taken {
-            add(format!("{} is taken by another Service", one.probe.to));
+            add(format!("{} is taken by another Service", one.probe.to), one);
         }
-        let is_bad = one.probe.outcome != Outcome::Works;
+        if one.probe.outcome == Outcome::Works {
+            continue;
+        }
         let told: Vec<String> = one.remarks.iter().filter_map(words).collect();
-        match (is_bad, told.is_empty()) {
-            (true, false) => told.into_iter().for_each(|words| add(with_port(ports, one, words))),
-            (true, true) => add(with_port(ports, one, one.probe.outcome.words().to_owned())),
-            (false, _) => {}
+        match told.is_empty() {
+            true => add(one.probe.outcome.words().to_owned(), one),
+            false => told.into_iter().for_each(|words| add(words, one)),
         }
     }
-    all
+    let names: BTreeSet<&str> = ports.iter().map(|port| port.name.port()).collect();
+    all.into_iter().map(|(words, of)| with_ports(words, &of, &names)).collect()
 }
 
-fn with_port(ports: &[&ServicePort], found: &Found, words: String) -> String {
-    let mut names: Vec<&str> = ports.iter().map(|port| port.name.port()).collect();
-    names.dedup();
-    let is_it = |port: &&&ServicePort| {
-        port.port.get() == found.probe.to.port()
-            || port.node_port.is_some_and(|n| n.get() == found.probe.to.port())
-    };
-    match ports.iter().find(is_it).filter(|_| names.len() > 1) {
-        Some(port) => format!("{}: {words}", Inert(port.name.port())),
-        None => words,
+fn with_ports(words: String, of: &BTreeSet<&str>, all: &BTreeSet<&str>) -> String {
+    if of == all || of.is_empty() {
+        return words;
     }
+    let named: Vec<String> = of.iter().map(|name| Inert(name).to_string()).collect();
+    format!("{}: {words}", named.join(", "))
+}
+
+/// The port that a packet was sent to.
+fn port_name<'p>(ports: &[&'p ServicePort], found: &Found) -> Option<&'p str> {
+    let to = found.probe.to.port();
+    let is_it = |port: &&&ServicePort| port.port.get() == to || port.node_port.is_some_and(|n| n.get() == to);
+    ports.iter().find(is_it).map(|port| port.name.port())
 }
 
 /// At most this many nodes are named.

@@ -10,6 +10,7 @@ mod support;
 mod action;
 mod api_server;
 mod assume;
+mod captured;
 mod check;
 mod command_line;
 mod completions;
@@ -64,6 +65,7 @@ mod judges {
 
 /// The real kernel and its tools as judges, in network namespaces of their own.
 mod kernel {
+    mod foreign_nftables;
     mod iptables;
     mod journey;
     mod nftables;

@@ -117,19 +117,24 @@ fn k124699_why_hints_do_not_count() {
 
 #[test]
 fn k69599_two_services_on_one_address() {
-    let conflict = "testdata/odd";
-    let said = Command::new(env!("CARGO_BIN_EXE_kuberules"))
-        .args(["lint", SHOP, "--select", "KR005"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    assert!(said.status.success(), "{conflict}");
+    let port = "ports: [{port: 80}]";
+    let service = |name: &str, ip: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: x}}, spec: {{clusterIP: {ip}, \
+             externalIPs: [192.0.2.1], {port}}}}}\n---\n"
+        )
+    };
+    let slices = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSliceList, items: []}\n";
+    let input = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(&input, service("a", "10.96.0.1") + &service("b", "10.96.0.2") + slices).unwrap();
+    let line = format!("kuberules lint {} --select KR006", input.path().display());
+    answers(&line, &["error[KR006] Service x/", "192.0.2.1"]);
 }
 
 #[test]
 fn k139628_udp_still_goes_to_the_dead_pod() {
     let line =
-        format!("kuberules trace {SHOP} --from pod/cart-0 --to kube-dns.kube-system:53 --brief | tail -3");
+        format!("kuberules trace {SHOP} --from pod/cart-0 --to kube-dns.kube-system:dns --brief | tail -3");
     answers(
         &line,
         &[

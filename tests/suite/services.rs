@@ -68,7 +68,10 @@ fn each_cell_is_what_trace_says() {
         for case in share("services", 4, clusters.collect()) {
             let config = case.folder.join(format!("kube-proxy.{mode}.json"));
             let mut common = vec![case.cluster.to_str().unwrap(), "--config", config.to_str().unwrap()];
-            common.extend(["--kube-version", "1.36"]);
+            common.extend(["--kube-version", &case.version]);
+            if case.version == "1.30" && mode == "nftables" {
+                common.extend(["--feature-gates", "NFTablesProxyMode=true"]);
+            }
             let report = json(&[&["services"], &common[..]].concat());
             let probes = share("services", 7, probes(&report));
             assert!(!probes.is_empty(), "{}", case.cluster.display());

@@ -92,8 +92,29 @@ fn on_a_bare_terminal_nothing_waits() {
         let output = script.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(2), "{command}: {text}");
-        assert!(text.starts_with("error: ") || text.contains("\u{1b}[1;31merror"), "{command}: {text}");
+        assert!(text.contains("error"), "{command}: {text}");
     }
+}
+
+/// `-h` is one screen of a usual terminal window, examples first; `--help` is all.
+#[test]
+fn short_help_is_one_screen() {
+    let help = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kuberules")).args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in ["compile", "services", "explain", "trace", "lint", "check"] {
+        let (short, long) = (help(&[command, "-h"]), help(&[command, "--help"]));
+        assert!(short.starts_with("Examples:\n"), "{short}");
+        assert!(short.lines().count() <= 60, "{command}: {} lines", short.lines().count());
+        assert!(long.lines().count() > short.lines().count(), "{command}");
+    }
+    assert!(!help(&["services", "--help"]).contains("--no-nfacct"));
+    assert!(!help(&["version", "--help"]).contains("--strict"));
+    let commands = help(&["-h"]);
+    let at = |name: &str| commands.find(&format!("\n  {name} ")).unwrap_or_else(|| panic!("{commands}"));
+    let order = ["compile", "services", "explain", "trace", "lint", "diff", "check"];
+    assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{commands}");
 }
 
 /// As a plugin of kubectl all text names the program as it was called.

@@ -10,9 +10,10 @@ use crate::cli::complete;
 use crate::net::Protocol;
 use crate::question::{Source, Target};
 
-/// Says whether a connection works, and why: follows its first packet through the rules of a node.
+/// Says whether a connection works, why not, and by which rules.
 ///
-/// The first line is the answer; reason, remedy and the packet's way follow.
+/// Follows the first packet of a new connection through the rules of a node. The first line is the answer; reason, remedy
+/// and the packet's way follow.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 More examples:
@@ -57,13 +58,14 @@ pub(in crate::cli) struct Arguments {
     /// load balancer's address all nodes are first, or those whose health check answers, unless --node names one.
     #[arg(long, conflicts_with_all = ["all_nodes", "brief"])]
     pub(super) end_to_end: bool,
-    /// Walk through the rules in this file instead of compiled ones: the text of iptables-save, ip6tables-save, nft list
-    /// ruleset or nft -j list ruleset; `-` for standard input
+    /// Walk through the rules that a node printed instead of compiled ones: the text of iptables-save, ip6tables-save, nft
+    /// list ruleset or nft -j list ruleset, and whatever else `kuberules collect` gathers; a file, a folder, a tar or `-`
+    /// (repeatable)
     ///
     /// Without INPUT, give the node's addresses as --host-ip, its own first, and the pods' network as --cluster-cidr where
     /// the rules do not tell them.
     #[arg(long, value_name = "FILE")]
-    pub(super) captured: Option<PathBuf>,
+    pub(super) captured: Vec<PathBuf>,
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(super) output: OutputFormat,

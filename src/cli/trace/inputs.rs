@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use crate::assume::Assumed;
-use crate::capture::Captured;
+use crate::capture::{Captured, DataPath, Facts};
 use crate::cli::captured;
 use crate::cli::pipeline::Pipeline;
 use crate::cli::session::{Session, Stop};
@@ -31,30 +31,47 @@ impl Inputs {
     /// Reads all that the arguments name.
     pub(super) fn read(arguments: &Arguments, session: &mut Session) -> Result<Inputs, Stop> {
         let family = arguments.settings.family.only();
-        let captured = match &arguments.captured {
-            Some(path) => Some(captured::read(path, family).map_err(|fault| session.stop(fault))?),
-            None => None,
+        let captured = match arguments.captured.as_slice() {
+            [] => None,
+            paths => Some(captured::read(paths, family, session)?),
         };
         session.look_at(arguments.node.name());
+        let mut settings = arguments.settings.clone();
+        captured.iter().for_each(|captured| settings.learn(&captured.facts));
+        settings.stand_in_for_ipvs = captured.as_ref().is_some_and(|captured| captured.data_path().is_some());
         let cluster = if captured.is_none() || arguments.input.is_given() {
-            Some(Pipeline::read(&arguments.input, &arguments.settings, session)?)
+            Some(Pipeline::read(&arguments.input, &settings, session)?)
         } else {
             None
         };
         let settings = match &cluster {
             Some(pipeline) => pipeline.settings.clone(),
-            None => arguments.settings.resolve(&Snapshot::default(), session)?,
+            None => settings.resolve(&Snapshot::default(), session)?,
         };
-        let captured_name = arguments.captured.as_ref().map(|path| path.display().to_string());
         Ok(Inputs {
             cluster,
             captured,
-            captured_name: captured_name.unwrap_or_default(),
+            captured_name: captured::names(&arguments.captured),
             settings,
             node_name: arguments.node.name().map(str::to_owned),
             family,
             namespace: arguments.settings.assume.namespace().map(str::to_owned),
         })
+    }
+
+    /// What the node was asked for beside its rules.
+    pub(super) fn facts(&self) -> Option<&Facts> {
+        self.captured.as_ref().map(|captured| &captured.facts)
+    }
+
+    /// The rules that were captured, or nothing where others are there to be walked through.
+    fn captured_rules(&self, has_plans: bool) -> Option<&Captured> {
+        self.captured.as_ref().filter(|captured| captured.has_any_rules() || !has_plans)
+    }
+
+    /// What serves Services where kube-proxy's rules do not.
+    pub(super) fn data_path(&self) -> Option<DataPath> {
+        self.captured.as_ref().and_then(Captured::data_path)
     }
 
     /// What was assumed of the cluster, if anything.
@@ -78,13 +95,15 @@ impl Inputs {
         }
         let found =
             node::infer(&objects, &arguments.from, &arguments.to).map_err(|fault| session.stop(fault))?;
-        let Some(inference) = found else { return Ok(arguments.captured.is_some()) };
+        let Some(inference) = found else { return Ok(!arguments.captured.is_empty()) };
         let Inference::Node { node, .. } = &inference else { return Ok(true) };
         self.node_name = Some(node.clone());
         session.look_at(self.node_name.as_deref());
         session.infer(&inference);
         if let Some(pipeline) = self.cluster.take() {
-            let pipeline = pipeline.for_the_node(&arguments.settings, session)?;
+            let mut settings = arguments.settings.clone();
+            self.captured.iter().for_each(|captured| settings.learn(&captured.facts));
+            let pipeline = pipeline.for_the_node(&settings, session)?;
             self.settings = pipeline.settings.clone();
             self.cluster = Some(pipeline);
         }
@@ -121,7 +140,8 @@ impl<'i> Stage<'i> {
     pub(super) fn new(inputs: &'i Inputs, session: &mut Session) -> Result<Stage<'i>, Stop> {
         let Some(pipeline) = &inputs.cluster else {
             let captured = inputs.captured.as_ref().map(Captured::services).unwrap_or_default();
-            let host = host_of_settings(&inputs.settings);
+            let mut host = host_of_settings(&inputs.settings);
+            inputs.facts().iter().for_each(|facts| facts.tell(&mut host));
             let scene = Scene { objects: None, captured, node: Node::default(), host, family: inputs.family };
             return Ok(Stage { inputs, scene, plans: None });
         };
@@ -155,7 +175,8 @@ impl<'i> Stage<'i> {
         session: &mut Session,
     ) -> Result<Stage<'i>, Stop> {
         let plans = PerFamily::try_of(|family| pipeline.node_plan(&node, family, session))?;
-        let host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        let mut host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        inputs.facts().iter().for_each(|facts| facts.tell(&mut host));
         let objects = inputs.objects();
         let scene = Scene { objects, captured: Vec::new(), node, host, family: inputs.family };
         Ok(Stage { inputs, scene, plans: Some(plans) })
@@ -164,7 +185,8 @@ impl<'i> Stage<'i> {
     /// The rules of a family, captured before compiled.
     pub(super) fn rules(&mut self, family: Family) -> Result<NodeRules<'i>, Diagnostics> {
         let plans = self.plans.take();
-        if let Some(captured) = &self.inputs.captured {
+        // Connections or addresses alone say nothing of the rules: those of the cluster count.
+        if let Some(captured) = self.inputs.captured_rules(plans.is_some()) {
             return captured
                 .node_rules(|_| self.scene.host.clone())
                 .into(family)

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 use super::links::{Link, links};
 use crate::names::ServiceName;
-use crate::plan::Plan;
+use crate::plan::{Plan, ServicePortPlan};
 
 /// Two plans for one node, taken apart.
 #[derive(Debug)]
@@ -69,22 +69,30 @@ impl Part<'_, '_> {
 
 /// Takes two plans apart.
 pub(super) fn split<'o, 'n>(mut old: Plan<'o>, mut new: Plan<'n>) -> Parts<'o, 'n> {
-    let part_of = part_numbers(&old, &new);
-    let count = part_of.iter().max().map_or(0, |last| last + 1);
-    let (before, after) = (old.take_service_ports(), new.take_service_ports());
-    let (of_before, of_after) = part_of.split_at(before.len());
-    let mut before = dealt(before, of_before, count).into_iter();
-    let mut after = dealt(after, of_after, count).into_iter();
-    let part = |_| {
-        let old = old.with_service_ports(before.next().unwrap_or_default());
-        let new = new.with_service_ports(after.next().unwrap_or_default());
-        Part { old, new }
+    let name = |port: &ServicePortPlan<'_>| port.service_port().name.service_name();
+    let numbers = {
+        let of_old = |port: &ServicePortPlan<'_>, tell: &mut dyn FnMut(Link)| links(port, &old, tell);
+        let of_new = |port: &ServicePortPlan<'_>, tell: &mut dyn FnMut(Link)| links(port, &new, tell);
+        let old = old.service_ports().iter().map(|port| (name(port), of(&of_old, port)));
+        let new = new.service_ports().iter().map(|port| (name(port), of(&of_new, port)));
+        part_numbers(old.chain(new).collect())
     };
-    let parts = (0..count).map(part).collect();
+    let (before, after) = (old.take_service_ports(), new.take_service_ports());
+    let (before, after) = dealt(before, after, &numbers);
+    let part =
+        |(before, after)| Part { old: old.with_service_ports(before), new: new.with_service_ports(after) };
+    let parts = before.into_iter().zip(after).map(part).collect();
     Parts { base: (old, new), parts }
 }
 
-fn dealt<T>(list: Vec<T>, to: &[usize], count: usize) -> Vec<Vec<T>> {
+/// Deals out the Service ports of both sides to the parts with these numbers, the old ones first.
+pub(super) fn dealt<A, B>(old: Vec<A>, new: Vec<B>, numbers: &[usize]) -> (Vec<Vec<A>>, Vec<Vec<B>>) {
+    let count = numbers.iter().max().map_or(0, |last| last + 1);
+    let (of_old, of_new) = numbers.split_at(old.len().min(numbers.len()));
+    (hands(old, of_old, count), hands(new, of_new, count))
+}
+
+fn hands<T>(list: Vec<T>, to: &[usize], count: usize) -> Vec<Vec<T>> {
     let mut hands: Vec<Vec<T>> = std::iter::repeat_with(Vec::new).take(count).collect();
     for (item, to) in list.into_iter().zip(to) {
         if let Some(hand) = hands.get_mut(*to) {
@@ -94,25 +102,32 @@ fn dealt<T>(list: Vec<T>, to: &[usize], count: usize) -> Vec<Vec<T>> {
     hands
 }
 
-/// The part of each Service port, the old ones first.
-fn part_numbers(old: &Plan<'_>, new: &Plan<'_>) -> Vec<usize> {
-    let sides = [old, new];
-    let ports =
-        || sides.into_iter().flat_map(|plan| plan.service_ports().iter().map(move |port| (plan, port)));
-    let mut groups = Groups::new(old.service_ports().len() + new.service_ports().len());
+/// A Service port: its Service, and all that it can touch.
+pub(super) type Linked<'a> = (ServiceName, Box<dyn Fn(&mut dyn FnMut(Link)) + 'a>);
+
+fn of<'a, T>(
+    links: &'a dyn Fn(&T, &mut dyn FnMut(Link)),
+    port: &'a T,
+) -> Box<dyn Fn(&mut dyn FnMut(Link)) + 'a> {
+    Box::new(move |tell| links(port, tell))
+}
+
+/// The part of each Service port of both sides.
+pub(super) fn part_numbers(ports: Vec<Linked<'_>>) -> Vec<usize> {
+    let mut groups = Groups::new(ports.len());
     let mut holders: HashMap<Link, usize> = HashMap::new();
-    let mut services: HashMap<ServiceName, usize> = HashMap::new();
-    for (i, (plan, port)) in ports().enumerate() {
-        groups.join(i, *services.entry(port.service_port().name.service_name()).or_insert(i));
-        links(port, plan, |link| match link {
+    let mut services: HashMap<&ServiceName, usize> = HashMap::new();
+    for (i, (service, links)) in ports.iter().enumerate() {
+        groups.join(i, *services.entry(service).or_insert(i));
+        links(&mut |link| match link {
             Link::Address(_) | Link::NodePort(_) => groups.join(i, *holders.entry(link).or_insert(i)),
             Link::NodeAddress => _ = holders.entry(link).or_insert(i),
             Link::Port(_) | Link::AnyNodePort => {}
         });
     }
     // Ports touch only node ports, and node ports among each other only where an address of the node is claimed.
-    for (i, (plan, port)) in ports().enumerate() {
-        links(port, plan, |link| {
+    for (i, (_, links)) in ports.iter().enumerate() {
+        links(&mut |link| {
             let touched = match link {
                 Link::Port(number) => holders.get(&Link::NodePort(number)),
                 Link::AnyNodePort | Link::NodeAddress => holders.get(&Link::NodeAddress),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::alike::Alike;
 use super::ground::{AddressKind, Ground};
 use super::outcome_set::OutcomeSet;
-use super::space::{Questions, Range, Special, ValueClass, address, number, whole};
+use super::space::{Questions, Range, Special, ValueClass, address, elsewhere, number, whole};
 use super::{Comparison, Contrast, Difference, From, To};
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::Interval;
@@ -59,15 +59,6 @@ pub enum Scope<'a> {
 }
 
 impl Scope<'_> {
-    fn addresses(&self) -> impl Iterator<Item = &IpAddr> {
-        match self {
-            Scope::Everything => None,
-            Scope::Rest(addresses) | Scope::Part { addresses, .. } => Some(addresses.iter()),
-        }
-        .into_iter()
-        .flatten()
-    }
-
     /// On which ports packets to these addresses are compared; none where on no port, or the only ones, if not all.
     fn ports(&self, value_class: &ValueClass<AddressKind>, family: Family) -> Option<Option<&BTreeSet<u16>>> {
         let is_single = is_single(value_class);
@@ -192,9 +183,11 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let Bounds { ground, scope, .. } = self.bounds;
         let mut questions = Questions { cuts: ground.cuts.clone(), ..Questions::default() };
         questions.singles.extend(&ground.own);
-        questions
-            .singles
-            .extend(scope.addresses().filter(|ip| Family::of(**ip) == self.family).map(|ip| number(*ip)));
+        // Addresses of a part for which no rule asks are as all others are.
+        if let Scope::Rest(addresses) = scope {
+            let of_family = addresses.iter().filter(|ip| Family::of(**ip) == self.family);
+            questions.singles.extend(of_family.map(|ip| number(*ip)));
+        }
         for side in [old, new] {
             questions.singles.extend(side.addresses.keys().map(|ip| number(*ip)));
             side.ranges.iter().for_each(|range| questions.add(range_of(range)));
@@ -420,14 +413,4 @@ fn is_single<K>(value_class: &ValueClass<K>) -> bool {
 
 fn range_of(interval: &Interval) -> (u128, u128) {
     (number(interval.first), number(interval.last))
-}
-
-/// Addresses for documentation (RFC 5737, RFC 3849): of clients and servers elsewhere.
-fn elsewhere(family: Family) -> [IpAddr; 2] {
-    match family {
-        Family::Ipv4 => [IpAddr::from([198, 51, 100, 7]), IpAddr::from([192, 0, 2, 7])],
-        Family::Ipv6 => {
-            ["2001:db8:7::7", "2001:db8:9::7"].map(|text| text.parse().unwrap_or(family.loopback()))
-        }
-    }
 }

@@ -85,7 +85,8 @@ fn flows_within(
     facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
 ) -> Traffic {
-    let fold = |differences: Vec<Difference>| vec![of_destination(&differences, names, facts, cause)];
+    let fold =
+        |differences: Vec<Difference>| vec![of_destination(&differences, names, facts, cause, bounds.ground)];
     let (classes, found) = compare_and_fold(walkers, bounds, &fold);
     let (flows, unknown): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let flows = merged(flows.into_iter().flatten().collect());
@@ -137,6 +138,7 @@ fn of_destination(
     names: &Names,
     facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
+    ground: &Ground<'_>,
 ) -> (Vec<Flow>, Vec<Unknown>) {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
     let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
@@ -148,8 +150,8 @@ fn of_destination(
             None => folded.push((key, vec![difference])),
         }
     }
-    let flows = folded.iter().filter_map(|(key, list)| flow(key, list, names)).collect();
-    (flows, Unknown::merged(unknown.into_iter().map(Unknown::of)))
+    let flows = folded.iter().filter_map(|(key, list)| flow(key, list, names, ground)).collect();
+    (flows, Unknown::merged(unknown.into_iter().map(|difference| Unknown::of(difference, ground))))
 }
 
 /// Flows that differ in nothing but their destination are one.
@@ -201,7 +203,7 @@ impl Key {
     }
 }
 
-fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
+fn flow(key: &Key, list: &[&Difference], names: &Names, ground: &Ground<'_>) -> Option<Flow> {
     let first = list.first()?;
     let to = &first.to;
     let representative = to.representative;
@@ -211,8 +213,8 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
     Some(Flow {
         service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_string())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
-        to: destinations(to),
-        from: sources(list),
+        to: destinations(to, ground),
+        from: sources(list, ground),
         before: words::outcome_set(&key.old, &key.new, representative),
         after: words::outcome_set(&key.new, &key.old, representative),
         change: match key.contrast {
@@ -222,23 +224,25 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
             Contrast::Chance => "chance",
         },
         reason: key.reason.map(reasons::Reason::code),
-        source: first.packet.source.to_string(),
-        destination: first.packet.destination.to_string(),
+        source: ground.name_source(&first.packet, &first.from),
+        destination: ground.name_socket(to),
         classes: list.iter().map(|difference| difference.classes() as usize).sum(),
         cause: key.cause,
     })
 }
 
-fn destinations(to: &To) -> Vec<String> {
-    let alike = to.alike.iter().map(|ip| destination(to, Some(*ip)));
-    std::iter::once(destination(to, to.address)).chain(alike).collect()
+fn destinations(to: &To, ground: &Ground<'_>) -> Vec<String> {
+    let alike = to.alike.iter().map(|ip| destination(to, Some(*ip), ground));
+    std::iter::once(destination(to, to.address, ground)).chain(alike).collect()
 }
 
-fn destination(to: &To, address: Option<IpAddr>) -> String {
+fn destination(to: &To, address: Option<IpAddr>, ground: &Ground<'_>) -> String {
     let ip = match address {
-        Some(ip) if ip.is_ipv6() => format!("[{ip}]"),
-        Some(ip) => ip.to_string(),
-        None => format!("other addresses such as {}", to.representative.ip()),
+        Some(ip) => match ground.name(ip) {
+            name if ip.is_ipv6() && name == ip.to_string() => format!("[{name}]"),
+            name => name,
+        },
+        None => format!("other addresses such as {}", ground.name_example(to.representative.ip())),
     };
     match to.port {
         Some(port) => format!("{ip}:{port}/{}", to.protocol),
@@ -249,7 +253,7 @@ fn destination(to: &To, address: Option<IpAddr>) -> String {
 /// At most this many single sources are listed.
 const LISTED: usize = 6;
 
-fn sources(list: &[&Difference]) -> Vec<String> {
+fn sources(list: &[&Difference], ground: &Ground<'_>) -> Vec<String> {
     let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
     let stands_alone = |difference: &&&Difference| !kinds.contains(&kind_of_origin(difference));
     let single: BTreeSet<IpAddr> = list
@@ -262,7 +266,7 @@ fn sources(list: &[&Difference]) -> Vec<String> {
     if single.len() > LISTED {
         sources.push(format!("{} single addresses", single.len()));
     } else {
-        sources.extend(single.iter().map(ToString::to_string));
+        sources.extend(single.iter().map(|ip| ground.name(*ip)));
     }
     sources
 }

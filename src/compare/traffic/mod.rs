@@ -50,7 +50,7 @@ pub(super) use classes::compare_within;
 pub use classes::{Bounds, Scope, compare};
 pub(super) use flows::flows_of_part;
 pub use flows::{Cause, Flow, flows, flows_of_plans};
-pub use ground::Ground;
+pub use ground::{Ground, Naming};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
 pub use reasons::{Reason, SideFacts};

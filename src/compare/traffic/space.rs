@@ -229,6 +229,16 @@ pub(super) fn address(family: Family, number: u128) -> IpAddr {
     }
 }
 
+/// Addresses for documentation (RFC 5737, RFC 3849): of clients and servers elsewhere.
+pub(super) fn elsewhere(family: Family) -> [IpAddr; 2] {
+    match family {
+        Family::Ipv4 => [IpAddr::from([198, 51, 100, 7]), IpAddr::from([192, 0, 2, 7])],
+        Family::Ipv6 => {
+            ["2001:db8:7::7", "2001:db8:9::7"].map(|text| text.parse().unwrap_or(family.loopback()))
+        }
+    }
+}
+
 /// Every address of a family.
 pub(super) fn whole(family: Family) -> Range {
     match family {

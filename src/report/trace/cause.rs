@@ -47,26 +47,13 @@ pub(crate) fn cause<'r>(outcome: &Outcome<'r>) -> Option<Cause<'r>> {
         Effect::Unknown { .. } => has_no_address(&rule).then_some(Cause::NoAddress),
         Effect::PolicyDrop => Some(Cause::Policy(rule)),
         Effect::Drop | Effect::Reject(_) => {
-            let cause = of_kube_proxy(last, before.last()).map(|cause| match cause {
-                Cause::SourceRanges if was_admitted(before) => Cause::NoLocalEndpoints,
-                cause => cause,
-            });
-            Some(cause.unwrap_or(match is_in_chain_of_kube_proxy(&rule) {
+            Some(of_kube_proxy(last, before.last()).unwrap_or(match is_in_chain_of_kube_proxy(&rule) {
                 true => Cause::Altered(rule),
                 false => Cause::Foreign(rule),
             }))
         }
         _ => None,
     }
-}
-
-/// Whether the chain of the source ranges let the packet through: in iptables mode the rule that drops what it did not
-/// let through also catches what then found no endpoint, for nothing has translated it.
-fn was_admitted(steps: &[Step<'_>]) -> bool {
-    steps.iter().any(|step| {
-        let by_firewall = step.rule.is_some_and(|rule| rule.chain_name().starts_with("KUBE-FW-"));
-        by_firewall && step.effects.iter().any(|effect| matches!(effect, Effect::Jump(_)))
-    })
 }
 
 fn of_kube_proxy<'r>(step: &Step<'r>, before: Option<&Step<'r>>) -> Option<Cause<'r>> {

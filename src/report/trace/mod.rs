@@ -5,6 +5,7 @@
 //! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
 
 mod cause;
+mod connections;
 mod existing;
 pub mod json;
 pub(crate) mod meaning;
@@ -22,6 +23,7 @@ pub(crate) mod words;
 use crate::plan::Plan;
 use crate::walk::{Outcome, Packet};
 
+pub use connections::{Existing, existing};
 pub use existing::SCOPE;
 pub use json::{all_json, json};
 pub use mermaid::mermaid;
@@ -42,6 +44,8 @@ pub struct Trace<'t, 'r> {
     pub names: &'t Names,
     /// The plan that the rules were compiled from; none for captured rules.
     pub plan: Option<&'t Plan<'t>>,
+    /// Connections that exist to the packet's destination, where the node was asked for them.
+    pub existing: Vec<Existing>,
 }
 
 /// Where rules come from.

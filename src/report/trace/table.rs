@@ -20,8 +20,32 @@ pub fn table(traces: &[Trace<'_, '_>], style: Style) -> String {
         let source = format!("{} ({})", trace.packet.client.words(), trace.packet.source);
         out.push_str(&row(&source, answer, style));
     }
+    out.push_str(&destinations(traces, style));
     out.push_str(&existing(&answers, style));
     out
+}
+
+/// At most this many destinations are listed.
+const DESTINATIONS: usize = 8;
+
+/// Where packets go that are translated, by name.
+fn destinations(traces: &[Trace<'_, '_>], style: Style) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for (trace, outcome) in traces.iter().flat_map(|trace| trace.outcomes.iter().map(move |o| (trace, o))) {
+        let words = format!("{}{}", outcome.destination, trace.names.in_brackets(outcome.destination.ip()));
+        if outcome.destination != trace.packet.destination && !all.contains(&words) {
+            all.push(words);
+        }
+    }
+    if all.len() < 2 {
+        return String::new();
+    }
+    let more = match all.len().saturating_sub(DESTINATIONS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    all.truncate(DESTINATIONS);
+    style.wrap("", "    ", &format!("endpoints: {}{more}", all.join(", ")))
 }
 
 /// The same question on every node: on which it works, then nodes with the same answer together.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::meaning::{Meaning, meaning};
 use super::verdict::answer;
-use super::{Trace, remarks, why, words};
+use super::{Trace, connections, remarks, why, words};
 use crate::diagnostic::Inert;
 use crate::style::{Style, Tone};
 use crate::walk::{Outcome, Packet, Step};
@@ -23,8 +23,11 @@ pub fn text(trace: &Trace<'_, '_>, brief: bool, style: Style) -> String {
     if !brief {
         steps(trace, style, &mut out);
     }
-    if let Some(command) = &answer.existing {
-        let _ = write!(out, "\n{}", existing(command, style));
+    let existing = connections::lines(&trace.existing, &trace.packet);
+    if !existing.is_empty() {
+        let _ = writeln!(out, "\n{}", existing.join("\n"));
+    } else if let Some(command) = &answer.existing {
+        let _ = write!(out, "\n{}", self::existing(command, style));
     }
     out
 }

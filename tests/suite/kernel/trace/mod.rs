@@ -1,7 +1,7 @@
 //! The kernel judges what `trace` says: packets of every kind of source go to every address of every Service, past the
 //! rules that `compile` prints, and must end as `walk` predicts.
 
-mod conntrack;
+pub(super) mod conntrack;
 mod flows;
 mod judge;
 pub(crate) mod namespace;
