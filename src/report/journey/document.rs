@@ -331,7 +331,13 @@ fn remarks_on(way: &Way<'_>, told: &Told<'_, '_, '_, '_>) -> Vec<Remark> {
     }
     let of_rules = RulesSource { language: rules.ruleset.mode().name(), ..RulesSource::default() };
     let packet = Packet::plain(told.journey.connection.protocol, source, hop.arrives.destination, hop.client);
-    let trace =
-        Trace { packet, outcomes: Vec::new(), rules: &of_rules, names: &names, plan: rules.plan.as_ref() };
+    let trace = Trace {
+        packet,
+        outcomes: Vec::new(),
+        rules: &of_rules,
+        names: &names,
+        plan: rules.plan.as_ref(),
+        existing: Vec::new(),
+    };
     remarks::remarks(&hop.outcome, &trace)
 }
