@@ -101,7 +101,9 @@ fn every_control_by_keyboard() {
     assert!(count(&mut browser).0 > 1, "it plays");
     browser.press(" ");
     assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Play");
-    browser.evaluate("location.hash = 'client=pod&step=5'; dispatchEvent(new Event('hashchange'))");
+    browser.evaluate(
+        "location.hash = 'client=pod&mode=iptables&step=5'; dispatchEvent(new Event('hashchange'))",
+    );
     assert_eq!(browser.evaluate("document.querySelector('.term').tabIndex"), 0);
     browser.evaluate("document.querySelector('.term').focus()");
     assert_eq!(browser.evaluate("document.querySelector('#tip').hidden"), false);
