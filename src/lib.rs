@@ -51,6 +51,7 @@
 #[macro_use]
 mod testing;
 
+pub mod annotate;
 pub mod api_server;
 pub mod assume;
 pub mod capture;
@@ -71,10 +72,12 @@ pub mod nftables;
 pub mod node;
 mod parallel;
 pub mod plan;
+pub mod question;
 pub mod report;
 pub mod ruleset;
 #[cfg(test)]
 mod schemas;
+pub mod services;
 pub mod settings;
 pub mod style;
 pub mod text;

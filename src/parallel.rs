@@ -84,6 +84,13 @@ pub(crate) fn each<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) 
     in_order(list, |item| Some(work(item))).unwrap_or_default()
 }
 
+/// What the work makes of each item of a list, in order; items are dropped as they are done.
+pub(crate) fn map<T: Send, R: Send>(list: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let list: Vec<Mutex<Option<T>>> = list.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    let take = |item: &Mutex<Option<T>>| item.lock().ok().and_then(|mut item| item.take());
+    in_order(&list, |item| take(item).map(&work)).unwrap_or_default()
+}
+
 /// What the work makes of each stretch of a list, in order; a stretch is at least so long that a thread is worth it.
 pub(crate) fn by_stretch<'t, T: Sync, R: Send>(
     list: &'t [T],

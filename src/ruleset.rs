@@ -1,6 +1,7 @@
 //! The rules of one node in one IP family, in either rule language: the only place that knows there are two.
 
 pub mod listing;
+pub mod writer;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 
 use crate::assume::json::WithAssumed;
 use crate::report::trace::json as trace;
-use crate::{compare, expect, iptables, lint, nftables, what_if};
+use crate::{annotate, compare, expect, iptables, lint, nftables, services, what_if};
 
 /// The schema of a form of output, as a file.
 fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
@@ -24,6 +24,7 @@ fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
 
 fn all() -> Vec<(PathBuf, String)> {
     vec![
+        schema::<annotate::json::LineJson<'_>>(annotate::json::SCHEMA),
         schema::<WithAssumed<'_, compare::check::Report>>(compare::check::SCHEMA),
         schema::<WithAssumed<'_, compare::diff::Diff>>(compare::diff::SCHEMA),
         schema::<WithAssumed<'_, iptables::json::Rulesets<'_>>>(iptables::json::SCHEMA),
@@ -32,6 +33,7 @@ fn all() -> Vec<(PathBuf, String)> {
         schema::<WithAssumed<'_, expect::json::TestJson<'_>>>(expect::json::SCHEMA),
         schema::<WithAssumed<'_, what_if::json::WhatIfJson<'_>>>(what_if::json::SCHEMA),
         schema::<WithAssumed<'_, what_if::json::DrainsJson<'_>>>(what_if::json::DRAINS_SCHEMA),
+        schema::<WithAssumed<'_, services::json::Services<'_>>>(services::json::SCHEMA),
         schema::<WithAssumed<'_, trace::TraceJson<'_>>>(trace::SCHEMA),
         schema::<WithAssumed<'_, trace::TracesJson<'_>>>(trace::SCHEMA_OF_SEVERAL),
     ]

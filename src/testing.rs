@@ -1,6 +1,6 @@
 //! What the tests of modules and of the program share: snapshots in one folder, one seed.
 
-/// `insta::assert_snapshot!`, whose files stand in the top-level folder `snapshots`.
+/// `insta::assert_snapshot!`, whose files are in the top-level folder `snapshots`.
 macro_rules! assert_snapshot {
     ($($arguments:tt)*) => {
         insta::with_settings!({ snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots") }, {

@@ -1,19 +1,36 @@
-//! Text captured on a node: tells the four forms apart and reads them.
+//! Text captured on a node: tells the forms apart by content, reads them and puts them together.
 
+mod addresses;
+mod connections;
+mod data_path;
+mod facts;
+mod form;
+mod ipset;
+mod ipvs;
+mod join;
+mod routes;
 mod services;
-
-use std::sync::Arc;
+mod sysctl;
 
 use crate::diagnostic::ParseError;
 use crate::iptables::parse::Variant;
 use crate::net::Family;
 use crate::nftables::{TABLE, ruleset::Table};
-use crate::node::{Host, NodeRules, PerFamily};
+use crate::node::{Host, NodeRules, PerFamily, PodInterface};
 use crate::ruleset::Ruleset;
-use crate::settings::ProxyMode;
-use crate::{iptables, nftables};
+use crate::settings::{DetectLocal, ProxyMode};
 
+pub(crate) use connections::connection;
+pub use data_path::DataPath;
+pub use facts::Facts;
+pub use form::Form;
+pub use join::{Source, join};
 pub use services::NamedAddress;
+
+/// The form of a text, told by its content; none where it is nothing that a node is asked for.
+pub fn form_of(text: &str) -> Option<Form> {
+    form::of(text)
+}
 
 /// Rules as a node printed them.
 #[derive(Debug)]
@@ -28,6 +45,8 @@ pub struct Captured {
     pub legacy_tables_present: bool,
     /// Names of tables that iptables-save left out because it cannot say them in its language.
     pub incompatible_tables: Vec<String>,
+    /// What else the node was asked for.
+    pub facts: Facts,
 }
 
 /// A ruleset of a text.
@@ -45,38 +64,7 @@ pub struct Part {
 /// # Errors
 /// The text is of none of them, or broken.
 pub fn read(text: &str, hint: Option<Family>) -> Result<Captured, ParseError> {
-    match form(text) {
-        Form::Json => nftables::parse::parse_json(text).map(Captured::from),
-        Form::Listing => nftables::parse::parse_listing(text).map(Captured::from),
-        Form::Save => iptables::parse::parse(text, hint).map(Captured::from),
-    }
-}
-
-impl From<iptables::parse::Capture> for Captured {
-    fn from(capture: iptables::parse::Capture) -> Self {
-        let part = |part: iptables::parse::Part| Part { variant: part.variant, ruleset: part.ruleset.into() };
-        Captured {
-            language: ProxyMode::Iptables,
-            parts: capture.parts.into_iter().map(part).collect(),
-            headers: capture.headers,
-            legacy_tables_present: capture.legacy_tables_present,
-            incompatible_tables: capture.incompatible_tables,
-        }
-    }
-}
-
-impl From<nftables::ruleset::Ruleset> for Captured {
-    fn from(ruleset: nftables::ruleset::Ruleset) -> Self {
-        let ruleset = Arc::new(ruleset);
-        let part = |family| Part { variant: None, ruleset: Ruleset::Nftables(Arc::clone(&ruleset), family) };
-        Captured {
-            language: ProxyMode::Nftables,
-            parts: Family::ALL.map(part).into(),
-            headers: Vec::new(),
-            legacy_tables_present: false,
-            incompatible_tables: Vec::new(),
-        }
-    }
+    join::read_rules(text, hint)
 }
 
 impl Captured {
@@ -86,10 +74,29 @@ impl Captured {
         own.then_some(self.language)
     }
 
-    /// The ruleset of a family; where several variants have one, the first that has kube-proxy's rules.
+    /// Takes the rules of a mode for kube-proxy's, where it has some of both.
+    pub fn prefer(&mut self, mode: ProxyMode) {
+        let mut of_mode = self.parts.iter().filter(|part| part.ruleset.mode() == mode);
+        if of_mode.any(|part| part.ruleset.has_kube_proxys_rules()) {
+            self.language = mode;
+        }
+    }
+
+    /// Whether it holds any rules, be they none: `iptables-save` without a table says that there are none.
+    pub fn has_any_rules(&self) -> bool {
+        !self.parts.is_empty() || !self.headers.is_empty()
+    }
+
+    /// The ruleset of a family; where several variants have one, the first in kube-proxy's language that has its rules.
     pub fn ruleset(&self, family: Family) -> Option<&Ruleset> {
-        let own = self.of_family(family).find(|ruleset| ruleset.has_kube_proxys_rules());
-        own.or_else(|| self.of_family(family).next())
+        let in_language = || self.of_family(family).filter(|ruleset| ruleset.mode() == self.language);
+        let own = in_language().find(|ruleset| ruleset.has_kube_proxys_rules());
+        own.or_else(|| in_language().next()).or_else(|| self.of_family(family).next())
+    }
+
+    /// Every ruleset of a family that the kernel follows, in its order.
+    pub fn rulesets(&self, family: Family) -> Vec<Ruleset> {
+        self.of_family(family).cloned().collect()
     }
 
     fn of_family(&self, family: Family) -> impl Iterator<Item = &Ruleset> {
@@ -101,11 +108,23 @@ impl Captured {
     pub fn covers(&self, family: Family) -> bool {
         let is_foreign = |table: &Table| table.name != TABLE;
         let has_header = self.headers.contains(&family);
+        // A listing of nft does not show what the legacy backend has.
+        let is_legacy =
+            |part: &Part| part.variant == Some(Variant::Legacy) && part.ruleset.has_kube_proxys_rules();
+        let may_hide = self.parts.iter().any(is_legacy);
         has_header
             || self.of_family(family).any(|ruleset| match ruleset.as_nftables() {
                 None => true,
-                Some(nftables) => ruleset.has_kube_proxys_rules() || nftables.tables.iter().any(is_foreign),
+                Some(nftables) => {
+                    ruleset.has_kube_proxys_rules() || (!may_hide && nftables.tables.iter().any(is_foreign))
+                }
             })
+    }
+
+    /// Whether iptables was asked for a family, in whose language kube-proxy's rules are.
+    pub fn is_saved(&self, family: Family) -> bool {
+        let mut saved = self.of_family(family).filter(|ruleset| ruleset.as_iptables().is_some());
+        self.language == ProxyMode::Iptables && (self.headers.contains(&family) || saved.next().is_some())
     }
 
     /// Whether the text holds any rule that packets of a family meet.
@@ -123,25 +142,23 @@ impl Captured {
             let ruleset = self.ruleset(family).filter(|_| self.has_rules(family))?;
             let mut host = Host { route_localnet: false, ..known(family) };
             self.parts.iter().for_each(|part| host.learn_from(&part.ruleset));
-            Some(NodeRules::new(ruleset.clone(), host).beside(self.of_family(family).cloned().collect()))
+            self.facts.tell(&mut host);
+            Some(NodeRules::new(ruleset.clone(), host).beside(self.rulesets(family)))
         })
     }
-}
 
-enum Form {
-    Json,
-    Listing,
-    Save,
-}
-
-/// The form of a text, by its first line that is no comment. nft too begins with comments, where tables are of
-/// iptables-nft.
-fn form(text: &str) -> Form {
-    let first = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with('#'));
-    match first.unwrap_or_default() {
-        line if line.starts_with('{') => Form::Json,
-        line if line.starts_with("table ") => Form::Listing,
-        _ => Form::Save,
+    /// How the rules tell traffic of local pods.
+    pub fn local_traffic(&self) -> DetectLocal {
+        let mut host = Host::default();
+        self.parts.iter().for_each(|part| host.learn_from(&part.ruleset));
+        match host.pod_interface {
+            Some(PodInterface::Name(name)) => DetectLocal::BridgeInterface(name),
+            Some(PodInterface::Prefix(prefix)) => DetectLocal::InterfaceNamePrefix(prefix),
+            None => {
+                let nets = |family| host.cluster_networks.iter().copied().find(|n| n.family() == family);
+                DetectLocal::ClusterCidr(Family::ALL.into_iter().filter_map(nets).collect())
+            }
+        }
     }
 }
 

@@ -3,22 +3,27 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::{ArgValueCompleter, PathCompleter};
 
 use super::assume::AssumeArguments;
+use super::complete;
+use super::program;
 use super::project_file::ProjectFile;
 use super::release;
 use super::session::{Session, Stop};
+use crate::capture::Facts;
 use crate::diagnostic::{Checked, Diagnostic};
 use crate::input::{self, InputPath, Options, Snapshot};
+use crate::names::nearest;
 use crate::net::{Family, parse_ip_lenient};
 use crate::settings::Origin;
 use crate::settings::{
-    Configuration, Flags, HostFacts, Release, Settings, parse_feature_gates, parse_go_bool,
+    Configuration, DetectLocal, Flags, HostFacts, Release, Settings, parse_feature_gates, parse_go_bool,
 };
 
 /// The cluster's objects.
@@ -28,14 +33,20 @@ pub(super) struct InputArguments {
     ///
     /// YAML (one or many documents, List kinds) and JSON are told apart by content. Objects of other kinds are passed
     /// over.
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", add = ArgValueCompleter::new(complete::inputs))]
     pub(super) input: Vec<OsString>,
+    /// The same as INPUT, as kubectl has it (repeatable)
+    #[arg(short = 'f', long = "filename", value_name = "FILE", add = ArgValueCompleter::new(PathCompleter::any()))]
+    pub(super) filename: Vec<OsString>,
+    /// Taken as kubectl has it: all namespaces of the input count anyway
+    #[arg(short = 'A', long, hide_short_help = true)]
+    pub(super) all_namespaces: bool,
     /// Leave out files and folders met in a folder, by path within it or by name, such as `test/**` or `*-dev.yaml`
     /// (repeatable)
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", hide_short_help = true)]
     pub(super) exclude: Vec<input::Pattern>,
     /// List everything in folders that is left out
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) verbose: bool,
     /// Set by `lint`: see [`Options::for_lint`].
     #[arg(skip)]
@@ -45,12 +56,21 @@ pub(super) struct InputArguments {
 impl InputArguments {
     /// The first input named, if any.
     pub(super) fn first(&self) -> Option<&std::ffi::OsStr> {
-        self.input.first().map(OsString::as_os_str)
+        self.named().next().map(OsString::as_os_str)
+    }
+
+    /// Whether any input is named.
+    pub(super) fn is_given(&self) -> bool {
+        self.named().next().is_some()
     }
 
     /// Whether standard input is read.
     pub(super) fn reads_stdin(&self) -> bool {
-        self.input.is_empty() || self.input.iter().any(|input| input == "-")
+        !self.is_given() || self.named().any(|input| input == "-")
+    }
+
+    fn named(&self) -> impl Iterator<Item = &OsString> {
+        self.input.iter().chain(&self.filename)
     }
 
     /// Input as if named on the command line.
@@ -71,7 +91,13 @@ impl InputArguments {
     /// # Errors
     /// It cannot be read, or not be understood.
     pub(super) fn load(&self) -> Checked<Snapshot> {
-        let paths: Vec<InputPath> = self.input.iter().cloned().map(InputPath::from).collect();
+        if !self.is_given() && io::stdin().is_terminal() {
+            return Err(nothing_to_read().into());
+        }
+        if let Some(fault) = self.named().find_map(not_there) {
+            return Err(fault.into());
+        }
+        let paths: Vec<InputPath> = self.named().cloned().map(InputPath::from).collect();
         input::read_with(&paths, io::stdin(), &self.options())
     }
 
@@ -86,11 +112,39 @@ impl InputArguments {
     }
 }
 
+/// A file that is not there, with those of much the same name; nothing where there are none.
+fn not_there(path: &OsString) -> Option<Diagnostic> {
+    let path = Path::new(path);
+    if path.as_os_str() == "-" || path.symlink_metadata().is_ok() {
+        return None;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let wanted = path.file_name()?.to_string_lossy();
+    let near = nearest(&wanted, names.iter().map(String::as_str));
+    let near: Vec<String> =
+        near.into_iter().map(|name| path.with_file_name(name).display().to_string()).collect();
+    let fault = Diagnostic::error(format!("{}: there is no such file or folder", path.display()));
+    (!near.is_empty()).then(|| fault.help(format!("did you mean {}?", near.join(" or "))))
+}
+
+/// Nobody types the objects of a cluster.
+fn nothing_to_read() -> Diagnostic {
+    let name = program::name();
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let command = if super::is_command(&command) { command } else { "services".to_owned() };
+    Diagnostic::error("no input: name files or folders, or pipe the cluster in").help(format!(
+        "kubectl get services,endpointslices,nodes,pods -A -o yaml | {name} {command} ...; \
+         {name} explain --example needs no input"
+    ))
+}
+
 /// The node to look at.
 #[derive(Debug, Clone, Args)]
 pub(super) struct NodeArgument {
-    /// The node to look at; needed unless the input has exactly one Node or the configuration has hostnameOverride
-    #[arg(long, value_name = "NAME")]
+    /// The node to look at, where the input has several and the question names none
+    #[arg(long, value_name = "NAME", value_parser = node_name, add = ArgValueCompleter::new(complete::nodes))]
     node: Option<String>,
 }
 
@@ -114,7 +168,7 @@ pub(super) struct SettingsArguments {
     pub(super) proxy_mode: Option<String>,
     /// The release of kube-proxy, 1.30 to 1.37; without a patch level its newest patch, without the flag what the Node
     /// reports, else the newest
-    #[arg(long, value_name = "X.Y[.Z]")]
+    #[arg(long, value_name = "X.Y[.Z]", add = ArgValueCompleter::new(complete::releases))]
     pub(super) kube_version: Option<Release>,
     /// The release was chosen though the Node may report another, so that needs no note.
     #[arg(skip)]
@@ -122,20 +176,26 @@ pub(super) struct SettingsArguments {
     /// Mode iptables stands in for ipvs, so that the objects can be looked at.
     #[arg(skip)]
     pub(super) stand_in_for_ipvs: bool,
+    /// The rules themselves are asked for: nothing is inferred that would change them.
+    #[arg(skip)]
+    pub(super) for_compile: bool,
+    /// How captured rules tell traffic of local pods, where no configuration says so.
+    #[arg(skip)]
+    pub(super) captured_local: Option<DetectLocal>,
     /// The IP families; `all` means every one in which the cluster has a Service address
-    #[arg(long, value_name = "FAMILY", default_value = "all")]
+    #[arg(long, value_name = "FAMILY", default_value = "all", hide_short_help = true)]
     pub(super) family: FamilyChoice,
     /// An address on an interface of the node, beside loopback and the Node's own (repeatable)
-    #[arg(long, value_name = "IP", value_parser = parse_ip)]
+    #[arg(long, value_name = "IP", value_parser = parse_ip, hide_short_help = true)]
     pub(super) host_ip: Vec<IpAddr>,
     /// The kernel has no nfacct counters
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) no_nfacct: bool,
     /// The node's iptables does not know --random-fully (before 1.6.2)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) no_random_fully: bool,
     /// The sysctl nf_conntrack_tcp_be_liberal of the node is not 0
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) conntrack_liberal: bool,
     #[command(flatten)]
     pub(super) assume: AssumeArguments,
@@ -151,37 +211,37 @@ pub(super) struct FlagArguments {
     #[arg(long, value_name = "CIDR[,CIDR]")]
     cluster_cidr: Option<String>,
     /// How traffic of local pods is told
-    #[arg(long, value_name = "MODE", value_parser = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"])]
+    #[arg(long, value_name = "MODE", value_parser = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"], hide_short_help = true)]
     detect_local_mode: Option<String>,
     /// The bridge of --detect-local-mode BridgeInterface
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pod_bridge_interface: Option<String>,
     /// The prefix of --detect-local-mode InterfaceNamePrefix
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", hide_short_help = true)]
     pod_interface_name_prefix: Option<String>,
     /// Networks on whose addresses node ports are served, or `primary`; from 1.37 also `localhost` and `all` (repeatable)
-    #[arg(long, value_name = "CIDR,...", value_delimiter = ',')]
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',', hide_short_help = true)]
     nodeport_addresses: Option<Vec<String>>,
     /// Masquerade all traffic to cluster IPs
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, hide_short_help = true)]
     masquerade_all: Option<bool>,
     /// The bit of the firewall mark in iptables mode, 0 to 31
-    #[arg(long, value_name = "BIT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "BIT", allow_negative_numbers = true, hide_short_help = true)]
     iptables_masquerade_bit: Option<i32>,
     /// Serve node ports on 127.0.0.1 (iptables mode)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, hide_short_help = true)]
     iptables_localhost_nodeports: Option<bool>,
     /// Let kube-proxy set nf_conntrack_tcp_be_liberal
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, hide_short_help = true)]
     conntrack_tcp_be_liberal: Option<bool>,
     /// What kube-proxy takes for the node's own address
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", hide_short_help = true)]
     bind_address: Option<String>,
     /// The node's name, where --node does not give it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     hostname_override: Option<String>,
     /// Feature gates (repeatable)
-    #[arg(long, value_name = "NAME=BOOL,...", value_parser = parse_feature_gates)]
+    #[arg(long, value_name = "NAME=BOOL,...", value_parser = parse_feature_gates, hide_short_help = true)]
     feature_gates: Vec<BTreeMap<String, bool>>,
 }
 
@@ -225,6 +285,13 @@ impl SettingsArguments {
         self.flags.feature_gates.push(BTreeMap::from([("NFTablesProxyMode".to_owned(), true)]));
     }
 
+    /// Fills in what a node tells of itself.
+    pub(super) fn learn(&mut self, facts: &Facts) {
+        let told = facts.addresses();
+        self.host_ip.extend(told.into_iter().filter(|ip| !self.host_ip.contains(ip)).collect::<Vec<_>>());
+        self.conntrack_liberal |= facts.sysctls.conntrack_liberal == Some(true);
+    }
+
     /// Fills in from kuberules.toml what was not typed.
     pub(super) fn or_of(mut self, project: &ProjectFile) -> Self {
         self.kube_version = self.kube_version.or_else(|| project.release());
@@ -259,6 +326,12 @@ impl SettingsArguments {
         configuration.override_with(&flags, &release);
         let families = self.family.families();
         session.take_checked(Settings::resolve(&configuration, release, self.host_facts(), families))
+    }
+
+    /// Whether it is said how kube-proxy tells traffic of local pods, be it by a configuration that leaves it out.
+    pub(super) fn tells_local_traffic(&self, snapshot: &Snapshot) -> bool {
+        let by_flag = self.flags.cluster_cidr.is_some() || self.flags.detect_local_mode.is_some();
+        by_flag || self.config.is_some() || !snapshot.configurations.is_empty()
     }
 
     fn host_facts(&self) -> HostFacts {
@@ -296,6 +369,12 @@ fn from_file(path: &Path, session: &mut Session) -> Result<Configuration, Stop> 
         session.stop(Diagnostic::error(message))
     })?;
     session.take_checked(Configuration::read(&text, Origin::file(&path.display().to_string())))
+}
+
+/// `worker-1`, or as kubectl names it `node/worker-1`.
+fn node_name(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("node/").or_else(|| text.strip_prefix("nodes/")).unwrap_or(text);
+    if name.is_empty() { Err("the name is missing".to_owned()) } else { Ok(name.to_owned()) }
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr, String> {

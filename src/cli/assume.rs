@@ -1,8 +1,10 @@
 //! `--assume` and what belongs to it.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
 
+use super::complete;
 use super::session::{Session, Stop};
 use crate::assume::json::WithAssumed;
 use crate::assume::{self, Assumed, Options};
@@ -24,17 +26,22 @@ pub(super) struct AssumeArguments {
     assume: bool,
     /// Networks of cluster IPs, the cluster's first family first; without it the ServiceCIDRs of the input, else
     /// 10.96.0.0/12 and fd00:10:96::/112
-    #[arg(long, value_name = "CIDR,...", value_delimiter = ',', requires = "assume", value_parser = parse_cidr)]
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',', requires = "assume", hide_short_help = true, value_parser = parse_cidr)]
     service_cidr: Vec<Cidr>,
     /// How many Nodes to assume beside those of the input; without it one, where neither the input nor a Pod names any
-    #[arg(long, value_name = "N", requires = "assume", value_parser = clap::value_parser!(u16).range(1..=5000))]
+    #[arg(long, value_name = "N", hide_short_help = true, requires = "assume", value_parser = clap::value_parser!(u16).range(1..=5000))]
     assume_nodes: Option<u16>,
-    /// The namespace of objects that are written without one, as of `kubectl apply --namespace`; without it `default`
-    #[arg(short, long, value_name = "NAME", value_parser = parse_namespace)]
+    /// The namespace of names on this line that are given without one, and of objects that are written without one
+    #[arg(short, long, value_name = "NAME", value_parser = parse_namespace, add = ArgValueCompleter::new(complete::namespaces))]
     namespace: Option<String>,
 }
 
 impl AssumeArguments {
+    /// The namespace of names that are given without one.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
     /// Fills in the snapshot if that was asked for. What `previous` was given stays.
     ///
     /// # Errors

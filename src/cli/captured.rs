@@ -1,48 +1,136 @@
-//! Captured rules in a file or on standard input.
+//! What a node printed: in files, folders and archives, or on standard input.
 
-use std::io::{self, Read};
-use std::path::Path;
+mod archive;
+mod bounds;
+mod folder;
 
-use crate::capture::{self, Captured};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::session::{Session, Stop};
+use crate::capture::{self, Captured, Source};
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 use crate::net::Family;
+use bounds::{Budget, LARGEST};
 
-/// The largest text read; a node with 10,000 Services of 25 endpoints prints 100 MB.
-const LARGEST: u64 = 1 << 30;
+/// What was found.
+#[derive(Debug, Default)]
+struct Found {
+    sources: Vec<Source>,
+    /// Files that are nothing a node is asked for, and the first of them.
+    ignored: usize,
+    example: Option<String>,
+}
 
-/// Reads captured rules; `-` is standard input, `hint` the family of tables that do not tell theirs.
+impl Found {
+    fn ignore(&mut self, name: &str) {
+        self.ignored += 1;
+        self.example.get_or_insert_with(|| name.to_owned());
+    }
+
+    fn note(&self) -> Option<String> {
+        let example = Inert(self.example.as_deref()?).to_string();
+        Some(match self.ignored {
+            1 => format!("ignored {example}, which is nothing that --captured reads"),
+            many => format!("ignored {many} files that are nothing --captured reads, such as {example}"),
+        })
+    }
+}
+
+/// Reads what a node printed; `-` is standard input, `hint` the family of tables that do not tell theirs.
 ///
 /// # Errors
-/// They cannot be read, or not be understood.
-pub(super) fn read(path: &Path, hint: Option<Family>) -> Result<Captured, Diagnostics> {
-    let name = path.display().to_string();
-    let text = text_of(path).map_err(|error| {
-        Diagnostic::error(format!("cannot read the captured rules {}: {error}", Inert(&name)))
-    })?;
-    if text.trim_start().is_empty() {
-        let fault = Diagnostic::error(format!("the captured rules {} are empty", Inert(&name)));
+/// It cannot be read, or not be understood.
+pub(super) fn read(paths: &[PathBuf], hint: Option<Family>, session: &mut Session) -> Result<Captured, Stop> {
+    let mut found = Found::default();
+    let mut budget = Budget::default();
+    for path in paths {
+        read_path(path, &mut found, &mut budget).map_err(|fault| session.stop(fault))?;
+    }
+    found.note().iter().for_each(|note| session.note(note));
+    if found.sources.is_empty() {
+        return Err(session.stop(nothing(paths)));
+    }
+    if let [only] = found.sources.as_slice()
+        && capture::form_of(&only.text).is_none()
+    {
+        return read_unknown(only, hint).map_err(|fault| session.stop(fault));
+    }
+    capture::join(&found.sources, hint).map_err(|faults| session.stop(faults))
+}
+
+/// The names of what was read, for one line.
+pub(super) fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A single text that looks like nothing: its fault tells why.
+fn read_unknown(source: &Source, hint: Option<Family>) -> Result<Captured, Diagnostics> {
+    let name = Inert(&source.name);
+    if source.text.trim_start().is_empty() {
+        let fault = Diagnostic::error(format!("the captured rules {name} are empty"));
         return Err(fault.help("iptables-save and nft print nothing without root").into());
     }
-    capture::read(&text, hint).map_err(|error| {
-        Diagnostic::error(format!("{}: {error}", Inert(&name)))
-            .help("expect the text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset")
-            .into()
+    capture::read(&source.text, hint).map_err(|error| {
+        Diagnostic::error(format!("{name}: {error}")).help(format!("expect {EXPECTED}")).into()
     })
 }
 
-fn text_of(path: &Path) -> io::Result<String> {
-    if path.to_str() == Some("-") {
-        return limited(io::stdin().lock(), 0);
-    }
-    let file = std::fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    limited(file, length)
+const EXPECTED: &str = "the text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset, or of another \
+                        command that kuberules collect runs";
+
+fn nothing(paths: &[PathBuf]) -> Diagnostic {
+    let names: Vec<String> =
+        paths.iter().map(|path| Inert(&path.display().to_string()).to_string()).collect();
+    Diagnostic::error(format!("nothing that --captured reads is in {}", names.join(", ")))
+        .help(format!("expect {EXPECTED}"))
 }
 
-fn limited(from: impl Read, expected: u64) -> io::Result<String> {
-    let mut text = String::with_capacity(usize::try_from(expected.min(LARGEST)).unwrap_or_default());
-    let length = from.take(LARGEST + 1).read_to_string(&mut text)?;
-    if length as u64 > LARGEST {
+fn read_path(path: &Path, found: &mut Found, budget: &mut Budget) -> Result<(), Diagnostics> {
+    let name = path.display().to_string();
+    let fault = |error: io::Error| {
+        Diagnostics::from(Diagnostic::error(format!(
+            "cannot read the captured rules {}: {error}",
+            Inert(&name)
+        )))
+    };
+    if path.to_str() == Some("-") {
+        return read_stream(BufReader::new(io::stdin().lock()), "-", found, budget).map_err(fault);
+    }
+    if std::fs::metadata(path).map_err(fault)?.is_dir() {
+        return folder::read(path, found, budget).map_err(fault);
+    }
+    let file = File::open(path).map_err(fault)?;
+    read_stream(BufReader::new(file), &name, found, budget).map_err(fault)
+}
+
+/// A file that the user named: an archive, or a text.
+fn read_stream(
+    mut stream: impl BufRead,
+    name: &str,
+    found: &mut Found,
+    budget: &mut Budget,
+) -> io::Result<()> {
+    // A pipe may hand out less at first than the header of an archive is long.
+    let mut head = Vec::new();
+    stream.by_ref().take(archive::HEADER).read_to_end(&mut head)?;
+    let stream = io::Cursor::new(head.clone()).chain(stream);
+    if archive::is_gzip(&head) {
+        return archive::read_gzip(stream, name, found, budget);
+    }
+    if archive::is_tar(&head) {
+        return archive::read(stream, name, found, budget);
+    }
+    let text = text_of(stream, LARGEST)?;
+    found.sources.push(Source { name: name.to_owned(), text });
+    Ok(())
+}
+
+fn text_of(from: impl Read, largest: u64) -> io::Result<String> {
+    let mut text = String::new();
+    let length = from.take(largest + 1).read_to_string(&mut text)?;
+    if length as u64 > largest {
         return Err(io::Error::other("it is larger than 1 GiB"));
     }
     Ok(text)

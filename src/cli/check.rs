@@ -11,7 +11,7 @@ use super::pipeline::Pipeline;
 use super::release;
 use super::session::{Answer, Session, Stop};
 use crate::assume::Assumed;
-use crate::capture::Captured;
+use crate::capture::{Captured, DataPath};
 use crate::compare::check::{self, Finding, Kind, Report};
 use crate::input::Snapshot;
 use crate::report;
@@ -19,7 +19,7 @@ use crate::settings::{ProxyMode, Release};
 
 /// Compares the rules captured on a node with those that it should have.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   ssh worker-1 sudo iptables-save | kuberules check cluster.yaml --node worker-1 --captured -
   ssh worker-1 sudo nft list ruleset > worker-1.nft; kuberules check cluster.yaml --node worker-1 --captured worker-1.nft
@@ -29,12 +29,12 @@ pub(super) struct Arguments {
     input: InputArguments,
     #[command(flatten)]
     node: NodeArgument,
-    /// The rules captured on the node: the text of iptables-save, ip6tables-save, nft list ruleset or nft -j list
-    /// ruleset; `-` for standard input
+    /// What the node printed: the text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset, and
+    /// whatever else `kuberules collect` gathers; a file, a folder, a tar or `-` (repeatable)
     ///
     /// Without --kube-version and --proxy-mode, release and mode are those that the rules look like.
-    #[arg(long, value_name = "FILE")]
-    captured: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    captured: Vec<PathBuf>,
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: OutputFormat,
@@ -52,12 +52,14 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let hint = arguments.settings.family.only();
-    let captured = captured::read(&arguments.captured, hint).map_err(|fault| session.stop(fault))?;
+    let mut captured = captured::read(&arguments.captured, hint, session)?;
     let snapshot = arguments.input.read(session)?;
-    let (report, assumed) = examine(arguments, &captured, snapshot, session)?;
+    let (report, assumed) = examine(arguments, &mut captured, snapshot, session)?;
     let assumed = assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => assume::comment(assumed) + &report::check::text::print(&report),
+        OutputFormat::Text => {
+            assume::comment(assumed) + &report::check::text::print(&report, session.style())
+        }
         OutputFormat::Json => assume::print_json(&report, assumed),
         OutputFormat::Github => assume::annotation(assumed) + &report::check::github::print(&report),
     };
@@ -66,23 +68,34 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 
 fn examine(
     arguments: &Arguments,
-    captured: &Captured,
+    captured: &mut Captured,
     snapshot: Snapshot,
     session: &mut Session,
 ) -> Result<(Report, Option<Assumed>), Stop> {
     session.look_at(arguments.node.name());
-    let expected = arguments.settings.resolve(&snapshot, session)?.mode;
+    let mut settings = arguments.settings.clone();
+    settings.learn(&captured.facts);
+    settings.stand_in_for_ipvs = captured.data_path().is_some();
+    let expected = settings.resolve(&snapshot, session)?.mode;
     let is_told = arguments.settings.proxy_mode.is_some() || arguments.settings.config.is_some();
+    if is_told {
+        captured.prefer(expected);
+    }
+    let captured = &*captured;
     let mut findings = check::mode_and_leftovers(captured, is_told.then_some(expected));
     let mode = captured.mode();
-    let mut settings = arguments.settings.clone();
+    settings.captured_local = mode.is_some().then(|| captured.local_traffic());
     settings.proxy_mode = Some(mode.unwrap_or(expected).name().to_owned());
     if mode == Some(ProxyMode::Nftables) {
         settings.allow_nftables();
     }
     let told = settings.kube_version.or_else(|| release::reported(&snapshot, arguments.node.name()));
     settings.kube_version = told;
+    let data_path = captured.data_path();
     let release = check::release(told, |release| {
+        if data_path.is_some() {
+            return None;
+        }
         let settings =
             SettingsArguments { kube_version: Some(release), release_is_meant: true, ..settings.clone() };
         distance(arguments, &settings, captured, &snapshot)
@@ -99,8 +112,8 @@ fn examine(
     let mut report = Report {
         schema: check::SCHEMA,
         node: node.name.to_string(),
-        captured: arguments.captured.display().to_string(),
-        mode: pipeline.settings.mode.name(),
+        captured: captured::names(&arguments.captured),
+        mode: data_path.map_or(pipeline.settings.mode.name(), DataPath::mode),
         release: release.to_string(),
         detected: told != Some(release),
         classes: 0,
@@ -108,7 +121,7 @@ fn examine(
         findings,
         notes: Vec::new(),
     };
-    if mode.is_some() || report.findings.is_empty() {
+    if data_path.is_none() && (mode.is_some() || report.findings.is_empty()) {
         let mut families = check::families(captured, &pipeline.families());
         report.notes.append(&mut families.notes);
         report.findings.append(&mut families.findings);

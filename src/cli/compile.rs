@@ -25,7 +25,7 @@ use crate::settings::ProxyMode;
 
 /// Prints the rules that kube-proxy would write on a node.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   kubectl get services,endpointslices,nodes -A -o yaml | kuberules compile --node worker-1
   kuberules compile cluster/ --node worker-1 --proxy-mode nftables --kube-version 1.37
@@ -75,7 +75,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     if arguments.all_nodes {
         session.take_each_node_by_its_release();
     }
-    let pipeline = Pipeline::read(&arguments.input, &arguments.settings, session)?;
+    let settings = SettingsArguments { for_compile: true, ..arguments.settings.clone() };
+    let pipeline = Pipeline::read(&arguments.input, &settings, session)?;
     let format = format(arguments.output, pipeline.settings.mode).map_err(|fault| session.stop(fault))?;
     match &arguments.out_dir {
         Some(directory) => {
@@ -119,7 +120,7 @@ fn one_node(
 ) -> Result<Answer, Stop> {
     session.progress().stage("compiling the rules");
     let families = pipeline.families();
-    let Pipeline { mut snapshot, settings, cluster, assumed } = pipeline;
+    let Pipeline { mut snapshot, settings, cluster, assumed, .. } = pipeline;
     let mut sources = std::mem::take(&mut snapshot.sources);
     // The program ends after this: to free a million objects one by one would only keep the user waiting.
     let (_, cluster) = (ManuallyDrop::new(snapshot), ManuallyDrop::new(cluster));
@@ -174,6 +175,7 @@ fn every_release(
         let settings = SettingsArguments {
             kube_version: Some(release),
             release_is_meant: true,
+            for_compile: true,
             ..arguments.settings.clone()
         };
         pipeline = Pipeline::by_other_settings(pipeline, &settings, session)?;

@@ -15,6 +15,7 @@ use super::what_if::{Form, WhatIfArguments};
 use crate::cluster::Node;
 use crate::compare::diff::{self, Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
+use crate::compare::nodes;
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
 use crate::parallel::both;
@@ -181,7 +182,11 @@ fn compare(
         release: None,
         before_upgrade: Vec::new(),
     };
-    for (before, after) in nodes(arguments, (old, new), &mut found, session)? {
+    if arguments.all_nodes {
+        compare_all((old, new), level, &mut found, session)?;
+    } else {
+        let before = old.node(arguments.node.name(), session)?;
+        let after = new.node(arguments.node.name(), session)?;
         compare_node((old, &before), (new, &after), level, &mut found, session)?;
     }
     Ok(found)
@@ -293,25 +298,23 @@ fn name_of(arguments: &Arguments, this: &Pipeline, other: &Pipeline, index: usiz
     }
 }
 
-/// The nodes to compare, as they are on either side.
-fn nodes(
-    arguments: &Arguments,
+/// Adds what changes on the nodes that are on both sides.
+fn compare_all(
     (old, new): (&Pipeline, &Pipeline),
+    level: node::Level,
     found: &mut Diff,
     session: &mut Session,
-) -> Result<Vec<(Node, Node)>, Stop> {
-    if !arguments.all_nodes {
-        let before = old.node(arguments.node.name(), session)?;
-        let after = new.node(arguments.node.name(), session)?;
-        return Ok(vec![(before, after)]);
-    }
+) -> Result<(), Stop> {
     if old.cluster.nodes.is_empty() && new.cluster.nodes.is_empty() {
         let fault = Diagnostic::error("--all-nodes: the input has no Nodes");
         return Err(session.stop(fault.help("add the output of kubectl get nodes -o yaml to the input")));
     }
     let pairs = NodePairs::of(&old.cluster, &new.cluster);
     (found.nodes_added, found.nodes_removed) = (pairs.added, pairs.removed);
-    Ok(pairs.both.into_iter().map(|(before, after)| (before.clone(), after.clone())).collect())
+    let names: Vec<&str> = pairs.both.iter().map(|(_, new)| new.name.as_str()).collect();
+    let answers = session.take_checked(nodes::compare(old.state(), new.state(), &pairs.both, level))?;
+    found.add_all(&names, answers);
+    Ok(())
 }
 
 /// Adds what changes on a node.

@@ -10,30 +10,33 @@ use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
 use crate::cluster::Node;
-use crate::diagnostic::Diagnostic;
-use crate::explain::{self, Explanation, Scene, UnknownService, example};
+use crate::diagnostic::{Diagnostic, Inert};
+use crate::explain::{self, Explanation, Scene, example};
 use crate::input;
-use crate::names::{ServiceName, is_dns_label};
+use crate::names::ServiceName;
 use crate::node::{Host, NodePlan, NodeRules};
+use crate::question::{Inference, Objects, Target, Written, node};
 use crate::settings::ProxyMode;
 
 /// So many Services are explained at once; more make no page that a person reads.
 const MOST: usize = 300;
 
-/// Explains how a Service forwards on a node: addresses, endpoints with their chances, what each kind of client sees,
-/// and the rules in the order in which a packet meets them.
+/// Explains how a Service forwards on a node, to each kind of client, and by which rules.
 ///
-/// The last argument names the Service, as NAMESPACE/NAME or NAME; a file or folder of that name is taken for input.
-/// Without a Service all are explained.
+/// Addresses, what each kind of client gets, endpoints with their chances and why these, and the rules in the order in which
+/// they are evaluated.
+///
+/// The last argument names the Service, as in kubectl or DNS: web, shop/web, svc/web, web.shop; a file or folder of that
+/// name is taken for input. Without a Service all are explained; the subcommand services shows each in a line.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "kuberules explain [OPTIONS] [INPUT]... [SERVICE]",
-    after_long_help = "\
+    before_help = "\
 Examples:
   kuberules explain --example
-  kuberules explain dump.yaml shop/web --node worker-1
-  kubectl get services,endpointslices,nodes -A -o yaml | kuberules explain --node worker-1 shop/web
-  kuberules explain dump.yaml shop/web --node worker-1 --output html > web.html"
+  kuberules explain cluster.yaml shop/web
+  kubectl get services,endpointslices,nodes -A -o yaml | kuberules explain shop/web
+  kuberules explain cluster.yaml shop/web --output html > web.html"
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -66,8 +69,16 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let (input, service) = split(arguments);
     session.look_at(arguments.node.name());
     let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
-    let node = arguments.node.name().or(arguments.example.then_some(example::NODE));
-    let wanted = Wanted { node, service: service.as_deref() };
+    let (service, inferred) = meant(arguments, &pipeline, service.as_ref(), session)?;
+    let pipeline = match &inferred {
+        Some(node) => {
+            session.look_at(Some(node));
+            pipeline.for_the_node(&arguments.settings, session)?
+        }
+        None => pipeline,
+    };
+    let node = arguments.node.name().or(arguments.example.then_some(example::NODE)).or(inferred.as_deref());
+    let wanted = Wanted { node, service: service.as_ref() };
     let mut explanations = explanations(&pipeline, wanted, session)?;
     let assumed = pipeline.assumed.clone();
     let assumed = assumed.as_ref();
@@ -88,7 +99,57 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     node: Option<&'a str>,
-    service: Option<&'a str>,
+    service: Option<&'a ServiceName>,
+}
+
+/// The Service that a name means, and the node to look at where none is named.
+fn meant(
+    arguments: &Arguments,
+    pipeline: &Pipeline,
+    service: Option<&Written>,
+    session: &mut Session,
+) -> Result<(Option<ServiceName>, Option<String>), Stop> {
+    let namespace = arguments.settings.assume.namespace();
+    let objects = Objects { snapshot: &pipeline.snapshot, cluster: &pipeline.cluster, namespace };
+    if service.is_some() {
+        session.ask_about([]);
+    }
+    let Some(written) = service else {
+        if arguments.output == OutputFormat::Text && pipeline.snapshot.services.len() > 1 {
+            session.note("every Service is explained; kuberules services shows each in a line");
+        }
+        return Ok((None, None));
+    };
+    let mut inferred = Vec::new();
+    let (namespace, name) =
+        objects.service(written, &mut inferred).map_err(|fault| session.stop(pointing(fault)))?;
+    let full = format!("{namespace}/{name}");
+    session.ask_about([full.clone()]);
+    let service = ServiceName::parse(&full).ok_or_else(|| session.stop(no_rules(&full)))?;
+    let is_named = arguments.node.name().is_some() || arguments.example;
+    let one = pipeline.cluster.nodes.len() < 2 || pipeline.settings.node_name.is_some();
+    if !is_named && !one {
+        inferred.extend(node::of_service(&objects, (&namespace, &name)));
+    }
+    inferred.iter().for_each(|inference| session.infer(inference));
+    let node = inferred.into_iter().find_map(|inference| match inference {
+        Inference::Node { node, .. } => Some(node),
+        _ => None,
+    });
+    Ok((Some(service), node))
+}
+
+/// Where nothing much like the name is known, all are to be seen elsewhere.
+fn pointing(fault: Diagnostic) -> Diagnostic {
+    match fault.help.starts_with("did you mean") {
+        true => fault,
+        false => fault.help("kuberules services shows all"),
+    }
+}
+
+fn no_rules(service: &str) -> Diagnostic {
+    Diagnostic::error(format!("no rules are made for Service {}", Inert(service)))
+        .help("a Service without a cluster IP (headless, ExternalName) is a matter of DNS only")
 }
 
 /// The same in the other rule language; nothing where kube-proxy could not work in that mode, which is told.
@@ -118,20 +179,25 @@ fn in_other_mode(
 }
 
 /// The input, and the Service that the last argument names.
-fn split(arguments: &Arguments) -> (InputArguments, Option<String>) {
+fn split(arguments: &Arguments) -> (InputArguments, Option<Written>) {
     let mut input = arguments.input.clone();
-    let named = input.input.last().and_then(|last| service_name(last));
-    if named.is_some() {
-        input.input.pop();
-    }
-    let default = arguments.example.then(|| example::SERVICE.to_owned());
-    (input, named.or(default))
+    let named = input.input.iter().rposition(|argument| service_name(argument).is_some());
+    let service = named.and_then(|at| service_name(&input.input.remove(at)));
+    let default = || arguments.example.then(|| Written::service(example::SERVICE).ok()).flatten();
+    (input, service.or_else(default))
 }
 
-fn service_name(argument: &OsStr) -> Option<String> {
+/// A name of a Service, unless there is such a file or it is called as one.
+fn service_name(argument: &OsStr) -> Option<Written> {
     let text = argument.to_str()?;
-    let is_name = is_dns_label(text) || ServiceName::parse(text).is_some();
-    (is_name && !Path::new(text).exists()).then(|| text.to_owned())
+    let is_file = ["yaml", "yml", "json"].iter().any(|ending| text.ends_with(&format!(".{ending}")));
+    if is_file || text == "-" || text.starts_with(['.', '/', '~']) || Path::new(text).exists() {
+        return None;
+    }
+    match text.parse() {
+        Ok(Target::Service(written, _)) => Some(written),
+        _ => None,
+    }
 }
 
 fn read(
@@ -162,14 +228,19 @@ fn explanations(
         rules: &rules,
         assumed: pipeline.assumed.as_ref(),
     };
-    let service = wanted.service.map(|given| scene.find(given)).transpose();
-    let service = service.map_err(|unknown| session.stop(unknown_service(&unknown)))?;
-    let count = scene.services().len();
-    if service.is_none() && count > MOST {
-        let fault = Diagnostic::error(format!("{count} Services are too many for one explanation"));
-        return Err(session.stop(fault.help("name a Service as the last argument")));
+    let services = scene.services();
+    match wanted.service {
+        Some(service) if !services.contains(service) => {
+            return Err(session.stop(no_rules(&service.to_string())));
+        }
+        None if services.len() > MOST => {
+            let message = format!("{} Services are too many for one explanation", services.len());
+            let help = "name a Service as the last argument; kuberules services shows each in a line";
+            return Err(session.stop(Diagnostic::error(message).help(help)));
+        }
+        _ => {}
     }
-    scene.explain(service.as_ref()).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
+    scene.explain(wanted.service).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
 }
 
 /// The rules of every family; whichever it is, the node is known with its addresses of both.
@@ -182,14 +253,4 @@ fn node_rules<'p>(
     let host = Host::of_node(&pipeline.cluster, node, plans.iter().map(|plan| &plan.plan));
     let compile = |plan: NodePlan<'p>| NodePlan { host: host.clone(), ..plan }.compile();
     Ok(plans.into_iter().map(compile).collect())
-}
-
-fn unknown_service(unknown: &UnknownService) -> Diagnostic {
-    let diagnostic = Diagnostic::error(unknown.to_string());
-    match unknown.nearest.as_slice() {
-        [] => diagnostic.help(
-            "kuberules explain without a Service lists all; a Service without a cluster IP has no rules",
-        ),
-        names => diagnostic.help(format!("did you mean {}?", names.join(" or "))),
-    }
 }

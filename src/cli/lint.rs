@@ -7,9 +7,11 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
+use super::complete;
 use super::pipeline::Pipeline;
 use super::project_file::{self, ProjectFile};
 use super::session::{Answer, Session, Stop};
@@ -21,13 +23,14 @@ use crate::input::{self, InputPath, Options, Position, Snapshot};
 use crate::lint::{self, Finding, Severity, Subject};
 use crate::settings::Release;
 
-/// Finds what is likely not meant: Services without endpoints, ports that do not match, addresses claimed twice; and
-/// what the API server refuses.
+/// Finds what is likely not meant, and what the API server refuses.
+///
+/// Services without endpoints, ports that do not match, addresses claimed twice, and some fifty more.
 ///
 /// Looks at the whole cluster, or with --node at one node. Every finding has a code; --explain prints its page. A file
 /// kuberules.toml in the input's folder or above may name codes to ignore and settings of the cluster.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   kubectl get services,endpointslices,nodes -A -o yaml | kuberules lint
   kuberules lint cluster/ --ignore KR010 --ignore KR017
@@ -51,16 +54,16 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: OutputFormat,
     /// Leave out the findings of this code, such as KR017 (repeatable)
-    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code)]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code, add = ArgValueCompleter::new(complete::codes))]
     ignore: Vec<&'static str>,
     /// Look for these codes alone (repeatable)
-    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code)]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code, add = ArgValueCompleter::new(complete::codes))]
     select: Vec<&'static str>,
     /// The least severity that makes the exit status 1
     #[arg(long, value_name = "SEVERITY", default_value = "warning")]
     fail_on: FailOn,
     /// Print the page of a code, and nothing else
-    #[arg(long, value_name = "CODE", value_parser = parse_code)]
+    #[arg(long, value_name = "CODE", value_parser = parse_code, add = ArgValueCompleter::new(complete::codes))]
     explain: Option<&'static str>,
     /// Print what is in effect of kuberules.toml and of the flags that override it, and nothing else
     #[arg(long)]
@@ -120,7 +123,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     for mut snapshot in snapshots(arguments, &project, session)? {
         let refusals = api_server::judge(&snapshot, release(&settings, &snapshot));
         remove(&refusals, &mut snapshot);
-        let pipeline = Pipeline::of(snapshot, &settings, session)?;
+        let mut pipeline = Pipeline::of(snapshot, &settings, session)?;
+        // No finding depends on it.
+        pipeline.inferred_networks.clear();
         let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
         if let Some(node) = node.as_ref().or(pipeline.cluster.nodes.first()) {
             pipeline.node_plans(node, &pipeline.families(), session)?;
@@ -206,7 +211,7 @@ fn look(
     session: &mut Session,
 ) -> Vec<Finding> {
     let diagnostics = session.take_found();
-    let Pipeline { snapshot, settings, cluster, assumed } = pipeline;
+    let Pipeline { snapshot, settings, cluster, assumed, .. } = pipeline;
     let mut subject = Subject::new(snapshot, settings, cluster, &diagnostics, node)
         .with_refusals(refusals)
         .with_node_network(project.node_network())

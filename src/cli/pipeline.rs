@@ -1,14 +1,16 @@
 //! From arguments to plans: the stages that every subcommand over a cluster goes through.
 
 use super::arguments::{InputArguments, SettingsArguments};
-use super::node::choose;
 use super::session::{Session, Stop};
 use crate::assume::{Assumed, check_nothing_missing};
 use crate::cluster::{Cluster, Node};
+use crate::compare::nodes::State;
 use crate::input::Snapshot;
-use crate::net::Family;
+use crate::net::{Cidr, Family};
 use crate::node::{self, NodePlan};
-use crate::settings::Settings;
+use crate::question::Inference;
+use crate::question::node::choose;
+use crate::settings::{DetectLocal, Settings};
 
 /// A cluster with the settings to see it by.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Pipeline {
     pub(super) cluster: Cluster,
     /// What was assumed, with `--assume`.
     pub(super) assumed: Option<Assumed>,
+    /// The pods' networks, where the Nodes suggest them and nothing else tells them.
+    pub(super) inferred_networks: Vec<Cidr>,
 }
 
 impl Pipeline {
@@ -58,16 +62,61 @@ impl Pipeline {
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
         session.progress().stage("joining Services and endpoints");
-        let assume = &settings.assume;
-        let mut settings = settings.resolve(&snapshot, session)?;
-        let previous = previous.and_then(|previous| previous.assumed.as_ref());
-        let assumed = assume.apply(&mut snapshot, &settings, previous, session)?;
+        let arguments = settings;
+        let mut settings = arguments.resolve(&snapshot, session)?;
+        let assumed_before = previous.and_then(|previous| previous.assumed.as_ref());
+        let assumed = arguments.assume.apply(&mut snapshot, &settings, assumed_before, session)?;
         assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
         let cluster = session.take_checked(Cluster::build(&snapshot, &settings));
         if assumed.is_none() {
             session.take(check_nothing_missing(&snapshot))?;
         }
-        Ok(Pipeline { cluster: cluster?, snapshot, settings, assumed })
+        let cluster = cluster?;
+        let inferred_networks = match previous {
+            Some(previous) if !previous.inferred_networks.is_empty() => previous.inferred_networks.clone(),
+            Some(_) => Vec::new(),
+            None => cluster.suggested_pod_networks(),
+        };
+        let mut pipeline = Pipeline { cluster, snapshot, settings, assumed, inferred_networks };
+        pipeline.infer_local_traffic(arguments);
+        Ok(pipeline)
+    }
+
+    /// How traffic of local pods is told, where nothing says so and only an answer depends on it.
+    fn infer_local_traffic(&mut self, arguments: &SettingsArguments) {
+        let is_unknown = self.settings.detect_local == DetectLocal::ClusterCidr(Vec::new());
+        if !is_unknown || arguments.for_compile || arguments.tells_local_traffic(&self.snapshot) {
+            self.inferred_networks.clear();
+        } else if let Some(captured) = &arguments.captured_local {
+            self.settings.detect_local = captured.clone();
+            self.inferred_networks.clear();
+        } else {
+            self.settings.detect_local = DetectLocal::ClusterCidr(self.inferred_networks.clone());
+        }
+    }
+
+    /// Says what the pods' network is taken to be, where rules depend on it.
+    fn tell_networks(&self, plans: &[NodePlan<'_>], session: &mut Session) {
+        let depends = plans.iter().any(|plan| plan.plan.depends_on_local_traffic());
+        if depends && !self.inferred_networks.is_empty() {
+            session.infer(&Inference::PodNetworks(self.inferred_networks.clone()));
+        }
+    }
+
+    /// The same cluster once it is known which node the question is about, by the release that this node reports.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn for_the_node(
+        self,
+        settings: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        if super::release::of_nodes(&self.snapshot).len() < 2 {
+            return Ok(self);
+        }
+        session.retract_remarks();
+        Pipeline::by_other_settings(self, settings, session)
     }
 
     /// The same cluster by other settings.
@@ -76,13 +125,16 @@ impl Pipeline {
     /// As [`Pipeline::read`].
     pub(super) fn by_other_settings(
         pipeline: Pipeline,
-        settings: &SettingsArguments,
+        arguments: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
-        let mut settings = settings.resolve(&pipeline.snapshot, session)?;
+        let mut settings = arguments.resolve(&pipeline.snapshot, session)?;
         pipeline.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
         let cluster = session.take_checked(Cluster::build(&pipeline.snapshot, &settings))?;
-        Ok(Pipeline { settings, cluster, ..pipeline })
+        let inferred_networks = cluster.suggested_pod_networks();
+        let mut pipeline = Pipeline { settings, cluster, inferred_networks, ..pipeline };
+        pipeline.infer_local_traffic(arguments);
+        Ok(pipeline)
     }
 
     /// The node to look at: see [`choose`].
@@ -91,6 +143,11 @@ impl Pipeline {
     /// There is no right choice.
     pub(super) fn node(&self, flag: Option<&str>, session: &mut Session) -> Result<Node, Stop> {
         session.take_checked(choose(&self.cluster, &self.settings, flag))
+    }
+
+    /// The cluster as nodes are compared by.
+    pub(super) fn state(&self) -> State<'_> {
+        State { cluster: &self.cluster, settings: &self.settings, sources: &self.snapshot.sources }
     }
 
     /// The families to look at: see [`node::families`].
@@ -108,7 +165,10 @@ impl Pipeline {
         families: &[Family],
         session: &mut Session,
     ) -> Result<Vec<NodePlan<'_>>, Stop> {
-        families.iter().map(|family| self.node_plan(node, *family, session)).collect()
+        let plans = families.iter().map(|family| self.node_plan(node, *family, session));
+        let plans: Vec<NodePlan<'_>> = plans.collect::<Result<_, _>>()?;
+        self.tell_networks(&plans, session);
+        Ok(plans)
     }
 
     /// What a node must forward in one family, and the node as it would be.

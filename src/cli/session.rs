@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::output::PendingFiles;
+use super::program;
 use super::progress::Progress;
-use crate::diagnostic::{Checked, Diagnostics, Inert, Severity};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics, Severity};
+use crate::question::Inference;
 use crate::style::{self, Style};
 use crate::text::Text;
 
@@ -23,13 +25,13 @@ pub(super) struct SessionArguments {
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Take warnings for errors: exit 2 and print nothing
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     strict: bool,
     /// Go on where the real kube-proxy could not load its rules, and print what it would send
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     force: bool,
     /// Colour of messages and of text for people; `auto` looks at NO_COLOR, CLICOLOR_FORCE and the terminal
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     color: Color,
 }
 
@@ -73,10 +75,14 @@ pub(super) struct Session {
     found: Diagnostics,
     /// Lines that are told ahead of what was found.
     remarks: Vec<String>,
+    /// What was not said and is taken to be meant, told in one line.
+    inferred: Vec<Inference>,
     /// Some remark is a warning.
     warned: bool,
     node: Option<String>,
     each_node_by_its_release: bool,
+    /// The Services that the question is about, as `namespace/name`, where it is about few.
+    about: Option<Vec<String>>,
     progress: Progress,
 }
 
@@ -93,9 +99,11 @@ impl Session {
             },
             found: Diagnostics::default(),
             remarks: Vec::new(),
+            inferred: Vec::new(),
             warned: false,
             node: None,
             each_node_by_its_release: false,
+            about: None,
             progress: Progress::start(),
         }
     }
@@ -110,9 +118,11 @@ impl Session {
             style: Style::default(),
             found: Diagnostics::default(),
             remarks: Vec::new(),
+            inferred: Vec::new(),
             warned: false,
             node: None,
             each_node_by_its_release: false,
+            about: None,
             progress: Progress::default(),
         }
     }
@@ -153,6 +163,37 @@ impl Session {
         self.remark(format!("warning: {}", text.as_ref()));
     }
 
+    /// Tells what was inferred.
+    pub(super) fn infer(&mut self, inference: &Inference) {
+        match inference.is_sentence() {
+            true => self.note(inference.to_string()),
+            false if !self.inferred.contains(inference) => self.inferred.push(inference.clone()),
+            false => {}
+        }
+    }
+
+    /// The question is about these Services only, as `namespace/name`, beside those named before: warnings about others
+    /// are not told but counted.
+    pub(super) fn ask_about(&mut self, services: impl IntoIterator<Item = String>) {
+        self.about.get_or_insert_default().extend(services);
+    }
+
+    /// Whether a warning is about another Service, or its endpoints, than the question.
+    fn is_beside(&self, warning: &Diagnostic) -> bool {
+        let (Some(about), Some(object)) = (&self.about, &warning.object) else { return false };
+        let name = format!("{}/{}", object.namespace, object.name);
+        let of = |service: &String| {
+            name.strip_prefix(service.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        !self.strict && matches!(&*object.kind, "Service" | "EndpointSlice") && !about.iter().any(of)
+    }
+
+    /// Takes back what was remarked so far: it is found out anew.
+    pub(super) fn retract_remarks(&mut self) {
+        self.remarks.clear();
+        self.warned = false;
+    }
+
     fn remark(&mut self, line: String) {
         if !self.remarks.contains(&line) {
             self.remarks.push(line);
@@ -162,11 +203,6 @@ impl Session {
     /// How text for people on standard output looks.
     pub(super) fn style(&self) -> Style {
         self.style
-    }
-
-    /// Whether text for people on standard output is coloured.
-    pub(super) fn colors_output(&self) -> bool {
-        self.style.colored
     }
 
     /// Takes what a stage found.
@@ -219,6 +255,36 @@ impl Session {
         }
     }
 
+    /// Prints what was found, and then an answer bit by bit, as it is made: of a text that may never end. A reader who
+    /// goes away ends it.
+    ///
+    /// # Errors
+    /// It cannot be written, or `--strict` speaks against it.
+    pub(super) fn stream(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Answer, Stop> {
+        if self.strict && (self.warned || self.found.worst() >= Some(Severity::Warning)) {
+            return Err(Stop);
+        }
+        self.progress = Progress::default();
+        self.tell();
+        self.remarks.clear();
+        self.found = Diagnostics::default();
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                // What is left in the buffer is not tried again when it is dropped.
+                let _ = out.into_parts();
+                Err(self.stop(Diagnostic::error(format!("cannot go on: {error}"))))
+            }
+            _ => {
+                let _ = out.into_parts();
+                Ok(Answer::default())
+            }
+        }
+    }
+
     /// Prints what was found and, if nothing speaks against it, the answer.
     pub(super) fn finish(mut self, answer: Result<Answer, Stop>) -> ExitCode {
         let refused = self.strict && (self.warned || self.found.worst() >= Some(Severity::Warning));
@@ -230,23 +296,44 @@ impl Session {
         }
     }
 
+    /// Errors first and, where there are any, alone but for the warnings behind them; many warnings of a kind are one.
     fn tell(&self) {
-        let mut told = BTreeSet::new();
-        let mut hidden = usize::from(self.quiet && self.warned);
-        if !self.quiet {
-            self.remarks.iter().for_each(|line| self.print_message(line));
+        let of = |severities: &[Severity]| {
+            let mut told = BTreeSet::new();
+            let wanted = self.found.iter().filter(|found| severities.contains(&found.severity));
+            wanted.filter(|found| told.insert(found.to_string())).collect::<Vec<_>>()
+        };
+        let errors = of(&[Severity::Error, Severity::Unloadable]);
+        errors.iter().for_each(|error| self.print_message(&error.to_string()));
+        let (beside, warnings): (Vec<&Diagnostic>, Vec<_>) =
+            of(&[Severity::Warning]).into_iter().partition(|warning| self.is_beside(warning));
+        let failed = self.found.worst() == Some(Severity::Error);
+        if self.quiet {
+            self.tell_hidden(beside.len() + warnings.len() + usize::from(self.warned));
+            return;
         }
-        for diagnostic in self.found.iter() {
-            let text = diagnostic.to_string();
-            if self.quiet && diagnostic.severity == Severity::Note {
-                continue;
+        let (doubts, notes): (Vec<&String>, _) =
+            self.remarks.iter().partition(|line| line.starts_with("warning: "));
+        doubts.into_iter().for_each(|line| self.print_message(line));
+        grouped(&warnings).iter().for_each(|line| self.print_message(line));
+        if !failed {
+            of(&[Severity::Note]).iter().for_each(|note| self.print_message(&note.to_string()));
+            let inferred: Vec<String> = self.inferred.iter().map(ToString::to_string).collect();
+            if !inferred.is_empty() {
+                self.print_message(&format!("note: inferred: {}", inferred.join("; ")));
             }
-            if self.quiet && diagnostic.severity == Severity::Warning {
-                hidden += 1;
-            } else if told.insert(text.clone()) {
-                self.print_message(&text);
+            notes.into_iter().for_each(|line| self.print_message(line));
+            match beside.len() {
+                0 => {}
+                1 => self.print_message("note: 1 warning about another object; kuberules lint shows it"),
+                more => self.print_message(&format!(
+                    "note: {more} warnings about other objects; kuberules lint shows them"
+                )),
             }
         }
+    }
+
+    fn tell_hidden(&self, hidden: usize) {
         if self.strict && hidden > 0 {
             self.print_message(&format!(
                 "error: {hidden} warnings count as errors (--strict); run without --quiet to see them"
@@ -255,7 +342,8 @@ impl Session {
     }
 
     fn print_message(&self, text: &str) {
-        let colored = if self.color { color_label(text) } else { text.to_owned() };
+        let text = program::named(text);
+        let colored = if self.color { color_label(&text) } else { text };
         // Nobody is left to be told where standard error is gone.
         let _ = writeln!(io::stderr().lock(), "{colored}");
     }
@@ -278,37 +366,59 @@ impl Session {
     }
 }
 
+/// Of one kind so many are told; of more the first, with the others' objects or places behind it.
+const OF_A_KIND: usize = 3;
+
+/// Warnings as they are told: those of one kind together, beyond a few only the first of them.
+fn grouped(warnings: &[&Diagnostic]) -> Vec<String> {
+    let mut kinds: Vec<(String, Vec<&Diagnostic>)> = Vec::new();
+    for warning in warnings {
+        let kind = kind(warning);
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, alike)) => alike.push(warning),
+            None => kinds.push((kind, vec![warning])),
+        }
+    }
+    kinds.iter().flat_map(|(_, alike)| told(alike)).collect()
+}
+
+fn told(alike: &[&Diagnostic]) -> Vec<String> {
+    match alike {
+        [first, others @ ..] if alike.len() > OF_A_KIND => {
+            let about = |other: &&Diagnostic| match (&other.object, &other.place) {
+                (Some(object), _) => Some(object.to_string()),
+                (None, Some(place)) => Some(place.to_string()),
+                (None, None) => None,
+            };
+            let mut named: Vec<String> = others.iter().filter_map(about).collect();
+            named.dedup();
+            let listed = named.iter().take(OF_A_KIND).cloned().collect::<Vec<_>>().join(", ");
+            let listed = if listed.is_empty() { listed } else { format!(": {listed}") };
+            let more = if named.len() > OF_A_KIND { ", ..." } else { "" };
+            vec![format!("{first}\n  and {} more of this kind{listed}{more}", others.len())]
+        }
+        few => few.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// What a warning says whatever it says it of: the message without names, numbers and addresses in it.
+fn kind(warning: &Diagnostic) -> String {
+    let is_name = |word: &&str| word.contains(|c: char| c.is_ascii_digit() || "\"'/[]{}".contains(c));
+    warning.message.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
+}
+
 fn write_stdout(text: &Text) -> io::Result<()> {
     let mut out = io::stdout().lock();
     text.pieces().try_for_each(|piece| out.write_all(piece.as_bytes()))?;
     out.flush()
 }
 
-/// Prints help, version or a usage error, each where it belongs.
-pub(super) fn show_usage(message: &clap::Error) -> ExitCode {
-    let failed = message.use_stderr();
-    if failed && std::env::args_os().any(|argument| !is_printable(&argument.to_string_lossy())) {
-        return show_inert(message);
+/// Prints a text that is no answer of a session.
+pub(super) fn print(text: &str) -> ExitCode {
+    match write_stdout(&text.to_owned().into()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
     }
-    match message.print() {
-        Err(error) if !failed && error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
-        _ if failed => ExitCode::from(FAILED),
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-/// Prints a usage error that may quote an argument which would steer a terminal.
-fn show_inert(message: &clap::Error) -> ExitCode {
-    let mut out = io::stderr().lock();
-    for line in message.render().to_string().lines() {
-        // Nobody is left to be told where standard error is gone.
-        let _ = writeln!(out, "{}", Inert(line));
-    }
-    ExitCode::from(FAILED)
-}
-
-fn is_printable(text: &str) -> bool {
-    Inert(text).to_string() == text
 }
 
 /// The flag, then NO_COLOR (no-color.org), CLICOLOR_FORCE (bixense.com/clicolors), then the terminal.
@@ -342,6 +452,15 @@ fn color_label(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_warnings_of_a_kind_are_told_as_one() {
+        let warning = |n: usize| Diagnostic::warning(format!("port {n} is taken"));
+        let all: Vec<Diagnostic> = (0..5).map(warning).chain([Diagnostic::warning("alone")]).collect();
+        let all: Vec<&Diagnostic> = all.iter().collect();
+        assert_eq!(grouped(&all), ["warning: port 0 is taken\n  and 4 more of this kind", "warning: alone"]);
+        assert_eq!(grouped(&all[..3]).len(), 3);
+    }
 
     #[test]
     fn only_the_label_is_coloured() {

@@ -1,4 +1,4 @@
-//! Endpoints that stand in several slices of one Service. kube-proxy keeps one entry for an address and port, and visits
+//! Endpoints that are in several slices of one Service. kube-proxy keeps one entry for an address and port, and visits
 //! the slices of a Service in random order (pkg/proxy/endpointslicecache.go), so which one it keeps can be a matter of
 //! chance.
 

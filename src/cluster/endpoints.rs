@@ -96,7 +96,7 @@ impl<'s> SliceIndex<'s> {
             let field = |endpoint: &Endpoint| format!("endpoints[{}].addresses[0]", endpoint.place.index);
             let at = report.sources().field_place(earlier.position, &field(first));
             let message = format!(
-                "{} stands in {} too{}, with other conditions, and chance decides which of the two kube-proxy uses",
+                "{} is in {} too{}, with other conditions, and chance decides which of the two kube-proxy uses",
                 second.text,
                 earlier.object.metadata.object_ref("EndpointSlice"),
                 at.map(|place| format!(" ({place})")).unwrap_or_default(),
@@ -183,12 +183,12 @@ fn usable_port<'s>(
     Some((&port.name, protocol, number))
 }
 
-/// The API server refuses a name that stands twice, but kube-proxy takes both: it goes by name and protocol.
+/// The API server refuses a name that occurs twice, but kube-proxy takes both: it goes by name and protocol.
 fn warn_of_repeated_ports(ports: &[(&str, Protocol, Port)], report: &mut ObjectReport<'_, '_>) {
     let mut names = HashSet::new();
     for (i, (name, ..)) in ports.iter().enumerate() {
         if !names.insert(*name) {
-            let message = format!("{name:?} stands twice in this slice");
+            let message = format!("{name:?} occurs twice in this slice");
             report.warning(&format!("ports[{i}].name"), message, "give each port its own name");
         }
     }
@@ -272,7 +272,7 @@ fn odd_address(
         None => family == Family::Ipv4,
     };
     if !belongs && model.endpoints_filtered_by_address {
-        report.warning(field, format!("{written:?} is no {family} address and is passed over"), "");
+        report.warning(field, format!("{written:?} is no {family} address and is ignored"), "");
         return None;
     }
     let mut unloadable = |what: &str| {

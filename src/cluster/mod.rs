@@ -5,6 +5,7 @@ mod build;
 mod duplicates;
 mod endpoints;
 mod nodes;
+mod pod_network;
 mod report;
 mod services;
 mod values;
@@ -52,6 +53,8 @@ impl Cluster {
 pub struct FamilyTable {
     /// Sorted by namespace, Service name, port name, protocol.
     pub service_ports: Vec<ServicePort>,
+    /// Endpoints of Service ports that are left out, where the table is part of another.
+    pub endpoints_elsewhere: usize,
 }
 
 /// One entry of a Service's `spec.ports` in one family, with its endpoints.

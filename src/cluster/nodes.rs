@@ -44,7 +44,7 @@ fn addresses(node: &api::Node, kind: &str, report: &mut ObjectReport<'_, '_>) ->
             Some(ip) => found.push(ip),
             None => report.warning(
                 &format!("status.addresses[{i}].address"),
-                format!("{:?} is not an IP address and is passed over", entry.address),
+                format!("{:?} is not an IP address and is ignored", entry.address),
                 "",
             ),
         }

@@ -386,7 +386,7 @@ fn external_ips(
             }
             Ok(_) => {}
             Err(()) => {
-                report.warning(&field(), format!("{text:?} is not an IP address and is passed over"), "");
+                report.warning(&field(), format!("{text:?} is not an IP address and is ignored"), "");
             }
         }
     }
@@ -410,11 +410,7 @@ fn load_balancer_ips(
             Ok(_) => {}
             Err(()) => {
                 let field = format!("status.loadBalancer.ingress[{index}].ip");
-                report.warning(
-                    &field,
-                    format!("{:?} is not an IP address and is passed over", ingress.ip),
-                    "",
-                );
+                report.warning(&field, format!("{:?} is not an IP address and is ignored", ingress.ip), "");
             }
         }
     }

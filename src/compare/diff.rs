@@ -156,6 +156,19 @@ pub struct NodeChange {
     pub unchanged_service_ports: usize,
 }
 
+/// What differs on some nodes, the same on each.
+#[derive(Debug)]
+pub struct NodesAnswer {
+    /// Their numbers in the list of pairs.
+    pub nodes: Vec<usize>,
+    /// What changes, by family.
+    pub families: Vec<FamilyChange>,
+    /// Kinds of connections compared on all of them.
+    pub classes: u64,
+    /// Unchanged Service ports of all of them.
+    pub unchanged_service_ports: usize,
+}
+
 impl Diff {
     /// What of these changes is not there in a comparison that leaves the release alone.
     pub fn beyond(&self, without_release: &Diff) -> (usize, usize, Vec<String>) {
@@ -272,6 +285,21 @@ impl Diff {
         }
     }
 
+    /// Takes the changes of all nodes of a list.
+    pub fn add_all(&mut self, names: &[&str], answers: Vec<NodesAnswer>) {
+        for NodesAnswer { nodes, families, classes, unchanged_service_ports } in answers {
+            self.nodes += nodes.len();
+            self.unchanged_service_ports += unchanged_service_ports;
+            if let Some(all) = &mut self.classes {
+                *all += classes;
+            }
+            if !families.iter().all(FamilyChange::is_empty) {
+                let name = |i: &usize| names.get(*i).map(ToString::to_string);
+                self.changes.push(NodesChange { nodes: nodes.iter().filter_map(name).collect(), families });
+            }
+        }
+    }
+
     /// Whether rules differ anywhere.
     pub fn rules_differ(&self) -> bool {
         self.families().any(|family| family.rules.as_ref().is_some_and(|rules| !rules.groups.is_empty()))
@@ -317,12 +345,31 @@ pub fn rules(old: &NodeRules<'_>, new: &NodeRules<'_>) -> RulesChange {
     RulesChange::from(&rules::compare(old, new))
 }
 
+/// The same, group by group.
+pub(super) fn rules_by_subject(old: &NodeRules<'_>, new: &NodeRules<'_>) -> Vec<(Subject, GroupChange)> {
+    let groups = rules::compare(old, new).groups;
+    groups.iter().map(|group| (group.subject.clone(), GroupChange::from(group))).collect()
+}
+
+impl RulesChange {
+    /// What was found in parts of a whole, as one; no subject is in two of them.
+    pub(super) fn of_parts(parts: impl IntoIterator<Item = Vec<(Subject, GroupChange)>>) -> RulesChange {
+        let mut groups: Vec<(Subject, GroupChange)> = parts.into_iter().flatten().collect();
+        groups.sort_by(|(a, _), (b, _)| a.cmp(b));
+        RulesChange::of_groups(groups.into_iter().map(|(_, group)| group).collect())
+    }
+
+    fn of_groups(groups: Vec<GroupChange>) -> RulesChange {
+        let places = || groups.iter().flat_map(|group| &group.places);
+        let lines = |op| places().flat_map(|place| &place.lines).filter(|line| line.op == op).count();
+        let rewritten = places().map(|place| place.rewritten).sum();
+        RulesChange { added: lines('+'), removed: lines('-'), rewritten, groups }
+    }
+}
+
 impl From<&RulesDiff<'_>> for RulesChange {
     fn from(diff: &RulesDiff<'_>) -> Self {
-        let (added, removed) = diff.counts();
-        let rewritten = diff.groups.iter().flat_map(|group| &group.places).map(|place| place.rewritten).sum();
-        let groups = diff.groups.iter().map(GroupChange::from).collect();
-        RulesChange { added, removed, rewritten, groups }
+        RulesChange::of_groups(diff.groups.iter().map(GroupChange::from).collect())
     }
 }
 

@@ -1,8 +1,12 @@
 //! What differs between two rulesets: rule by rule, and packet by packet.
 
 pub mod check;
+pub mod connections;
 pub mod diff;
+mod links;
 pub mod node;
+pub mod nodes;
+mod parts;
 pub mod rules;
 pub mod service;
 pub mod subject;

@@ -1,13 +1,17 @@
 //! What differs on one node between two states of a cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use super::diff::{self, FamilyChange, NodeChange, TrafficChange};
+use super::diff::{self, FamilyChange, GroupChange, NodeChange, RulesChange, TrafficChange};
+use super::parts::{self, Part, Parts};
+use super::subject::Subject;
+use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
 use crate::net::Family;
-use crate::node::{self, NodePlan, NodeRules};
-use crate::parallel::both;
+use crate::node::{self, Host, NodePlan, NodeRules};
+use crate::parallel::{self, both};
 use crate::settings::Settings;
 use crate::walk::Walker;
 
@@ -44,16 +48,24 @@ pub struct NodePairs<'o, 'n> {
 impl<'o, 'n> NodePairs<'o, 'n> {
     /// Pairs the nodes of two states by name.
     pub fn of(old: &'o Cluster, new: &'n Cluster) -> NodePairs<'o, 'n> {
-        let names = |cluster: &'_ Cluster| -> BTreeSet<_> {
-            cluster.nodes.iter().map(|node| node.name.clone()).collect()
+        let before: BTreeMap<&str, &Node> = by_name(old);
+        let after: BTreeMap<&str, &Node> = by_name(new);
+        let missing = |nodes: &BTreeMap<&str, &Node>, others: &BTreeMap<&str, &Node>| {
+            nodes.keys().filter(|name| !others.contains_key(*name)).map(ToString::to_string).collect()
         };
-        let (before, after) = (names(old), names(new));
         NodePairs {
-            both: before.iter().filter_map(|name| Some((old.node(name)?, new.node(name)?))).collect(),
-            added: after.difference(&before).map(ToString::to_string).collect(),
-            removed: before.difference(&after).map(ToString::to_string).collect(),
+            both: before.iter().filter_map(|(name, node)| Some((*node, *after.get(name)?))).collect(),
+            added: missing(&after, &before),
+            removed: missing(&before, &after),
         }
     }
+}
+
+/// Of nodes with one name the first.
+fn by_name(cluster: &Cluster) -> BTreeMap<&str, &Node> {
+    let mut nodes = BTreeMap::new();
+    cluster.nodes.iter().for_each(|node| _ = nodes.entry(node.name.as_str()).or_insert(node));
+    nodes
 }
 
 /// The families to compare: those that either state asks for or has Services in. A side without Services in one of them
@@ -68,17 +80,80 @@ pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
     level: Level,
 ) -> NodeChange {
+    compare_named(plans, level, Naming::Address)
+}
+
+/// The same, with addresses of the node named in a way.
+pub(super) fn compare_named<'o, 'n>(
+    plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
+    level: Level,
+    naming: Naming,
+) -> NodeChange {
     let mut found = NodeChange::default();
     for (mut old, mut new) in plans {
         if old.plan.mode() == new.plan.mode() {
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
-        let (old, new) = both(|| old.compile(), || new.compile());
-        let (change, classes) = family(&old, &new, level);
+        let (change, classes) = by_parts(old, new, level, naming);
         found.families.push(change);
         found.classes += classes;
     }
     found
+}
+
+/// Compares a node's rules in one family, each part by itself.
+fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, level: Level, naming: Naming) -> (FamilyChange, u64) {
+    let family = new.plan.family();
+    let comparison = PartComparison {
+        ground: &Ground::new(&old.host, &new.host, family).named_by(naming),
+        with_rules: level != Level::Traffic && old.plan.mode() == new.plan.mode(),
+        with_traffic: level != Level::Rules,
+    };
+    let Parts { base, parts } = parts::split(old.plan, new.plan);
+    let of_parts: BTreeSet<IpAddr> = parts.iter().flat_map(Part::addresses).collect();
+    let base = comparison.of(Part { old: base.0, new: base.1 }, Scope::Rest(&of_parts), &Alike::default());
+    let parts = parallel::map(parts, |part| comparison.of_part(part));
+    let (rules, traffic): (Vec<_>, Vec<_>) = std::iter::once(base).chain(parts).unzip();
+    let rules = comparison.with_rules.then(|| RulesChange::of_parts(rules.into_iter().flatten()));
+    let traffic = comparison.with_traffic.then(|| Traffic::of_parts(traffic.into_iter().flatten()));
+    let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
+    (FamilyChange { family: family.lower_name(), rules, traffic: traffic.map(TrafficChange::new) }, classes)
+}
+
+/// How the parts of a node are compared.
+pub(super) struct PartComparison<'g> {
+    pub(super) ground: &'g Ground<'g>,
+    pub(super) with_rules: bool,
+    pub(super) with_traffic: bool,
+}
+
+/// What a part adds to the changes of a node.
+pub(super) type PartChange = (Option<Vec<(Subject, GroupChange)>>, Option<Traffic>);
+
+impl PartComparison<'_> {
+    /// A part of the whole.
+    pub(super) fn of_part(&self, part: Part<'_, '_>) -> PartChange {
+        let (addresses, node_ports) = (part.addresses(), part.node_ports());
+        let alike = Alike::of_plans(&part.old, &part.new, self.ground);
+        let (mut rules, traffic) =
+            self.of(part, Scope::Part { addresses: &addresses, node_ports: &node_ports }, &alike);
+        // What every node has is told once.
+        rules.iter_mut().for_each(|rules| rules.retain(|(subject, _)| subject.service().is_some()));
+        (rules, traffic)
+    }
+
+    pub(super) fn of(&self, part: Part<'_, '_>, scope: Scope<'_>, alike: &Alike) -> PartChange {
+        let on_no_host = |plan| NodePlan { plan, host: Host::default() }.compile();
+        let (old, new) = (on_no_host(part.old), on_no_host(part.new));
+        let rules = self.with_rules.then(|| diff::rules_by_subject(&old, &new));
+        let traffic = self.with_traffic.then(|| {
+            let (old_host, new_host) = self.ground.hosts();
+            let walkers = (&Walker::new(&old.ruleset, old_host), &Walker::new(&new.ruleset, new_host));
+            let bounds = Bounds { ground: self.ground, scope, alike };
+            traffic::flows_of_part(walkers, bounds, (old.plan.as_ref(), new.plan.as_ref()))
+        });
+        (rules, traffic)
+    }
 }
 
 /// Compares a node's rules in one family; tells also how many kinds of connections were compared. Rules of different

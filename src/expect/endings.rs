@@ -40,7 +40,14 @@ impl Endings {
     /// What some outcomes of a packet come to.
     pub(super) fn of_outcomes(outcomes: &[Outcome<'_>], packet: &Packet, plan: Option<&Plan<'_>>) -> Endings {
         let (names, rules) = (Names::default(), RulesSource::default());
-        let trace = Trace { packet: *packet, outcomes: Vec::new(), rules: &rules, names: &names, plan };
+        let trace = Trace {
+            packet: *packet,
+            outcomes: Vec::new(),
+            rules: &rules,
+            names: &names,
+            plan,
+            existing: Vec::new(),
+        };
         let mut endings = Endings::default();
         for outcome in outcomes {
             let is_guess = outcome.given.iter().any(|given| matches!(given, Condition::Opaque { .. }));

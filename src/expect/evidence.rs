@@ -89,7 +89,8 @@ fn follow(lost: &Lost, asked: &Asked, rules: &NodeRules<'_>, ground: &Ground<'_>
         words: format!("as kube-proxy {} compiles them", plan.release()),
     };
     let names = names(&packet, &outcomes, ground);
-    let trace = Trace { packet, outcomes, rules: &source, names: &names, plan: Some(plan) };
+    let trace =
+        Trace { packet, outcomes, rules: &source, names: &names, plan: Some(plan), existing: Vec::new() };
     let outcome = trace.outcomes.get(number)?;
     let found = remarks::remarks(outcome, &trace);
     let json = serde_json::to_value(json(&trace)).unwrap_or_default();

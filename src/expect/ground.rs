@@ -249,7 +249,7 @@ impl<'c> Ground<'c> {
             }
         }
         let ports = linked.iter().filter_map(|i| table.service_ports.get(*i)).cloned().collect();
-        let part = FamilyTable { service_ports: ports };
+        let part = FamilyTable { service_ports: ports, endpoints_elsewhere: 0 };
         let (ipv4, ipv6) = match address.family {
             Family::Ipv4 => (part, FamilyTable::default()),
             Family::Ipv6 => (FamilyTable::default(), part),

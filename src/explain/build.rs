@@ -206,6 +206,7 @@ impl<'s> Builder<'s> {
         let (names, rules) =
             (Names::default(), RulesSource { language: self.mode.name(), ..RulesSource::default() });
         let trace = Trace {
+            existing: Vec::new(),
             packet: walked.packet,
             outcomes: Vec::new(),
             rules: &rules,

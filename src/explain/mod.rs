@@ -23,7 +23,7 @@ mod why;
 
 use serde::Serialize;
 
-pub use scene::{Scene, UnknownService};
+pub use scene::Scene;
 
 /// How one Service forwards on one node, in one rule language.
 #[derive(Debug, Clone, Serialize)]

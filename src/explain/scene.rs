@@ -8,7 +8,7 @@ use crate::assume::Assumed;
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
-use crate::names::{ServiceName, nearest};
+use crate::names::ServiceName;
 use crate::node::NodeRules;
 use crate::plan::{Plan, ServicePortPlan};
 use crate::settings::Settings;
@@ -30,16 +30,6 @@ pub struct Scene<'c> {
     pub assumed: Option<&'c Assumed>,
 }
 
-/// A Service that the plans do not have, with names much like it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no rules are made for a Service {name}")]
-pub struct UnknownService {
-    /// The name as given.
-    pub name: String,
-    /// Up to three that are much like it.
-    pub nearest: Vec<String>,
-}
-
 impl<'c> Scene<'c> {
     fn plans(&self) -> impl Iterator<Item = &'c Plan<'c>> {
         self.rules.iter().filter_map(|rules| rules.plan.as_ref())
@@ -52,28 +42,6 @@ impl<'c> Scene<'c> {
         names.sort_unstable();
         names.dedup();
         names
-    }
-
-    /// The full name of a Service given as `namespace/name`, or as `name` where that is clear.
-    ///
-    /// # Errors
-    /// There is none, or there are several in different namespaces.
-    pub fn find(&self, given: &str) -> Result<ServiceName, UnknownService> {
-        let all = self.services();
-        let wanted = ServiceName::parse(given);
-        let fits = |name: &&ServiceName| wanted.as_ref() == Some(*name) || name.name() == given;
-        let found: Vec<&ServiceName> = all.iter().filter(fits).collect();
-        let printed = |names: &[&ServiceName]| names.iter().map(ToString::to_string).collect();
-        match found.as_slice() {
-            [only] => Ok((*only).clone()),
-            [] => {
-                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-                let nearest = nearest(given, all.iter().map(String::as_str));
-                let nearest = nearest.into_iter().map(str::to_owned).collect();
-                Err(UnknownService { name: given.to_owned(), nearest })
-            }
-            several => Err(UnknownService { name: given.to_owned(), nearest: printed(several) }),
-        }
     }
 
     /// Explains one Service, or all of them.

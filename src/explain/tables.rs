@@ -1,5 +1,7 @@
 //! What several forms say in the same words.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Endpoint, Explanation, Port, Rule};
 
 /// `Service shop/web on worker-1`
@@ -51,6 +53,88 @@ pub(super) fn rule(rule: &Rule) -> String {
     let chain = if rule.names_chain { String::new() } else { format!(" {}", rule.chain) };
     let element = if rule.element.is_empty() { String::new() } else { format!("; element {}", rule.element) };
     format!("{}{chain}: {}{element}", rule.table, rule.text)
+}
+
+/// The rules that some kinds of clients meet, in the order of evaluation.
+pub(super) struct Stretch<'p> {
+    /// The kinds of clients, in words.
+    pub(super) who: String,
+    /// The rules.
+    pub(super) rules: Vec<Shown<'p>>,
+}
+
+/// A rule where it is first met, or rules that were shown before.
+pub(super) enum Shown<'p> {
+    /// With the number that it has from here on.
+    New(usize, &'p Rule),
+    /// By their numbers.
+    Before(Vec<usize>),
+}
+
+/// The rules for one kind of client at a time; kinds that meet the same rules are one, and what was shown is not shown
+/// again.
+pub(super) fn by_client(port: &Port) -> Vec<Stretch<'_>> {
+    let mut kinds: Vec<(Vec<&str>, BTreeSet<usize>)> = Vec::new();
+    for (number, client) in port.clients.iter().enumerate() {
+        let met = met_by(port, number);
+        match kinds.iter_mut().find(|(_, known)| *known == met) {
+            _ if met.is_empty() => {}
+            Some((who, _)) => who.push(&client.words),
+            None => kinds.push((vec![&client.words], met)),
+        }
+    }
+    let all: BTreeSet<usize> = kinds.iter().flat_map(|(_, met)| met).copied().collect();
+    let others: BTreeSet<usize> = (0..port.rules.len()).filter(|rule| !all.contains(rule)).collect();
+    if !others.is_empty() {
+        kinds.push((vec!["a client that connected before (session affinity)"], others));
+    }
+    let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
+    kinds.into_iter().map(|(who, met)| stretch(&who, &met, port, &mut numbers)).collect()
+}
+
+/// Indices of the rules that packets of a client meet; they are in the order of evaluation.
+fn met_by(port: &Port, client: usize) -> BTreeSet<usize> {
+    let cases = port.cases.iter().filter(|case| case.client == client);
+    let steps = cases.flat_map(|case| &case.fates).flat_map(|fate| &fate.steps);
+    steps.filter_map(|step| step.rule).collect()
+}
+
+fn stretch<'p>(
+    who: &[&str],
+    met: &BTreeSet<usize>,
+    port: &'p Port,
+    numbers: &mut BTreeMap<usize, usize>,
+) -> Stretch<'p> {
+    let mut rules: Vec<Shown<'p>> = Vec::new();
+    for (index, rule) in met.iter().filter_map(|index| Some((*index, port.rules.get(*index)?))) {
+        match (numbers.get(&index).copied(), rules.last_mut()) {
+            (Some(number), Some(Shown::Before(known))) => known.push(number),
+            (Some(number), _) => rules.push(Shown::Before(vec![number])),
+            (None, _) => {
+                let number = numbers.len() + 1;
+                numbers.insert(index, number);
+                rules.push(Shown::New(number, rule));
+            }
+        }
+    }
+    Stretch { who: who.join(" and "), rules }
+}
+
+/// `1 to 3, 7: as above`
+pub(super) fn as_above(numbers: &[usize]) -> String {
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => parts.push((*number, *number)),
+        }
+    }
+    let words = parts.iter().map(|(first, last)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first}, {last}"),
+        _ => format!("{first} to {last}"),
+    });
+    format!("{}: as above", words.collect::<Vec<_>>().join(", "))
 }
 
 /// `worker-1 (this node)`

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{AssumedObject, Case, Client, End, Explanation, Port, tables};
+use super::tables::Shown;
+use super::{AssumedObject, Case, Client, End, Explanation, Port, Rule, tables};
 use crate::diagnostic::Inert;
 use crate::style::{Style, Tone};
 
@@ -105,13 +106,23 @@ fn rules(port: &Port, style: Style, out: &mut String) {
         out.push('\n');
     }
     let _ = writeln!(out, "  {}", style.bold("The rules, in the order in which they are evaluated"));
-    for (i, rule) in port.rules.iter().enumerate() {
-        let number = format!("  {:>2}. ", i + 1);
-        out.push_str(&style.wrap(&number, "      ", &rule.sentence));
-        let mut lines = String::new();
-        lines.push_str(&style.wrap("      ", "        ", &tables::rule(rule)));
-        lines.lines().for_each(|line| _ = writeln!(out, "{}", style.tone(Tone::Rule, line)));
+    for stretch in tables::by_client(port) {
+        out.push_str(&style.wrap("  ", "    ", &format!("For {}:", stretch.who)));
+        for shown in &stretch.rules {
+            match shown {
+                Shown::New(number, rule) => numbered(*number, rule, style, out),
+                Shown::Before(numbers) => {
+                    out.push_str(&style.wrap("      ", "      ", &tables::as_above(numbers)));
+                }
+            }
+        }
     }
+}
+
+fn numbered(number: usize, rule: &Rule, style: Style, out: &mut String) {
+    out.push_str(&style.wrap(&format!("  {number:>2}. "), "      ", &rule.sentence));
+    let lines = style.wrap("      ", "        ", &tables::rule(rule));
+    lines.lines().for_each(|line| _ = writeln!(out, "{}", style.tone(Tone::Rule, line)));
 }
 
 fn assumed(objects: &[AssumedObject], style: Style, out: &mut String) {

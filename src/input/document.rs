@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         let outline = match json::outline(value) {
             Ok(outline) => outline,
             Err(_) if value == "null" => return,
-            // Not so for YAML: a key may stand twice.
+            // Not so for YAML: a key may occur twice.
             Err(_) if value.starts_with('{') => return self.yaml_item(range, default, lists),
             Err(_) => return self.no_object(position),
         };
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
         let diagnostic = if is_cut_off {
             Diagnostic::error("items without `kind: List`, which kubectl prints after them").help(CUT_OFF)
         } else if type_.kind.is_empty() {
-            Diagnostic::warning("no Kubernetes object: it has no kind; passed over")
+            Diagnostic::warning("no Kubernetes object: it has no kind; ignored")
         } else {
             return self.batch.add(type_, written);
         };

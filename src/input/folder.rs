@@ -89,7 +89,7 @@ impl Walk<'_> {
                 self.left_out.add(Why::SpecialFile, path.to_string_lossy())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && is_ours => {
-                let message = "the symbolic link leads nowhere and is passed over";
+                let message = "the symbolic link leads nowhere and is ignored";
                 self.diagnostics.push(Diagnostic::warning(message).at(Some(place(path))));
             }
             Err(_) if !is_ours => {}

@@ -15,7 +15,7 @@ use super::yaml::{Fault, Tape};
 pub(super) struct Text<'a> {
     text: &'a str,
     position: Position,
-    /// Keys that stand twice; known once it is decoded.
+    /// Keys that occur twice; known once it is decoded.
     repeated: RefCell<Vec<Repeated>>,
 }
 
@@ -24,7 +24,7 @@ impl<'a> Text<'a> {
         Text { text, position, repeated: RefCell::default() }
     }
 
-    /// Decodes what the quick way refuses as Go does: of a key that stands twice the last counts, a number without a
+    /// Decodes what the quick way refuses as Go does: of a key that occurs twice the last counts, a number without a
     /// fraction is whole however it is written, null in a list is the zero value.
     fn decode_leniently<T: for<'de> Deserialize<'de>>(&self, error: &serde_json::Error) -> Result<T, Wrong> {
         let as_yaml = Tape::read(self.text).ok();

@@ -213,11 +213,11 @@ impl Batch {
         self.find(diagnostic.about(object).help(help), written.position(), 0);
     }
 
-    /// Of a key that stands twice the last counts, as for kubectl.
+    /// Of a key that occurs twice the last counts, as for kubectl.
     fn warn_of_repeated(&mut self, kind: &str, written: &impl Written) {
         for Repeated { key, first, second } in written.repeated() {
             let message =
-                format!("the key {key:?} stands twice, and the last counts, as for kubectl; first in line");
+                format!("the key {key:?} occurs twice, and the last counts, as for kubectl; first in line");
             let diagnostic = Diagnostic::warning(message).about(object_ref(kind, written));
             let place = Position { offset: second, length: 0, ..written.position() };
             self.push(Finding { diagnostic, place, lines: 0, earlier: Some(first) });
@@ -248,7 +248,7 @@ impl Batch {
         Ok(())
     }
 
-    /// One that cannot be read is passed over as other kinds are: rules are not made of it.
+    /// One that cannot be read is ignored as other kinds are: rules are not made of it.
     fn take_ingress(&mut self, written: &impl Written) -> Result<(), Wrong> {
         self.skip("Ingress");
         let _ = self.take::<api::HttpIngress>(written, Scope::Namespaced, |s| &mut s.ingresses);

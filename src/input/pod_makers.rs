@@ -1,4 +1,4 @@
-//! Objects that are passed over and yet may make Pods: kinds that are left out knowingly, and those of operators.
+//! Objects that are ignored and yet may make Pods: kinds that are left out knowingly, and those of operators.
 
 use super::api::{self, Text};
 use super::position::Located;

@@ -1,12 +1,12 @@
-//! Where things stand in the input.
+//! Where things are in the input.
 
 use crate::diagnostic::ObjectRef;
 
-/// The number of a source in [`Sources`].
+/// The number of a source in [`Sources`](super::Sources).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);
 
-/// Where an object stands in the input.
+/// Where an object is in the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The file or pipe.

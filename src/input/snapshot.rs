@@ -29,15 +29,15 @@ pub struct Snapshot {
     pub ingresses: Vec<Located<api::HttpIngress>>,
     /// `autoscaling` HorizontalPodAutoscalers.
     pub autoscalers: Vec<Located<api::Autoscaler>>,
-    /// `policy` PodDisruptionBudgets. They are among those passed over, too.
+    /// `policy` PodDisruptionBudgets. They are among those ignored, too.
     pub disruption_budgets: Vec<Located<api::DisruptionBudget>>,
-    /// Objects of kinds that make Pods, or may, in ways that are not modelled. They are among those passed over, too.
+    /// Objects of kinds that make Pods, or may, in ways that are not modelled. They are among those ignored, too.
     pub pod_makers: Vec<Located<api::PodMaker>>,
-    /// Objects in a group of Kubernetes' own that does not have their kind. They are among those passed over, too.
+    /// Objects in a group of Kubernetes' own that does not have their kind. They are among those ignored, too.
     pub misplaced: Vec<Located<api::Misplaced>>,
     /// The text of every KubeProxyConfiguration found, bare or in a ConfigMap.
     pub configurations: Vec<Located<api::ConfigurationText>>,
-    /// How many objects of other kinds were passed over, by kind.
+    /// How many objects of other kinds were ignored, by kind.
     pub skipped: BTreeMap<String, usize>,
     /// Kinds of which an empty list says that there are none, such as `EndpointSlice`.
     pub declared_empty: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! Documents whose fields are not known beforehand, as trees: with lines, and with keys that stand twice.
+//! Documents whose fields are not known beforehand, as trees: with lines, and with keys that occur twice.
 
 use super::document::yaml_end;
 use super::yaml::{self, MAX_ALIASED_NODES, MAX_DEPTH, Resolved, Tape};

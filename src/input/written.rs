@@ -41,13 +41,13 @@ pub(super) trait Written {
     /// Where it stands; known once it is decoded.
     fn position(&self) -> Position;
 
-    /// Keys that stand twice in it; known once it is decoded.
+    /// Keys that occur twice in it; known once it is decoded.
     fn repeated(&self) -> Vec<Repeated> {
         Vec::new()
     }
 }
 
-/// A key that stands twice in a map, and the bytes of the source at which it does.
+/// A key that occurs twice in a map, and the bytes of the source at which it does.
 #[derive(Debug, Clone)]
 pub(super) struct Repeated {
     pub(super) key: String,
@@ -56,7 +56,7 @@ pub(super) struct Repeated {
 }
 
 impl Repeated {
-    /// The keys that stand twice within a node of a document that begins at a byte of the source.
+    /// The keys that occur twice within a node of a document that begins at a byte of the source.
     pub(super) fn all(tape: &Tape<'_>, index: usize, start: usize) -> Vec<Repeated> {
         let at = |key| tape.node(key).map_or(start, |node| start + node.start as usize);
         let named = |key| tape.text(key).unwrap_or_default().to_owned();
@@ -92,7 +92,7 @@ pub(super) struct Wrong {
     pub(super) path: Option<String>,
 }
 
-/// Whether objects of a kind stand in a namespace.
+/// Whether objects of a kind are in a namespace.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope {
     Namespaced,

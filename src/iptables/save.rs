@@ -17,7 +17,7 @@ pub fn print(ruleset: &Ruleset, out: &mut String) {
     Printer { out, family: ruleset.family, rule_counters: false }.ruleset(ruleset)
 }
 
-/// Like [`print`], with the counters of the rules, as with `-c`. A rule that has none bears zeros.
+/// Like [`print()`], with the counters of the rules, as with `-c`. A rule that has none bears zeros.
 pub fn print_with_counters(ruleset: &Ruleset, out: &mut String) {
     Printer { out, family: ruleset.family, rule_counters: true }.ruleset(ruleset)
 }

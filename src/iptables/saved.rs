@@ -1,4 +1,4 @@
-//! What `iptables-save` prints on a node, line by line from the plan. It equals [`save::print`](super::save::print) of
+//! What `iptables-save` prints on a node, line by line from the plan. It equals [`save::print`] of
 //! the compiled ruleset; docs/performance.md says
 //! what that gains.
 

@@ -1,4 +1,4 @@
-//! An endpoint that stands in two slices of a Service, which say different things of it.
+//! An endpoint that is in two slices of a Service, which say different things of it.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             let field = format!("endpoints[{}].addresses[0]", first.place.index);
             let at = found.sources.field_place(other.position, &field);
             let message = format!(
-                "{} stands in EndpointSlice {}/{} too{}, with other conditions: kube-proxy visits slices in random order, and chance decides which of the two counts",
+                "{} is in EndpointSlice {}/{} too{}, with other conditions: kube-proxy visits slices in random order, and chance decides which of the two counts",
                 second.text,
                 other.object.metadata.namespace,
                 other.object.metadata.name,
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(
             found("KR022", &with("{ready: false}")),
             [
-                "10.1.0.5:8080 stands in EndpointSlice shop/web-slice too (cluster.yaml:12), with other conditions: kube-proxy visits slices in random order, and chance decides which of the two counts"
+                "10.1.0.5:8080 is in EndpointSlice shop/web-slice too (cluster.yaml:12), with other conditions: kube-proxy visits slices in random order, and chance decides which of the two counts"
             ]
         );
     }
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn is_told_once() {
         let all = findings(&with("{ready: false}"), &settings("1.36"));
-        let of_slice = all.iter().filter(|finding| finding.message.contains("10.1.0.5:8080 stands in"));
+        let of_slice = all.iter().filter(|finding| finding.message.contains("10.1.0.5:8080 is in"));
         assert_eq!(of_slice.count(), 1, "{all:?}");
     }
 }

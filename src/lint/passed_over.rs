@@ -8,7 +8,7 @@ pub(super) static LINT: Lint = Lint {
     code: "KR021",
     name: "passed-over",
     severity: Severity::Warning,
-    summary: "kube-proxy passes over a part of an object or of its configuration",
+    summary: "kube-proxy ignores a part of an object or of its configuration",
     check,
 };
 
@@ -33,7 +33,7 @@ mod tests {
     fn fires_for_what_is_passed_over() {
         assert_eq!(
             with("203.0.113"),
-            ["spec.externalIPs[0]: \"203.0.113\" is not an IP address and is passed over"]
+            ["spec.externalIPs[0]: \"203.0.113\" is not an IP address and is ignored"]
         );
     }
 

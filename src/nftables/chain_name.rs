@@ -12,13 +12,13 @@ const HASH_LENGTH: usize = 8;
 
 /// Names of what one Service port has.
 #[derive(Debug)]
-pub(super) struct ServiceChains {
+pub(crate) struct ServiceChains {
     path: CompactString,
     base: CompactString,
 }
 
 impl ServiceChains {
-    pub(super) fn new(name: &ServicePortName) -> Self {
+    pub(crate) fn new(name: &ServicePortName) -> Self {
         let path =
             format_compact!("{}/{}/{}/{}", name.namespace(), name.service(), name.protocol(), name.port());
         let base = hashed(&path);
@@ -26,27 +26,27 @@ impl ServiceChains {
     }
 
     /// Balances over the endpoints of policy Cluster.
-    pub(super) fn service(&self) -> CompactString {
+    pub(crate) fn service(&self) -> CompactString {
         format_compact!("service-{}", self.base)
     }
 
     /// Balances over the endpoints of policy Local.
-    pub(super) fn local(&self) -> CompactString {
+    pub(crate) fn local(&self) -> CompactString {
         format_compact!("local-{}", self.base)
     }
 
     /// Takes traffic to node port, external and load-balancer IPs.
-    pub(super) fn external(&self) -> CompactString {
+    pub(crate) fn external(&self) -> CompactString {
         format_compact!("external-{}", self.base)
     }
 
     /// Drops what comes from outside the source ranges.
-    pub(super) fn firewall(&self) -> CompactString {
+    pub(crate) fn firewall(&self) -> CompactString {
         format_compact!("firewall-{}", self.base)
     }
 
     /// Names of what an endpoint has.
-    pub(super) fn endpoint(&self, endpoint: &Endpoint) -> EndpointNames {
+    pub(crate) fn endpoint(&self, endpoint: &Endpoint) -> EndpointNames {
         let ip = endpoint.ip_text().replace(':', ".");
         let base = hashed(&format!("{}__{ip}/{}", self.path, endpoint.port));
         EndpointNames {
@@ -58,11 +58,11 @@ impl ServiceChains {
 
 /// Names of what one endpoint of a Service port has.
 #[derive(Debug)]
-pub(super) struct EndpointNames {
+pub(crate) struct EndpointNames {
     /// The chain that sends to it.
-    pub(super) chain: CompactString,
+    pub(crate) chain: CompactString,
     /// The set of clients that stick to it.
-    pub(super) affinity_set: CompactString,
+    pub(crate) affinity_set: CompactString,
 }
 
 /// The hash stands over the whole text, so that two long names cut at the same place still differ.

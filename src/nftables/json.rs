@@ -4,12 +4,13 @@
 //! Chains stand before sets, because nft 1.0.6 loads the objects one after the other and a verdict in a map must find
 //! its chain. That nft does not read comments of tables, chains and sets from JSON; newer ones do.
 
+mod expression;
 mod statement;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::ruleset::{Chain, Counter, DataType, Element, MapValue, Rule, Ruleset, Set, Table};
+use super::ruleset::{Chain, Counter, DataType, Rule, Ruleset, Set, Table};
 use super::script::keeping_braces;
 use crate::input::Sources;
 use crate::net::Family;
@@ -104,7 +105,7 @@ fn counter_object(table: &Table, counter: &Counter) -> Value {
 fn set_object(table: &Table, set: &Set) -> Value {
     // nft 1.0.6 neither lists nor reads `dynamic`; a rule that updates the set implies it.
     let flags: Vec<_> = set.flags.iter().filter(|flag| *flag != "dynamic").collect();
-    let elements: Vec<Value> = set.elements.iter().map(element_value).collect();
+    let elements: Vec<Value> = set.elements.iter().map(expression::element).collect();
     object(
         if set.maps_to.is_some() { "map" } else { "set" },
         [
@@ -132,19 +133,6 @@ fn unless_empty(value: Value) -> Value {
 /// One value alone, several as an array.
 fn one_or_all(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
-}
-
-fn element_value(element: &Element) -> Value {
-    let key = statement::concatenation(element.key.iter().map(statement::datum).collect());
-    let key = match &element.comment {
-        Some(comment) => json!({ "elem": { "val": key, "comment": comment } }),
-        None => key,
-    };
-    match &element.value {
-        None => key,
-        Some(MapValue::Verdict(verdict)) => json!([key, statement::verdict(verdict)]),
-        Some(MapValue::Opaque(text)) => json!([key, text]),
-    }
 }
 
 fn rule_object(table: &Table, chain: &Chain, rule: &Rule, family: Family) -> Value {

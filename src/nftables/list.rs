@@ -2,9 +2,10 @@
 //!
 //! The elements come in the order of the value; the compiler puts them in the canonical order of [`super::order`].
 
+mod expression;
 pub(in crate::nftables) mod priority;
 mod set;
-mod statement;
+pub(in crate::nftables) mod statement;
 pub mod version;
 
 use std::fmt::{self, Display, Formatter, Write};
@@ -21,7 +22,7 @@ pub fn print(ruleset: &Ruleset) -> String {
     text(ruleset, NftVersion::default()).to_string()
 }
 
-/// What [`print`] prints, in pieces, as a version of nft prints it.
+/// What [`print()`] prints, in pieces, as a version of nft prints it.
 pub fn text(ruleset: &Ruleset, version: NftVersion) -> Text {
     let mut text = Text::default();
     for table in &ruleset.tables {

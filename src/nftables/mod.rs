@@ -1,6 +1,6 @@
 //! The nftables rule language: a typed ruleset, its compiler, its texts.
 
-mod chain_name;
+pub(crate) mod chain_name;
 mod compile;
 mod interval;
 pub mod json;

@@ -35,7 +35,11 @@ fn bytes(datum: &Datum) -> Vec<u8> {
         Datum::Network(cidr) => address(cidr.network()),
         Datum::Protocol(protocol) => vec![protocol.number()],
         Datum::Port(port) => port.get().to_be_bytes().to_vec(),
-        Datum::Other(text) => text.as_bytes().to_vec(),
+        Datum::Mark(mark) | Datum::Marks(mark, _) | Datum::MarkPrefix(mark, _) => mark.to_be_bytes().to_vec(),
+        Datum::Number(number) | Datum::Numbers(number, _) => number.to_be_bytes().to_vec(),
+        Datum::Bits(names) => names.join("|").into_bytes(),
+        Datum::Any => Vec::new(),
+        Datum::Name(text) | Datum::Word(text) | Datum::Other(text) => text.as_bytes().to_vec(),
     }
 }
 

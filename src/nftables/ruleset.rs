@@ -1,12 +1,23 @@
 //! A ruleset of nftables as a value. What the compiler emits and what the parsers read are the same types; a statement
 //! that kube-proxy never writes is kept as opaque text.
 
-use std::net::{IpAddr, SocketAddr};
+mod datum;
+mod expression;
+mod set;
+mod statement;
 
 use compact_str::CompactString;
 
-use crate::net::{Cidr, Family, Port, Protocol};
+use crate::net::Family;
 use crate::plan::origin::Origin;
+
+pub use datum::{DataType, Datum, Interval};
+pub use expression::{Binary, Chooser, Direction, Expression, FibResult, Header, Selector};
+pub use set::{Element, MapValue, Set, Verdict};
+pub use statement::{
+    Addresses, Comparison, FibEnd, Field, Limit, Log, Operator, Rule, SetChange, SetOperation, Statement,
+    Translation, TranslationKind,
+};
 
 /// Tables, in listing order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,6 +106,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether it sleeps: nothing runs its chains.
+    pub fn is_dormant(&self) -> bool {
+        let flags = |text: &String| text.starts_with("flags ") && text.contains("dormant");
+        self.opaque.iter().any(flags)
+    }
+
     /// The chain of that name.
     pub fn chain(&self, name: &str) -> Option<&Chain> {
         self.chains.iter().find(|c| c.name == name)
@@ -117,129 +134,6 @@ pub struct Counter {
     pub packets: u64,
     /// Bytes that it has counted.
     pub bytes: u64,
-}
-
-/// A set, or a map where `maps_to` is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set {
-    /// Its name.
-    pub name: CompactString,
-    /// Types of the key's parts.
-    pub key: Vec<DataType>,
-    /// What a map maps to.
-    pub maps_to: Option<DataType>,
-    /// `size`
-    pub size: Option<u32>,
-    /// `flags`, in printed order.
-    pub flags: Vec<CompactString>,
-    /// `timeout` in seconds.
-    pub timeout_seconds: Option<u32>,
-    /// `comment`
-    pub comment: Option<CompactString>,
-    /// Other properties (`auto-merge`, `gc-interval`, `policy`, ...), each as printed.
-    pub opaque: Vec<CompactString>,
-    /// The elements, in listing order.
-    pub elements: Vec<Element>,
-}
-
-/// Type of a datum.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the types are")]
-pub enum DataType {
-    Ipv4Addr,
-    Ipv6Addr,
-    InetProto,
-    InetService,
-    Verdict,
-    /// Any other, as printed.
-    Other(CompactString),
-}
-
-impl DataType {
-    /// The word in a listing.
-    pub fn name(&self) -> &str {
-        match self {
-            DataType::Ipv4Addr => "ipv4_addr",
-            DataType::Ipv6Addr => "ipv6_addr",
-            DataType::InetProto => "inet_proto",
-            DataType::InetService => "inet_service",
-            DataType::Verdict => "verdict",
-            DataType::Other(name) => name,
-        }
-    }
-
-    /// Reads the word.
-    pub fn from_name(text: &str) -> DataType {
-        match text {
-            "ipv4_addr" => DataType::Ipv4Addr,
-            "ipv6_addr" => DataType::Ipv6Addr,
-            "inet_proto" => DataType::InetProto,
-            "inet_service" => DataType::InetService,
-            "verdict" => DataType::Verdict,
-            other => DataType::Other(other.into()),
-        }
-    }
-}
-
-impl From<Family> for DataType {
-    fn from(family: Family) -> Self {
-        match family {
-            Family::Ipv4 => DataType::Ipv4Addr,
-            Family::Ipv6 => DataType::Ipv6Addr,
-        }
-    }
-}
-
-/// An element of a set or map.
-#[derive(Debug, Clone)]
-pub struct Element {
-    /// The parts of the key.
-    pub key: Vec<Datum>,
-    /// Its comment.
-    pub comment: Option<CompactString>,
-    /// What a map maps it to.
-    pub value: Option<MapValue>,
-    /// Other properties (`expires`, `timeout`, `counter`), as printed between key and comment.
-    pub opaque: Option<CompactString>,
-    /// What made it; none in captures.
-    pub origin: Option<Origin>,
-}
-
-impl PartialEq for Element {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-            && self.comment == other.comment
-            && self.value == other.value
-            && self.opaque == other.opaque
-    }
-}
-
-impl Eq for Element {}
-
-/// What a map maps a key to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MapValue {
-    /// A verdict.
-    Verdict(Verdict),
-    /// Anything else, as printed.
-    Opaque(CompactString),
-}
-
-/// Part of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Datum {
-    /// An address.
-    Address(IpAddr),
-    /// A network of more than one address.
-    Network(Cidr),
-    /// A range of addresses that is no network, ends included.
-    Range(IpAddr, IpAddr),
-    /// A protocol.
-    Protocol(Protocol),
-    /// A port.
-    Port(Port),
-    /// Anything else, as printed.
-    Other(CompactString),
 }
 
 /// A chain.
@@ -330,172 +224,3 @@ impl PartialEq for PlacedRule {
 }
 
 impl Eq for PlacedRule {}
-
-/// One rule: statements in order, matches among them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rule {
-    /// Matches and statements, in order.
-    pub statements: Vec<Statement>,
-    /// Its comment.
-    pub comment: Option<CompactString>,
-}
-
-/// A field of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Field {
-    /// `ip saddr`, `ip6 saddr`
-    SourceAddress(Family),
-    /// `ip daddr`, `ip6 daddr`
-    DestinationAddress(Family),
-    /// `meta l4proto`
-    L4Protocol,
-    /// `th dport`
-    DestinationPort,
-}
-
-/// A match or statement of a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Statement {
-    /// `ip saddr ...`, `ip6 daddr != ...`
-    Address {
-        /// Source or destination address.
-        field: Field,
-        /// `!=`
-        negated: bool,
-        /// What it is compared with.
-        addresses: Addresses,
-    },
-    /// `ip saddr . ip daddr . meta l4proto . th dport @set`
-    InSet {
-        /// The parts of the key.
-        key: Vec<Field>,
-        /// `!=`
-        negated: bool,
-        /// Name of the set.
-        set: CompactString,
-    },
-    /// `iif`, `iifname`
-    InInterface {
-        /// `iifname` rather than `iif`.
-        by_name: bool,
-        /// `!=`
-        negated: bool,
-        /// The name; a trailing `*` stands for any rest.
-        name: CompactString,
-    },
-    /// `ct state ...`, names in printed order.
-    ConntrackState(Vec<CompactString>),
-    /// `ct status dnat`
-    ConntrackStatusDnat,
-    /// `meta l4proto tcp`
-    L4Protocol(Protocol),
-    /// `tcp dport 80`
-    DestinationPort(Protocol, Port),
-    /// `meta mark & mask == value`
-    Mark {
-        /// The mask.
-        mask: u32,
-        /// `!=`
-        negated: bool,
-        /// The value.
-        value: u32,
-    },
-    /// `fib saddr type local`, `fib daddr type local`
-    FibLocal(FibEnd),
-    /// `meta mark set meta mark | bits`
-    SetMarkOr(u32),
-    /// `meta mark set meta mark ^ bits`
-    SetMarkXor(u32),
-    /// `... vmap @map`
-    VerdictMap {
-        /// The parts of the key.
-        key: Vec<Field>,
-        /// Name of the map.
-        map: CompactString,
-    },
-    /// `numgen random mod N vmap { 0 : goto ..., ... }`
-    RandomVerdict {
-        /// N
-        modulus: u32,
-        /// Verdict of each number.
-        verdicts: Vec<(u32, Verdict)>,
-    },
-    /// `dnat to address:port`
-    Dnat(SocketAddr),
-    /// `dnat ip to numgen random mod N map { 0 : address . port, ... }`
-    RandomDnat {
-        /// `ip` or `ip6`
-        family: Family,
-        /// N
-        modulus: u32,
-        /// Destination of each number.
-        destinations: Vec<(u32, SocketAddr)>,
-    },
-    /// `update @set { ip saddr }`
-    UpdateSet {
-        /// Name of the set.
-        set: CompactString,
-        /// The key.
-        field: Field,
-    },
-    /// `masquerade`, `masquerade fully-random`
-    Masquerade {
-        /// `fully-random`
-        fully_random: bool,
-    },
-    /// `reject` with the default answer: port unreachable.
-    Reject,
-    /// `counter packets N bytes N`
-    Counter {
-        /// Packets.
-        packets: u64,
-        /// Bytes.
-        bytes: u64,
-    },
-    /// `counter name "..."`
-    NamedCounter(CompactString),
-    /// A verdict.
-    Verdict(Verdict),
-    /// Any other, as printed.
-    Opaque(CompactString),
-}
-
-/// Which address a `fib` lookup takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "plain")]
-pub enum FibEnd {
-    Source,
-    Destination,
-}
-
-/// What an address is compared with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Addresses {
-    /// One address or network, without braces.
-    One(Cidr),
-    /// An anonymous set: sorted, overlapping and adjacent intervals merged, as the listing shows it.
-    Anonymous(Vec<Interval>),
-    /// A named set.
-    Named(CompactString),
-}
-
-/// Addresses from first to last, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Interval {
-    /// The first.
-    pub first: IpAddr,
-    /// The last.
-    pub last: IpAddr,
-}
-
-/// What ends the walk through a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the verdicts are")]
-pub enum Verdict {
-    Accept,
-    Drop,
-    Return,
-    Continue,
-    Jump(CompactString),
-    Goto(CompactString),
-}

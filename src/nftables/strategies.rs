@@ -14,10 +14,10 @@ use crate::net::{Cidr, Family, Port, Protocol};
 
 /// Statements that stay text.
 const OPAQUE: [&str; 5] = [
-    "log prefix \"x drop y: \"",
-    "limit rate 5/minute",
-    "ct state { established, related }",
-    "tcp dport { 1, 2-3 }",
+    "something new",
+    "sctp chunk data exists",
+    "vlan type { 1, 2-3 } of a new kind",
+    "ip saddr @x counter of",
     "",
 ];
 
@@ -202,9 +202,9 @@ fn data(kind: &DataType) -> BoxedStrategy<Datum> {
         DataType::Ipv6Addr => of(Family::Ipv6),
         DataType::InetProto => protocols().prop_map(Datum::Protocol).boxed(),
         DataType::InetService => ports().prop_map(Datum::Port).boxed(),
-        DataType::Verdict | DataType::Other(_) => {
-            "[a-z0-9]{1,9}".prop_map(|t| Datum::Other(t.into())).boxed()
-        }
+        DataType::Mark => any::<u32>().prop_map(Datum::Mark).boxed(),
+        DataType::InterfaceName => "[a-z][a-z0-9]{0,9}\\*?".prop_map(|t| Datum::Name(t.into())).boxed(),
+        _ => "[a-z][a-z0-9]{0,8}".prop_map(|t| Datum::Word(t.into())).boxed(),
     }
 }
 
@@ -220,7 +220,8 @@ fn elements(key: &[DataType], is_map: bool) -> impl Strategy<Value = Element> + 
 }
 
 fn sets(name: CompactString) -> impl Strategy<Value = Set> {
-    let kinds = ["ipv4_addr", "ipv6_addr", "inet_proto", "inet_service", "mark"].map(DataType::from_name);
+    let kinds = ["ipv4_addr", "ipv6_addr", "inet_proto", "inet_service", "mark", "ifname", "ct_state"]
+        .map(DataType::from_name);
     let keys = collection::vec(sample::select(kinds.to_vec()), 1..4);
     let flags = sample::subsequence(vec!["constant", "interval", "timeout"], 0..=3);
     let properties = (option::of(any::<u32>()), flags, option::of(1..u32::MAX), comments());

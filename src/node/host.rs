@@ -72,6 +72,28 @@ impl Host {
         host
     }
 
+    /// A node of a cluster whose networks of Pods are known, with the addresses of the endpoints that name it. Endpoints
+    /// of other nodes are not looked for: only rules that ask for an interface tell them from what their network says.
+    pub(crate) fn of_frame(
+        node: &Node,
+        plan: &Plan<'_>,
+        cluster_networks: &[Cidr],
+        local_endpoints: &[IpAddr],
+    ) -> Host {
+        let mut host = Host {
+            pod_networks: node.pod_cidrs.clone(),
+            cluster_networks: cluster_networks.to_vec(),
+            ..Host::default()
+        };
+        host.add_plan(plan);
+        for ip in local_endpoints {
+            if !host.is_local(*ip) && !host.is_local_pod(*ip) {
+                host.local_pods.insert(*ip);
+            }
+        }
+        host
+    }
+
     /// The same node, for who asks it about kinds of connections: networks of pods are as few as can be. Endpoints on
     /// other nodes, of which there can be a hundred thousand, count by their network where no rule asks for an interface.
     #[must_use]
@@ -237,7 +259,7 @@ impl Host {
 
 /// The fewest networks with the same addresses: a cluster has a network for each of thousands of nodes, most of them side
 /// by side.
-fn merged(mut networks: Vec<Cidr>) -> Vec<Cidr> {
+pub(crate) fn merged(mut networks: Vec<Cidr>) -> Vec<Cidr> {
     networks.sort_by_key(|net| (net.network(), net.length()));
     let mut merged: Vec<Cidr> = Vec::new();
     for net in networks {

@@ -19,6 +19,7 @@
 //! ```
 
 mod client_kind;
+mod connection;
 mod host;
 mod interface_name;
 mod learn;
@@ -28,6 +29,8 @@ mod sets;
 mod sysctls;
 
 pub use client_kind::ClientKind;
+pub use connection::{Connection, ConnectionState, ending_command};
+pub(crate) use host::merged;
 pub use host::{Host, PodInterface};
 pub use interface_name::InterfaceName;
 pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
@@ -74,6 +77,15 @@ impl<'c> NodeRules<'c> {
             [] => std::slice::from_ref(&self.ruleset),
             several => several,
         }
+    }
+
+    /// The rulesets that the kernel follows beside [`NodeRules::ruleset`].
+    pub fn others(&self) -> Vec<Ruleset> {
+        let mut others = self.side_by_side.clone();
+        if let Some(own) = others.iter().position(|ruleset| *ruleset == self.ruleset) {
+            others.remove(own);
+        }
+        others
     }
 
     /// With all rulesets that the kernel follows; [`NodeRules::ruleset`] is one of them.

@@ -81,7 +81,7 @@ pub enum Part {
 
 /// A member of a set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Member {
+struct Member {
     /// Its parts behind the first.
     rest: Vec<Part>,
     /// `nomatch`: an exception from a wider network in the same set.

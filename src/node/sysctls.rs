@@ -33,6 +33,28 @@ pub enum ReversePath {
 }
 
 impl Sysctls {
+    /// Takes over what another listing tells.
+    ///
+    /// # Errors
+    /// It tells something else of the setting that is named.
+    pub fn learn(&mut self, more: &Sysctls) -> Result<(), String> {
+        let interfaces = |name: &str, interface: &str| format!("net.ipv4.conf.{interface}.{name}");
+        merge(&mut self.reverse_path, &more.reverse_path, |name| interfaces("rp_filter", name))?;
+        merge(&mut self.route_localnet, &more.route_localnet, |name| interfaces("route_localnet", name))?;
+        merge(&mut self.forwarding, &more.forwarding, |family| format!("forwarding of {family}"))?;
+        let settings = [
+            (&mut self.conntrack_liberal, more.conntrack_liberal, "nf_conntrack_tcp_be_liberal"),
+            (&mut self.bridge_calls_iptables, more.bridge_calls_iptables, "bridge-nf-call-iptables"),
+        ];
+        for (known, told, name) in settings {
+            if known.is_some() && told.is_some() && *known != told {
+                return Err(name.to_owned());
+            }
+            *known = known.or(told);
+        }
+        Ok(())
+    }
+
     /// How strict it is for packets that come in by an interface: the greater of its own value and that of `all`.
     pub fn reverse_path_of(&self, interface: &str) -> Option<ReversePath> {
         let all = self.reverse_path.get("all").copied()?;
@@ -51,6 +73,19 @@ impl Sysctls {
         let values: Vec<bool> = named.map(|(_, allowed)| *allowed).collect();
         Some(values.contains(&true))
     }
+}
+
+fn merge<K: Ord + Clone, V: PartialEq + Copy>(
+    known: &mut BTreeMap<K, V>,
+    more: &BTreeMap<K, V>,
+    name: impl Fn(&K) -> String,
+) -> Result<(), String> {
+    for (key, value) in more {
+        if known.insert(key.clone(), *value).is_some_and(|old| old != *value) {
+            return Err(name(key));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

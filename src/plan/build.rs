@@ -26,7 +26,9 @@ impl<'c> Plan<'c> {
     /// kube-proxy does not start on this node.
     pub fn new(cluster: &'c Cluster, settings: &Settings, node: &Node, family: Family) -> Checked<Plan<'c>> {
         let service_cidrs = service_cidrs(cluster, settings, family);
-        Plan::of(cluster.family(family), service_cidrs, settings, node, family)
+        let (plan, mut found) = Plan::of(cluster.family(family), service_cidrs, settings, node, family)?;
+        plan.warn_of_local_traffic(cluster, settings, &mut found);
+        Ok((plan, found))
     }
 
     /// What `node` must forward of a table.
@@ -36,6 +38,36 @@ impl<'c> Plan<'c> {
         settings: &Settings,
         node: &Node,
         family: Family,
+    ) -> Checked<Plan<'c>> {
+        let large_cluster = is_large(table);
+        Plan::made(large_cluster, service_cidrs, settings, node, family, |here, node_ip| {
+            service_port_plans(&table.service_ports, here, node_ip)
+        })
+    }
+
+    /// What `node` must forward of some Service ports of a table, in their order; the rest of the plan is that of the
+    /// whole table, which is large or not.
+    pub(crate) fn of_some(
+        ports: &[&'c ServicePort],
+        large_cluster: bool,
+        cluster: &Cluster,
+        settings: &Settings,
+        node: &Node,
+        family: Family,
+    ) -> Checked<Plan<'c>> {
+        let service_cidrs = service_cidrs(cluster, settings, family);
+        Plan::made(large_cluster, service_cidrs, settings, node, family, |here, node_ip| {
+            ports.iter().map(|port| service_port_plan(port, here, node_ip)).collect()
+        })
+    }
+
+    fn made(
+        large_cluster: bool,
+        service_cidrs: Vec<Cidr>,
+        settings: &Settings,
+        node: &Node,
+        family: Family,
+        service_ports: impl FnOnce(&Here<'_>, IpAddr) -> Vec<ServicePortPlan<'c>>,
     ) -> Checked<Plan<'c>> {
         let mut found = Diagnostics::default();
         let interface_addresses = node::interface_addresses(node, settings, family);
@@ -60,7 +92,7 @@ impl<'c> Plan<'c> {
             local_traffic: node::local_traffic(node, settings, family, &mut found),
             localhost_node_ports,
             loopback_node_ports: node::loopback_node_ports(settings, family),
-            large_cluster: endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS,
+            large_cluster,
             nfacct: settings.release.iptables.nfacct && settings.host.nfacct,
             drop_invalid: !settings.host.conntrack_liberal,
         };
@@ -71,22 +103,44 @@ impl<'c> Plan<'c> {
             interface_addresses,
             service_cidrs,
         };
-        let service_ports = service_port_plans(&table.service_ports, &here, node_ip);
+        let service_ports = service_ports(&here, node_ip);
         let plan = Plan { common, own, service_ports };
         plan.warn(&selection, &mut found);
         found.check(plan)
     }
 
-    fn warn(&self, selection: &node::Selection, found: &mut Diagnostics) {
-        if self.local_traffic().is_none() && !self.service_ports.is_empty() {
-            let family = self.family();
-            found.push(
-                Diagnostic::warning(format!(
-                    "nothing tells kube-proxy which {family} traffic comes from pods"
-                ))
-                .help("clients outside the cluster are not masqueraded on cluster IPs; set clusterCIDR"),
-            );
+    /// Whether rules depend on which traffic comes from pods: those that masquerade the others on cluster IPs, and those
+    /// that let pods past the policy Local.
+    pub fn depends_on_local_traffic(&self) -> bool {
+        self.service_ports.iter().any(|port| {
+            let short_circuit = port.external().is_some_and(External::has_short_circuit);
+            short_circuit || (port.internal().balances() && !self.common.masquerade.all)
+        })
+    }
+
+    /// Says, in the same words for both families, that rules would need to know which traffic comes from pods.
+    fn warn_of_local_traffic(&self, cluster: &Cluster, settings: &Settings, found: &mut Diagnostics) {
+        if self.local_traffic().is_some() || !self.depends_on_local_traffic() {
+            return;
         }
+        let suggested: Vec<String> = cluster.suggested_pod_networks().iter().map(Cidr::to_string).collect();
+        let suggestion = match suggested.is_empty() {
+            true => "give the pods' network as --cluster-cidr".to_owned(),
+            false => format!("the Nodes suggest --cluster-cidr {}", suggested.join(",")),
+        };
+        let (what, fetch) = match &settings.configuration {
+            Some(_) => ("kube-proxy's configuration has no clusterCIDR", ""),
+            None => (
+                "kube-proxy's configuration is not in the input, so the pods' network (clusterCIDR) is unknown",
+                "; or fetch what kube-proxy has: kubectl get configmap kube-proxy -n kube-system -o yaml > \
+                 kube-proxy.yaml, and add --config kube-proxy.yaml",
+            ),
+        };
+        let message = format!("{what}: these rules masquerade no client for being outside it");
+        found.push(Diagnostic::warning(message).help(format!("{suggestion}{fetch}")));
+    }
+
+    fn warn(&self, selection: &node::Selection, found: &mut Diagnostics) {
         if let (node::Selection::Networks(networks), super::NodePorts::Addresses(addresses)) =
             (selection, self.node_ports())
             && addresses.is_empty()
@@ -118,7 +172,12 @@ impl<'c> ServicePortPlan<'c> {
 
 /// Endpoints of all Service ports of a family, as kube-proxy counts them for its large-cluster mode.
 pub fn endpoint_count(table: &FamilyTable) -> usize {
-    table.service_ports.iter().map(distinct_endpoints).sum()
+    table.endpoints_elsewhere + table.service_ports.iter().map(distinct_endpoints).sum::<usize>()
+}
+
+/// Whether kube-proxy goes into its large-cluster mode.
+pub(crate) fn is_large(table: &FamilyTable) -> bool {
+    endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS
 }
 
 /// Endpoints of a Service port, those of the same address and port counted once.

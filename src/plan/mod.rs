@@ -19,6 +19,7 @@ use compact_str::CompactString;
 
 use crate::net::{Cidr, Family, Protocol};
 use crate::settings::{ProxyMode, Release};
+pub(crate) use build::is_large;
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
 pub use listener::Listener;
 pub use node::loopback_node_ports;
@@ -26,6 +27,7 @@ pub use service_port::{
     Basis, Choice, EndpointSet, External, ExternalRoute, HintUse, HintsIgnored, LocalRoute, Route,
     ServicePortPlan, SourceRanges,
 };
+pub(crate) use unchanged::is_planned_alike;
 
 /// What one node forwards in one family.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct Plan<'c> {
 }
 
 /// What the rules of every Service port depend on.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Common {
     family: Family,
     release: Release,
@@ -51,7 +53,7 @@ struct Common {
 }
 
 /// What differs from node to node, beside Service ports. No rule that iptables has for a Service port depends on it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Own {
     node_name: CompactString,
     node_ip: IpAddr,
@@ -149,6 +151,16 @@ impl<'c> Plan<'c> {
     /// Keeps the Service ports for which `keep`, asked in their order, says so.
     pub(crate) fn retain_service_ports(&mut self, keep: impl FnMut(&ServicePortPlan<'c>) -> bool) {
         self.service_ports.retain(keep);
+    }
+
+    /// Takes out all Service ports.
+    pub(crate) fn take_service_ports(&mut self) -> Vec<ServicePortPlan<'c>> {
+        std::mem::take(&mut self.service_ports)
+    }
+
+    /// The same node with other Service ports, in their order.
+    pub(crate) fn with_service_ports<'d>(&self, service_ports: Vec<ServicePortPlan<'d>>) -> Plan<'d> {
+        Plan { common: self.common.clone(), own: self.own.clone(), service_ports }
     }
 }
 

@@ -51,6 +51,11 @@ impl Reason {
         }
     }
 
+    /// Whether it is about topology hints.
+    pub fn is_about_hints(self) -> bool {
+        matches!(self, Reason::NodeHints | Reason::ZoneHints | Reason::HintsIgnored(_))
+    }
+
     /// One clause for people, without a full stop.
     pub fn words(self) -> &'static str {
         match self {

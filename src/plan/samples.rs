@@ -70,7 +70,11 @@ impl Sample {
         let settings = Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0;
         let internal_ips = vec!["192.168.0.2".parse().unwrap()];
         let node = Node { name: "worker".into(), internal_ips, ..Node::default() };
-        Sample { settings, node, table: FamilyTable { service_ports: service_ports.to_vec() } }
+        Sample {
+            settings,
+            node,
+            table: FamilyTable { service_ports: service_ports.to_vec(), endpoints_elsewhere: 0 },
+        }
     }
 
     pub(crate) fn detect_local(mut self, detect_local: DetectLocal) -> Sample {

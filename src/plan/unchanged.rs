@@ -60,6 +60,20 @@ fn same_service_port(a: &ServicePort, b: &ServicePort) -> bool {
             && (affinity_seconds, health_check_node_port) == (&b.affinity_seconds, &b.health_check_node_port)
 }
 
+/// Whether every node plans both alike, by the same settings.
+pub(crate) fn is_planned_alike(a: &ServicePort, b: &ServicePort) -> bool {
+    let same = |(a, b): (&Endpoint, &Endpoint)| {
+        same_endpoint(a, b)
+            && (a.ready, a.serving, a.terminating) == (b.ready, b.serving, b.terminating)
+            && a.hints == b.hints
+    };
+    ptr::eq(a, b)
+        || same_service_port(a, b)
+            && a.zone_hints_allowed == b.zone_hints_allowed
+            && a.endpoints.len() == b.endpoints.len()
+            && a.endpoints.iter().zip(&b.endpoints).all(same)
+}
+
 fn same_chosen(a: &Chosen<'_>, b: &Chosen<'_>) -> bool {
     let Chosen { endpoints, choice: _ } = a;
     same_endpoints(endpoints, &b.endpoints)

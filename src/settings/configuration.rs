@@ -18,7 +18,7 @@ use crate::input::tree::{self, Tree, Value};
 pub struct Configuration {
     /// Where it was read.
     pub origin: Origin,
-    /// Paths of fields that a flag gave, which do not stand in the file.
+    /// Paths of fields that a flag gave, which are not in the file.
     pub given_by_flag: BTreeSet<&'static str>,
     pub mode: Option<String>,
     /// `mode` as the configuration has it, where a flag overrides it.

@@ -105,7 +105,7 @@ fn fault(table: &GateTable, name: &str, on: bool) -> Option<Diagnostic> {
         ),
         Some(_) => None,
         None if is_gate_name(name) => {
-            Some(Diagnostic::warning(format!("featureGates: {name} is not known to kuberules; passed over")))
+            Some(Diagnostic::warning(format!("featureGates: {name} is not known to kuberules; ignored")))
         }
         None => Some(Diagnostic::error(format!("featureGates: unrecognized feature gate: {name}"))),
     }
@@ -206,9 +206,7 @@ mod tests {
         );
         assert_eq!(
             gates_of("1.36", "KubeProxyDrainingTerminatingNodes=true").1,
-            [
-                "warning: featureGates: KubeProxyDrainingTerminatingNodes is not known to kuberules; passed over"
-            ]
+            ["warning: featureGates: KubeProxyDrainingTerminatingNodes is not known to kuberules; ignored"]
         );
         assert_eq!(
             gates_of("1.36", "not a gate=true").1,

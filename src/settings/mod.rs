@@ -73,6 +73,33 @@ pub struct Settings {
     pub families: Option<Vec<Family>>,
 }
 
+impl Settings {
+    /// Whether both make the same rules of the same cluster, on every node.
+    pub(crate) fn makes_the_same_as(&self, other: &Settings) -> bool {
+        let Settings {
+            release,
+            mode,
+            configured_mode: _,
+            configuration: _,
+            node_name: _,
+            detect_local,
+            node_port_addresses,
+            masquerade_bit,
+            masquerade_all,
+            localhost_node_ports,
+            bind_address,
+            gates,
+            host,
+            families: _,
+        } = self;
+        (release, mode) == (&other.release, &other.mode)
+            && (detect_local, node_port_addresses) == (&other.detect_local, &other.node_port_addresses)
+            && (masquerade_bit, masquerade_all) == (&other.masquerade_bit, &other.masquerade_all)
+            && (localhost_node_ports, bind_address) == (&other.localhost_node_ports, &other.bind_address)
+            && (gates, host) == (&other.gates, &other.host)
+    }
+}
+
 /// `detectLocalMode` with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DetectLocal {

@@ -200,7 +200,7 @@ impl<'v, 'd> Section<'v, 'd> {
         let entries = std::mem::take(&mut self.entries);
         let known = std::mem::take(&mut self.known);
         for (key, tree) in entries.into_iter().filter(|(key, _)| !known.contains(key)) {
-            let message = format!("{}: unknown field, passed over as kube-proxy does", self.path_of(key));
+            let message = format!("{}: unknown field, ignored as kube-proxy ignores it", self.path_of(key));
             let nearest = nearest(key, known.iter().copied());
             let help = nearest.first().map_or(String::new(), |name| format!("did you mean {name}?"));
             self.tell(tree, Diagnostic::warning(message).help(help));

@@ -10,12 +10,12 @@ use super::evaluator::{Decision, Evaluator, Next, Walked, go_to};
 use super::hooks::{is_martian, output_of, translates_destination};
 use super::nftables::verdict_action;
 use super::outcome::{Effect, Hook, Verdict};
-use super::packet::{Interface, View};
+use super::packet::{Interface, Tracking, View};
 use super::packet_state::{Frame, PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::{Action, ChainId, MarkOf};
 use super::set_index::Lookup;
-use crate::net::{Cidr, Port};
+use crate::net::{Cidr, Family, Port};
 use crate::nftables::ruleset::MapValue;
 
 impl<'r> Evaluator<'_, 'r> {
@@ -43,7 +43,9 @@ impl<'r> Evaluator<'_, 'r> {
             Action::Jump(chain) => self.jump(state, chain, position),
             Action::Goto(chain) => self.goto(state, chain, position),
             Action::SetMark { keep, flip } => {
-                Ok(self.set_mark(state, (state.view.mark & keep) ^ flip, position))
+                state.view.open_mark &= keep;
+                let mark = ((state.view.mark & keep) ^ flip) & !state.view.open_mark;
+                Ok(self.set_mark(state, mark, position))
             }
             Action::Mark { of, keep, other, flip } => {
                 let View { mark, connection_mark, .. } = state.view;
@@ -53,10 +55,14 @@ impl<'r> Evaluator<'_, 'r> {
                 };
                 Ok(self.set_either_mark(state, of, (own & keep) ^ (others & other) ^ flip, position))
             }
-            Action::OrMark(bits) => Ok(self.set_mark(state, state.view.mark | bits, position)),
+            Action::OrMark(bits) => {
+                state.view.open_mark &= !bits;
+                Ok(self.set_mark(state, state.view.mark | bits, position))
+            }
             Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
             Action::Untrack => {
-                state.untracked = true;
+                // What is tracked already stays so.
+                state.untracked |= state.view.tracking == Tracking::NotYet;
                 Ok(self.note_on(state, position, Effect::Untrack))
             }
             _ => self.apply_translation(state, action, position),
@@ -75,12 +81,8 @@ impl<'r> Evaluator<'_, 'r> {
                 let to = self.redirected(&state.view, port.map(Port::get));
                 Ok(self.dnat(state, to, position))
             }
-            Action::Masquerade => {
-                let own = self.host.primary_address(self.family);
-                self.note(state, position, Effect::Masquerade);
-                state.view.source = own.unwrap_or(state.view.source);
-                Ok(self.source_translated(state))
-            }
+            Action::Masquerade => Ok(self.masquerade(state, position)),
+            Action::Statement(statement) => self.perform(state, statement, position),
             Action::Snat => {
                 self.note(state, position, Effect::Snat);
                 Ok(self.source_translated(state))
@@ -93,6 +95,12 @@ impl<'r> Evaluator<'_, 'r> {
                 self.note(state, position, Effect::Snat);
                 state.view.source = in_network(state.view.source, net);
                 Ok(self.source_translated(state))
+            }
+            // In a table of both families nft asks for the family first.
+            Action::RandomDnat(_, destinations)
+                if destinations.iter().any(|(_, to)| Family::of(to.ip()) != self.family) =>
+            {
+                Ok(self.pass_over(state, position))
             }
             Action::RandomDnat(modulus, destinations) => {
                 let actions = destinations.iter().map(|(number, to)| (*number, Action::Dnat(*to)));
@@ -111,7 +119,14 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    fn source_translated(&mut self, state: &mut PacketState<'r>) -> Next {
+    pub(super) fn masquerade(&mut self, state: &mut PacketState<'r>, position: RulePosition) -> Next {
+        let own = self.host.primary_address(self.family);
+        self.note(state, position, Effect::Masquerade);
+        state.view.source = own.unwrap_or(state.view.source);
+        self.source_translated(state)
+    }
+
+    pub(super) fn source_translated(&mut self, state: &mut PacketState<'r>) -> Next {
         state.snat = true;
         state.view.source_translated = true;
         state.bound = true;
@@ -119,14 +134,20 @@ impl<'r> Evaluator<'_, 'r> {
         Next::Elsewhere
     }
 
-    fn dnat(&mut self, state: &mut PacketState<'r>, to: SocketAddr, position: RulePosition) -> Next {
+    pub(super) fn dnat(
+        &mut self,
+        state: &mut PacketState<'r>,
+        to: SocketAddr,
+        position: RulePosition,
+    ) -> Next {
         self.note(state, position, Effect::Dnat(to));
         if !translates_destination(state.phase.hook()) {
             return Next::Part;
         }
+        // What stays as it is does not count as translated (net/netfilter/nf_nat_core.c, `nf_nat_setup_info`).
+        state.view.translated |= state.view.destination != to;
         state.view.destination = to;
         state.class = self.class_of(to);
-        state.view.translated = true;
         state.bound = true;
         state.frames.clear();
         if state.phase.hook() == Hook::Output {
@@ -140,7 +161,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// REDIRECT goes to the node itself: to a loopback address for its own packets.
-    fn redirected(&self, view: &View, port: Option<u16>) -> SocketAddr {
+    pub(super) fn redirected(&self, view: &View, port: Option<u16>) -> SocketAddr {
         let own = match view.input {
             Interface::None => self.family.loopback(),
             _ => self.host.primary_address(self.family).unwrap_or(view.destination.ip()),
@@ -197,7 +218,7 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Walked<Next> {
         let element = match found {
             Lookup::Hit(element) => element,
-            Lookup::Miss => return Ok(self.pass_over(state, position)),
+            Lookup::Miss | Lookup::Absent => return Ok(self.pass_over(state, position)),
             Lookup::NoSuchSet => return Err(self.no_such_set(position, map)),
             Lookup::Maybe(element) => match self.asked(state, Question::Part(position), map, position) {
                 Some(true) => element,
@@ -209,7 +230,7 @@ impl<'r> Evaluator<'_, 'r> {
         match &element.value {
             Some(MapValue::Verdict(verdict)) => self.apply(state, verdict_action(verdict), position),
             Some(MapValue::Opaque(text)) => self.unknown_target(state, text, position),
-            None => Ok(self.pass_over(state, position)),
+            Some(MapValue::Data(_)) | None => Ok(self.pass_over(state, position)),
         }
     }
 
@@ -260,7 +281,12 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    fn set_mark(&mut self, state: &mut PacketState<'r>, mark: u32, position: RulePosition) -> Next {
+    pub(super) fn set_mark(
+        &mut self,
+        state: &mut PacketState<'r>,
+        mark: u32,
+        position: RulePosition,
+    ) -> Next {
         self.note(state, position, Effect::Mark(mark));
         state.view.mark = mark;
         Next::Part
@@ -329,7 +355,7 @@ impl<'r> Evaluator<'_, 'r> {
         WalkError::NoSuchSet { table, chain, set }
     }
 
-    fn names(&self, position: RulePosition) -> (CompactString, CompactString) {
+    pub(super) fn names(&self, position: RulePosition) -> (CompactString, CompactString) {
         match self.program.rule_ref(position.chain, Some(position.rule)) {
             Some(rule) => (rule.table_name(), rule.chain_name().into()),
             None => Default::default(),

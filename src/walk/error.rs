@@ -35,6 +35,14 @@ pub enum WalkError {
         /// The set or map.
         set: CompactString,
     },
+    /// A rule translates the destination to what cannot be told.
+    #[error("table {table}, chain {chain}: where a rule sends packets cannot be told")]
+    UnknownDestination {
+        /// The table.
+        table: CompactString,
+        /// The chain with the rule.
+        chain: CompactString,
+    },
     /// Chains call one another deeper than a kernel allows, or in a circle.
     #[error("table {table}, chain {chain}: chains call one another too deeply or in a circle")]
     TooDeep {

@@ -14,7 +14,7 @@ use super::packet_state::{Affinity, FinalState, Frame, PacketState, PathEnd, Pat
 use super::program::Program;
 use super::questions::{Answers, OpenQuestion, Question, Questions};
 use super::queue::Queue;
-use super::rule_part::{ChainId, Match, RulePart};
+use super::rule_part::{ChainId, Match, MatchKind, RulePart};
 use super::set_index::Lookup;
 use super::weights::{QuestionId, Weight, Weights};
 use crate::node::{Host, InterfaceName};
@@ -180,7 +180,6 @@ impl<'w, 'r> Evaluator<'w, 'r> {
                 RulePart::Nothing => (None, None),
                 RulePart::Match(required) => (Some(required), None),
                 RulePart::Action(action) => (None, Some(action)),
-                RulePart::Conditional(required, action) => (Some(required), Some(action)),
             };
             if let Some(required) = required {
                 match self.check(state, required, position)? {
@@ -210,6 +209,9 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         required: Match<'r>,
         position: RulePosition,
     ) -> Walked<Option<bool>> {
+        if let MatchKind::Statement(statement) = required.kind {
+            return self.passes(state, statement, position);
+        }
         match self.match_result(state, required.kind, position)? {
             MatchResult::Known(holds) => Ok(Some(holds != required.negated)),
             MatchResult::Absent => Ok(Some(false)),
@@ -304,9 +306,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     /// Whether what follows in the rule does anything.
     fn rest_has_action(&self, position: RulePosition) -> bool {
         let part = |part| self.program.rule_part(position.chain, position.rule, part);
-        let actions = |part| matches!(part, RulePart::Action(_) | RulePart::Conditional(..));
-        matches!(part(position.part), Some(RulePart::Conditional(..)))
-            || (position.part + 1..).map_while(part).any(actions)
+        let actions = |part| matches!(part, RulePart::Action(_));
+        (position.part + 1..).map_while(part).any(actions)
     }
 
     fn fork_random(&mut self, state: &mut PacketState<'r>, chance: Chance, position: RulePosition) {

@@ -31,6 +31,8 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         chance: Chance::CERTAIN,
         weight: Weight::ALWAYS,
         affinity: None,
+        drawn: None,
+        filled: Vec::new(),
         path: None,
         branch: 0,
     }

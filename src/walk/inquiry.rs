@@ -57,6 +57,7 @@
 //! as it likes; a chain is entered once in each round.
 
 mod elements;
+mod general;
 mod reached;
 mod round;
 mod scan;
@@ -68,7 +69,7 @@ use std::sync::OnceLock;
 use smallvec::{SmallVec, smallvec};
 
 use crate::net::{Cidr, Family, Protocol};
-use crate::nftables::ruleset::{Addresses, Element, Field, Interval, Set, Table};
+use crate::nftables::ruleset::{Addresses, Element, Expression, Field, Interval, Set, Statement, Table};
 
 use self::elements::ByAddress;
 pub use self::reached::Reached;
@@ -238,6 +239,14 @@ impl<'w, 'r> Inquiry<'w, 'r> {
                 | RulePart::Action(Action::VerdictMap(key, set)) => {
                     self.destinations_of_set(chain, key, set, found);
                 }
+                RulePart::Match(Match { kind: MatchKind::Statement(statement), .. })
+                | RulePart::Action(Action::Statement(statement)) => {
+                    let data = self.data(chain, statement);
+                    let ports: SmallVec<[PortRange; 2]> =
+                        data.iter().filter_map(|d| general::ports(d)).collect();
+                    let intervals = data.iter().filter_map(|datum| elements::interval(datum));
+                    intervals.for_each(|interval| found.add(interval, &ports));
+                }
                 RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => {
                     scan::addresses(text, self.family).for_each(|interval| found.add(interval, &[]));
                 }
@@ -303,6 +312,10 @@ fn targets<'r>(part: &RulePart<'r>) -> SmallVec<[&'r str; 1]> {
         RulePart::Action(Action::RandomVerdict(_, verdicts)) => {
             verdicts.iter().filter_map(|(_, verdict)| elements::target(verdict)).collect()
         }
+        RulePart::Action(Action::Statement(Statement::LookUp(lookup))) => match &lookup.1 {
+            Expression::Set(elements) => elements.iter().filter_map(elements::leads_to).collect(),
+            _ => SmallVec::new(),
+        },
         _ => SmallVec::new(),
     }
 }
@@ -330,8 +343,10 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
         RulePart::Match(Match { kind: MatchKind::InSet(key, _), .. }) => {
             key.contains(&Field::DestinationPort) && !tied
         }
+        RulePart::Match(Match { kind: MatchKind::Statement(statement), .. }) => general::asks_port(statement),
+        RulePart::Action(Action::Statement(_)) => true,
         // Where maps and guarded jumps lead is not looked at.
-        RulePart::Action(Action::VerdictMap(..)) | RulePart::Conditional(..) => true,
+        RulePart::Action(Action::VerdictMap(..)) => true,
         // The port stays as it is.
         RulePart::Action(Action::Redirect(None) | Action::Netmap(_)) => true,
         _ => false,

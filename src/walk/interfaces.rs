@@ -73,6 +73,20 @@ impl<'r> Interfaces<'r> {
         found
     }
 
+    /// With those that other rules name.
+    pub(super) fn with(&self, other: &Interfaces<'r>) -> Interfaces<'r> {
+        let joined = |these: &[&'r str], others: &[&'r str]| {
+            let mut all = [these, others].concat();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        Interfaces {
+            names: joined(&self.names, &other.names),
+            prefixes: joined(&self.prefixes, &other.prefixes),
+        }
+    }
+
     pub(super) fn words(case: &InterfaceCase<'_>) -> String {
         match case {
             InterfaceCase::Named(name) => (*name).to_owned(),

@@ -7,13 +7,12 @@ use crate::nftables::ruleset::{Addresses, Field};
 
 use super::error::WalkError;
 use super::evaluator::{Evaluator, MatchResult};
+use super::opaque_iptables;
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
-use super::program::Program;
 use super::questions::Question;
 use super::rule_part::{MatchKind, Side, States};
 use super::set_index::Lookup;
-use super::{opaque_iptables, opaque_nftables};
 
 impl<'r> Evaluator<'_, 'r> {
     pub(super) fn match_result(
@@ -39,13 +38,20 @@ impl<'r> Evaluator<'_, 'r> {
             }
             MatchKind::State(states) => is_in(states, view),
             MatchKind::Translated => view.translated,
-            MatchKind::Mark { value, mask } => view.mark & mask == value,
+            MatchKind::Mark { value, mask }
+                if view.open_mark & mask == 0 || (view.mark ^ value) & mask & !view.open_mark != 0 =>
+            {
+                view.mark & mask == value
+            }
+            MatchKind::Mark { .. } => return Ok(self.open(Question::Part(position), "meta mark", position)),
             MatchKind::ConnectionMark { .. } if !view.is_tracked() => return Ok(MatchResult::Absent),
             MatchKind::ConnectionMark { value, mask } => view.connection_mark & mask == value,
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
             MatchKind::Opaque(text) => return Ok(self.opaque(view, text, position)),
+            // Looked at before this.
+            MatchKind::Statement(_) => true,
         };
         Ok(MatchResult::Known(known))
     }
@@ -58,6 +64,9 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Result<MatchResult<'r>, WalkError> {
         let ip = address(side, view);
+        if Family::of(ip) != family {
+            return Ok(MatchResult::Absent);
+        }
         match addresses {
             Addresses::One(net) => Ok(MatchResult::Known(contains(*net, ip))),
             Addresses::Anonymous(intervals) => {
@@ -83,15 +92,16 @@ impl<'r> Evaluator<'_, 'r> {
         match self.program.look_up(position.chain, set, key, view) {
             Lookup::Hit(_) => Ok(MatchResult::Known(true)),
             Lookup::Miss => Ok(MatchResult::Known(false)),
+            Lookup::Absent => Ok(MatchResult::Absent),
             Lookup::Maybe(_) => Ok(self.open(Question::Part(position), set, position)),
             Lookup::NoSuchSet => Err(self.no_such_set(position, set)),
         }
     }
 
     fn opaque(&mut self, view: &View, text: &'r str, position: RulePosition) -> MatchResult<'r> {
-        let known = match self.program {
-            Program::Iptables(_) => opaque_iptables::iptables_match(text, view, self.host),
-            Program::Nftables(_) => opaque_nftables::matches(text, view),
+        let known = match self.program.is_iptables(position.chain) {
+            true => opaque_iptables::iptables_match(text, view, self.host),
+            false => None,
         };
         match known {
             Some(holds) => MatchResult::Known(holds),

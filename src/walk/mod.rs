@@ -28,6 +28,7 @@ mod cases;
 mod chance;
 mod error;
 mod evaluator;
+mod expression;
 mod hook;
 mod hooks;
 mod inquiry;
@@ -35,6 +36,7 @@ mod interfaces;
 mod iptables;
 mod matching;
 mod merge;
+mod nft_action;
 mod nftables;
 mod opaque_iptables;
 mod opaque_nftables;
@@ -46,10 +48,12 @@ mod questions;
 mod queue;
 mod rule_index;
 mod rule_part;
+mod selector;
 mod set_index;
 mod source_port;
 #[cfg(test)]
 mod tests;
+mod value;
 mod walker;
 mod weights;
 

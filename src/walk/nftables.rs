@@ -7,7 +7,8 @@ use compact_str::CompactString;
 
 use crate::net::Family;
 use crate::nftables::ruleset::{
-    Addresses, Chain, FibEnd, Field, Hook as RuleHook, Ruleset, Set, Statement, Table, Verdict,
+    Addresses, Chain, DataType, Datum, Element, Expression, FibEnd, Field, Hook as RuleHook, Ruleset,
+    Selector, Set, Statement, Table, Verdict,
 };
 
 use super::base_chain::{BaseChain, BaseChains};
@@ -46,7 +47,8 @@ impl<'r> Program<'r> {
             bases: Default::default(),
             interfaces: OnceLock::new(),
         };
-        for table in &ruleset.tables {
+        // A table that sleeps has no chains at any hook.
+        for table in ruleset.tables.iter().filter(|table| !table.is_dormant()) {
             program.add_table(table);
         }
         for bases in &mut program.bases {
@@ -95,16 +97,31 @@ impl<'r> Program<'r> {
             let chains: Vec<&'r Chain> = self.chains.iter().map(|(_, chain)| *chain).collect();
             let rules = chains.into_iter().flat_map(|chain| &chain.rules);
             let statements = rules.flat_map(|placed| &placed.rule.statements);
-            Interfaces::of(statements.filter_map(|statement| match statement {
-                Statement::InInterface { name, .. } => Some(name.as_str()),
-                _ => None,
-            }))
+            let sets =
+                self.tables.iter().flat_map(|table| &table.sets).filter(|set| can_name_interfaces(set));
+            let names = sets.flat_map(|set| &set.elements).flat_map(|element| &element.key);
+            Interfaces::of(statements.flat_map(interface_names).chain(names.filter_map(interface_name)))
         })
     }
 
     /// Ranges of source ports that rules ask for.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
-        Vec::new()
+        let mut found = Vec::new();
+        for (table, chain) in &self.chains {
+            let statements = chain.rules.iter().flat_map(|placed| &placed.rule.statements);
+            for expression in statements.filter(|s| asks_source_port(s)).flat_map(Statement::expressions) {
+                expression.visit(&mut |part| match part {
+                    Expression::Datum(datum) => found.extend(port_range(datum)),
+                    Expression::Set(elements) => found.extend(ranges_of(elements)),
+                    Expression::Named(name) => {
+                        let slot = self.sets.get(&(*table, name.as_str()));
+                        found.extend(slot.into_iter().flat_map(|slot| ranges_of(&slot.set.elements)));
+                    }
+                    _ => {}
+                });
+            }
+        }
+        found
     }
 
     pub(super) fn chain_count(&self) -> usize {
@@ -122,15 +139,22 @@ impl<'r> Program<'r> {
         Some(RuleRef::Nftables { table, chain, index })
     }
 
-    pub(super) fn next_rule(&self, chain: ChainId, from: usize) -> Option<usize> {
+    pub(super) fn next_rule(&self, chain: ChainId, from: usize, _: &View) -> Option<usize> {
         let (_, chain) = self.chains.get(chain.index())?;
         (from < chain.rules.len()).then_some(from)
     }
 
     pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
         let (table, chain) = *self.chains.get(chain.index())?;
-        let statement = chain.rules.get(rule)?.rule.statements.get(part)?;
-        Some(self.statement(table, statement))
+        let statements = &chain.rules.get(rule)?.rule.statements;
+        match statements.get(part)? {
+            Statement::Opaque(text) => {
+                let mut rest = statements.iter().skip(part + 1);
+                let acts = |s: &'r Statement| matches!(self.statement(table, s), RulePart::Action(_));
+                Some(opaque_nftables::statement(text, rest.any(acts)))
+            }
+            known => Some(self.statement(table, known)),
+        }
     }
 
     /// What a named set or map of the chain's table has for a key.
@@ -145,6 +169,46 @@ impl<'r> Program<'r> {
             }
             None => Lookup::NoSuchSet,
         }
+    }
+
+    fn slot<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetSlot<'r>> {
+        let (table, _) = self.chains.get(chain.index())?;
+        self.sets.get(&(*table, set))
+    }
+
+    pub(super) fn elements(&self, chain: ChainId, set: &str) -> Option<&'r [Element]> {
+        let set: &'r Set = self.slot(chain, set)?.set;
+        Some(&set.elements)
+    }
+
+    pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
+        let slot = self.slot(chain, set)?;
+        let set: &'r Set = slot.set;
+        // Without the types of its key, words have no numbers.
+        (!set.key.is_empty()).then(|| slot.index.get_or_init(|| SetIndex::new(set)))
+    }
+
+    pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
+        let table = self.chains.get(chain.index()).map(|(table, _)| *table);
+        table.is_some_and(|table| self.filled_sets().contains(&(table, set)))
+    }
+
+    /// A limit's own text tells whether it lets through what is beyond it; so does its JSON.
+    pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
+        let table = self.chains.get(chain.index()).and_then(|(table, _)| self.tables.get(*table));
+        let is_it = |text: &&String| {
+            let rest = text.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' '));
+            rest.is_some_and(|rest| {
+                rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))
+                    || rest.contains(&format!("\"name\": \"{name}\""))
+                    || rest.contains(&format!("\"name\":\"{name}\""))
+            })
+        };
+        let found = table.and_then(|table| table.opaque.iter().find(is_it));
+        found.is_some_and(|text| {
+            let inverted = ["\"inv\": true", "\"inv\":true"].iter().any(|word| text.contains(word));
+            inverted || text.split_ascii_whitespace().any(|word| word == "over")
+        })
     }
 
     /// Whether a set is one that rules themselves fill with clients. A listing as JSON does not always tell `dynamic`.
@@ -162,6 +226,7 @@ impl<'r> Program<'r> {
                 let statements = chain.rules.iter().flat_map(|placed| &placed.rule.statements);
                 statements.filter_map(move |statement| match statement {
                     Statement::UpdateSet { set, .. } => Some((table, set.as_str())),
+                    Statement::ChangeSet(change) => Some((table, change.set.as_str())),
                     _ => None,
                 })
             };
@@ -197,7 +262,12 @@ impl<'r> Program<'r> {
                 match_part(false, MatchKind::Local(Side::Destination))
             }
             Statement::Counter { .. } | Statement::NamedCounter(_) => RulePart::Nothing,
-            Statement::Opaque(text) => opaque_nftables::statement(text),
+            Statement::Compare(_) | Statement::Limit(_) | Statement::ChangeSet(_) => {
+                match_part(false, MatchKind::Statement(statement))
+            }
+            Statement::Spelled(_, meaning) => self.statement(table, meaning),
+            Statement::Log(_) | Statement::Aside(_) => RulePart::Nothing,
+            Statement::Opaque(text) => opaque_nftables::statement(text, false),
             _ => action(statement).map_or(RulePart::Nothing, RulePart::Action),
         }
     }
@@ -217,6 +287,66 @@ impl<'r> Program<'r> {
     }
 }
 
+/// Names of interfaces that a statement asks for.
+fn interface_names(statement: &Statement) -> Vec<&str> {
+    if let Statement::InInterface { name, .. } = statement {
+        return vec![name];
+    }
+    let mut found = Vec::new();
+    for expression in statement.expressions() {
+        expression.visit(&mut |part| match part {
+            Expression::Datum(datum) => found.extend(interface_name(datum)),
+            Expression::Set(elements) => {
+                found.extend(elements.iter().flat_map(|element| &element.key).filter_map(interface_name));
+            }
+            _ => {}
+        });
+    }
+    found
+}
+
+fn interface_name(datum: &Datum) -> Option<&str> {
+    match datum {
+        Datum::Name(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Without its types (`typeof`), a set can be of anything.
+fn can_name_interfaces(set: &Set) -> bool {
+    set.key.is_empty()
+        || set.key.contains(&DataType::InterfaceName)
+        || set.key.contains(&DataType::InterfaceIndex)
+}
+
+fn asks_source_port(statement: &Statement) -> bool {
+    let mut asks = false;
+    for expression in statement.expressions() {
+        expression.visit(&mut |part| {
+            asks |= match part {
+                Expression::Selector(Selector::Payload(_, field)) => field == "sport",
+                Expression::Selector(Selector::Conntrack(_, key)) => key == "proto-src",
+                _ => false,
+            };
+        });
+    }
+    asks
+}
+
+fn ranges_of(elements: &[Element]) -> impl Iterator<Item = (u16, u16)> {
+    elements.iter().flat_map(|element| &element.key).filter_map(port_range)
+}
+
+fn port_range(datum: &Datum) -> Option<(u16, u16)> {
+    let port = |number: u64| u16::try_from(number).unwrap_or(u16::MAX);
+    match datum {
+        Datum::Port(only) => Some((only.get(), only.get())),
+        Datum::Number(only) => Some((port(*only), port(*only))),
+        Datum::Numbers(first, last) => Some((port(*first), port(*last))),
+        _ => None,
+    }
+}
+
 fn match_part<'r>(negated: bool, kind: MatchKind<'r>) -> RulePart<'r> {
     RulePart::Match(Match { negated, kind })
 }
@@ -233,6 +363,11 @@ fn action(statement: &Statement) -> Option<Action<'_>> {
         Statement::Masquerade { .. } => Action::Masquerade,
         Statement::Reject => Action::Reject(Answer::PortUnreachable),
         Statement::Verdict(verdict) => verdict_action(verdict),
+        Statement::LookUp(_) | Statement::Assign(_) | Statement::Translate(_) | Statement::RejectWith(_) => {
+            Action::Statement(statement)
+        }
+        Statement::Notrack => Action::Untrack,
+        Statement::Divert(text) => Action::Unknown(text),
         _ => return None,
     })
 }

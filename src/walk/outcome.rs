@@ -9,6 +9,7 @@ use crate::iptables::{ruleset as iptables, save};
 use crate::net::Family;
 use crate::nftables::ruleset as nftables;
 use crate::plan::origin::Origin;
+use crate::ruleset::writer::Writer;
 
 use super::chance::Chance;
 pub use super::hook::Hook;
@@ -277,6 +278,20 @@ impl<'r> RuleRef<'r> {
                 Some(placed) => placed.rule.to_string(),
                 None => "policy drop".to_owned(),
             },
+        }
+    }
+
+    /// Who wrote it; for the policy of a chain, who is likely to have set it.
+    pub fn writer(&self) -> Writer {
+        match self {
+            RuleRef::Iptables { table, chain, index, .. } => {
+                let placed = index.and_then(|index| chain.rules.get(index));
+                Writer::of_iptables(*table, chain, placed.map(|placed| &placed.rule))
+            }
+            RuleRef::Nftables { table, chain, index } => {
+                let placed = index.and_then(|index| chain.rules.get(index));
+                Writer::of_nftables(table, chain, placed.map(|placed| &placed.rule))
+            }
         }
     }
 

@@ -113,8 +113,12 @@ pub struct View {
     pub destination: SocketAddr,
     /// Its firewall mark.
     pub mark: u32,
+    /// The bits of its mark that are not known; they are 0 in `mark`.
+    pub open_mark: u32,
     /// The mark of its connection.
     pub connection_mark: u32,
+    /// The bits of that which are not known.
+    pub open_connection_mark: u32,
     /// The interface it came in by.
     pub input: Interface,
     /// The interface it will go out by, once that is known.
@@ -146,7 +150,9 @@ impl View {
             source,
             destination,
             mark: 0,
+            open_mark: 0,
             connection_mark: 0,
+            open_connection_mark: 0,
             input: Interface::None,
             output: Interface::None,
             tracking: Tracking::NotYet,

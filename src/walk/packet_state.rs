@@ -10,7 +10,7 @@ use super::rule_part::ChainId;
 use super::weights::Weight;
 
 /// A part of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct RulePosition {
     pub(super) chain: ChainId,
     pub(super) rule: usize,
@@ -98,6 +98,10 @@ pub(super) struct PacketState<'r> {
     /// How likely it got here, times `chance`, by the answers to open questions.
     pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
+    /// The number that a chooser gave at a part of a rule.
+    pub(super) drawn: Option<(RulePosition, u64)>,
+    /// Sets of nftables into which it was put.
+    pub(super) filled: Vec<&'r str>,
     pub(super) path: PathId,
     /// On which branch it just came from a fork: it has not yet gone the way that its answer leads.
     pub(super) branch: usize,

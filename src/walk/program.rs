@@ -1,28 +1,78 @@
 //! A ruleset of either language, ready to be walked.
 
 use crate::net::Family;
-use crate::nftables::ruleset::Field;
+use crate::nftables::ruleset::{Element, Field};
 
 pub(super) use super::base_chain::BaseChain;
+use super::base_chain::BaseChains;
 use super::interfaces::Interfaces;
 use super::iptables;
 use super::nftables;
 use super::outcome::{Hook, RuleRef};
 use super::packet::View;
 use super::rule_part::{ChainId, RulePart};
-use super::set_index::Lookup;
+use super::set_index::{Lookup, SetIndex};
 
 /// A ruleset of either language, ready to be walked.
 pub(super) enum Program<'r> {
     Iptables(Box<iptables::Program<'r>>),
     Nftables(Box<nftables::Program<'r>>),
+    Both(Box<Both<'r>>),
 }
 
-macro_rules! either {
-    ($self:expr, $program:ident => $call:expr) => {
+/// Rules of both languages in one kernel, whose base chains run in the order of their priorities. Chains of nftables are
+/// numbered behind those of iptables.
+pub(super) struct Both<'r> {
+    iptables: iptables::Program<'r>,
+    nftables: nftables::Program<'r>,
+    split: usize,
+    bases: BaseChains,
+    interfaces: Interfaces<'r>,
+}
+
+impl<'r> Both<'r> {
+    pub(super) fn new(iptables: iptables::Program<'r>, nftables: nftables::Program<'r>) -> Both<'r> {
+        let split = iptables.chain_count();
+        let family = iptables.family;
+        let mut bases = BaseChains::default();
+        for hook in [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting] {
+            iptables.bases(hook).iter().for_each(|base| bases.add(hook, *base));
+            for base in nftables.bases(hook, family) {
+                bases.add(hook, BaseChain { chain: behind(base.chain, split), ..*base });
+            }
+        }
+        bases.sort();
+        let interfaces = iptables.interfaces().with(nftables.interfaces());
+        Both { iptables, nftables, split, bases, interfaces }
+    }
+
+    /// The number of a chain among those of nftables, if it is one.
+    fn of_nftables(&self, chain: ChainId) -> Option<ChainId> {
+        let number = chain.index().checked_sub(self.split)?;
+        Some(ChainId(u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+}
+
+fn behind(chain: ChainId, split: usize) -> ChainId {
+    ChainId(u32::try_from(chain.index() + split).unwrap_or(u32::MAX))
+}
+
+/// Calls the program that has a chain, with the chain's number there.
+macro_rules! of_chain {
+    ($self:expr, $chain:ident, $program:ident => $call:expr) => {
         match $self {
             Program::Iptables($program) => $call,
             Program::Nftables($program) => $call,
+            Program::Both(both) => match both.of_nftables($chain) {
+                None => {
+                    let $program = &both.iptables;
+                    $call
+                }
+                Some($chain) => {
+                    let $program = &both.nftables;
+                    $call
+                }
+            },
         }
     };
 }
@@ -32,56 +82,122 @@ impl<'r> Program<'r> {
         match self {
             Program::Iptables(program) => program.bases(hook),
             Program::Nftables(program) => program.bases(hook, family),
+            Program::Both(both) => both.bases.at(hook),
         }
     }
 
-    /// What a named set or map has for a key; only nftables has sets.
-    pub(super) fn look_up(&self, chain: ChainId, set: &str, key: &[Field], view: &View) -> Lookup<'r> {
+    /// The rules of nftables that have a chain, with the chain's number there; none where it is of iptables, which has no
+    /// sets of its own.
+    fn of_nftables(&self, chain: ChainId) -> Option<(&nftables::Program<'r>, ChainId)> {
         match self {
-            Program::Iptables(_) => Lookup::NoSuchSet,
-            Program::Nftables(program) => program.look_up(chain, set, key, view),
+            Program::Iptables(_) => None,
+            Program::Nftables(program) => Some((program, chain)),
+            Program::Both(both) => both.of_nftables(chain).map(|chain| (&both.nftables, chain)),
         }
+    }
+
+    /// What a named set or map has for a key.
+    pub(super) fn look_up(&self, chain: ChainId, set: &str, key: &[Field], view: &View) -> Lookup<'r> {
+        let found = self.of_nftables(chain);
+        found.map_or(Lookup::NoSuchSet, |(program, chain)| program.look_up(chain, set, key, view))
+    }
+
+    /// The elements of a named set or map.
+    pub(super) fn elements(&self, chain: ChainId, set: &str) -> Option<&'r [Element]> {
+        let (program, chain) = self.of_nftables(chain)?;
+        program.elements(chain, set)
+    }
+
+    /// The elements by their keys.
+    pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
+        let (program, chain) = self.of_nftables(chain)?;
+        program.index(chain, set)
+    }
+
+    /// Whether rules put elements into a set.
+    pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
+        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_filled(chain, set))
+    }
+
+    /// Whether a named limit lets through what is beyond it.
+    pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
+        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_over(chain, kind, name))
     }
 
     /// How deep chains may call one another. The kernel refuses rules of nftables beyond 16
     /// (NFT_JUMP_STACK_SIZE) and loops of iptables; the latter has no other bound.
     pub(super) fn deepest(&self) -> usize {
         match self {
-            Program::Iptables(_) => 128,
+            Program::Iptables(_) | Program::Both(_) => 128,
             Program::Nftables(_) => 16,
         }
     }
 
     /// The interfaces that rules name.
     pub(super) fn interfaces(&self) -> &Interfaces<'r> {
-        either!(self, program => program.interfaces())
+        match self {
+            Program::Iptables(program) => program.interfaces(),
+            Program::Nftables(program) => program.interfaces(),
+            Program::Both(both) => &both.interfaces,
+        }
     }
 
     /// Ranges of source ports that rules ask for.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
-        either!(self, program => program.source_ports())
-    }
-
-    pub(super) fn chain_count(&self) -> usize {
-        either!(self, program => program.chain_count())
-    }
-
-    pub(super) fn find(&self, from: ChainId, name: &str) -> Option<ChainId> {
-        either!(self, program => program.find(from, name))
-    }
-
-    pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {
-        either!(self, program => program.rule_ref(chain, index))
-    }
-
-    pub(super) fn next_rule(&self, chain: ChainId, from: usize, view: &View) -> Option<usize> {
         match self {
-            Program::Iptables(program) => program.next_rule(chain, from, view),
-            Program::Nftables(program) => program.next_rule(chain, from),
+            Program::Iptables(program) => program.source_ports(),
+            Program::Nftables(program) => program.source_ports(),
+            Program::Both(both) => {
+                let mut ports = both.iptables.source_ports();
+                ports.extend(both.nftables.source_ports());
+                ports
+            }
         }
     }
 
+    pub(super) fn chain_count(&self) -> usize {
+        match self {
+            Program::Iptables(program) => program.chain_count(),
+            Program::Nftables(program) => program.chain_count(),
+            Program::Both(both) => both.split + both.nftables.chain_count(),
+        }
+    }
+
+    /// The family of the rules, where they are of one alone.
+    pub(super) fn family(&self) -> Option<Family> {
+        match self {
+            Program::Iptables(program) => Some(program.family),
+            Program::Nftables(_) => None,
+            Program::Both(both) => Some(both.iptables.family),
+        }
+    }
+
+    /// Whether a chain is of iptables.
+    pub(super) fn is_iptables(&self, chain: ChainId) -> bool {
+        match self {
+            Program::Iptables(_) => true,
+            Program::Nftables(_) => false,
+            Program::Both(_) => self.of_nftables(chain).is_none(),
+        }
+    }
+
+    pub(super) fn find(&self, from: ChainId, name: &str) -> Option<ChainId> {
+        let found = of_chain!(self, from, program => program.find(from, name))?;
+        match self {
+            Program::Both(both) if !self.is_iptables(from) => Some(behind(found, both.split)),
+            _ => Some(found),
+        }
+    }
+
+    pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {
+        of_chain!(self, chain, program => program.rule_ref(chain, index))
+    }
+
+    pub(super) fn next_rule(&self, chain: ChainId, from: usize, view: &View) -> Option<usize> {
+        of_chain!(self, chain, program => program.next_rule(chain, from, view))
+    }
+
     pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
-        either!(self, program => program.rule_part(chain, rule, part))
+        of_chain!(self, chain, program => program.rule_part(chain, rule, part))
     }
 }

@@ -8,6 +8,7 @@ use super::interfaces::Interfaces;
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
 use super::weights::QuestionId;
+use crate::nftables::ruleset::{Comparison, Datum, Expression, Statement};
 
 /// Something that a packet can be asked and that nothing tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +21,12 @@ pub(super) enum Question<'r> {
     SourcePort,
     /// Whether it passes a match, by its text: the same text means the same wherever it stands.
     Text(&'r str),
+    /// Whether a field of it, or what is made of that, is this.
+    Is(&'r Expression, &'r Datum),
+    /// Whether it passes a match of nftables.
+    Passes(&'r Comparison),
+    /// Whether a set of nftables has it because a rule put it in for a packet before.
+    Filled(&'r str),
     /// Whether it passes a part of one rule.
     Part(RulePosition),
     /// Whether a part of one rule is as it is for the first packet of a connection as a rule: a limit is not reached, a
@@ -58,7 +65,8 @@ pub(super) struct OpenQuestion<'r> {
     pub(super) answers: Answers<'r>,
     pub(super) all: CaseSet,
     pub(super) position: RulePosition,
-    pub(super) text: &'r str,
+    question: Question<'r>,
+    text: &'r str,
     /// Whether the answer is supposed to be "yes".
     pub(super) is_usual: bool,
 }
@@ -85,7 +93,7 @@ impl<'r> Questions<'r> {
         let answers = answers();
         let all = CaseSet::all(answers.count());
         let is_usual = matches!(question, Question::Usual(_));
-        self.asked.push(OpenQuestion { answers, all, position, text, is_usual });
+        self.asked.push(OpenQuestion { answers, all, position, question, text, is_usual });
         self.numbers.insert(question, number);
         number
     }
@@ -135,10 +143,20 @@ impl OpenQuestion<'_> {
         }
     }
 
+    /// What is asked, in the words of the rules.
+    pub(super) fn text(&self) -> String {
+        match self.question {
+            Question::Is(of, datum) => format!("{of} {datum}"),
+            Question::Passes(comparison) => Statement::Compare(Box::new(comparison.clone())).to_string(),
+            Question::Filled(set) => format!("@{set}"),
+            _ => self.text.to_owned(),
+        }
+    }
+
     /// The answers in words, and whether they are meant rather than all others.
     pub(super) fn words(&self, set: &CaseSet) -> (String, bool) {
         match &self.answers {
-            Answers::YesNo => (self.text.to_owned(), set.contains(YES)),
+            Answers::YesNo => (self.text(), set.contains(YES)),
             Answers::Interfaces(direction, cases) => {
                 let others = self.all.without(set);
                 let has_other = set.iter().any(|i| cases.get(i) == Some(&InterfaceCase::Other));

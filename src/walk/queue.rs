@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::chance::Chance;
 use super::packet::{Interface, Tracking};
-use super::packet_state::{Frame, PacketState};
+use super::packet_state::{Frame, PacketState, RulePosition};
 use super::weights::{Weight, Weights};
 
 /// Packets that wait.
@@ -78,17 +78,24 @@ fn compare_frames(a: &[Frame], b: &[Frame]) -> Ordering {
     first.unwrap_or_else(|| b.len().cmp(&a.len()))
 }
 
-type Identity<'r> = (IpAddr, u32, u32, (Interface, Interface, Tracking), [bool; 5], Option<(&'r str, bool)>);
+type Identity<'s, 'r> = (
+    IpAddr,
+    [u32; 4],
+    (Interface, Interface, Tracking),
+    [bool; 5],
+    Option<(&'r str, bool)>,
+    (Option<(RulePosition, u64)>, &'s [&'r str]),
+);
 
-fn identity<'r>(state: &PacketState<'r>) -> Identity<'r> {
+fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
     let view = &state.view;
     (
         view.source,
-        view.mark,
-        view.connection_mark,
+        [view.mark, view.open_mark, view.connection_mark, view.open_connection_mark],
         (view.input, view.output, view.tracking),
         [state.untracked, state.snat, state.bound, view.translated, view.source_translated],
         state.affinity.map(|affinity| (affinity.list, affinity.listed)),
+        (state.drawn, &state.filled),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::net::{Cidr, Family, Port, Protocol};
-use crate::nftables::ruleset::{Addresses, Field};
+use crate::nftables::ruleset::{Addresses, Field, Statement};
 
 use super::chance::Chance;
 use super::outcome::Answer;
@@ -32,8 +32,6 @@ pub(super) enum RulePart<'r> {
     Match(Match<'r>),
     /// Does something.
     Action(Action<'r>),
-    /// Does something if the packet passes.
-    Conditional(Match<'r>, Action<'r>),
     /// Neither: a comment, a counter, an option that is not there.
     Nothing,
 }
@@ -73,6 +71,8 @@ pub(super) enum MatchKind<'r> {
     Random(Chance),
     /// The client was put on this list before.
     Remembered(&'r str),
+    /// Any other match of nftables, or a statement that can end the rule.
+    Statement(&'r Statement),
     /// Opaque text: of iptables from `-m` on, of nftables one or more statements.
     Opaque(&'r str),
 }
@@ -140,6 +140,8 @@ pub(super) enum Action<'r> {
     Remember(&'r str),
     /// Takes the packet out of connection tracking.
     Untrack,
+    /// Any other statement of nftables.
+    Statement(&'r Statement),
     /// Something that ends the packet's way through the chain in a manner unknown here.
     Unknown(&'r str),
 }

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::net::{Family, Protocol};
-use crate::nftables::ruleset::{Datum, Element, Field, Set};
+use smallvec::SmallVec;
 
-use super::opaque_iptables;
+use crate::net::Family;
+use crate::nftables::ruleset::{DataType, Datum, Element, Field, Set};
+
 use super::packet::View;
+use super::value::{Holds, Value, holds, number_of};
 
 /// What a set has for a key.
 pub(super) enum Lookup<'r> {
@@ -16,18 +18,19 @@ pub(super) enum Lookup<'r> {
     /// There is an element that is not understood.
     Maybe(&'r Element),
     NoSuchSet,
+    /// The packet has no such key.
+    Absent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum KeyPart {
     Address(IpAddr),
-    Protocol(Protocol),
-    Port(u16),
+    Number(u64),
 }
 
 /// The elements of a set: those with one value by that, the others in a list.
 pub(super) struct SetIndex<'r> {
-    exact: HashMap<Vec<KeyPart>, &'r Element>,
+    exact: HashMap<SmallVec<[KeyPart; 4]>, &'r Element>,
     others: Vec<&'r Element>,
 }
 
@@ -35,7 +38,8 @@ impl<'r> SetIndex<'r> {
     pub(super) fn new(set: &'r Set) -> SetIndex<'r> {
         let mut index = SetIndex { exact: HashMap::with_capacity(set.elements.len()), others: Vec::new() };
         for element in &set.elements {
-            match element.key.iter().map(exact_part).collect::<Option<Vec<_>>>() {
+            let part = |(i, datum)| exact_part(datum, set.key.get::<usize>(i));
+            match element.key.iter().enumerate().map(part).collect::<Option<SmallVec<_>>>() {
                 Some(key) => _ = index.exact.insert(key, element),
                 None => index.others.push(element),
             }
@@ -44,30 +48,51 @@ impl<'r> SetIndex<'r> {
     }
 
     pub(super) fn look_up(&self, fields: &[Field], view: &View) -> Lookup<'r> {
-        let Some(key) = fields.iter().map(|field| field_of(*field, view)).collect::<Option<Vec<_>>>() else {
-            return Lookup::Miss;
+        let key =
+            fields.iter().map(|field| field_of(*field, view)).collect::<Option<SmallVec<[KeyPart; 4]>>>();
+        let Some(key) = key else {
+            return Lookup::Absent;
         };
         if let Some(element) = self.exact.get(&key) {
             return Lookup::Hit(element);
         }
         let mut maybe = Lookup::Miss;
+        let mut otherwise = None;
         for &element in &self.others {
-            match holds(element, &key) {
+            match found(element, &key) {
+                _ if element.key.as_slice() == [Datum::Any] => otherwise = Some(element),
                 Some(true) => return Lookup::Hit(element),
                 Some(false) => (),
                 None => maybe = Lookup::Maybe(element),
             }
         }
-        maybe
+        match (maybe, otherwise) {
+            (Lookup::Miss, Some(element)) => Lookup::Hit(element),
+            (maybe, _) => maybe,
+        }
+    }
+
+    /// The element of one value that has a key of which all is known.
+    pub(super) fn exact(&self, values: &[Value]) -> Option<&'r Element> {
+        let part = |value: &Value| match value {
+            Value::Address(ip) => Some(KeyPart::Address(*ip)),
+            Value::Number { known, open: 0 } => Some(KeyPart::Number(*known)),
+            _ => None,
+        };
+        let key = values.iter().map(part).collect::<Option<SmallVec<[KeyPart; 4]>>>()?;
+        self.exact.get(&key).copied()
+    }
+
+    /// The elements of more than one value, or of one that is not known.
+    pub(super) fn others(&self) -> &[&'r Element] {
+        &self.others
     }
 }
 
-fn exact_part(datum: &Datum) -> Option<KeyPart> {
+fn exact_part(datum: &Datum, kind: Option<&DataType>) -> Option<KeyPart> {
     match datum {
         Datum::Address(ip) => Some(KeyPart::Address(*ip)),
-        Datum::Protocol(protocol) => Some(KeyPart::Protocol(*protocol)),
-        Datum::Port(port) => Some(KeyPart::Port(port.get())),
-        Datum::Network(_) | Datum::Range(..) | Datum::Other(_) => None,
+        other => number_of(other, kind).map(KeyPart::Number),
     }
 }
 
@@ -76,33 +101,24 @@ fn field_of(field: Field, view: &View) -> Option<KeyPart> {
     match field {
         Field::SourceAddress(family) => address(family, view.source),
         Field::DestinationAddress(family) => address(family, view.destination.ip()),
-        Field::L4Protocol => Some(KeyPart::Protocol(view.protocol)),
-        Field::DestinationPort => Some(KeyPart::Port(view.destination.port())),
+        Field::L4Protocol => Some(KeyPart::Number(u64::from(view.protocol.number()))),
+        Field::DestinationPort => Some(KeyPart::Number(u64::from(view.destination.port()))),
     }
 }
 
 /// Whether an element holds a key; none if it is not known.
-fn holds(element: &Element, key: &[KeyPart]) -> Option<bool> {
+fn found(element: &Element, key: &[KeyPart]) -> Option<bool> {
     let mut all = (element.key.len() == key.len()).then_some(true);
     for (datum, part) in element.key.iter().zip(key) {
-        match part_holds(datum, *part) {
-            Some(true) => (),
-            Some(false) => return Some(false),
-            None => all = None,
+        let value = match part {
+            KeyPart::Address(ip) => Value::Address(*ip),
+            KeyPart::Number(number) => Value::number(*number),
+        };
+        match holds(value, datum, Some(&DataType::InetProto)) {
+            Holds::Known(true) => (),
+            Holds::Known(false) => return Some(false),
+            _ => all = None,
         }
     }
     all
-}
-
-fn part_holds(datum: &Datum, part: KeyPart) -> Option<bool> {
-    match (datum, part) {
-        (Datum::Network(net), KeyPart::Address(ip)) => Some(net.contains(ip)),
-        (Datum::Range(first, last), KeyPart::Address(ip)) => Some((*first..=*last).contains(&ip)),
-        (Datum::Other(text), KeyPart::Port(port)) => opaque_iptables::port_in(text, port),
-        (Datum::Other(text), KeyPart::Protocol(protocol)) => {
-            Some(opaque_iptables::is_protocol(text, protocol))
-        }
-        (Datum::Other(_), KeyPart::Address(_)) => None,
-        _ => Some(exact_part(datum) == Some(part)),
-    }
 }

@@ -7,7 +7,7 @@ use super::error::WalkError;
 use super::evaluator::Evaluator;
 use super::outcome::Outcome;
 use super::packet::Packet;
-use super::program::Program;
+use super::program::{Both, Program};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// A ruleset and its node, made ready for many walks.
@@ -27,16 +27,16 @@ impl<'r> Walker<'r> {
         Walker::side_by_side(std::slice::from_ref(ruleset), ruleset, host)
     }
 
-    /// A kernel holds rulesets of the nft and of the legacy variant of iptables side by side.
+    /// A kernel holds rulesets of the nft and of the legacy variant of iptables side by side, and tables of nftables
+    /// beside both.
     fn side_by_side(all: &'r [Ruleset], main: &'r Ruleset, host: &'r Host) -> Walker<'r> {
-        let program = match main {
-            Ruleset::Iptables(main) => {
-                let all: Vec<_> = all.iter().filter_map(Ruleset::as_iptables).collect();
-                Program::Iptables(Box::new(walk_iptables::Program::new(main.family, &all)))
-            }
-            Ruleset::Nftables(main, _) => Program::Nftables(Box::new(walk_nftables::Program::new(main))),
-        };
-        Walker { program, host }
+        Walker { program: program(all.iter().collect(), main), host }
+    }
+
+    /// Makes a ruleset ready beside others that the kernel follows, too.
+    pub fn beside(ruleset: &'r Ruleset, others: &'r [Ruleset], host: &'r Host) -> Walker<'r> {
+        let all = std::iter::once(ruleset).chain(others).collect();
+        Walker { program: program(all, ruleset), host }
     }
 
     /// The node.
@@ -51,15 +51,29 @@ impl<'r> Walker<'r> {
     /// The packet is of a family that the ruleset is not for, or the rules are such as no kernel would load: a jump to
     /// a chain that is not there, a loop. So is a ruleset with more unknown branches than can be followed.
     pub fn walk(&self, packet: &Packet) -> Result<Vec<Outcome<'r>>, WalkError> {
-        if let Program::Iptables(program) = &self.program
-            && program.family != packet.family()
-        {
-            return Err(WalkError::WrongFamily { rules: program.family, packet: packet.family() });
+        if let Some(rules) = self.program.family().filter(|family| *family != packet.family()) {
+            return Err(WalkError::WrongFamily { rules, packet: packet.family() });
         }
         let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
         evaluator.told = (packet.in_interface, packet.out_interface);
         evaluator.source_port = packet.source_port;
         evaluator.run(hooks::entry(packet, self.host))?;
         Ok(merge::outcomes(evaluator))
+    }
+}
+
+fn program<'r>(all: Vec<&'r Ruleset>, main: &'r Ruleset) -> Program<'r> {
+    let iptables: Vec<_> = all.iter().filter_map(|ruleset| ruleset.as_iptables()).collect();
+    let nftables = all.iter().find_map(|ruleset| ruleset.as_nftables());
+    let of_iptables = || walk_iptables::Program::new(main.family(), &iptables);
+    match nftables {
+        None => Program::Iptables(Box::new(of_iptables())),
+        Some(nftables) => {
+            let of_nftables = walk_nftables::Program::new(nftables);
+            match iptables.is_empty() {
+                true => Program::Nftables(Box::new(of_nftables)),
+                false => Program::Both(Box::new(Both::new(of_iptables(), of_nftables))),
+            }
+        }
     }
 }

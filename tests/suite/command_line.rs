@@ -224,7 +224,7 @@ fn help_version_completions_and_manual() {
     assert!(fine(&kuberules(&["--help"])).contains("Exit status: 0 fine"));
     assert!(fine(&kuberules(&["compile", "--help"])).contains("Examples:\n  kubectl get services"));
     assert!(fine(&kuberules(&["--version"])).starts_with("kuberules "));
-    assert!(fine(&kuberules(&["completions", "bash"])).contains("complete -F _kuberules"));
+    assert!(fine(&kuberules(&["completions", "bash"])).contains("-F _clap_complete_kuberules"));
     assert!(fine(&kuberules(&["man"])).contains(".TH kuberules 1"));
     assert!(fine(&kuberules(&["man", "compile"])).contains("all\\-nodes"));
     failed(&kuberules(&[]));
@@ -240,12 +240,11 @@ fn every_subcommand_has_examples_and_a_manual_page() {
     let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     let names = commands.lines().filter(is_name).filter_map(|line| line.split_whitespace().next());
     let names: Vec<&str> = names.filter(|name| *name != "help").collect();
-    assert_eq!(names.len(), 8, "{names:?}");
+    assert_eq!(names.len(), 10, "{names:?}");
     for name in names {
         let example = format!("kuberules {name}");
         let help = fine(&kuberules(&[name, "--help"]));
-        let (_, examples) =
-            help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{name} has no examples"));
+        let (_, examples) = help.split_once("xamples:\n").unwrap_or_else(|| panic!("{name} has no examples"));
         assert!(examples.contains(&example), "{examples}");
         let page = fine(&kuberules(&["man", name]));
         assert!(page.contains(&format!(".TH kuberules-{name} 1")), "{page}");
@@ -256,7 +255,7 @@ fn every_subcommand_has_examples_and_a_manual_page() {
 #[test]
 fn kubectl_finds_the_same_program() {
     let version = Command::new(env!("CARGO_BIN_EXE_kubectl-rules")).arg("--version").output().unwrap();
-    assert_eq!(fine(&version), fine(&kuberules(&["--version"])));
+    assert_eq!(fine(&version).replace("kubectl rules", "kuberules"), fine(&kuberules(&["--version"])));
 }
 
 #[test]

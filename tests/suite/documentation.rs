@@ -85,3 +85,17 @@ fn fits(expected: &[&str], actual: &[&str]) -> bool {
         [line, rest @ ..] => actual.first() == Some(line) && fits(rest, &actual[1..]),
     }
 }
+
+/// The picture is what its script draws.
+#[test]
+fn the_picture_shows_what_the_program_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let drawn = Command::new("python3")
+        .args(["docs/picture.py", env!("CARGO_BIN_EXE_kuberules")])
+        .current_dir(root)
+        .output();
+    let Ok(drawn) = drawn else { return crate::support::kernel::tell("skipped: python3 is not installed") };
+    let expected = std::fs::read_to_string(root.join("docs/picture.svg")).unwrap();
+    let drawn = String::from_utf8(drawn.stdout).unwrap();
+    assert!(drawn == expected, "docs/picture.svg is out of date: docs/picture.py draws it");
+}

@@ -245,7 +245,7 @@ fn issue_13_what_chance_decides_is_said() {
     assert_eq!(output.status.code(), Some(0), "{told}");
     let says = [
         "warning: <stdin>:",
-        "EndpointSlice shop/db-y: endpoints[0].addresses[0]: 10.244.1.2:3306 stands in EndpointSlice shop/db-x too (<stdin>:",
+        "EndpointSlice shop/db-y: endpoints[0].addresses[0]: 10.244.1.2:3306 is in EndpointSlice shop/db-x too (<stdin>:",
         "chance decides",
     ];
     says.iter().for_each(|text| assert!(told.contains(text), "not said: {text}\n{told}"));

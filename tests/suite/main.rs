@@ -10,8 +10,10 @@ mod support;
 mod action;
 mod api_server;
 mod assume;
+mod captured;
 mod check;
 mod command_line;
+mod completions;
 mod controllers;
 mod diff;
 mod documentation;
@@ -25,10 +27,13 @@ mod like_kubectl;
 mod limits;
 mod lint;
 mod mutations;
+mod questions;
 mod releases;
 mod repositories;
+mod services;
 mod stability;
 mod trace;
+mod transcript;
 mod truth;
 mod upkeep;
 mod what_if;
@@ -61,6 +66,7 @@ mod judges {
 
 /// The real kernel and its tools as judges, in network namespaces of their own.
 mod kernel {
+    mod foreign_nftables;
     mod iptables;
     mod nftables;
     mod random_clusters;

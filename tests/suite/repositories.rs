@@ -168,7 +168,7 @@ fn of_a_key_that_stands_twice_the_last_counts_and_both_lines_are_told() {
         let output = kuberules(&["compile", folder.path().to_str().unwrap()]);
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(
-            told.contains(&format!("a.yaml:{line}: Service web: the key \"clusterIP\" stands twice")),
+            told.contains(&format!("a.yaml:{line}: Service web: the key \"clusterIP\" occurs twice")),
             "{told}"
         );
         assert!(told.contains(&format!("first in line {first}")), "{told}");
@@ -177,7 +177,7 @@ fn of_a_key_that_stands_twice_the_last_counts_and_both_lines_are_told() {
     }
     let unread = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: a, name: b}\n";
     let folder = folder_of(&[("a.yaml", &format!("{SERVICE}{NODE}{NO_SLICES}{unread}"))]);
-    assert!(!compile(folder.path()).1.contains("stands twice"));
+    assert!(!compile(folder.path()).1.contains("occurs twice"));
 }
 
 /// So many bytes of input that cost quadratic time or worse would take minutes; here they are read, and few of the

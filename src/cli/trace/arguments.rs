@@ -3,44 +3,63 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
-use super::place::{Source, Target};
 use crate::cli::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use crate::cli::complete;
 use crate::net::Protocol;
+use crate::question::{Source, Target};
 
-/// Follows the first packet of a new connection through the rules of a node.
+/// Says whether a connection works, why not, and by which rules.
+///
+/// Follows the first packet of a new connection through the rules of a node. The first line is the answer; reason, remedy
+/// and the packet's way follow.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Examples:
-  kuberules trace cluster.yaml --node worker-1 --from pod:shop/cart-0 --to svc:shop/db
-  kuberules trace cluster.yaml --node worker-1 --from any --to node:30080
+More examples:
+  kuberules trace cluster.yaml --from any --to node/worker-1:30080
+  kuberules trace cluster.yaml --from external --to 203.0.113.10:80 --all-nodes
   kuberules trace --captured node.rules --from 10.244.1.9 --to 10.96.0.12:3306
   ssh worker-1 sudo nft list ruleset | kuberules trace --captured - --from external --to 203.0.113.10:80")]
+#[command(before_help = "\
+Examples:
+  kuberules trace cluster.yaml --from pod/cart-0 --to svc/db
+  kuberules trace cluster.yaml --from external --to 203.0.113.10:443")]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     pub(super) input: InputArguments,
     #[command(flatten)]
     pub(super) node: NodeArgument,
-    /// Where the packet comes from: IP, pod:NAMESPACE/NAME, node, external or any
+    /// Where the packet comes from: IP, pod/NAME, node, external or any
     ///
-    /// An IP is the node's if it is one of its addresses, a pod's if it lies in a pod network, else outside. `external` is
-    /// an address that no rule speaks of. `any` traces from a pod on this node, a pod on another node, the node and outside,
-    /// and prints a table.
-    #[arg(long, value_name = "SOURCE")]
+    /// An IP is the node's if it is one of its addresses, a pod's if it lies in a pod network, else outside. Pods are
+    /// written pod/NAME, pod/NAMESPACE/NAME or pod:NAMESPACE/NAME, nodes node/NAME. `external` is an address that no rule
+    /// speaks of. `any` traces from a pod on this node, a pod on another node, the node and outside, and prints a table.
+    #[arg(long, value_name = "SOURCE", default_value = "any", add = ArgValueCompleter::new(complete::sources))]
     pub(super) from: Source,
-    /// Where it goes: IP:PORT, [IPv6]:PORT, svc:NAMESPACE/NAME[:PORT] (its cluster IP) or node:PORT (a node port)
-    #[arg(long, value_name = "DESTINATION")]
+    /// Where it goes: IP:PORT, svc/NAME[:PORT], NAME.NAMESPACE[:PORT], node:PORT, node/NAME:PORT or localhost:PORT
+    ///
+    /// A Service is written as in kubectl or DNS: web, shop/web, svc/web, svc:shop/web, web.shop,
+    /// web.shop.svc.cluster.local; its port by number or name. An IPv6 address stands in brackets.
+    #[arg(long, value_name = "DESTINATION", add = ArgValueCompleter::new(complete::targets))]
     pub(super) to: Target,
     /// tcp, udp or sctp; without it that of the Service port or node port, else tcp
     #[arg(long, value_name = "PROTOCOL", value_parser = parse_protocol)]
     pub(super) protocol: Option<Protocol>,
-    /// Walk through the rules in this file instead of compiled ones: the text of iptables-save, ip6tables-save, nft list
-    /// ruleset or nft -j list ruleset; `-` for standard input
+    /// Say on which nodes it works; the same without --node where the question names none
+    #[arg(long, conflicts_with_all = ["node", "captured"])]
+    pub(super) all_nodes: bool,
+    /// Print the answer without the packet's way
+    #[arg(long)]
+    pub(super) brief: bool,
+    /// Walk through the rules that a node printed instead of compiled ones: the text of iptables-save, ip6tables-save, nft
+    /// list ruleset or nft -j list ruleset, and whatever else `kuberules collect` gathers; a file, a folder, a tar or `-`
+    /// (repeatable)
     ///
     /// Without INPUT, give the node's addresses as --host-ip, its own first, and the pods' network as --cluster-cidr where
     /// the rules do not tell them.
     #[arg(long, value_name = "FILE")]
-    pub(super) captured: Option<PathBuf>,
+    pub(super) captured: Vec<PathBuf>,
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(super) output: OutputFormat,

@@ -86,6 +86,10 @@ fn used_by(statement: &nft::Statement) -> Vec<&str> {
         nft::Statement::RandomVerdict { verdicts, .. } => {
             verdicts.iter().filter_map(|(_, verdict)| chain_of(verdict)).collect()
         }
+        nft::Statement::LookUp(lookup) => match &lookup.1 {
+            nft::Expression::Set(elements) => elements.iter().filter_map(led_to).collect(),
+            _ => Vec::new(),
+        },
         _ => Vec::new(),
     }
 }
@@ -93,7 +97,7 @@ fn used_by(statement: &nft::Statement) -> Vec<&str> {
 fn led_to(element: &nft::Element) -> Option<&str> {
     match element.value.as_ref()? {
         nft::MapValue::Verdict(verdict) => chain_of(verdict),
-        nft::MapValue::Opaque(_) => None,
+        nft::MapValue::Data(_) | nft::MapValue::Opaque(_) => None,
     }
 }
 

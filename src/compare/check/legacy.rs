@@ -8,11 +8,16 @@ use crate::iptables::parse::Variant;
 pub(super) fn variants(capture: &Captured) -> Option<Finding> {
     // Without a header, the rules are those of the variant that warns of the other.
     let with_rules = |variant| {
-        let is_of = |part: &&Part| part.variant.unwrap_or(Variant::Nft) == variant;
+        let is_of = |part: &&Part| {
+            part.ruleset.as_iptables().is_some() && part.variant.unwrap_or(Variant::Nft) == variant
+        };
         capture.parts.iter().filter(is_of).any(|part| part.ruleset.has_kube_proxys_rules())
     };
     let help = "keep one variant: compare iptables-legacy-save with iptables-nft-save, and flush the one that \
                 kube-proxy does not use";
+    // Tables that are warned of, and that no other text of the capture holds.
+    let is_hidden = capture.legacy_tables_present
+        && !capture.parts.iter().any(|part| part.variant == Some(Variant::Legacy));
     let message = match (with_rules(Variant::Nft), with_rules(Variant::Legacy)) {
         (true, true) => {
             format!("kube-proxy's rules stand in both variants of iptables, nft and legacy: {help}")
@@ -22,13 +27,13 @@ pub(super) fn variants(capture: &Captured) -> Option<Finding> {
                 "kube-proxy's rules stand in the legacy variant of iptables, of which iptables-save warns: {help}"
             )
         }
-        (true, false) if capture.legacy_tables_present => {
+        (true, false) if is_hidden => {
             format!(
                 "iptables-save warns of tables of the legacy variant: packets meet those too, and this capture does not \
                  hold them; {help}"
             )
         }
-        (false, false) if capture.legacy_tables_present => format!(
+        (false, false) if is_hidden => format!(
             "this capture has no rules of kube-proxy, and iptables-save warns of tables of the legacy variant: \
              kube-proxy's rules are likely there; capture them with iptables-legacy-save; {help}"
         ),

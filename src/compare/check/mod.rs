@@ -5,6 +5,7 @@ mod altered;
 mod base_jumps;
 mod blame;
 mod delta;
+mod early;
 mod intended;
 mod leftovers;
 mod legacy;
@@ -13,6 +14,7 @@ mod missing;
 mod no_rules;
 mod node;
 mod order;
+mod pinned;
 mod policy;
 mod preceded;
 mod stale;
@@ -88,10 +90,21 @@ pub struct Finding {
     /// Packet classes that could not be compared, where the finding is about that.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown: u64,
+    /// Connections that exist, where the finding is about those.
+    #[serde(skip_serializing_if = "is_none")]
+    pub connections: usize,
+    /// Commands that end what the finding is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
@@ -112,6 +125,8 @@ pub struct Lines {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// Something else than kube-proxy's rules serves Services on this node.
+    OtherDataPath,
     /// The mode is another than assumed.
     OtherMode,
     /// The release is another than told.
@@ -142,6 +157,8 @@ pub enum Kind {
     Altered,
     /// Rules in the wrong order.
     OutOfPlace,
+    /// Connections that exist go where no new one would.
+    PinnedConnections,
     /// Packets fare differently, and no rule tells why.
     Unexplained,
     /// Rules cannot be followed, so that what happens to packets cannot be compared.
@@ -167,6 +184,8 @@ impl Kind {
             Kind::Stale => "stale",
             Kind::Altered => "altered",
             Kind::OutOfPlace => "out-of-place",
+            Kind::PinnedConnections => "pinned-connections",
+            Kind::OtherDataPath => "other-data-path",
             Kind::Unexplained => "unexplained",
             Kind::Unknown => "unknown",
         }
@@ -185,6 +204,8 @@ impl Finding {
             traffic: Vec::new(),
             effect_unknown: false,
             unknown: 0,
+            connections: 0,
+            commands: Vec::new(),
         }
     }
 }
@@ -226,8 +247,10 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     found.notes.extend(harmless.iter().map(Delta::note));
     let drafts = drafts(&deltas);
     let intended = intended::of(pair);
+    // Foreign rules in the other language, or of the other variant of iptables, are the same on both sides.
+    let others = captured.others();
     let Traffic { classes, flows, mut unknown } = {
-        let walkers = (&Walker::new(&intended, &expected.host), &Walker::of(captured));
+        let walkers = (&Walker::beside(&intended, &others, &expected.host), &Walker::of(captured));
         let blame = Blame::new(&drafts, walkers, expected.family());
         flows_of_plans(walkers, expected.family(), (expected.plan.as_ref(), None), &|difference| {
             blame.of(difference)
@@ -267,10 +290,13 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     drafts
 }
 
+/// A ruleset, and those beside it.
+type State<'r> = (&'r Ruleset, &'r [Ruleset]);
+
 /// What becomes otherwise of packets between two states of a node.
-fn traffic(pair: Pair<'_>, (should, is): (&Ruleset, &Ruleset), cause: &Cause<'_>) -> Traffic {
+fn traffic(pair: Pair<'_>, (should, is): (State<'_>, State<'_>), cause: &Cause<'_>) -> Traffic {
     let host = &pair.expected.host;
-    let walkers = (&Walker::new(should, host), &Walker::new(is, host));
+    let walkers = (&Walker::beside(should.0, should.1, host), &Walker::beside(is.0, is.1, host));
     flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), cause)
 }
 

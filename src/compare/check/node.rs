@@ -1,6 +1,6 @@
 //! A whole node: which mode and release its rules are of, which families can be checked, and the check of each.
 
-use super::{Finding, Kind, Report, check, difference, leftovers, legacy, masquerade_mark};
+use super::{Finding, Kind, Report, check, difference, leftovers, legacy, masquerade_mark, pinned};
 use crate::capture::Captured;
 use crate::iptables::ruleset as ipt;
 use crate::net::Family;
@@ -14,15 +14,24 @@ use crate::settings::{ProxyMode, Release};
 /// mode, and that the node is in another mode than the one told, or that the capture cannot tell.
 pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<Finding> {
     let in_listing = || {
-        let ruleset = captured.parts.first().and_then(|part| part.ruleset.as_nftables());
-        ruleset.and_then(leftovers::in_listing)
+        let ruleset = captured.parts.iter().find_map(|part| part.ruleset.as_nftables());
+        ruleset.and_then(leftovers::in_listing).or_else(|| leftovers::beside_nftables(captured))
     };
+    if let Some(path) = captured.data_path() {
+        let commands = path.commands().iter().map(|command| (*command).to_owned()).collect();
+        return vec![Finding { commands, ..Finding::general(Kind::OtherDataPath, path.to_string()) }];
+    }
     let mode = captured.mode();
     let mut findings = Vec::new();
+    if captured.has_leftovers_of_ipvs() {
+        let message = "the interface kube-ipvs0 of mode ipvs is left over: its addresses are the node's own, so that what \
+                       no rule takes ends on the node; run kube-proxy --cleanup, or ip link delete kube-ipvs0";
+        findings.push(Finding::general(Kind::OtherModeLeftovers, message));
+    }
     match captured.language {
         ProxyMode::Iptables => {
             findings.extend(legacy::variants(captured));
-            let beside = || leftovers::beside_iptables(&captured.incompatible_tables);
+            let beside = || leftovers::beside_iptables(captured);
             findings.extend(mode.and_then(|_| beside()));
         }
         ProxyMode::Nftables => findings.extend(mode.and_then(|_| in_listing())),
@@ -79,10 +88,14 @@ pub struct Families {
 pub fn families(captured: &Captured, wanted: &[Family]) -> Families {
     let mut found = Families::default();
     let covers_none = !wanted.iter().any(|family| captured.covers(*family));
+    if !captured.has_any_rules() {
+        found.checked.extend(wanted);
+        return found;
+    }
     for family in Family::ALL {
         let is_wanted = wanted.contains(&family);
         let has_rules = captured.ruleset(family).is_some_and(|ruleset| ruleset.has_kube_proxys_rules());
-        let is_told = captured.covers(family) && (has_rules || captured.language == ProxyMode::Iptables);
+        let is_told = captured.covers(family) && (has_rules || captured.is_saved(family));
         if is_told || (is_wanted && (captured.covers(family) || covers_none)) {
             found.checked.push(family);
         } else if is_wanted && captured.language == ProxyMode::Nftables {
@@ -108,8 +121,16 @@ pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Ca
 
 /// Checks a node in the families of the plans, each of what the node should have.
 pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured, report: &mut Report) {
+    let has_rules = captured.has_any_rules();
+    if !has_rules {
+        report.notes.push("no rules were captured: only connections are checked".to_owned());
+    }
     for plan in plans {
         let configured = plan.plan.masquerade().mark;
+        connections(&plan, captured, report);
+        if !has_rules {
+            continue;
+        }
         let (expected, captured) = pair(plan, captured);
         if let Some(mark) = captured.ruleset.masquerade_mark() {
             let finding = masquerade_mark::finding(configured, mark);
@@ -121,10 +142,22 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
         report.classes += found.classes;
         report.unknown += found.unknown;
     }
-    if report.classes == 0 && report.findings.is_empty() {
+    if has_rules && report.classes == 0 && report.findings.is_empty() {
         let message = "nothing was compared: no connection can be walked through these rules";
         report.findings.push(Finding::general(Kind::NothingCompared, message));
     }
+}
+
+/// Reports connections that exist and go where no new one would.
+fn connections(plan: &NodePlan<'_>, captured: &Captured, report: &mut Report) {
+    let mut host = plan.host.clone();
+    captured.facts.tell(&mut host);
+    let (mut findings, mut notes) = pinned::find(&plan.plan, &host, &captured.facts);
+    for finding in &mut findings {
+        finding.family = Some(plan.plan.family().lower_name());
+    }
+    report.findings.append(&mut findings);
+    report.notes.append(&mut notes);
 }
 
 /// What a node should have, and what it has: nothing in a family of which the capture says nothing. Where it marks
@@ -137,6 +170,7 @@ fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodeRules<'c>, Node
     if let Some(mark) = ruleset.masquerade_mark() {
         plan.plan.set_mark(mark);
     }
-    let captured = NodeRules::new(ruleset, plan.host.clone());
+    captured.facts.tell(&mut plan.host);
+    let captured = NodeRules::new(ruleset, plan.host.clone()).beside(captured.rulesets(family));
     (plan.compile(), captured)
 }

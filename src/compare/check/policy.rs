@@ -11,11 +11,21 @@ use crate::ruleset::Ruleset;
 /// That such a policy drops connections to Services that would pass if it let them, with kube-proxy's rules as they
 /// should be; and what cannot be told.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
-    let (lenient, places) = without_drop_policies(intended);
+    let (lenient, mut places) = without_drop_policies(intended);
+    let others = pair.captured.others();
+    let mut lenient_others = Vec::new();
+    for other in &others {
+        let (lenient, more) = without_drop_policies(other);
+        lenient_others.push(lenient);
+        places.extend(more);
+    }
     if places.is_empty() {
         return (None, Vec::new());
     }
-    let found = traffic(pair, (&lenient, intended), &|_| None);
+    let found = {
+        let (should, is) = ((&lenient, lenient_others.as_slice()), (intended, others.as_slice()));
+        traffic(pair, (should, is), &|_| None)
+    };
     let flows: Vec<_> = found.flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
     if flows.is_empty() {
         return (None, found.unknown);

@@ -1,47 +1,71 @@
 //! Foreign rules that take packets before kube-proxy's rules see them.
 
+use super::early::{Early, writer_of};
 use super::{Finding, Kind, Lines, Pair, intended, traffic};
 use crate::compare::diff::LineChange;
 use crate::compare::subject::is_own_jump;
-use crate::compare::traffic::Unknown;
+use crate::compare::traffic::{Difference, OutcomeSet, Unknown};
 use crate::iptables::ruleset as ipt;
 use crate::iptables::save::rule_text;
 use crate::ruleset::Ruleset;
 
 /// That foreign rules take connections to Services first; and what cannot be told.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
-    let before = pair.captured.ruleset.as_iptables().map(before_jumps).unwrap_or_default();
-    let Some(first) = intended::with_jumps_first(pair).filter(|_| !before.is_empty()) else {
+    let mut early = Early::default();
+    if let Some(captured) = pair.captured.ruleset.as_iptables() {
+        before_jumps(captured, &mut early);
+    }
+    let first = intended::with_jumps_first(pair).unwrap_or_else(|| intended.clone());
+    let first = early.without(&first, true);
+    let others = pair.captured.others();
+    let cleared: Vec<Ruleset> = others.iter().map(|ruleset| early.without(ruleset, false)).collect();
+    if early.places.is_empty() {
         return (None, Vec::new());
-    };
-    let found = traffic(pair, (&first, intended), &|_| None);
-    let flows: Vec<_> = found.flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
+    }
+    let (should, is) = ((&first, cleared.as_slice()), (intended, others.as_slice()));
+    let found = traffic(pair, (should, is), &|difference| takes(difference).then_some(0));
+    let is_taken = |flow: &crate::compare::traffic::Flow| flow.cause.is_some() && !flow.target.is_empty();
+    let flows: Vec<_> = found.flows.into_iter().filter(is_taken).collect();
     if flows.is_empty() {
         return (None, found.unknown);
     }
-    let chains: Vec<&str> = before.iter().map(|lines| lines.name.as_str()).collect();
-    let message = format!("foreign rules take packets to Services first, in {}", chains.join(", "));
-    let finding = Finding { places: before, traffic: flows, ..Finding::general(Kind::Preceded, message) };
-    (Some(finding), found.unknown)
+    let chains: Vec<&str> = early.places.iter().map(|lines| lines.name.as_str()).collect();
+    let message =
+        format!("foreign rules take packets to Services first, in {}{}", chains.join(", "), early.whose());
+    let places = early.places;
+    (Some(Finding { places, traffic: flows, ..Finding::general(Kind::Preceded, message) }), found.unknown)
+}
+
+/// Whether packets end otherwise or elsewhere: to mark them, or to rewrite their source, is not to take them.
+fn takes(difference: &Difference) -> bool {
+    let ends = |set: &OutcomeSet| {
+        let mut ends: Vec<_> = set.ends().map(|(_, end, _)| (end.verdict, end.destination)).collect();
+        ends.sort();
+        ends.dedup();
+        ends
+    };
+    ends(&difference.old) != ends(&difference.new)
 }
 
 /// Foreign rules that stand before a jump of kube-proxy in a built-in chain.
-fn before_jumps(captured: &ipt::Ruleset) -> Vec<Lines> {
-    let mut found = Vec::new();
+fn before_jumps(captured: &ipt::Ruleset, early: &mut Early) {
     for table in &captured.tables {
         for chain in table.chains.iter().filter(|chain| chain.owner == ipt::Owner::Kernel) {
             let last = chain.rules.iter().rposition(|placed| is_own_jump(&placed.rule)).unwrap_or_default();
             let foreign = chain.rules.iter().take(last).filter(|placed| !is_own_jump(&placed.rule));
-            let lines: Vec<LineChange> = foreign
-                .map(|placed| LineChange {
-                    op: '+',
-                    text: rule_text(&chain.name, &placed.rule, captured.family),
-                })
-                .collect();
+            let mut lines: Vec<LineChange> = Vec::new();
+            for placed in foreign {
+                let text = rule_text(&chain.name, &placed.rule, captured.family);
+                lines.push(LineChange { op: '+', text });
+                early.writers.insert(writer_of(table, chain, &placed.rule));
+            }
             if !lines.is_empty() {
-                found.push(Lines { table: table.name.name().into(), name: chain.name.to_string(), lines });
+                early.places.push(Lines {
+                    table: table.name.name().into(),
+                    name: chain.name.to_string(),
+                    lines,
+                });
             }
         }
     }
-    found
 }

@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Found, Kind, check};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Node};
 use crate::compare::subject::is_own_jump;
 use crate::compare::traffic::{Flow, OutcomeSet};
 use crate::iptables::ruleset as ipt;
@@ -14,7 +14,7 @@ use crate::net::{Family, Protocol};
 use crate::nftables::ruleset as nft;
 use crate::node::{NodePlan, NodeRules};
 use crate::ruleset::Ruleset;
-use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::settings::{Configuration, Flags, HostFacts, Origin, Release, Settings};
 use crate::walk::{Packet, Walker};
 use crate::{input, iptables, nftables};
 
@@ -52,15 +52,73 @@ fn with_shop(mode: &str, work: impl FnOnce(&NodeRules<'_>)) {
     work(&plan.compile());
 }
 
+/// A run of the real kube-proxy in a random cluster.
+struct Run {
+    folder: PathBuf,
+    release: Release,
+    mode: &'static str,
+}
+
+impl Run {
+    /// Those of a folder: in both modes, of the newest release that was captured.
+    fn all(folder: &Path) -> Vec<Run> {
+        let names = fs::read_dir(folder.join("expected")).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort_unstable();
+        let newest = |mode| {
+            let release =
+                names.iter().filter_map(|name| name.strip_suffix(mode)?.strip_suffix('-')).next_back()?;
+            Some(Run { folder: folder.to_owned(), release: release.parse().unwrap(), mode })
+        };
+        ["iptables", "nftables"].into_iter().filter_map(newest).collect()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap()
+    }
+
+    /// Runs with the rules that the node should have in each family.
+    fn with_rules(&self, work: impl Fn(&NodeRules<'_>)) {
+        let case: serde_json::Value = serde_json::from_str(&self.read("case.json")).unwrap();
+        let file = case["cluster"].as_str().unwrap();
+        let (snapshot, _) = input::read_text(file, self.read(file)).unwrap();
+        let name = format!("kube-proxy.{}.json", self.mode);
+        let (mut configuration, _) = Configuration::read(&self.read(&name), Origin::file(&name)).unwrap();
+        configuration.mode = Some(self.mode.to_owned());
+        configuration.feature_gates.insert("NFTablesProxyMode".to_owned(), true);
+        let ips = case["host_ips"].as_array().unwrap().iter().map(|ip| ip.as_str().unwrap().parse().unwrap());
+        let host = HostFacts { addresses: ips.collect(), ..HostFacts::default() };
+        let (settings, _) = Settings::resolve(&configuration, self.release, host, None).unwrap();
+        let (cluster, _) = Cluster::build(&snapshot, &settings).unwrap();
+        let unknown = Node { name: case["node"].as_str().unwrap().into(), ..Node::default() };
+        let node = cluster.node(&unknown.name).unwrap_or(&unknown);
+        for family in crate::node::families(&cluster, &settings) {
+            let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, family).unwrap();
+            work(&plan.compile());
+        }
+    }
+}
+
 /// Packets to everything that the plan serves, and beside it.
 fn packets(expected: &NodeRules<'_>) -> Vec<Packet> {
     let (plan, host) = (expected.plan.as_ref().unwrap(), &expected.host);
+    let of_family = |texts: &[&str]| -> Vec<IpAddr> {
+        let all = texts.iter().map(|ip| ip.parse().unwrap());
+        all.filter(|ip| Family::of(*ip) == expected.family()).collect()
+    };
     let mut destinations: Vec<(IpAddr, u16, Protocol)> =
-        vec![("192.0.2.7".parse().unwrap(), 80, Protocol::Tcp)];
-    let mut sources: Vec<IpAddr> =
-        ["10.244.1.99", "10.244.2.99", "198.51.100.7", "192.168.0.11", "127.0.0.1"]
-            .map(|ip| ip.parse().unwrap())
-            .into();
+        of_family(&["192.0.2.7", "2001:db8:2::7"]).into_iter().map(|ip| (ip, 80, Protocol::Tcp)).collect();
+    let mut sources = of_family(&[
+        "10.244.1.99",
+        "10.244.2.99",
+        "198.51.100.7",
+        "127.0.0.1",
+        "2001:db8:7::7",
+        "fd00:10:244:1::99",
+    ]);
+    sources.push(plan.node_ip());
+    let on_node = of_family(&["127.0.0.1"]).into_iter().chain([plan.node_ip()]);
+    let on_node: Vec<IpAddr> = on_node.collect();
     for port in plan.service_ports() {
         let service = port.service_port();
         let protocol = service.name.protocol();
@@ -69,9 +127,7 @@ fn packets(expected: &NodeRules<'_>) -> Vec<Packet> {
             destinations.extend([(ip, service.port.get(), protocol), (ip, 9, Protocol::Udp)]);
         }
         if let Some(node_port) = service.node_port {
-            for ip in ["192.168.0.11", "127.0.0.1"] {
-                destinations.push((ip.parse().unwrap(), node_port.get(), protocol));
-            }
+            destinations.extend(on_node.iter().map(|ip| (*ip, node_port.get(), protocol)));
         }
         sources.extend(service.source_ranges.iter().map(|range| range.value.network()));
         sources.extend(port.reachable_endpoints().iter().map(|endpoint| endpoint.ip));
@@ -227,27 +283,39 @@ fn scaled(count: usize) -> usize {
     if std::env::var("KUBERULES_FULL").is_ok_and(|value| value == "1") { 10 * count } else { count }
 }
 
+/// Changes one thing after the other, and judges what the check says of it; how often traffic changes.
+fn judge_mutations<R: Clone + Into<Ruleset>>(
+    expected: &NodeRules<'_>,
+    original: &R,
+    count: usize,
+    mut mutate: impl FnMut(&mut R) -> Mutation,
+) -> usize {
+    let right = captured(expected, original.clone());
+    assert_eq!(check(expected, &right).findings, []);
+    let right = Walker::of(&right);
+    let packets = packets(expected);
+    let outcome_sets = outcome_sets(&right, &packets);
+    let mut with_traffic = 0;
+    for n in 0..count {
+        let mut mutated = original.clone();
+        let mutation = mutate(&mut mutated);
+        let mutated = captured(expected, mutated);
+        let found = check(expected, &mutated);
+        let walkers = (&right, &Walker::of(&mutated));
+        with_traffic += usize::from(judge(&found, (&packets, &outcome_sets), walkers, (&mutation, n)));
+    }
+    with_traffic
+}
+
 fn mutate_iptables(text: &str, seed: u64, count: usize) {
     let count = scaled(count);
     with_shop("iptables", |expected| {
         let original = iptables::parse::parse(text, Some(Family::Ipv4)).unwrap();
         let original =
             original.parts.into_iter().find(|part| part.ruleset.family == Family::Ipv4).unwrap().ruleset;
-        let right = captured(expected, original.clone());
-        assert_eq!(check(expected, &right).findings, []);
-        let right = Walker::of(&right);
-        let packets = packets(expected);
-        let outcome_sets = outcome_sets(&right, &packets);
         let mut random = Random(seed);
-        let mut with_traffic = 0;
-        for n in 0..count {
-            let mut mutated = original.clone();
-            let mutation = mutate(&mut mutated, &mut random);
-            let mutated = captured(expected, mutated);
-            let found = check(expected, &mutated);
-            let walkers = (&right, &Walker::of(&mutated));
-            with_traffic += usize::from(judge(&found, (&packets, &outcome_sets), walkers, (&mutation, n)));
-        }
+        let with_traffic =
+            judge_mutations(expected, &original, count, |ruleset| mutate(ruleset, &mut random));
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
     });
 }
@@ -298,27 +366,57 @@ fn mutate_table(table: &mut nft::Table, random: &mut Random) -> Mutation {
     Mutation { place: chain.name.to_string(), what: format!("rule {i} {what}") }
 }
 
+/// An nftables ruleset, and the family that it is read for.
+#[derive(Clone)]
+struct OfFamily(nft::Ruleset, Family);
+
+impl From<OfFamily> for Ruleset {
+    fn from(OfFamily(ruleset, family): OfFamily) -> Ruleset {
+        Ruleset::nftables(ruleset, family)
+    }
+}
+
 #[test]
 fn mutations_of_nftables_rules_are_judged_by_the_walk() {
     with_shop("nftables", |expected| {
         let text = testdata("shop/before-worker-1/expected/1.37.0-nftables/nft-ip.txt");
-        let original = nftables::parse::parse_listing(&text).unwrap();
-        let of_ipv4 = |ruleset| captured(expected, Ruleset::nftables(ruleset, Family::Ipv4));
-        let right = of_ipv4(original.clone());
-        assert_eq!(check(expected, &right).findings, []);
-        let right = Walker::of(&right);
-        let packets = packets(expected);
-        let outcome_sets = outcome_sets(&right, &packets);
-        let mut random = Random(31);
-        let (mut with_traffic, count) = (0, scaled(100));
-        for n in 0..count {
-            let mut mutated = original.clone();
-            let mutation = mutate_table(&mut mutated.tables[0], &mut random);
-            let mutated = of_ipv4(mutated);
-            let found = check(expected, &mutated);
-            let walkers = (&right, &Walker::of(&mutated));
-            with_traffic += usize::from(judge(&found, (&packets, &outcome_sets), walkers, (&mutation, n)));
-        }
+        let original = OfFamily(nftables::parse::parse_listing(&text).unwrap(), Family::Ipv4);
+        let (mut random, count) = (Random(31), scaled(100));
+        let mutate = |ruleset: &mut OfFamily| mutate_table(&mut ruleset.0.tables[0], &mut random);
+        let with_traffic = judge_mutations(expected, &original, count, mutate);
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
     });
+}
+
+/// The rules of random clusters, which agree with what the real kube-proxy made there.
+#[test]
+fn mutations_in_random_clusters_are_judged_by_the_walk() {
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/random"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.join("case.json").exists())
+            .collect();
+    folders.sort_unstable();
+    let some = if scaled(1) > 1 { folders.len() } else { 2 };
+    for (seed, folder) in (41..).zip(folders.iter().take(some)) {
+        for run in Run::all(folder) {
+            run.with_rules(|expected| {
+                let mut random = Random(seed);
+                let family = expected.family();
+                let with_traffic = match &expected.ruleset {
+                    Ruleset::Iptables(ruleset) => {
+                        judge_mutations(expected, ruleset.as_ref(), 8, |ruleset| mutate(ruleset, &mut random))
+                    }
+                    Ruleset::Nftables(ruleset, _) => {
+                        let ruleset = OfFamily(ruleset.as_ref().clone(), family);
+                        let mutate =
+                            |ruleset: &mut OfFamily| mutate_table(&mut ruleset.0.tables[0], &mut random);
+                        judge_mutations(expected, &ruleset, 8, mutate)
+                    }
+                };
+                println!("{} {family}: {with_traffic} of 8 change traffic", folder.display());
+            });
+        }
+    }
 }

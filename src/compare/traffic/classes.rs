@@ -4,48 +4,104 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::alike::Alike;
+use super::ground::{AddressKind, Ground};
 use super::outcome_set::OutcomeSet;
-use super::space::{Questions, Range, ValueClass, address, number, whole};
+use super::space::{Questions, Range, Special, ValueClass, address, elsewhere, number, whole};
 use super::{Comparison, Contrast, Difference, From, To};
-use crate::net::{Cidr, Family, Protocol};
+use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::parallel::{self, both};
 use crate::walk::{
-    Chains, ClientKind, Destination, Destinations, Host, Inquiry, Packet, PortRange, Reached, Walker,
+    Chains, ClientKind, Destination, Destinations, Inquiry, Packet, PortRange, Reached, Walker,
 };
 
 /// Compares two rulesets in one family, each on its node.
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
-    let (classes, differences) = compare_and_fold(old, new, family, &|differences| differences);
+    let ground = Ground::new(old.host(), new.host(), family);
+    compare_within((old, new), Bounds { ground: &ground, scope: Scope::Everything, alike: &Alike::default() })
+}
+
+/// Compares a part of two rulesets.
+pub(in crate::compare) fn compare_within(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    bounds: Bounds<'_>,
+) -> Comparison {
+    let (classes, differences) = compare_and_fold(walkers, bounds, &|differences| differences);
     Comparison { classes, differences }
+}
+
+/// What of two rulesets is compared.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// The node.
+    pub ground: &'a Ground<'a>,
+    /// Which destinations.
+    pub scope: Scope<'a>,
+    /// Which addresses one stands for.
+    pub alike: &'a Alike,
+}
+
+/// Destinations that are compared.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope<'a> {
+    /// All.
+    Everything,
+    /// All but those of parts of the whole: their addresses.
+    Rest(&'a BTreeSet<IpAddr>),
+    /// Those of a part of the whole.
+    Part {
+        /// Its addresses.
+        addresses: &'a BTreeSet<IpAddr>,
+        /// Its ports on the addresses of the node.
+        node_ports: &'a BTreeSet<u16>,
+    },
+}
+
+impl Scope<'_> {
+    /// On which ports packets to these addresses are compared; none where on no port, or the only ones, if not all.
+    fn ports(&self, value_class: &ValueClass<AddressKind>, family: Family) -> Option<Option<&BTreeSet<u16>>> {
+        let is_single = is_single(value_class);
+        let holds = |addresses: &BTreeSet<IpAddr>| {
+            is_single && addresses.contains(&address(family, value_class.representative))
+        };
+        let (old, new, _) = value_class.kind;
+        match self {
+            Scope::Everything => Some(None),
+            Scope::Rest(addresses) => (!holds(addresses)).then_some(None),
+            Scope::Part { addresses, .. } if holds(addresses) => Some(None),
+            Scope::Part { node_ports, .. } => {
+                let is_own = old == ClientKind::Node || new == ClientKind::Node;
+                (is_own && !node_ports.is_empty()).then_some(Some(node_ports))
+            }
+        }
+    }
 }
 
 /// Compares two rulesets in one family, each on its node, and folds the differences of each destination at once: there
 /// can be more of them than memory holds. Returns how many classes of packets could be followed on both sides, and what
 /// the folds made.
 pub(super) fn compare_and_fold<T: Send + Sync>(
-    old: &Walker<'_>,
-    new: &Walker<'_>,
-    family: Family,
+    (old, new): (&Walker<'_>, &Walker<'_>),
+    bounds: Bounds<'_>,
     fold: &Fold<'_, T>,
 ) -> (u64, Vec<T>) {
-    let inquiries = both(|| Inquiry::new(old, family), || Inquiry::new(new, family));
-    let hosts = (old.host().with_merged_networks(), new.host().with_merged_networks());
+    let family = bounds.ground.family;
+    let inquire = |walker| Inquiry::new(walker, family);
+    let inquiries = match bounds.scope {
+        Scope::Part { .. } => (Inquiry::new(old, family), inquire(new)),
+        Scope::Everything | Scope::Rest(_) => both(|| Inquiry::new(old, family), || inquire(new)),
+    };
     let mut classes = Classes {
+        bounds,
         family,
-        hosts: (&hosts.0, &hosts.1),
-        same_host: old.host().is_like(new.host()),
         walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
-        special: BTreeSet::new(),
-        cuts: BTreeSet::new(),
         counts: HashMap::new(),
         compared: 0,
         fold,
         found: Vec::new(),
     };
-    classes.special = classes.special_addresses();
-    classes.cuts = classes.cuts();
     classes.destinations();
     (classes.compared, classes.found)
 }
@@ -54,15 +110,10 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
 pub(super) type Fold<'f, T> = dyn Fn(Vec<Difference>) -> Vec<T> + Sync + 'f;
 
 struct Classes<'a, 'o, 'n, T> {
+    bounds: Bounds<'a>,
     family: Family,
-    hosts: (&'a Host, &'a Host),
-    same_host: bool,
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
-    /// Addresses whose kind no range tells.
-    special: BTreeSet<u128>,
-    /// Where addresses of another kind begin.
-    cuts: BTreeSet<u128>,
     /// Classes of sources by the ranges that are asked.
     counts: HashMap<Vec<Range>, Count>,
     compared: u64,
@@ -78,86 +129,133 @@ struct Count {
     fewest: u128,
 }
 
-/// What the nodes of both sides tell of an address; values of one value class agree in it.
-/// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
-type AddressKind = (ClientKind, ClientKind, bool);
-
 /// Chains that packets to any address like one meet, on both sides, and the ports that they ask.
 struct Like {
     chains: (Chains, Chains),
     ports: Vec<PortRange>,
 }
 
-impl<T: Send + Sync> Classes<'_, '_, '_, T> {
-    fn address_kind(&self, value: u128) -> AddressKind {
-        let ip = address(self.family, value);
-        (self.hosts.0.client_kind(ip), self.hosts.1.client_kind(ip), ip.is_loopback())
-    }
+/// Classes that one stands for: its number among the alike, and the ranges that it lies in.
+type Shape = (u32, Vec<bool>);
 
+/// A class with the addresses of those that it stands for.
+type Represented<'v> = (&'v ValueClass<AddressKind>, Vec<IpAddr>);
+
+impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     fn destinations(&mut self) {
-        let (old, new) = (self.inquiries.0.destinations(), self.inquiries.1.destinations());
-        let mut questions = Questions { cuts: self.cuts.clone(), ..Questions::default() };
-        questions.singles.extend(self.own_addresses());
-        for side in [old, new] {
-            questions.singles.extend(side.addresses.keys().map(|ip| number(*ip)));
-            side.ranges.iter().for_each(|range| questions.add(range_of(range)));
-        }
+        let asked = (self.inquiries.0.destinations(), self.inquiries.1.destinations());
+        let questions = self.questions(asked);
+        let ground = self.bounds.ground;
         let preferred = elsewhere(self.family).map(number);
-        let value_classes =
-            questions.value_classes(whole(self.family), &self.special, |n| self.address_kind(n), &preferred);
-        let (single, others): (Vec<_>, Vec<_>) = value_classes.into_iter().partition(is_single);
-        let mut like: BTreeMap<(Vec<bool>, AddressKind), Like> = BTreeMap::new();
-        for value_class in &others {
-            let (ports, chains) = self.open_ports(value_class.representative, None);
-            self.ports(value_class, &ports);
-            like.insert(
-                (questions.signature(value_class.representative), value_class.kind),
-                Like { chains, ports },
-            );
-        }
-        let asked = (old, new);
+        let value_classes = questions.value_classes(
+            whole(self.family),
+            &ground.special,
+            |value| ground.kind(value),
+            &preferred,
+        );
+        let scope = self.bounds.scope;
+        let is_compared = |class: &&ValueClass<AddressKind>| scope.ports(class, self.family).is_some();
+        let (single, others): (Vec<_>, Vec<_>) =
+            value_classes.iter().filter(is_compared).partition(|class| is_single(class));
+        let like = self.others(&others, &questions);
+        let single = self.represented(single, &questions, None);
         let this = &*self;
         let share = single.len().div_ceil(parallel::threads()).max(1);
-        let shares: Vec<&[ValueClass<AddressKind>]> = single.chunks(share).collect();
-        let found: Vec<(u64, Vec<T>)> = parallel::each(&shares, |value_classes| {
+        let shares: Vec<&[Represented<'_>]> = single.chunks(share).collect();
+        let work = |represented: &&[Represented<'_>]| {
             let mut worker = this.worker();
-            value_classes.iter().for_each(|value_class| worker.single(value_class, asked, &questions, &like));
+            represented.iter().for_each(|class| worker.single(class, asked, &questions, &like));
             (worker.compared, worker.found)
-        });
+        };
+        let found: Vec<(u64, Vec<T>)> = match scope {
+            // Parts are compared side by side.
+            Scope::Part { .. } => shares.iter().map(work).collect(),
+            Scope::Everything | Scope::Rest(_) => parallel::each(&shares, work),
+        };
         for (compared, mut part) in found {
             self.compared += compared;
             self.found.append(&mut part);
         }
     }
 
+    /// What is asked of destinations.
+    fn questions(&self, (old, new): (&Destinations, &Destinations)) -> Questions {
+        let Bounds { ground, scope, .. } = self.bounds;
+        let mut questions = Questions { cuts: ground.cuts.clone(), ..Questions::default() };
+        questions.singles.extend(&ground.own);
+        // Addresses of a part for which no rule asks are as all others are.
+        if let Scope::Rest(addresses) = scope {
+            let of_family = addresses.iter().filter(|ip| Family::of(**ip) == self.family);
+            questions.singles.extend(of_family.map(|ip| number(*ip)));
+        }
+        for side in [old, new] {
+            questions.singles.extend(side.addresses.keys().map(|ip| number(*ip)));
+            side.ranges.iter().for_each(|range| questions.add(range_of(range)));
+        }
+        questions
+    }
+
+    /// Packets to addresses that no rule asks for alone.
+    fn others(
+        &mut self,
+        others: &[&ValueClass<AddressKind>],
+        questions: &Questions,
+    ) -> BTreeMap<(Vec<bool>, AddressKind), Like> {
+        let mut like: BTreeMap<(Vec<bool>, AddressKind), Like> = BTreeMap::new();
+        for value_class in others {
+            let (ports, chains) = self.open_ports(value_class.representative, None);
+            self.ports(value_class, &ports, &[]);
+            like.insert(
+                (questions.signature(value_class.representative), value_class.kind),
+                Like { chains, ports },
+            );
+        }
+        like
+    }
+
+    /// One class for all that are alike and lie in the same ranges; `but` is the destination itself.
+    fn represented<'v>(
+        &self,
+        classes: impl IntoIterator<Item = &'v ValueClass<AddressKind>>,
+        questions: &Questions,
+        but: Option<u128>,
+    ) -> Vec<Represented<'v>> {
+        let mut places: HashMap<Shape, usize> = HashMap::new();
+        let mut found: Vec<Represented<'v>> = Vec::new();
+        for class in classes {
+            let value = class.representative;
+            let number = self.bounds.alike.number(value).filter(|_| is_single(class) && Some(value) != but);
+            let place = number
+                .map(|number| *places.entry((number, questions.signature(value))).or_insert(found.len()));
+            match place.and_then(|place| found.get_mut(place)) {
+                Some((_, others)) => others.push(address(self.family, value)),
+                None => found.push((class, Vec::new())),
+            }
+        }
+        found
+    }
+
     /// The same with nothing found yet.
     fn worker(&self) -> Self {
-        Classes {
-            special: self.special.clone(),
-            cuts: self.cuts.clone(),
-            counts: HashMap::new(),
-            compared: 0,
-            found: Vec::new(),
-            ..*self
-        }
+        Classes { counts: HashMap::new(), compared: 0, found: Vec::new(), ..*self }
     }
 
     /// All packets to one address.
     fn single(
         &mut self,
-        value_class: &ValueClass<AddressKind>,
+        (value_class, alike): &Represented<'_>,
         (old, new): (&Destinations, &Destinations),
         questions: &Questions,
         like: &BTreeMap<(Vec<bool>, AddressKind), Like>,
     ) {
         let ip = address(self.family, value_class.representative);
-        let own = self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip);
-        let like =
-            like.get(&(questions.signature(value_class.representative), value_class.kind)).filter(|_| !own);
+        let like = like
+            .get(&(questions.signature(value_class.representative), value_class.kind))
+            .filter(|_| !self.bounds.ground.is_own(ip));
         let (mut ports, _) = self.open_ports(value_class.representative, like);
         ports.extend([old, new].into_iter().filter_map(|side| side.addresses.get(&ip)).flatten());
         ports.extend(like.iter().flat_map(|like| &like.ports));
-        self.ports(value_class, &ports);
+        self.ports(value_class, &ports, alike);
     }
 
     /// The ports that rules ask of packets to an address, and the chains that these meet.
@@ -168,72 +266,30 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         ([old.ports, new.ports].concat(), (old_chains, new_chains))
     }
 
-    /// Where addresses begin that are of another kind than those before.
-    fn cuts(&self) -> BTreeSet<u128> {
-        let of_family = |net: &&Cidr| net.family() == self.family;
-        let mut begins = BTreeSet::from([0]);
-        let loopback = match self.family {
-            Family::Ipv4 => Cidr::IPV4_LOOPBACK,
-            Family::Ipv6 => Cidr::host(self.family.loopback()),
+    /// All protocols and ports of one destination, and of those that it stands for.
+    fn ports(&mut self, value_class: &ValueClass<AddressKind>, asked: &[PortRange], alike: &[IpAddr]) {
+        let Some(only) = self.bounds.scope.ports(value_class, self.family).map(|only| only.cloned()) else {
+            return;
         };
-        let networks = [self.hosts.0, self.hosts.1].into_iter();
-        let networks = networks.flat_map(|host| host.pod_networks.iter().chain(&host.cluster_networks));
-        for net in networks.filter(of_family).chain([&loopback]) {
-            begins.insert(number(net.network()));
-            begins.extend(number(net.last()).checked_add(1).filter(|next| *next <= whole(self.family).1));
-        }
-        let mut last = None;
-        begins.retain(|begin| {
-            let address_kind = self.nature_of_networks(*begin);
-            last.replace(address_kind) != Some(address_kind)
-        });
-        begins
-    }
-
-    /// The kind of the addresses from this one on that are not special.
-    fn nature_of_networks(&self, from: u128) -> AddressKind {
-        let ordinary = (from..=whole(self.family).1).find(|value| !self.special.contains(value));
-        self.address_kind(ordinary.unwrap_or(from))
-    }
-
-    fn of_family<'i>(&self, addresses: impl Iterator<Item = &'i IpAddr>) -> BTreeSet<u128> {
-        addresses.filter(|ip| Family::of(**ip) == self.family).map(|ip| number(*ip)).collect()
-    }
-
-    /// Addresses on the nodes' interfaces, loopback among them.
-    fn own_addresses(&self) -> BTreeSet<u128> {
-        let hosts = [self.hosts.0, self.hosts.1].into_iter();
-        let mut own = self.of_family(hosts.flat_map(|host| &host.addresses));
-        own.insert(number(self.family.loopback()));
-        own
-    }
-
-    /// Addresses whose kind no range tells.
-    fn special_addresses(&self) -> BTreeSet<u128> {
-        let hosts = [self.hosts.0, self.hosts.1].into_iter();
-        let mut special = self.of_family(
-            hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods).chain(&host.remote_pods)),
-        );
-        special.insert(number(self.family.loopback()));
-        special
-    }
-
-    /// All protocols and ports of one destination.
-    fn ports(&mut self, value_class: &ValueClass<AddressKind>, asked: &[PortRange]) {
         let addresses = self.intervals(value_class);
+        let no_kinds = Special::new(&BTreeSet::new(), |_| ());
         for protocol in Protocol::ALL {
             let mut questions = Questions::default();
             for range in asked.iter().filter(|range| range.protocol.is_none_or(|p| p == protocol)) {
                 questions.add((u128::from(range.first), u128::from(range.last)));
             }
-            for port in questions.value_classes((1, 0xffff), &BTreeSet::new(), |_| (), &ORDINARY_PORTS) {
+            for port in questions.value_classes((1, 0xffff), &no_kinds, |_| (), &ORDINARY_PORTS) {
                 let number = u16::try_from(port.representative).unwrap_or(u16::MAX);
+                if only.as_ref().is_some_and(|only| !is_single(&port) || !only.contains(&number)) {
+                    continue;
+                }
                 let representative =
                     SocketAddr::new(address(self.family, value_class.representative), number);
                 let to = To {
                     addresses: addresses.clone(),
                     ports: ports_of(&port),
                     address: is_single(value_class).then(|| representative.ip()),
+                    alike: alike.into(),
                     protocol,
                     port: is_single(&port).then_some(number),
                     own: value_class.kind.1 == ClientKind::Node,
@@ -255,18 +311,21 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let mut asked: Vec<Range> = old.sources.iter().chain(&new.sources).map(range_of).collect();
         asked.sort_unstable();
         asked.dedup();
+        let stands_for = 1 + to.alike.len() as u64;
         // No walk gets past a chain or set that is not there.
         let can_be_followed = !old.reached.contains(&Reached::Missing);
-        if self.same_host && can_be_followed && old.reached == new.reached {
-            self.compared += self.count(asked, to);
+        if self.bounds.ground.same_host && can_be_followed && old.reached == new.reached {
+            self.compared += self.count(asked, to) * stands_for;
             return;
         }
-        let value_classes = self.source_atoms(&asked, to);
-        let differences: Vec<Difference> =
-            value_classes.iter().filter_map(|value_class| self.walk(to, value_class)).collect();
-        let unknown =
-            differences.iter().filter(|difference| difference.contrast == Contrast::Unknown).count();
-        self.compared += (value_classes.len() - unknown) as u64;
+        let (questions, value_classes) = self.source_atoms(&asked, to);
+        let but = Some(number(to.representative.ip()));
+        let represented = self.represented(&value_classes, &questions, but);
+        let walk = |(class, alike): &Represented<'_>| self.walk(to, class, alike);
+        let differences: Vec<Difference> = represented.iter().filter_map(walk).collect();
+        let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
+        let unknown: u64 = differences.iter().filter(is_unknown).map(Difference::classes).sum();
+        self.compared += value_classes.len() as u64 * stands_for - unknown;
         if !differences.is_empty() {
             self.found.extend((self.fold)(differences));
         }
@@ -280,10 +339,8 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let known = match self.counts.get(&ranges) {
             Some(known) => *known,
             None => {
-                let value_classes = self.source_atoms(&ranges, to);
-                let size = |value_class: &ValueClass<AddressKind>| {
-                    value_class.ranges.iter().map(|(f, l)| (l - f).saturating_add(1)).sum()
-                };
+                let (_, value_classes) = self.source_atoms(&ranges, to);
+                let size = |value_class: &ValueClass<AddressKind>| value_class.size;
                 let own = |value_class: &&ValueClass<AddressKind>| {
                     value_class.kind.0 != ClientKind::Node && value_class.kind.1 != ClientKind::Node
                 };
@@ -295,33 +352,37 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         };
         let is_own = |(address, _): &Range| self.nature_is_own(*address);
         if single.len() as u128 >= known.fewest || single.iter().any(is_own) {
-            return self.source_atoms(&asked, to).len() as u64;
+            return self.source_atoms(&asked, to).1.len() as u64;
         }
         known.classes + single.len() as u64
     }
 
     fn nature_is_own(&self, value: u128) -> bool {
-        let (old, new, _) = self.address_kind(value);
+        let (old, new, _) = self.bounds.ground.kind(value);
         old == ClientKind::Node || new == ClientKind::Node
     }
 
-    fn source_atoms(&self, asked: &[Range], to: &To) -> Vec<ValueClass<AddressKind>> {
-        let mut questions = Questions { cuts: self.cuts.clone(), ..Questions::default() };
+    fn source_atoms(&self, asked: &[Range], to: &To) -> (Questions, Vec<ValueClass<AddressKind>>) {
+        let ground = self.bounds.ground;
+        let mut questions = Questions { cuts: ground.cuts.clone(), ..Questions::default() };
         asked.iter().for_each(|range| questions.add(*range));
-        let own = self.hosts.0.source_to(to.representative);
+        let own = ground.hosts.0.source_to(to.representative);
         let preferred: Vec<u128> =
             [own, self.family.loopback()].into_iter().chain(elsewhere(self.family)).map(number).collect();
-        questions.value_classes(whole(self.family), &self.special, |n| self.address_kind(n), &preferred)
+        let kind = |value| ground.kind(value);
+        let classes = questions.value_classes(whole(self.family), &ground.special, kind, &preferred);
+        (questions, classes)
     }
 
     fn intervals(&self, value_class: &ValueClass<AddressKind>) -> Arc<[Interval]> {
         let address = |number: u128| address(self.family, number);
-        let interval = |(first, last): &Range| Interval { first: address(*first), last: address(*last) };
-        value_class.ranges.iter().map(interval).collect()
+        let interval = |(first, last): Range| Interval { first: address(first), last: address(last) };
+        let special = &self.bounds.ground.special;
+        value_class.ranges.iter().flat_map(|range| special.left_of(*range)).map(interval).collect()
     }
 
     /// In what a class fares differently, if in anything.
-    fn walk(&self, to: &To, value_class: &ValueClass<AddressKind>) -> Option<Difference> {
+    fn walk(&self, to: &To, value_class: &ValueClass<AddressKind>, alike: &[IpAddr]) -> Option<Difference> {
         let source = address(self.family, value_class.representative);
         let packet = |client| Packet::plain(to.protocol, source, to.representative, client);
         let old = OutcomeSet::of(self.walkers.0, &packet(value_class.kind.0));
@@ -330,6 +391,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let from = From {
             client: value_class.kind.1,
             address: is_single(value_class).then_some(source),
+            alike: alike.into(),
             addresses: self.intervals(value_class),
         };
         let packet = packet(value_class.kind.1);
@@ -351,14 +413,4 @@ fn is_single<K>(value_class: &ValueClass<K>) -> bool {
 
 fn range_of(interval: &Interval) -> (u128, u128) {
     (number(interval.first), number(interval.last))
-}
-
-/// Addresses for documentation (RFC 5737, RFC 3849): of clients and servers elsewhere.
-fn elsewhere(family: Family) -> [IpAddr; 2] {
-    match family {
-        Family::Ipv4 => [IpAddr::from([198, 51, 100, 7]), IpAddr::from([192, 0, 2, 7])],
-        Family::Ipv6 => {
-            ["2001:db8:7::7", "2001:db8:9::7"].map(|text| text.parse().unwrap_or(family.loopback()))
-        }
-    }
 }

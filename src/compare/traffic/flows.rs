@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::classes::compare_and_fold;
+use super::alike::Alike;
+use super::classes::{Bounds, Scope, compare_and_fold};
+use super::ground::Ground;
 use super::names::Names;
 use super::reasons::{self, SideFacts};
 use super::{Contrast, Difference, OutcomeSet, To, Traffic, Unknown, words};
@@ -71,11 +73,37 @@ pub fn flows(
     facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
 ) -> Traffic {
-    let fold = |differences: Vec<Difference>| vec![of_destination(&differences, names, facts, cause)];
-    let (classes, found) = compare_and_fold(old, new, family, &fold);
+    let ground = Ground::new(old.host(), new.host(), family);
+    let bounds = Bounds { ground: &ground, scope: Scope::Everything, alike: &Alike::default() };
+    flows_within((old, new), bounds, names, facts, cause)
+}
+
+fn flows_within(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    bounds: Bounds<'_>,
+    names: &Names,
+    facts: Option<(&SideFacts, &SideFacts)>,
+    cause: &Cause<'_>,
+) -> Traffic {
+    let fold =
+        |differences: Vec<Difference>| vec![of_destination(&differences, names, facts, cause, bounds.ground)];
+    let (classes, found) = compare_and_fold(walkers, bounds, &fold);
     let (flows, unknown): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let flows = merged(flows.into_iter().flatten().collect());
     Traffic { classes, flows, unknown: Unknown::merged(unknown.into_iter().flatten()) }
+}
+
+impl Traffic {
+    /// What was found in parts of a whole, as one.
+    pub fn of_parts(parts: impl IntoIterator<Item = Traffic>) -> Traffic {
+        let (mut classes, mut flows, mut unknown) = (0, Vec::new(), Vec::new());
+        for mut part in parts {
+            classes += part.classes;
+            flows.append(&mut part.flows);
+            unknown.append(&mut part.unknown);
+        }
+        Traffic { classes, flows: merged(flows), unknown: Unknown::merged(unknown) }
+    }
 }
 
 /// The same, with names and known differences from the plans that the rulesets were compiled from. Where one side has
@@ -92,12 +120,25 @@ pub fn flows_of_plans(
     flows(walkers, family, &names, facts.as_ref().map(|(old, new)| (old, new)), cause)
 }
 
+/// The same of a part of the whole.
+pub(in crate::compare) fn flows_of_part(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    bounds: Bounds<'_>,
+    (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
+) -> Traffic {
+    let mut names = Names::default();
+    [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
+    let facts = old.zip(new).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
+    flows_within(walkers, bounds, &names, facts.as_ref().map(|(old, new)| (old, new)), &|_| None)
+}
+
 /// Folds the classes of one destination.
 fn of_destination(
     differences: &[Difference],
     names: &Names,
     facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
+    ground: &Ground<'_>,
 ) -> (Vec<Flow>, Vec<Unknown>) {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
     let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
@@ -109,8 +150,8 @@ fn of_destination(
             None => folded.push((key, vec![difference])),
         }
     }
-    let flows = folded.iter().filter_map(|(key, list)| flow(key, list, names)).collect();
-    (flows, Unknown::merged(unknown.into_iter().map(Unknown::of)))
+    let flows = folded.iter().filter_map(|(key, list)| flow(key, list, names, ground)).collect();
+    (flows, Unknown::merged(unknown.into_iter().map(|difference| Unknown::of(difference, ground))))
 }
 
 /// Flows that differ in nothing but their destination are one.
@@ -162,7 +203,7 @@ impl Key {
     }
 }
 
-fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
+fn flow(key: &Key, list: &[&Difference], names: &Names, ground: &Ground<'_>) -> Option<Flow> {
     let first = list.first()?;
     let to = &first.to;
     let representative = to.representative;
@@ -172,8 +213,8 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
     Some(Flow {
         service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_string())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
-        to: vec![destination(to)],
-        from: sources(list),
+        to: destinations(to, ground),
+        from: sources(list, ground),
         before: words::outcome_set(&key.old, &key.new, representative),
         after: words::outcome_set(&key.new, &key.old, representative),
         change: match key.contrast {
@@ -183,18 +224,25 @@ fn flow(key: &Key, list: &[&Difference], names: &Names) -> Option<Flow> {
             Contrast::Chance => "chance",
         },
         reason: key.reason.map(reasons::Reason::code),
-        source: first.packet.source.to_string(),
-        destination: first.packet.destination.to_string(),
-        classes: list.len(),
+        source: ground.name_source(&first.packet, &first.from),
+        destination: ground.name_socket(to),
+        classes: list.iter().map(|difference| difference.classes() as usize).sum(),
         cause: key.cause,
     })
 }
 
-fn destination(to: &To) -> String {
-    let ip = match to.address {
-        Some(ip) if ip.is_ipv6() => format!("[{ip}]"),
-        Some(ip) => ip.to_string(),
-        None => format!("other addresses such as {}", to.representative.ip()),
+fn destinations(to: &To, ground: &Ground<'_>) -> Vec<String> {
+    let alike = to.alike.iter().map(|ip| destination(to, Some(*ip), ground));
+    std::iter::once(destination(to, to.address, ground)).chain(alike).collect()
+}
+
+fn destination(to: &To, address: Option<IpAddr>, ground: &Ground<'_>) -> String {
+    let ip = match address {
+        Some(ip) => match ground.name(ip) {
+            name if ip.is_ipv6() && name == ip.to_string() => format!("[{name}]"),
+            name => name,
+        },
+        None => format!("other addresses such as {}", ground.name_example(to.representative.ip())),
     };
     match to.port {
         Some(port) => format!("{ip}:{port}/{}", to.protocol),
@@ -205,16 +253,20 @@ fn destination(to: &To) -> String {
 /// At most this many single sources are listed.
 const LISTED: usize = 6;
 
-fn sources(list: &[&Difference]) -> Vec<String> {
+fn sources(list: &[&Difference], ground: &Ground<'_>) -> Vec<String> {
     let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
     let stands_alone = |difference: &&&Difference| !kinds.contains(&kind_of_origin(difference));
-    let single: BTreeSet<IpAddr> =
-        list.iter().filter(stands_alone).filter_map(|difference| difference.from.address).collect();
+    let single: BTreeSet<IpAddr> = list
+        .iter()
+        .filter(stands_alone)
+        .flat_map(|difference| difference.from.address.iter().chain(difference.from.alike.iter()))
+        .copied()
+        .collect();
     let mut sources = in_words(&kinds);
     if single.len() > LISTED {
         sources.push(format!("{} single addresses", single.len()));
     } else {
-        sources.extend(single.iter().map(ToString::to_string));
+        sources.extend(single.iter().map(|ip| ground.name(*ip)));
     }
     sources
 }

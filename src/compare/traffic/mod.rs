@@ -28,8 +28,10 @@
 //! folded destination by destination, so that memory does not grow with them. [`super::unchanged`] leaves out first what
 //! is provably the same.
 
+mod alike;
 mod classes;
 mod flows;
+mod ground;
 mod names;
 pub mod outcome_set;
 mod reasons;
@@ -42,8 +44,13 @@ mod words;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-pub use classes::compare;
+pub use alike::Alike;
+#[cfg(test)]
+pub(super) use classes::compare_within;
+pub use classes::{Bounds, Scope, compare};
+pub(super) use flows::flows_of_part;
 pub use flows::{Cause, Flow, flows, flows_of_plans};
+pub use ground::{Ground, Naming};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
 pub use reasons::{Reason, SideFacts};
@@ -79,11 +86,20 @@ pub struct Difference {
     pub contrast: Contrast,
 }
 
+impl Difference {
+    /// How many classes it stands for.
+    pub fn classes(&self) -> u64 {
+        (1 + self.to.alike.len() as u64) * (1 + self.from.alike.len() as u64)
+    }
+}
+
 /// Destinations of a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct To {
     /// The address, where it is one.
     pub address: Option<IpAddr>,
+    /// Other addresses to which it is the same with their names in the place of this.
+    pub alike: Arc<[IpAddr]>,
     /// All addresses, ascending.
     pub addresses: Arc<[Interval]>,
     /// All ports, ascending, from first to last.
@@ -105,6 +121,8 @@ pub struct From {
     pub client: ClientKind,
     /// The address, where rules ask for it alone.
     pub address: Option<IpAddr>,
+    /// Other addresses from which it is the same with their names in the place of this.
+    pub alike: Arc<[IpAddr]>,
     /// All addresses, ascending.
     pub addresses: Arc<[Interval]>,
 }

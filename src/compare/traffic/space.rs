@@ -16,8 +16,112 @@ pub(super) struct ValueClass<K> {
     pub(super) representative: u128,
     /// What they have in common beside the questions.
     pub(super) kind: K,
-    /// All of them, ascending.
+    /// All of them, ascending, and between them special ones of another kind; of many special ones the first.
     pub(super) ranges: Vec<Range>,
+    /// So many they are at least.
+    pub(super) size: u128,
+}
+
+/// Values whose kind no range tells.
+#[derive(Debug, Clone)]
+pub(super) struct Special<K> {
+    /// Each with the last of those that follow it without a gap, ascending.
+    runs: Vec<(u128, u128)>,
+    by_kind: BTreeMap<K, Vec<u128>>,
+}
+
+/// Of special values of one kind between two cuts at most so many are looked at: they are alike.
+const LOOKED_AT: usize = 64;
+
+impl<K: Ord> Special<K> {
+    pub(super) fn new(values: &BTreeSet<u128>, kind: impl Fn(u128) -> K) -> Special<K> {
+        let mut by_kind: BTreeMap<K, Vec<u128>> = BTreeMap::new();
+        values.iter().for_each(|value| by_kind.entry(kind(*value)).or_default().push(*value));
+        let mut runs: Vec<(u128, u128)> = values.iter().map(|value| (*value, *value)).collect();
+        for i in (1..runs.len()).rev() {
+            if let [.., (before, end_before), (value, end)] = &mut runs[..=i]
+                && before.checked_add(1) == Some(*value)
+            {
+                *end_before = *end;
+            }
+        }
+        Special { runs, by_kind }
+    }
+
+    /// The first value from one on that is not special.
+    fn ordinary_from(&self, value: u128) -> Option<u128> {
+        match self.runs.binary_search_by_key(&value, |(value, _)| *value) {
+            Ok(at) => self.runs.get(at)?.1.checked_add(1),
+            Err(_) => Some(value),
+        }
+    }
+
+    fn count(&self, (first, last): Range) -> u128 {
+        let below = |end: u128| self.runs.partition_point(|(value, _)| *value < end);
+        let upto = self.runs.partition_point(|(value, _)| *value <= last);
+        (upto - below(first)) as u128
+    }
+
+    /// What special values leave of a range; the range as it is where they are many.
+    pub(super) fn left_of(&self, range: Range) -> Vec<Range> {
+        let from = self.runs.partition_point(|(value, _)| *value < range.0);
+        let within = self.runs.get(from..).unwrap_or_default();
+        let within = within.iter().map(|(value, _)| *value).take_while(|value| *value <= range.1);
+        let values: BTreeSet<u128> = within.take(LOOKED_AT + 1).collect();
+        match range.0 == range.1 || values.len() > LOOKED_AT {
+            true => vec![range],
+            false => pieces(&values, range),
+        }
+    }
+
+    /// Special values of each kind in a range.
+    fn within(&self, (first, last): Range) -> impl Iterator<Item = (&K, &[u128])> {
+        self.by_kind.iter().filter_map(move |(kind, values)| {
+            let from = values.partition_point(|value| *value < first);
+            let to = values.partition_point(|value| *value <= last);
+            values.get(from..to).filter(|values| !values.is_empty()).map(|values| (kind, values))
+        })
+    }
+}
+
+/// Values of one class, as they are found.
+#[derive(Debug, Default)]
+struct Found {
+    ranges: Vec<Range>,
+    /// The first of each range that is of the class's kind.
+    firsts: Vec<u128>,
+    size: u128,
+}
+
+impl Found {
+    fn put(&mut self, range: Range, first: u128, size: u128) {
+        self.ranges.push(range);
+        self.firsts.push(first);
+        self.size = self.size.saturating_add(size);
+    }
+
+    fn class<K: Ord>(self, kind: K, special: &Special<K>, preferred: &[u128]) -> ValueClass<K> {
+        let representative = self.representative(special, preferred);
+        let ranges = if self.size == 1 { vec![(representative, representative)] } else { self.ranges };
+        ValueClass { representative, kind, ranges, size: self.size }
+    }
+
+    fn representative<K: Ord>(&self, special: &Special<K>, preferred: &[u128]) -> u128 {
+        let is_single = |value: u128| self.ranges.contains(&(value, value));
+        let lies_within = |value: &&u128| {
+            let inside = self.ranges.iter().any(|(first, last)| (first..=last).contains(value));
+            inside && (special.ordinary_from(**value) == Some(**value) || is_single(**value))
+        };
+        if let Some(value) = preferred.iter().find(lies_within) {
+            return *value;
+        }
+        // Not the address of the network itself, where there is a choice.
+        let longest = self.ranges.iter().zip(&self.firsts).max_by_key(|((first, last), _)| last - first);
+        longest.map_or(0, |((first, last), ordinary)| {
+            let second = special.ordinary_from(first.saturating_add(1));
+            second.filter(|second| last - first >= 2 && second <= last).unwrap_or(*ordinary)
+        })
+    }
 }
 
 /// What is asked: single values are value classes of their own, ranges divide the others.
@@ -39,48 +143,43 @@ impl Questions {
     }
 
     /// The value classes of `all`. Values of different `kind` are never in one value class; within each range that questions and cuts
-    /// leave whole, all values but those of `special` must have one kind. A representative is taken from `preferred` where
+    /// leave whole, all values but the special ones must have one kind. A representative is taken from `preferred` where
     /// one lies in the value class.
     pub(super) fn value_classes<K: Ord + Clone>(
         &self,
         all: Range,
-        special: &BTreeSet<u128>,
+        special: &Special<K>,
         kind: impl Fn(u128) -> K,
         preferred: &[u128],
     ) -> Vec<ValueClass<K>> {
         let mut value_classes: Vec<ValueClass<K>> = Vec::with_capacity(self.singles.len());
-        for single in self.singles.iter().filter(|s| (all.0..=all.1).contains(s)) {
+        for single in self.singles.range(all.0..=all.1) {
             value_classes.push(ValueClass {
                 representative: *single,
                 kind: kind(*single),
                 ranges: vec![(*single, *single)],
+                size: 1,
             });
         }
-        let mut groups: BTreeMap<(Vec<bool>, K), Vec<Range>> = BTreeMap::new();
-        let mut put = |range: Range| {
-            let key = (self.signature(range.0), kind(range.0));
-            groups.entry(key).or_default().push(range);
-        };
-        let points: BTreeSet<u128> = self.singles.union(special).copied().collect();
-        for (first, last) in self.segments(all) {
-            let mut from = Some(first);
-            for point in points.range(first..=last) {
-                if let Some(from) = from.filter(|from| from < point) {
-                    put((from, point - 1));
+        let mut groups: BTreeMap<(Vec<bool>, K), Found> = BTreeMap::new();
+        for segment in self.segments(all) {
+            let signature = self.signature(segment.0);
+            let group = |kind: K| (signature.clone(), kind);
+            for piece in pieces(&self.singles, segment) {
+                if let Some(first) = special.ordinary_from(piece.0).filter(|first| *first <= piece.1) {
+                    let size = (piece.1 - piece.0).saturating_add(1) - special.count(piece);
+                    groups.entry(group(kind(first))).or_default().put(piece, first, size);
                 }
-                if !self.singles.contains(point) {
-                    put((*point, *point));
-                }
-                from = point.checked_add(1);
             }
-            if let Some(from) = from.filter(|from| *from <= last) {
-                put((from, last));
+            for (kind, values) in special.within(segment) {
+                let open = values.iter().filter(|value| !self.singles.contains(value));
+                open.take(LOOKED_AT).for_each(|value| {
+                    groups.entry(group(kind.clone())).or_default().put((*value, *value), *value, 1);
+                });
             }
         }
-        value_classes.extend(groups.into_iter().map(|((_, kind), ranges)| {
-            let representative = representative(&ranges, preferred);
-            ValueClass { representative, kind, ranges }
-        }));
+        let classes = groups.into_iter().map(|((_, kind), found)| found.class(kind, special, preferred));
+        value_classes.extend(classes);
         value_classes
     }
 
@@ -102,14 +201,16 @@ impl Questions {
     }
 }
 
-fn representative(ranges: &[Range], preferred: &[u128]) -> u128 {
-    let lies_within = |value: &&u128| ranges.iter().any(|(first, last)| (first..=last).contains(value));
-    if let Some(value) = preferred.iter().find(lies_within) {
-        return *value;
+/// What single values leave of a range.
+fn pieces(singles: &BTreeSet<u128>, (first, last): Range) -> Vec<Range> {
+    let mut pieces = Vec::new();
+    let mut from = Some(first);
+    for single in singles.range(first..=last) {
+        pieces.extend(from.filter(|from| from < single).map(|from| (from, single - 1)));
+        from = single.checked_add(1);
     }
-    // Not the address of the network itself, where there is a choice.
-    let longest = ranges.iter().copied().max_by_key(|(first, last)| last - first);
-    longest.map_or(0, |(first, last)| if last - first >= 2 { first + 1 } else { first })
+    pieces.extend(from.filter(|from| *from <= last).map(|from| (from, last)));
+    pieces
 }
 
 /// An address as a number.
@@ -125,6 +226,16 @@ pub(super) fn address(family: Family, number: u128) -> IpAddr {
     match family {
         Family::Ipv4 => IpAddr::from(u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes()),
         Family::Ipv6 => IpAddr::from(number.to_be_bytes()),
+    }
+}
+
+/// Addresses for documentation (RFC 5737, RFC 3849): of clients and servers elsewhere.
+pub(super) fn elsewhere(family: Family) -> [IpAddr; 2] {
+    match family {
+        Family::Ipv4 => [IpAddr::from([198, 51, 100, 7]), IpAddr::from([192, 0, 2, 7])],
+        Family::Ipv6 => {
+            ["2001:db8:7::7", "2001:db8:9::7"].map(|text| text.parse().unwrap_or(family.loopback()))
+        }
     }
 }
 
@@ -147,15 +258,18 @@ mod tests {
             questions.add(range);
         }
         let special = BTreeSet::from([12, 40]);
-        let value_classes = questions.value_classes((0, 50), &special, |v| special.contains(&v), &[45]);
+        let is_special = |value| special.contains(&value);
+        let value_classes =
+            questions.value_classes((0, 50), &Special::new(&special, is_special), is_special, &[45]);
         for value in 0..=50 {
-            let holders =
-                value_classes.iter().filter(|a| a.ranges.iter().any(|(f, l)| (*f..=*l).contains(&value)));
-            assert_eq!(holders.count(), 1, "{value}");
+            let holds = |class: &&ValueClass<bool>| {
+                class.kind == is_special(value)
+                    && class.ranges.iter().any(|(first, last)| (*first..=*last).contains(&value))
+            };
+            assert_eq!(value_classes.iter().filter(holds).count(), 1, "{value}");
         }
-        assert!(
-            value_classes.iter().any(|a| a.representative == 45 && a.ranges == [(1, 9), (31, 39), (41, 50)])
-        );
+        assert_eq!(value_classes.iter().map(|class| class.size).sum::<u128>(), 51);
+        assert!(value_classes.iter().any(|a| a.representative == 45 && a.ranges == [(1, 9), (31, 50)]));
         assert!(value_classes.iter().any(|a| a.kind && a.ranges == [(12, 12)]));
         assert!(value_classes.iter().any(|a| a.kind && a.ranges == [(40, 40)]));
     }

@@ -11,7 +11,7 @@ use crate::node::{NodePlan, NodeRules};
 use crate::ruleset::Ruleset;
 use crate::settings::release::RELEASES;
 use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
-use crate::walk::{Host, Packet, Walker};
+use crate::walk::{ClientKind, Host, Packet, Walker};
 use crate::{input, nftables};
 
 /// Numbers that look random (SplitMix64, Steele et al. 2014).
@@ -195,27 +195,54 @@ fn packet(random: &mut Random, host: &Host) -> Packet {
     Packet::new(host, protocol, source, SocketAddr::new(ip, port)).unwrap()
 }
 
-fn holds(difference: &Difference, packet: &Packet) -> bool {
+/// Whether a class has a packet, or stands for one that has it; then with the names to be exchanged for that.
+fn holds(difference: &Difference, packet: &Packet, client: ClientKind) -> Option<Vec<(IpAddr, IpAddr)>> {
     let within = |intervals: &[nftables::ruleset::Interval], ip: IpAddr| {
         intervals.iter().any(|i| (i.first..=i.last).contains(&ip))
     };
-    let port = packet.destination.port();
-    difference.to.protocol == packet.protocol
-        && difference.to.ports.iter().any(|(first, last)| (*first..=*last).contains(&port))
-        && within(&difference.to.addresses, packet.destination.ip())
-        && within(&difference.from.addresses, packet.source)
+    let (port, to, from) = (packet.destination.port(), packet.destination.ip(), packet.source);
+    let Difference { to: class_to, from: class_from, .. } = difference;
+    let fits = class_to.protocol == packet.protocol
+        && class_to.ports.iter().any(|(first, last)| (*first..=*last).contains(&port))
+        && (within(&class_to.addresses, to) || class_to.alike.contains(&to));
+    let mut exchanged = Vec::new();
+    if class_to.alike.contains(&to) {
+        exchanged.push((class_to.representative.ip(), to));
+    }
+    let from = exchange(from, &exchanged);
+    if class_from.alike.contains(&from) {
+        exchanged.push((difference.packet.source, from));
+    }
+    let comes = within(&class_from.addresses, from) || class_from.alike.contains(&from);
+    (fits && comes && class_from.client == client).then_some(exchanged)
+}
+
+fn exchange(ip: IpAddr, names: &[(IpAddr, IpAddr)]) -> IpAddr {
+    names.iter().fold(ip, |ip, (a, b)| {
+        if ip == *a {
+            *b
+        } else if ip == *b {
+            *a
+        } else {
+            ip
+        }
+    })
 }
 
 /// The outcome set with the packet's own destination told as such, as members of a class differ in it.
-fn shown(outcome_set: &OutcomeSet, original: SocketAddr) -> Vec<String> {
+fn shown(outcome_set: &OutcomeSet, original: SocketAddr, names: &[(IpAddr, IpAddr)]) -> Vec<String> {
+    let named = |to: SocketAddr| SocketAddr::new(exchange(to.ip(), names), to.port());
     let end = |end: &super::End| match end.destination {
         Some(to) if to == original => format!("{:?} itself {}", end.verdict, end.snat),
-        _ => format!("{end:?}"),
+        to => format!("{:?}", super::End { destination: to.map(named), ..*end }),
     };
-    outcome_set
+    let affinity = |given: &super::outcome_set::Given| given.affinity.map(|(to, time)| (named(to), time));
+    let mut shown: Vec<String> = outcome_set
         .ends()
-        .map(|(given, e, chance)| format!("{:?} {} {chance:.6}", given.affinity, end(e)))
-        .collect()
+        .map(|(given, e, chance)| format!("{:?} {} {chance:.6}", affinity(given), end(e)))
+        .collect();
+    shown.sort_unstable();
+    shown
 }
 
 pub(in crate::compare) fn judge(
@@ -229,14 +256,17 @@ pub(in crate::compare) fn judge(
         OutcomeSet::of(walker, &packet.unwrap())
     };
     let (old, new) = (outcome_set(walkers.0), outcome_set(walkers.1));
-    let classes: Vec<&Difference> = found.differences.iter().filter(|d| holds(d, packet)).collect();
+    let client = walkers.1.host().with_merged_networks().client_kind(packet.source);
+    let classes: Vec<_> =
+        found.differences.iter().filter_map(|d| Some((d, holds(d, packet, client)?))).collect();
     match (old.contrast(&new), classes.as_slice()) {
         (None, []) => {}
-        (Some(contrast), [class]) => {
+        (Some(contrast), [(class, names)]) => {
             assert_eq!(contrast, class.contrast, "{case}: {packet:?}");
             let to = class.to.representative;
-            assert_eq!(shown(&old, packet.destination), shown(&class.old, to), "{case}: {packet:?}");
-            assert_eq!(shown(&new, packet.destination), shown(&class.new, to), "{case}: {packet:?}");
+            let of_packet = |outcome_set| shown(outcome_set, packet.destination, &[]);
+            assert_eq!(of_packet(&old), shown(&class.old, to, names), "{case}: {packet:?}");
+            assert_eq!(of_packet(&new), shown(&class.new, to, names), "{case}: {packet:?}");
         }
         (contrast, classes) => {
             panic!("{case}: {packet:?}: {contrast:?}, classes {classes:#?}\n{old:?}\n{new:?}")

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Difference, Flow};
+use super::{Difference, Flow, Ground};
 
 /// What a comparison of traffic found, for people.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Traffic {
     /// Kinds of connections that could be followed on both sides.
     pub classes: u64,
@@ -35,8 +35,8 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    pub(super) fn of(difference: &Difference) -> Unknown {
-        let Difference { old, new, packet, .. } = difference;
+    pub(super) fn of(difference: &Difference, ground: &Ground<'_>) -> Unknown {
+        let Difference { old, new, packet, from, to, .. } = difference;
         let side = match (old.fault(), new.fault()) {
             (Some(_), Some(_)) => "both",
             (Some(_), None) => "old",
@@ -45,9 +45,9 @@ impl Unknown {
         Unknown {
             reason: old.fault().or(new.fault()).unwrap_or_default().to_owned(),
             side,
-            classes: 1,
-            source: packet.source.to_string(),
-            destination: packet.destination.to_string(),
+            classes: difference.classes(),
+            source: ground.name_source(packet, from),
+            destination: ground.name_socket(to),
         }
     }
 

@@ -25,33 +25,60 @@
 //! compares what is found with and without leaving out, on random clusters of every release and both modes.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::net::IpAddr;
 
+use super::links::{Link, Side, links};
+use crate::names::ServicePortName;
 use crate::node::{Host, NodePlan};
 use crate::parallel;
-use crate::plan::{EndpointSet, Plan, ServicePortPlan};
+use crate::plan::{Plan, ServicePortPlan};
 
 /// Takes out of two plans, for one mode, the Service ports that both have unchanged and that nothing links to one that
 /// differs; tells how many. Rules and traffic of what is left differ just as those of the whole plans.
 pub fn leave_out(old: &mut NodePlan<'_>, new: &mut NodePlan<'_>) -> usize {
-    let (NodePlan { plan: old, host: old_host }, NodePlan { plan: new, host: new_host }) = (old, new);
-    if !old.is_same_beside_service_ports(new) || !same_ways(old_host, new_host) {
+    match same_ways(&old.host, &new.host) {
+        true => leave_out_of_plans(&mut old.plan, &mut new.plan),
+        false => 0,
+    }
+}
+
+/// The same of plans for a node on which packets that meet the same rules take the same ways.
+pub(super) fn leave_out_of_plans(old: &mut Plan<'_>, new: &mut Plan<'_>) -> usize {
+    if !old.is_same_beside_service_ports(new) {
         return 0;
     }
-    let pairs = unchanged_pairs(old, new);
-    let Some(linked) = linked((&*old, &*new), &pairs) else { return 0 };
-    let mut left_out = (vec![false; old.service_ports().len()], vec![false; new.service_ports().len()]);
+    let of_old = |port: &ServicePortPlan<'_>, tell: &mut dyn FnMut(Link)| links(port, old, tell);
+    let of_new = |port: &ServicePortPlan<'_>, tell: &mut dyn FnMut(Link)| links(port, new, tell);
+    let sides = (
+        &Side { ports: old.service_ports(), name: &name_of, links: &of_old },
+        &Side { ports: new.service_ports(), name: &name_of, links: &of_new },
+    );
+    let left_out = left_out(sides, &|a, b| a.is_unchanged(b));
+    remove(old, &left_out.0);
+    remove(new, &left_out.1);
+    left_out.0.iter().filter(|out| **out).count()
+}
+
+fn name_of<'a>(port: &'a ServicePortPlan<'_>) -> &'a ServicePortName {
+    &port.service_port().name
+}
+
+/// Which Service ports of both sides are unchanged, as `same` says, and linked to none that differs.
+pub(super) fn left_out<A: Sync, B: Sync>(
+    (old, new): (&Side<'_, A>, &Side<'_, B>),
+    same: &(dyn Fn(&A, &B) -> bool + Sync),
+) -> (Vec<bool>, Vec<bool>) {
+    let mut left_out = (vec![false; old.ports.len()], vec![false; new.ports.len()]);
+    let pairs = unchanged_pairs((old, new), same);
+    let Some(linked) = linked((old, new), &pairs) else { return left_out };
     for (i, j) in pairs.iter().copied().filter(|(i, _)| !linked.contains(i)) {
         mark(&mut left_out.0, i);
         mark(&mut left_out.1, j);
     }
-    remove(old, &left_out.0);
-    remove(new, &left_out.1);
-    pairs.len() - linked.len()
+    left_out
 }
 
 fn mark(list: &mut [bool], i: usize) {
@@ -67,7 +94,7 @@ fn remove(plan: &mut Plan<'_>, left_out: &[bool]) {
 
 /// Whether a packet that meets the same rules takes the same way on both nodes. Which networks and addresses are those
 /// of pods tells no rule but one that asks for the interface.
-fn same_ways(old: &Host, new: &Host) -> bool {
+pub(super) fn same_ways(old: &Host, new: &Host) -> bool {
     let Host {
         addresses,
         pod_networks,
@@ -95,25 +122,26 @@ fn same_ways(old: &Host, new: &Host) -> bool {
 /// So many Service ports at least are worth a thread.
 const SHORTEST_STRETCH: usize = 256;
 
-/// Service ports that both plans have unchanged, by their indices.
-fn unchanged_pairs(old: &Plan<'_>, new: &Plan<'_>) -> Vec<(usize, usize)> {
-    let pairs = pairs_by_name(old.service_ports(), new.service_ports());
+/// Service ports that both sides have unchanged, by their indices.
+fn unchanged_pairs<A: Sync, B: Sync>(
+    (old, new): (&Side<'_, A>, &Side<'_, B>),
+    same: &(dyn Fn(&A, &B) -> bool + Sync),
+) -> Vec<(usize, usize)> {
+    let pairs = pairs_by_name(old, new);
     let found = parallel::by_stretch(&pairs, SHORTEST_STRETCH, |_, part| {
-        let is_unchanged =
-            |(i, j): &(usize, usize)| match (old.service_ports().get(*i), new.service_ports().get(*j)) {
-                (Some(a), Some(b)) => a.is_unchanged(b),
-                _ => false,
-            };
+        let is_unchanged = |(i, j): &(usize, usize)| {
+            old.ports.get(*i).zip(new.ports.get(*j)).is_some_and(|(a, b)| same(a, b))
+        };
         part.iter().copied().filter(is_unchanged).collect::<Vec<_>>()
     });
     found.into_iter().flatten().collect()
 }
 
-fn pairs_by_name(old: &[ServicePortPlan<'_>], new: &[ServicePortPlan<'_>]) -> Vec<(usize, usize)> {
+fn pairs_by_name<A, B>(old: &Side<'_, A>, new: &Side<'_, B>) -> Vec<(usize, usize)> {
     let (mut i, mut j) = (0, 0);
-    let mut pairs = Vec::with_capacity(old.len().min(new.len()));
-    while let (Some(a), Some(b)) = (old.get(i), new.get(j)) {
-        let order = a.service_port().name.cmp(&b.service_port().name);
+    let mut pairs = Vec::with_capacity(old.ports.len().min(new.ports.len()));
+    while let (Some(a), Some(b)) = (old.ports.get(i), new.ports.get(j)) {
+        let order = (old.name)(a).cmp((new.name)(b));
         if order == Ordering::Equal {
             pairs.push((i, j));
         }
@@ -123,99 +151,54 @@ fn pairs_by_name(old: &[ServicePortPlan<'_>], new: &[ServicePortPlan<'_>]) -> Ve
     pairs
 }
 
-/// Something by which the ways of packets through two Service ports can touch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Link {
-    /// An address, its own or an endpoint's.
-    Address(IpAddr),
-    /// A port on every address of the node.
-    NodePort(u16),
-    /// Any other port.
-    Port(u16),
-    /// Some node port.
-    AnyNodePort,
-    /// An address of the node itself, claimed.
-    NodeAddress,
-}
-
-impl Link {
-    /// What touches it.
-    fn counterparts(self) -> impl Iterator<Item = Link> {
-        let (one, other) = match self {
-            Link::Address(_) => (self, None),
-            Link::NodePort(port) => (self, Some(Link::Port(port))),
-            Link::Port(port) => (Link::NodePort(port), None),
-            Link::AnyNodePort => (Link::NodeAddress, None),
-            Link::NodeAddress => (Link::AnyNodePort, None),
-        };
-        [Some(one), other].into_iter().flatten()
-    }
-}
-
-/// Tells every link that a Service port has.
-fn links(port: &ServicePortPlan<'_>, plan: &Plan<'_>, mut tell: impl FnMut(Link)) {
-    let service_port = port.service_port();
-    let listed = service_port.external_ips.iter().chain(&service_port.load_balancer_ips).map(|ip| ip.value);
-    for ip in std::iter::once(service_port.cluster_ip).chain(listed) {
-        tell(Link::Address(ip));
-        if ip.is_loopback() || ip == plan.node_ip() || plan.interface_addresses().contains(&ip) {
-            tell(Link::NodeAddress);
-        }
-    }
-    for node_port in [service_port.node_port, service_port.health_check_node_port].into_iter().flatten() {
-        tell(Link::NodePort(node_port.get()));
-        tell(Link::AnyNodePort);
-    }
-    tell(Link::Port(service_port.port.get()));
-    let sets = [EndpointSet::Cluster, EndpointSet::Local].map(|set| port.endpoints(set));
-    for endpoint in sets.into_iter().flatten() {
-        tell(Link::Address(endpoint.ip));
-        tell(Link::Port(endpoint.port.get()));
-    }
-}
-
 /// Links of links of links: beyond this everything is kept.
 const ROUNDS: usize = 8;
 
 /// Those of the pairs that are linked to a Service port which is in no pair, by their first index; none if they are too
 /// many to follow.
-fn linked((old, new): (&Plan<'_>, &Plan<'_>), pairs: &[(usize, usize)]) -> Option<HashSet<usize>> {
-    let mut touched = HashSet::new();
+fn linked<A: Sync, B>(
+    (old, new): (&Side<'_, A>, &Side<'_, B>),
+    pairs: &[(usize, usize)],
+) -> Option<HashSet<usize>> {
     let paired: (HashSet<usize>, HashSet<usize>) = pairs.iter().copied().unzip();
-    for (plan, paired) in [(old, &paired.0), (new, &paired.1)] {
-        let changed = plan.service_ports().iter().enumerate().filter(|(i, _)| !paired.contains(i));
-        changed.for_each(|(_, port)| links(port, plan, |link| touched.extend(link.counterparts())));
-    }
+    let mut touched = counterparts(old, |i| !paired.0.contains(&i));
+    touched.extend(counterparts(new, |i| !paired.1.contains(&i)));
     let mut linked = HashSet::new();
     for _ in 0..ROUNDS {
-        let found = touching(old, pairs, &touched, &linked);
+        let found: HashSet<usize> = touching(old, pairs, &touched, &linked).into_iter().collect();
         if found.is_empty() {
             return Some(linked);
         }
-        touched.clear();
-        for port in found.iter().filter_map(|i| old.service_ports().get(*i)) {
-            links(port, old, |link| touched.extend(link.counterparts()));
-        }
+        touched = counterparts(old, |i| found.contains(&i));
         linked.extend(found);
     }
     None
 }
 
+/// What some Service ports of a side touch.
+fn counterparts<T>(side: &Side<'_, T>, which: impl Fn(usize) -> bool) -> HashSet<Link> {
+    let mut touched = HashSet::new();
+    for (_, port) in side.ports.iter().enumerate().filter(|(i, _)| which(*i)) {
+        (side.links)(port, &mut |link| touched.extend(link.counterparts()));
+    }
+    touched
+}
+
 /// Those of the pairs, not known yet, that touch something.
-fn touching(
-    plan: &Plan<'_>,
+fn touching<T: Sync>(
+    side: &Side<'_, T>,
     pairs: &[(usize, usize)],
     touched: &HashSet<Link>,
     known: &HashSet<usize>,
 ) -> Vec<usize> {
     let found = parallel::by_stretch(pairs, SHORTEST_STRETCH, |_, part| {
-        let touches = |port: &ServicePortPlan<'_>| {
+        let touches = |port: &T| {
             let mut found = false;
-            links(port, plan, |link| found |= touched.contains(&link));
+            (side.links)(port, &mut |link| found |= touched.contains(&link));
             found
         };
         let candidates = part.iter().map(|(i, _)| *i).filter(|i| !known.contains(i));
-        candidates.filter(|i| plan.service_ports().get(*i).is_some_and(touches)).collect::<Vec<_>>()
+        candidates.filter(|i| side.ports.get(*i).is_some_and(touches)).collect::<Vec<_>>()
     });
     found.into_iter().flatten().collect()
 }

@@ -38,10 +38,10 @@ const ENDPOINTS: [&str; 14] = [
     "10.96.0.12",
 ];
 const PORTS: [u16; 7] = [80, 80, 80, 443, 443, 8080, 30000];
-const SERVICES: u64 = 7;
+pub(in crate::compare) const SERVICES: u64 = 7;
 
 /// A cluster of some Services; `change` is one that is another than otherwise.
-fn cluster(seed: u64, change: Option<u64>) -> String {
+pub(in crate::compare) fn cluster(seed: u64, change: Option<u64>) -> String {
     let mut random = Random(seed);
     let mut text = NODE.to_owned();
     for i in 0..SERVICES {
@@ -93,7 +93,7 @@ fn service(text: &mut String, i: u64, random: &mut Random) {
         let node = random.pick(&["worker-1", "worker-1", "worker-2"]);
         format!("{{addresses: [{}], nodeName: {node}, conditions: {{ready: true}}}}", random.pick(&ENDPOINTS))
     };
-    let endpoints: Vec<String> = (0..random.below(3)).map(|_| endpoint(random)).collect();
+    let endpoints: Vec<String> = (0..random.below(4)).map(|_| endpoint(random)).collect();
     _ = write!(
         text,
         "---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
@@ -104,7 +104,7 @@ fn service(text: &mut String, i: u64, random: &mut Random) {
     );
 }
 
-fn settings(mode: &str, release: Release, by_interface: bool) -> Settings {
+pub(in crate::compare) fn settings(mode: &str, release: Release, by_interface: bool) -> Settings {
     let flags = Flags {
         proxy_mode: Some(mode.to_owned()),
         cluster_cidr: Some("10.244.0.0/16".to_owned()),
@@ -118,12 +118,12 @@ fn settings(mode: &str, release: Release, by_interface: bool) -> Settings {
     Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0
 }
 
-fn read(text: &str, settings: &Settings) -> Cluster {
+pub(in crate::compare) fn read(text: &str, settings: &Settings) -> Cluster {
     let (snapshot, _) = input::read_text("test", text).unwrap();
     Cluster::build(&snapshot, settings).unwrap().0
 }
 
-fn planned<'c>(cluster: &'c Cluster, settings: &Settings) -> NodePlan<'c> {
+pub(in crate::compare) fn planned<'c>(cluster: &'c Cluster, settings: &Settings) -> NodePlan<'c> {
     let node = cluster.node("worker-1").unwrap();
     NodePlan::new(cluster, settings, &Sources::default(), node, Family::Ipv4).unwrap().0
 }
@@ -134,7 +134,7 @@ fn changes(old: &NodeRules<'_>, new: &NodeRules<'_>) -> (FamilyChange, Compariso
 }
 
 /// One to somewhere where something could be.
-fn packet(random: &mut Random, host: &Host) -> Packet {
+pub(in crate::compare) fn packet(random: &mut Random, host: &Host) -> Packet {
     let cluster_ip = format!("10.96.0.1{}", random.below(SERVICES));
     let destination = match random.below(3) {
         0 => cluster_ip.as_str(),

@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for Pairs {
         found.sort_by(|a, b| a.0.cmp(&b.0));
         if found.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
             // Where the last may count, such a map does not come here.
-            return Err(A::Error::custom("a key stands twice"));
+            return Err(A::Error::custom("a key occurs twice"));
         }
         Ok(found)
     }

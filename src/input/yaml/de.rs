@@ -248,7 +248,7 @@ impl<'t> de::Deserializer<'t> for Zero {
     }
 }
 
-/// What a map contains in which no key stands twice, nor `<<`.
+/// What a map contains in which no key occurs twice, nor `<<`.
 struct Entries<'t, 'a> {
     next: Cursor<'t, 'a>,
     end: usize,
@@ -288,7 +288,7 @@ fn deserialize_key<'t, K: DeserializeSeed<'t>>(key: Cursor<'t, '_>, seed: K) -> 
     key.located(seed.deserialize(deserializer))
 }
 
-/// What any other map contains: of a key that stands twice the last value, be it merged, as go-yaml v2 has it.
+/// What any other map contains: of a key that occurs twice the last value, be it merged, as go-yaml v2 has it.
 struct Merged<'t, 'a> {
     entries: std::vec::IntoIter<(Cursor<'t, 'a>, Cursor<'t, 'a>)>,
     value: Option<Cursor<'t, 'a>>,

@@ -24,7 +24,7 @@ pub(in crate::input) struct Node<'a> {
     pub(in crate::input) end: u32,
 }
 
-/// A key that stands twice in a map: indexes of two neighbours of all its nodes.
+/// A key that occurs twice in a map: indexes of two neighbours of all its nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::input) struct Repeated {
     pub(in crate::input) first: usize,
@@ -65,7 +65,7 @@ impl<'a> Tape<'a> {
         self.nodes.get(index)
     }
 
-    /// Keys that stand twice in the maps within a node.
+    /// Keys that occur twice in the maps within a node.
     pub(in crate::input) fn repeated(&self, index: usize) -> impl Iterator<Item = Repeated> {
         let end = self.nodes.get(index).map_or(0, |node| node.next);
         self.repeated.iter().copied().filter(move |repeated| (index..end).contains(&repeated.first))
@@ -134,7 +134,7 @@ pub(in crate::input) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// So many keys that stand twice are noted.
+    /// So many keys that occur twice are noted.
     const MAX_REPEATED: usize = 100;
 
     fn event(&mut self, event: Event) -> Result<(), Fault> {
@@ -204,7 +204,7 @@ impl<'a> Builder<'a> {
         Tape { nodes: self.nodes, repeated: self.repeated, unread: None, aliased: Cell::new(0) }
     }
 
-    /// Makes the keys of a map the strings that they are in JSON; tells whether one is `<<` or stands twice.
+    /// Makes the keys of a map the strings that they are in JSON; tells whether one is `<<` or occurs twice.
     fn settle_keys(&mut self, map: usize) -> Result<bool, Fault> {
         if !matches!(self.nodes.get(map), Some(Node { value: Value::Map { .. }, .. })) {
             return Ok(false);
@@ -255,7 +255,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Notes the keys that stand twice; tells whether any does.
+    /// Notes the keys that occur twice; tells whether any does.
     fn note_repeated(&mut self) -> bool {
         let nodes = &self.nodes;
         let text = |key: &usize| nodes.get(*key).and_then(|node| node.value.text());

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 
+use super::expression as general;
 use crate::net::{Cidr, Family, inet_ntop};
 use crate::nftables::ruleset::{Addresses, Datum, FibEnd, Field, Interval, Statement, TableFamily, Verdict};
 
@@ -55,7 +56,17 @@ pub(super) fn expression(statement: &Statement, family: Family) -> Value {
         }
         Statement::NamedCounter(name) => json!({ "counter": name }),
         Statement::Verdict(end) => verdict(end),
-        Statement::Opaque(text) => json!(text),
+        Statement::Compare(of) => general::comparison(of),
+        Statement::LookUp(of) => general::look_up(&of.0, &of.1),
+        Statement::Assign(of) => general::assign(&of.0, &of.1),
+        Statement::Translate(of) => general::translation(of),
+        Statement::RejectWith(answer) => general::reject_with(answer),
+        Statement::Limit(of) => general::limit(of),
+        Statement::Notrack => json!({ "notrack": null }),
+        Statement::Log(of) => general::log(of),
+        Statement::ChangeSet(of) => general::change(of, |inner| expression(inner, family)),
+        Statement::Spelled(_, meaning) => expression(meaning, family),
+        Statement::Divert(text) | Statement::Aside(text) | Statement::Opaque(text) => json!(text),
     }
 }
 
@@ -77,7 +88,15 @@ pub(super) fn datum(datum: &Datum) -> Value {
         Datum::Range(first, last) => range(*first, *last),
         Datum::Protocol(protocol) => json!(protocol.lower_name()),
         Datum::Port(port) => json!(port.get()),
-        Datum::Other(text) => json!(text),
+        Datum::Mark(mark) => json!(mark),
+        Datum::Marks(first, last) => json!({ "range": [first, last] }),
+        Datum::MarkPrefix(mark, length) => json!({ "prefix": { "addr": mark, "len": length } }),
+        Datum::Number(number) => json!(number),
+        Datum::Numbers(first, last) => json!({ "range": [first, last] }),
+        Datum::Word(word) if matches!(word.as_str(), "exists" | "missing") => json!(word == "exists"),
+        Datum::Name(text) | Datum::Word(text) | Datum::Other(text) => json!(text),
+        Datum::Bits(names) => json!({ "|": names }),
+        Datum::Any => json!("*"),
     }
 }
 

@@ -68,8 +68,16 @@ impl Set {
     fn elements_per_line(&self) -> usize {
         match self.key.as_slice() {
             [DataType::Ipv4Addr] => 2,
-            [DataType::InetProto | DataType::InetService] => 5,
-            [DataType::Other(name)] if matches!(name.as_str(), "mark" | "integer" | "tcp_flag") => 5,
+            [
+                DataType::InetProto
+                | DataType::InetService
+                | DataType::Mark
+                | DataType::TcpFlag
+                | DataType::ConntrackState
+                | DataType::ConntrackStatus
+                | DataType::ConntrackDirection,
+            ] => 5,
+            [DataType::Other(name)] if name == "integer" => 5,
             _ => 1,
         }
     }
@@ -138,6 +146,10 @@ impl Display for Element {
         }
         match &self.value {
             Some(MapValue::Verdict(verdict)) => write!(f, " : {verdict}"),
+            Some(MapValue::Data(parts)) => {
+                f.write_str(" : ")?;
+                join(f, parts, " . ")
+            }
             Some(MapValue::Opaque(text)) => write!(f, " : {text}"),
             None => Ok(()),
         }
@@ -152,7 +164,15 @@ impl Display for Datum {
             Datum::Range(first, last) => write!(f, "{}-{}", inet_ntop(*first), inet_ntop(*last)),
             Datum::Protocol(protocol) => protocol.fmt(f),
             Datum::Port(port) => port.fmt(f),
-            Datum::Other(text) => f.write_str(text),
+            Datum::Mark(mark) => write!(f, "{mark:#010x}"),
+            Datum::Marks(first, last) => write!(f, "{first:#010x}-{last:#010x}"),
+            Datum::MarkPrefix(mark, length) => write!(f, "{mark:#010x}/{length}"),
+            Datum::Number(number) => number.fmt(f),
+            Datum::Numbers(first, last) => write!(f, "{first}-{last}"),
+            Datum::Name(name) => write!(f, "\"{name}\""),
+            Datum::Bits(names) => f.write_str(&names.join(" | ")),
+            Datum::Any => f.write_str("*"),
+            Datum::Word(text) | Datum::Other(text) => f.write_str(text),
         }
     }
 }

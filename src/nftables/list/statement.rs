@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 
+use super::expression::ComparisonBy;
 use super::join;
 use super::version::ListingFacts;
 use crate::net::{Cidr, Family, inet_ntop};
@@ -23,16 +24,30 @@ impl Display for RuleBy<'_> {
         let RuleBy(rule, facts) = *self;
         for (i, statement) in rule.statements.iter().enumerate() {
             f.write_str(if i > 0 { " " } else { "" })?;
-            match statement {
-                Statement::Mark { mask, negated, value } => {
-                    MarkMatch { mask: *mask, negated: *negated, value: *value, facts }.fmt(f)?;
-                }
-                other => other.fmt(f)?,
-            }
+            StatementBy(statement, facts).fmt(f)?;
         }
         match &rule.comment {
             Some(comment) => write!(f, " comment \"{comment}\""),
             None => Ok(()),
+        }
+    }
+}
+
+/// A statement as a version of nft lists it.
+pub(in crate::nftables) struct StatementBy<'a>(
+    pub(in crate::nftables) &'a Statement,
+    pub(in crate::nftables) ListingFacts,
+);
+
+impl Display for StatementBy<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let StatementBy(statement, facts) = *self;
+        match statement {
+            Statement::Mark { mask, negated, value } => {
+                MarkMatch { mask: *mask, negated: *negated, value: *value, facts }.fmt(f)
+            }
+            Statement::Compare(comparison) => ComparisonBy(comparison, facts).fmt(f),
+            other => other.fmt(f),
         }
     }
 }
@@ -52,9 +67,8 @@ impl Display for Statement {
             Statement::ConntrackStatusDnat => f.write_str("ct status dnat"),
             Statement::L4Protocol(protocol) => write!(f, "meta l4proto {protocol}"),
             Statement::DestinationPort(protocol, port) => write!(f, "{protocol} dport {port}"),
-            Statement::Mark { mask, negated, value } => {
-                let facts = ListingFacts::default();
-                MarkMatch { mask: *mask, negated: *negated, value: *value, facts }.fmt(f)
+            Statement::Mark { .. } | Statement::Compare(_) => {
+                StatementBy(self, ListingFacts::default()).fmt(f)
             }
             Statement::FibLocal(FibEnd::Source) => f.write_str("fib saddr type local"),
             Statement::FibLocal(FibEnd::Destination) => f.write_str("fib daddr type local"),
@@ -77,7 +91,18 @@ impl Display for Statement {
             Statement::Counter { packets, bytes } => write!(f, "counter packets {packets} bytes {bytes}"),
             Statement::NamedCounter(name) => write!(f, "counter name \"{name}\""),
             Statement::Verdict(verdict) => verdict.fmt(f),
-            Statement::Opaque(text) => f.write_str(text),
+            Statement::LookUp(lookup) => write!(f, "{} vmap {}", lookup.0, lookup.1),
+            Statement::Assign(assignment) => write!(f, "{} set {}", assignment.0, assignment.1),
+            Statement::Translate(translation) => translation.fmt(f),
+            Statement::RejectWith(answer) => write!(f, "reject with {answer}"),
+            Statement::Limit(limit) => limit.fmt(f),
+            Statement::Notrack => f.write_str("notrack"),
+            Statement::Log(log) => log.fmt(f),
+            Statement::ChangeSet(change) => change.fmt(f),
+            Statement::Spelled(text, _)
+            | Statement::Divert(text)
+            | Statement::Aside(text)
+            | Statement::Opaque(text) => f.write_str(text),
         }
     }
 }

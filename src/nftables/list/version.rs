@@ -21,6 +21,8 @@ pub struct ListingFacts {
     pub dstnat_in_output: bool,
     /// A mask of leading ones is taken for a prefix: `meta mark != 0x00000000/1`.
     pub mark_as_prefix: bool,
+    /// Some bits of a mask are printed as `tcp flags syn / fin,syn`, rather than `tcp flags & (fin | syn) == syn`.
+    pub flags_by_slash: bool,
 }
 
 /// Every version whose listings were compared, oldest first.
@@ -28,12 +30,12 @@ pub const VERSIONS: [NftVersion; 2] = [
     NftVersion {
         series: (1, 0),
         patches: Some(&[6]),
-        facts: ListingFacts { dstnat_in_output: false, mark_as_prefix: true },
+        facts: ListingFacts { dstnat_in_output: false, mark_as_prefix: true, flags_by_slash: true },
     },
     NftVersion {
         series: (1, 1),
         patches: None,
-        facts: ListingFacts { dstnat_in_output: true, mark_as_prefix: false },
+        facts: ListingFacts { dstnat_in_output: true, mark_as_prefix: false, flags_by_slash: false },
     },
 ];
 

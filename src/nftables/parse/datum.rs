@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use compact_str::CompactString;
+
+use super::word::unquoted;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::{DataType, Datum, Interval, Verdict};
 
@@ -10,15 +13,81 @@ pub(super) fn datum(text: &str, kind: Option<&DataType>) -> Datum {
     typed(text, kind).unwrap_or_else(|| Datum::Other(text.into()))
 }
 
-fn typed(text: &str, kind: Option<&DataType>) -> Option<Datum> {
+pub(super) fn typed(text: &str, kind: Option<&DataType>) -> Option<Datum> {
+    if text == "*" {
+        return Some(Datum::Any);
+    }
     match kind {
         Some(DataType::Ipv4Addr) => address_datum(text).filter(|d| is_of(d, Family::Ipv4)),
         Some(DataType::Ipv6Addr) => address_datum(text).filter(|d| is_of(d, Family::Ipv6)),
-        Some(DataType::InetProto) => Protocol::from_lower_name(text).map(Datum::Protocol),
-        Some(DataType::InetService) => port(text).map(Datum::Port),
-        Some(DataType::Verdict | DataType::Other(_)) => None,
+        Some(DataType::InetProto) => match Protocol::from_lower_name(text) {
+            Some(protocol) => Some(Datum::Protocol(protocol)),
+            None => numeric(text).or_else(|| word(text)),
+        },
+        Some(DataType::InetService) => match port(text) {
+            Some(port) => Some(Datum::Port(port)),
+            None => numeric(text),
+        },
+        Some(DataType::Mark) => mark_datum(text),
+        // Of a route only whether it is there may be asked.
+        Some(DataType::InterfaceName | DataType::InterfaceIndex) => quoted(text)
+            .or_else(|| numeric(text))
+            .or_else(|| word(text).filter(|_| matches!(text, "exists" | "missing"))),
+        Some(DataType::ConntrackState | DataType::ConntrackStatus | DataType::TcpFlag) => bits(text, ','),
+        Some(DataType::AddressType | DataType::ConntrackDirection) => word(text),
+        Some(DataType::Verdict) => None,
+        Some(DataType::Other(_)) => numeric(text).or_else(|| quoted(text)).or_else(|| word(text)),
         None => address_datum(text),
     }
+}
+
+/// A value whose type is not known here.
+pub(super) fn untyped(text: &str) -> Option<Datum> {
+    typed(text, Some(&DataType::Other(CompactString::const_new("")))).or_else(|| address_datum(text))
+}
+
+fn quoted(text: &str) -> Option<Datum> {
+    unquoted(text).map(|name| Datum::Name(name.into()))
+}
+
+/// A number, or numbers from one to another.
+fn numeric(text: &str) -> Option<Datum> {
+    if let Some(number) = number(text) {
+        return Some(Datum::Number(number));
+    }
+    let (first, last) = text.split_once('-')?;
+    let (first, last) = (number(first)?, number(last)?);
+    (first < last).then_some(Datum::Numbers(first, last))
+}
+
+fn mark_datum(text: &str) -> Option<Datum> {
+    if let Some(mark) = mark(text) {
+        return Some(Datum::Mark(mark));
+    }
+    if let Some((value, length)) = text.split_once('/') {
+        let length: u8 = number(length).filter(|l| (1..32).contains(l))?;
+        return Some(Datum::MarkPrefix(mark(value)?, length));
+    }
+    let (first, last) = text.split_once('-')?;
+    Some(Datum::Marks(mark(first)?, mark(last)?))
+}
+
+/// Names of bits, between which a sign stands.
+pub(super) fn bits(text: &str, sign: char) -> Option<Datum> {
+    if !text.contains(sign) {
+        return word(text);
+    }
+    let names: Vec<CompactString> = text.split(sign).map(|name| name.trim().into()).collect();
+    names.iter().all(|name| is_word(name)).then_some(Datum::Bits(names))
+}
+
+fn word(text: &str) -> Option<Datum> {
+    is_word(text).then(|| Datum::Word(text.into()))
+}
+
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':' | b'.'))
+        && text.bytes().any(|b| b.is_ascii_alphanumeric())
 }
 
 fn address_datum(text: &str) -> Option<Datum> {
@@ -147,7 +216,9 @@ mod tests {
         assert!(matches!(datum("10.0.0.0/8", None), Datum::Network(_)));
         assert!(matches!(datum("10.0.0.1-10.0.0.9", None), Datum::Range(_, _)));
         assert_eq!(datum("080", Some(&DataType::InetService)), Datum::Other("080".into()));
-        assert_eq!(datum("80-90", Some(&DataType::InetService)), Datum::Other("80-90".into()));
+        assert_eq!(datum("80-90", Some(&DataType::InetService)), Datum::Numbers(80, 90));
+        assert_eq!(datum("*", Some(&DataType::Mark)), Datum::Any);
+        assert_eq!(datum("\"eni*\"", Some(&DataType::InterfaceName)), Datum::Name("eni*".into()));
         assert_eq!(datum("53", None), Datum::Other("53".into()));
     }
 }

@@ -1,6 +1,8 @@
 //! The objects of `nft -j list ruleset`.
 
 mod element;
+mod expression;
+mod general;
 mod statement;
 mod value;
 
@@ -12,6 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::diagnostic::{Excerpt, Fault, ParseError};
+use crate::nftables::parse::element::Types;
 use crate::nftables::ruleset::{
     BaseChain, Chain, Counter, DataType, Hook, PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily,
 };
@@ -272,7 +275,11 @@ fn base(object: &ChainObject) -> Result<Option<BaseChain>, Fault> {
 }
 
 fn set(object: &SetObject<'_>) -> Result<Set, Fault> {
-    let key: Vec<DataType> = value::names(&object.key).iter().map(|name| DataType::from_name(name)).collect();
+    let typeof_key = value::of(&object.key, "typeof").and_then(expression::expression);
+    let key: Vec<DataType> = match &typeof_key {
+        Some(_) => Vec::new(),
+        None => value::names(&object.key).iter().map(|name| DataType::from_name(name)).collect(),
+    };
     let maps_to = object.map.as_ref().map(|map| DataType::from_name(&value::names(map).join(" . ")));
     // The listing has them sorted.
     let mut flags: Vec<CompactString> =
@@ -281,8 +288,16 @@ fn set(object: &SetObject<'_>) -> Result<Set, Fault> {
     let policy = object.policy.as_ref().map(|policy| format!("policy {policy}"));
     let gc_interval = object.gc_interval.map(|seconds| format!("gc-interval {seconds}s"));
     let auto_merge = object.auto_merge.then(|| "auto-merge".to_owned());
+    let mut types = Types::named(&key, maps_to.as_ref());
+    if let Some(key) = &typeof_key {
+        types.key = key.data_types();
+    }
+    let typeof_key = typeof_key.map(|key| match &maps_to {
+        Some(value) => format!("typeof {key} : {}", value.name()),
+        None => format!("typeof {key}"),
+    });
     let elements: Result<Vec<_>, Fault> =
-        object.elem.iter().map(|raw| element::read(raw, &key, maps_to.is_some())).collect();
+        object.elem.iter().map(|raw| element::read(raw, &types, maps_to.is_some())).collect();
     Ok(Set {
         name: object.name.as_str().into(),
         maps_to,
@@ -290,7 +305,11 @@ fn set(object: &SetObject<'_>) -> Result<Set, Fault> {
         flags,
         timeout_seconds: object.timeout,
         comment: object.comment.clone(),
-        opaque: [policy, auto_merge, gc_interval].into_iter().flatten().map(CompactString::from).collect(),
+        opaque: [typeof_key, policy, auto_merge, gc_interval]
+            .into_iter()
+            .flatten()
+            .map(CompactString::from)
+            .collect(),
         elements: elements?,
         key,
     })

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use compact_str::CompactString;
 
 use super::datum;
-use super::element::element;
+use super::element::{Types, element};
+use super::expression::types_of;
 use super::statement;
 use super::word::{Words, depth, unquoted};
 use crate::diagnostic::{Excerpt, Fault, ParseError};
@@ -184,18 +185,19 @@ impl<'a> Lines<'a> {
             opaque: Vec::new(),
             elements: Vec::new(),
         };
+        let mut types = Types::default();
         while let Some(line) = self.within()? {
             let text = line.trim_start();
             match text.strip_prefix("elements = {") {
-                Some(first) => self.elements(first, &set.key, &mut set.elements)?,
-                None => property(without_note(text).trim_end(), &mut set)?,
+                Some(first) => self.elements(first, &types, &mut set.elements)?,
+                None => property(without_note(text).trim_end(), &mut set, &mut types)?,
             }
         }
         Ok(set)
     }
 
     /// Elements up to the closing brace, beginning with what is left of the line of the opening one.
-    fn elements(&mut self, first: &'a str, key: &[DataType], into: &mut Vec<Element>) -> Result<(), Fault> {
+    fn elements(&mut self, first: &'a str, types: &Types, into: &mut Vec<Element>) -> Result<(), Fault> {
         let mut line = first;
         let mut pending: Vec<&str> = Vec::new();
         loop {
@@ -208,7 +210,7 @@ impl<'a> Lines<'a> {
                     pending.push(text);
                 }
                 if ends && !pending.is_empty() {
-                    into.push(element(&pending, key));
+                    into.push(element(&pending, types));
                     pending.clear();
                 }
                 if text == "}" {
@@ -252,12 +254,16 @@ fn comment(line: &str) -> Result<CompactString, Fault> {
     text.map(CompactString::from).ok_or_else(|| format!("{} is no comment", Excerpt(line.trim())))
 }
 
-fn property(line: &str, set: &mut Set) -> Result<(), Fault> {
+fn property(line: &str, set: &mut Set, types: &mut Types) -> Result<(), Fault> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
         "" => {}
-        "type" => set_type(rest, set),
+        "type" => {
+            set_type(rest, set);
+            *types = Types::named(&set.key, set.maps_to.as_ref());
+        }
         "typeof" => {
+            *types = types_of(rest);
             if let (Some(maps_to), Some((_, value))) = (&mut set.maps_to, rest.rsplit_once(" : ")) {
                 *maps_to = DataType::from_name(value);
             }

@@ -5,6 +5,8 @@
 
 mod datum;
 mod element;
+mod expression;
+mod general;
 mod json;
 mod listing;
 mod statement;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use compact_str::CompactString;
 
 use super::datum;
+use super::general;
 use super::word::{Word, Words, depth, unquoted};
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Rule, Statement};
@@ -50,7 +51,7 @@ impl Reader<'_, '_> {
     fn read(&mut self) {
         let mut at = 0;
         while let Some(rest) = self.texts.get(at..).filter(|rest| !rest.is_empty()) {
-            let (statement, length) = match known(rest) {
+            let (statement, length) = match known(rest).or_else(|| general::statement(rest)) {
                 Some(found) => found,
                 None => self.opaque(at, rest),
             };
@@ -73,7 +74,7 @@ impl Reader<'_, '_> {
     fn opaque(&self, at: usize, rest: &[&str]) -> (Statement, usize) {
         let mut length = unit(rest);
         while let Some(after) = rest.get(length..).filter(|after| !after.is_empty()) {
-            if known(after).is_some() {
+            if begins(after) {
                 break;
             }
             length += unit(after);
@@ -105,6 +106,10 @@ fn unit(words: &[&str]) -> usize {
         open == 0
     };
     words.iter().position(closes).map_or(words.len(), |i| i + 1)
+}
+
+fn begins(words: &[&str]) -> bool {
+    known(words).is_some() || general::statement(words).is_some()
 }
 
 fn known(words: &[&str]) -> Found {

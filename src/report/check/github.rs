@@ -12,7 +12,8 @@ pub fn print(report: &Report) -> String {
     let file = property(&report.captured);
     let mut out = String::new();
     for finding in &report.findings {
-        let is_told_elsewhere = finding.effect_unknown || finding.kind == Kind::NoRules;
+        let is_told_elsewhere =
+            finding.effect_unknown || matches!(finding.kind, Kind::NoRules | Kind::PinnedConnections);
         let is_harmless = finding.traffic.is_empty() && finding.family.is_some() && !is_told_elsewhere;
         let level = if is_harmless { "warning" } else { "error" };
         let effect = if finding.family.is_some() { format!(": {}", effect(finding)) } else { String::new() };

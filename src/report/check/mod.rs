@@ -8,6 +8,9 @@ use crate::compare::check::{Finding, Kind, Report};
 /// The verdict in one line.
 fn verdict(report: &Report) -> String {
     let Report { node, mode, release, findings, .. } = report;
+    if is_served_otherwise(report) {
+        return format!("Node {node}: Services are not served by kube-proxy's rules");
+    }
     let how = if report.detected { "as the rules tell" } else { "as told" };
     let count = match findings.len() {
         0 => "no findings".to_owned(),
@@ -17,24 +20,32 @@ fn verdict(report: &Report) -> String {
     format!("Node {node}: {count} (mode {mode}, kube-proxy {release}, {how})")
 }
 
+/// Whether kube-proxy's rules are not the way that packets to Services take.
+fn is_served_otherwise(report: &Report) -> bool {
+    report.findings.iter().any(|finding| finding.kind == Kind::OtherDataPath)
+}
+
 /// What a finding does to packets of new connections.
 fn effect(finding: &Finding) -> String {
     let classes: usize = finding.traffic.iter().map(|flow| flow.classes).sum();
     match classes {
         0 if finding.kind == Kind::NoRules => "no Service is served; what that does is told below".to_owned(),
+        0 if finding.kind == Kind::PinnedConnections => "new connections are not concerned".to_owned(),
         0 if finding.kind == Kind::Unknown => "it is not known what happens to them".to_owned(),
-        0 if finding.effect_unknown => "whether a new connection fares differently is not known".to_owned(),
-        0 => "no new connection fares differently".to_owned(),
-        1 => "1 class of packets fares differently".to_owned(),
-        many => format!("{many} classes of packets fare differently"),
+        0 if finding.effect_unknown => "whether a new connection has another outcome is not known".to_owned(),
+        0 => "no new connection has another outcome".to_owned(),
+        1 => "1 kind of connection has another outcome".to_owned(),
+        many => format!("{many} kinds of connections have another outcome"),
     }
 }
 
 /// How much traffic was compared.
 fn compared(report: &Report) -> String {
     match report.unknown {
-        0 => format!("{} classes of packets compared", report.classes),
-        unknown => format!("{} classes of packets compared, {unknown} could not be compared", report.classes),
+        0 => format!("{} kinds of connections compared", report.classes),
+        unknown => {
+            format!("{} kinds of connections compared, {unknown} could not be compared", report.classes)
+        }
     }
 }
 

@@ -5,9 +5,11 @@ use serde::Serialize;
 use super::meaning::meaning;
 use super::observed::listener;
 use super::remark::Remark;
-use super::{SCOPE, Trace, remarks, why, words};
+use super::verdict::answer;
+use super::{Existing, SCOPE, Trace, remarks, why, words};
 use crate::plan::Listener;
-use crate::walk::{ClientKind, Condition, Outcome, Packet, Step, Verdict};
+use crate::ruleset::writer::Writer;
+use crate::walk::{ClientKind, Condition, Outcome, Packet, RuleRef, Step, Verdict};
 
 /// Name and version of the schema; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.trace/v1";
@@ -27,11 +29,33 @@ pub struct TraceJson<'t> {
     rules: RulesJson<'t>,
     /// The packet that was asked for.
     packet: PacketJson,
+    /// What it comes to.
+    answer: AnswerJson,
     /// What can happen to it; the probabilities add up to 1.
     outcomes: Vec<OutcomeJson<'t>>,
+    /// Connections that exist to the destination, where the node was asked for them: rules do not move them.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    existing: &'t [Existing],
 }
 
-/// Several traces, one for each kind of source.
+/// What a trace comes to, as the first lines of the text say it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct AnswerJson {
+    /// `works`, `refused`, `times out`, `not a Service port`, or several with their shares.
+    headline: String,
+    /// What follows it in the first line.
+    detail: String,
+    /// Why it is so.
+    why: Vec<String>,
+    /// What to do about it.
+    remedies: Vec<String>,
+    /// The command that ends connections which exist, where there can be some that go elsewhere.
+    end_existing_connections: Option<String>,
+}
+
+/// Several traces, one for each kind of source, or each node.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TracesJson<'t> {
@@ -112,6 +136,9 @@ struct OutcomeJson<'t> {
     /// kube-proxy itself answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     answered_by_kube_proxy: Option<ListenerJson>,
+    /// The rule that decides, where another program than kube-proxy wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<DecidedByJson<'t>>,
     /// The rules that the packet meets.
     steps: Vec<StepJson<'t>>,
 }
@@ -128,6 +155,27 @@ struct ListenerJson {
     source: &'static str,
     /// Whether a client keeps its endpoint.
     sticky: bool,
+}
+
+/// A rule that is not kube-proxy's, and whose it is.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct DecidedByJson<'t> {
+    /// Such as `calico`, `docker`, `firewalld`, `ufw`; `unnamed` where no name tells.
+    owner: &'static str,
+    /// The zone of firewalld, where the chain tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    /// The owner in words.
+    words: String,
+    /// The table.
+    table: String,
+    /// The chain.
+    chain: &'t str,
+    /// The rule's number in the chain, counted from 1; none for the policy.
+    number: Option<usize>,
+    /// The rule as its tool prints it.
+    rule: String,
 }
 
 /// A condition that the packet alone does not settle.
@@ -212,13 +260,26 @@ pub fn json<'t>(trace: &'t Trace<'_, '_>) -> TraceJson<'t> {
             source: &trace.rules.words,
         },
         packet: packet(&trace.packet, trace),
+        answer: answer_of(trace),
         outcomes: trace.outcomes.iter().map(|o| outcome(o, trace)).collect(),
+        existing: &trace.existing,
     }
 }
 
-/// Several traces, one for each kind of source.
-pub fn all_json<'t>(traces: &'t [Trace<'_, '_>]) -> TracesJson<'t> {
-    TracesJson { schema: SCHEMA_OF_SEVERAL, traces: traces.iter().map(json).collect() }
+fn answer_of(trace: &Trace<'_, '_>) -> AnswerJson {
+    let answer = answer(trace);
+    AnswerJson {
+        headline: answer.headline,
+        detail: answer.detail,
+        why: answer.remarks.iter().map(Remark::to_string).collect(),
+        remedies: answer.remarks.iter().filter_map(Remark::remedy).collect(),
+        end_existing_connections: answer.existing,
+    }
+}
+
+/// Several traces, one for each kind of source, or each node.
+pub fn all_json<'t>(traces: impl IntoIterator<Item = &'t Trace<'t, 't>>) -> TracesJson<'t> {
+    TracesJson { schema: SCHEMA_OF_SEVERAL, traces: traces.into_iter().map(json).collect() }
 }
 
 fn packet(packet: &Packet, trace: &Trace<'_, '_>) -> PacketJson {
@@ -256,6 +317,7 @@ fn outcome<'t>(outcome: &'t Outcome<'_>, trace: &'t Trace<'_, '_>) -> OutcomeJso
         meaning: words::outcome(outcome, trace),
         remarks: remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect(),
         answered_by_kube_proxy: listener(outcome, trace).map(answered),
+        decided_by: remarks::decided_by_others(outcome).map(decided_by),
         steps: outcome.steps.iter().map(step).collect(),
     }
 }
@@ -267,6 +329,24 @@ fn answered(listener: Listener<'_>) -> ListenerJson {
         endpoints: listener.endpoints.iter().map(|endpoint| endpoint.text.to_string()).collect(),
         source: "node",
         sticky: service_port.affinity_seconds.is_some(),
+    }
+}
+
+fn decided_by<'t>((rule, writer): (RuleRef<'t>, Writer)) -> DecidedByJson<'t> {
+    let words = writer.to_string();
+    let owner = writer.code();
+    let zone = match writer {
+        Writer::Firewalld { zone } => zone,
+        _ => None,
+    };
+    DecidedByJson {
+        owner,
+        zone,
+        words,
+        table: rule.table_name().to_string(),
+        chain: rule.chain_name(),
+        number: rule.number(),
+        rule: rule.text(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What happens to a packet: the walk's outcomes with names and reasons for people.
 //!
-//! Data first, words last: [`cause`] reads from the rule that decided why a packet is stopped, [`meaning`] says what an
-//! outcome means for the client, [`remarks`] finds what is worth knowing about it, and [`why`] which conditions of a
+//! Data first, words last: `cause` reads from the rule that decided why a packet is stopped, `meaning` says what an
+//! outcome means for the client, `remarks` finds what is worth knowing about it, and `why` which conditions of a
 //! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
 
 mod cause;
+mod connections;
+mod existing;
 pub mod json;
 pub(crate) mod meaning;
 mod mermaid;
@@ -14,16 +16,19 @@ pub(crate) mod remark;
 pub(crate) mod remarks;
 mod table;
 mod text;
+pub(crate) mod verdict;
 pub(crate) mod why;
 pub(crate) mod words;
 
 use crate::plan::Plan;
 use crate::walk::{Outcome, Packet};
 
+pub use connections::{Existing, existing};
+pub use existing::SCOPE;
 pub use json::{all_json, json};
 pub use mermaid::mermaid;
 pub use name::{Name, Names};
-pub use table::table;
+pub use table::{every_node, table};
 pub use text::text;
 
 /// A packet and everything that can happen to it.
@@ -39,6 +44,8 @@ pub struct Trace<'t, 'r> {
     pub names: &'t Names,
     /// The plan that the rules were compiled from; none for captured rules.
     pub plan: Option<&'t Plan<'t>>,
+    /// Connections that exist to the packet's destination, where the node was asked for them.
+    pub existing: Vec<Existing>,
 }
 
 /// Where rules come from.
@@ -51,8 +58,3 @@ pub struct RulesSource {
     /// In words: `as kube-proxy 1.36 compiles them`, `captured in node.rules`.
     pub words: String,
 }
-
-/// Said in every form: rules decide once per connection.
-pub const SCOPE: &str = "This is about new connections. A connection that exists keeps going where it went first, \
-                         whatever the rules say now: conntrack -L shows where, conntrack -D ends it \
-                         (UDP clients that keep their port are the usual case).";

@@ -10,6 +10,7 @@ use compact_str::CompactString;
 use crate::diagnostic::Inert;
 use crate::net::{Cidr, Protocol};
 use crate::plan::reasons::Reason;
+use crate::ruleset::writer::Writer;
 
 /// A remark on an outcome; its words are a sentence or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,14 +29,17 @@ pub(crate) enum Remark {
     NoEndpoints { service: Subject, why: Option<Reason> },
     /// The policy is Local and no usable endpoint is on this node; the nodes with one where they are known.
     NoLocalEndpoints { service: Subject, nodes: Option<BTreeSet<String>> },
-    /// The source is in none of the source ranges, which are told where they are known.
-    SourceRanges { service: Subject, ranges: Option<Vec<Cidr>> },
-    /// The policy of a base chain drops it.
-    Policy(Location),
+    /// The source is in none of the source ranges, which are told where they are known; where it is not certain it may be
+    /// that no endpoint is on this node.
+    SourceRanges { service: Subject, ranges: Option<Vec<Cidr>>, certain: bool },
+    /// The policy of a base chain drops it; who is likely to have set it.
+    Policy(Location, Writer),
     /// A rule in a chain of kube-proxy's that kube-proxy does not write.
     Altered(Location),
-    /// A rule that is not kube-proxy's.
-    Foreign(Location),
+    /// A rule that is not kube-proxy's; whose it is.
+    Foreign(Location, Writer),
+    /// A rule that is not kube-proxy's sends the packet elsewhere; whose it is.
+    TranslatedByOthers(Location, Writer),
     /// A DNAT rule has lost its address.
     NoAddress,
     /// The client is its own endpoint.
@@ -105,16 +109,33 @@ impl fmt::Display for Remark {
                 write!(f, "{service}: {why}. The node refuses at once, so clients see \"connection refused\".")
             }
             Remark::NoLocalEndpoints { service, nodes } => no_local_endpoints(f, service, nodes.as_ref()),
-            Remark::SourceRanges { service, ranges } => source_ranges(f, service, ranges.as_deref()),
-            Remark::Policy(location) => {
-                write!(f, "The policy of {location} is to drop, and no rule before it accepts the packet.")
+            Remark::SourceRanges { service, certain: false, .. } => write!(
+                f,
+                "{service}: either its loadBalancerSourceRanges do not include this source, or the policy is Local and no \
+                 usable endpoint is on this node: one rule drops both."
+            ),
+            Remark::SourceRanges { service, ranges, .. } => source_ranges(f, service, ranges.as_deref()),
+            Remark::Policy(location, writer) => {
+                write!(f, "The policy of {location} is to drop, and no rule before it accepts the packet.")?;
+                match writer {
+                    Writer::Unnamed => Ok(()),
+                    writer => write!(f, " {} has most likely set it.", sentence(writer)),
+                }
             }
             Remark::Altered(location) => write!(
                 f,
                 "This is {location}. kube-proxy owns the chain but does not write this rule: something else added or \
                  changed it."
             ),
-            Remark::Foreign(location) => write!(f, "This is {location}, which is not kube-proxy's."),
+            Remark::Foreign(location, Writer::Unnamed) => {
+                write!(f, "This is {location}, which is not kube-proxy's: an administrator or a program that gives no name wrote it.")
+            }
+            Remark::Foreign(location, writer) => {
+                write!(f, "This is {location}, a rule of {writer}, not of kube-proxy.")
+            }
+            Remark::TranslatedByOthers(location, writer) => {
+                write!(f, "It is sent there by {location}, a rule of {writer}, not of kube-proxy.")
+            }
             Remark::NoAddress => f.write_str(
                 "A DNAT rule has lost its address (\"--to-destination :0\"): two versions of iptables, one on the host and \
                  one in a container, wrote to the same tables.",
@@ -139,6 +160,123 @@ impl fmt::Display for Remark {
                 Inert(service)
             ),
         }
+    }
+}
+
+/// As the first words of a sentence.
+fn sentence(writer: &Writer) -> String {
+    let words = writer.to_string();
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) if words.starts_with("the ") || words.starts_with("a") => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => words,
+    }
+}
+
+impl Remark {
+    /// The reason in a few words, for the line that says what happens; none where the remark is none.
+    pub(crate) fn short(&self) -> Option<String> {
+        Some(match self {
+            Remark::Martian | Remark::Localnet => {
+                "the node's loopback addresses cannot be reached from outside it".to_owned()
+            }
+            Remark::NoSuchPort { to, protocol, service: Some(service), .. } => {
+                format!("Service {} has no port {}/{protocol}", Inert(service), to.port())
+            }
+            Remark::NoSuchPort { to, protocol, service: None, .. } => {
+                format!("the Service at {} has no port {}/{protocol}", to.ip(), to.port())
+            }
+            Remark::UnallocatedClusterIp(ip) => format!("no Service has the cluster IP {ip}"),
+            Remark::LoopbackNodePort { service, .. } => {
+                format!("{service} is not served on loopback addresses")
+            }
+            Remark::NoEndpoints { service, why: Some(Reason::NoReadyEndpoints) } => {
+                format!("{service} has endpoints, but none is ready")
+            }
+            Remark::NoEndpoints { service, .. } => format!("{service} has no endpoints"),
+            Remark::NoLocalEndpoints { service, .. } => {
+                format!("{service} has no usable endpoint on this node, and its traffic policy is Local")
+            }
+            Remark::SourceRanges { service, certain: false, .. } => {
+                format!("the firewall of the load balancer of {service} drops it")
+            }
+            Remark::SourceRanges { service, .. } => {
+                format!("the loadBalancerSourceRanges of {service} do not include this source")
+            }
+            Remark::Policy(location, _) => format!("the policy of {location} drops it"),
+            Remark::Altered(location) => format!("{location} stops it, which kube-proxy did not write"),
+            Remark::Foreign(location, Writer::Unnamed) => {
+                format!("{location} stops it, which is not kube-proxy's")
+            }
+            Remark::Foreign(location, writer) => format!("{location} stops it, a rule of {writer}"),
+            Remark::NoAddress => "a DNAT rule has lost its address (\"--to-destination :0\")".to_owned(),
+            Remark::Hairpin { masqueraded: false } => {
+                "the Pod is its own endpoint (hairpin) and is not masqueraded".to_owned()
+            }
+            Remark::NodePortNotServed { port, service, .. } => format!(
+                "node port {port} of Service {} is not served on this address; a process that listens there answers",
+                Inert(service)
+            ),
+            Remark::Hairpin { masqueraded: true }
+            | Remark::RangesDoNotApply { .. }
+            | Remark::TranslatedByOthers(..) => return None,
+        })
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> Option<String> {
+        Some(match self {
+            Remark::NoSuchPort { service: Some(service), .. } => {
+                format!("use a port that Service {} has, or add it to spec.ports", Inert(service))
+            }
+            Remark::NoEndpoints { service: Subject::Named(name), why } => no_endpoints_remedy(name, *why),
+            Remark::NoLocalEndpoints { nodes: Some(nodes), .. } if !nodes.is_empty() => {
+                "send it to a node that accepts, let the load balancer's health check skip the others, run a Pod on \
+                 every node (DaemonSet), or set the policy to Cluster"
+                    .to_owned()
+            }
+            Remark::SourceRanges { certain: true, .. } => {
+                "add the client's network to spec.loadBalancerSourceRanges, or take the field out".to_owned()
+            }
+            Remark::Altered(_) => {
+                "find what changes kube-proxy's chains; kube-proxy restores them when it restarts".to_owned()
+            }
+            Remark::Foreign(_, Writer::Unnamed) | Remark::Policy(_, Writer::Unnamed) => {
+                "ask whoever writes that chain (firewall, CNI plugin, Docker) to let it pass".to_owned()
+            }
+            Remark::Foreign(_, writer) | Remark::Policy(_, writer) => {
+                format!("see what {writer} is told to let pass")
+            }
+            Remark::NoAddress => {
+                "use one version and one variant of iptables on the host and in containers, then restart kube-proxy"
+                    .to_owned()
+            }
+            Remark::NodePortNotServed { why: NotServed::OtherAddresses(served), port, .. } => {
+                let served = served.iter().find(|ip| !ip.is_loopback())?;
+                format!("connect to {}", SocketAddr::new(*served, *port))
+            }
+            Remark::NodePortNotServed { why: NotServed::LoopbackInNftables, .. } => {
+                "connect to the node's own address instead of a loopback address".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn no_endpoints_remedy(name: &str, why: Option<Reason>) -> String {
+    let service = name.split(':').next().unwrap_or_default();
+    let (namespace, name) = service.split_once('/').unwrap_or_default();
+    let (namespace, name) = (Inert(namespace), Inert(name));
+    match why {
+        Some(Reason::NoReadyEndpoints) => format!(
+            "make a Pod ready; see why none is: kubectl describe pods -n {namespace} (readiness probe, restarts)"
+        ),
+        _ => format!(
+            "compare selector and port names with the Pods': kubectl get endpointslices -n {namespace} -l \
+             kubernetes.io/service-name={name}; the subcommand lint names the mismatch"
+        ),
     }
 }
 

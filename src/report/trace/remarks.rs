@@ -7,7 +7,8 @@ use super::remark::{Location, NotServed, Remark, Subject};
 use crate::plan::origin::Origin;
 use crate::plan::reasons::Reason;
 use crate::plan::{External, LoopbackNodePorts, NodePorts, ServicePortPlan};
-use crate::walk::{Outcome, RuleRef, Step, Verdict};
+use crate::ruleset::writer::Writer;
+use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome.
 pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
@@ -37,17 +38,25 @@ fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
             let (service, plan) = subject(outcome, trace);
             Remark::NoLocalEndpoints { service, nodes: plan.map(nodes_with_endpoints) }
         }
-        Cause::SourceRanges => {
-            let (service, plan) = subject(outcome, trace);
-            let ranges = |plan: &ServicePortPlan<'_>| {
-                plan.service_port().source_ranges.iter().map(|range| range.value).collect()
-            };
-            Remark::SourceRanges { service, ranges: plan.map(ranges) }
-        }
-        Cause::Policy(rule) => Remark::Policy(location(&rule)),
+        Cause::SourceRanges => source_ranges(outcome, trace),
+        Cause::Policy(rule) => Remark::Policy(location(&rule), rule.writer()),
         Cause::Altered(rule) => Remark::Altered(location(&rule)),
-        Cause::Foreign(rule) => Remark::Foreign(location(&rule)),
+        Cause::Foreign(rule) => Remark::Foreign(location(&rule), rule.writer()),
     })
+}
+
+/// A packet that the firewall of a load balancer drops. In iptables mode that rule also drops what the ranges let through
+/// and what then found no endpoint on this node: nothing has translated it.
+fn source_ranges(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Remark {
+    let (service, plan) = subject(outcome, trace);
+    let Some(plan) = plan else {
+        return Remark::SourceRanges { service, ranges: None, certain: trace.rules.language == "nftables" };
+    };
+    let ranges: Vec<_> = plan.service_port().source_ranges.iter().map(|range| range.value).collect();
+    match ranges.iter().any(|range| range.contains(trace.packet.source)) {
+        true => Remark::NoLocalEndpoints { service, nodes: Some(nodes_with_endpoints(plan)) },
+        false => Remark::SourceRanges { service, ranges: Some(ranges), certain: true },
+    }
 }
 
 fn location(rule: &RuleRef<'_>) -> Location {
@@ -112,6 +121,7 @@ fn nodes_with_endpoints(plan: &ServicePortPlan<'_>) -> std::collections::BTreeSe
 fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
     let all = [
         hairpin(outcome, trace),
+        translated_by_others(outcome),
         ranges_do_not_apply(outcome, trace),
         node_port_not_served(outcome, trace),
         untranslated_cluster_ip(outcome, trace),
@@ -122,6 +132,29 @@ fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
 
 fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     is_hairpin(outcome, trace).then_some(Remark::Hairpin { masqueraded: outcome.snat })
+}
+
+/// The rule that decides where an outcome leads, where it is not kube-proxy's: that which stops the packet, or the last
+/// that translates its destination.
+pub(crate) fn decided_by_others<'r>(outcome: &Outcome<'r>) -> Option<(RuleRef<'r>, Writer)> {
+    let rule = match outcome.verdict {
+        Verdict::Drop | Verdict::Reject(_) => match cause(outcome)? {
+            Cause::Policy(rule) | Cause::Foreign(rule) => rule,
+            _ => return None,
+        },
+        Verdict::Accept => {
+            let translates =
+                |step: &&Step<'_>| step.effects.iter().any(|effect| matches!(effect, Effect::Dnat(_)));
+            outcome.steps.iter().rev().find(translates)?.rule?
+        }
+    };
+    let writer = rule.writer();
+    (!writer.is_kubernetes()).then_some((rule, writer))
+}
+
+fn translated_by_others(outcome: &Outcome<'_>) -> Option<Remark> {
+    let (rule, writer) = decided_by_others(outcome)?;
+    Some(Remark::TranslatedByOthers(location(&rule), writer))
 }
 
 fn ranges_do_not_apply(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {

@@ -1,73 +1,64 @@
-//! A trace for people.
+//! A trace for people: the answer, then the packet's way.
 
 use std::fmt::Write;
 
 use super::meaning::{Meaning, meaning};
-use super::{SCOPE, Trace, remarks, why, words};
+use super::verdict::answer;
+use super::{Trace, connections, remarks, why, words};
 use crate::diagnostic::Inert;
+use crate::style::{Style, Tone};
 use crate::walk::{Outcome, Packet, Step};
 
 /// So many outcomes are shown with their steps; the others only with what they mean.
 const DETAILED: usize = 12;
 
-/// Terminal codes, or none.
-#[derive(Debug, Clone, Copy)]
-struct Style {
-    colored: bool,
-}
-
-impl Style {
-    fn bold(self, text: &str) -> String {
-        self.code("1", text)
-    }
-
-    fn dim(self, text: &str) -> String {
-        self.code("2", text)
-    }
-
-    fn headline(self, meaning: Meaning, before: &str) -> String {
-        let code = match meaning {
-            Meaning::Works { .. } | Meaning::AnsweredByKubeProxy => "1;32",
-            Meaning::Refused(_) | Meaning::TimesOut(_) => "1;31",
-            Meaning::NotServicePort(_) => "1;33",
-        };
-        self.code(code, &format!("{before}{}:", meaning.headline()))
-    }
-
-    fn code(self, code: &str, text: &str) -> String {
-        if self.colored { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-}
-
-/// The whole trace: the packet, the steps to each outcome, then the outcomes with their chances.
-pub fn text(trace: &Trace<'_, '_>, colored: bool) -> String {
-    let style = Style { colored };
-    let mut out = heading(trace, style);
-    for (number, outcome) in trace.outcomes.iter().enumerate().take(DETAILED) {
-        let before = number.checked_sub(1).and_then(|i| trace.outcomes.get(i));
-        detail(number, outcome, before, trace, style, &mut out);
-    }
-    if let Some(more) = trace.outcomes.len().checked_sub(DETAILED).filter(|more| *more > 0) {
-        let _ = writeln!(out, "... and {more} more outcomes: --output json has them all\n");
-    }
+/// The whole trace: the answer, why and what to do; the packet; the ways it can go; the steps of each. `brief` leaves the
+/// steps out.
+pub fn text(trace: &Trace<'_, '_>, brief: bool, style: Style) -> String {
+    let answer = answer(trace);
+    let mut out = answer.print(style);
+    out.push('\n');
+    heading(trace, style, &mut out);
     summary(trace, style, &mut out);
-    let _ = writeln!(out, "\n{}", wrap(SCOPE));
+    if !brief {
+        steps(trace, style, &mut out);
+    }
+    let existing = connections::lines(&trace.existing, &trace.packet);
+    if !existing.is_empty() {
+        let _ = writeln!(out, "\n{}", existing.join("\n"));
+    } else if let Some(command) = &answer.existing {
+        let _ = write!(out, "\n{}", self::existing(command, style));
+    }
     out
 }
 
-fn heading(trace: &Trace<'_, '_>, style: Style) -> String {
-    let line = packet_line(&trace.packet, trace);
+/// What is to be known of connections that exist already.
+pub(super) fn existing(command: &str, style: Style) -> String {
+    let sentence =
+        "This is about new connections. One that exists keeps going where it went first; this ends it:";
+    format!("{}  {command}\n", style.wrap("", "", sentence))
+}
+
+fn steps(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
+    out.push('\n');
+    for (number, outcome) in trace.outcomes.iter().enumerate().take(DETAILED) {
+        let before = number.checked_sub(1).and_then(|i| trace.outcomes.get(i));
+        detail(number, outcome, before, trace, style, out);
+    }
+    if let Some(more) = trace.outcomes.len().checked_sub(DETAILED).filter(|more| *more > 0) {
+        let _ = writeln!(out, "... and {more} more outcomes: --output json has them all");
+    }
+}
+
+fn heading(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
     let node = match trace.rules.node.as_str() {
         "" => "a node".to_owned(),
         name => Inert(name).to_string(),
     };
     let rules = &trace.rules;
-    format!(
-        "{}\nthrough the {} rules of {node}, {}\n\n",
-        style.bold(&line),
-        rules.language,
-        Inert(&rules.words)
-    )
+    out.push_str(&style.wrap("", "  ", &packet_line(&trace.packet, trace)));
+    let through = format!("through the {} rules of {node}, {}", rules.language, rules.words);
+    out.push_str(&style.wrap("", "  ", &through));
 }
 
 pub(super) fn packet_line(packet: &Packet, trace: &Trace<'_, '_>) -> String {
@@ -81,6 +72,15 @@ pub(super) fn packet_line(packet: &Packet, trace: &Trace<'_, '_>) -> String {
         packet.destination,
         name(packet.destination.ip())
     )
+}
+
+fn headline(style: Style, meaning: Meaning, before: &str) -> String {
+    let tone = match meaning {
+        Meaning::Works { .. } | Meaning::AnsweredByKubeProxy => Tone::Good,
+        Meaning::Refused(_) | Meaning::TimesOut(_) => Tone::Bad,
+        Meaning::NotServicePort(_) => Tone::Mixed,
+    };
+    style.tone(tone, &format!("{before}{}:", meaning.headline()))
 }
 
 fn detail(
@@ -109,12 +109,15 @@ fn detail(
     }
     let meaning = meaning(outcome, trace);
     let clause = words::clause(meaning, outcome, trace);
-    let _ = writeln!(out, "{indent}{} {clause}", style.headline(meaning, "=> "));
-    for remark in remarks::remarks(outcome, trace) {
-        let _ = writeln!(out, "{indent}   {remark}");
-    }
+    let _ = writeln!(out, "{indent}{} {clause}", headline(style, meaning, "=> "));
     if many {
-        out.push('\n');
+        for remark in remarks::remarks(outcome, trace) {
+            let lead = format!("{indent}   ");
+            out.push_str(&style.wrap(&lead, &lead, &remark.to_string()));
+        }
+        if number + 1 < trace.outcomes.len() {
+            out.push('\n');
+        }
     }
 }
 
@@ -144,46 +147,31 @@ fn step_lines(number: usize, step: &Step<'_>, indent: &str, style: Style, out: &
     };
     let _ = writeln!(out, "{indent}{number}. {}", style.bold(&place));
     if let Some(rule) = step.rule {
-        let _ = writeln!(out, "{indent}   {}", style.dim(&Inert(&rule.text()).to_string()));
+        let _ = writeln!(out, "{indent}   {}", style.tone(Tone::Rule, &Inert(&rule.text()).to_string()));
     }
     if let Some(element) = step.element {
-        let _ =
-            writeln!(out, "{indent}   {}", style.dim(&format!("element {}", Inert(&element.to_string()))));
+        let element = format!("element {}", Inert(&element.to_string()));
+        let _ = writeln!(out, "{indent}   {}", style.tone(Tone::Rule, &element));
     }
+    let lead = format!("{indent}   ");
     let why = why::words(step);
     if !why.is_empty() {
-        let _ = writeln!(out, "{indent}   because {}", why.join(", "));
+        out.push_str(&style.wrap(&lead, &format!("{lead}  "), &format!("because {}", why.join(", "))));
     }
     let _ = writeln!(out, "{indent}   -> {}", words::effects(step));
 }
 
+/// The ways that a packet can go, where there are several.
 fn summary(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
     if trace.outcomes.len() < 2 {
         return;
     }
-    let _ = writeln!(out, "{}", style.bold("What happens to it:"));
+    let _ = writeln!(out, "\n{}", style.bold("What happens to it:"));
     for outcome in &trace.outcomes {
         let meaning = meaning(outcome, trace);
-        let (headline, clause) = (style.headline(meaning, ""), words::clause(meaning, outcome, trace));
-        let _ = writeln!(out, "  {:>16}  {headline} {clause}{}", outcome.chance.to_string(), given(outcome));
+        let (plain, clause) = (format!("{}:", meaning.headline()), words::clause(meaning, outcome, trace));
+        let line = format!("{}  {plain} {clause}{}", outcome.chance, given(outcome));
+        let line = style.wrap("  ", "      ", &line);
+        out.push_str(&line.replacen(&plain, &headline(style, meaning, ""), 1));
     }
-}
-
-/// Breaks a sentence into lines for a terminal.
-fn wrap(text: &str) -> String {
-    const WIDTH: usize = 100;
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let full = lines.last().is_some_and(|line| line.len() + 1 + word.len() > WIDTH);
-        if full {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
 }

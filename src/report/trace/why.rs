@@ -1,5 +1,6 @@
 //! Why a rule matched a packet: its conditions as data, with the packet's own values in them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -45,7 +46,7 @@ pub(crate) enum Clause<'r> {
     /// A map has an element for the packet.
     Mapped { map: &'r str, key: String },
     /// A condition that is kept as text.
-    Opaque(&'r str),
+    Opaque(Cow<'r, str>),
 }
 
 /// Which end of a packet a condition is about.
@@ -124,7 +125,7 @@ fn of_match<'r>(m: &'r ipt::Match, view: &View) -> Option<Clause<'r>> {
         ipt::Match::Recent { action: ipt::RecentAction::Check { seconds }, .. } => {
             Some(Clause::Remembered { seconds: *seconds })
         }
-        ipt::Match::Opaque(text) => Some(Clause::Opaque(text)),
+        ipt::Match::Opaque(text) => Some(Clause::Opaque(Cow::Borrowed(text))),
         _ => None,
     }
 }
@@ -155,7 +156,8 @@ fn of_statement<'r>(statement: &'r nft::Statement, view: &View) -> Option<Clause
         Statement::RandomVerdict { modulus, .. } | Statement::RandomDnat { modulus, .. } if *modulus > 1 => {
             Some(Clause::OneOf(*modulus))
         }
-        Statement::Opaque(text) if is_opaque_match(text) => Some(Clause::Opaque(text)),
+        Statement::Opaque(text) if is_opaque_match(text) => Some(Clause::Opaque(Cow::Borrowed(text))),
+        Statement::Compare(_) | Statement::LookUp(_) => Some(Clause::Opaque(statement.to_string().into())),
         _ => None,
     }
 }
@@ -260,7 +262,7 @@ impl fmt::Display for Clause<'_> {
                 write!(f, "{source} to {destination} is {}in @{}", not(*negated), Inert(set))
             }
             Clause::Mapped { map, key } => write!(f, "@{} has {key}", Inert(map)),
-            Clause::Opaque(text) => write!(f, "{} matches", Inert(text)),
+            Clause::Opaque(text) => write!(f, "{} matches", Inert(text.as_ref())),
         }
     }
 }

@@ -44,14 +44,14 @@ fn unknown_fields_are_warnings_with_the_nearest_name() {
     assert_eq!(
         told(r#""clusterCidr": "10.0.0.0/8""#),
         [
-            "warning: clusterCidr: unknown field, passed over as kube-proxy does\n  help: did you mean clusterCIDR?"
+            "warning: clusterCidr: unknown field, ignored as kube-proxy ignores it\n  help: did you mean clusterCIDR?"
         ]
     );
     assert_eq!(
         told(r#""iptables": {"masqueradebit": 3, "x": 1}"#),
         [
-            "warning: iptables.masqueradebit: unknown field, passed over as kube-proxy does\n  help: did you mean masqueradeBit?",
-            "warning: iptables.x: unknown field, passed over as kube-proxy does"
+            "warning: iptables.masqueradebit: unknown field, ignored as kube-proxy ignores it\n  help: did you mean masqueradeBit?",
+            "warning: iptables.x: unknown field, ignored as kube-proxy ignores it"
         ]
     );
 }

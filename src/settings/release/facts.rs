@@ -32,9 +32,9 @@ impl fmt::Display for Release {
 /// Which Services, slices and endpoints count, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelFacts {
-    /// A Service with the label `service.kubernetes.io/headless` is passed over (to 1.35).
+    /// A Service with the label `service.kubernetes.io/headless` is ignored (to 1.35).
     pub headless_label_hides_service: bool,
-    /// A slice with the label `service.kubernetes.io/service-proxy-name` is passed over (to 1.35).
+    /// A slice with the label `service.kubernetes.io/service-proxy-name` is ignored (to 1.35).
     pub proxy_name_label_hides_slice: bool,
     /// Endpoint addresses go into the rules as written (to 1.30); later they are printed canonically.
     pub endpoint_text_as_written: bool,

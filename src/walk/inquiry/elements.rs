@@ -77,7 +77,7 @@ pub(super) fn interval(datum: &Datum) -> Option<Interval> {
         Datum::Address(ip) => Some(Interval { first: *ip, last: *ip }),
         Datum::Network(net) => Some(super::interval(*net)),
         Datum::Range(first, last) => Some(Interval { first: *first, last: *last }),
-        Datum::Protocol(_) | Datum::Port(_) | Datum::Other(_) => None,
+        _ => None,
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn ports(element: &Element, key: &[Field]) -> Vec<PortRange> {
 pub(super) fn leads_to(element: &Element) -> Option<&str> {
     match element.value.as_ref()? {
         MapValue::Verdict(verdict) => target(verdict),
-        MapValue::Opaque(_) => None,
+        MapValue::Data(_) | MapValue::Opaque(_) => None,
     }
 }
 

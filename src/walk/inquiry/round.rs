@@ -67,18 +67,18 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 }
 
-struct Round<'a, 'w, 'r> {
-    inquiry: &'a Inquiry<'w, 'r>,
+pub(super) struct Round<'a, 'w, 'r> {
+    pub(super) inquiry: &'a Inquiry<'w, 'r>,
     /// The packet as it comes, and as it is after translation, where that can have happened.
-    packets: Vec<View>,
+    pub(super) packets: Vec<View>,
     /// Protocol and port are left open.
-    open: bool,
+    pub(super) open: bool,
     known: Option<&'a Chains>,
     /// Chains visited with these packets.
     visited: Chains,
     /// Chains visited at all.
     seen: Chains,
-    asked: Asked<'r>,
+    pub(super) asked: Asked<'r>,
     /// Chains that the last rule leads to.
     leads_to: Vec<ChainId>,
 }
@@ -165,14 +165,14 @@ impl<'r> Round<'_, '_, 'r> {
         rules
     }
 
-    fn reach(&mut self, reached: Reached<'r>) {
+    pub(super) fn reach(&mut self, reached: Reached<'r>) {
         if !self.open {
             self.asked.reached.push(reached);
         }
     }
 
     /// A set that a rule asks.
-    fn reach_set(&mut self, chain: ChainId, set: &str) {
+    pub(super) fn reach_set(&mut self, chain: ChainId, set: &str) {
         let found = self.inquiry.indexed(chain, set).map(|indexed| indexed.set);
         self.reach(found.map_or(Reached::Missing, Reached::Set));
     }
@@ -191,10 +191,6 @@ impl<'r> Round<'_, '_, 'r> {
             match program.rule_part(chain, rule, part) {
                 Some(RulePart::Match(required)) if !self.passes(chain, required) => return,
                 Some(RulePart::Action(action)) => actions.push(action),
-                Some(RulePart::Conditional(required, action)) => {
-                    self.passes(chain, required);
-                    actions.push(action);
-                }
                 Some(RulePart::Match(_) | RulePart::Nothing) => {}
                 None => break,
             }
@@ -231,6 +227,10 @@ impl<'r> Round<'_, '_, 'r> {
             MatchKind::Opaque(text) => {
                 self.asked.sources.extend(scan::addresses(text, self.inquiry.family));
                 self.asked.ports.extend(scan::ports(text));
+                true
+            }
+            MatchKind::Statement(statement) => {
+                self.note(chain, statement);
                 true
             }
             MatchKind::Interface(..)
@@ -342,12 +342,13 @@ impl<'r> Round<'_, '_, 'r> {
                 self.asked.translated.extend(self.packets.iter().map(to));
             }
             Action::RandomDnat(_, to) => self.asked.translated.extend(to.iter().map(|(_, to)| *to)),
+            Action::Statement(statement) => self.perform(chain, statement),
             Action::Redirect(port) => self.redirect(port.map(crate::net::Port::get)),
             _ => {}
         }
     }
 
-    fn redirect(&mut self, port: Option<u16>) {
+    pub(super) fn redirect(&mut self, port: Option<u16>) {
         let port = port.or(self.packets.first().map(|packet| packet.destination.port()));
         let host = self.inquiry.walker.host;
         let own = host.addresses.iter().copied().chain([self.inquiry.family.loopback()]);
@@ -355,7 +356,7 @@ impl<'r> Round<'_, '_, 'r> {
         self.asked.translated.extend(own.map(|ip| SocketAddr::new(ip, port.unwrap_or_default())));
     }
 
-    fn follow(&mut self, from: ChainId, to: &str) {
+    pub(super) fn follow(&mut self, from: ChainId, to: &str) {
         match self.inquiry.walker.program.find(from, to) {
             Some(chain) if !self.open || self.inquiry.asks_ports(to) => self.leads_to.push(chain),
             Some(_) => {}

@@ -312,29 +312,72 @@ fn the_first_translation_binds_the_connection() {
     assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")), ["accept 10.0.0.1:80 1/1"]);
 }
 
+fn read(rules: &str) -> ruleset::Ruleset {
+    ruleset::Ruleset::nftables(crate::nftables::parse::parse_listing(rules).unwrap(), Family::Ipv4)
+}
+
+fn input(rules: &str) -> ruleset::Ruleset {
+    read(&format!(
+        "table inet filter {{\n\tmap doors {{\n\t\ttype ifname : verdict\n\t\tflags interval\n\t\telements = {{ \"eth0\" : drop, \"eni*\" : accept }}\n\t}}\n\
+         \tchain in {{\n\t\ttype filter hook input priority filter + 10; policy accept;\n{rules}\t}}\n}}\n"
+    ))
+}
+
 #[test]
 fn foreign_statements_are_understood_as_far_as_they_go() {
-    let opaque = |text: &str| Statement::Opaque(text.into());
     let host = host();
     let packet = tcp("198.51.100.7", "192.168.0.11:30080");
-    let input = |rules| table(vec![], vec![chain("in", Some(("filter", Hook::Input, 10)), rules)]);
-    let accept = || verdict(Verdict::Accept);
-    let refuse = || vec![opaque("reject with icmpx admin-prohibited")];
-    let rules = input(vec![
-        vec![opaque("ct state { established, related }"), accept()],
-        vec![opaque("iifname \"lo\""), accept()],
-        vec![opaque("tcp dport { 22, 10250, 30000-32767 }"), accept()],
-        refuse(),
-    ]);
-    let walker = Walker::new(&rules, &host);
-    assert_eq!(walked(&walker, &packet), ["accept 192.168.0.11:30080 1/1 local"]);
-    let rules = input(vec![vec![opaque("limit rate 5/minute"), accept()], refuse()]);
-    let walker = Walker::new(&rules, &host);
+    let lines = |rules: &str| walked(&Walker::new(&input(rules), &host), &packet);
     assert_eq!(
-        walked(&walker, &packet),
+        lines(
+            "\t\tct state { established, related } accept\n\t\tiifname \"lo\" accept\n\
+             \t\ttcp dport { 22, 10250, 30000-32767 } accept\n\t\treject with icmpx admin-prohibited\n"
+        ),
+        ["accept 192.168.0.11:30080 1/1 local"]
+    );
+    assert_eq!(
+        lines("\t\tiifname vmap @doors\n"),
         [
-            "accept 192.168.0.11:30080 1/1 local if limit rate 5/minute is true",
-            "reject OtherIcmp 192.168.0.11:30080 1/1 if limit rate 5/minute is false",
+            "accept 192.168.0.11:30080 1/1 local if in interface eth0 is false",
+            "drop 192.168.0.11:30080 1/1 if in interface eth0 is true",
         ]
     );
+    assert_eq!(
+        lines("\t\tct state vmap { established : accept, new : drop }\n"),
+        ["drop 192.168.0.11:30080 1/1"]
+    );
+    assert_eq!(
+        lines(
+            "\t\tmeta mark set ip daddr map { 192.168.0.0/24 : 0x00000013 }\n\t\tmeta mark & 0x00000010 == 0x00000010 drop\n"
+        ),
+        ["drop 192.168.0.11:30080 1/1"]
+    );
+    assert_eq!(
+        lines("\t\tsomething new drop\n"),
+        [
+            "drop 192.168.0.11:30080 1/1 if something new is true",
+            "accept 192.168.0.11:30080 1/1 local if something new is false",
+        ]
+    );
+    assert_eq!(
+        lines("\t\tsomething set new\n"),
+        [
+            "drop 192.168.0.11:30080 1/1 if something set new is true",
+            "accept 192.168.0.11:30080 1/1 local if something set new is false",
+        ]
+    );
+}
+
+#[test]
+fn a_table_that_sleeps_does_nothing() {
+    let host = host();
+    let packet = tcp("198.51.100.7", "192.168.0.11:30080");
+    for (flags, expected) in
+        [("", "drop 192.168.0.11:30080 1/1"), ("\tflags dormant\n", "accept 192.168.0.11:30080 1/1 local")]
+    {
+        let text = format!(
+            "table inet t {{\n{flags}\tchain c {{\n\t\ttype filter hook input priority filter; policy drop;\n\t}}\n}}\n"
+        );
+        assert_eq!(walked(&Walker::new(&read(&text), &host), &packet), [expected]);
+    }
 }

@@ -8,20 +8,26 @@ use super::value::{fields, number, of, only};
 use crate::diagnostic::Fault;
 use crate::net::Port;
 use crate::nftables::parse::datum;
+use crate::nftables::parse::element::Types;
 use crate::nftables::ruleset::{DataType, Datum, Element, Interval, MapValue, Verdict};
 
-pub(super) fn read(raw: &RawValue, key: &[DataType], is_map: bool) -> Result<Element, Fault> {
+pub(super) fn read(raw: &RawValue, types: &Types, is_map: bool) -> Result<Element, Fault> {
     let value: Value = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
     Ok(match (is_map, &value) {
-        (true, Value::Array(pair)) => match pair.as_slice() {
-            [left, right] => element(left, Some(map_value(right)), key),
-            _ => element(&value, None, key),
-        },
-        _ => element(&value, None, key),
+        (true, Value::Array(_)) => of_value(&value, types),
+        _ => element(&value, None, &types.key),
     })
 }
 
-fn element(value: &Value, maps_to: Option<MapValue>, key: &[DataType]) -> Element {
+/// An element of a set, or of a map where it is a pair.
+pub(super) fn of_value(value: &Value, types: &Types) -> Element {
+    match value.as_array().map(Vec::as_slice) {
+        Some([left, right]) => element(left, Some(map_value(right, &types.value)), &types.key),
+        _ => element(value, None, &types.key),
+    }
+}
+
+fn element(value: &Value, maps_to: Option<MapValue>, key: &[Option<DataType>]) -> Element {
     let plain = Element { key: Vec::new(), comment: None, value: maps_to, opaque: None, origin: None };
     match of(value, "elem").and_then(Value::as_object) {
         Some(wrapped) => Element {
@@ -49,10 +55,11 @@ fn properties(wrapped: &serde_json::Map<String, Value>) -> Option<CompactString>
     (!texts.is_empty()).then(|| texts.join(" ").into())
 }
 
-fn parts(value: &Value, key: &[DataType]) -> Vec<Datum> {
+fn parts(value: &Value, types: &[Option<DataType>]) -> Vec<Datum> {
+    let kind = |i: usize| types.get(i).and_then(Option::as_ref);
     match of(value, "concat").and_then(Value::as_array) {
-        Some(parts) => parts.iter().enumerate().map(|(i, part)| part_datum(part, key.get(i))).collect(),
-        None => vec![part_datum(value, key.first())],
+        Some(parts) => parts.iter().enumerate().map(|(i, part)| part_datum(part, kind(i))).collect(),
+        None => vec![part_datum(value, kind(0))],
     }
 }
 
@@ -63,21 +70,72 @@ fn part_datum(value: &Value, kind: Option<&DataType>) -> Datum {
     })
 }
 
-fn typed(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
+/// A value of a type; without one, addresses are known by their looks.
+pub(super) fn typed(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
     match value {
-        Value::String(text) => Some(datum::datum(text, kind)),
-        Value::Number(_) if kind == Some(&DataType::InetService) => {
-            Port::new(i64::from(number(value)?)).map(Datum::Port)
-        }
+        Value::String(text) if text == "*" => Some(Datum::Any),
+        Value::String(text) if is_quoted(kind) => match datum::number(text) {
+            Some(number) if kind == Some(&DataType::InterfaceIndex) => Some(Datum::Number(number)),
+            _ => Some(Datum::Name(text.into())),
+        },
+        Value::String(text) => datum::typed(text, kind),
+        Value::Bool(exists) => Some(Datum::Word(if *exists { "exists" } else { "missing" }.into())),
+        Value::Number(_) => numeric(value, kind),
+        Value::Array(_) => bits(value),
         _ => match only(value)? {
-            ("prefix", prefix) => network(prefix).map(Interval::from).map(Datum::from),
+            ("|", names) => bits(names),
+            ("prefix", prefix) => match network(prefix) {
+                Some(network) => Some(Datum::from(Interval::from(network))),
+                None => mark_prefix(prefix),
+            },
             ("range", range) => {
                 let [first, last] = range.as_array()?.as_slice() else { return None };
-                let (first, last) = (datum::address(first.as_str()?)?, datum::address(last.as_str()?)?);
-                datum::ordered(first, last).map(Datum::from)
+                ends(first, last, kind)
             }
             _ => None,
         },
+    }
+}
+
+fn is_quoted(kind: Option<&DataType>) -> bool {
+    match kind {
+        Some(DataType::InterfaceName | DataType::InterfaceIndex) => true,
+        Some(DataType::Other(name)) => name == "string",
+        _ => false,
+    }
+}
+
+fn numeric(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
+    let number = value.as_u64()?;
+    Some(match kind {
+        None => return None,
+        Some(DataType::Mark) => Datum::Mark(u32::try_from(number).ok()?),
+        Some(DataType::InetService) => match Port::new(i64::try_from(number).ok()?) {
+            Some(port) => Datum::Port(port),
+            None => Datum::Number(number),
+        },
+        Some(_) => Datum::Number(number),
+    })
+}
+
+fn bits(names: &Value) -> Option<Datum> {
+    let names: Option<Vec<CompactString>> =
+        names.as_array()?.iter().map(|name| name.as_str().map(CompactString::from)).collect();
+    names.filter(|names| !names.is_empty()).map(Datum::Bits)
+}
+
+fn mark_prefix(prefix: &Value) -> Option<Datum> {
+    let [mark, length] = fields(prefix, ["addr", "len"])?;
+    Some(Datum::MarkPrefix(number(mark)?, u8::try_from(number(length)?).ok()?))
+}
+
+fn ends(first: &Value, last: &Value, kind: Option<&DataType>) -> Option<Datum> {
+    match (first, last) {
+        (Value::String(first), Value::String(last)) => {
+            datum::ordered(datum::address(first)?, datum::address(last)?).map(Datum::from)
+        }
+        _ if kind == Some(&DataType::Mark) => Some(Datum::Marks(number(first)?, number(last)?)),
+        _ => Some(Datum::Numbers(first.as_u64()?, last.as_u64()?)),
     }
 }
 
@@ -87,13 +145,16 @@ pub(super) fn network(prefix: &Value) -> Option<crate::net::Cidr> {
     datum::prefix(address.as_str()?, number(length)?)
 }
 
-fn map_value(value: &Value) -> MapValue {
-    match verdict(value) {
-        Some(verdict) => MapValue::Verdict(verdict),
-        None => MapValue::Opaque(match value {
-            Value::String(text) => text.into(),
-            other => other.to_string().into(),
-        }),
+fn map_value(value: &Value, types: &[Option<DataType>]) -> MapValue {
+    if let Some(verdict) = verdict(value) {
+        return MapValue::Verdict(verdict);
+    }
+    let data = if types.is_empty() { Vec::new() } else { parts(value, types) };
+    let known = !data.is_empty() && !data.iter().any(|datum| matches!(datum, Datum::Other(_)));
+    match value {
+        _ if known => MapValue::Data(data),
+        Value::String(text) => MapValue::Opaque(text.into()),
+        other => MapValue::Opaque(other.to_string().into()),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::element::{network, verdict};
+use super::general;
 use super::value::{fields, names, number, of, only};
 use crate::diagnostic::Fault;
 use crate::net::{Cidr, Family, Port, Protocol};
@@ -16,7 +17,8 @@ use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Statement, Ta
 /// Reads a statement; one that kube-proxy never writes keeps its JSON text.
 pub(super) fn read(raw: &RawValue, table: TableFamily) -> Result<Statement, Fault> {
     let value: Value = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
-    Ok(typed(&value, table).unwrap_or_else(|| Statement::Opaque(raw.get().into())))
+    let known = typed(&value, table).or_else(|| general::statement(&value));
+    Ok(known.unwrap_or_else(|| Statement::Opaque(raw.get().into())))
 }
 
 fn typed(value: &Value, table: TableFamily) -> Option<Statement> {

@@ -21,7 +21,7 @@ const MISSED: f64 = 1e-6 / 200_000.0;
 const FIRST_PORT: u16 = 10_000;
 const BATCH: usize = 50_000;
 
-/// What becomes of a packet, as far as it shows from outside.
+/// What happens to a packet, as far as it shows from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Goes { to: SocketAddr, rewritten: bool, locally: bool },

@@ -1,13 +1,13 @@
 //! The kernel judges what `trace` says: packets of every kind of source go to every address of every Service, past the
 //! rules that `compile` prints, and must end as `walk` predicts.
 
-mod conntrack;
+pub(super) mod conntrack;
 mod flows;
 mod judge;
 mod namespace;
 mod scenario;
 mod wire;
-mod world;
+pub(super) mod world;
 
 use kuberules::settings::Flags;
 

@@ -43,8 +43,20 @@ impl Namespace {
         self.run_with(script, "")
     }
 
+    /// Whether a bash script that reads `input` succeeds, and what it says of errors.
+    pub(crate) fn try_with(&self, script: &str, input: &str) -> (bool, String) {
+        let Output { status, stderr, .. } = self.output(script, input);
+        (status.success(), String::from_utf8_lossy(&stderr).into_owned())
+    }
+
     /// Runs a bash script that reads `input`.
     pub(crate) fn run_with(&self, script: &str, input: &str) -> String {
+        let Output { status, stdout, stderr } = self.output(script, input);
+        assert!(status.success(), "{script}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    fn output(&self, script: &str, input: &str) -> Output {
         let file = tempfile::tempfile().unwrap();
         (&file).write_all(input.as_bytes()).unwrap();
         (&file).rewind().unwrap();
@@ -52,12 +64,10 @@ impl Namespace {
             let mut bash = Command::new("bash");
             bash.args(["-euo", "pipefail", "-c", script]).stdin(file).output().unwrap()
         };
-        let Output { status, stdout, stderr } = self.within(command);
-        assert!(status.success(), "{script}: {}", String::from_utf8_lossy(&stderr));
-        String::from_utf8(stdout).unwrap()
+        self.within(command)
     }
 
-    /// Sets sysctls; those that this kernel does not have are passed over.
+    /// Sets sysctls; those that this kernel does not have are ignored.
     pub(crate) fn set(&self, sysctls: &[(&str, &str)]) {
         self.within(|| {
             for (path, value) in sysctls {

@@ -107,11 +107,12 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }
 
-/// Protocol number and source port of the packet that an ICMP "port unreachable" answers.
+/// Protocol number and source port of the packet that an ICMP "unreachable" answers.
 pub(crate) fn refused_packet(icmp: &[u8], ipv6: bool) -> Option<(u8, u16)> {
     let (message, inner_at) = if ipv6 { (icmp, 8) } else { (icmp.get(ihl(icmp)?..)?, 8) };
-    let port_unreachable = if ipv6 { [1, 4] } else { [3, 3] };
-    if message.get(..2)? != port_unreachable {
+    // Port unreachable; or prohibited, which no router of these namespaces says by itself.
+    let (kind, codes): (u8, &[u8]) = if ipv6 { (1, &[1, 3, 4]) } else { (3, &[3, 9, 10, 13]) };
+    if *message.first()? != kind || !codes.contains(message.get(1)?) {
         return None;
     }
     let inner = message.get(inner_at..)?;

@@ -112,6 +112,47 @@ impl World {
         World { node, wires, refused: BTreeSet::new(), since_read: 0 }
     }
 
+    /// Takes the rules of the one before away and loads others; what nft says if it refuses them.
+    pub(crate) fn load_again(&mut self, script: &str) -> Result<(), String> {
+        self.node.run("nft -f - <<'END'\ntable inet judged\ndelete table inet judged\ntable inet kube\ndelete table inet kube\nEND");
+        let (success, errors) = self.node.try_with("nft -f -", script);
+        if success { Ok(()) } else { Err(errors) }
+    }
+
+    /// The rules as text and as JSON, without those that only tell where packets end.
+    pub(crate) fn listed(&self) -> (String, String) {
+        let tables = |json: &str| {
+            let one = |table: &str| {
+                self.node.run(&format!("nft {json} list table inet {table} 2>/dev/null || true"))
+            };
+            [one("judged"), one("kube")]
+        };
+        let json = tables("-j").map(|text| text.trim().to_owned());
+        let objects: Vec<&str> = json
+            .iter()
+            .filter_map(|text| text.strip_prefix("{\"nftables\": [")?.strip_suffix("]}"))
+            .collect();
+        (tables("").concat(), format!("{{\"nftables\": [{}]}}", objects.join(", ")))
+    }
+
+    /// Packets that connection tracking passed over, and whether they arrived on the node itself.
+    pub(crate) fn untracked(&self) -> BTreeMap<Tag, bool> {
+        let mut found = BTreeMap::new();
+        for (set, locally) in [("link", false), ("local", true)] {
+            let listed = self
+                .node
+                .run(&format!("nft -n list set inet arrivals {set}; nft flush set inet arrivals {set}"));
+            let words: Vec<&str> =
+                listed.split([' ', '\n', '\t', ',', '{', '}']).filter(|w| !w.is_empty()).collect();
+            for pair in words.windows(3).filter(|pair| pair[1] == ".") {
+                if let (Ok(protocol), Ok(port)) = (pair[0].parse(), pair[2].parse()) {
+                    found.insert((protocol, port), locally);
+                }
+            }
+        }
+        found
+    }
+
     /// Sends the first packet of a connection from where it comes from.
     pub(crate) fn send(&mut self, packet: &Packet, source_port: u16) {
         let ipv6 = packet.family() == Family::Ipv6;

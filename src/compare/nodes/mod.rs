@@ -1,0 +1,564 @@
+//! What differs on all nodes between two states of a cluster, without a comparison for each of them.
+//!
+//! Most nodes differ in their names and addresses alone. So the Services that differ, with all that is linked to them, are
+//! found once for the cluster ([`super::unchanged`]), and put into parts that no packet meets together
+//! ([`super::parts`]). A part is compared once for each kind of node ([`kinds`]) and once for each node that has
+//! something to do with it: an endpoint on it, a hint for it, an address in its networks. What a node's answer is made of
+//! is then looked up, and nodes with the same answer are one set. Addresses that differ from node to node are told by
+//! their role ("the node's IP").
+//!
+//! # An example
+//!
+//! One endpoint of `shop/web`, which has 25, moves in a cluster of 1,000 nodes. The part is that one Service; the 26 nodes
+//! that have an endpoint of it are compared, and one of the 974 others.
+//!
+//! # What is compared node by node
+//!
+//! Nodes of no kind, such as one whose address is an endpoint, or that changes itself; and all nodes where rules tell
+//! Pods by their interface. `tests` compares the answers with those of every node by itself, on random clusters.
+
+mod kinds;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use self::kinds::{Kind, Kinds, Owners};
+use super::diff::{FamilyChange, GroupChange, NodesAnswer, RulesChange, TrafficChange};
+use super::links::{Link, Side, links_of};
+use super::node::{self, Level, PartComparison};
+use super::parts::{self, Part, Parts};
+use super::subject::Subject;
+use super::traffic::{Alike, Ground, Naming, Scope, Traffic};
+use super::unchanged;
+use crate::cluster::{Cluster, Node, ServicePort};
+use crate::diagnostic::{Checked, Diagnostics};
+use crate::input::Sources;
+use crate::net::{Cidr, Family};
+use crate::node::{NodePlan, merged};
+use crate::parallel;
+use crate::plan::{Plan, ServicePortPlan, is_large, is_planned_alike};
+use crate::ruleset::check_loadable;
+use crate::settings::Settings;
+use crate::walk::Host;
+
+/// One state of a cluster.
+#[derive(Clone, Copy)]
+pub struct State<'c> {
+    /// The cluster.
+    pub cluster: &'c Cluster,
+    /// How kube-proxy is set on all nodes.
+    pub settings: &'c Settings,
+    /// The texts it was read from.
+    pub sources: &'c Sources,
+}
+
+/// Compares nodes that are in both states, in the order of their names. Answers stand in the order of their first nodes.
+///
+/// # Errors
+/// kube-proxy does not start on one of them.
+pub fn compare(
+    old: State<'_>,
+    new: State<'_>,
+    nodes: &[(&Node, &Node)],
+    level: Level,
+) -> Checked<Vec<NodesAnswer>> {
+    let families = node::families((old.cluster, old.settings), (new.cluster, new.settings));
+    let mut found = Diagnostics::default();
+    let of_family = |family| FamilyNodes::new(old, new, nodes, family, level);
+    let mut all: Vec<FamilyNodes<'_>> = families.iter().map(|family| of_family(*family)).collect();
+    for pair in nodes {
+        for of_old in [true, false] {
+            for family in &mut all {
+                let (plan, told) = family.frame(pair, of_old)?;
+                found.append(told);
+                let frames = if of_old { &mut family.frames.0 } else { &mut family.frames.1 };
+                frames.push(plan);
+            }
+        }
+    }
+    let answers: Vec<Vec<NodeAnswer>> = all.iter_mut().map(FamilyNodes::answers).collect();
+    let mut sets: Vec<NodesAnswer> = Vec::new();
+    let mut places: HashMap<Vec<usize>, usize> = HashMap::new();
+    for i in 0..nodes.len() {
+        let of_node: Vec<&NodeAnswer> = answers.iter().filter_map(|answers| answers.get(i)).collect();
+        let key = of_node.iter().map(|answer| answer.number).collect();
+        let place = *places.entry(key).or_insert(sets.len());
+        if place == sets.len() {
+            let change = |(family, answer): (&FamilyNodes<'_>, &&NodeAnswer)| {
+                family.changes.get(answer.number).cloned()
+            };
+            let families = all.iter().zip(&of_node).filter_map(change).collect();
+            sets.push(NodesAnswer { nodes: Vec::new(), families, classes: 0, unchanged_service_ports: 0 });
+        }
+        if let Some(set) = sets.get_mut(place) {
+            set.nodes.push(i);
+            set.classes += of_node.iter().map(|answer| answer.classes).sum::<u64>();
+            set.unchanged_service_ports += of_node.iter().map(|answer| answer.unchanged).sum::<usize>();
+        }
+    }
+    found.check(sets)
+}
+
+/// What is known of a node in one family.
+#[derive(Debug, Clone, Copy)]
+struct NodeAnswer {
+    /// Which of the changes.
+    number: usize,
+    classes: u64,
+    unchanged: usize,
+}
+
+/// The nodes in one family.
+struct FamilyNodes<'a> {
+    old: State<'a>,
+    new: State<'a>,
+    nodes: &'a [(&'a Node, &'a Node)],
+    family: Family,
+    level: Level,
+    large: (bool, bool),
+    witnesses: (Vec<&'a ServicePort>, Vec<&'a ServicePort>),
+    /// What is planned on each node beside Service ports.
+    frames: (Vec<Plan<'a>>, Vec<Plan<'a>>),
+    changes: Vec<FamilyChange>,
+}
+
+/// Service ports that are compared together, on all nodes.
+struct ClusterPart<'a> {
+    old: Vec<&'a ServicePort>,
+    new: Vec<&'a ServicePort>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+/// What a part adds to the changes of a node.
+#[derive(Debug, Clone, Default)]
+struct PartAnswer {
+    rules: Vec<(Subject, GroupChange)>,
+    traffic: Traffic,
+    unchanged: usize,
+}
+
+impl PartAnswer {
+    fn means_the_same_as(&self, other: &PartAnswer) -> bool {
+        self.rules == other.rules
+            && self.traffic.flows == other.traffic.flows
+            && self.traffic.unknown == other.traffic.unknown
+            && self.traffic.classes == other.traffic.classes
+            && self.unchanged == other.unchanged
+    }
+}
+
+/// The answers of a part.
+#[derive(Default)]
+struct PartAnswers {
+    answers: Vec<PartAnswer>,
+    /// By the number of the kind of node, for nodes that have nothing to do with the part.
+    by_kind: Vec<Option<usize>>,
+    /// Of nodes that have.
+    by_node: HashMap<usize, usize>,
+}
+
+impl PartAnswers {
+    fn add(&mut self, answer: PartAnswer) -> usize {
+        let known = self.answers.iter().position(|other| other.means_the_same_as(&answer));
+        known.unwrap_or_else(|| {
+            self.answers.push(answer);
+            self.answers.len() - 1
+        })
+    }
+}
+
+impl<'a> FamilyNodes<'a> {
+    fn new(
+        old: State<'a>,
+        new: State<'a>,
+        nodes: &'a [(&'a Node, &'a Node)],
+        family: Family,
+        level: Level,
+    ) -> FamilyNodes<'a> {
+        let tables = (old.cluster.family(family), new.cluster.family(family));
+        FamilyNodes {
+            old,
+            new,
+            nodes,
+            family,
+            level,
+            large: (is_large(tables.0), is_large(tables.1)),
+            witnesses: (witnesses(&tables.0.service_ports), witnesses(&tables.1.service_ports)),
+            frames: (Vec::new(), Vec::new()),
+            changes: Vec::new(),
+        }
+    }
+
+    /// What is planned on a node beside Service ports, with what is to be told of the whole plan.
+    fn frame(&self, (old, new): &(&Node, &Node), of_old: bool) -> Checked<Plan<'a>> {
+        let (state, node, large, witnesses) = match of_old {
+            true => (self.old, old, self.large.0, &self.witnesses.0),
+            false => (self.new, new, self.large.1, &self.witnesses.1),
+        };
+        let plan = Plan::of_some(witnesses, large, state.cluster, state.settings, node, self.family);
+        let (mut plan, mut found) = plan?;
+        found.append(check_loadable(&plan, state.sources));
+        plan.take_service_ports();
+        Ok((plan, found))
+    }
+
+    /// The answer of each node.
+    fn answers(&mut self) -> Vec<NodeAnswer> {
+        let owners = Owners::new([self.old.cluster, self.new.cluster], self.nodes);
+        let trims = self.large.0 == self.large.1
+            && self.old.cluster.service_cidrs == self.new.cluster.service_cidrs
+            && self.old.settings.makes_the_same_as(self.new.settings);
+        let (parts, left_out) = self.parts(trims, &owners);
+        let kinds = self.kinds(&parts, owners);
+        let hosts = self.hosts();
+        let mut numbers: HashMap<Kind, usize> = HashMap::new();
+        let kind_of: Vec<Option<usize>> = (0..self.nodes.len())
+            .map(|i| {
+                let kind = self.kind(i, &kinds, hosts.get(i)?, trims)?;
+                let next = numbers.len();
+                Some(*numbers.entry(kind).or_insert(next))
+            })
+            .collect();
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); numbers.len()];
+        for (i, kind) in kind_of.iter().enumerate() {
+            kind.and_then(|kind| members.get_mut(kind)).into_iter().for_each(|members| members.push(i));
+        }
+        let base: Vec<PartAnswer> = parallel::each(&members, |members| {
+            members.first().map(|node| self.base(*node, &hosts, &kinds)).unwrap_or_default()
+        });
+        let answers: Vec<PartAnswers> =
+            parallel::each(&parts, |part| self.part_answers(part, &hosts, &kinds, (&kind_of, &members)));
+        let by_kind: Vec<Vec<Option<usize>>> = (0..members.len())
+            .map(|kind| answers.iter().map(|part| part.by_kind.get(kind).copied().flatten()).collect())
+            .collect();
+        let mut places: HashMap<(usize, Vec<(usize, usize)>), NodeAnswer> = HashMap::new();
+        let mut found = Vec::with_capacity(self.nodes.len());
+        for (i, kind) in kind_of.iter().enumerate() {
+            let Some(kind) = *kind else {
+                found.push(self.alone(i));
+                continue;
+            };
+            let of_kind = by_kind.get(kind).map(Vec::as_slice).unwrap_or_default();
+            let exceptions = exceptions(i, &answers, of_kind);
+            let answer = match places.get(&(kind, exceptions.clone())) {
+                Some(known) => *known,
+                None => {
+                    let mut all: Vec<Option<usize>> = of_kind.to_vec();
+                    for (part, answer) in &exceptions {
+                        all.get_mut(*part).into_iter().for_each(|entry| *entry = Some(*answer));
+                    }
+                    let parts = answers.iter().zip(&all).filter_map(|(part, at)| part.answers.get((*at)?));
+                    let whole: Vec<&PartAnswer> = base.get(kind).into_iter().chain(parts).collect();
+                    let answer = self.put_together(&whole, left_out);
+                    places.insert((kind, exceptions), answer);
+                    answer
+                }
+            };
+            found.push(answer);
+        }
+        found
+    }
+
+    fn put_together(&mut self, parts: &[&PartAnswer], left_out: usize) -> NodeAnswer {
+        let rules =
+            self.with_rules().then(|| RulesChange::of_parts(parts.iter().map(|part| part.rules.clone())));
+        let traffic = (self.level != Level::Rules)
+            .then(|| TrafficChange::new(Traffic::of_parts(parts.iter().map(|part| part.traffic.clone()))));
+        let change = FamilyChange { family: self.family.lower_name(), rules, traffic };
+        NodeAnswer {
+            number: self.add(change),
+            classes: parts.iter().map(|part| part.traffic.classes).sum(),
+            unchanged: left_out + parts.iter().map(|part| part.unchanged).sum::<usize>(),
+        }
+    }
+
+    /// Nodes of different kinds can have the same answer; where there are many answers that is not looked for.
+    fn add(&mut self, change: FamilyChange) -> usize {
+        let known = self.changes.iter().take(MANY).position(|other| *other == change);
+        known.unwrap_or_else(|| {
+            self.changes.push(change);
+            self.changes.len() - 1
+        })
+    }
+
+    fn with_rules(&self) -> bool {
+        self.level != Level::Traffic && self.old.settings.mode == self.new.settings.mode
+    }
+
+    /// A node by itself.
+    fn alone(&mut self, i: usize) -> NodeAnswer {
+        let plans = self.nodes.get(i).and_then(|(old, new)| {
+            let plan = |state: State<'a>, node| {
+                NodePlan::new(state.cluster, state.settings, state.sources, node, self.family).ok()
+            };
+            Some((plan(self.old, old)?.0, plan(self.new, new)?.0))
+        });
+        let found = node::compare_named(plans, self.level, Naming::Role);
+        let change = found.families.into_iter().next();
+        let empty = FamilyChange { family: self.family.lower_name(), rules: None, traffic: None };
+        NodeAnswer {
+            number: self.add(change.unwrap_or(empty)),
+            classes: found.classes,
+            unchanged: found.unchanged_service_ports,
+        }
+    }
+
+    fn hosts(&self) -> Vec<(Host, Host)> {
+        let networks = (cluster_networks(self.old.cluster), cluster_networks(self.new.cluster));
+        let local =
+            (local_endpoints(self.old.cluster, self.family), local_endpoints(self.new.cluster, self.family));
+        let frames = self.frames.0.iter().zip(&self.frames.1);
+        let pairs: Vec<_> = self.nodes.iter().zip(frames).collect();
+        parallel::each(&pairs, |((old, new), (old_frame, new_frame))| {
+            let host = |node: &Node, frame: &Plan<'_>, networks: &[Cidr], local: &Local<'_>| {
+                let endpoints = local.get(node.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+                Host::of_frame(node, frame, networks, endpoints)
+            };
+            (host(old, old_frame, &networks.0, &local.0), host(new, new_frame, &networks.1, &local.1))
+        })
+    }
+
+    /// The parts of what differs, or can differ, and how many Service ports are left out on every node.
+    fn parts(&self, trims: bool, owners: &Owners) -> (Vec<ClusterPart<'a>>, usize) {
+        let old = &self.old.cluster.family(self.family).service_ports;
+        let new = &self.new.cluster.family(self.family).service_ports;
+        let is_own = |ip: IpAddr| {
+            let named = |settings: &Settings| {
+                settings.bind_address == Some(ip) || settings.host.addresses.contains(&ip)
+            };
+            owners.of_address(ip) > 0 || named(self.old.settings) || named(self.new.settings)
+        };
+        let links = |port: &ServicePort, tell: &mut dyn FnMut(Link)| {
+            links_of(port, port.endpoints.iter().map(|e| (e.ip, e.port)), is_own, tell);
+        };
+        let sides = (
+            &Side { ports: old, name: &|port: &ServicePort| &port.name, links: &links },
+            &Side { ports: new, name: &|port: &ServicePort| &port.name, links: &links },
+        );
+        let left_out = match trims {
+            true => unchanged::left_out(sides, &is_planned_alike),
+            false => (vec![false; old.len()], vec![false; new.len()]),
+        };
+        let kept = |ports: &'a [ServicePort], left_out: &[bool]| -> Vec<&'a ServicePort> {
+            ports.iter().zip(left_out).filter(|(_, out)| !**out).map(|(port, _)| port).collect()
+        };
+        let (before, after) = (kept(old, &left_out.0), kept(new, &left_out.1));
+        let linked = before.iter().chain(&after).map(|port| {
+            let tell: Box<dyn Fn(&mut dyn FnMut(Link))> = Box::new(|tell| links(port, tell));
+            (port.name.service_name(), tell)
+        });
+        let numbers = parts::part_numbers(linked.collect());
+        let (before, after) = parts::dealt(before, after, &numbers);
+        let part = |(old, new): (Vec<&'a ServicePort>, Vec<&'a ServicePort>)| {
+            let mut addresses = BTreeSet::new();
+            for port in old.iter().chain(&new) {
+                links(port, &mut |link| {
+                    if let Link::Address(ip) = link {
+                        addresses.insert(ip);
+                    }
+                });
+            }
+            ClusterPart { old, new, addresses }
+        };
+        let out = left_out.0.iter().filter(|out| **out).count();
+        (before.into_iter().zip(after).map(part).collect(), out)
+    }
+
+    fn kinds(&self, parts: &[ClusterPart<'_>], owners: Owners) -> Kinds {
+        let ports = || parts.iter().flat_map(|part| part.old.iter().chain(&part.new));
+        let mut ranges: BTreeSet<(IpAddr, u8)> = BTreeSet::new();
+        let mut add = |net: Cidr| _ = ranges.insert((net.network(), net.length()));
+        ports().flat_map(|port| &port.source_ranges).for_each(|range| add(range.value));
+        for state in [self.old, self.new] {
+            state.cluster.service_cidrs.iter().for_each(|net| add(*net));
+        }
+        let frames = self.frames.0.first().into_iter().chain(self.frames.1.first());
+        for frame in frames {
+            if let (
+                Some(crate::plan::LocalTraffic::From(net)),
+                crate::settings::DetectLocal::ClusterCidr(_),
+            ) = (frame.local_traffic(), &self.new.settings.detect_local)
+            {
+                add(*net);
+            }
+        }
+        Ground::named_addresses(self.family).into_iter().for_each(&mut add);
+        let hinted = |port: &ServicePort| {
+            port.endpoints.iter().any(|e| e.hints.as_ref().is_some_and(|hints| !hints.zones.is_empty()))
+        };
+        Kinds {
+            ranges: ranges.into_iter().filter_map(|(ip, length)| Cidr::new(ip, length)).collect(),
+            addresses: parts.iter().flat_map(|part| &part.addresses).copied().collect(),
+            zones_matter: ports().any(|port| hinted(port)),
+            owners,
+        }
+    }
+
+    fn kind(&self, i: usize, kinds: &Kinds, hosts: &(Host, Host), trims: bool) -> Option<Kind> {
+        let plans = (self.frames.0.get(i)?, self.frames.1.get(i)?);
+        if trims
+            && !(plans.0.is_same_beside_service_ports(plans.1) && unchanged::same_ways(&hosts.0, &hosts.1))
+        {
+            return None;
+        }
+        // Rules that name the node's own network are each node's own.
+        if self.with_rules() && self.new.settings.detect_local == crate::settings::DetectLocal::NodeCidr {
+            return None;
+        }
+        let nodes = self.nodes.get(i)?;
+        kinds.of(*nodes, plans, (&hosts.0, &hosts.1), (self.old.settings, self.new.settings))
+    }
+
+    /// What a node without Services has.
+    fn base(&self, node: usize, hosts: &[(Host, Host)], kinds: &Kinds) -> PartAnswer {
+        let of_parts: BTreeSet<IpAddr> = kinds.addresses.iter().copied().collect();
+        self.compared(node, hosts, |comparison, old, new| {
+            let part =
+                Part { old: old.with_service_ports(Vec::new()), new: new.with_service_ports(Vec::new()) };
+            vec![comparison.of(part, Scope::Rest(&of_parts), &Alike::default())]
+        })
+    }
+
+    fn compared(
+        &self,
+        node: usize,
+        hosts: &[(Host, Host)],
+        work: impl FnOnce(&PartComparison<'_>, &Plan<'a>, &Plan<'a>) -> Vec<node::PartChange>,
+    ) -> PartAnswer {
+        let frames = self.frames.0.get(node).zip(self.frames.1.get(node));
+        let Some(((old, new), (old_host, new_host))) =
+            frames.zip(hosts.get(node).map(|(old, new)| (old, new)))
+        else {
+            return PartAnswer::default();
+        };
+        let ground = Ground::new(old_host, new_host, self.family).named_by(Naming::Role);
+        let comparison = PartComparison {
+            ground: &ground,
+            with_rules: self.with_rules(),
+            with_traffic: self.level != Level::Rules,
+        };
+        let (rules, traffic): (Vec<_>, Vec<_>) = work(&comparison, old, new).into_iter().unzip();
+        PartAnswer {
+            rules: rules.into_iter().flatten().flatten().collect(),
+            traffic: Traffic::of_parts(traffic.into_iter().flatten()),
+            unchanged: 0,
+        }
+    }
+
+    fn part_answers(
+        &self,
+        part: &ClusterPart<'a>,
+        hosts: &[(Host, Host)],
+        kinds: &Kinds,
+        (kind_of, members): (&[Option<usize>], &[Vec<usize>]),
+    ) -> PartAnswers {
+        let special = self.special(part, kinds);
+        let mut answers = PartAnswers::default();
+        for members in members {
+            let first = members.iter().find(|node| !special.contains(node));
+            let answer = first.map(|node| answers.add(self.part_answer(part, *node, hosts)));
+            answers.by_kind.push(answer);
+        }
+        for node in special {
+            if kind_of.get(node).is_some_and(Option::is_some) {
+                let answer = answers.add(self.part_answer(part, node, hosts));
+                answers.by_node.insert(node, answer);
+            }
+        }
+        answers
+    }
+
+    /// Nodes that have something to do with a part.
+    fn special(&self, part: &ClusterPart<'_>, kinds: &Kinds) -> BTreeSet<usize> {
+        let number = |name: &str| self.nodes.binary_search_by(|(_, new)| new.name.as_str().cmp(name)).ok();
+        let mut special: BTreeSet<usize> = part
+            .addresses
+            .iter()
+            .flat_map(|ip| kinds.owners.nodes(*ip))
+            .filter(|i| *i < self.nodes.len())
+            .collect();
+        for endpoint in part.old.iter().chain(&part.new).flat_map(|port| &port.endpoints) {
+            special.extend(endpoint.node_name.as_deref().and_then(number));
+            let hinted = endpoint.hints.iter().flat_map(|hints| &hints.nodes);
+            special.extend(hinted.filter_map(|name| number(name)));
+        }
+        special
+    }
+
+    fn part_answer(&self, part: &ClusterPart<'a>, node: usize, hosts: &[(Host, Host)]) -> PartAnswer {
+        let Some((old_node, new_node)) = self.nodes.get(node) else { return PartAnswer::default() };
+        let planned = |ports: &[&'a ServicePort], settings, node| -> Vec<ServicePortPlan<'a>> {
+            ports.iter().map(|port| ServicePortPlan::new(port, settings, node)).collect()
+        };
+        let mut unchanged = 0;
+        let mut answer = self.compared(node, hosts, |comparison, old, new| {
+            let mut old = old.with_service_ports(planned(&part.old, self.old.settings, old_node));
+            let mut new = new.with_service_ports(planned(&part.new, self.new.settings, new_node));
+            let (old_host, new_host) = comparison.ground.hosts();
+            if old.mode() == new.mode() && unchanged::same_ways(old_host, new_host) {
+                unchanged = unchanged::leave_out_of_plans(&mut old, &mut new);
+            }
+            let Parts { parts, .. } = parts::split(old, new);
+            parts.into_iter().map(|part| comparison.of_part(part)).collect()
+        });
+        answer.unchanged = unchanged;
+        answer
+    }
+}
+
+/// More different answers than this are not compared with each other.
+const MANY: usize = 64;
+
+/// Parts of which a node has another answer than its kind.
+fn exceptions(node: usize, answers: &[PartAnswers], of_kind: &[Option<usize>]) -> Vec<(usize, usize)> {
+    let parts = answers.iter().zip(of_kind).enumerate();
+    let other = |(part, (answers, of_kind)): (usize, (&PartAnswers, &Option<usize>))| {
+        let own = answers.by_node.get(&node).copied()?;
+        (Some(own) != *of_kind).then_some((part, own))
+    };
+    parts.filter_map(other).collect()
+}
+
+/// Service ports that have in common with the whole table all that messages about a plan depend on.
+fn witnesses(ports: &[ServicePort]) -> Vec<&ServicePort> {
+    /// Names that can be too long for something are all looked at.
+    const LONG: usize = 100;
+    let has_endpoints = |port: &ServicePort| port.endpoints.iter().any(|e| e.is_usable());
+    let is_local = |policy| policy == crate::cluster::TrafficPolicy::Local;
+    let balances = |port: &ServicePort| !is_local(port.internal_policy) && has_endpoints(port);
+    let short_circuits = |port: &ServicePort| {
+        let others = port.external_ips.len() + port.load_balancer_ips.len() > 0 || port.node_port.is_some();
+        is_local(port.external_policy) && others && has_endpoints(port)
+    };
+    let firsts = [
+        ports.first(),
+        ports.iter().find(|port| port.node_port.is_some()),
+        ports.iter().find(|port| balances(port)),
+        ports.iter().find(|port| short_circuits(port)),
+    ];
+    let always_balances = firsts.get(2).is_some_and(Option::is_some);
+    let needed = |port: &&ServicePort| {
+        let is_first = firsts.iter().flatten().any(|first| std::ptr::eq(*first, *port));
+        is_first || port.name.to_string().len() > LONG || (!always_balances && has_endpoints(port))
+    };
+    ports.iter().filter(needed).collect()
+}
+
+/// Addresses of endpoints by the node that they name.
+type Local<'a> = HashMap<&'a str, Vec<IpAddr>>;
+
+fn local_endpoints(cluster: &Cluster, family: Family) -> Local<'_> {
+    let mut local: Local<'_> = HashMap::new();
+    for endpoint in cluster.family(family).service_ports.iter().flat_map(|port| &port.endpoints) {
+        if let Some(node) = &endpoint.node_name {
+            local.entry(node.as_str()).or_default().push(endpoint.ip);
+        }
+    }
+    local
+}
+
+fn cluster_networks(cluster: &Cluster) -> Vec<Cidr> {
+    merged(cluster.nodes.iter().flat_map(|node| &node.pod_cidrs).copied().collect())
+}

@@ -1,0 +1,191 @@
+//! What is known of the node's addresses before any rule is looked at: the same for all parts of a comparison.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::space::{Special, address, elsewhere, number, whole};
+use super::{From, To};
+use crate::net::{Cidr, Family};
+use crate::walk::{ClientKind, Host, Packet};
+
+/// What the nodes of both sides tell of an address; values of one value class agree in it.
+/// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
+pub(super) type AddressKind = (ClientKind, ClientKind, bool);
+
+/// How addresses are named that differ from node to node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// By themselves.
+    Address,
+    /// By what they are to the node, so that nodes with the same answer get the same words.
+    Role,
+}
+
+/// The node of a comparison, as both sides know it.
+pub struct Ground<'h> {
+    pub(super) family: Family,
+    pub(super) hosts: (&'h Host, &'h Host),
+    pub(super) same_host: bool,
+    naming: Naming,
+    /// The same, for questions about addresses.
+    merged: (Host, Host),
+    /// Addresses whose kind no range tells.
+    pub(super) special: Special<AddressKind>,
+    /// Where addresses of another kind begin.
+    pub(super) cuts: BTreeSet<u128>,
+    /// Addresses on the nodes' interfaces, loopback among them.
+    pub(super) own: BTreeSet<u128>,
+}
+
+impl<'h> Ground<'h> {
+    /// Of the node on both sides.
+    pub fn new(old: &'h Host, new: &'h Host, family: Family) -> Ground<'h> {
+        let merged = (old.with_merged_networks(), new.with_merged_networks());
+        let kind = |value| kind_of(&merged, address(family, value));
+        let special = special_addresses(&merged, family);
+        let cuts = cuts(&merged, family, &special, kind);
+        let own = own_addresses(&merged, family);
+        let special = Special::new(&special, kind);
+        Ground {
+            family,
+            hosts: (old, new),
+            same_host: old.is_like(new),
+            naming: Naming::Address,
+            merged,
+            special,
+            cuts,
+            own,
+        }
+    }
+
+    /// With addresses of the node named in a way.
+    #[must_use]
+    pub fn named_by(self, naming: Naming) -> Ground<'h> {
+        Ground { naming, ..self }
+    }
+
+    /// Addresses for which examples are taken.
+    pub fn named_addresses(family: Family) -> Vec<Cidr> {
+        let loopback = match family {
+            Family::Ipv4 => Cidr::IPV4_LOOPBACK,
+            Family::Ipv6 => Cidr::host(family.loopback()),
+        };
+        elsewhere(family).into_iter().map(Cidr::host).chain([loopback]).collect()
+    }
+
+    /// An address of the node by its role, where addresses are named so.
+    fn role(&self, ip: IpAddr) -> Option<String> {
+        let place = self.hosts.1.addresses.iter().position(|own| *own == ip);
+        match (self.naming, place?) {
+            (Naming::Address, _) => None,
+            (Naming::Role, 0) => Some("the node's IP".to_owned()),
+            (Naming::Role, place) => Some(format!("the node's IP no. {}", place + 1)),
+        }
+    }
+
+    /// An address in words: its role, or itself.
+    pub(super) fn name(&self, ip: IpAddr) -> String {
+        self.role(ip).unwrap_or_else(|| ip.to_string())
+    }
+
+    /// An address and port in words.
+    pub(super) fn name_socket(&self, to: &To) -> String {
+        let (ip, port) = (to.representative.ip(), to.representative.port());
+        match self.role(ip) {
+            Some(role) => format!("{role}:{port}"),
+            None if self.naming == Naming::Role && to.address.is_none() && !self.is_example(ip) => {
+                format!("another address:{port}")
+            }
+            None => to.representative.to_string(),
+        }
+    }
+
+    /// Where a packet comes from: a single address by itself, others by their kind where addresses are named so.
+    pub(super) fn name_source(&self, packet: &Packet, from: &From) -> String {
+        let is_literal = from.address.is_some() || self.is_example(packet.source);
+        match self.role(packet.source) {
+            Some(role) => role,
+            None if self.naming == Naming::Address || is_literal => packet.source.to_string(),
+            None => from.client.words().to_owned(),
+        }
+    }
+
+    /// An address of a class that has many.
+    pub(super) fn name_example(&self, ip: IpAddr) -> String {
+        match self.naming == Naming::Address || self.is_example(ip) {
+            true => ip.to_string(),
+            false => self.role(ip).unwrap_or_else(|| self.kind(number(ip)).1.words().to_owned()),
+        }
+    }
+
+    fn is_example(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || elsewhere(self.family).contains(&ip)
+    }
+
+    /// The node on either side.
+    pub fn hosts(&self) -> (&'h Host, &'h Host) {
+        self.hosts
+    }
+
+    pub(super) fn kind(&self, value: u128) -> AddressKind {
+        kind_of(&self.merged, address(self.family, value))
+    }
+
+    pub(super) fn is_own(&self, ip: IpAddr) -> bool {
+        self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip)
+    }
+}
+
+fn kind_of((old, new): &(Host, Host), ip: IpAddr) -> AddressKind {
+    (old.client_kind(ip), new.client_kind(ip), ip.is_loopback())
+}
+
+/// Where addresses begin that are of another kind than those before.
+fn cuts(
+    hosts: &(Host, Host),
+    family: Family,
+    special: &BTreeSet<u128>,
+    kind: impl Fn(u128) -> AddressKind,
+) -> BTreeSet<u128> {
+    let mut begins = BTreeSet::from([0]);
+    let loopback = match family {
+        Family::Ipv4 => Cidr::IPV4_LOOPBACK,
+        Family::Ipv6 => Cidr::host(family.loopback()),
+    };
+    let networks = [&hosts.0, &hosts.1].into_iter();
+    let networks = networks.flat_map(|host| host.pod_networks.iter().chain(&host.cluster_networks));
+    for net in networks.filter(|net| net.family() == family).chain([&loopback]) {
+        begins.insert(number(net.network()));
+        begins.extend(number(net.last()).checked_add(1).filter(|next| *next <= whole(family).1));
+    }
+    // The kind of the addresses from one on that are not special.
+    let kind_from =
+        |from| kind((from..=whole(family).1).find(|value| !special.contains(value)).unwrap_or(from));
+    let mut last = None;
+    begins.retain(|begin| {
+        let address_kind = kind_from(*begin);
+        last.replace(address_kind) != Some(address_kind)
+    });
+    begins
+}
+
+fn of_family<'i>(family: Family, addresses: impl Iterator<Item = &'i IpAddr>) -> BTreeSet<u128> {
+    addresses.filter(|ip| Family::of(**ip) == family).map(|ip| number(*ip)).collect()
+}
+
+fn own_addresses(hosts: &(Host, Host), family: Family) -> BTreeSet<u128> {
+    let hosts = [&hosts.0, &hosts.1].into_iter();
+    let mut own = of_family(family, hosts.flat_map(|host| &host.addresses));
+    own.insert(number(family.loopback()));
+    own
+}
+
+fn special_addresses(hosts: &(Host, Host), family: Family) -> BTreeSet<u128> {
+    let hosts = [&hosts.0, &hosts.1].into_iter();
+    let mut special = of_family(
+        family,
+        hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods).chain(&host.remote_pods)),
+    );
+    special.insert(number(family.loopback()));
+    special
+}

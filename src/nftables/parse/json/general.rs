@@ -1,0 +1,278 @@
+//! Statements in JSON that kube-proxy never writes.
+
+use compact_str::{CompactString, format_compact};
+use serde_json::Value;
+
+use super::expression::{assigned, compared, elements, expression, selector};
+use super::value::{fields, names, number, of, only};
+use crate::net::Family;
+use crate::nftables::ruleset::{
+    Comparison, DataType, Datum, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
+    SetOperation, Statement, TableFamily, Translation, TranslationKind,
+};
+
+pub(super) fn statement(value: &Value) -> Option<Statement> {
+    let (kind, body) = only(value)?;
+    match kind {
+        "match" => comparison(body),
+        "vmap" => look_up(body),
+        "mangle" => assignment(body),
+        "limit" | "quota" if body.is_string() => {
+            Some(Statement::Limit(Limit::Named(kind.into(), body.as_str()?.into())))
+        }
+        "limit" => rate(body).map(Statement::Limit),
+        "quota" => quota(body).map(Statement::Limit),
+        "ct count" => Some(Statement::Limit(Limit::Connections {
+            over: is_over(body),
+            count: number(body.get("val")?)?,
+        })),
+        "ct helper" | "ct timeout" | "ct expectation" => {
+            let target = Selector::Conntrack(None, kind.strip_prefix("ct ")?.into());
+            let name = Expression::Datum(Datum::Name(body.as_str()?.into()));
+            Some(Statement::Assign(Box::new((target, name))))
+        }
+        "reject" => {
+            let kind = body.get("type")?.as_str()?;
+            Some(Statement::RejectWith(match body.get("expr") {
+                Some(code) => format_compact!("{kind} {}", code.as_str()?),
+                None => kind.into(),
+            }))
+        }
+        "notrack" => Some(Statement::Notrack),
+        "log" => log(body).map(Statement::Log),
+        "queue" => queue(body).map(Statement::Divert),
+        "tproxy" | "fwd" => target(kind, body).map(Statement::Divert),
+        "synproxy" => synproxy(body).map(Statement::Divert),
+        "dup" => target(kind, body).map(Statement::Aside),
+        "flow" => Some(Statement::Aside(format_compact!("flow add {}", body.get("flowtable")?.as_str()?))),
+        "last" => Some(Statement::Aside("last".into())),
+        "set" | "map" => change(kind, body),
+        "meter" => meter(body),
+        other => translation(TranslationKind::from_name(other)?, body),
+    }
+}
+
+fn comparison(body: &Value) -> Option<Statement> {
+    let [sign, left, right] = fields(body, ["op", "left", "right"])?;
+    let left = expression(left)?;
+    let right = compared(right, &left)?;
+    let of_bits =
+        left.data_type().is_some_and(|kind| kind.is_bits()) && matches!(right, Expression::Datum(_));
+    let operator = match sign.as_str()? {
+        "in" => Operator::Implied,
+        "==" if of_bits || matches!(left, Expression::Binary(..)) => Operator::Equal,
+        "==" => Operator::Implied,
+        sign => Operator::from_sign(sign)?,
+    };
+    Some(Statement::Compare(Box::new(Comparison { left, operator, right })))
+}
+
+fn look_up(body: &Value) -> Option<Statement> {
+    let [key, data] = fields(body, ["key", "data"])?;
+    let key = expression(key)?;
+    let map = elements(data, &key, &[])?;
+    let holds_verdicts = match &map {
+        Expression::Set(elements) => {
+            elements.iter().all(|element| matches!(element.value, Some(MapValue::Verdict(_))))
+        }
+        _ => true,
+    };
+    holds_verdicts.then(|| Statement::LookUp(Box::new((key, map))))
+}
+
+fn assignment(body: &Value) -> Option<Statement> {
+    let [target, value] = fields(body, ["key", "value"])?;
+    let target = selector(target)?;
+    let any = DataType::Other(CompactString::const_new(""));
+    let kind = target.data_type().unwrap_or(any);
+    let value = assigned(value, Some(&kind))?;
+    Some(Statement::Assign(Box::new((target, value))))
+}
+
+fn is_over(body: &Value) -> bool {
+    body.get("inv") == Some(&Value::Bool(true))
+}
+
+fn rate(body: &Value) -> Option<Limit> {
+    let (rate, burst) = (body.get("rate")?.as_u64()?, body.get("burst").and_then(Value::as_u64));
+    let per = body.get("per")?.as_str()?;
+    let unit = body.get("rate_unit").and_then(Value::as_str);
+    let rate = match unit {
+        Some(unit) => format_compact!("{rate} {unit}/{per}"),
+        None => format_compact!("{rate}/{per}"),
+    };
+    // What nft 1.0.6 takes when nothing is said, and does not print.
+    let default = if unit.is_some() { 0 } else { 5 };
+    let burst_unit = body.get("burst_unit").and_then(Value::as_str).unwrap_or("packets");
+    let burst = burst.filter(|burst| *burst != default).map(|burst| format_compact!("{burst} {burst_unit}"));
+    Some(Limit::Rate { over: is_over(body), rate, burst })
+}
+
+fn quota(body: &Value) -> Option<Limit> {
+    let amount = |name: &str| {
+        let unit = body.get(format!("{name}_unit"))?.as_str()?;
+        Some(format_compact!("{} {unit}", body.get(name)?.as_u64()?))
+    };
+    Some(Limit::Quota { over: is_over(body), size: amount("val")?, used: amount("used") })
+}
+
+fn log(body: &Value) -> Option<Log> {
+    let mut log = Log::default();
+    let Some(options) = body.as_object() else { return body.is_null().then_some(log) };
+    for name in ["prefix", "group", "snaplen", "queue-threshold", "level", "flags"] {
+        let value = match (name, options.get(name)) {
+            (_, None) => continue,
+            ("prefix", Some(value)) => format_compact!("\"{}\"", value.as_str()?),
+            (_, Some(Value::Number(value))) => format_compact!("{value}"),
+            (_, Some(value)) => names(value).join(",").into(),
+        };
+        log.options.push((name.into(), value));
+    }
+    (log.options.len() == options.len()).then_some(log)
+}
+
+fn queue(body: &Value) -> Option<CompactString> {
+    let mut text = CompactString::from("queue");
+    if let Some(flags) = body.get("flags") {
+        text = format_compact!("{text} flags {}", names(flags).join(","));
+    }
+    match body.get("num") {
+        Some(Value::Number(number)) => text = format_compact!("{text} to {number}"),
+        Some(range) => {
+            let ends = of(range, "range")?.as_array()?;
+            let ends: Vec<String> = ends.iter().map(Value::to_string).collect();
+            text = format_compact!("{text} to {}", ends.join("-"));
+        }
+        None => {}
+    }
+    Some(text)
+}
+
+fn target(name: &str, body: &Value) -> Option<CompactString> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let mut out = CompactString::from(name);
+    if let Some(family) = body.get("family") {
+        out = format_compact!("{out} {}", text(family)?);
+    }
+    out.push_str(" to ");
+    if let Some(address) = body.get("addr") {
+        out.push_str(&text(address)?);
+    }
+    if let Some(port) = body.get("port") {
+        out = format_compact!("{out}:{}", text(port)?);
+    }
+    if let Some(device) = body.get("dev") {
+        out = match body.get("addr") {
+            Some(_) => format_compact!("{out} device \"{}\"", text(device)?),
+            None => format_compact!("{out}\"{}\"", text(device)?),
+        };
+    }
+    Some(out)
+}
+
+fn synproxy(body: &Value) -> Option<CompactString> {
+    let mut text = CompactString::from("synproxy");
+    for option in ["mss", "wscale"] {
+        if let Some(value) = body.get(option) {
+            text = format_compact!("{text} {option} {value}");
+        }
+    }
+    for flag in body.get("flags").map(names).unwrap_or_default() {
+        text = format_compact!("{text} {flag}");
+    }
+    Some(text)
+}
+
+/// The key of an element that a rule makes, and its time.
+fn key_of(value: &Value) -> Option<(Expression, Option<CompactString>)> {
+    match of(value, "elem") {
+        Some(wrapped) => {
+            let timeout = match wrapped.get("timeout") {
+                Some(Value::Number(seconds)) => Some(format_compact!("{seconds}s")),
+                Some(text) => Some(text.as_str()?.into()),
+                None => None,
+            };
+            Some((expression(wrapped.get("val")?)?, timeout))
+        }
+        None => Some((expression(value)?, None)),
+    }
+}
+
+fn change(kind: &str, body: &Value) -> Option<Statement> {
+    let operation = SetOperation::from_name(body.get("op")?.as_str()?)?;
+    let set = body.get(kind)?.as_str()?.strip_prefix('@')?.into();
+    let (key, timeout) = key_of(body.get("elem")?)?;
+    let statements = body.get("stmt").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let statements: Option<Vec<_>> = statements.iter().map(of_element).collect();
+    let any = DataType::Other(CompactString::const_new(""));
+    let value = match body.get("data") {
+        Some(value) => Some(assigned(value, Some(&any))?),
+        None => None,
+    };
+    let change = SetChange { operation, set, key, timeout, statements: statements?, value };
+    Some(Statement::ChangeSet(Box::new(change)))
+}
+
+fn meter(body: &Value) -> Option<Statement> {
+    let (key, timeout) = key_of(body.get("key")?)?;
+    let name = body.get("name")?.as_str()?;
+    let set = match body.get("size").and_then(Value::as_u64) {
+        Some(size) => format_compact!("{name} size {size}"),
+        None => name.into(),
+    };
+    let statements = vec![of_element(body.get("stmt")?)?];
+    let operation = SetOperation::Meter;
+    let change = SetChange { operation, set, key, timeout, statements, value: None };
+    Some(Statement::ChangeSet(Box::new(change)))
+}
+
+fn translation(kind: TranslationKind, body: &Value) -> Option<Statement> {
+    let family = body.get("family").and_then(Value::as_str);
+    let known = ["family", "addr", "port", "flags", "type_flags"];
+    if body.as_object().is_some_and(|all| all.keys().any(|key| !known.contains(&key.as_str()))) {
+        return None;
+    }
+    let service = DataType::InetService;
+    let address = match body.get("addr") {
+        Some(address) => Some(destination(address)?),
+        None => None,
+    };
+    let port = match body.get("port") {
+        Some(port) => Some(assigned(port, Some(&service))?),
+        None => None,
+    };
+    let flags = body.get("flags").map(names).unwrap_or_default().into_iter().map(CompactString::from);
+    let prefix = match body.get("type_flags") {
+        Some(flags) if *flags == "prefix" => true,
+        Some(_) => return None,
+        None => false,
+    };
+    Some(Statement::Translate(Box::new(Translation {
+        kind,
+        family: Family::ALL.into_iter().find(|f| Some(TableFamily::from(*f).name()) == family),
+        prefix,
+        address,
+        port,
+        flags: flags.collect(),
+    })))
+}
+
+/// An address, addresses, or what a map has.
+fn destination(value: &Value) -> Option<Expression> {
+    if let Some(datum) = super::element::typed(value, None) {
+        return Some(Expression::Datum(datum));
+    }
+    expression(value).filter(|found| matches!(found, Expression::Map(..)))
+}
+
+/// A statement of an element that a rule makes.
+fn of_element(value: &Value) -> Option<Statement> {
+    match only(value)? {
+        ("counter", _) => Some(Statement::Counter { packets: 0, bytes: 0 }),
+        _ => statement(value),
+    }
+}

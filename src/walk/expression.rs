@@ -1,0 +1,528 @@
+//! Evaluates matches and lookups of nftables that kube-proxy never writes.
+
+use crate::nftables::ruleset::{
+    Binary, Chooser, Comparison, Datum, Element, Expression, Limit, MapValue, Operator, SetChange, Statement,
+};
+
+use super::chance::Chance;
+use super::error::WalkError;
+use super::evaluator::{Decision, Evaluator, MatchResult, Walked, go_to};
+use super::packet_state::{PacketState, RulePosition};
+use super::questions::Question;
+use super::selector;
+use super::set_index::SetIndex;
+use super::value::{Holds, Value, has_any, holds, number_of};
+
+/// The most numbers of a chooser that are tried one by one.
+const MOST_DRAWN: u64 = 64;
+
+/// Why an expression has no value on this branch.
+pub(super) enum Stop {
+    /// The packet has nothing of the kind: the rule ends.
+    Absent,
+    /// Branches for each case are pending.
+    Forked,
+    /// The rules cannot be walked.
+    Failed(WalkError),
+}
+
+pub(super) type Found<T> = Result<T, Stop>;
+
+/// The parts of a key, each with what the packet has.
+type Key<'r> = Vec<(&'r Expression, Value)>;
+
+impl<'r> Evaluator<'_, 'r> {
+    /// Whether the rule goes on after a statement; none if that depends, and branches for each case are pending.
+    pub(super) fn passes(
+        &mut self,
+        state: &mut PacketState<'r>,
+        statement: &'r Statement,
+        position: RulePosition,
+    ) -> Walked<Option<bool>> {
+        let found = match statement {
+            Statement::Compare(comparison) => self.compare(state, comparison, position),
+            Statement::Limit(limit) => self.within(state, limit, position),
+            Statement::ChangeSet(change) => self.change(state, change, position),
+            _ => Ok(true),
+        };
+        self.settled(state, found)
+    }
+
+    /// What an evaluation comes to for the rule.
+    fn settled(&mut self, state: &mut PacketState<'r>, found: Found<bool>) -> Walked<Option<bool>> {
+        if !matches!(found, Err(Stop::Forked)) {
+            state.drawn = None;
+        }
+        match found {
+            Ok(holds) => Ok(Some(holds)),
+            Err(Stop::Absent) => Ok(Some(false)),
+            Err(Stop::Forked) => Ok(None),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The first packet is supposed to be within every limit.
+    fn within(
+        &mut self,
+        state: &mut PacketState<'r>,
+        limit: &'r Limit,
+        position: RulePosition,
+    ) -> Found<bool> {
+        let over = match limit {
+            Limit::Rate { over, .. } | Limit::Quota { over, .. } | Limit::Connections { over, .. } => *over,
+            Limit::Named(kind, name) => self.program.is_over(position.chain, kind, name),
+        };
+        let text = match limit {
+            Limit::Rate { rate, .. } => rate.as_str(),
+            Limit::Quota { size, .. } => size,
+            Limit::Connections { .. } => "ct count",
+            Limit::Named(_, name) => name,
+        };
+        let usual = self.open(Question::Usual(position), text, position);
+        Ok(self.decide(state, usual, position)? != over)
+    }
+
+    fn change(
+        &mut self,
+        state: &mut PacketState<'r>,
+        change: &'r SetChange,
+        position: RulePosition,
+    ) -> Found<bool> {
+        let mut parts = Vec::new();
+        self.key(state, &change.key, &[], position, &mut parts)?;
+        for statement in &change.statements {
+            if let Statement::Limit(limit) = statement
+                && !self.within(state, limit, position)?
+            {
+                return Ok(false);
+            }
+        }
+        if !state.filled.contains(&change.set.as_str()) {
+            state.filled.push(&change.set);
+        }
+        Ok(true)
+    }
+
+    fn compare(
+        &mut self,
+        state: &mut PacketState<'r>,
+        comparison: &'r Comparison,
+        position: RulePosition,
+    ) -> Found<bool> {
+        let Comparison { left, operator, right } = comparison;
+        let negated = *operator == Operator::Unequal;
+        match right {
+            Expression::Set(elements) => {
+                let mut key = Vec::new();
+                self.key(state, left, &cuts(elements), position, &mut key)?;
+                let found = self.first_of(state, &key, elements.iter(), position)?;
+                Ok(found.is_some() != negated)
+            }
+            Expression::Named(name) => {
+                let mut key = Vec::new();
+                self.key(state, left, &[], position, &mut key)?;
+                Ok(self.find(state, &key, name, position)?.is_some() != negated)
+            }
+            Expression::Concatenation(parts) => {
+                let mut key = Vec::new();
+                self.key(state, left, &[], position, &mut key)?;
+                let data = parts.iter().filter_map(|part| match part {
+                    Expression::Datum(datum) => Some(datum),
+                    _ => None,
+                });
+                Ok(self.all_hold(state, &key, data, position)? != negated)
+            }
+            Expression::Datum(datum) => {
+                let value = self.value(state, left, &cuts_of(datum), position)?;
+                self.compare_one(state, (comparison, value, datum), position)
+            }
+            _ => self.ask(state, Question::Passes(comparison), position),
+        }
+    }
+
+    fn compare_one(
+        &mut self,
+        state: &mut PacketState<'r>,
+        (comparison, value, datum): (&'r Comparison, Value, &'r Datum),
+        position: RulePosition,
+    ) -> Found<bool> {
+        let kind = comparison.left.data_type();
+        let is_bits = kind.as_ref().is_some_and(|kind| kind.is_bits());
+        let any = || match number_of(datum, kind.as_ref()) {
+            Some(bits) => has_any(value, bits),
+            None => Holds::Open,
+        };
+        let (found, negated) = match comparison.operator {
+            Operator::Implied if is_bits => (any(), false),
+            Operator::Without => (any(), true),
+            Operator::Implied | Operator::Equal => (holds(value, datum, kind.as_ref()), false),
+            Operator::Unequal => (holds(value, datum, kind.as_ref()), true),
+            ordered => (compared(value, ordered, datum), false),
+        };
+        let plain = matches!(comparison.operator, Operator::Equal | Operator::Unequal) || !is_bits;
+        let question = match comparison.operator {
+            Operator::Implied | Operator::Equal | Operator::Unequal if plain => {
+                Question::Is(&comparison.left, datum)
+            }
+            _ => Question::Passes(comparison),
+        };
+        let by_itself = matches!(question, Question::Passes(_)) && negated && found == Holds::Open;
+        let known = self.answer(state, found, question, position)?;
+        Ok(if by_itself { known } else { known != negated })
+    }
+
+    /// What the packet has for each part of a key.
+    fn key(
+        &mut self,
+        state: &mut PacketState<'r>,
+        of: &'r Expression,
+        cuts: &[u64],
+        position: RulePosition,
+        into: &mut Key<'r>,
+    ) -> Found<()> {
+        match of {
+            Expression::Concatenation(parts) => {
+                for part in parts {
+                    let value = self.value(state, part, &[], position)?;
+                    into.push((part, value));
+                }
+            }
+            one => {
+                let value = self.value(state, one, cuts, position)?;
+                into.push((one, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of an expression. What a chooser gives is told apart at the `cuts` only.
+    pub(super) fn value(
+        &mut self,
+        state: &mut PacketState<'r>,
+        of: &'r Expression,
+        cuts: &[u64],
+        position: RulePosition,
+    ) -> Found<Value> {
+        match of {
+            Expression::Selector(of) => selector::value(of, state, self.host).ok_or(Stop::Absent),
+            Expression::Datum(datum) => Ok(value_of(datum)),
+            Expression::Binary(operator, left, right) => {
+                let left_value = self.value(state, left, &[], position)?;
+                let kind = left.data_type();
+                let right = match right.as_ref() {
+                    Expression::Datum(datum) => match number_of(datum, kind.as_ref()) {
+                        Some(number) => Value::number(number),
+                        None => value_of(datum),
+                    },
+                    other => self.value(state, other, &[], position)?,
+                };
+                Ok(operated(*operator, left_value, right))
+            }
+            Expression::Map(..) => Ok(match self.mapped_data(state, of, position)? {
+                [datum] => value_of(datum),
+                _ => Value::Open,
+            }),
+            Expression::Chooser(Chooser::Counter { modulus, offset, .. }) => {
+                let numbers = (u64::from(*offset), u64::from(*modulus));
+                self.draw(state, numbers, cuts, position).map(Value::number)
+            }
+            Expression::Chooser(Chooser::Hash { .. })
+            | Expression::Set(_)
+            | Expression::Named(_)
+            | Expression::Concatenation(_) => Ok(Value::Open),
+        }
+    }
+
+    /// One of some numbers, each as likely. Those between two neighbouring cuts are one case.
+    pub(super) fn draw(
+        &mut self,
+        state: &mut PacketState<'r>,
+        (first, count): (u64, u64),
+        cuts: &[u64],
+        position: RulePosition,
+    ) -> Found<u64> {
+        if let Some((_, number)) = state.drawn.filter(|(at, _)| *at == position) {
+            return Ok(number);
+        }
+        if count <= 1 {
+            return Ok(first);
+        }
+        let end = first + count;
+        let mut starts: Vec<u64> = cuts.iter().copied().filter(|cut| (first..end).contains(cut)).collect();
+        if cuts.is_empty() && count <= MOST_DRAWN {
+            starts.extend(first..end);
+        }
+        starts.push(first);
+        starts.sort_unstable();
+        starts.dedup();
+        for (i, start) in starts.iter().enumerate().rev() {
+            let next = starts.get(i + 1).copied().unwrap_or(end);
+            let chance = Chance::of(next - start, count);
+            let mut branch = state.clone();
+            branch.chance = state.chance.times(chance);
+            branch.drawn = Some((position, *start));
+            go_to(&mut branch, position.rule, position.part);
+            if let Some(frame) = branch.frames.last_mut() {
+                frame.chance = Some(chance);
+            }
+            self.pending.push(branch);
+        }
+        Err(Stop::Forked)
+    }
+
+    /// The element of a map for a packet; none where it has none.
+    pub(super) fn looked_up(
+        &mut self,
+        state: &mut PacketState<'r>,
+        (key, map): (&'r Expression, &'r Expression),
+        position: RulePosition,
+    ) -> Found<Option<&'r Element>> {
+        let mut parts = Vec::new();
+        match map {
+            Expression::Set(elements) => {
+                self.key(state, key, &cuts(elements), position, &mut parts)?;
+                self.first_of(state, &parts, elements.iter(), position)
+            }
+            Expression::Named(name) => {
+                let cuts = self.program.elements(position.chain, name).map(cuts).unwrap_or_default();
+                self.key(state, key, &cuts, position, &mut parts)?;
+                self.find(state, &parts, name, position)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The data that a map has for a packet.
+    pub(super) fn mapped_data(
+        &mut self,
+        state: &mut PacketState<'r>,
+        of: &'r Expression,
+        position: RulePosition,
+    ) -> Found<&'r [Datum]> {
+        let Expression::Map(key, map) = of else { return Ok(&[]) };
+        let element = self.looked_up(state, (key, map), position)?.ok_or(Stop::Absent)?;
+        match &element.value {
+            Some(MapValue::Data(data)) => Ok(data),
+            _ => Ok(&[]),
+        }
+    }
+
+    /// The element of a named set.
+    fn find(
+        &mut self,
+        state: &mut PacketState<'r>,
+        key: &Key<'r>,
+        name: &'r str,
+        position: RulePosition,
+    ) -> Found<Option<&'r Element>> {
+        let program = self.program;
+        let Some(elements) = program.elements(position.chain, name) else {
+            return Err(Stop::Failed(self.no_such_set(position, name)));
+        };
+        let found =
+            match program.index(position.chain, name).filter(|_| key.iter().all(|(_, v)| v.is_known())) {
+                Some(index) => self.find_known(state, key, index, position)?,
+                None => self.first_of(state, key, elements.iter(), position)?,
+            };
+        if found.is_some() || !program.is_filled(position.chain, name) {
+            return Ok(found);
+        }
+        // Rules put elements in, which packets before this one can have done.
+        let here = state.filled.contains(&name) || self.ask(state, Question::Filled(name), position)?;
+        Ok(here.then_some(&IN_SET).filter(|_| true))
+    }
+
+    fn find_known(
+        &mut self,
+        state: &mut PacketState<'r>,
+        key: &Key<'r>,
+        index: &SetIndex<'r>,
+        position: RulePosition,
+    ) -> Found<Option<&'r Element>> {
+        let values: Vec<Value> = key.iter().map(|(_, value)| *value).collect();
+        match index.exact(&values) {
+            Some(element) => Ok(Some(element)),
+            None => self.first_of(state, key, index.others().iter().copied(), position),
+        }
+    }
+
+    /// The first element that has the key; `*` after all others.
+    fn first_of(
+        &mut self,
+        state: &mut PacketState<'r>,
+        key: &Key<'r>,
+        elements: impl Iterator<Item = &'r Element>,
+        position: RulePosition,
+    ) -> Found<Option<&'r Element>> {
+        let mut otherwise = None;
+        for element in elements {
+            if element.key.as_slice() == [Datum::Any] {
+                otherwise = Some(element);
+            } else if self.all_hold(state, key, element.key.iter(), position)? {
+                return Ok(Some(element));
+            }
+        }
+        Ok(otherwise)
+    }
+
+    /// Whether every part of a key is what is asked for. What is known to differ counts before anything is left open.
+    fn all_hold(
+        &mut self,
+        state: &mut PacketState<'r>,
+        key: &Key<'r>,
+        data: impl Iterator<Item = &'r Datum>,
+        position: RulePosition,
+    ) -> Found<bool> {
+        let tested: Vec<(&'r Expression, &'r Datum, Holds<'r>)> = key
+            .iter()
+            .zip(data)
+            .map(|((of, value), datum)| (*of, datum, holds(*value, datum, of.data_type().as_ref())))
+            .collect();
+        if tested.len() != key.len() || tested.iter().any(|(_, _, found)| *found == Holds::Known(false)) {
+            return Ok(false);
+        }
+        for (of, datum, found) in tested {
+            if !self.answer(state, found, Question::Is(of, datum), position)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Answers what is known, asks what is not.
+    fn answer(
+        &mut self,
+        state: &mut PacketState<'r>,
+        found: Holds<'r>,
+        question: Question<'r>,
+        position: RulePosition,
+    ) -> Found<bool> {
+        let result = match found {
+            Holds::Known(holds) => return Ok(holds),
+            Holds::Interface(direction, name) => self.has_interface(&state.view, direction, name, position),
+            Holds::SourcePort(first, last) => {
+                self.source_port_that(|port| (first..=last).contains(&port), "", position)
+            }
+            Holds::Usually(holds) => {
+                let usual = self.open(Question::Usual(position), "fib", position);
+                return Ok(self.decide(state, usual, position)? == holds);
+            }
+            Holds::Open => self.open(question, "", position),
+        };
+        self.decide(state, result, position)
+    }
+
+    fn ask(
+        &mut self,
+        state: &mut PacketState<'r>,
+        question: Question<'r>,
+        position: RulePosition,
+    ) -> Found<bool> {
+        let result = self.open(question, "", position);
+        self.decide(state, result, position)
+    }
+
+    fn decide(
+        &mut self,
+        state: &mut PacketState<'r>,
+        result: MatchResult<'r>,
+        position: RulePosition,
+    ) -> Found<bool> {
+        match result {
+            MatchResult::Known(holds) => Ok(holds),
+            MatchResult::Open(question, holds) => {
+                match self.decided(state, question, std::slice::from_ref(&holds)) {
+                    Decision::Group(group) => Ok(group.is_some()),
+                    Decision::Open => {
+                        self.fork_open(state, question, &[holds], position);
+                        Err(Stop::Forked)
+                    }
+                }
+            }
+            MatchResult::Absent | MatchResult::Random(_) | MatchResult::Remembered(_) => Err(Stop::Absent),
+        }
+    }
+}
+
+/// Stands for an element that a rule put in.
+static IN_SET: Element = Element { key: Vec::new(), comment: None, value: None, opaque: None, origin: None };
+
+/// Numbers at which elements begin, and after which they end.
+fn cuts(elements: &[Element]) -> Vec<u64> {
+    elements.iter().filter_map(|element| element.key.first()).flat_map(cuts_of).collect()
+}
+
+fn cuts_of(datum: &Datum) -> Vec<u64> {
+    match datum {
+        Datum::Numbers(first, last) => vec![*first, last.saturating_add(1)],
+        Datum::Marks(first, last) => vec![u64::from(*first), u64::from(*last) + 1],
+        other => match number_of(other, None) {
+            Some(number) => vec![number, number.saturating_add(1)],
+            None => Vec::new(),
+        },
+    }
+}
+
+fn value_of(datum: &Datum) -> Value {
+    match datum {
+        Datum::Address(ip) => Value::Address(*ip),
+        other => number_of(other, None).map_or(Value::Open, Value::number),
+    }
+}
+
+fn operated(operator: Binary, left: Value, right: Value) -> Value {
+    match (left, right) {
+        (Value::Address(std::net::IpAddr::V4(ip)), Value::Address(std::net::IpAddr::V4(mask))) => {
+            let bits = operator.of(u64::from(u32::from(ip)), u64::from(u32::from(mask)));
+            Value::Address(std::net::IpAddr::V4(u32::try_from(bits).unwrap_or(u32::MAX).into()))
+        }
+        (Value::Address(std::net::IpAddr::V6(ip)), Value::Address(std::net::IpAddr::V6(mask)))
+            if operator == Binary::And =>
+        {
+            Value::Address(std::net::IpAddr::V6((ip.to_bits() & mask.to_bits()).into()))
+        }
+        (Value::Number { known, open }, Value::Number { known: bits, open: 0 }) => {
+            let open = match operator {
+                Binary::And => open & bits,
+                Binary::Or => open & !bits,
+                Binary::Xor => open,
+                Binary::ShiftLeft | Binary::ShiftRight => operator.of(open, bits),
+            };
+            // Marks have 32 bits.
+            let known = operator.of(known, bits) & u64::from(u32::MAX);
+            Value::Number { known: known & !open, open }
+        }
+        (Value::Number { .. }, Value::Number { .. }) => Value::Number { known: 0, open: u64::from(u32::MAX) },
+        _ => Value::Open,
+    }
+}
+
+/// Whether a value is less or greater.
+fn compared<'r>(value: Value, operator: Operator, datum: &Datum) -> Holds<'r> {
+    let (ordering, number) = match (value, datum) {
+        (Value::Address(ip), Datum::Address(other)) => (ip.cmp(other), None),
+        (Value::Number { known, open: 0 }, datum) => match number_of(datum, None) {
+            Some(number) => (known.cmp(&number), None),
+            None => return Holds::Open,
+        },
+        (Value::SourcePort, datum) => match number_of(datum, None).and_then(|n| u16::try_from(n).ok()) {
+            Some(port) => (std::cmp::Ordering::Equal, Some(port)),
+            None => return Holds::Open,
+        },
+        _ => return Holds::Open,
+    };
+    if let Some(port) = number {
+        return match operator {
+            Operator::Less => Holds::SourcePort(0, port.saturating_sub(1)),
+            Operator::AtMost => Holds::SourcePort(0, port),
+            Operator::Greater => Holds::SourcePort(port.saturating_add(1), u16::MAX),
+            _ => Holds::SourcePort(port, u16::MAX),
+        };
+    }
+    Holds::Known(match operator {
+        Operator::Less => ordering.is_lt(),
+        Operator::AtMost => ordering.is_le(),
+        Operator::Greater => ordering.is_gt(),
+        _ => ordering.is_ge(),
+    })
+}

@@ -1,0 +1,193 @@
+//! What a packet has where a rule of nftables asks.
+
+use std::net::IpAddr;
+
+use crate::net::{Family, Protocol};
+use crate::nftables::ruleset::{Direction, FibResult, Header, Selector};
+use crate::node::Host;
+
+use super::packet::{Interface, Tracking, View};
+use super::packet_state::{PacketState, Phase};
+use super::rule_part::InterfaceDirection;
+use super::value::Value;
+
+/// What the packet has; none where it has nothing of the kind, so that the rule ends (`NFT_BREAK` of the kernel).
+pub(super) fn value(selector: &Selector, state: &PacketState<'_>, host: &Host) -> Option<Value> {
+    let view = &state.view;
+    match selector {
+        Selector::Payload(header, field) => payload(*header, field, view),
+        Selector::Meta(key) => meta(key, view),
+        Selector::Conntrack(direction, key) => conntrack(*direction, key, state),
+        Selector::Fib(keys, result) => Some(fib(keys, *result, view, host)),
+        Selector::Other(words) => match words.strip_prefix("tcp option ") {
+            Some(_) if view.protocol != Protocol::Tcp => None,
+            _ => Some(Value::Open),
+        },
+    }
+}
+
+fn payload(header: Header, field: &str, view: &View) -> Option<Value> {
+    let family = Family::of(view.source);
+    let of = |wanted, value| (family == wanted).then_some(value);
+    let with = |protocol: Protocol| (view.protocol == protocol).then(|| transport(field, view));
+    let protocol = Value::number(u64::from(view.protocol.number()));
+    match (header, field) {
+        (Header::Ip, "saddr") => of(Family::Ipv4, Value::Address(view.source)),
+        (Header::Ip, "daddr") => of(Family::Ipv4, Value::Address(view.destination.ip())),
+        (Header::Ip6, "saddr") => of(Family::Ipv6, Value::Address(view.source)),
+        (Header::Ip6, "daddr") => of(Family::Ipv6, Value::Address(view.destination.ip())),
+        (Header::Ip, "protocol") => of(Family::Ipv4, protocol),
+        (Header::Ip6, "nexthdr") => of(Family::Ipv6, protocol),
+        (Header::Ip, "version") => of(Family::Ipv4, Value::number(4)),
+        (Header::Ip6, "version") => of(Family::Ipv6, Value::number(6)),
+        (Header::Ip, _) => of(Family::Ipv4, Value::Open),
+        (Header::Ip6, _) => of(Family::Ipv6, Value::Open),
+        (Header::Tcp, _) => with(Protocol::Tcp),
+        (Header::Udp, _) => with(Protocol::Udp),
+        (Header::Sctp, _) => with(Protocol::Sctp),
+        (Header::Transport, _) => Some(transport(field, view)),
+        (Header::Ether, _) => Some(Value::Open),
+        // No connection that is followed has any of these.
+        (
+            Header::Vlan
+            | Header::Arp
+            | Header::Icmp
+            | Header::Icmpv6
+            | Header::Igmp
+            | Header::Ah
+            | Header::Esp
+            | Header::Comp
+            | Header::Udplite
+            | Header::Dccp,
+            _,
+        ) => None,
+    }
+}
+
+fn transport(field: &str, view: &View) -> Value {
+    const SYN: u64 = 2;
+    match field {
+        "dport" => Value::number(u64::from(view.destination.port())),
+        "sport" => Value::SourcePort,
+        "flags" if view.protocol == Protocol::Tcp => Value::number(SYN),
+        _ => Value::Open,
+    }
+}
+
+fn meta(key: &str, view: &View) -> Option<Value> {
+    let is_v4 = view.source.is_ipv4();
+    let crosses = |interface, value| (interface != Interface::None).then_some(value);
+    Some(match key {
+        "mark" => Value::Number { known: u64::from(view.mark), open: u64::from(view.open_mark) },
+        "l4proto" => Value::number(u64::from(view.protocol.number())),
+        "nfproto" => Value::number(if is_v4 { 2 } else { 10 }),
+        "protocol" => Value::number(if is_v4 { 0x0800 } else { 0x86dd }),
+        "iif" | "iifname" => Value::Interface(InterfaceDirection::In),
+        "oif" | "oifname" => Value::Interface(InterfaceDirection::Out),
+        "iifgroup" | "iiftype" => return crosses(view.input, Value::Open),
+        "oifgroup" | "oiftype" => return crosses(view.output, Value::Open),
+        "pkttype" if !is_for_many(view.destination.ip()) => Value::number(0),
+        // No socket of the node sends it.
+        "skuid" | "skgid" | "cgroup" if view.input != Interface::None => return None,
+        _ => Value::Open,
+    })
+}
+
+fn is_for_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::from([255; 4])
+}
+
+/// Bits of a connection's status (linux/netfilter/nf_conntrack_common.h).
+mod status {
+    pub(super) const CONFIRMED: u64 = 8;
+    pub(super) const SNAT: u64 = 16;
+    pub(super) const DNAT: u64 = 32;
+    /// Whether a translation was looked for, which depends on the chains of others.
+    pub(super) const LOOKED_FOR: u64 = 128 | 256;
+}
+
+fn conntrack(direction: Option<Direction>, key: &str, state: &PacketState<'_>) -> Option<Value> {
+    let view = &state.view;
+    if key == "state" {
+        return Some(Value::number(match view.tracking {
+            Tracking::NotYet => 1,
+            Tracking::New => 8,
+            Tracking::Untracked => 64,
+        }));
+    }
+    if view.tracking != Tracking::New {
+        return None;
+    }
+    let family = Family::of(view.source);
+    let bit = |set: bool, bit: u64| if set { bit } else { 0 };
+    let (source, destination) = match direction {
+        Some(Direction::Reply) => (Some(view.destination.ip()), (!state.snat).then_some(view.source)),
+        _ => (Some(view.original.source), Some(view.original.destination.ip())),
+    };
+    let address = |wanted: Option<Family>, ip: Option<IpAddr>| {
+        (wanted.is_none_or(|wanted| wanted == family)).then(|| ip.map_or(Value::Open, Value::Address))
+    };
+    match key {
+        "direction" => Some(Value::number(0)),
+        "mark" => Some(Value::Number {
+            known: u64::from(view.connection_mark),
+            open: u64::from(view.open_connection_mark),
+        }),
+        "status" => {
+            let confirmed = matches!(state.phase, Phase::LoopPrerouting | Phase::LoopInput);
+            let known = bit(view.translated, status::DNAT)
+                | bit(view.source_translated, status::SNAT)
+                | bit(confirmed, status::CONFIRMED);
+            Some(Value::Number { known, open: status::LOOKED_FOR })
+        }
+        "protocol" => Some(Value::number(u64::from(view.protocol.number()))),
+        "l3proto" => Some(Value::number(if family == Family::Ipv4 { 2 } else { 10 })),
+        "saddr" => address(None, source),
+        "daddr" => address(None, destination),
+        "ip saddr" => address(Some(Family::Ipv4), source),
+        "ip daddr" => address(Some(Family::Ipv4), destination),
+        "ip6 saddr" => address(Some(Family::Ipv6), source),
+        "ip6 daddr" => address(Some(Family::Ipv6), destination),
+        "proto-dst" if direction != Some(Direction::Reply) => {
+            Some(Value::number(u64::from(view.original.destination.port())))
+        }
+        "proto-src" if direction != Some(Direction::Reply) => Some(Value::SourcePort),
+        "proto-src" => Some(Value::number(u64::from(view.destination.port()))),
+        _ => Some(Value::Open),
+    }
+}
+
+fn fib(keys: &[compact_str::CompactString], result: FibResult, view: &View, host: &Host) -> Value {
+    let has = |name: &str| keys.iter().any(|key| key == name);
+    let ip = if has("saddr") { view.source } else { view.destination.ip() };
+    if result != FibResult::Type {
+        // A source is taken to be reached the way that it came.
+        return if has("saddr") { Value::Present } else { Value::Open };
+    }
+    let interface = match (has("iif"), has("oif")) {
+        (true, _) => Some(view.input),
+        (_, true) => Some(view.output),
+        _ => None,
+    };
+    let (unicast, local) = (Value::number(1), Value::number(2));
+    if !host.is_local(ip) {
+        return match ip {
+            ip if ip.is_multicast() => Value::number(5),
+            IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0 => Value::number(3),
+            _ => unicast,
+        };
+    }
+    match interface {
+        None | Some(Interface::None) => local,
+        // Its addresses lie on interfaces; which of them is not known.
+        Some(Interface::Loopback) => {
+            if ip.is_loopback() {
+                local
+            } else {
+                unicast
+            }
+        }
+        Some(_) if ip.is_loopback() => unicast,
+        Some(_) => Value::Open,
+    }
+}

@@ -1,0 +1,484 @@
+//! A whole node as `--captured` takes it: folders, archives, several files; what its connections and its other rules do.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::kernel::{available, in_namespace};
+use crate::support::{kuberules, testdata};
+
+fn mixed() -> PathBuf {
+    testdata().join("captures/mixed-backends")
+}
+
+/// `check` of the shop's worker-1 in iptables mode.
+fn check(captured: &[&Path], more: &[&str]) -> Output {
+    let shop = testdata().join("shop");
+    let cluster = shop.join("before.yaml").display().to_string();
+    let config = shop.join("before-worker-1/kube-proxy.iptables.json").display().to_string();
+    let captured: Vec<String> = captured.iter().map(|path| path.display().to_string()).collect();
+    let mut arguments = vec!["check", &cluster, "--node", "worker-1", "--config", &config];
+    arguments.extend(["--no-nfacct", "--family", "ipv4"]);
+    captured.iter().for_each(|path| arguments.extend(["--captured", path]));
+    arguments.extend(more);
+    kuberules(&arguments)
+}
+
+fn trace(captured: &Path, from: &str, to: &str, more: &[&str]) -> Output {
+    let cluster = testdata().join("shop/before.yaml").display().to_string();
+    let captured = captured.display().to_string();
+    let mut arguments =
+        vec!["trace", "-q", &cluster, "--node", "worker-1", "--cluster-cidr", "10.244.0.0/16"];
+    arguments.extend(["--captured", &captured, "--from", from, "--to", to]);
+    arguments.extend(more);
+    kuberules(&arguments)
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(output)))
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Findings but for the name of the capture.
+fn findings(output: &Output) -> Value {
+    json(output)["findings"].clone()
+}
+
+#[test]
+fn k71305_both_backends_and_tables_of_nftables_beside_them() {
+    let report = findings(&check(&[&mixed()], &["-q", "-o", "json"]));
+    let kinds: Vec<&str> =
+        report.as_array().unwrap().iter().map(|finding| finding["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["pinned-connections", "pinned-connections", "pinned-connections", "preceded"]);
+    assert_eq!(report[3]["places"][0]["table"], "ip raw-guard");
+    assert_eq!(report[3]["traffic"][0]["after"], "dropped");
+
+    // The legacy backend drops what kube-proxy's rules in the other one have let through.
+    let catalog = json(&trace(&mixed(), "10.244.3.77", "10.96.97.45:8080", &["-o", "json"]));
+    assert_eq!(catalog["outcomes"][0]["verdict"], "drop");
+    assert_eq!(catalog["outcomes"][0]["decidedBy"]["owner"], "unnamed");
+    assert_eq!(catalog["outcomes"][0]["decidedBy"]["chain"], "FORWARD");
+    // So does firewalld, in a table of its own.
+    let db = json(&trace(&mixed(), "10.244.1.9", "10.96.0.12:3306", &["-o", "json"]));
+    assert_eq!(db["outcomes"][0]["verdict"], "reject");
+    assert_eq!(db["outcomes"][0]["decidedBy"]["owner"], "firewalld");
+    assert_eq!(db["outcomes"][0]["decidedBy"]["zone"], "public");
+    // And a table that comes before all others.
+    let cache = json(&trace(&mixed(), "10.244.3.77", "10.96.177.234:6379", &["-o", "json"]));
+    assert_eq!(cache["outcomes"][0]["verdict"], "drop");
+    assert_eq!(cache["outcomes"][0]["decidedBy"]["table"], "ip raw-guard");
+}
+
+#[test]
+fn k48370_connections_to_endpoints_that_are_gone_are_told_with_what_ends_them() {
+    let report = findings(&check(&[&mixed()], &["-q", "-o", "json"]));
+    assert_eq!(report[0]["service"], "kube-system/kube-dns");
+    assert_eq!(report[0]["connections"], 2);
+    let command = "conntrack -D -p udp --orig-dst 10.96.0.10 --orig-port-dst 53 --reply-src 10.244.9.9 --reply-port-src 53";
+    assert_eq!(report[0]["commands"], serde_json::json!([command]));
+    assert_eq!(report[1]["connections"], 1);
+    assert_eq!(report[2]["service"], "shop/db");
+
+    let dns = json(&trace(&mixed(), "10.244.1.77", "10.96.0.10:53", &["--protocol", "udp", "-o", "json"]));
+    let existing: Vec<(&str, u64, u64, bool)> = dns["existing"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| {
+            (
+                group["target"].as_str().unwrap(),
+                group["count"].as_u64().unwrap(),
+                group["fromThisSource"].as_u64().unwrap(),
+                group["stillChosen"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        existing,
+        [("10.96.0.10:53", 1, 0, false), ("10.244.1.3:53", 1, 1, true), ("10.244.9.9:53", 2, 1, false)]
+    );
+}
+
+#[test]
+fn the_command_that_is_told_ends_those_connections_alone() {
+    if !available(&["conntrack"]) {
+        return;
+    }
+    let report = findings(&check(&[&mixed()], &["-q", "-o", "json"]));
+    let command = report[0]["commands"][0].as_str().unwrap();
+    let script = format!(
+        "conntrack -I -t 300 -p udp -s 10.244.1.77 -d 10.96.0.10 --sport 1 --dport 53 -g 10.244.9.9 2>/dev/null
+         conntrack -I -t 300 -p udp -s 10.244.1.78 -d 10.96.0.10 --sport 2 --dport 53 -g 10.244.9.9 2>/dev/null
+         conntrack -I -t 300 -p udp -s 10.244.1.77 -d 10.96.0.10 --sport 3 --dport 53 -g 10.244.1.3 2>/dev/null
+         {command} >/dev/null 2>&1
+         conntrack -L 2>/dev/null"
+    );
+    let left = in_namespace(&script, "");
+    let left = String::from_utf8_lossy(&left.stdout).into_owned();
+    assert!(left.lines().count() == 1 && left.contains("src=10.244.1.3 "), "{left}");
+}
+
+#[test]
+fn a_folder_an_archive_and_single_files_say_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = |name: &str, how: &str| {
+        let path = folder.path().join(name);
+        let status =
+            Command::new("tar").arg(how).arg(&path).arg("-C").arg(mixed()).arg(".").status().unwrap();
+        assert!(status.success());
+        path
+    };
+    let expected = findings(&check(&[&mixed()], &["-q", "-o", "json"]));
+    for archive in [pack("node.tar", "-cf"), pack("node.tar.gz", "-czf")] {
+        assert_eq!(findings(&check(&[&archive], &["-q", "-o", "json"])), expected);
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(mixed()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.reverse();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    assert_eq!(findings(&check(&files, &["-q", "-o", "json"])), expected);
+}
+
+#[test]
+fn what_is_not_of_a_node_is_counted_and_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |name: &str| fs::copy(mixed().join(name), folder.path().join(name)).unwrap();
+    ["iptables-nft-save", "ip-addr"].iter().for_each(|name| _ = copy(name));
+    fs::write(folder.path().join("dmesg"), "[    0.000000] Linux version 6.1\n").unwrap();
+    fs::write(folder.path().join("picture"), [0u8, 159, 146, 150]).unwrap();
+    fs::create_dir_all(folder.path().join("etc/sysconfig")).unwrap();
+    fs::write(folder.path().join("etc/sysconfig/iptables"), "*filter\n:INPUT DROP [0:0]\nCOMMIT\n").unwrap();
+    let told = told(&check(&[folder.path()], &[]));
+    let notes: Vec<&str> = told.lines().filter(|line| line.contains("ignored")).collect();
+    assert_eq!(notes.len(), 1, "{told}");
+    assert!(
+        notes[0].starts_with("note: ignored 3 files that are nothing --captured reads, such as "),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_same_thing_twice_and_different_names_both_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(mixed().join("iptables-nft-save")).unwrap();
+    let other = folder.path().join("later");
+    fs::write(&other, text.replace("10.244.2.4:3306", "10.244.2.5:3306")).unwrap();
+    let result = check(&[&mixed().join("iptables-nft-save"), &other], &[]);
+    assert_eq!(result.status.code(), Some(2));
+    let told = told(&result);
+    assert!(
+        told.contains("error: table nat of iptables (IPv4) is in ")
+            && told.contains("later, and they differ"),
+        "{told}"
+    );
+    // Counters alone are no difference.
+    fs::write(&other, text.replace(":FORWARD ACCEPT [0:0]", ":FORWARD ACCEPT [5:300]")).unwrap();
+    assert_eq!(check(&[&mixed().join("iptables-nft-save"), &other], &[]).status.code(), Some(0));
+    for (name, from, to) in [
+        ("ip-addr", "192.168.0.11/24", "192.168.0.12/24"),
+        ("ipset-save", "10.244.3.66", "10.244.3.67"),
+        ("sysctl", "net.ipv4.ip_forward = 0", "net.ipv4.ip_forward = 1"),
+        ("ip-route", "default via 192.168.0.1", "default via 192.168.0.2 metric 7"),
+    ] {
+        let text = fs::read_to_string(mixed().join(name)).unwrap();
+        assert!(text.contains(from), "{name}");
+        fs::write(&other, text.replace(from, to)).unwrap();
+        assert_eq!(check(&[&mixed(), &other], &[]).status.code(), Some(2), "{name}");
+    }
+}
+
+/// A header and the blocks of a tar entry.
+fn entry(name: &str, kind: u8, content: &[u8], size: u64) -> Vec<u8> {
+    let mut header = [0u8; 512];
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    header[100..107].copy_from_slice(b"0000644");
+    header[124..135].copy_from_slice(format!("{size:011o}").as_bytes());
+    header[156] = kind;
+    header[157..157 + 11].copy_from_slice(b"/etc/shadow");
+    header[257..263].copy_from_slice(b"ustar\0");
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let mut bytes = header.to_vec();
+    bytes.extend(content);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+#[test]
+fn hostile_archives_harm_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let save = fs::read(mixed().join("iptables-nft-save")).unwrap();
+    let file = |name: &str| entry(name, b'0', &save, save.len() as u64);
+    let outside = folder.path().join("inner/../outside").display().to_string();
+    let run = |bytes: &[u8]| {
+        let path = folder.path().join("x.tar");
+        fs::write(&path, bytes).unwrap();
+        check(&[&path], &[])
+    };
+    // Names that lead elsewhere are names: nothing is written. Links and devices are left alone.
+    for name in ["/tmp/kuberules-outside", "../../outside", outside.as_str()] {
+        assert_eq!(run(&file(name)).status.code(), Some(0), "{name}");
+        assert!(!Path::new("/tmp/kuberules-outside").exists() && !folder.path().join("outside").exists());
+    }
+    for kind in [b'1', b'2', b'3', b'6'] {
+        let mut bytes = entry("iptables-save", kind, b"", 0);
+        bytes.extend(file("x"));
+        assert_eq!(run(&bytes).status.code(), Some(0));
+    }
+    // Sizes that are not true, and an end that comes too soon.
+    for bytes in [
+        entry("x", b'0', &save, u64::from(u32::MAX) + 5),
+        file("x")[..save.len() / 2].to_vec(),
+        entry("x", b'L', b"name", 1 << 32),
+        [file("x"), vec![7; 700]].concat(),
+    ] {
+        let result = run(&bytes);
+        assert_eq!(result.status.code(), Some(2), "{}", told(&result));
+    }
+    // Steering characters in names come out inert.
+    let told = told(&run(&[file("x"), entry("a\u{1b}[31m", b'0', b"?", 1)].concat()));
+    assert!(told.contains("a\\u{1b}[31m") && !told.contains('\u{1b}'), "{told}");
+}
+
+#[test]
+fn what_collect_gathers_is_read_back() {
+    if !available(&["iptables-nft-restore", "ip", "tar"]) {
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_kuberules");
+    let shop = testdata().join("shop").display().to_string();
+    let common = format!(
+        "{shop}/before.yaml -q --node worker-1 --config {shop}/before-worker-1/kube-proxy.iptables.json --no-nfacct --family ipv4"
+    );
+    let script = format!(
+        "ip link set lo up; ip link add eth0 type bridge; ip addr add 192.168.0.11/24 dev eth0; ip link set eth0 up
+         {program} compile {common} | iptables-nft-restore
+         {program} collect > $work/collect.sh
+         sh $work/collect.sh $work/folder 2>/dev/null
+         sh $work/collect.sh 2>/dev/null | {program} check {common} --captured - | head -1
+         {program} check {common} --captured $work/folder | head -1
+         {program} trace --captured $work/folder --from 10.244.1.9 --to 10.96.0.12:3306 2>/dev/null | grep '=>'"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("work={}; {script}", folder.path().display());
+    let result = in_namespace(&script, "");
+    let expected = "Node worker-1: no findings (mode iptables, kube-proxy 1.37, as the rules tell)\n";
+    let printed = String::from_utf8_lossy(&result.stdout).into_owned();
+    assert!(printed.starts_with(&expected.repeat(2)), "{printed}{}", told(&result));
+    assert!(printed.contains("=> works: goes to 10.244.2.4:3306"), "{printed}");
+}
+
+/// As kube-proxy of mode ipvs leaves them (pkg/proxy/ipvs/proxier.go).
+const IPVS: &str = "\
+*nat
+:PREROUTING ACCEPT [0:0]
+:KUBE-LOAD-BALANCER - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-NODE-PORT - [0:0]
+:KUBE-SERVICES - [0:0]
+-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
+-A KUBE-SERVICES -m comment --comment \"Kubernetes service cluster ip + port for masquerade purpose\" -m set --match-set KUBE-CLUSTER-IP src,dst -j KUBE-MARK-MASQ
+-A KUBE-SERVICES -m set --match-set KUBE-CLUSTER-IP dst,dst -j ACCEPT
+COMMIT
+";
+
+#[test]
+fn a_node_that_kube_proxys_rules_do_not_serve_is_told_to_be_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules");
+    fs::write(&path, IPVS).unwrap();
+    let result = check(&[&path], &["-q"]);
+    let text = String::from_utf8_lossy(&result.stdout).into_owned();
+    assert_eq!(result.status.code(), Some(1));
+    assert!(text.starts_with("Node worker-1: Services are not served by kube-proxy's rules\n"), "{text}");
+    assert!(text.contains("other-data-path: kube-proxy is in mode ipvs on this node"), "{text}");
+    assert!(text.contains("ipvsadm -Ln"), "{text}");
+    let traced = trace(&path, "10.244.3.77", "10.96.97.45:8080", &[]);
+    assert_eq!(traced.status.code(), Some(2));
+    assert!(told(&traced).contains("ipvsadm -Ln"), "{}", told(&traced));
+    // What does not go to a Service is traced all the same.
+    assert_eq!(trace(&path, "10.244.3.77", "10.244.1.8:8080", &[]).status.code(), Some(0));
+
+    fs::write(
+        &path,
+        "*filter\n:FORWARD ACCEPT [0:0]\n:CILIUM_FORWARD - [0:0]\n-A FORWARD -j CILIUM_FORWARD\nCOMMIT\n",
+    )
+    .unwrap();
+    let text = String::from_utf8_lossy(&check(&[&path], &["-q"]).stdout).into_owned();
+    assert!(
+        text.contains("other-data-path: Cilium serves Services on this node") && text.contains("cilium-dbg"),
+        "{text}"
+    );
+}
+
+#[test]
+fn connections_alone_are_enough_for_what_they_tell() {
+    let result = check(&[&mixed().join("conntrack")], &["-q", "-o", "json"]);
+    let report = json(&result);
+    assert_eq!(report["findings"].as_array().unwrap().len(), 3);
+    assert_eq!(report["notes"][0], "no rules were captured: only connections are checked");
+    let dns = json(&trace(
+        &mixed().join("conntrack"),
+        "10.244.1.77",
+        "10.96.0.10:53",
+        &["--protocol", "udp", "-o", "json"],
+    ));
+    assert!(dns["rules"]["source"].as_str().unwrap().starts_with("as kube-proxy"));
+    assert_eq!(dns["existing"].as_array().unwrap().len(), 3);
+}
+
+fn annotate(arguments: &[&str], text: &[u8]) -> Output {
+    let cluster = testdata().join("shop/before-with-pods.yaml").display().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kuberules"))
+        .args(["annotate", "-q", &cluster])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(stdin.write_all(text)));
+        child.wait_with_output().unwrap()
+    })
+}
+
+fn annotated(line: &str) -> String {
+    let output = annotate(&[], line.as_bytes());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with(line), "{text}");
+    text[line.len()..].trim_start_matches("  # ").to_owned()
+}
+
+#[test]
+fn names_in_any_text_are_told() {
+    let dns = "kube-system/kube-dns:dns/udp";
+    assert_eq!(annotated("-j KUBE-SVC-TCOU7JCQXEZGVUNU"), format!("{dns}, all endpoints (10.96.0.10:53)"));
+    assert_eq!(annotated("cut: KUBE-SVC-TCOU7JCQXE..."), format!("{dns}, all endpoints (10.96.0.10:53)"));
+    assert_eq!(
+        annotated(
+            "TRACE: nat:KUBE-SEP-6E7XQMQ4RAYOWTTM:rule:2 IN=cni0 SRC=10.244.1.9 DST=10.96.0.10 PROTO=UDP SPT=4 DPT=53 "
+        ),
+        format!(
+            "KUBE-SEP-6E7XQMQ4RAYOWTTM: {dns}, endpoint 10.244.0.3:53 (Pod kube-system/coredns-0 on cp-1); {dns}, cluster IP"
+        )
+    );
+    assert_eq!(
+        annotated(
+            "trace id 8c ip kube-proxy service-KHN6ECMT-shop/web/tcp/http rule goto x (verdict goto endpoint-XXXXXXXX-gone)"
+        ),
+        "service-KHN6ECMT: shop/web:http, all endpoints (10.96.16.219:80); endpoint-XXXXXXXX: no endpoint of the input"
+    );
+    assert_eq!(
+        annotated(
+            "udp      17 29 src=10.244.1.9 dst=10.96.0.10 sport=4 dport=53 src=10.244.1.3 dst=10.244.1.9 sport=53 dport=4 mark=0 use=1"
+        ),
+        format!("{dns}, cluster IP; 10.244.1.3:53 (Pod kube-system/coredns-1 on worker-1)")
+    );
+    assert_eq!(
+        annotated(
+            "    [NEW] udp      17 30 src=10.244.1.9 dst=10.96.0.10 sport=4 dport=53 [UNREPLIED] src=10.244.9.9 dst=10.244.1.9 sport=53 dport=4"
+        ),
+        format!("{dns}, cluster IP; 10.244.9.9:53, which is no endpoint of it")
+    );
+    assert_eq!(annotated("the external-dns service-account, local-path and KUBE-SVC-"), "");
+}
+
+#[test]
+fn the_lines_stay_byte_for_byte() {
+    let text = b"\xff KUBE-SVC-TCOU7JCQXEZGVUNU\r\n\x1b[31mKUBE-SEP-6E7XQMQ4RAYOWTTM\n\nlast";
+    let output = annotate(&[], text);
+    let bare: Vec<u8> = output
+        .stdout
+        .split_inclusive(|byte| *byte == b'\n')
+        .flat_map(|line| {
+            let at = line.windows(4).position(|bytes| bytes == b"  # ").unwrap_or(line.len());
+            let end = line.len() - line.iter().rev().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            [&line[..at.min(end)], &line[end..]].concat()
+        })
+        .collect();
+    assert_eq!(bare, text, "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Every name of every compiled ruleset is known, in both modes, also without comments.
+#[test]
+fn no_name_of_a_ruleset_is_left_without_a_meaning() {
+    let cluster = testdata().join("shop/before-with-pods.yaml").display().to_string();
+    for mode in ["iptables", "nftables"] {
+        let rules =
+            kuberules(&["compile", "-q", &cluster, "--node", "worker-1", "--proxy-mode", mode]).stdout;
+        let output = annotate(&["-o", "json"], &rules);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut named = 0;
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            for name in line["names"].as_array().into_iter().flatten() {
+                assert_ne!(name["kind"], "gone", "{line}");
+                named += 1;
+            }
+        }
+        assert!(named > 100, "{mode}: {named}");
+    }
+}
+
+#[test]
+fn counters_tell_the_rules_that_refuse_or_drop() {
+    let text = "*filter\n:FORWARD DROP [9:540]\n\
+        [12:720] -A KUBE-SERVICES -d 10.96.90.14/32 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-port-unreachable\n\
+        [0:0] -A KUBE-FORWARD -j DROP\n[3:4] -A KUBE-FORWARD -j ACCEPT\nCOMMIT\n\
+        table ip calico {\n\tcounter c {\n\t\tpackets 40 bytes 9\n\t}\n\tchain x {\n\t\tcounter packets 7 bytes 1 drop\n\t\tcounter name \"c\" reject\n\t}\n}\n";
+    let output = annotate(&["--counters"], text.as_bytes());
+    let expected = "# Rules that refuse or drop, by packets:\n\
+        # 40  ip calico x: reject\n\
+        # 12  filter KUBE-SERVICES: -A KUBE-SERVICES -d 10.96.90.14/32 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-port-unreachable  (shop/payments:https, cluster IP)\n\
+        #  9  filter FORWARD: policy DROP\n\
+        #  7  ip calico x: drop\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    let whole = String::from_utf8(annotate(&[], text.as_bytes()).stdout).unwrap();
+    assert!(whole.ends_with(expected), "{whole}");
+}
+
+#[test]
+fn the_cluster_and_the_text_cannot_both_be_standard_input() {
+    let result = kuberules(&["annotate", "-"]);
+    assert_eq!(result.status.code(), Some(2));
+    assert!(told(&result).contains("--text FILE"), "{}", told(&result));
+}
+
+/// What is known is printed before more comes, and a reader who goes away ends it quietly.
+#[test]
+fn a_text_that_goes_on_is_annotated_as_it_comes() {
+    let cluster = testdata().join("shop/before-with-pods.yaml").display().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kuberules"))
+        .args(["annotate", "-q", &cluster])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    for _ in 0..3 {
+        stdin.write_all(b"KUBE-SVC-TCOU7JCQXEZGVUNU\n").unwrap();
+        line.clear();
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        assert!(line.contains("# kube-system/kube-dns"), "{line}");
+    }
+    drop(stdout);
+    // Whoever writes on may meet a closed pipe.
+    for _ in 0..1000 {
+        if stdin.write_all(b"KUBE-SVC-TCOU7JCQXEZGVUNU\n").is_err() {
+            break;
+        }
+    }
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

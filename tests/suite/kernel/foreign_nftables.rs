@@ -1,0 +1,46 @@
+//! The kernel judges what the walk says of rules that kube-proxy never writes: fragments of every kind that other
+//! programs write, singly and in random combination, at every hook, in front of kube-proxy's rules and behind them. The
+//! rules are loaded, listed back as text and as JSON, read, and walked; real packets must end as the walk says.
+
+mod fragments;
+mod judge;
+
+use crate::support::in_parallel;
+use crate::support::kernel::{available, tell};
+use fragments::{Setting, random, single};
+use judge::{Count, judge};
+
+const TOOLS: [&str; 4] = ["unshare", "ip", "nft", "conntrack"];
+
+/// How many rulesets of several fragments the quick run tries, and the full one.
+const RANDOM: (usize, usize) = (60, 3000);
+
+#[test]
+fn packets_end_past_rules_of_others_as_walk_says() {
+    if !available(&TOOLS) {
+        return;
+    }
+    let full = std::env::var_os("KUBERULES_FULL").is_some();
+    let only = std::env::var("KUBERULES_KERNEL_ONLY").unwrap_or_default();
+    let mut settings: Vec<Setting> = single(full);
+    settings.extend(random(if full { RANDOM.1 } else { RANDOM.0 }));
+    settings.retain(|setting| setting.rules.iter().any(|rule| rule.contains(&only)));
+    let batches: Vec<&[Setting]> = settings.chunks(settings.len().div_ceil(2).max(1)).collect();
+    let results = in_parallel(&batches, |batch| judge(batch));
+    let mut count = Count::default();
+    results.iter().for_each(|(of_one, _)| count.add(of_one));
+    tell(&format!(
+        "rules of others: {} rulesets, {} refused by nft, {} packets: {} as walk says, {} otherwise; {} left open though decided",
+        settings.len(),
+        count.refused,
+        count.packets,
+        count.right,
+        count.wrong,
+        count.open
+    ));
+    let faults: Vec<&String> = results.iter().flat_map(|(_, faults)| faults).collect();
+    let most = if std::env::var_os("KUBERULES_KERNEL_TIMES").is_some() { usize::MAX } else { 40 };
+    let shown: Vec<&str> = faults.iter().take(most).map(|fault| fault.as_str()).collect();
+    assert!(count.wrong == 0 && faults.is_empty(), "{} faults\n{}", faults.len(), shown.join("\n"));
+    assert!(count.open * 50 <= count.packets, "{} of {} packets are left open", count.open, count.packets);
+}
