@@ -219,9 +219,9 @@ fn merged(
     for (ports, endpoint) in open.into_values() {
         let has_room = |s: &&mut api::EndpointSlice| s.ports == ports && s.endpoints.len() < slices::MOST;
         let is_empty = |s: &&mut api::EndpointSlice| s.endpoints.is_empty();
-        let place = match after.iter_mut().position(|mut s| has_room(&&mut s)) {
+        let place = match after.iter_mut().position(|s| has_room(&s)) {
             Some(i) => Some(i),
-            None => after.iter_mut().position(|mut s| is_empty(&&mut s)),
+            None => after.iter_mut().position(|s| is_empty(&s)),
         };
         match place.and_then(|i| after.get_mut(i)) {
             Some(slice) => {

@@ -20,6 +20,12 @@
 //! are a Pod of each node to the cluster IP, to its own node's node port, and, from another node, to that port: nine
 //! connections. All three nodes have the same rules for `shop/web`, so three packets are walked.
 
+#![allow(
+    clippy::result_large_err,
+    clippy::type_complexity,
+    reason = "a fault is made once a run, and ends it"
+)]
+
 mod clients;
 mod cuts;
 mod endings;
