@@ -193,16 +193,3 @@ impl Tracking {
         }
     }
 }
-
-#[cfg(test)]
-impl View {
-    /// The first packet of a TCP connection from 10.0.0.9, outside, as it comes in.
-    pub(super) fn from_outside(destination: &str) -> View {
-        let (source, destination) = ("10.0.0.9".parse().unwrap(), destination.parse().unwrap());
-        View {
-            input: Interface::External,
-            tracking: Tracking::New,
-            ..View::new(Protocol::Tcp, source, destination)
-        }
-    }
-}

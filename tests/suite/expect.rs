@@ -158,9 +158,8 @@ fn members(world: &World, node: &Node, rules: &NodeRules<'_>) -> Vec<Member> {
                 }
                 let is_only = world.cluster.family(family.other()).service_ports.is_empty();
                 let count = targets_of(port, kind);
-                if is_only && count == 1 && from != "pods" {
-                    members.push(member(name_of(port), Some(kind), from));
-                } else if is_only && count == 1 && kind != "node-port" && kind != "load-balancer-ip" {
+                let is_one_for_pods = kind != "node-port" && kind != "load-balancer-ip";
+                if is_only && count == 1 && (from != "pods" || is_one_for_pods) {
                     members.push(member(name_of(port), Some(kind), from));
                 }
             }

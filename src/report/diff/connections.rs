@@ -29,9 +29,12 @@ pub(super) struct Section {
     pub(super) folded: Vec<(usize, Special)>,
 }
 
+/// Kinds of connections, by whether they have no Service, and by its name.
+type ByService = BTreeMap<(bool, String), Vec<(Row, Option<Special>)>>;
+
 /// All kinds that satisfy something, by Service; those without one come last, under the empty name.
 pub(super) fn sections(diff: &Diff, wanted: impl Fn(&Flow) -> bool) -> Vec<(String, Section)> {
-    let mut rows: BTreeMap<(bool, String), Vec<(Row, Option<Special>)>> = BTreeMap::new();
+    let mut rows = ByService::new();
     let mut places: BTreeMap<Row, usize> = BTreeMap::new();
     for change in &diff.changes {
         let flows = change.families.iter().flat_map(|family| &family.traffic).flat_map(|t| &t.flows);
