@@ -4,6 +4,7 @@ mod build;
 mod chain_name;
 pub(crate) mod chains;
 mod compile;
+pub mod foreign;
 pub mod json;
 pub mod loadable;
 pub mod parse;

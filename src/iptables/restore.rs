@@ -181,7 +181,7 @@ fn matching(matched: &Match, out: &mut String) {
             write!(out, " -m recent --name {list} --rcheck --seconds {seconds} --reap")
         }
         Match::Nfacct(name) => write!(out, " -m nfacct --nfacct-name {name}"),
-        Match::Transport { .. } | Match::Opaque(_) => Ok(()),
+        Match::Transport { .. } | Match::Foreign(_) => Ok(()),
     };
 }
 
@@ -214,6 +214,6 @@ fn append_target(target: &Target, out: &mut String) {
                 None => write!(out, "{address}"),
             }
         }
-        Target::Opaque(_) => Ok(()),
+        Target::Foreign(_) => Ok(()),
     };
 }

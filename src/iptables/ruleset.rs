@@ -1,5 +1,5 @@
 //! A ruleset of iptables as a value. What the compiler emits and what the parser reads are the same types; a match or
-//! target that kube-proxy never writes is kept as opaque text.
+//! target that kube-proxy never writes is kept as printed, with what it means ([`super::foreign`]).
 
 use std::net::SocketAddr;
 
@@ -7,6 +7,7 @@ use compact_str::CompactString;
 
 pub use super::chain_name::ChainName;
 use super::chains::ServiceChain;
+use super::foreign::{ForeignMatch, ForeignTarget};
 pub use super::probability::Probability;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::plan::origin::Origin;
@@ -322,8 +323,8 @@ pub enum Match {
     },
     /// `-m nfacct --nfacct-name ...`; always matches, and counts.
     Nfacct(CompactString),
-    /// Any other, as printed, from `-m` or `!` on.
-    Opaque(CompactString),
+    /// Any other.
+    Foreign(Box<ForeignMatch>),
 }
 
 /// An end of a packet.
@@ -344,6 +345,20 @@ pub enum RecentAction {
         /// `--seconds`
         seconds: u32,
     },
+}
+
+impl Match {
+    /// A match of another program, from `-m` or `!` on.
+    pub fn foreign(text: impl Into<CompactString>) -> Match {
+        Match::Foreign(Box::new(ForeignMatch::read(text)))
+    }
+}
+
+impl Target {
+    /// A target of another program, from `-j` on.
+    pub fn foreign(text: impl Into<CompactString>) -> Target {
+        Target::Foreign(Box::new(ForeignTarget::read(text)))
+    }
 }
 
 /// A set of conntrack states.
@@ -401,8 +416,8 @@ pub enum Target {
     },
     /// `-j DNAT --to-destination ...`
     Dnat(Destination),
-    /// Any other, as printed, from `-j` on.
-    Opaque(CompactString),
+    /// Any other.
+    Foreign(Box<ForeignTarget>),
 }
 
 /// Where DNAT sends a packet. Two are equal whatever their written text.

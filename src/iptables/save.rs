@@ -161,7 +161,7 @@ impl Printer<'_> {
             Match::Recent { list, action } => self.recent(list, *action),
             // Version 1.8.9 prints two blanks (extensions/libxt_nfacct.c).
             Match::Nfacct(name) => self.text(&["-m nfacct --nfacct-name  ", name]),
-            Match::Opaque(text) => self.out.push_str(text),
+            Match::Foreign(foreign) => self.out.push_str(foreign.text()),
         }
     }
 
@@ -212,7 +212,7 @@ impl Printer<'_> {
                 self.text(&["-j MASQUERADE", if *random_fully { " --random-fully" } else { "" }])
             }
             Target::Dnat(destination) => self.destination(destination),
-            Target::Opaque(text) => self.out.push_str(text),
+            Target::Foreign(foreign) => self.out.push_str(foreign.text()),
         }
     }
 

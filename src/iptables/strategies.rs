@@ -112,7 +112,7 @@ fn matches() -> impl Strategy<Value = Match> {
         ("[A-Z0-9-]{1,28}", actions)
             .prop_map(|(list, action)| Match::Recent { list: ChainName::new(&list).unwrap(), action }),
         "[a-z_]{1,31}".prop_map(|name| Match::Nfacct(name.into())),
-        opaque(&OPAQUE_MATCHES, Match::Opaque),
+        opaque(&OPAQUE_MATCHES, Match::foreign),
     ]
 }
 
@@ -131,7 +131,7 @@ fn targets(family: Family, chains: Vec<ChainName>) -> impl Strategy<Value = Targ
             address: SocketAddr::new(ip, port),
             written: None
         })),
-        opaque(&OPAQUE_TARGETS, Target::Opaque),
+        opaque(&OPAQUE_TARGETS, Target::foreign),
     ]
 }
 

@@ -14,6 +14,7 @@ use crate::plan::{LocalTraffic, Plan};
 use super::client_kind::ClientKind;
 use super::interface_name::InterfaceName;
 use super::network::Network;
+use super::network::Routed;
 use super::sets::IpSets;
 use super::sysctls::Sysctls;
 
@@ -222,8 +223,16 @@ impl Host {
     }
 
     /// The interface by which packets from or to an address cross the node, where its routes are known.
-    pub fn interface_toward(&self, _ip: IpAddr) -> Option<InterfaceName> {
-        None
+    pub fn interface_toward(&self, ip: IpAddr) -> Option<InterfaceName> {
+        match self.network.route(None, ip) {
+            Routed::By(name) => InterfaceName::new(name),
+            Routed::Local | Routed::Nowhere | Routed::Unknown => None,
+        }
+    }
+
+    /// The interface that has an address of the node, where its addresses are known by interface.
+    pub fn interface_of_address(&self, ip: IpAddr) -> Option<InterfaceName> {
+        self.network.link_with(ip).and_then(|link| InterfaceName::new(&link.name))
     }
 
     /// What CNI plugins put behind their prefix in the name of a Pod's end on the node: the first 11 digits of the SHA-1 of

@@ -10,7 +10,7 @@ use super::evaluator::{Decision, Evaluator, Next, Walked, go_to};
 use super::hooks::{is_martian, output_of, translates_destination};
 use super::nftables::verdict_action;
 use super::outcome::{Effect, Hook, Verdict};
-use super::packet::{Interface, Tracking, View};
+use super::packet::{Tracking, View};
 use super::packet_state::{Frame, PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::{Action, ChainId, MarkOf};
@@ -60,6 +60,10 @@ impl<'r> Evaluator<'_, 'r> {
                 Ok(self.set_mark(state, state.view.mark | bits, position))
             }
             Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
+            Action::List(list) => {
+                state.listed.push(list);
+                Ok(self.note_on(state, position, Effect::Remember(list)))
+            }
             Action::Untrack => {
                 // What is tracked already stays so.
                 state.untracked |= state.view.tracking == Tracking::NotYet;
@@ -77,16 +81,17 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Walked<Next> {
         match action {
             Action::Dnat(to) => Ok(self.dnat(state, to, position)),
-            Action::Redirect(port) => {
-                let to = self.redirected(&state.view, port.map(Port::get));
-                Ok(self.dnat(state, to, position))
-            }
+            Action::Redirect(port) => Ok(self.redirect(state, port.map(Port::get), position)),
             Action::Masquerade => Ok(self.masquerade(state, position)),
             Action::Statement(statement) => self.perform(state, statement, position),
             Action::Snat => {
                 self.note(state, position, Effect::Snat);
-                Ok(self.source_translated(state))
+                Ok(self.source_translated(state, true))
             }
+            Action::SnatTo(to) => Ok(self.snat_to(state, to, position)),
+            Action::DnatTo(to) => self.dnat_to(state, to, position),
+            Action::RedirectTo(first, last) => self.redirect_to(state, (first, last), position),
+            Action::ToSocket(text) => self.hand_to_socket(state, text, position),
             Action::Netmap(net) if translates_destination(state.phase.hook()) => {
                 let to = state.view.destination;
                 Ok(self.dnat(state, SocketAddr::new(in_network(to.ip(), net), to.port()), position))
@@ -94,7 +99,7 @@ impl<'r> Evaluator<'_, 'r> {
             Action::Netmap(net) => {
                 self.note(state, position, Effect::Snat);
                 state.view.source = in_network(state.view.source, net);
-                Ok(self.source_translated(state))
+                Ok(self.source_translated(state, true))
             }
             // In a table of both families nft asks for the family first.
             Action::RandomDnat(_, destinations)
@@ -122,13 +127,15 @@ impl<'r> Evaluator<'_, 'r> {
     pub(super) fn masquerade(&mut self, state: &mut PacketState<'r>, position: RulePosition) -> Next {
         let own = self.host.primary_address(self.family);
         self.note(state, position, Effect::Masquerade);
+        let changes = own.is_none_or(|own| own != state.view.source);
         state.view.source = own.unwrap_or(state.view.source);
-        self.source_translated(state)
+        self.source_translated(state, changes)
     }
 
-    pub(super) fn source_translated(&mut self, state: &mut PacketState<'r>) -> Next {
+    /// The kernel notes a translation only where something changed.
+    pub(super) fn source_translated(&mut self, state: &mut PacketState<'r>, changes: bool) -> Next {
         state.snat = true;
-        state.view.source_translated = true;
+        state.view.source_translated |= changes;
         state.bound = true;
         state.frames.clear();
         Next::Elsewhere
@@ -151,8 +158,9 @@ impl<'r> Evaluator<'_, 'r> {
         state.bound = true;
         state.frames.clear();
         if state.phase.hook() == Hook::Output {
-            state.view.output = output_of(self.host, &state.view);
-            if is_martian(self.host, &state.view) {
+            // The packet is routed again at once, but later chains of this hook still see the old interface.
+            let output = output_of(self.host, &state.view);
+            if is_martian(self.host, &View { output, ..state.view }) {
                 self.martian(state);
                 return Next::Gone;
             }
@@ -160,17 +168,8 @@ impl<'r> Evaluator<'_, 'r> {
         Next::Elsewhere
     }
 
-    /// REDIRECT goes to the node itself: to a loopback address for its own packets.
-    pub(super) fn redirected(&self, view: &View, port: Option<u16>) -> SocketAddr {
-        let own = match view.input {
-            Interface::None => self.family.loopback(),
-            _ => self.host.primary_address(self.family).unwrap_or(view.destination.ip()),
-        };
-        SocketAddr::new(own, port.unwrap_or(view.destination.port()))
-    }
-
     /// Goes every one of the branches of a random choice; a number that is missing means that the rule does not apply.
-    fn one_of(
+    pub(super) fn one_of(
         &mut self,
         state: &mut PacketState<'r>,
         modulus: u32,
@@ -258,7 +257,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// A target that is not understood may drop the packet or let it through.
-    fn unknown_target(
+    pub(super) fn unknown_target(
         &mut self,
         state: &mut PacketState<'r>,
         text: &'r str,

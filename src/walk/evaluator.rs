@@ -1,6 +1,7 @@
 //! Evaluates rules: runs a packet through chains, with one packet state for each branch that it can take.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::net::Family;
 use crate::nftables::ruleset::{Element, Field};
@@ -17,7 +18,7 @@ use super::queue::Queue;
 use super::rule_part::{ChainId, Match, MatchKind, RulePart};
 use super::set_index::Lookup;
 use super::weights::{QuestionId, Weight, Weights};
-use crate::node::{Host, InterfaceName};
+use crate::node::{ClientKind, Host, InterfaceName};
 
 /// The most branches that are followed, so that a ruleset cannot take all memory.
 const MOST_BRANCHES: usize = 1 << 16;
@@ -41,6 +42,10 @@ pub(super) struct Evaluator<'w, 'r> {
     pub(super) questions: Questions<'r>,
     /// The interfaces in and out that the asker told.
     pub(super) told: (Option<InterfaceName>, Option<InterfaceName>),
+    /// By which interface the node's routes lead to an address.
+    pub(super) toward: HashMap<IpAddr, Option<InterfaceName>>,
+    /// Who sends the packet.
+    pub(super) client: ClientKind,
     /// The source port that the asker told.
     pub(super) source_port: Option<u16>,
     /// Destinations by their number ([`PacketState::class`]).
@@ -107,6 +112,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             weights: Weights::new(),
             questions: Questions::default(),
             told: (None, None),
+            toward: HashMap::new(),
+            client: ClientKind::Outside,
             source_port: None,
             classes: Vec::new(),
             element: None,

@@ -1,5 +1,7 @@
 //! Follows a packet from hook to hook.
 
+use smallvec::SmallVec;
+
 use super::base_chain::{BaseChain, CONNTRACK};
 use super::chance::Chance;
 use super::evaluator::Evaluator;
@@ -34,6 +36,7 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         drawn: None,
         filled: Vec::new(),
         path: None,
+        listed: SmallVec::new(),
         branch: 0,
     }
 }
@@ -96,6 +99,8 @@ impl<'r> Evaluator<'_, 'r> {
         match state.phase {
             Phase::Prerouting => return self.route_input(state),
             Phase::Output => {
+                state.view.output = output_of(self.host, &state.view);
+                state.view.routed = state.view.destination.ip();
                 self.note_route(state);
                 state.phase = Phase::Postrouting;
             }
@@ -121,6 +126,7 @@ impl<'r> Evaluator<'_, 'r> {
         } else {
             state.phase = Phase::Forward;
             state.view.output = output_of(self.host, &state.view);
+            state.view.routed = state.view.destination.ip();
         }
         self.note_route(state);
         true

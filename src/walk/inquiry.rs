@@ -57,6 +57,7 @@
 //! as it likes; a chain is entered once in each round.
 
 mod elements;
+mod foreign;
 mod general;
 mod reached;
 mod round;
@@ -76,6 +77,7 @@ pub use self::reached::Reached;
 use super::outcome::RuleRef;
 use super::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 use super::walker::Walker;
+use crate::node::Host;
 
 /// Ports from first to last, perhaps of one protocol only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,7 +187,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
                 for target in parts.iter().flat_map(targets) {
                     callers.entry(target).or_default().push(name);
                 }
-                if asks_loose_port(&parts) {
+                if asks_loose_port(&parts, self.walker.host) {
                     self.asking_ports.insert(name);
                 }
             }
@@ -238,6 +240,10 @@ impl<'w, 'r> Inquiry<'w, 'r> {
                 RulePart::Match(Match { kind: MatchKind::InSet(key, set), .. })
                 | RulePart::Action(Action::VerdictMap(key, set)) => {
                     self.destinations_of_set(chain, key, set, found);
+                }
+                RulePart::Match(Match { kind: MatchKind::Foreign(foreign), .. }) => {
+                    let asked = foreign::questions_of(foreign, self.walker.host, self.family);
+                    asked.destinations.into_iter().for_each(|interval| found.add(interval, &[]));
                 }
                 RulePart::Match(Match { kind: MatchKind::Statement(statement), .. })
                 | RulePart::Action(Action::Statement(statement)) => {
@@ -321,7 +327,7 @@ fn targets<'r>(part: &RulePart<'r>) -> SmallVec<[&'r str; 1]> {
 }
 
 /// Whether a rule asks for a port of any address.
-fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
+fn asks_loose_port(parts: &[RulePart<'_>], host: &Host) -> bool {
     let is_host = |addresses: &Addresses| matches!(addresses, Addresses::One(net) if net.is_host());
     let mut tied = false;
     parts.iter().any(|part| match part {
@@ -339,6 +345,9 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
             false
         }
         RulePart::Match(Match { kind: MatchKind::Port(..), .. }) => !tied,
+        RulePart::Match(Match { kind: MatchKind::Foreign(foreign), .. }) => {
+            !foreign::questions_of(foreign, host, Family::Ipv4).ports.is_empty()
+        }
         RulePart::Match(Match { kind: MatchKind::Opaque(text), .. }) => scan::ports(text).next().is_some(),
         RulePart::Match(Match { kind: MatchKind::InSet(key, _), .. }) => {
             key.contains(&Field::DestinationPort) && !tied
@@ -348,7 +357,9 @@ fn asks_loose_port(parts: &[RulePart<'_>]) -> bool {
         // Where maps and guarded jumps lead is not looked at.
         RulePart::Action(Action::VerdictMap(..)) => true,
         // The port stays as it is.
-        RulePart::Action(Action::Redirect(None) | Action::Netmap(_)) => true,
+        RulePart::Action(
+            Action::Redirect(None) | Action::RedirectTo(..) | Action::Netmap(_) | Action::DnatTo(_),
+        ) => true,
         _ => false,
     })
 }

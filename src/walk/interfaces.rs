@@ -163,7 +163,7 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> MatchResult<'r> {
         let (kind, question) = match direction {
             InterfaceDirection::In => (view.input, Question::InInterface),
-            InterfaceDirection::Out => (view.output, Question::OutInterface(view.destination.ip())),
+            InterfaceDirection::Out => (view.output, Question::OutInterface(view.routed)),
         };
         if let Some(known) = self.known_interface(view, direction, kind) {
             let known = known.as_ref().map_or("", InterfaceName::as_str);
@@ -181,14 +181,14 @@ impl<'r> Evaluator<'_, 'r> {
 
     /// The interface where it is known; none inside where the packet has none.
     pub(super) fn known_interface(
-        &self,
+        &mut self,
         view: &View,
         direction: InterfaceDirection,
         kind: Interface,
     ) -> Option<Option<InterfaceName>> {
         let (told, ip) = match direction {
             InterfaceDirection::In => (self.told.0, view.original.source),
-            InterfaceDirection::Out => (self.told.1, view.destination.ip()),
+            InterfaceDirection::Out => (self.told.1, view.routed),
         };
         match kind {
             Interface::None => return Some(None),
@@ -196,7 +196,9 @@ impl<'r> Evaluator<'_, 'r> {
             Interface::PodSide | Interface::External if told.is_some() => return Some(told),
             Interface::PodSide | Interface::External => (),
         }
-        let learned = self.host.interface_toward(ip).or_else(|| match (&self.host.pod_interface, kind) {
+        let host = self.host;
+        let toward = *self.toward.entry(ip).or_insert_with(|| host.interface_toward(ip));
+        let learned = toward.or_else(|| match (&self.host.pod_interface, kind) {
             (Some(PodInterface::Name(name)), Interface::PodSide) => InterfaceName::new(name),
             (_, Interface::PodSide) => self.interface_of_pod(ip),
             _ => None,

@@ -1,8 +1,12 @@
 //! A ruleset of iptables, ready to be walked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 
+use crate::iptables::foreign::{
+    Alteration, Connection, ForeignTarget, Means, RejectAnswer, Test, TestKind, Translation,
+};
 use crate::iptables::ruleset::{
     Chain, ChainName, End as RuleEnd, Match as RuleMatch, Policy, ProtocolName, RecentAction, Rule, Ruleset,
     TableName, Target,
@@ -13,7 +17,6 @@ use super::base_chain::{BaseChain, BaseChains};
 use super::chance::Chance;
 use super::hook::base_place;
 use super::interfaces::Interfaces;
-use super::opaque_iptables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::{RuleIndex, RuleKey};
@@ -29,6 +32,16 @@ pub(super) struct Program<'r> {
     names: HashMap<(usize, TableName, ChainName), ChainId>,
     bases: BaseChains,
     interfaces: OnceLock<Interfaces<'r>>,
+    changes: OnceLock<Changes<'r>>,
+}
+
+/// What rules do that changes what later ones are told.
+#[derive(Debug, Default)]
+pub(super) struct Changes<'r> {
+    /// Fields of the header are changed that nothing else is known of.
+    pub(super) alters: bool,
+    /// Sets that rules fill or empty.
+    pub(super) sets: HashSet<&'r str>,
 }
 
 struct Slot<'r> {
@@ -47,6 +60,7 @@ impl<'r> Program<'r> {
             names: HashMap::new(),
             bases: BaseChains::default(),
             interfaces: OnceLock::new(),
+            changes: OnceLock::new(),
         };
         for (part, ruleset) in rulesets.iter().enumerate() {
             for table in &ruleset.tables {
@@ -91,9 +105,45 @@ impl<'r> Program<'r> {
         })
     }
 
+    /// Every test of other programs' matches.
+    fn foreign_tests(&self) -> impl Iterator<Item = &'r Test> {
+        let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
+        let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
+        rules.flat_map(|rule| &rule.matches).flat_map(|m| match m {
+            RuleMatch::Foreign(foreign) => foreign.tests(),
+            _ => &[],
+        })
+    }
+
     /// Ranges of source ports that rules ask for.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
-        Vec::new()
+        let mut found = Vec::new();
+        for test in self.foreign_tests() {
+            match &test.kind {
+                TestKind::Ports { end: None | Some(RuleEnd::Source), ranges, .. } => found.extend(ranges),
+                TestKind::Connection(Connection::Port(_, _, first, last)) => found.push((*first, *last)),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// What rules do that changes what later ones are told.
+    pub(super) fn changes(&self) -> &Changes<'r> {
+        self.changes.get_or_init(|| {
+            let mut changes = Changes::default();
+            let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
+            let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
+            for rule in rules {
+                let Some(Target::Foreign(foreign)) = &rule.target else { continue };
+                match foreign.means() {
+                    Means::Alters => changes.alters = true,
+                    Means::ChangesSet(set) => _ = changes.sets.insert(set),
+                    _ => {}
+                }
+            }
+            changes
+        })
     }
 
     pub(super) fn chain_count(&self) -> usize {
@@ -218,7 +268,13 @@ fn matching(m: &RuleMatch) -> RulePart<'_> {
             RecentAction::Set => RulePart::Action(Action::Remember(list.as_str())),
             RecentAction::Check { .. } => match_part(false, MatchKind::Remembered(list.as_str())),
         },
-        RuleMatch::Opaque(text) => match_part(false, MatchKind::Opaque(text)),
+        RuleMatch::Foreign(foreign) => match foreign.tests() {
+            [] => RulePart::Nothing,
+            [Test { negated: false, kind: TestKind::RecentSet(list) }] => {
+                RulePart::Action(Action::List(list))
+            }
+            _ => match_part(false, MatchKind::Foreign(foreign)),
+        },
     }
 }
 
@@ -233,6 +289,41 @@ fn target(target: &Target) -> RulePart<'_> {
         Target::SetMark { value, mask } => Action::SetMark { keep: !mask, flip: *value },
         Target::Masquerade { .. } => Action::Masquerade,
         Target::Dnat(destination) => Action::Dnat(destination.address),
-        Target::Opaque(text) => return opaque_iptables::iptables_target(text),
+        Target::Foreign(foreign) => return foreign_target(foreign),
     })
+}
+
+fn foreign_target(foreign: &ForeignTarget) -> RulePart<'_> {
+    let text = foreign.text();
+    RulePart::Action(match foreign.means() {
+        Means::Nothing | Means::Alters | Means::ChangesSet(_) => return RulePart::Nothing,
+        Means::Reject(answer) => Action::Reject(match answer {
+            RejectAnswer::PortUnreachable => Answer::PortUnreachable,
+            RejectAnswer::TcpReset => Answer::TcpReset,
+            RejectAnswer::OtherIcmp => Answer::OtherIcmp,
+        }),
+        Means::Mark(Alteration { of, keep, other, flip }) => {
+            Action::Mark { of: *of, keep: *keep, other: *other, flip: *flip }
+        }
+        Means::Masquerade { .. } => Action::Masquerade,
+        Means::Source(translation) => Action::SnatTo(translation),
+        Means::Destination(translation) => destination(translation),
+        Means::Redirect(None) => Action::Redirect(None),
+        Means::Redirect(Some((first, last))) => Action::RedirectTo(*first, *last),
+        Means::Netmap(net) => Action::Netmap(*net),
+        Means::Untrack => Action::Untrack,
+        Means::ToSocket => Action::ToSocket(text),
+        Means::Queue | Means::Unknown => Action::Unknown(text),
+    })
+}
+
+fn destination(translation: &Translation) -> Action<'_> {
+    match translation {
+        Translation { addresses: Some((ip, last_ip)), ports: Some((port, last)), .. }
+            if ip == last_ip && port == last =>
+        {
+            Action::Dnat(SocketAddr::new(*ip, *port))
+        }
+        _ => Action::DnatTo(translation),
+    }
 }

@@ -10,7 +10,7 @@ use super::evaluator::{Evaluator, MatchResult};
 use super::opaque_iptables;
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
-use super::questions::Question;
+use super::questions::{Moment, Question};
 use super::rule_part::{MatchKind, Side, States};
 use super::set_index::Lookup;
 
@@ -44,12 +44,11 @@ impl<'r> Evaluator<'_, 'r> {
                 view.mark & mask == value
             }
             MatchKind::Mark { .. } => return Ok(self.open(Question::Part(position), "meta mark", position)),
-            MatchKind::ConnectionMark { .. } if !view.is_tracked() => return Ok(MatchResult::Absent),
-            MatchKind::ConnectionMark { value, mask } => view.connection_mark & mask == value,
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
-            MatchKind::Opaque(text) => return Ok(self.opaque(view, text, position)),
+            MatchKind::Foreign(foreign) => return Ok(self.foreign(state, foreign, position)),
+            MatchKind::Opaque(text) => return Ok(self.opaque(state, text, position)),
             // Looked at before this.
             MatchKind::Statement(_) => true,
         };
@@ -98,16 +97,12 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    fn opaque(&mut self, view: &View, text: &'r str, position: RulePosition) -> MatchResult<'r> {
-        let known = match self.program.is_iptables(position.chain) {
-            true => opaque_iptables::iptables_match(text, view, self.host),
-            false => None,
+    fn opaque(&mut self, state: &PacketState<'r>, text: &'r str, position: RulePosition) -> MatchResult<'r> {
+        let question = match changes_by_itself(text) {
+            true => Question::Part(position),
+            false => Question::Text(text, Some(moment(state))),
         };
-        match known {
-            Some(holds) => MatchResult::Known(holds),
-            None if changes_by_itself(text) => self.open(Question::Part(position), text, position),
-            None => self.open(Question::Text(text), text, position),
-        }
+        self.open(question, text, position)
     }
 
     /// Depends on the answer "yes" to a question.
@@ -120,6 +115,12 @@ impl<'r> Evaluator<'_, 'r> {
         let (question, yes) = self.yes_no(question, text, position);
         MatchResult::Open(question, yes)
     }
+}
+
+/// What a packet looks like here.
+pub(super) fn moment(state: &PacketState<'_>) -> Moment {
+    let view = &state.view;
+    Moment { hook: state.phase.hook(), source: view.source, destination: view.destination }
 }
 
 /// Whether a match can have another answer for the same packet a moment later, so that two of the same text may differ.
@@ -138,11 +139,12 @@ fn contains(net: Cidr, ip: IpAddr) -> bool {
     net.contains(ip)
 }
 
-fn is_in(states: States<'_>, view: &View) -> bool {
+pub(super) fn is_in(states: States<'_>, view: &View) -> bool {
     let state = view.tracking.state_name();
     match states {
         States::Iptables(set) => {
             (view.translated && set.contains("DNAT"))
+                || (view.source_translated && set.contains("SNAT"))
                 || set.names().any(|name| name.eq_ignore_ascii_case(state))
         }
         States::Nftables(names) => names.iter().any(|name| name == state),

@@ -12,8 +12,8 @@ use super::questions::{OpenQuestion, Questions, YES};
 use super::queue::sum;
 use super::weights::{QuestionId, Weight, Weights};
 
-/// The most outcomes of one kind that are told apart by their conditions.
-const MOST_OUTCOMES: usize = 1 << 12;
+/// The most outcomes of one kind that are told apart by their conditions, and the most conditions of one.
+const MOST_TOLD: usize = 16;
 
 /// The outcomes of a walk: those without a condition first, then by what they depend on: "yes" before "no".
 pub(super) fn outcomes<'r>(evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>> {
@@ -22,7 +22,8 @@ pub(super) fn outcomes<'r>(evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>> {
     let mut found: Vec<Found<'r>> =
         groups.iter().flat_map(|group| group.cases(&mut weights, &questions)).collect();
     found.sort_by(|a, b| {
-        a.end.affinity.is_some().cmp(&b.end.affinity.is_some()).then_with(|| a.answers.cmp(&b.answers))
+        let key = |case: &Found<'_>| (case.end.affinity.is_some(), case.several.is_some());
+        key(a).cmp(&key(b)).then_with(|| a.answers.cmp(&b.answers))
     });
     let build = |case: Found<'r>| Outcome {
         verdict: case.end.state.verdict,
@@ -45,6 +46,8 @@ struct Found<'r> {
     chance: Chance,
     answers: Vec<(QuestionId, CaseSet)>,
     supposing: Vec<QuestionId>,
+    /// Where there are too many ways to tell them apart: on how many questions they depend, and a number for how.
+    several: Option<(usize, u64)>,
 }
 
 fn groups(path_ends: Vec<PathEnd<'_>>) -> Vec<Group<'_>> {
@@ -68,7 +71,10 @@ impl<'r> Group<'r> {
         let Some((weight, chance)) = sum else { return Vec::new() };
         let usual: Vec<(QuestionId, usize)> = questions.supposed().map(|question| (question, YES)).collect();
         let supposed = weights.narrowed(weight, &usual);
-        let paths = weights.paths(supposed, MOST_OUTCOMES);
+        let paths = weights.paths(supposed, MOST_TOLD + 1);
+        if paths.len() > MOST_TOLD || paths.iter().any(|(answers, _)| answers.len() > MOST_TOLD) {
+            return self.several(weights, questions, (supposed, chance), &usual);
+        }
         let mut found = Vec::with_capacity(paths.len());
         for (answers, share) in paths {
             let supposing = matters(weights, weight, &answers, &usual);
@@ -78,10 +84,42 @@ impl<'r> Group<'r> {
                 .chain(answers.clone())
                 .collect();
             if let Some(end) = self.0.iter().find(|end| weights.is_possible(end.weight, &all)) {
-                found.push(Found { end: end.clone(), chance: share.times(chance), answers, supposing });
+                let (end, chance) = (end.clone(), share.times(chance));
+                found.push(Found { end, chance, answers, supposing, several: None });
             }
         }
         found
+    }
+}
+
+impl<'r> Group<'r> {
+    /// One outcome for all ways: told with the first question that it depends on, and with its likeliest chance.
+    fn several(
+        &self,
+        weights: &Weights,
+        questions: &Questions<'r>,
+        (weight, chance): (Weight, Chance),
+        usual: &[(QuestionId, usize)],
+    ) -> Vec<Found<'r>> {
+        let asked = weights.depends_on(weight);
+        let words = |question| {
+            let open = questions.get(question);
+            open.map_or_else(String::new, |open| format!("{} {:?}", open.text(), open.answers))
+        };
+        let several = Some((asked.len(), weights.digest(weight, &words)));
+        let likeliest = weights.likeliest(weight).times(chance);
+        let usual: Vec<(QuestionId, CaseSet)> =
+            usual.iter().map(|(question, _)| (*question, OpenQuestion::yes())).collect();
+        let end = self.0.iter().find(|end| weights.is_possible(end.weight, &usual));
+        let first = asked.first().and_then(|first| Some((*first, questions.get(*first)?.all.clone())));
+        let found = end.map(|end| Found {
+            end: end.clone(),
+            chance: likeliest,
+            answers: first.into_iter().collect(),
+            supposing: Vec::new(),
+            several,
+        });
+        found.into_iter().collect()
     }
 }
 
@@ -118,6 +156,10 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
     });
     let answers = case.answers.iter().filter_map(|(question, set)| {
         let question = questions.get(*question)?;
+        if let Some((count, digest)) = case.several {
+            let rule = program.rule_ref(question.position.chain, Some(question.position.rule))?;
+            return Some(Condition::Several { count, text: question.text().into(), rule, digest });
+        }
         let (text, matches) = question.words(set);
         Some(Condition::Opaque {
             text: text.into(),

@@ -20,15 +20,16 @@
 //! assert_eq!(outcomes[0].verdict, Verdict::Accept);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![allow(dead_code, reason = "attributes that rules of other programs ask for")]
 
 mod action;
+mod address_type;
 mod base_chain;
 mod cases;
 mod chance;
 mod error;
 mod evaluator;
 mod expression;
+mod foreign;
 mod hook;
 mod hooks;
 mod inquiry;
@@ -53,6 +54,7 @@ mod set_index;
 mod source_port;
 #[cfg(test)]
 mod tests;
+mod translation;
 mod value;
 mod walker;
 mod weights;

@@ -183,8 +183,7 @@ impl<'r> Evaluator<'_, 'r> {
             TranslationKind::Masquerade => Ok(self.masquerade(state, position)),
             TranslationKind::Redirect => {
                 let port = self.port(state, of.port.as_ref(), position)?;
-                let to = self.redirected(&state.view, port);
-                Ok(self.dnat(state, to, position))
+                Ok(self.redirect(state, port, position))
             }
             TranslationKind::Dnat => {
                 let Target { address, port } = self.target_of(state, of, position)?;
@@ -198,8 +197,9 @@ impl<'r> Evaluator<'_, 'r> {
                 if translates_destination(state.phase.hook()) {
                     return Ok(Next::Part);
                 }
-                state.view.source = address.unwrap_or(state.view.source);
-                Ok(self.source_translated(state))
+                let was = state.view.source;
+                state.view.source = address.unwrap_or(was);
+                Ok(self.source_translated(state, state.view.source != was || of.port.is_some()))
             }
         }
     }

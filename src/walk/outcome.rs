@@ -102,6 +102,17 @@ pub enum Condition<'r> {
         /// Whether it is taken to match.
         matches: bool,
     },
+    /// More is asked that is not known than can be told apart: the outcome is that of some answers.
+    Several {
+        /// How many questions.
+        count: usize,
+        /// The first, as printed.
+        text: CompactString,
+        /// The rule that asks it.
+        rule: RuleRef<'r>,
+        /// Differs where the outcome depends on the questions in another way.
+        digest: u64,
+    },
     /// What a rule asks is supposed to be as it is for a first packet: a limit is not reached, a source is reached by the
     /// way that the packet came.
     Supposed {

@@ -123,6 +123,9 @@ pub struct View {
     pub input: Interface,
     /// The interface it will go out by, once that is known.
     pub output: Interface,
+    /// The destination by which that interface was chosen: of the node's own packets it is the first at the whole hook of
+    /// output, as a translation there changes the route for later hooks alone.
+    pub routed: IpAddr,
     /// What connection tracking says of it.
     pub tracking: Tracking,
     /// Whether its destination was translated (conntrack status `DNAT`).
@@ -155,6 +158,7 @@ impl View {
             open_connection_mark: 0,
             input: Interface::None,
             output: Interface::None,
+            routed: destination.ip(),
             tracking: Tracking::NotYet,
             translated: false,
             source_translated: false,
@@ -186,19 +190,6 @@ impl Tracking {
             Tracking::NotYet => "invalid",
             Tracking::New => "new",
             Tracking::Untracked => "untracked",
-        }
-    }
-}
-
-#[cfg(test)]
-impl View {
-    /// The first packet of a TCP connection from 10.0.0.9, outside, as it comes in.
-    pub(super) fn from_outside(destination: &str) -> View {
-        let (source, destination) = ("10.0.0.9".parse().unwrap(), destination.parse().unwrap());
-        View {
-            input: Interface::External,
-            tracking: Tracking::New,
-            ..View::new(Protocol::Tcp, source, destination)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
+
 use super::base_chain::BaseChain;
 use super::chance::Chance;
 use super::outcome::{Hook, Verdict};
@@ -103,6 +105,8 @@ pub(super) struct PacketState<'r> {
     /// Sets of nftables into which it was put.
     pub(super) filled: Vec<&'r str>,
     pub(super) path: PathId,
+    /// Lists of other programs that the client was put on.
+    pub(super) listed: SmallVec<[&'r str; 2]>,
     /// On which branch it just came from a fork: it has not yet gone the way that its answer leads.
     pub(super) branch: usize,
 }

@@ -142,6 +142,15 @@ impl<'r> Program<'r> {
         }
     }
 
+    /// What rules do that changes what later ones are told; none for nftables, whose statements are looked at one by one.
+    pub(super) fn changes(&self) -> Option<&iptables::Changes<'r>> {
+        match self {
+            Program::Iptables(program) => Some(program.changes()),
+            Program::Both(both) => Some(both.iptables.changes()),
+            Program::Nftables(_) => None,
+        }
+    }
+
     /// Ranges of source ports that rules ask for.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
         match self {

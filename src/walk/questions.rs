@@ -1,9 +1,10 @@
 //! What a packet can be asked that nothing tells, and the answers that there can be.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::cases::CaseSet;
+use super::hook::Hook;
 use super::interfaces::Interfaces;
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
@@ -19,8 +20,11 @@ pub(super) enum Question<'r> {
     OutInterface(IpAddr),
     /// Its source port.
     SourcePort,
-    /// Whether it passes a match, by its text: the same text means the same wherever it stands.
-    Text(&'r str),
+    /// Whether the interface by which it comes in has an address.
+    InterfaceHasAddress,
+    /// Whether it passes a match, by its text: the same text means the same wherever it stands, at the same hook and with the
+    /// same ends of the packet.
+    Text(&'r str, Option<Moment>),
     /// Whether a field of it, or what is made of that, is this.
     Is(&'r Expression, &'r Datum),
     /// Whether it passes a match of nftables.
@@ -32,6 +36,14 @@ pub(super) enum Question<'r> {
     /// Whether a part of one rule is as it is for the first packet of a connection as a rule: a limit is not reached, a
     /// source is reached the way it came.
     Usual(RulePosition),
+}
+
+/// What a packet looks like at some point of its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Moment {
+    pub(super) hook: Hook,
+    pub(super) source: IpAddr,
+    pub(super) destination: SocketAddr,
 }
 
 /// The answers that a question can have.

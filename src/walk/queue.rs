@@ -62,12 +62,13 @@ pub(super) fn sum(
 }
 
 /// What comes first is followed first; equal packets agree in all that rules can ask.
-fn compare(a: &PacketState<'_>, b: &PacketState<'_>) -> Ordering {
+fn compare<'r>(a: &PacketState<'r>, b: &PacketState<'r>) -> Ordering {
     (a.affinity.is_some(), a.phase, a.class, a.begun)
         .cmp(&(b.affinity.is_some(), b.phase, b.class, b.begun))
         .then_with(|| compare_frames(&a.frames, &b.frames))
         .then_with(|| b.branch.cmp(&a.branch))
         .then_with(|| identity(a).cmp(&identity(b)))
+        .then_with(|| a.listed.cmp(&b.listed))
 }
 
 /// Who is still in a chain that was called comes before who is back.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::iptables::foreign::{ForeignMatch, Translation};
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::{Addresses, Field, Statement};
 
@@ -62,18 +63,15 @@ pub(super) enum MatchKind<'r> {
         value: u32,
         mask: u32,
     },
-    /// Of the connection; fails where the packet has none.
-    ConnectionMark {
-        value: u32,
-        mask: u32,
-    },
     Local(Side),
     Random(Chance),
     /// The client was put on this list before.
     Remembered(&'r str),
+    /// iptables: a match of another program.
+    Foreign(&'r ForeignMatch),
     /// Any other match of nftables, or a statement that can end the rule.
     Statement(&'r Statement),
-    /// Opaque text: of iptables from `-m` on, of nftables one or more statements.
+    /// Opaque text: one or more statements of nftables.
     Opaque(&'r str),
 }
 
@@ -91,12 +89,7 @@ pub(super) enum States<'r> {
     Nftables(&'r [compact_str::CompactString]),
 }
 
-/// Whose mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MarkOf {
-    Packet,
-    Connection,
-}
+pub(super) use crate::iptables::foreign::MarkOf;
 
 /// What a rule does.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +121,12 @@ pub(super) enum Action<'r> {
     Masquerade,
     /// SNAT to a fixed address.
     Snat,
+    /// SNAT to one of some addresses.
+    SnatTo(&'r Translation),
+    /// DNAT to one of some addresses and ports.
+    DnatTo(&'r Translation),
+    /// DNAT to this node itself at one of these ports.
+    RedirectTo(u16, u16),
     /// The network part becomes this one's: of the destination where destinations are translated, else of the source.
     Netmap(Cidr),
     /// DNAT to one of several, each as likely.
@@ -138,6 +137,10 @@ pub(super) enum Action<'r> {
     VerdictMap(&'r [Field], &'r str),
     /// Puts the client on a list.
     Remember(&'r str),
+    /// Puts the client on a list that other programs keep.
+    List(&'r str),
+    /// A socket of the node takes the packet, or it is dropped.
+    ToSocket(&'r str),
     /// Takes the packet out of connection tracking.
     Untrack,
     /// Any other statement of nftables.

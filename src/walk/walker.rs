@@ -56,6 +56,7 @@ impl<'r> Walker<'r> {
         }
         let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
         evaluator.told = (packet.in_interface, packet.out_interface);
+        evaluator.client = packet.client;
         evaluator.source_port = packet.source_port;
         evaluator.run(hooks::entry(packet, self.host))?;
         Ok(merge::outcomes(evaluator))

@@ -15,7 +15,8 @@
 //! no difference leaves the diagram by that: nothing forks twice, and 600 rules that are not understood and change nothing
 //! cost 600 forks, not 2 to that number.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::cases::CaseSet;
 use super::chance::Chance;
@@ -349,6 +350,63 @@ impl Weights {
                 }
             }
         }
+    }
+
+    /// The greatest chance that there is under any answers.
+    pub(super) fn likeliest(&self, weight: Weight) -> Chance {
+        let (mut best, mut seen, mut open) = (Chance::CERTAIN.otherwise(), HashSet::new(), vec![weight]);
+        while let Some(weight) = open.pop() {
+            if !seen.insert(weight) {
+                continue;
+            }
+            match self.node(weight) {
+                Node::Leaf(chance) if chance.compare(best).is_gt() => best = *chance,
+                Node::Leaf(_) => {}
+                Node::Ask(_, cases) => open.extend(cases.iter().map(|(_, weight)| *weight)),
+            }
+        }
+        best
+    }
+
+    /// A number for what a weight depends on and how; questions are told by their words.
+    pub(super) fn digest(&self, weight: Weight, words: &dyn Fn(QuestionId) -> String) -> u64 {
+        self.digest_of(weight, words, &mut HashMap::new())
+    }
+
+    fn digest_of(
+        &self,
+        weight: Weight,
+        words: &dyn Fn(QuestionId) -> String,
+        known: &mut HashMap<Weight, u64>,
+    ) -> u64 {
+        if let Some(known) = known.get(&weight) {
+            return *known;
+        }
+        let mut hasher = DefaultHasher::new();
+        match self.node(weight) {
+            Node::Leaf(chance) => chance.key().hash(&mut hasher),
+            Node::Ask(question, cases) => {
+                words(*question).hash(&mut hasher);
+                for (set, weight) in cases {
+                    (set, self.digest_of(*weight, words, known)).hash(&mut hasher);
+                }
+            }
+        }
+        let digest = hasher.finish();
+        known.insert(weight, digest);
+        digest
+    }
+
+    /// The questions that a weight depends on.
+    pub(super) fn depends_on(&self, weight: Weight) -> BTreeSet<QuestionId> {
+        let (mut found, mut seen, mut open) = (BTreeSet::new(), HashSet::new(), vec![weight]);
+        while let Some(weight) = open.pop() {
+            if let (true, Node::Ask(question, cases)) = (seen.insert(weight), self.node(weight)) {
+                found.insert(*question);
+                open.extend(cases.iter().map(|(_, weight)| *weight));
+            }
+        }
+        found
     }
 
     /// Whether a weight is not 0 under some of these answers.

@@ -8,6 +8,7 @@ use clap_complete::engine::ArgValueCompleter;
 use crate::cli::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use crate::cli::complete;
 use crate::net::Protocol;
+use crate::node::InterfaceName;
 use crate::question::{Source, Target};
 
 /// Says whether a connection works, why not, and by which rules.
@@ -52,6 +53,12 @@ pub(in crate::cli) struct Arguments {
     /// Print the answer without the packet's way
     #[arg(long)]
     pub(super) brief: bool,
+    /// Follow the whole way: through every node on it, each by its own rules, to the Pod, and the reply back
+    ///
+    /// Needs the cluster as INPUT. The client's node, the endpoint's node and whatever lies between are found from it; for a
+    /// load balancer's address all nodes are first, or those whose health check answers, unless --node names one.
+    #[arg(long, conflicts_with_all = ["all_nodes", "brief"])]
+    pub(super) end_to_end: bool,
     /// Walk through the rules that a node printed instead of compiled ones: the text of iptables-save, ip6tables-save, nft
     /// list ruleset or nft -j list ruleset, and whatever else `kuberules collect` gathers; a file, a folder, a tar or `-`
     /// (repeatable)
@@ -60,6 +67,15 @@ pub(in crate::cli) struct Arguments {
     /// the rules do not tell them.
     #[arg(long, value_name = "FILE")]
     pub(super) captured: Vec<PathBuf>,
+    /// The interface by which the packet comes in, such as cali12d4a061371, where rules ask for it
+    ///
+    /// Without it, routes that were captured tell it, or the name that the CNI plugin gives to a Pod's interface; else the
+    /// answer is one for each interface that rules name. A packet of the node itself comes in by none.
+    #[arg(long, value_name = "NAME", value_parser = parse_interface)]
+    pub(super) in_interface: Option<InterfaceName>,
+    /// The interface by which the packet leaves the node
+    #[arg(long, value_name = "NAME", value_parser = parse_interface)]
+    pub(super) out_interface: Option<InterfaceName>,
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(super) output: OutputFormat,
@@ -73,6 +89,10 @@ pub(super) enum OutputFormat {
     Text,
     Json,
     Mermaid,
+}
+
+fn parse_interface(text: &str) -> Result<InterfaceName, String> {
+    InterfaceName::new(text).ok_or_else(|| "no interface can have this name".to_owned())
 }
 
 fn parse_protocol(text: &str) -> Result<Protocol, String> {

@@ -1,5 +1,7 @@
 //! What a trace reads: a cluster, captured rules, or both.
 
+use compact_str::format_compact;
+
 use super::arguments::Arguments;
 use crate::assume::Assumed;
 use crate::capture::{Captured, DataPath, Facts};
@@ -149,6 +151,14 @@ impl<'i> Stage<'i> {
         Stage::on(inputs, pipeline, node, session)
     }
 
+    /// Any node: for a question that names none and goes through all.
+    pub(super) fn any(inputs: &'i Inputs, session: &mut Session) -> Result<Stage<'i>, Stop> {
+        match inputs.cluster.as_ref().and_then(|pipeline| Some((pipeline, pipeline.cluster.nodes.first()?))) {
+            Some((pipeline, node)) => Stage::on(inputs, pipeline, node.clone(), session),
+            None => Stage::new(inputs, session),
+        }
+    }
+
     /// Every node of the cluster.
     pub(super) fn every(inputs: &'i Inputs, session: &mut Session) -> Result<Vec<Stage<'i>>, Stop> {
         let Some(pipeline) = inputs.cluster.as_ref().filter(|cluster| !cluster.cluster.nodes.is_empty())
@@ -168,6 +178,7 @@ impl<'i> Stage<'i> {
     ) -> Result<Stage<'i>, Stop> {
         let plans = PerFamily::try_of(|family| pipeline.node_plan(&node, family, session))?;
         let mut host = Host::of_node(&pipeline.cluster, &node, plans.iter().map(|plan| &plan.plan));
+        name_pods(&mut host, &node, &pipeline.snapshot);
         inputs.facts().iter().for_each(|facts| facts.tell(&mut host));
         let objects = inputs.objects();
         let scene = Scene { objects, captured: Vec::new(), node, host, family: inputs.family };
@@ -202,6 +213,17 @@ impl<'i> Stage<'i> {
             (name, _) => name.to_owned(),
         };
         RulesSource { node, language, words }
+    }
+}
+
+/// Names the Pods of the node: CNI plugins name their interfaces by that.
+fn name_pods(host: &mut Host, node: &Node, snapshot: &Snapshot) {
+    let pods = snapshot.pods.iter().map(|pod| &pod.object);
+    for pod in pods.filter(|pod| !pod.host_network && *pod.node_name == *node.name) {
+        for ip in pod.ips.iter().filter_map(|text| text.parse().ok()) {
+            let name = || format_compact!("{}.{}", pod.metadata.namespace, pod.metadata.name);
+            host.pod_names.entry(ip).or_insert_with(name);
+        }
     }
 }
 

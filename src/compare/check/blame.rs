@@ -84,7 +84,7 @@ impl Told {
             Condition::Affinity { list, rule, .. } => {
                 self.rule(rule).or_else(|| self.sets.get(list.as_str()).copied())
             }
-            Condition::Opaque { .. } | Condition::Supposed { .. } => None,
+            Condition::Opaque { .. } | Condition::Several { .. } | Condition::Supposed { .. } => None,
         })
     }
 
@@ -201,6 +201,7 @@ fn beginnings(outcome: &Outcome<'_>) -> Vec<u64> {
         match condition {
             Condition::Affinity { .. } => (true, condition.seconds()).hash(&mut hasher),
             Condition::Opaque { text, matches, .. } => (text, matches).hash(&mut hasher),
+            Condition::Several { digest, .. } => digest.hash(&mut hasher),
             Condition::Supposed { text, .. } => text.hash(&mut hasher),
         }
     }

@@ -20,9 +20,11 @@ pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
 fn is_corrupt(line: &Line<'_>) -> bool {
     match line {
         Line::IptablesRule(_, _, placed) => match &placed.rule.target {
-            Some(Target::Opaque(text)) => text.split_once("--to-destination").is_some_and(|(_, to)| {
-                to.split_whitespace().next().is_some_and(|to| to == ":0" || to == "0.0.0.0:0")
-            }),
+            Some(Target::Foreign(foreign)) => {
+                foreign.text().split_once("--to-destination").is_some_and(|(_, to)| {
+                    to.split_whitespace().next().is_some_and(|to| to == ":0" || to == "0.0.0.0:0")
+                })
+            }
             Some(Target::Dnat(to)) => to.address.port() == 0,
             _ => false,
         },

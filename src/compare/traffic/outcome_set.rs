@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 
 use crate::walk::{Answer, Condition, Outcome, Packet, Verdict, WalkError, Walker};
 
@@ -152,6 +152,9 @@ fn given(outcome: &Outcome<'_>) -> Given {
                 given.affinity = Some((outcome.destination, condition.seconds()));
             }
             Condition::Opaque { text, matches, .. } => given.assumed.push((text.clone(), *matches)),
+            Condition::Several { text, digest, .. } => {
+                given.assumed.push((format_compact!("{text} (and more, {digest:x})"), true));
+            }
             Condition::Supposed { .. } => {}
         }
     }

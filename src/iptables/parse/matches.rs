@@ -44,7 +44,7 @@ fn is_fragment(option: &str) -> bool {
 
 /// Reads the words of one match.
 pub(super) fn read(words: &[Token<'_>], line: &str, families: &mut Families) -> Match {
-    typed(words, families).unwrap_or_else(|| Match::Opaque(written(words, line)))
+    typed(words, families).unwrap_or_else(|| Match::foreign(written(words, line)))
 }
 
 /// The words as they stand in the line; joined by blanks where options of the rule itself stand among them.

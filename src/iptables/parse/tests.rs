@@ -62,8 +62,8 @@ fn families() -> [(Family, &'static str); 2] {
 }
 
 fn is_opaque(rule: &Rule) -> bool {
-    matches!(rule.target, Some(Target::Opaque(_)))
-        || rule.matches.iter().any(|m| matches!(m, Match::Opaque(_)))
+    matches!(rule.target, Some(Target::Foreign(_)))
+        || rule.matches.iter().any(|m| matches!(m, Match::Foreign(_)))
 }
 
 fn assert_all_typed(ruleset: &Ruleset, path: &Path) {
@@ -206,7 +206,7 @@ fn jumps_are_to_chains() {
     assert!(matches!(target("-A OUTPUT -j KUBE-X"), Target::Jump(_)));
     assert!(matches!(target("-A OUTPUT -g KUBE-X"), Target::Goto(_)));
     assert!(matches!(target("-A OUTPUT -j KUBE-SVC-ABC"), Target::Jump(_)));
-    assert_eq!(target("-A OUTPUT -j TRACE"), Target::Opaque("-j TRACE".into()));
+    assert_eq!(target("-A OUTPUT -j TRACE"), Target::foreign("-j TRACE"));
     assert_eq!(target("-A OUTPUT -j MARK --or-mark 0x4000"), Target::SetMark { value: 0x4000, mask: 0x4000 });
     assert_eq!(target("-A OUTPUT -j MARK --xor-mark 0x4000"), Target::SetMark { value: 0x4000, mask: 0 });
 }

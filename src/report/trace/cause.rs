@@ -209,8 +209,8 @@ pub(crate) fn has_no_address(rule: &RuleRef<'_>) -> bool {
     let Some(placed) = chain.rules.get(*index) else { return false };
     match &placed.rule.target {
         Some(ipt::Target::Dnat(to)) => to.address.port() == 0 && to.address.ip().is_unspecified(),
-        Some(ipt::Target::Opaque(text)) => {
-            let mut words = text.split_ascii_whitespace();
+        Some(ipt::Target::Foreign(foreign)) => {
+            let mut words = foreign.text().split_ascii_whitespace();
             words.next() == Some("-j")
                 && words.next() == Some("DNAT")
                 && words.next() == Some("--to-destination")

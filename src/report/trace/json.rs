@@ -216,6 +216,17 @@ enum ConditionKind<'t> {
         /// Whether it is taken to match.
         matches: bool,
     },
+    /// More that is not known than can be told apart.
+    Several {
+        /// How many things.
+        count: usize,
+        /// The first of them.
+        text: &'t str,
+        /// The rule.
+        rule: String,
+        /// Its number in the chain, counted from 1; none for a policy.
+        number: Option<usize>,
+    },
     /// What is taken for granted, such as a limit that is not reached.
     Supposed {
         /// What is asked.
@@ -359,6 +370,9 @@ fn condition<'t>(condition: &'t Condition<'_>) -> ConditionJson<'t> {
             rule,
             ConditionKind::Opaque { text, rule: rule.text(), number: rule.number(), matches: *matches },
         ),
+        Condition::Several { count, text, rule, .. } => {
+            (rule, ConditionKind::Several { count: *count, text, rule: rule.text(), number: rule.number() })
+        }
         Condition::Supposed { text, rule } => {
             (rule, ConditionKind::Supposed { text, rule: rule.text(), number: rule.number() })
         }

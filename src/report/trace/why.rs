@@ -125,7 +125,7 @@ fn of_match<'r>(m: &'r ipt::Match, view: &View) -> Option<Clause<'r>> {
         ipt::Match::Recent { action: ipt::RecentAction::Check { seconds }, .. } => {
             Some(Clause::Remembered { seconds: *seconds })
         }
-        ipt::Match::Opaque(text) => Some(Clause::Opaque(Cow::Borrowed(text))),
+        ipt::Match::Foreign(foreign) => Some(Clause::Opaque(Cow::Borrowed(foreign.text()))),
         _ => None,
     }
 }

@@ -135,7 +135,7 @@ fn place(rule: &RuleRef<'_>) -> String {
 }
 
 /// What an outcome depends on, as an `if`.
-pub(super) fn condition(condition: &Condition<'_>) -> String {
+pub(crate) fn condition(condition: &Condition<'_>) -> String {
     match condition {
         Condition::Affinity { list, listed, .. } => {
             let listed = if *listed { ", which has the client now" } else { "" };
@@ -144,6 +144,13 @@ pub(super) fn condition(condition: &Condition<'_>) -> String {
         Condition::Opaque { text, rule, matches } => {
             let matches = if *matches { "matches" } else { "does not match" };
             format!("if {} {matches}: {}", place(rule), Inert(text))
+        }
+        Condition::Several { count, text, rule, .. } => {
+            format!(
+                "depending on {count} things that are not known, the first in {}: {}",
+                place(rule),
+                Inert(text)
+            )
         }
         Condition::Supposed { text, rule } => {
             format!("supposing that {} is not over its limit: {}", place(rule), Inert(text))

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::elements::{self, ByAddress};
+use super::foreign::{can_pass, questions_of, translated};
 use super::reached::Reached;
 use super::{Asked, Chains, Destination, Inquiry, PortRange, interval, scan};
 use crate::net::Protocol;
@@ -14,6 +15,9 @@ use crate::walk::outcome::Hook;
 use crate::walk::packet::{Tracking, View};
 use crate::walk::program::BaseChain;
 use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
+
+/// The most ports of a redirection that are looked at.
+const MOST_PORTS: u16 = 64;
 
 /// A chain with more rules than this is looked at through its index.
 const INDEXED_FROM: usize = 16;
@@ -224,6 +228,14 @@ impl<'r> Round<'_, '_, 'r> {
                 self.passes_addresses(chain, side, addresses, required.negated)
             }
             MatchKind::InSet(key, set) => self.passes_set(chain, key, set, required.negated),
+            MatchKind::Foreign(foreign) => {
+                let asked = questions_of(foreign, self.inquiry.walker.host, self.inquiry.family);
+                self.asked.sources.extend(asked.sources);
+                if self.open {
+                    self.asked.ports.extend(asked.ports);
+                }
+                self.open || self.packets.iter().any(|packet| can_pass(foreign, packet))
+            }
             MatchKind::Opaque(text) => {
                 self.asked.sources.extend(scan::addresses(text, self.inquiry.family));
                 self.asked.ports.extend(scan::ports(text));
@@ -238,7 +250,6 @@ impl<'r> Round<'_, '_, 'r> {
             | MatchKind::State(_)
             | MatchKind::Translated
             | MatchKind::Mark { .. }
-            | MatchKind::ConnectionMark { .. }
             | MatchKind::Local(Side::Source)
             | MatchKind::Random(_) => true,
             MatchKind::Remembered(set) => {
@@ -336,6 +347,15 @@ impl<'r> Round<'_, '_, 'r> {
                 }
             }
             Action::Dnat(to) => self.asked.translated.push(to),
+            Action::DnatTo(to) => {
+                for packet in &self.packets {
+                    self.asked.translated.extend(translated(to, packet.destination));
+                }
+            }
+            Action::RedirectTo(first, last) => {
+                (first..=last.min(first.saturating_add(MOST_PORTS)))
+                    .for_each(|port| self.redirect(Some(port)));
+            }
             Action::Netmap(net) => {
                 let to =
                     |p: &View| SocketAddr::new(in_network(p.destination.ip(), net), p.destination.port());

@@ -74,7 +74,7 @@ fn local_destination(rule: Rule) -> Rule {
 }
 
 fn opaque(rule: Rule, text: &str) -> Rule {
-    with(rule, Match::Opaque(text.into()))
+    with(rule, Match::foreign(text))
 }
 
 fn nat(chains: Vec<Chain>) -> (TableName, Vec<Chain>) {
@@ -265,9 +265,16 @@ fn a_rule_that_is_not_understood_makes_two_outcomes() {
     let walker = Walker::new(&rules, &host);
     assert_eq!(
         walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
+        ["drop 10.96.0.1:80 1/1 supposing -m limit --limit 10/min"]
+    );
+    let asked = opaque(to(Target::Drop), "-m mac --mac-source 00:00:5e:00:53:01");
+    let rules = forward(vec![asked], vec![]);
+    let walker = Walker::new(&rules, &host);
+    assert_eq!(
+        walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
         [
-            "drop 10.96.0.1:80 1/1 if -m limit --limit 10/min is true",
-            "accept 10.96.0.1:80 1/1 if -m limit --limit 10/min is false",
+            "drop 10.96.0.1:80 1/1 if -m mac --mac-source 00:00:5e:00:53:01 is true",
+            "accept 10.96.0.1:80 1/1 if -m mac --mac-source 00:00:5e:00:53:01 is false",
         ]
     );
 }
@@ -279,7 +286,7 @@ fn a_rule_that_cannot_match_or_makes_no_difference_is_passed_over() {
     for rules in [
         vec![dest(opaque(to(Target::Drop), set), "10.97.0.0/16")],
         vec![opaque(to(Target::Accept), set)],
-        vec![opaque(to(Target::Opaque("-j LOG --log-prefix x".into())), set)],
+        vec![opaque(to(Target::foreign("-j LOG --log-prefix x")), set)],
         vec![opaque(jump("X"), set)],
     ] {
         let rules = forward(rules, vec![chain("X-", vec![]), chain("X", vec![])]);
@@ -371,7 +378,7 @@ fn branches_that_agree_again_become_one() {
 
 #[test]
 fn netmap_translates_the_destination_before_routing_and_the_source_after() {
-    let netmap = || to(Target::Opaque("-j NETMAP --to 10.244.1.0/24".into()));
+    let netmap = || to(Target::foreign("-j NETMAP --to 10.244.1.0/24"));
     let ruleset = ruleset(vec![(
         TableName::Nat,
         vec![
@@ -383,4 +390,24 @@ fn netmap_translates_the_destination_before_routing_and_the_source_after() {
     let walker = Walker::new(&ruleset, &host);
     assert_eq!(walked(&walker, &tcp("198.51.100.7", "10.99.0.9:80")), ["accept 10.244.1.9:80 1/1"]);
     assert_eq!(walked(&walker, &tcp("10.98.0.3", "192.0.2.7:80")), ["accept 192.0.2.7:80 1/1 snat"]);
+}
+
+#[test]
+fn what_depends_on_many_unknown_things_is_told_once() {
+    let rules: Vec<Rule> = (0..600)
+        .map(|i| {
+            opaque(
+                to(Target::Accept),
+                &format!("-m mac --mac-source 00:00:5e:00:{:02x}:{:02x}", i / 256, i % 256),
+            )
+        })
+        .chain([to(Target::Drop)])
+        .collect();
+    let rules = forward(rules, vec![]);
+    let host = host();
+    let walker = Walker::new(&rules, &host);
+    assert_eq!(
+        walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")),
+        ["drop 10.96.0.1:80 1/1 depending on 600", "accept 10.96.0.1:80 1/1 depending on 600"]
+    );
 }

@@ -199,6 +199,7 @@ fn end(outcome: &Outcome<'_>) -> String {
         .map(|condition| match condition {
             Condition::Affinity { list, .. } => format!("on {list}"),
             Condition::Opaque { text, matches, .. } => format!("{text} {matches}"),
+            Condition::Several { digest, .. } => digest.to_string(),
             Condition::Supposed { text, .. } => format!("supposing {text}"),
         })
         .collect();

@@ -179,12 +179,12 @@ fn check_iptables(ruleset: &iptables::ruleset::Ruleset, family: Family, what: &s
 
 fn check_rule(rule: &Rule, what: &str) {
     let odd = |m: &Match| match m {
-        Match::Opaque(_) => true,
+        Match::Foreign(_) => true,
         Match::Comment(text) => !text.bytes().all(is_plain),
         _ => false,
     };
     assert!(!rule.matches.iter().any(odd), "{what}: {rule:?}");
-    let fine = !matches!(rule.target, Some(Target::Opaque(_) | Target::Goto(_)));
+    let fine = !matches!(rule.target, Some(Target::Foreign(_) | Target::Goto(_)));
     assert!(fine, "{what}: {rule:?}");
 }
 

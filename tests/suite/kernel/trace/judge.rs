@@ -132,7 +132,9 @@ fn predict(walker: &Walker<'_>, flow: Flow) -> Judged {
 fn expect(outcome: &Outcome<'_>) -> Expected {
     let mut known_by = outcome.given.iter().map(|condition| match condition {
         Condition::Affinity { list, .. } => list.to_string(),
-        Condition::Opaque { text, .. } | Condition::Supposed { text, .. } => {
+        Condition::Opaque { text, .. }
+        | Condition::Several { text, .. }
+        | Condition::Supposed { text, .. } => {
             panic!("kube-proxy's own rules are understood, not {text}")
         }
     });

@@ -1,13 +1,13 @@
 //! The kernel judges what `trace` says: packets of every kind of source go to every address of every Service, past the
 //! rules that `compile` prints, and must end as `walk` predicts.
 
-pub(super) mod conntrack;
-mod flows;
+pub(crate) mod conntrack;
+pub(crate) mod flows;
 mod judge;
-mod namespace;
-mod scenario;
+pub(crate) mod namespace;
+pub(crate) mod scenario;
 mod wire;
-pub(super) mod world;
+pub(crate) mod world;
 
 use kuberules::settings::Flags;
 

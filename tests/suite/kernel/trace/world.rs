@@ -9,7 +9,7 @@ use kuberules::net::Family;
 use kuberules::walk::{ClientKind, Host, Packet, PodInterface};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::conntrack::{self, Connection};
+use super::conntrack::{self, Connection, End};
 use super::namespace::Namespace;
 use super::wire;
 
@@ -42,9 +42,20 @@ table inet silence {
 END";
 
 /// So would resets by the node: conntrack forgets a connection that is answered by nothing but one. Behind all rules the
-/// connection is marked with where its first packet ends: on the node, or on a link.
+/// connection is marked with where its first packet ends: on the node, or on a link. Packets that are not tracked are
+/// noted in a set.
 const MARKS: &str = "nft -f - <<'END'
 table inet marks {
+    set untracked_here {
+        type inet_proto . inet_service
+        size 65535
+        flags dynamic
+    }
+    set untracked_there {
+        type inet_proto . inet_service
+        size 65535
+        flags dynamic
+    }
     chain silence {
         type filter hook output priority -450;
         tcp flags & rst == rst drop
@@ -52,10 +63,12 @@ table inet marks {
     chain input {
         type filter hook input priority 500;
         ct direction original ct mark set 1
+        ct state untracked add @untracked_here { meta l4proto . th sport }
     }
     chain postrouting {
         type filter hook postrouting priority 500;
         oifname != lo ct direction original ct mark set 2
+        oifname != lo ct state untracked add @untracked_there { meta l4proto . th sport }
     }
 }
 END";
@@ -199,6 +212,36 @@ impl World {
         (connections, std::mem::take(&mut self.refused))
     }
 
+    /// Replaces the rules, or tells why they cannot be loaded.
+    pub(crate) fn reload(&self, family: Family, text: &str) -> Result<(), String> {
+        let tool = if family == Family::Ipv4 { "iptables" } else { "ip6tables" };
+        let told = self.node.run_with(&format!("{tool}-restore 2>&1 || echo refused"), text);
+        if told.contains("refused") { Err(told) } else { Ok(()) }
+    }
+
+    /// The rules as the tool lists them.
+    pub(crate) fn listing(&self, family: Family) -> String {
+        let tool = if family == Family::Ipv4 { "iptables" } else { "ip6tables" };
+        self.node.run(&format!("{tool}-save"))
+    }
+
+    /// Where packets of this batch ended that were not tracked.
+    pub(crate) fn end_untracked(&mut self) -> BTreeMap<Tag, End> {
+        let mut found = BTreeMap::new();
+        for (set, end) in [("untracked_here", End::OnTheNode), ("untracked_there", End::OnALink)] {
+            let listed =
+                self.node.run(&format!("nft -n list set inet marks {set}; nft flush set inet marks {set}"));
+            let elements = listed.split_once("elements = {").map_or("", |(_, rest)| rest);
+            let elements = elements.split_once('}').map_or("", |(elements, _)| elements);
+            for (protocol, port) in elements.split(',').filter_map(|element| element.split_once(" . ")) {
+                if let (Ok(protocol), Ok(port)) = (protocol.trim().parse(), port.trim().parse()) {
+                    found.insert((protocol, port), end);
+                }
+            }
+        }
+        found
+    }
+
     /// Makes the node forget which clients were sent where.
     pub(crate) fn forget_clients(&mut self, sets: &[String]) {
         self.settle();
@@ -293,7 +336,7 @@ fn addresses_and_routes(host: &Host) -> String {
     script
 }
 
-fn load(node: &Namespace, rules: &Rules) {
+pub(crate) fn load(node: &Namespace, rules: &Rules) {
     match rules {
         Rules::Iptables(texts) => {
             node.run(COUNTERS);

@@ -1,0 +1,256 @@
+//! Reads matches.
+
+use compact_str::CompactString;
+
+use super::options::{Given, Options};
+use super::{Crossing, RecentDoes, Test, TestKind, conntrack, values};
+use crate::iptables::ruleset::{End, Probability};
+use crate::net::Protocol;
+
+/// Modules that ask for something that the packet asked for does not tell and that is the same on its whole way.
+const CONSTANT: [&str; 10] =
+    ["cgroup", "connlabel", "cpu", "helper", "length", "mac", "osf", "policy", "string", "time"];
+
+/// What must hold, all of it; a text that is no match at all is one thing that is not known.
+pub(super) fn read(text: &str) -> Vec<Test> {
+    let mut options = Options::of(text);
+    let Some(module) = module(&mut options) else { return vec![not_known(text.into())] };
+    let Some(module) = module else {
+        let negated = text.trim_start().starts_with('!');
+        return vec![Test { negated, kind: TestKind::Fragment }];
+    };
+    let mut given = Vec::new();
+    while let Some(option) = options.option() {
+        given.push(option);
+    }
+    whole(&module, text, &given).unwrap_or_else(|| {
+        let test = |given: &Given| {
+            one(&module, given).unwrap_or_else(|| Test {
+                negated: given.negated,
+                kind: TestKind::Unknown(given.text(&module)),
+            })
+        };
+        let protocol = is_protocol(&module).then(|| yes(TestKind::Protocol(module.clone())));
+        let tests: Vec<Test> = protocol.into_iter().chain(given.iter().map(test)).collect();
+        if tests.is_empty() { vec![not_known(text.into())] } else { tests }
+    })
+}
+
+/// The name of the module; none inside for `-f`, none at all for what is no match.
+fn module(options: &mut Options) -> Option<Option<CompactString>> {
+    let mut word = options.word()?;
+    if word == "!" {
+        word = options.word()?;
+    }
+    match word.as_str() {
+        "-m" | "--match" => options.word().map(Some),
+        "-f" | "--fragment" => options.word().is_none().then_some(None),
+        _ => None,
+    }
+}
+
+fn yes(kind: TestKind) -> Test {
+    Test { negated: false, kind }
+}
+
+fn not_known(text: CompactString) -> Test {
+    yes(TestKind::Unknown(text))
+}
+
+fn is_protocol(module: &str) -> bool {
+    matches!(module, "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "ah" | "esp")
+}
+
+/// Modules whose options make one question together.
+fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
+    let kind = match module {
+        "comment" => return Some(Vec::new()),
+        "limit" => limit(text, given, "--limit", "--limit"),
+        "hashlimit" => limit(text, given, "--hashlimit-upto", "--hashlimit-above"),
+        "connlimit" => limit(text, given, "--connlimit-upto", "--connlimit-above"),
+        "quota" => limit(text, given, "--quota", "--quota"),
+        "rpfilter" => return reverse_path(text, given),
+        "statistic" => return statistic(given),
+        "recent" => return recent(text, given),
+        "addrtype" => return address_types(given),
+        "set" => return set(given),
+        module if CONSTANT.contains(&module) => Some(TestKind::Constant(text.into())),
+        _ => None,
+    };
+    kind.map(|kind| vec![yes(kind)])
+}
+
+/// `until` passes until the limit is reached, `above` from then on.
+fn limit(text: &str, given: &[Given], until: &str, above: &str) -> Option<TestKind> {
+    let option = given.iter().find(|option| option.name == until || option.name == above)?;
+    let number = option.value()?;
+    let passes = (option.name == until) != option.negated;
+    // One connection is above none.
+    let is_never_kept = option.name.starts_with("--connlimit") && values::number(number) == Some(0);
+    Some(TestKind::Limit { text: text.into(), until: passes != is_never_kept })
+}
+
+fn reverse_path(text: &str, given: &[Given]) -> Option<Vec<Test>> {
+    const OPTIONS: [&str; 4] = ["--loose", "--validmark", "--accept-local", "--invert"];
+    let known =
+        |option: &Given| option.is_bare() && !option.negated && OPTIONS.contains(&option.name.as_str());
+    if !given.iter().all(known) {
+        return None;
+    }
+    let negated = given.iter().any(|option| option.name == "--invert");
+    Some(vec![Test { negated, kind: TestKind::ReversePath(text.into()) }])
+}
+
+fn statistic(given: &[Given]) -> Option<Vec<Test>> {
+    let value = |name: &str| given.iter().find(|option| option.name == name && !option.negated)?.value();
+    let test = |negated, units, of| vec![Test { negated, kind: TestKind::Chance { units, of } }];
+    match (value("--mode")?, given) {
+        ("random", [_, chance]) if chance.name == "--probability" => {
+            let units = Probability::parse(chance.value()?)?.units();
+            Some(test(chance.negated, u64::from(units), 1 << 31))
+        }
+        ("nth", [_, every, rest @ ..]) if every.name == "--every" => {
+            let n: u32 = every.value()?.parse().ok()?;
+            let packet = rest.iter().all(|option| option.name == "--packet" && option.value().is_some());
+            (packet && n > 0).then(|| test(every.negated, 1, u64::from(n)))
+        }
+        _ => None,
+    }
+}
+
+fn recent(text: &str, given: &[Given]) -> Option<Vec<Test>> {
+    let mut list = CompactString::from("DEFAULT");
+    let (mut does, mut sets, mut negated, mut hits) = (None, false, false, 1);
+    for option in given {
+        match (option.name.as_str(), option.value()) {
+            ("--name", Some(name)) => list = name.into(),
+            ("--set", None) => (sets, negated) = (true, option.negated),
+            ("--rcheck", None) => (does, negated) = (Some(RecentDoes::Check), option.negated),
+            ("--update", None) => (does, negated) = (Some(RecentDoes::Update), option.negated),
+            ("--remove", None) => (does, negated) = (Some(RecentDoes::Remove), option.negated),
+            ("--hitcount", Some(count)) => hits = count.parse().ok()?,
+            ("--seconds" | "--mask", Some(_)) | ("--reap" | "--rsource", None) => {}
+            // What else there is (`--rttl`, `--rdest`) asks for more than who was seen.
+            _ => return Some(vec![not_known(text.into())]),
+        }
+    }
+    match (does, sets) {
+        (None, true) => Some(vec![Test { negated, kind: TestKind::RecentSet(list) }]),
+        (Some(does), false) => {
+            Some(vec![Test { negated, kind: TestKind::Recent { list, at_once: hits <= 1, does } }])
+        }
+        _ => None,
+    }
+}
+
+fn address_types(given: &[Given]) -> Option<Vec<Test>> {
+    let is_limit = |option: &&Given| option.is_bare() && option.name.starts_with("--limit-iface-");
+    let limits: Vec<&Given> = given.iter().filter(is_limit).collect();
+    let limit = match limits.as_slice() {
+        [] => None,
+        [only] if only.name == "--limit-iface-in" && !only.negated => Some(Crossing::In),
+        [only] if only.name == "--limit-iface-out" && !only.negated => Some(Crossing::Out),
+        _ => return None,
+    };
+    let test = |option: &Given| {
+        let end = match option.name.as_str() {
+            "--src-type" => End::Source,
+            "--dst-type" => End::Destination,
+            _ => return None,
+        };
+        let types = option.value()?.split(',').map(CompactString::from).collect();
+        Some(Test { negated: option.negated, kind: TestKind::AddressType { end, types, limit } })
+    };
+    given.iter().filter(|option| !is_limit(option)).map(test).collect()
+}
+
+fn set(given: &[Given]) -> Option<Vec<Test>> {
+    // Updating or comparing counters makes it another question.
+    const PLAIN: [&str; 3] = ["--return-nomatch", "--update-counters", "--update-subcounters"];
+    let [option, rest @ ..] = given else { return None };
+    let harmless = |option: &Given| {
+        option.is_bare() && PLAIN.get(1..).is_some_and(|p| p.contains(&option.name.as_str()))
+    };
+    let [name, ends] = option.values.as_slice() else { return None };
+    if option.name != "--match-set" || !rest.iter().all(harmless) {
+        return None;
+    }
+    let end = |text: &str| match text {
+        "src" => Some(End::Source),
+        "dst" => Some(End::Destination),
+        _ => None,
+    };
+    let ends = ends.split(',').map(end).collect::<Option<Vec<_>>>()?;
+    Some(vec![Test { negated: option.negated, kind: TestKind::Set { name: name.clone(), ends } }])
+}
+
+/// One option of a module whose options stand for themselves.
+fn one(module: &str, given: &Given) -> Option<Test> {
+    let kind = match module {
+        "conntrack" => return conntrack::option(given),
+        "state" if given.name == "--state" => conntrack::state(given)?,
+        "connmark" if given.name == "--mark" => {
+            let (value, mask) = values::masked(given.value()?)?;
+            TestKind::ConnectionMark { value, mask: mask.unwrap_or(u32::MAX) }
+        }
+        "multiport" => ports(given, None)?,
+        "tcp" if given.name == "--syn" && given.is_bare() => TestKind::TcpFlags { examined: 0x17, set: 0x02 },
+        "tcp" if given.name == "--tcp-flags" => {
+            let [examined, set] = given.values.as_slice() else { return None };
+            TestKind::TcpFlags { examined: flags(examined)?, set: flags(set)? }
+        }
+        "tcp" | "udp" | "sctp" => ports(given, Protocol::from_lower_name(module))?,
+        // They stand behind their protocol, which no packet that is followed has.
+        "icmp" | "icmp6" | "icmpv6" | "ah" | "esp" | "dccp" | "udplite" => TestKind::Protocol(module.into()),
+        "iprange" => address_range(given)?,
+        "pkttype" if given.name == "--pkt-type" => TestKind::PacketType(given.value()?.into()),
+        "owner" => TestKind::Owner(given.text(module)),
+        _ => return None,
+    };
+    Some(Test { negated: given.negated, kind })
+}
+
+fn ports(given: &Given, protocol: Option<Protocol>) -> Option<TestKind> {
+    let end = match given.name.as_str() {
+        "--dport" | "--destination-port" | "--dports" | "--destination-ports" => Some(End::Destination),
+        "--sport" | "--source-port" | "--sports" | "--source-ports" => Some(End::Source),
+        "--ports" | "--port" if protocol.is_none() => None,
+        _ => return None,
+    };
+    let several = protocol.is_none();
+    let ranges = match several {
+        true => values::ports(given.value()?)?,
+        false => vec![values::port_range(given.value()?, ':')?],
+    };
+    Some(TestKind::Ports { end, protocol, ranges })
+}
+
+/// Bits of the TCP header by their names.
+fn flags(names: &str) -> Option<u8> {
+    names.split(',').try_fold(0, |bits, name| {
+        Some(
+            bits | match name {
+                "FIN" => 0x01,
+                "SYN" => 0x02,
+                "RST" => 0x04,
+                "PSH" => 0x08,
+                "ACK" => 0x10,
+                "URG" => 0x20,
+                "ALL" => 0x3f,
+                "NONE" => 0,
+                _ => return None,
+            },
+        )
+    })
+}
+
+fn address_range(given: &Given) -> Option<TestKind> {
+    let end = match given.name.as_str() {
+        "--src-range" => End::Source,
+        "--dst-range" => End::Destination,
+        _ => return None,
+    };
+    let value = given.value()?;
+    let (first, last) = value.split_once('-').unwrap_or((value, value));
+    Some(TestKind::AddressRange { end, first: values::address(first)?, last: values::address(last)? })
+}

@@ -1,0 +1,305 @@
+//! Reads targets.
+
+use std::net::IpAddr;
+
+use compact_str::CompactString;
+
+use super::options::{Given, Options};
+use super::values;
+use crate::net::Cidr;
+
+/// What a target does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// Lets the packet go on to the next rule, and changes nothing that a rule can ask.
+    Nothing,
+    /// Lets it go on, changed in something that the packet asked for does not tell: the time to live, a service class.
+    Alters,
+    /// `REJECT`
+    Reject(RejectAnswer),
+    /// `MARK`, `CONNMARK`
+    Mark(Alteration),
+    /// `SNAT`, `MASQUERADE`: the source.
+    Source(Translation),
+    /// `MASQUERADE`: the source becomes an address of the node.
+    Masquerade {
+        /// Whether the port changes as well.
+        takes_ports: bool,
+    },
+    /// `DNAT`: the destination.
+    Destination(Translation),
+    /// `REDIRECT`: the node itself, at these ports.
+    Redirect(Option<(u16, u16)>),
+    /// `NETMAP`: the network part becomes this one's.
+    Netmap(Cidr),
+    /// `NOTRACK`, `CT --notrack`
+    Untrack,
+    /// `SET --add-set`, `--del-set`: what is asked of the set from now on is not known.
+    ChangesSet(CompactString),
+    /// `TPROXY`: a socket of the node takes it, or it is dropped.
+    ToSocket,
+    /// `NFQUEUE`: a program decides.
+    Queue,
+    /// What is not understood.
+    Unknown,
+}
+
+/// What a refused client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the answers are")]
+pub enum RejectAnswer {
+    PortUnreachable,
+    TcpReset,
+    OtherIcmp,
+}
+
+/// Whose mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "plain")]
+pub enum MarkOf {
+    Packet,
+    Connection,
+}
+
+/// mark = (mark & keep) ^ (the other's mark & other) ^ flip
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alteration {
+    /// Whose mark changes.
+    pub of: MarkOf,
+    /// Bits that stay.
+    pub keep: u32,
+    /// Bits that come from the other mark: the packet's from its connection's, or the other way.
+    pub other: u32,
+    /// Bits that change at last.
+    pub flip: u32,
+}
+
+/// Where a translation leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translation {
+    /// Addresses from first to last; none: as it is.
+    pub addresses: Option<(IpAddr, IpAddr)>,
+    /// Ports from first to last; none: as it is.
+    pub ports: Option<(u16, u16)>,
+    /// Another port is taken in any case, or one counted from a base.
+    pub random: bool,
+}
+
+/// Targets that let a packet go on and change nothing that rules can ask for (iptables-extensions(8)).
+const HARMLESS: [&str; 16] = [
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CONNSECMARK",
+    "IDLETIMER",
+    "LED",
+    "LOG",
+    "NFLOG",
+    "RATEEST",
+    "SECMARK",
+    "TCPMSS",
+    "TEE",
+    "TRACE",
+    "ULOG",
+    "ECN",
+    "TCPOPTSTRIP",
+];
+
+/// Targets that change something that only matches ask for that are not known in any case.
+const ALTERING: [&str; 4] = ["DSCP", "HL", "TOS", "TTL"];
+
+/// Reads a target from `-j` on.
+pub(super) fn read(text: &str) -> Means {
+    let mut options = Options::of(text);
+    let jump = options.word().is_some_and(|word| word == "-j" || word == "--jump");
+    let Some(name) = options.word().filter(|_| jump) else { return Means::Unknown };
+    let mut given = Vec::new();
+    while let Some(option) = options.option() {
+        given.push(option);
+    }
+    if given.iter().any(|option| option.negated) {
+        return Means::Unknown;
+    }
+    known(&name, &given).unwrap_or(Means::Unknown)
+}
+
+fn known(name: &str, given: &[Given]) -> Option<Means> {
+    Some(match name {
+        name if HARMLESS.contains(&name) => Means::Nothing,
+        name if ALTERING.contains(&name) => Means::Alters,
+        "REJECT" => Means::Reject(reject(given)?),
+        "MARK" => Means::Mark(mark(MarkOf::Packet, given)?),
+        "CONNMARK" => Means::Mark(connection_mark(given)?),
+        "SNAT" => Means::Source(translation(given, "--to-source")?),
+        "DNAT" => Means::Destination(translation(given, "--to-destination")?),
+        "MASQUERADE" => masquerade(given)?,
+        "REDIRECT" => redirect(given)?,
+        "NETMAP" => match given {
+            [to] if to.name == "--to" => Means::Netmap(values::network(to.value()?)?),
+            _ => return None,
+        },
+        "NOTRACK" if given.is_empty() => Means::Untrack,
+        "CT" => conntrack(given)?,
+        "SET" => changed_set(given)?,
+        "TPROXY" => Means::ToSocket,
+        "NFQUEUE" | "QUEUE" => Means::Queue,
+        _ => return None,
+    })
+}
+
+fn reject(given: &[Given]) -> Option<RejectAnswer> {
+    match given {
+        [] => Some(RejectAnswer::PortUnreachable),
+        [with] if with.name == "--reject-with" => Some(match with.value()? {
+            "icmp-port-unreachable" | "icmp6-port-unreachable" | "port-unreach" => {
+                RejectAnswer::PortUnreachable
+            }
+            "tcp-reset" | "tcp-rst" => RejectAnswer::TcpReset,
+            answer if answer.starts_with("icmp") => RejectAnswer::OtherIcmp,
+            _ => return None,
+        }),
+        _ => None,
+    }
+}
+
+/// `--set-mark`, `--set-xmark`, `--and-mark`, `--or-mark`, `--xor-mark` of either target.
+fn mark(of: MarkOf, given: &[Given]) -> Option<Alteration> {
+    let [option] = given else { return None };
+    let (value, mask) = values::masked(option.value()?)?;
+    let (keep, flip) = match (option.name.as_str(), mask) {
+        ("--set-xmark", mask) => (!mask.unwrap_or(u32::MAX), value),
+        ("--set-mark", mask) => (!(value | mask.unwrap_or(u32::MAX)), value),
+        ("--or-mark", None) => (!value, value),
+        ("--xor-mark", None) => (u32::MAX, value),
+        ("--and-mark", None) => (value, 0),
+        _ => return None,
+    };
+    Some(Alteration { of, keep, other: 0, flip })
+}
+
+fn connection_mark(given: &[Given]) -> Option<Alteration> {
+    let [does, masks @ ..] = given else { return None };
+    let of = match does.name.as_str() {
+        "--save-mark" if does.is_bare() => MarkOf::Connection,
+        "--restore-mark" if does.is_bare() => MarkOf::Packet,
+        _ => return mark(MarkOf::Connection, given),
+    };
+    let (mut of_packet, mut of_connection) = (u32::MAX, u32::MAX);
+    for option in masks {
+        let mask = values::number(option.value()?)?;
+        match option.name.as_str() {
+            "--nfmask" => of_packet = mask,
+            "--ctmask" => of_connection = mask,
+            "--mask" => (of_packet, of_connection) = (mask, mask),
+            _ => return None,
+        }
+    }
+    Some(match of {
+        MarkOf::Connection => Alteration { of, keep: !of_connection, other: of_packet, flip: 0 },
+        MarkOf::Packet => Alteration { of, keep: !of_packet, other: of_connection, flip: 0 },
+    })
+}
+
+fn masquerade(given: &[Given]) -> Option<Means> {
+    let known = |option: &Given| match option.name.as_str() {
+        "--random" | "--random-fully" => option.is_bare(),
+        "--to-ports" => option.value().is_some_and(|ports| values::port_range(ports, '-').is_some()),
+        _ => false,
+    };
+    given.iter().all(known).then_some(Means::Masquerade { takes_ports: !given.is_empty() })
+}
+
+fn redirect(given: &[Given]) -> Option<Means> {
+    match given {
+        [] => Some(Means::Redirect(None)),
+        [to] if to.name == "--to-ports" => Some(Means::Redirect(Some(values::port_range(to.value()?, '-')?))),
+        _ => None,
+    }
+}
+
+fn translation(given: &[Given], option: &str) -> Option<Translation> {
+    let [to, flags @ ..] = given else { return None };
+    if to.name != option {
+        return None;
+    }
+    let known = |flag: &Given| {
+        flag.is_bare() && matches!(flag.name.as_str(), "--random" | "--random-fully" | "--persistent")
+    };
+    if !flags.iter().all(known) {
+        return None;
+    }
+    let random = flags.iter().any(|flag| flag.name != "--persistent");
+    let (addresses, ports) = ends(to.value()?)?;
+    // A base counts the port from it (`--to-destination 10.0.0.1:1000-1099/80`).
+    let (ports, counted) = match ports {
+        Some(ports) => match ports.split_once('/') {
+            Some((ports, base)) => (Some(ports), base.parse::<u16>().is_ok()),
+            None => (Some(ports), false),
+        },
+        None => (None, false),
+    };
+    let ports = match ports {
+        Some(ports) => Some(values::port_range(ports, '-').filter(|(first, _)| *first > 0)?),
+        None => None,
+    };
+    let addresses = match addresses {
+        "" => None,
+        addresses => {
+            let (first, last) = addresses.split_once('-').unwrap_or((addresses, addresses));
+            Some((values::address(first)?, values::address(last)?))
+        }
+    };
+    (addresses.is_some() || ports.is_some()).then_some(Translation {
+        addresses,
+        ports,
+        random: random || counted,
+    })
+}
+
+/// The addresses and the ports of `10.0.0.1-10.0.0.9:80-90`, `[fd00::1]:80`, `fd00::1`, `:80`.
+fn ends(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (addresses, ports) = rest.split_once(']')?;
+        return match ports {
+            "" => Some((addresses, None)),
+            ports => Some((addresses, Some(ports.strip_prefix(':')?))),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => Some((text, None)),
+        Some((addresses, ports)) => Some((addresses, Some(ports))),
+        None => Some((text, None)),
+    }
+}
+
+fn conntrack(given: &[Given]) -> Option<Means> {
+    let known = |option: &Given| {
+        matches!(
+            option.name.as_str(),
+            "--helper"
+                | "--timeout"
+                | "--ctevents"
+                | "--expevents"
+                | "--zone"
+                | "--zone-orig"
+                | "--zone-reply"
+        ) && option.value().is_some()
+    };
+    match given {
+        [only] if only.name == "--notrack" && only.is_bare() => Some(Means::Untrack),
+        options if options.iter().all(known) => Some(Means::Nothing),
+        _ => None,
+    }
+}
+
+/// `--map-set` can change the mark.
+fn changed_set(given: &[Given]) -> Option<Means> {
+    let [change, rest @ ..] = given else { return None };
+    let known = |option: &Given| matches!(option.name.as_str(), "--exist" | "--timeout");
+    match (change.name.as_str(), change.values.as_slice()) {
+        ("--add-set" | "--del-set", [name, _]) if rest.iter().all(known) => {
+            Some(Means::ChangesSet(name.clone()))
+        }
+        _ => None,
+    }
+}

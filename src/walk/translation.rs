@@ -1,0 +1,163 @@
+//! Translations of other programs: to ranges of addresses and ports.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::evaluator::{Evaluator, Next, Walked};
+use super::outcome::{Effect, Verdict};
+use super::packet::Interface;
+use super::packet_state::{PacketState, RulePosition};
+use super::questions::Question;
+use super::rule_part::Action;
+use crate::iptables::foreign::Translation;
+
+/// The most destinations that are told apart.
+const MOST: usize = 64;
+
+impl<'r> Evaluator<'_, 'r> {
+    /// DNAT to one of some addresses and ports: each is as likely, over all clients (net/netfilter/nf_nat_core.c,
+    /// `find_best_ips_proto`, `nf_nat_l4proto_unique_tuple`).
+    pub(super) fn dnat_to(
+        &mut self,
+        state: &mut PacketState<'r>,
+        to: &'r Translation,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        let was = state.view.destination;
+        let (first, last) = to.addresses.unwrap_or((was.ip(), was.ip()));
+        let ports = to.ports.unwrap_or((was.port(), was.port()));
+        // A port that fits is kept.
+        let keeps = !to.random && (ports.0..=ports.1).contains(&was.port());
+        let ports = if keeps { (was.port(), was.port()) } else { ports };
+        match destinations((first, last), ports) {
+            Some(all) => self.one_destination(state, all, position),
+            None => self.unknown_target(state, "DNAT to one of many", position),
+        }
+    }
+
+    /// DNAT to this node at one of some ports.
+    pub(super) fn redirect_to(
+        &mut self,
+        state: &mut PacketState<'r>,
+        (first, last): (u16, u16),
+        position: RulePosition,
+    ) -> Walked<Next> {
+        let Some(ip) = self.own_address(state, position) else { return Ok(Next::Gone) };
+        let port = state.view.destination.port();
+        let ports = if (first..=last).contains(&port) { (port, port) } else { (first, last) };
+        match (ip, ip.and_then(|ip| destinations((ip, ip), ports))) {
+            (None, _) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
+            (_, Some(all)) => self.one_destination(state, all, position),
+            (_, None) => self.unknown_target(state, "REDIRECT to one of many ports", position),
+        }
+    }
+
+    /// DNAT to this node, at the same port or another.
+    pub(super) fn redirect(
+        &mut self,
+        state: &mut PacketState<'r>,
+        port: Option<u16>,
+        position: RulePosition,
+    ) -> Next {
+        let port = port.unwrap_or(state.view.destination.port());
+        match self.own_address(state, position) {
+            None => Next::Gone,
+            Some(None) => self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop),
+            Some(Some(ip)) => self.dnat(state, SocketAddr::new(ip, port), position),
+        }
+    }
+
+    /// Where REDIRECT leads: to the first address of the interface that the packet came in by, for the node's own packets to
+    /// a loopback address. Where the interface has none the kernel drops the packet (net/netfilter/nf_nat_redirect.c); whether
+    /// that of a Pod has one is not known. None outside where branches for both cases are pending.
+    fn own_address(&mut self, state: &PacketState<'r>, position: RulePosition) -> Option<Option<IpAddr>> {
+        let primary = self.host.primary_address(self.family);
+        match state.view.input {
+            Interface::None | Interface::Loopback => return Some(Some(self.family.loopback())),
+            Interface::External => return Some(Some(primary.unwrap_or(state.view.destination.ip()))),
+            Interface::PodSide => {}
+        }
+        let of_pods = |ip: &&IpAddr| self.host.pod_networks.iter().any(|net| net.contains(**ip));
+        if let Some(bridge) = self.host.addresses.iter().find(of_pods) {
+            return Some(Some(*bridge));
+        }
+        let text = "an address on the interface of the Pods, to redirect to";
+        let has_one = self.asked(state, Question::InterfaceHasAddress, text, position)?;
+        Some(has_one.then(|| primary.unwrap_or(state.view.destination.ip())))
+    }
+
+    fn one_destination(
+        &mut self,
+        state: &mut PacketState<'r>,
+        all: Vec<SocketAddr>,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        if let [only] = all.as_slice() {
+            return Ok(self.dnat(state, *only, position));
+        }
+        let modulus = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        self.one_of(state, modulus, (0..).zip(all).map(|(number, to)| (number, Action::Dnat(to))), position)
+    }
+
+    /// SNAT to one of some addresses: which is of no interest to later rules where there are several.
+    pub(super) fn snat_to(
+        &mut self,
+        state: &mut PacketState<'r>,
+        to: &'r Translation,
+        position: RulePosition,
+    ) -> Next {
+        self.note(state, position, Effect::Snat);
+        let was = state.view.source;
+        if let Some((first, last)) = to.addresses
+            && first == last
+        {
+            state.view.source = first;
+        }
+        let changes = state.view.source != was || to.ports.is_some() || to.random;
+        self.source_translated(state, changes || to.addresses.is_some_and(|(first, last)| first != last))
+    }
+
+    /// A socket takes the packet, which rules of later tables see, or it is dropped.
+    pub(super) fn hand_to_socket(
+        &mut self,
+        state: &mut PacketState<'r>,
+        text: &'r str,
+        position: RulePosition,
+    ) -> Walked<Next> {
+        match self.asked(state, Question::Part(position), text, position) {
+            None => Ok(Next::Gone),
+            Some(true) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
+            Some(false) => {
+                self.note(state, position, Effect::Unknown { drops: false });
+                state.frames.clear();
+                Ok(Next::Elsewhere)
+            }
+        }
+    }
+}
+
+/// Every pair of an address and a port; none where there are too many.
+fn destinations((first, last): (IpAddr, IpAddr), ports: (u16, u16)) -> Option<Vec<SocketAddr>> {
+    let addresses = addresses(first, last)?;
+    let count = usize::from(ports.1.checked_sub(ports.0)?) + 1;
+    if addresses.len() * count > MOST {
+        return None;
+    }
+    let pairs = addresses.iter().flat_map(|ip| (ports.0..=ports.1).map(|port| SocketAddr::new(*ip, port)));
+    Some(pairs.collect())
+}
+
+fn addresses(first: IpAddr, last: IpAddr) -> Option<Vec<IpAddr>> {
+    let (from, to) = match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => (u128::from(u32::from(first)), u128::from(u32::from(last))),
+        (IpAddr::V6(first), IpAddr::V6(last)) => (u128::from(first), u128::from(last)),
+        _ => return None,
+    };
+    if to < from || to - from >= MOST as u128 {
+        return None;
+    }
+    let address = |n: u128| match first {
+        IpAddr::V4(_) => u32::try_from(n).ok().map(|n| IpAddr::V4(n.into())),
+        IpAddr::V6(_) => Some(IpAddr::V6(n.into())),
+    };
+    (from..=to).map(address).collect()
+}

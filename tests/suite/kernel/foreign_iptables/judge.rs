@@ -1,0 +1,329 @@
+//! Sends packets past foreign rules and compares what becomes of them with what the walk says.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use kuberules::capture;
+use kuberules::net::Family;
+use kuberules::node::{InterfaceName, NodeRules};
+use kuberules::plan::Plan;
+use kuberules::walk::{Answer, ClientKind, Condition, Host, Outcome, Packet, PodInterface, Verdict, Walker};
+use kuberules::{iptables, ruleset::Ruleset};
+
+use super::fragments::{Dice, Rules};
+use crate::kernel::trace::conntrack::End;
+use crate::kernel::trace::flows::{Flow, flows};
+use crate::kernel::trace::scenario::{Built, Rulesets, Scenario};
+use crate::kernel::trace::world::{Tag, World};
+
+/// Packets in one trial.
+const PACKETS: usize = 60;
+const FIRST_PORT: u16 = 10_000;
+
+/// What becomes of a packet, as far as it shows from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Goes { to: SocketAddr, rewritten: bool, locally: bool },
+    Stopped,
+    Refused,
+}
+
+#[derive(Default)]
+pub(super) struct Tally {
+    trials: usize,
+    pub(super) packets: usize,
+    dropped: usize,
+    translated: usize,
+    /// Left open though the rules decide it.
+    pub(super) open: usize,
+    /// Left open because the packet asked for does not tell.
+    not_told: usize,
+    open_by: BTreeMap<String, usize>,
+    refused_rules: BTreeMap<String, usize>,
+    pub(super) faults: Vec<String>,
+}
+
+impl Tally {
+    pub(super) fn words(&self) -> String {
+        let unloadable: usize = self.refused_rules.values().sum();
+        format!(
+            "foreign iptables: {} rulesets ({unloadable} more that this kernel does not load), {} packets: {} wrong, {} left open ({} more that ask for what no packet tells); {} stopped, {} translated\n{}{}",
+            self.trials,
+            self.packets,
+            self.faults.len(),
+            self.open,
+            self.not_told,
+            self.dropped,
+            self.translated,
+            self.open_words(),
+            self.refused_rules.iter().take(30).fold(String::new(), |mut all, (rule, count)| {
+                let _ = writeln!(all, "  not loaded {count} times: {rule}");
+                all
+            }),
+        )
+    }
+
+    pub(super) fn open_words(&self) -> String {
+        let mut by: Vec<_> = self.open_by.iter().collect();
+        by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        by.into_iter().take(30).fold(String::new(), |mut all, (text, count)| {
+            let _ = writeln!(all, "  open {count} times: {text}");
+            all
+        })
+    }
+
+    pub(super) fn shown(&self) -> String {
+        let shown: Vec<&str> = self.faults.iter().take(25).map(String::as_str).collect();
+        shown.join("\n")
+    }
+}
+
+/// A node with kube-proxy's rules, to which foreign ones are added.
+pub(super) struct Bench {
+    world: World,
+    host: Host,
+    own: iptables::ruleset::Ruleset,
+    flows: Vec<Flow>,
+}
+
+impl Bench {
+    pub(super) fn new(scenario: &Scenario) -> Bench {
+        let built = Built::of(scenario);
+        let plans: Vec<Plan<'_>> = built.plans();
+        let host = Host { pod_interface: Some(PodInterface::Name("pods0".into())), ..built.host(&plans) };
+        let rulesets = Rulesets::of(&plans);
+        let world = World::new(&host, &rulesets.texts());
+        let plan = plans.iter().find(|plan| plan.family() == Family::Ipv4).unwrap();
+        let flows = flows(&built, &host, plan, &world);
+        let own = match Ruleset::compile(plan) {
+            Ruleset::Iptables(own) => (*own).clone(),
+            Ruleset::Nftables(..) => unreachable!("the case is of iptables mode"),
+        };
+        Bench { world, host, own, flows }
+    }
+
+    /// kube-proxy's rules with foreign ones among them, as input of iptables-restore.
+    fn text(&self, rules: &Rules) -> String {
+        let mut text = String::new();
+        iptables::save::print(&self.own, &mut text);
+        let mut out = String::new();
+        for table in ["raw", "mangle", "security", "filter", "nat"] {
+            let own = text.split('*').find(|part| part.starts_with(table)).unwrap_or_default();
+            let own: Vec<&str> = own.lines().skip(1).take_while(|line| *line != "COMMIT").collect();
+            let _ = writeln!(out, "*{table}");
+            let (declared, appended): (Vec<&str>, Vec<&str>) =
+                own.into_iter().partition(|line| line.starts_with(':'));
+            declared.iter().for_each(|line| out += &format!("{line}\n"));
+            for (_, chain) in rules.chains.iter().filter(|(of, _)| *of == table) {
+                let _ = writeln!(out, ":{chain} - [0:0]");
+            }
+            let mine =
+                |front: bool| rules.placed.iter().filter(move |p| p.table == table && p.front == front);
+            mine(true).for_each(|p| out += &format!("-A {} {}\n", p.chain, p.rule));
+            appended.iter().for_each(|line| out += &format!("{line}\n"));
+            mine(false).for_each(|p| out += &format!("-A {} {}\n", p.chain, p.rule));
+            out += "COMMIT\n";
+        }
+        out
+    }
+
+    pub(super) fn judge(&mut self, rules: &Rules, dice: &mut Dice, tally: &mut Tally) {
+        let text = self.text(rules);
+        if let Err(told) = self.world.reload(Family::Ipv4, &text) {
+            let told = told.lines().next().unwrap_or_default().to_owned();
+            let all: Vec<&str> = rules.placed.iter().map(|p| p.rule.as_str()).collect();
+            *tally.refused_rules.entry(format!("{told}: {}", all.join(" | "))).or_default() += 1;
+            return;
+        }
+        let listing = self.world.listing(Family::Ipv4);
+        let captured = capture::read(&listing, None).unwrap_or_else(|e| panic!("{e:?}\n{listing}"));
+        let node = captured.node_rules(|_| self.host.clone());
+        let node: NodeRules<'_> = node.ipv4.unwrap();
+        let host = self.host.clone();
+        let walker = Walker::new(&node.ruleset, &host);
+        tally.trials += 1;
+        let chosen: Vec<Flow> = (0..PACKETS).map(|_| dice.one_of(&self.flows).clone()).collect();
+        let told = dice.one_in(2);
+        let forgets = text.contains("-m recent");
+        let mut tags: Vec<(Tag, Packet)> = Vec::new();
+        for (number, flow) in chosen.iter().enumerate() {
+            let port = FIRST_PORT + (number * 7) as u16 % 300;
+            let mut packet = flow.packet;
+            packet.source_port = told.then_some(port);
+            packet.in_interface = match packet.client {
+                ClientKind::LocalPod => InterfaceName::new("pods0"),
+                ClientKind::RemotePod | ClientKind::Outside => InterfaceName::new("eth0"),
+                ClientKind::Node => None,
+            };
+            tags.push(((packet.protocol.number(), port), packet));
+        }
+        let seen = self.send(&tags, forgets);
+        let mut suspicious = Vec::new();
+        for (entry, fate) in tags.iter().zip(seen) {
+            if !self.compare(&walker, entry, fate, rules, tally, false) {
+                suspicious.push(*entry);
+            }
+        }
+        let seen = self.send(&suspicious, forgets);
+        for (entry, fate) in suspicious.iter().zip(seen) {
+            self.compare(&walker, entry, fate, rules, tally, true);
+        }
+    }
+
+    fn send(&mut self, tags: &[(Tag, Packet)], forgets: bool) -> Vec<Fate> {
+        if tags.is_empty() {
+            return Vec::new();
+        }
+        for ((_, port), packet) in tags {
+            if forgets {
+                self.world.forget_clients(&[]);
+            }
+            self.world.send(packet, *port);
+        }
+        let (connections, refused) = self.world.end_batch();
+        let untracked = self.world.end_untracked();
+        let fate = |(tag, packet): &(Tag, Packet)| match connections.get(tag) {
+            Some(connection) if connection.end != End::Lost => Fate::Goes {
+                to: connection.reply.0,
+                rewritten: connection.reply.1 != connection.original.0,
+                locally: connection.end == End::OnTheNode,
+            },
+            _ if refused.contains(tag) => Fate::Refused,
+            _ => match untracked.get(tag) {
+                Some(end) => {
+                    Fate::Goes { to: packet.destination, rewritten: false, locally: *end == End::OnTheNode }
+                }
+                None => Fate::Stopped,
+            },
+        };
+        tags.iter().map(fate).collect()
+    }
+
+    /// Whether what was seen agrees with what is said; a disagreement counts where it is final.
+    fn compare(
+        &self,
+        walker: &Walker<'_>,
+        (tag, packet): &(Tag, Packet),
+        fate: Fate,
+        rules: &Rules,
+        tally: &mut Tally,
+        is_final: bool,
+    ) -> bool {
+        let outcomes = walker.walk(packet).unwrap_or_else(|error| panic!("{error}: {rules:?}"));
+        let possible: Vec<&Outcome<'_>> =
+            outcomes.iter().filter(|outcome| outcome.given.iter().all(|c| holds(c, tag.1))).collect();
+        let own_address = packet.client == ClientKind::Node;
+        let fits = |outcome: &&&Outcome<'_>| {
+            let expected = expect(outcome);
+            // Rules can stop the answer as well.
+            let answer_stopped = expected == Fate::Refused && fate == Fate::Stopped;
+            expected == fate || answer_stopped || (own_address && differ_in_source(expected, fate))
+        };
+        let Some(found) = possible.iter().find(fits) else {
+            if !is_final {
+                return false;
+            }
+            let said: Vec<String> = outcomes
+                .iter()
+                .map(|o| format!("{:?} {} given {:?}", expect(o), o.chance, words(o)))
+                .collect();
+            let placed: Vec<String> = rules
+                .placed
+                .iter()
+                .map(|p| {
+                    format!("{} {} {} {}", p.table, p.chain, if p.front { "front" } else { "behind" }, p.rule)
+                })
+                .collect();
+            tally.packets += 1;
+            tally.faults.push(format!(
+                "{} {} ({}) port {} -> {}: {fate:?}; said {}; rules {placed:#?}",
+                packet.protocol.lower_name(),
+                packet.source,
+                packet.client.words(),
+                tag.1,
+                packet.destination,
+                said.join(", "),
+            ));
+            return false;
+        };
+        tally.packets += 1;
+        tally.dropped += usize::from(matches!(fate, Fate::Stopped | Fate::Refused));
+        tally.translated += usize::from(matches!(fate, Fate::Goes { to, .. } if to != packet.destination));
+        let expected = expect(found);
+        let conditional = possible.iter().any(|outcome| {
+            expect(outcome) != expected && outcome.given.iter().chain(&found.given).any(is_open)
+        });
+        if conditional {
+            let texts: Vec<String> = possible.iter().flat_map(|o| words(o)).collect();
+            if texts.iter().all(|text| NOT_TOLD.iter().any(|module| text.contains(module))) {
+                tally.not_told += 1;
+            } else {
+                tally.open += 1;
+                let text = texts.into_iter().next().unwrap_or_default();
+                *tally.open_by.entry(text).or_default() += 1;
+            }
+        }
+        true
+    }
+}
+
+/// What no packet that is asked for tells.
+const NOT_TOLD: [&str; 7] =
+    ["-m ttl", "-m length", "-m dscp", "-m owner", "-m u32", "-m physdev", "source port"];
+
+fn is_open(condition: &Condition<'_>) -> bool {
+    matches!(condition, Condition::Opaque { .. } | Condition::Several { .. })
+}
+
+fn words(outcome: &Outcome<'_>) -> Vec<String> {
+    outcome
+        .given
+        .iter()
+        .filter(|condition| is_open(condition))
+        .map(|condition| match condition {
+            Condition::Opaque { text, matches, .. } => format!("{text} {matches}"),
+            _ => String::new(),
+        })
+        .collect()
+}
+
+/// Whether a condition holds on this bench, as far as the interfaces tell: the outside is reached by eth0.
+fn holds(condition: &Condition<'_>, source_port: u16) -> bool {
+    let Condition::Opaque { text, matches, .. } = condition else { return true };
+    if let Some(ranges) = text.strip_prefix("source port ") {
+        let within = |range: &str| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            (first.parse().unwrap()..=last.parse::<u16>().unwrap()).contains(&source_port)
+        };
+        return ranges.split(", ").flat_map(|part| part.split(" or ")).any(within) == *matches;
+    }
+    let Some(names) = text.strip_prefix("out interface ") else { return true };
+    let fits = |name: &str| match name.strip_suffix('+') {
+        Some(prefix) => "eth0".starts_with(prefix),
+        None => name == "eth0",
+    };
+    names.split(", ").flat_map(|part| part.split(" or ")).any(fits) == *matches
+}
+
+fn expect(outcome: &Outcome<'_>) -> Fate {
+    match outcome.verdict {
+        Verdict::Accept => Fate::Goes {
+            to: outcome.destination,
+            rewritten: outcome.snat,
+            locally: outcome.delivered_locally,
+        },
+        Verdict::Reject(Answer::PortUnreachable) => Fate::Refused,
+        Verdict::Drop | Verdict::Reject(_) => Fate::Stopped,
+    }
+}
+
+/// The node's own address rewritten to itself shows by the port alone, and that only if it changes.
+fn differ_in_source(a: Fate, b: Fate) -> bool {
+    match (a, b) {
+        (Fate::Goes { to: a, locally: here, .. }, Fate::Goes { to: b, locally: there, .. }) => {
+            a == b && here == there
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,45 @@
+//! The kernel judges what the walk says of other programs' rules: fragments of every row of the specification, singly and in
+//! random combination, in every hook, in front of and behind kube-proxy's rules. The rules are loaded, listed back, read and
+//! walked; real packets must end as predicted.
+
+mod fragments;
+mod judge;
+
+use fragments::{Dice, Rules};
+use judge::{Bench, Tally};
+
+use super::trace::scenario::Scenario;
+use crate::support::cases;
+use crate::support::kernel::{available, tell};
+use crate::support::scope::share;
+use crate::testing::seed;
+
+const TOOLS: [&str; 6] = ["unshare", "ip", "nft", "iptables-restore", "nfacct", "conntrack"];
+
+/// Random combinations in the full run.
+const COMBINATIONS: u64 = 1500;
+
+#[test]
+fn packets_past_foreign_rules_go_where_walk_says() {
+    if !available(&TOOLS) {
+        return;
+    }
+    let case = cases("iptables")
+        .into_iter()
+        .find(|case| case.name().contains("shop/") && case.version == "1.36")
+        .expect("the shop");
+    let scenario = Scenario { case, flags: kuberules::settings::Flags::default(), variant: "" };
+    let seed = seed();
+    let singly = (0..fragments::SINGLE_COUNT).map(Rules::single);
+    let combined = (0..COMBINATIONS).map(|n| Rules::random(&mut Dice::new(seed * 1_000_003 + n)));
+    let all: Vec<Rules> = singly.chain(combined).collect();
+    let all = share("kernel::foreign_iptables", 30, all);
+    let mut bench = Bench::new(&scenario);
+    let mut tally = Tally::default();
+    for (number, rules) in all.iter().enumerate() {
+        bench.judge(rules, &mut Dice::new(seed + number as u64), &mut tally);
+    }
+    tell(&tally.words());
+    assert!(tally.faults.is_empty(), "{} faults\n{}", tally.faults.len(), tally.shown());
+    assert!(tally.open * 50 <= tally.packets, "too much is left open:\n{}", tally.open_words());
+}
