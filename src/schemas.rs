@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, generate::SchemaSettings};
 
 use crate::assume::json::WithAssumed;
+use crate::report::journey;
 use crate::report::trace::json as trace;
-use crate::{annotate, compare, iptables, lint, nftables, services};
+use crate::{annotate, compare, expect, iptables, lint, nftables, services, what_if};
 
 /// The schema of a form of output, as a file.
 fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
@@ -28,9 +29,14 @@ fn all() -> Vec<(PathBuf, String)> {
         schema::<WithAssumed<'_, compare::check::Report>>(compare::check::SCHEMA),
         schema::<WithAssumed<'_, compare::diff::Diff>>(compare::diff::SCHEMA),
         schema::<WithAssumed<'_, iptables::json::Rulesets<'_>>>(iptables::json::SCHEMA),
+        schema::<WithAssumed<'_, journey::Document>>(journey::SCHEMA),
+        schema::<WithAssumed<'_, journey::Documents>>(journey::SCHEMA_OF_SEVERAL),
         schema::<WithAssumed<'_, lint::json::Findings<'_>>>(lint::json::SCHEMA),
         schema::<WithAssumed<'_, nftables::json::Explanation<'_>>>(nftables::json::SCHEMA),
         schema::<WithAssumed<'_, services::json::Services<'_>>>(services::json::SCHEMA),
+        schema::<WithAssumed<'_, expect::json::TestJson<'_>>>(expect::json::SCHEMA),
+        schema::<WithAssumed<'_, what_if::json::WhatIfJson<'_>>>(what_if::json::SCHEMA),
+        schema::<WithAssumed<'_, what_if::json::DrainsJson<'_>>>(what_if::json::DRAINS_SCHEMA),
         schema::<WithAssumed<'_, trace::TraceJson<'_>>>(trace::SCHEMA),
         schema::<WithAssumed<'_, trace::TracesJson<'_>>>(trace::SCHEMA_OF_SEVERAL),
     ]

@@ -8,6 +8,7 @@
 mod allocator;
 mod cluster_cidr;
 mod cluster_ips;
+pub(crate) mod controllers;
 mod families;
 pub mod json;
 mod mirror;

@@ -61,6 +61,13 @@ impl<'n> Scheduler<'n> {
         }
     }
 
+    /// The Nodes that a Pod may go to.
+    pub(super) fn fitting(&self, pod: &api::Pod) -> Vec<&'n NodeSlot> {
+        let group = Group::of(pod);
+        let open = self.open(&group).into_iter().map(|(_, at)| at).filter(|at| self.has_room(*at, &group));
+        open.filter_map(|at| self.nodes.get(at)).collect()
+    }
+
     /// Nodes for so many Pods of one kind; none for those that fit nowhere.
     pub(super) fn place(&mut self, pod: &api::Pod, count: usize) -> Vec<Option<&'n NodeSlot>> {
         let mut group = Group::of(pod);

@@ -11,16 +11,16 @@ use crate::input::api::{self, IntOrString, Text};
 use crate::input::{Located, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
 
-const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+pub(super) const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
-const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
+pub(super) const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
 /// The controller that makes slices from Pods.
-const MANAGER: &str = "endpointslice-controller.k8s.io";
+pub(super) const MANAGER: &str = "endpointslice-controller.k8s.io";
 
 /// So many endpoints it puts into a slice.
-const MOST: usize = 100;
+pub(super) const MOST: usize = 100;
 
 /// What stands between a Service's name and the rest in the names of assumed slices.
 const INFIX: &str = "-assumed-";
@@ -75,6 +75,15 @@ impl<'s> Index<'s> {
         let pods = self.pods.get(service.metadata.namespace.as_str()).into_iter().flatten().copied();
         let selected = pods.filter(|pod| selects(&service.spec.selector, &pod.metadata.labels));
         selected.filter(|pod| self.is_listed(pod, service)).collect()
+    }
+
+    /// The Pods of a running Service, with those that are known to be its own.
+    pub(super) fn members_of(&self, service: &api::Service, known: &BTreeSet<Text>) -> Vec<&'s api::Pod> {
+        let pods = self.pods.get(service.metadata.namespace.as_str()).into_iter().flatten().copied();
+        let is_member = |pod: &&api::Pod| {
+            selects(&service.spec.selector, &pod.metadata.labels) || known.contains(&pod.metadata.name)
+        };
+        pods.filter(is_member).filter(|pod| self.is_listed(pod, service)).collect()
     }
 
     fn is_listed(&self, pod: &api::Pod, service: &api::Service) -> bool {
@@ -157,7 +166,7 @@ fn auto_hints<'a>(
 }
 
 /// The slices of a Service in one family: one for each set of ports that its Pods have. Without Pods one is empty.
-fn slices(
+pub(super) fn slices(
     service: &api::Service,
     family: Family,
     pods: &[&api::Pod],

@@ -47,6 +47,11 @@ impl Shares {
         Ok(Shares(cpus))
     }
 
+    /// Whether so many endpoints can be shared out.
+    pub(super) fn can_share(&self, endpoints: usize) -> bool {
+        self.desired(endpoints).is_some()
+    }
+
     /// How many endpoints each zone should have; none where so few endpoints cannot be shared out.
     fn desired(&self, endpoints: usize) -> Option<BTreeMap<Text, f64>> {
         if self.0.len() < 2 || self.0.len() > endpoints {

@@ -27,6 +27,20 @@ impl Facts {
         *self == Facts::default()
     }
 
+    /// What the node should be asked for, so that what a rule asks is known; none where that would not help.
+    pub fn missing_for(&self, asked: &str) -> Option<&'static str> {
+        let asks = |words: &[&str]| words.iter().any(|word| asked.contains(word));
+        if self.sets.is_none() && asks(&["--match-set"]) {
+            return Some("ipset save");
+        }
+        let has_routes = self.network.links.is_some() && self.network.routes.is_some();
+        if !has_routes && asks(&["-i ", "-o ", "iif", "oif", "interface", "rpfilter"]) {
+            return Some("ip addr, ip route show table all");
+        }
+        let has_links = self.network.links.is_some();
+        (!has_links && asks(&["addrtype", "fib "])).then_some("ip addr")
+    }
+
     /// Addresses of interfaces but loopback: that by which the node reaches others first.
     pub fn addresses(&self) -> Vec<IpAddr> {
         let all = || self.network.addresses().filter(|address| !address.ip.is_loopback());

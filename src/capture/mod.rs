@@ -135,6 +135,17 @@ impl Captured {
         })
     }
 
+    /// Tables of nftables with rules at hooks that are not followed, by family and name.
+    pub fn out_of_reach(&self) -> Vec<String> {
+        let rulesets = self.parts.iter().filter_map(|part| part.ruleset.as_nftables());
+        let tables = rulesets.flat_map(|ruleset| &ruleset.tables).filter(|table| table.is_out_of_reach());
+        let mut found: Vec<String> =
+            tables.map(|table| format!("{} {}", table.family.name(), table.name)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// The node's rules, with what they tell of the node beside what is known of it; none for a family of which the text
     /// has no rules.
     pub fn node_rules(&self, known: impl Fn(Family) -> Host) -> PerFamily<Option<NodeRules<'static>>> {

@@ -199,7 +199,7 @@ fn rule_of_json(rule: JsonRule) -> RoutingRule {
         family: source.or(destination).map(Cidr::family),
         source,
         destination,
-        asks_more: !rule.more.keys().all(|name| is_plain(name)),
+        asks_more: !rule.more.keys().all(is_plain),
         table: rule.table,
     }
 }

@@ -51,9 +51,7 @@ enum OutputFormat {
 const LONGEST: u64 = 1 << 26;
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
-    let from_stdin =
-        arguments.input.input.is_empty() || arguments.input.input.iter().any(|input| input == "-");
-    if from_stdin && arguments.text.is_none() {
+    if arguments.input.reads_stdin() && arguments.text.is_none() {
         let fault =
             Diagnostic::error("standard input is the text to annotate, so the cluster must be in files");
         return Err(session.stop(fault.help("give the cluster as INPUT, or the text as --text FILE")));

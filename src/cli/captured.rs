@@ -57,7 +57,21 @@ pub(super) fn read(paths: &[PathBuf], hint: Option<Family>, session: &mut Sessio
     {
         return read_unknown(only, hint).map_err(|fault| session.stop(fault));
     }
-    capture::join(&found.sources, hint).map_err(|faults| session.stop(faults))
+    let captured = capture::join(&found.sources, hint).map_err(|faults| session.stop(faults))?;
+    out_of_reach(&captured).iter().for_each(|note| session.note(note));
+    Ok(captured)
+}
+
+/// That some tables are not followed: what they drop never comes to the rules that are.
+fn out_of_reach(captured: &Captured) -> Option<String> {
+    let tables: Vec<String> = captured.out_of_reach().iter().map(|table| Inert(table).to_string()).collect();
+    (!tables.is_empty()).then(|| {
+        format!(
+            "not followed, and able to drop packets before or after all that is: rules of the tables {} (at the device, of \
+             bridges, or of ARP)",
+            tables.join(", ")
+        )
+    })
 }
 
 /// The names of what was read, for one line.

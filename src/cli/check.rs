@@ -23,7 +23,8 @@ use crate::settings::{ProxyMode, Release};
 Examples:
   ssh worker-1 sudo iptables-save | kuberules check cluster.yaml --node worker-1 --captured -
   ssh worker-1 sudo nft list ruleset > worker-1.nft; kuberules check cluster.yaml --node worker-1 --captured worker-1.nft
-  kuberules check cluster.yaml --node worker-1 --captured worker-1.save --output github")]
+  kuberules check cluster.yaml --node worker-1 --captured worker-1.save --output github
+  kuberules collect | ssh worker-1 sudo sh -s > worker-1.tar; kuberules check cluster.yaml --node worker-1 --captured worker-1.tar")]
 pub(super) struct Arguments {
     #[command(flatten)]
     input: InputArguments,

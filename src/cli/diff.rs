@@ -1,18 +1,27 @@
 //! `kuberules diff`
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
+use super::captured;
 use super::pipeline::Pipeline;
+use super::release;
 use super::session::{Answer, Session, Stop};
 use super::upgrade;
+use super::what_if::{Form, WhatIfArguments};
+use crate::assume::Rule;
+use crate::capture::Captured;
+use crate::cause::Change;
 use crate::cluster::Node;
-use crate::compare::diff::{self, Diff, ReleaseChange};
+use crate::compare::diff::{Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
 use crate::compare::nodes;
 use crate::diagnostic::Diagnostic;
@@ -38,7 +47,7 @@ pub(super) struct Arguments {
     /// Compare every node; those with the same change are folded together
     #[arg(long, conflicts_with = "node")]
     all_nodes: bool,
-    /// What to compare; without it both, between modes or releases traffic alone
+    /// What to compare; without it both, between modes or releases only traffic
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
     /// The form of the answer
@@ -48,15 +57,25 @@ pub(super) struct Arguments {
     ///
     /// Connections that could not be compared count as differences of traffic, and so does a comparison of no node at
     /// all. Where neither rules nor connections could be compared, the exit status is 2.
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "WHAT")]
     fail_on: Option<FailOn>,
+    /// How long Markdown may be: what is least important is cut, and it says so
+    ///
+    /// A comment on GitHub holds 65,536 characters, the summary of a step 1,048,576 bytes.
+    #[arg(long, value_name = "N", default_value_t = report::diff::markdown::MAX_CHARACTERS, value_parser = parse_max)]
+    max_characters: usize,
+    /// Rules of a node as it is, looked at before a change of mode for what stands in its way; repeatable
+    #[arg(long, value_name = "FILE")]
+    captured: Vec<PathBuf>,
+    #[command(flatten)]
+    what_if: WhatIfArguments,
     #[command(flatten)]
     sides: SideArguments,
     #[command(flatten)]
     settings: SettingsArguments,
 }
 
-/// Settings of one side alone.
+/// Settings of one side.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Settings of one side")]
 struct SideArguments {
@@ -85,7 +104,7 @@ struct SideArguments {
 enum Level {
     /// Rule by rule, by Service
     Rules,
-    /// The flows whose outcome changes
+    /// Connections whose outcome changes
     Traffic,
     /// Both
     All,
@@ -112,7 +131,11 @@ enum OutputFormat {
 /// `--fail-on`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
-    /// Traffic that fares differently
+    /// Somebody who was served no longer is
+    Lost,
+    /// Traffic changes without a known reason, where the sides differ in mode or release
+    Unexpected,
+    /// Connections have another outcome
     Traffic,
     /// Rules that differ
     Rules,
@@ -121,13 +144,26 @@ enum FailOn {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
+    if arguments.what_if.is_asked() {
+        let form = match arguments.output {
+            OutputFormat::Text => Form::Text,
+            OutputFormat::Markdown => Form::Markdown,
+            OutputFormat::Json => Form::Json,
+        };
+        let how = (form, arguments.fail_on != Some(FailOn::Nothing));
+        return arguments.what_if.run(&arguments.snapshots, &arguments.settings, how, session);
+    }
     session.look_at(arguments.node.name());
+    if arguments.all_nodes {
+        session.take_each_node_by_its_release();
+    }
     let (old, new) = both_sides(arguments, session)?;
     // What was read is as good as all that the process holds: freed with it, not value by value.
     let sides = (ManuallyDrop::new(old), ManuallyDrop::new(new));
     let (old, new): (&Pipeline, &Pipeline) = (&sides.0, &sides.1);
     let level =
         arguments.level.map_or_else(|| node::Level::between(&old.settings, &new.settings), Level::meant);
+    check_level(arguments.fail_on, level, session)?;
     let mut found = compare(arguments, (old, new), level, session)?;
     if found.compared_nothing() && found.nodes > 0 {
         let reasons =
@@ -135,14 +171,20 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         let reason =
             reasons.flat_map(|traffic| &traffic.unknown).map(|unknown| unknown.reason.as_str()).next();
         let message = format!("nothing could be compared: {}", reason.unwrap_or_default());
-        return Err(session.stop(Diagnostic::error(message).help("--level rules compares the rules alone")));
+        return Err(session.stop(Diagnostic::error(message).help("--level rules compares only the rules")));
     }
     found.release = of_release(arguments, (old, new), level, &found, session)?;
     found.before_upgrade = upgrade::advice(old, new);
+    let captured = read_captured(arguments, session)?;
+    found.migration = upgrade::migration(old, new, &captured);
+    let change = Change::new(&old.snapshot, &new.snapshot);
+    found.tell_services((&old.cluster, &new.cluster), &change);
     let assumed = new.assumed.as_ref();
     let text = match arguments.output {
-        OutputFormat::Text => assume::comment(assumed) + &report::diff::text::print(&found),
-        OutputFormat::Markdown => assume::quote(assumed) + &report::diff::markdown::print(&found),
+        OutputFormat::Text => report::diff::text::print(&found, &assume::comment(assumed), session.style()),
+        OutputFormat::Markdown => {
+            report::diff::markdown::print(&found, &assume::quote(assumed), arguments.max_characters)
+        }
         OutputFormat::Json => assume::print_json_of_both(&found, old.assumed.as_ref(), assumed),
     };
     let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
@@ -157,27 +199,64 @@ fn compare(
     level: node::Level,
     session: &mut Session,
 ) -> Result<Diff, Stop> {
-    let mut found = Diff {
-        schema: diff::SCHEMA,
-        old: name_of(arguments, old, new, 0),
-        new: name_of(arguments, new, old, 1),
-        nodes: 0,
-        changes: Vec::new(),
-        nodes_added: Vec::new(),
-        nodes_removed: Vec::new(),
-        classes: (level != node::Level::Rules).then_some(0),
-        unchanged_service_ports: 0,
-        release: None,
-        before_upgrade: Vec::new(),
-    };
+    compare_by(arguments, (old, new), level, true, session)
+}
+
+/// The same; `each_by_its_release` tells whether nodes have the release that they report.
+fn compare_by(
+    arguments: &Arguments,
+    (old, new): (&Pipeline, &Pipeline),
+    level: node::Level,
+    each_by_its_release: bool,
+    session: &mut Session,
+) -> Result<Diff, Stop> {
+    let names = (name_of(arguments, old, new, 0), name_of(arguments, new, old, 1));
+    let mut found = Diff::new(names.0, names.1, level != node::Level::Rules);
+    let options = node::Options { level, assumed: assumed_addresses(&[old, new]) };
     if arguments.all_nodes {
-        compare_all((old, new), level, &mut found, session)?;
+        let settings = (settings_of(arguments, true), settings_of(arguments, false));
+        let settings = each_by_its_release.then_some((&settings.0, &settings.1));
+        compare_all((old, new), settings, &options, &mut found, session)?;
     } else {
         let before = old.node(arguments.node.name(), session)?;
         let after = new.node(arguments.node.name(), session)?;
-        compare_node((old, &before), (new, &after), level, &mut found, session)?;
+        compare_node((old, &before), (new, &after), &options, &mut found, session)?;
     }
     Ok(found)
+}
+
+/// Addresses that `--assume` made up on either side.
+fn assumed_addresses(sides: &[&Pipeline]) -> Arc<BTreeSet<IpAddr>> {
+    let values = sides.iter().flat_map(|side| &side.assumed).flat_map(|assumed| assumed.values());
+    let addresses = values.filter(|value| matches!(value.rule, Rule::PodAddress | Rule::ClusterIp));
+    let each = addresses.flat_map(|value| value.value.split([',', ' ', '[', ']', '"']));
+    Arc::new(each.filter_map(|text| text.trim().parse().ok()).collect())
+}
+
+/// The rules of nodes, each with the name of its file.
+fn read_captured(arguments: &Arguments, session: &mut Session) -> Result<Vec<(String, Captured)>, Stop> {
+    let mut all = Vec::new();
+    for path in &arguments.captured {
+        let captured = captured::read(std::slice::from_ref(path), None, session)?;
+        all.push((path.display().to_string(), captured));
+    }
+    Ok(all)
+}
+
+/// Whether what is asked for is looked at.
+fn check_level(fail_on: Option<FailOn>, level: node::Level, session: &mut Session) -> Result<(), Stop> {
+    let of_traffic = matches!(fail_on, Some(FailOn::Lost | FailOn::Unexpected | FailOn::Traffic));
+    if of_traffic && level == node::Level::Rules {
+        let fault = Diagnostic::error("--fail-on asks for traffic, which --level rules does not compare");
+        return Err(session.stop(fault.help("leave out --level, or use --fail-on rules")));
+    }
+    Ok(())
+}
+
+fn parse_max(text: &str) -> Result<usize, String> {
+    let least = 2_000;
+    let number: usize = text.parse().map_err(|_| "expect a number".to_owned())?;
+    if number < least { Err(format!("expect at least {least}")) } else { Ok(number) }
 }
 
 /// What comes of another release alone, where the nodes of two snapshots report different ones and nobody asked for it:
@@ -198,7 +277,8 @@ fn of_release(
     let mut settings = settings_of(arguments, false);
     (settings.kube_version, settings.release_is_meant) = (Some(before), true);
     let same_release = Pipeline::after(Some(old), new.snapshot.clone(), &settings, session)?;
-    let (flows, of, services) = found.beyond(&compare(arguments, (old, &same_release), level, session)?);
+    let (flows, of, services) =
+        found.beyond(&compare_by(arguments, (old, &same_release), level, false, session)?);
     Ok(Some(ReleaseChange { old: before.to_string(), new: after.to_string(), flows, of, services }))
 }
 
@@ -209,6 +289,8 @@ fn differs(found: &Diff, fail_on: Option<FailOn>) -> bool {
         _ if found.nodes == 0 => true,
         Some(FailOn::Rules) => found.rules_differ(),
         Some(FailOn::Traffic) => found.traffic_differs(),
+        Some(FailOn::Lost) => found.loses() || found.unknown() > 0,
+        Some(FailOn::Unexpected) => found.has_unexpected() || found.unknown() > 0,
         None => !(found.changes.is_empty() && found.nodes_added.is_empty() && found.nodes_removed.is_empty()),
     }
 }
@@ -222,7 +304,7 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
         || typed.old_config.is_some()
         || typed.new_config.is_some();
     if arguments.snapshots.len() < 2 && !one_side {
-        let fault = Diagnostic::error("one snapshot alone has nothing to differ from");
+        let fault = Diagnostic::error("one snapshot has nothing to differ from");
         let help = "give a second one, or --old-kube-version, --new-proxy-mode and the like";
         return Err(session.stop(fault.help(help)));
     }
@@ -286,10 +368,11 @@ fn name_of(arguments: &Arguments, this: &Pipeline, other: &Pipeline, index: usiz
     }
 }
 
-/// Adds what changes on the nodes that are on both sides.
+/// Adds what changes on the nodes that are on both sides; with `settings`, each by the release that it reports.
 fn compare_all(
     (old, new): (&Pipeline, &Pipeline),
-    level: node::Level,
+    settings: Option<(&SettingsArguments, &SettingsArguments)>,
+    options: &node::Options,
     found: &mut Diff,
     session: &mut Session,
 ) -> Result<(), Stop> {
@@ -299,23 +382,58 @@ fn compare_all(
     }
     let pairs = NodePairs::of(&old.cluster, &new.cluster);
     (found.nodes_added, found.nodes_removed) = (pairs.added, pairs.removed);
-    let names: Vec<&str> = pairs.both.iter().map(|(_, new)| new.name.as_str()).collect();
-    let answers = session.take_checked(nodes::compare(old.state(), new.state(), &pairs.both, level))?;
-    found.add_all(&names, answers);
+    let mut groups: Vec<(Releases, Vec<(&Node, &Node)>)> = Vec::new();
+    for pair in pairs.both {
+        let releases = settings.map_or((None, None), |settings| {
+            (other_release(old, pair.0, settings.0), other_release(new, pair.1, settings.1))
+        });
+        match groups.iter_mut().find(|(known, _)| *known == releases) {
+            Some((_, nodes)) => nodes.push(pair),
+            None => groups.push((releases, vec![pair])),
+        }
+    }
+    for (releases, nodes) in groups {
+        let by = |side: &Pipeline,
+                  release: Option<Release>,
+                  settings: Option<&SettingsArguments>,
+                  session: &mut Session| {
+            let Some((release, settings)) = release.zip(settings) else { return Ok(None) };
+            let kube_version = Some(release);
+            let settings = SettingsArguments { kube_version, release_is_meant: true, ..settings.clone() };
+            Pipeline::seen_by(side, &settings, session).map(Some)
+        };
+        let of_old = by(old, releases.0, settings.map(|s| s.0), session)?;
+        let of_new = by(new, releases.1, settings.map(|s| s.1), session)?;
+        let (of_old, of_new) = (of_old.as_ref().unwrap_or(old), of_new.as_ref().unwrap_or(new));
+        let names: Vec<&str> = nodes.iter().map(|(_, new)| new.name.as_str()).collect();
+        let compared = nodes::compare(of_old.state(), of_new.state(), &nodes, options.clone());
+        let answers = session.take_checked(compared)?;
+        found.add_all(&names, answers);
+    }
     Ok(())
+}
+
+/// Releases of a node on both sides, where they are others than that of most nodes.
+type Releases = (Option<Release>, Option<Release>);
+
+/// The release that a node reports, where it is another than that of most, and no flag gives one for all.
+fn other_release(side: &Pipeline, node: &Node, settings: &SettingsArguments) -> Option<Release> {
+    let is_given = settings.kube_version.is_some() || settings.release_is_meant;
+    let reported = release::reported(&side.snapshot, Some(&node.name)).filter(|_| !is_given);
+    reported.filter(|release| *release != side.settings.release)
 }
 
 /// Adds what changes on a node.
 fn compare_node(
     (old, old_node): (&Pipeline, &Node),
     (new, new_node): (&Pipeline, &Node),
-    level: node::Level,
+    options: &node::Options,
     found: &mut Diff,
     session: &mut Session,
 ) -> Result<(), Stop> {
     let families = node::families((&old.cluster, &old.settings), (&new.cluster, &new.settings));
     let before = old.node_plans(old_node, &families, session)?;
     let after = new.node_plans(new_node, &families, session)?;
-    found.add(&new_node.name, node::compare(before.into_iter().zip(after), level));
+    found.add(&new_node.name, node::compare(before.into_iter().zip(after), options.clone()));
     Ok(())
 }

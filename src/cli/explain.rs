@@ -1,5 +1,7 @@
 //! `kuberules explain`
 
+mod page;
+
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -16,7 +18,6 @@ use crate::input;
 use crate::names::ServiceName;
 use crate::node::{Host, NodePlan, NodeRules};
 use crate::question::{Inference, Objects, Target, Written, node};
-use crate::settings::ProxyMode;
 
 /// So many Services are explained at once; more make no page that a person reads.
 const MOST: usize = 300;
@@ -67,6 +68,12 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let (input, service) = split(arguments);
+    let lectures = arguments.example && service.is_none();
+    if lectures && arguments.output == OutputFormat::Html {
+        return page::lecture(arguments, session);
+    }
+    let example = || arguments.example.then(|| Written::service(example::SERVICE).ok()).flatten();
+    let service = service.or_else(example);
     session.look_at(arguments.node.name());
     let pipeline = read(&input, &arguments.settings, arguments.example, session)?;
     let (service, inferred) = meant(arguments, &pipeline, service.as_ref(), session)?;
@@ -79,18 +86,21 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     };
     let node = arguments.node.name().or(arguments.example.then_some(example::NODE)).or(inferred.as_deref());
     let wanted = Wanted { node, service: service.as_ref() };
-    let mut explanations = explanations(&pipeline, wanted, session)?;
-    let assumed = pipeline.assumed.clone();
-    let assumed = assumed.as_ref();
+    if arguments.output == OutputFormat::Html {
+        return page::of(pipeline, &arguments.settings, wanted, session);
+    }
+    let explanations = explanations(&pipeline, wanted, session)?;
+    let assumed = pipeline.assumed.as_ref();
     Ok(Answer::text(match arguments.output {
         OutputFormat::Text => {
             assume::comment(assumed) + &explain::text::print(&explanations, session.style())
         }
-        OutputFormat::Markdown => assume::quote(assumed) + &explain::markdown::print(&explanations),
-        OutputFormat::Mermaid => assume::diagram_comment(assumed) + &explain::mermaid::print(&explanations),
-        OutputFormat::Html => {
-            explanations.extend(in_other_mode(pipeline, &arguments.settings, wanted, session));
-            explain::html::print(&explanations, assume::comment(assumed).trim_start_matches("# ").trim_end())
+        OutputFormat::Markdown => {
+            let handout = if lectures { page::handout(arguments, session)? } else { String::new() };
+            assume::quote(assumed) + &handout + &explain::markdown::print(&explanations)
+        }
+        OutputFormat::Mermaid | OutputFormat::Html => {
+            assume::diagram_comment(assumed) + &explain::mermaid::print(&explanations)
         }
     }))
 }
@@ -122,7 +132,7 @@ fn meant(
     };
     let mut inferred = Vec::new();
     let (namespace, name) =
-        objects.service(written, &mut inferred).map_err(|fault| session.stop(pointing(fault)))?;
+        objects.service(written, &mut inferred).map_err(|fault| session.stop(pointing(*fault)))?;
     let full = format!("{namespace}/{name}");
     session.ask_about([full.clone()]);
     let service = ServiceName::parse(&full).ok_or_else(|| session.stop(no_rules(&full)))?;
@@ -152,39 +162,12 @@ fn no_rules(service: &str) -> Diagnostic {
         .help("a Service without a cluster IP (headless, ExternalName) is a matter of DNS only")
 }
 
-/// The same in the other rule language; nothing where kube-proxy could not work in that mode, which is told.
-fn in_other_mode(
-    pipeline: Pipeline,
-    arguments: &SettingsArguments,
-    wanted: Wanted<'_>,
-    session: &mut Session,
-) -> Vec<Explanation> {
-    let mode = match pipeline.settings.mode {
-        ProxyMode::Iptables => ProxyMode::Nftables,
-        ProxyMode::Nftables => ProxyMode::Iptables,
-    };
-    let told = session.take_found();
-    let arguments = SettingsArguments { proxy_mode: Some(mode.name().to_owned()), ..arguments.clone() };
-    let found = (Pipeline::by_other_settings(pipeline, &arguments, session))
-        .and_then(|pipeline| explanations(&pipeline, wanted, session));
-    let why = session.take_found();
-    // What was told before did not stop the run.
-    let _ = session.take(told);
-    found.unwrap_or_else(|Stop| {
-        let why = why.iter().last().map(|fault| format!(": {}", fault.message)).unwrap_or_default();
-        let _ =
-            session.take(Diagnostic::warning(format!("the page has no rules of {} mode{why}", mode.name())));
-        Vec::new()
-    })
-}
-
 /// The input, and the Service that the last argument names.
 fn split(arguments: &Arguments) -> (InputArguments, Option<Written>) {
     let mut input = arguments.input.clone();
     let named = input.input.iter().rposition(|argument| service_name(argument).is_some());
     let service = named.and_then(|at| service_name(&input.input.remove(at)));
-    let default = || arguments.example.then(|| Written::service(example::SERVICE).ok()).flatten();
-    (input, service.or_else(default))
+    (input, service)
 }
 
 /// A name of a Service, unless there is such a file or it is called as one.

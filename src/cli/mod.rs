@@ -23,10 +23,12 @@ mod release;
 mod render;
 mod services;
 mod session;
+mod test;
 mod trace;
 mod upgrade;
 mod usage;
 mod version;
+mod what_if;
 
 use std::process::ExitCode;
 
@@ -73,6 +75,7 @@ enum Command {
     Lint(lint::Arguments),
     Diff(diff::Arguments),
     Check(check::Arguments),
+    Test(test::Arguments),
     Collect(collect::Arguments),
     Annotate(annotate::Arguments),
     Completions(completions::Arguments),
@@ -92,6 +95,7 @@ impl Command {
             Command::Lint(arguments) => lint::run(arguments, session),
             Command::Diff(arguments) => diff::run(arguments, session),
             Command::Check(arguments) => check::run(arguments, session),
+            Command::Test(arguments) => test::run(arguments, session),
             Command::Completions(arguments) => completions::run(arguments, session),
             Command::Man(arguments) => man::run(arguments, definition(), session),
             Command::Version(_) => Ok(version::run()),

@@ -124,17 +124,51 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::read`].
     pub(super) fn by_other_settings(
-        pipeline: Pipeline,
+        mut pipeline: Pipeline,
         arguments: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
-        let mut settings = arguments.resolve(&pipeline.snapshot, session)?;
-        pipeline.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
-        let cluster = session.take_checked(Cluster::build(&pipeline.snapshot, &settings))?;
-        let inferred_networks = cluster.suggested_pod_networks();
-        let mut pipeline = Pipeline { settings, cluster, inferred_networks, ..pipeline };
+        pipeline.turn_to(arguments, session)?;
+        Ok(pipeline)
+    }
+
+    /// The same cluster by other settings, beside it.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub(super) fn seen_by(
+        other: &Pipeline,
+        arguments: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<Pipeline, Stop> {
+        let Pipeline { snapshot, assumed, inferred_networks, .. } = other;
+        let mut settings = arguments.resolve(snapshot, session)?;
+        assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
+        let cluster = session.take_checked(Cluster::build(snapshot, &settings))?;
+        let (snapshot, assumed) = (snapshot.clone(), assumed.clone());
+        let inferred_networks = inferred_networks.clone();
+        let mut pipeline = Pipeline { snapshot, settings, cluster, assumed, inferred_networks };
         pipeline.infer_local_traffic(arguments);
         Ok(pipeline)
+    }
+
+    /// Sees the cluster by other settings; returns those before, and the cluster by them.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`]; then nothing has changed.
+    pub(super) fn turn_to(
+        &mut self,
+        arguments: &SettingsArguments,
+        session: &mut Session,
+    ) -> Result<(Settings, Cluster), Stop> {
+        let mut settings = arguments.resolve(&self.snapshot, session)?;
+        self.assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
+        let cluster = session.take_checked(Cluster::build(&self.snapshot, &settings))?;
+        self.inferred_networks = cluster.suggested_pod_networks();
+        let before =
+            (std::mem::replace(&mut self.settings, settings), std::mem::replace(&mut self.cluster, cluster));
+        self.infer_local_traffic(arguments);
+        Ok(before)
     }
 
     /// The node to look at: see [`choose`].

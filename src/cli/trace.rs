@@ -2,6 +2,7 @@
 
 mod arguments;
 mod inputs;
+mod journey;
 
 use std::mem::ManuallyDrop;
 
@@ -11,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::node::{Connection, NodeRules};
 use crate::question::{Inference, Packets, Scene, Source, Target, names, protocol, target};
 use crate::report::trace::{self as report, Names, RulesSource, Trace};
-use crate::walk::{ClientKind, Outcome, Packet, Walker};
+use crate::walk::{ClientKind, Condition, Outcome, Packet, Walker};
 pub(super) use arguments::Arguments;
 use arguments::OutputFormat;
 use inputs::{Inputs, Stage};
@@ -20,6 +21,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     // The process ends with the answer: to give back the memory of a hundred thousand chains would only take time.
     session.ask_about([]);
     let mut inputs = ManuallyDrop::new(Inputs::read(arguments, session)?);
+    if arguments.end_to_end {
+        return journey::answer(&mut inputs, arguments, session);
+    }
     let every_node = arguments.all_nodes || !inputs.infer_node(arguments, session)?;
     if every_node {
         inputs.narrow(arguments, session)?;
@@ -32,6 +36,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let asked = asked.collect::<Result<Vec<Asked<'_>>, Stop>>()?;
     let walked = asked.iter().map(Walked::of).collect::<Result<Vec<_>, _>>();
     let walked = walked.map_err(|fault| session.stop(fault))?;
+    walked.iter().for_each(|walked| note_missing(&inputs, walked, session));
     let traces = asked.iter().zip(&walked).map(|(asked, walked)| asked.traces(walked)).collect::<Vec<_>>();
     let text = text(&traces, arguments, every_node, &inputs, session)?;
     Ok(Answer::text(text))
@@ -107,6 +112,21 @@ impl<'r> Walked<'r> {
         let outcomes = asked.packets.iter().map(walk).collect::<Result<Vec<_>, _>>()?;
         let names = names::of(&asked.stage.scene, &outcomes);
         Ok(Walked { outcomes, names })
+    }
+}
+
+/// Names once what was not captured and leaves the answer open.
+fn note_missing(inputs: &Inputs, walked: &Walked<'_>, session: &mut Session) {
+    let Some(facts) = inputs.facts() else { return };
+    let given = walked.outcomes.iter().flat_map(|(_, outcomes)| outcomes).flat_map(|outcome| &outcome.given);
+    for condition in given {
+        if let Condition::Opaque { text, .. } = condition
+            && let Some(command) = facts.missing_for(text)
+        {
+            session.note(format!(
+                "what a rule asks is not known, because {command} was not captured: kuberules collect gathers it"
+            ));
+        }
     }
 }
 

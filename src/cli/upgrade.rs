@@ -1,9 +1,11 @@
 //! What `diff` says of a change of kube-proxy's release beside what changes.
 
 use super::pipeline::Pipeline;
-use crate::compare::diff::Advice;
+use crate::capture::Captured;
+use crate::compare::diff::{Advice, Migration, Proxy};
 use crate::diagnostic::Diagnostics;
 use crate::lint::{self, Finding, Subject};
+use crate::migration::{self, Target};
 use crate::net::Family;
 use crate::plan::{LoopbackNodePorts, loopback_node_ports};
 
@@ -22,6 +24,24 @@ pub(super) fn advice(old: &Pipeline, new: &Pipeline) -> Vec<Advice> {
     let diagnostics = Diagnostics::default();
     let subject = Subject::new(&new.snapshot, &new.settings, &new.cluster, &diagnostics, None);
     lint::before_upgrade(&subject).into_iter().filter(is_wanted).map(of_finding).collect()
+}
+
+/// The change of kube-proxy's mode or release, if there is one.
+pub(super) fn migration(
+    old: &Pipeline,
+    new: &Pipeline,
+    captured: &[(String, Captured)],
+) -> Option<Migration> {
+    let proxy = |side: &Pipeline| Proxy {
+        mode: side.settings.mode.name(),
+        release: side.settings.release.to_string(),
+    };
+    let (from, to) = (proxy(old), proxy(new));
+    (from != to).then(|| {
+        let target = Target { snapshot: &new.snapshot, cluster: &new.cluster, settings: &new.settings };
+        let pre_flight = migration::look(&target, old.settings.mode, captured);
+        Migration { from, to, known: Vec::new(), pre_flight }
+    })
 }
 
 /// Whether a family whose table rejects node ports on loopback is to serve them.

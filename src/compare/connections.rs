@@ -143,7 +143,7 @@ fn fault(port: &ServicePortPlan<'_>, chosen: &[&Endpoint], connection: &Connecti
     }
     let target = connection.reply_source;
     let is_target = |endpoint: &&Endpoint| endpoint.ip == target.ip() && endpoint.port.get() == target.port();
-    if chosen.iter().any(|endpoint| is_target(endpoint)) {
+    if chosen.iter().any(is_target) {
         None
     } else if port.service_port().endpoints.iter().any(|endpoint| is_target(&endpoint)) {
         Some(PinnedFault::NotChosen)

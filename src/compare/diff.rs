@@ -5,15 +5,21 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::consequence::{Consequences, ServiceConsequence, ServiceOnNode};
+use super::migration::{self, KnownDifference};
 use super::rules::{self, Presence, RulesDiff};
 use super::subject::Subject;
 use super::traffic::{Flow, Reason, Traffic, Unknown};
+use crate::cause::{Cause, Change};
+use crate::cluster::Cluster;
 use crate::iptables::ruleset::Owner;
+use crate::names::ServiceName;
+use crate::net::Family;
 use crate::node::NodeRules;
 use crate::ruleset::listing::{Line, Place};
 
 /// Name and version of the JSON form.
-pub const SCHEMA: &str = "kuberules.diff/v1";
+pub const SCHEMA: &str = "kuberules.diff/v2";
 
 /// What differs between two states of a cluster.
 #[derive(Debug, Clone, Serialize)]
@@ -28,6 +34,17 @@ pub struct Diff {
     pub new: String,
     /// How many nodes were compared.
     pub nodes: usize,
+    /// Their names.
+    pub node_names: Vec<String>,
+    /// Whether the sides differ in kube-proxy's mode or release: then known differences are expected.
+    pub migration: Option<Migration>,
+    /// How many Services there are on either side.
+    pub service_count: usize,
+    /// What happens to each Service that changes, the worst first.
+    pub services: Vec<ServiceReport>,
+    /// What `services` is made of.
+    #[serde(skip)]
+    pub gathered: Consequences,
     /// The changes; each node stands in at most one of them.
     pub changes: Vec<NodesChange>,
     /// Nodes that are on one side only.
@@ -45,6 +62,77 @@ pub struct Diff {
     /// What is to be looked at before an upgrade of kube-proxy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before_upgrade: Vec<Advice>,
+}
+
+/// A change of kube-proxy's mode or release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Migration {
+    /// Before.
+    pub from: Proxy,
+    /// After.
+    pub to: Proxy,
+    /// The known differences that something meets.
+    pub known: Vec<KnownDifference>,
+    /// What is to be looked at on the nodes before, with what was found.
+    pub pre_flight: Vec<PreFlight>,
+}
+
+/// What runs on the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Proxy {
+    /// `iptables` or `nftables`
+    pub mode: &'static str,
+    /// The release.
+    pub release: String,
+}
+
+/// Something to look at before a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PreFlight {
+    /// What was looked at.
+    pub check: Check,
+    /// How it stands.
+    pub state: Readiness,
+    /// What was found; empty where there is nothing to say.
+    pub found: String,
+    /// What to do; empty where nothing is.
+    pub remedy: String,
+}
+
+/// What is looked at before a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "plain")]
+pub enum Check {
+    Kernel,
+    NftVersion,
+    Comments,
+    ForeignRules,
+    Leftovers,
+    ForwardPolicy,
+    FirstTransaction,
+}
+
+/// How something stands before a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Readiness {
+    /// Nothing to do.
+    Fine,
+    /// It cannot be told from the input.
+    NotKnown,
+    /// To be looked at.
+    Look,
+    /// It stands in the way.
+    Stops,
 }
 
 /// What comes of another release alone.
@@ -105,6 +193,9 @@ pub struct FamilyChange {
     /// The traffic, if it was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<TrafficChange>,
+    /// What happens to the Services that change; told for all nodes together.
+    #[serde(skip)]
+    pub services: Vec<ServiceOnNode>,
 }
 
 /// What changes for packets of new connections.
@@ -112,7 +203,7 @@ pub struct FamilyChange {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficChange {
-    /// The flows that fare differently.
+    /// The connections with another outcome.
     pub flows: Vec<Flow>,
     /// The known differences between modes and releases that explain some of them.
     pub reasons: Vec<KnownReason>,
@@ -267,11 +358,111 @@ pub struct LineChange {
     pub text: String,
 }
 
+/// What `diff` says of a Service, with why.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceReport {
+    /// What happens.
+    #[serde(flatten)]
+    pub consequence: ServiceConsequence,
+    /// Whether anything changes but for connections of which a known difference tells.
+    pub is_known: bool,
+    /// Why, as far as the objects tell.
+    pub causes: Vec<Cause>,
+}
+
 impl Diff {
+    /// Nothing compared yet, between two sides of these names.
+    pub fn new(old: String, new: String, compares_traffic: bool) -> Diff {
+        Diff {
+            schema: SCHEMA,
+            old,
+            new,
+            nodes: 0,
+            node_names: Vec::new(),
+            migration: None,
+            service_count: 0,
+            services: Vec::new(),
+            gathered: Consequences::default(),
+            changes: Vec::new(),
+            nodes_added: Vec::new(),
+            nodes_removed: Vec::new(),
+            classes: compares_traffic.then_some(0),
+            unchanged_service_ports: 0,
+            release: None,
+            before_upgrade: Vec::new(),
+        }
+    }
+
+    /// Says what happens to each Service, once all nodes are there.
+    pub fn tell_services(&mut self, (old, new): (&Cluster, &Cluster), change: &Change<'_>) {
+        let (before, after) = (names(old), names(new));
+        let presence = |name: &ServiceName| {
+            let name = name.to_string();
+            match (before.contains(&name), after.contains(&name)) {
+                (true, false) => Presence::OldOnly,
+                (false, true) => Presence::NewOnly,
+                _ => Presence::Both,
+            }
+        };
+        self.service_count = before.union(&after).count();
+        let with_rules: Vec<ServiceName> = self.services_with_rules();
+        self.gathered.know(with_rules);
+        let others = self.services_with_flows();
+        let finished = self.gathered.finish(presence, &|name| others.contains(&name.to_string()));
+        self.services = finished.into_iter().map(|consequence| self.report(consequence, change)).collect();
+        let known = migration::known(self);
+        if let Some(migration) = &mut self.migration {
+            migration.known = known;
+        }
+    }
+
+    fn report(&self, consequence: ServiceConsequence, change: &Change<'_>) -> ServiceReport {
+        let known_flows = || {
+            let name = consequence.service.to_string();
+            let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+            let mut own = flows.filter(|flow| flow.service.as_deref() == Some(&name));
+            own.all(|flow| flow.reason.is_some())
+        };
+        let is_known = self.migration.is_some()
+            && (consequence.is_known() || consequence.statements.is_empty())
+            && known_flows();
+        let causes = change.of_service(&consequence.service);
+        ServiceReport { consequence, is_known, causes }
+    }
+
+    /// Services of which rules differ.
+    fn services_with_rules(&self) -> Vec<ServiceName> {
+        let groups = self.families().flat_map(|family| &family.rules).flat_map(|rules| &rules.groups);
+        let names: BTreeSet<&str> = groups.filter_map(|group| group.service.as_deref()).collect();
+        names.into_iter().filter_map(ServiceName::parse).collect()
+    }
+
+    /// Services of which some kinds of connections change.
+    fn services_with_flows(&self) -> BTreeSet<String> {
+        let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+        flows.filter_map(|flow| flow.service.clone()).collect()
+    }
+
+    /// Whether somebody who was served no longer is.
+    pub fn loses(&self) -> bool {
+        let flows = || self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+        self.services.iter().any(|report| report.consequence.loses())
+            || flows().any(|flow| flow.verdict_before.is_served() && !flow.verdict_after.is_served())
+    }
+
+    /// Whether there is a difference of traffic without a known reason.
+    pub fn has_unexpected(&self) -> bool {
+        let flows = || self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
+        flows().any(|flow| flow.reason.is_none())
+    }
+
     /// Takes the change of a node; one that another node has too is folded into that.
     pub fn add(&mut self, node: &str, change: NodeChange) {
         let NodeChange { families, classes, unchanged_service_ports } = change;
         self.nodes += 1;
+        self.gather(&[node.to_owned()], &families);
         self.unchanged_service_ports += unchanged_service_ports;
         if let Some(all) = &mut self.classes {
             *all += classes;
@@ -285,17 +476,26 @@ impl Diff {
         }
     }
 
+    /// Takes what happens to Services on some nodes.
+    fn gather(&mut self, nodes: &[String], families: &[FamilyChange]) {
+        self.node_names.extend(nodes.iter().cloned());
+        self.node_names.sort_unstable();
+        self.gathered.add(nodes, families.iter().flat_map(|family| family.services.clone()).collect());
+    }
+
     /// Takes the changes of all nodes of a list.
     pub fn add_all(&mut self, names: &[&str], answers: Vec<NodesAnswer>) {
         for NodesAnswer { nodes, families, classes, unchanged_service_ports } in answers {
+            let named: Vec<String> =
+                nodes.iter().filter_map(|i| names.get(*i)).map(ToString::to_string).collect();
+            self.gather(&named, &families);
             self.nodes += nodes.len();
             self.unchanged_service_ports += unchanged_service_ports;
             if let Some(all) = &mut self.classes {
                 *all += classes;
             }
             if !families.iter().all(FamilyChange::is_empty) {
-                let name = |i: &usize| names.get(*i).map(ToString::to_string);
-                self.changes.push(NodesChange { nodes: nodes.iter().filter_map(name).collect(), families });
+                self.changes.push(NodesChange { nodes: named, families });
             }
         }
     }
@@ -305,9 +505,10 @@ impl Diff {
         self.families().any(|family| family.rules.as_ref().is_some_and(|rules| !rules.groups.is_empty()))
     }
 
-    /// Whether any packet fares differently, or may.
+    /// Whether any connection has another outcome, or may have.
     pub fn traffic_differs(&self) -> bool {
         self.families().any(|family| family.traffic.as_ref().is_some_and(|traffic| !traffic.is_empty()))
+            || self.services.iter().any(|report| !report.consequence.statements.is_empty())
     }
 
     /// How many kinds of connections could not be compared, on all nodes.
@@ -327,7 +528,7 @@ impl Diff {
         self.nodes == 0 || (self.classes == Some(0) && self.unknown() > 0 && !with_rules())
     }
 
-    fn families(&self) -> impl Iterator<Item = &FamilyChange> {
+    pub(crate) fn families(&self) -> impl Iterator<Item = &FamilyChange> {
         self.changes.iter().flat_map(|change| &change.families)
     }
 }
@@ -338,6 +539,12 @@ impl FamilyChange {
         self.rules.as_ref().is_none_or(|rules| rules.groups.is_empty())
             && self.traffic.as_ref().is_none_or(TrafficChange::is_empty)
     }
+}
+
+/// Names of all Services of a cluster that have rules.
+fn names(cluster: &Cluster) -> BTreeSet<String> {
+    let ports = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
+    ports.map(|port| port.name.service_name().to_string()).collect()
 }
 
 /// Compares the rules of a node in one language.

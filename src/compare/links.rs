@@ -41,6 +41,7 @@ pub(super) struct Side<'a, T> {
     pub(super) ports: &'a [T],
     pub(super) name: &'a (dyn Fn(&T) -> &ServicePortName + Sync),
     /// Tells every link that a Service port has.
+    #[allow(clippy::type_complexity, reason = "a callback that calls back")]
     pub(super) links: &'a (dyn Fn(&T, &mut dyn FnMut(Link)) + Sync),
 }
 

@@ -2,8 +2,10 @@
 
 pub mod check;
 pub mod connections;
+pub mod consequence;
 pub mod diff;
 mod links;
+pub mod migration;
 pub mod node;
 pub mod nodes;
 mod parts;

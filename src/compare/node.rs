@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::consequence::{self, ServiceOnNode};
 use super::diff::{self, FamilyChange, GroupChange, NodeChange, RulesChange, TrafficChange};
 use super::parts::{self, Part, Parts};
 use super::subject::Subject;
 use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
+use crate::names::ServiceName;
 use crate::net::Family;
 use crate::node::{self, Host, NodePlan, NodeRules};
 use crate::parallel::{self, both};
+use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::walk::Walker;
 
@@ -75,18 +79,33 @@ pub fn families(old: (&Cluster, &Settings), new: (&Cluster, &Settings)) -> Vec<F
     Family::ALL.into_iter().filter(|family| before.contains(family) || after.contains(family)).collect()
 }
 
+/// What to compare, and how to name what is found.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What is compared.
+    pub level: Level,
+    /// Addresses of Pods that nobody gave them but `--assume`.
+    pub assumed: Arc<BTreeSet<IpAddr>>,
+}
+
+impl From<Level> for Options {
+    fn from(level: Level) -> Options {
+        Options { level, assumed: Arc::default() }
+    }
+}
+
 /// Compares a node, family by family, each pair of plans for the same one.
 pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
-    level: Level,
+    options: impl Into<Options>,
 ) -> NodeChange {
-    compare_named(plans, level, Naming::Address)
+    compare_named(plans, &options.into(), Naming::Address)
 }
 
 /// The same, with addresses of the node named in a way.
 pub(super) fn compare_named<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
-    level: Level,
+    options: &Options,
     naming: Naming,
 ) -> NodeChange {
     let mut found = NodeChange::default();
@@ -94,7 +113,7 @@ pub(super) fn compare_named<'o, 'n>(
         if old.plan.mode() == new.plan.mode() {
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
-        let (change, classes) = by_parts(old, new, level, naming);
+        let (change, classes) = by_parts(old, new, options, naming);
         found.families.push(change);
         found.classes += classes;
     }
@@ -102,22 +121,26 @@ pub(super) fn compare_named<'o, 'n>(
 }
 
 /// Compares a node's rules in one family, each part by itself.
-fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, level: Level, naming: Naming) -> (FamilyChange, u64) {
+fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Naming) -> (FamilyChange, u64) {
     let family = new.plan.family();
+    let level = options.level;
     let comparison = PartComparison {
         ground: &Ground::new(&old.host, &new.host, family).named_by(naming),
         with_rules: level != Level::Traffic && old.plan.mode() == new.plan.mode(),
         with_traffic: level != Level::Rules,
+        assumed: &options.assumed,
     };
     let Parts { base, parts } = parts::split(old.plan, new.plan);
     let of_parts: BTreeSet<IpAddr> = parts.iter().flat_map(Part::addresses).collect();
     let base = comparison.of(Part { old: base.0, new: base.1 }, Scope::Rest(&of_parts), &Alike::default());
     let parts = parallel::map(parts, |part| comparison.of_part(part));
-    let (rules, traffic): (Vec<_>, Vec<_>) = std::iter::once(base).chain(parts).unzip();
-    let rules = comparison.with_rules.then(|| RulesChange::of_parts(rules.into_iter().flatten()));
-    let traffic = comparison.with_traffic.then(|| Traffic::of_parts(traffic.into_iter().flatten()));
+    let mut all = PartChange::default();
+    std::iter::once(base).chain(parts).for_each(|part| all.absorb(part));
+    let rules = comparison.with_rules.then(|| RulesChange::of_parts(all.rules));
+    let traffic = comparison.with_traffic.then(|| Traffic::of_parts(all.traffic));
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
-    (FamilyChange { family: family.lower_name(), rules, traffic: traffic.map(TrafficChange::new) }, classes)
+    let traffic = traffic.map(TrafficChange::new);
+    (FamilyChange { family: family.lower_name(), rules, traffic, services: all.services }, classes)
 }
 
 /// How the parts of a node are compared.
@@ -125,34 +148,54 @@ pub(super) struct PartComparison<'g> {
     pub(super) ground: &'g Ground<'g>,
     pub(super) with_rules: bool,
     pub(super) with_traffic: bool,
+    pub(super) assumed: &'g Arc<BTreeSet<IpAddr>>,
 }
 
-/// What a part adds to the changes of a node.
-pub(super) type PartChange = (Option<Vec<(Subject, GroupChange)>>, Option<Traffic>);
+/// What a part, or several, add to the changes of a node.
+#[derive(Default)]
+pub(super) struct PartChange {
+    pub(super) rules: Vec<Vec<(Subject, GroupChange)>>,
+    pub(super) traffic: Vec<Traffic>,
+    pub(super) services: Vec<ServiceOnNode>,
+}
+
+impl PartChange {
+    pub(super) fn absorb(&mut self, other: PartChange) {
+        self.rules.extend(other.rules);
+        self.traffic.extend(other.traffic);
+        self.services.extend(other.services);
+    }
+}
 
 impl PartComparison<'_> {
     /// A part of the whole.
     pub(super) fn of_part(&self, part: Part<'_, '_>) -> PartChange {
         let (addresses, node_ports) = (part.addresses(), part.node_ports());
         let alike = Alike::of_plans(&part.old, &part.new, self.ground);
-        let (mut rules, traffic) =
+        let mut change =
             self.of(part, Scope::Part { addresses: &addresses, node_ports: &node_ports }, &alike);
         // What every node has is told once.
-        rules.iter_mut().for_each(|rules| rules.retain(|(subject, _)| subject.service().is_some()));
-        (rules, traffic)
+        change.rules.iter_mut().for_each(|rules| rules.retain(|(subject, _)| subject.service().is_some()));
+        change
     }
 
     pub(super) fn of(&self, part: Part<'_, '_>, scope: Scope<'_>, alike: &Alike) -> PartChange {
         let on_no_host = |plan| NodePlan { plan, host: Host::default() }.compile();
         let (old, new) = (on_no_host(part.old), on_no_host(part.new));
-        let rules = self.with_rules.then(|| diff::rules_by_subject(&old, &new));
-        let traffic = self.with_traffic.then(|| {
-            let (old_host, new_host) = self.ground.hosts();
-            let walkers = (&Walker::new(&old.ruleset, old_host), &Walker::new(&new.ruleset, new_host));
+        let mut change = PartChange::default();
+        change.rules.extend(self.with_rules.then(|| diff::rules_by_subject(&old, &new)));
+        if self.with_traffic {
+            let hosts = self.ground.hosts();
+            let walkers = (&Walker::new(&old.ruleset, hosts.0), &Walker::new(&new.ruleset, hosts.1));
             let bounds = Bounds { ground: self.ground, scope, alike };
-            traffic::flows_of_part(walkers, bounds, (old.plan.as_ref(), new.plan.as_ref()))
-        });
-        (rules, traffic)
+            let plans = (old.plan.as_ref(), new.plan.as_ref());
+            let traffic = traffic::flows_of_part(walkers, bounds, plans, self.assumed);
+            let subjects = change.rules.iter().flatten().filter_map(|(subject, _)| subject.service());
+            let changed = changed_services(subjects.cloned().collect(), &traffic, plans);
+            change.services = consequence::on_node(&changed, plans, hosts, walkers, self.assumed);
+            change.traffic.push(traffic);
+        }
+        change
     }
 }
 
@@ -161,14 +204,41 @@ impl PartComparison<'_> {
 pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (FamilyChange, u64) {
     let with_rules = level != Level::Traffic && old.ruleset.mode() == new.ruleset.mode();
     let plans = (old.plan.as_ref(), new.plan.as_ref());
+    let walkers = (&Walker::of(old), &Walker::of(new));
+    let assumed = Arc::default();
     let (rules, traffic) = both(
         || with_rules.then(|| diff::rules(old, new)),
         || {
-            let walkers = (&Walker::of(old), &Walker::of(new));
-            (level != Level::Rules).then(|| traffic::flows_of_plans(walkers, new.family(), plans, &|_| None))
+            let flows = || traffic::flows_of_plans(walkers, new.family(), plans, &assumed, &|_| None);
+            (level != Level::Rules).then(flows)
         },
     );
+    let mut services = Vec::new();
+    if let Some(traffic) = &traffic {
+        let groups = rules.iter().flat_map(|rules| &rules.groups);
+        let named = groups.filter_map(|group| ServiceName::parse(group.service.as_deref()?)).collect();
+        let changed = changed_services(named, traffic, plans);
+        services = consequence::on_node(&changed, plans, (&old.host, &new.host), walkers, &assumed);
+    }
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
     let traffic = traffic.map(TrafficChange::new);
-    (FamilyChange { family: new.family().lower_name(), rules, traffic }, classes)
+    (FamilyChange { family: new.family().lower_name(), rules, traffic, services }, classes)
+}
+
+/// Services of which anything changes, beside those of which rules do.
+fn changed_services(
+    mut changed: BTreeSet<ServiceName>,
+    traffic: &Traffic,
+    (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
+) -> BTreeSet<ServiceName> {
+    let flows = traffic.flows.iter().filter(|flow| !flow.target.is_empty());
+    changed.extend(flows.filter_map(|flow| ServiceName::parse(flow.service.as_deref()?)));
+    // No rule tells of the sockets that kube-proxy opens itself.
+    if let (Some(old), Some(new)) = (old, new)
+        && old.loopback_node_ports() != new.loopback_node_ports()
+    {
+        let with_node_port = new.service_ports().iter().filter(|port| port.node_port().is_some());
+        changed.extend(with_node_port.map(|port| port.service_port().name.service_name()));
+    }
+    changed
 }

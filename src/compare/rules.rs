@@ -49,7 +49,9 @@ pub struct PlaceChange<'r> {
 }
 
 /// On which sides something is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "plain")]
 pub enum Presence {
     Both,

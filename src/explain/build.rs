@@ -6,7 +6,8 @@ use super::clients::{self, Source};
 use super::rules::Rules;
 use super::why::Why;
 use super::{
-    Address, AddressKind, Case, Chance, Decision, End, Endpoint, Fate, Port, Share, Step, client_ip, describe,
+    Address, AddressKind, Case, Chance, ClientOutcome, Decision, End, Endpoint, Port, Share, Step, client_ip,
+    describe,
 };
 use crate::cluster;
 use crate::diagnostic::Inert;
@@ -66,7 +67,7 @@ impl<'s> Builder<'s> {
             protocol: port.service_port().name.protocol().lower_name(),
             port: port.service_port().port.get(),
             addresses: targets.into_iter().map(Target::into_address).collect(),
-            clients: sources.iter().map(|source| source.client(self.host, family)).collect(),
+            clients: sources.iter().map(|source| source.client(self.host, self.plan)).collect(),
             endpoints: self.endpoints(port, &shares),
             decisions: decisions(port),
             affinity_seconds: port.service_port().affinity_seconds,
@@ -166,7 +167,11 @@ impl<'s> Builder<'s> {
             end,
             words: self.case_words(walked, end, shares, self.other_service(walked, port).map(service_name)),
             why: self.why(walked, port),
-            fates: walked.outcomes.iter().map(|outcome| self.fate(outcome, walked, port, rules)).collect(),
+            outcomes: walked
+                .outcomes
+                .iter()
+                .map(|outcome| self.client_outcome(outcome, walked, port, rules))
+                .collect(),
         }
     }
 
@@ -257,16 +262,16 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn fate(
+    fn client_outcome(
         &self,
         outcome: &Outcome<'s>,
         walked: &Walked<'s>,
         port: &ServicePortPlan<'_>,
         rules: &Rules<'s>,
-    ) -> Fate {
+    ) -> ClientOutcome {
         let all = &port.service_port().endpoints;
         let to = all.iter().find(|e| SocketAddr::new(e.ip, e.port.get()) == outcome.destination);
-        Fate {
+        ClientOutcome {
             verdict: outcome.verdict.name(),
             chance: chance(outcome.chance),
             destination: outcome.destination.to_string(),
@@ -344,7 +349,7 @@ impl Target {
     }
 }
 
-fn state(endpoint: &cluster::Endpoint) -> &'static str {
+pub(super) fn state(endpoint: &cluster::Endpoint) -> &'static str {
     match endpoint {
         cluster::Endpoint { ready: true, terminating: false, .. } => "ready",
         cluster::Endpoint { ready: true, .. } => "ready, terminating",
@@ -438,7 +443,7 @@ fn share((i, share): (usize, &Sharing)) -> Share {
     Share { letter: letter(i), words }
 }
 
-fn chance(chance: walk::Chance) -> Chance {
+pub(super) fn chance(chance: walk::Chance) -> Chance {
     let text = match chance.fraction() {
         Some((n, 1)) => n.to_string(),
         Some((n, d)) if d < 100_000 => format!("{n}/{d}"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Client;
+use crate::diagnostic::Inert;
 use crate::net::{Cidr, Family};
 use crate::plan::{Plan, ServicePortPlan};
 use crate::walk::{ClientKind, Host};
@@ -19,9 +20,14 @@ pub(super) struct Source {
 
 impl Source {
     /// For the explanation; the node is shown with its own address.
-    pub(super) fn client(&self, host: &Host, family: Family) -> Client {
-        let ip = self.ip.or_else(|| host.primary_address(family));
+    pub(super) fn client(&self, host: &Host, plan: &Plan<'_>) -> Client {
+        let ip = self.ip.or_else(|| host.primary_address(plan.family()));
+        let name = match self.kind {
+            ClientKind::Node => format!("node {}", Inert(plan.node_name())),
+            _ => ip.and_then(|ip| pod_name(plan, ip)).unwrap_or_default(),
+        };
         Client {
+            name,
             words: self.words.clone(),
             ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
             origin: self.kind.name(),
@@ -53,6 +59,15 @@ pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) 
         add(&format!("outside, from {range}"), Some(ip), ClientKind::Outside);
     }
     sources
+}
+
+/// The Pod with an address, where an endpoint names it.
+fn pod_name(plan: &Plan<'_>, ip: IpAddr) -> Option<String> {
+    plan.service_ports().iter().map(ServicePortPlan::service_port).find_map(|port| {
+        let endpoint = port.endpoints.iter().find(|endpoint| endpoint.ip == ip)?;
+        let pod = endpoint.pod.as_ref()?;
+        Some(format!("pod {}/{}", port.name.namespace(), Inert(pod)))
+    })
 }
 
 /// Pods that are known as endpoints.
@@ -106,7 +121,7 @@ fn remote_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
 }
 
 /// An address of the documentation networks (RFC 5737, RFC 3849) that lies in no source range.
-fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
+pub(super) fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
     let ranges = || plan.service_ports().iter().flat_map(|port| &port.service_port().source_ranges);
     let is_free = |ip: &IpAddr| {
         host.client_kind(*ip) == ClientKind::Outside && !ranges().any(|range| range.value.contains(*ip))
@@ -137,7 +152,7 @@ fn within_ranges(port: &ServicePortPlan<'_>, host: &Host) -> Option<(IpAddr, Cid
 }
 
 /// The last addresses of a network, backwards, without its very last.
-fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
+pub(super) fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
     let back = move |n: u8| match net.last() {
         IpAddr::V4(ip) => Some(IpAddr::V4(Ipv4Addr::from(u32::from(ip).checked_sub(u32::from(n))?))),
         IpAddr::V6(ip) => Some(IpAddr::V6(Ipv6Addr::from(u128::from(ip).checked_sub(u128::from(n))?))),

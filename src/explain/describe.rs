@@ -1,6 +1,8 @@
 //! What a rule does, from its origin and its effects.
 
 use super::description::{Description, Entry, From, MarkedBecause, Part, Refused, ShortCircuited};
+use crate::diagnostic::Inert;
+use crate::input::Sources;
 use crate::nftables::is_loopback_object;
 use crate::plan::origin::{Field, Origin};
 use crate::plan::{External, Plan, ServicePortPlan};
@@ -25,6 +27,17 @@ pub(super) fn origin(step: &Step<'_>) -> Option<Origin> {
     match step.element {
         Some(element) => element.origin,
         None => step.rule.and_then(|rule| rule.origin()),
+    }
+}
+
+/// File, line and field that made the rule of a step; empty where nothing of the input did.
+pub(super) fn place(step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> String {
+    let Some(origin) = origin(step) else { return String::new() };
+    let source = origin.source(plan);
+    let place = source.position.and_then(|position| sources.field_place(position, &source.path));
+    match place {
+        Some(place) => format!("{place} {}", Inert(&source.path)),
+        None => Inert(&source.path).to_string(),
     }
 }
 

@@ -182,7 +182,7 @@ impl Description {
                 "The client has connected before: it stays with its endpoint (session affinity)."
             }
             Description::Masquerades => "The source becomes an address of this node (masquerade).",
-            Description::NotMarked => "Not marked: the client IP is preserved.",
+            Description::NotMarked => "Not marked: the source stays as it is.",
             Description::SetsMark => {
                 "Sets the mark by which the packet is known when it leaves: it will be masqueraded."
             }

@@ -1,8 +1,13 @@
-//! An explanation as one page without outside references.
+//! An explanation as one page without outside references: the whole way of a connection, step by step.
 
 use serde::Serialize;
 
-use super::{Explanation, text};
+use super::lecture::Question;
+use super::stage::Stage;
+use super::{
+    Address, AssumedObject, Client, ClientOutcome, Decision, End, Endpoint, Explanation, Port, Share, tables,
+    text,
+};
 use crate::markup::html as escaped;
 use crate::style::Style;
 
@@ -13,26 +18,92 @@ const BODY: &str = include_str!("page/body.html");
 /// Nothing may be fetched, whatever gets into the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/// A Service with its explanations in one or both modes.
-#[derive(Serialize)]
-struct Entry<'e> {
-    service: &'e str,
-    modes: Vec<&'e Explanation>,
+/// So many endpoints, and outcomes of one client, stand in the page; of the others it has the number.
+const MOST: usize = 60;
+
+/// What a page shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Page<'p> {
+    /// Services, in one or both modes. Those of one Service in both modes stand together.
+    pub explanations: &'p [Explanation],
+    /// What is played.
+    pub stages: &'p [Stage],
+    /// Questions for a class, each with the state of the page that answers it.
+    pub questions: &'p [Question],
+    /// Comes first, if it is not empty.
+    pub banner: &'p str,
 }
 
-/// Prints the page. Explanations of one Service in both modes stand together; `banner` comes first, if it is not empty.
-pub fn print(explanations: &[Explanation], banner: &str) -> String {
-    let entries = entries(explanations);
+/// All that the script reads.
+#[derive(Serialize)]
+struct Data<'p> {
+    entries: Vec<Entry<'p>>,
+    stages: &'p [Stage],
+    questions: &'p [Question],
+}
+
+/// A Service with its explanations in one or both modes.
+#[derive(Serialize)]
+struct Entry<'p> {
+    service: &'p str,
+    variant: &'p str,
+    modes: Vec<Told<'p>>,
+}
+
+/// What a page has of an explanation, beside what is played: each sentence once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'p> {
+    node: &'p str,
+    mode: &'static str,
+    release: &'p str,
+    place: &'p Option<String>,
+    ports: Vec<ToldPort<'p>>,
+    assumed: &'p [AssumedObject],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToldPort<'p> {
+    title: String,
+    protocol: &'static str,
+    addresses: &'p [Address],
+    clients: &'p [Client],
+    endpoints: &'p [Endpoint],
+    more_endpoints: usize,
+    decisions: &'p [Decision],
+    affinity_seconds: Option<u32>,
+    shares: &'p [Share],
+    notes: Vec<&'p str>,
+    cases: Vec<ToldCase<'p>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToldCase<'p> {
+    client: usize,
+    address: usize,
+    end: End,
+    words: &'p str,
+    why: Vec<usize>,
+    outcomes: &'p [ClientOutcome],
+    more_outcomes: usize,
+}
+
+/// Prints the page.
+pub fn print(page: &Page<'_>) -> String {
+    let entries = entries(page.explanations);
     let title = match entries.as_slice() {
         [only] => format!("Service {}", only.service),
         _ => "Services".to_owned(),
     };
-    let data = serde_json::to_string(&entries).unwrap_or_else(|_| "[]".to_owned());
-    let (comment, note) = match escaped(banner) {
+    let data = Data { entries, stages: page.stages, questions: page.questions };
+    let data = serde_json::to_string(&data).unwrap_or_default();
+    let (comment, note) = match escaped(page.banner) {
         empty if empty.is_empty() => (String::new(), String::new()),
         text => (format!("<!-- {text} -->\n"), format!("<p class=\"note\">{text}</p>\n")),
     };
-    let plain = escaped(&text::print(explanations, Style::default()));
+    let plain = escaped(&without_script(page.explanations));
     [
         "<!DOCTYPE html>\n",
         &comment,
@@ -51,15 +122,72 @@ pub fn print(explanations: &[Explanation], banner: &str) -> String {
     .concat()
 }
 
+/// For readers whose browser runs no script: the text, unless it is so long that the page would double.
+fn without_script(explanations: &[Explanation]) -> String {
+    let ports = explanations.iter().flat_map(|explanation| &explanation.ports);
+    match ports.map(|port| port.endpoints.len()).sum::<usize>() > 20 * MOST {
+        true => "This page needs JavaScript. The same as text: kuberules explain".to_owned(),
+        false => text::print(explanations, Style::default()),
+    }
+}
+
 fn entries(explanations: &[Explanation]) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for explanation in explanations.iter().filter(|explanation| !explanation.ports.is_empty()) {
-        match entries.iter_mut().find(|entry| entry.service == explanation.service) {
-            Some(entry) => entry.modes.push(explanation),
-            None => entries.push(Entry { service: &explanation.service, modes: vec![explanation] }),
+        let is_it = |entry: &&mut Entry<'_>| {
+            entry.service == explanation.service && entry.variant == explanation.variant
+        };
+        match entries.iter_mut().find(is_it) {
+            Some(entry) => entry.modes.push(told(explanation)),
+            None => entries.push(Entry {
+                service: &explanation.service,
+                variant: explanation.variant,
+                modes: vec![told(explanation)],
+            }),
         }
     }
     entries
+}
+
+fn told(explanation: &Explanation) -> Told<'_> {
+    Told {
+        node: &explanation.node,
+        mode: explanation.mode,
+        release: &explanation.release,
+        place: &explanation.place,
+        ports: explanation.ports.iter().map(told_port).collect(),
+        assumed: &explanation.assumed,
+    }
+}
+
+fn told_port(port: &Port) -> ToldPort<'_> {
+    let (notes, numbers) = tables::footnotes(port);
+    let cases = port.cases.iter().zip(numbers).map(|(case, numbers)| {
+        let outcomes = case.outcomes.get(..MOST).unwrap_or(&case.outcomes);
+        ToldCase {
+            client: case.client,
+            address: case.address,
+            end: case.end,
+            words: &case.words,
+            why: numbers.iter().filter_map(|number| number.checked_sub(1)).collect(),
+            outcomes,
+            more_outcomes: case.outcomes.len() - outcomes.len(),
+        }
+    });
+    let endpoints = port.endpoints.get(..MOST).unwrap_or(&port.endpoints);
+    ToldPort {
+        title: tables::port_title(port),
+        protocol: port.protocol,
+        addresses: &port.addresses,
+        clients: &port.clients,
+        endpoints,
+        more_endpoints: port.endpoints.len() - endpoints.len(),
+        decisions: &port.decisions,
+        affinity_seconds: port.affinity_seconds,
+        shares: &port.shares,
+        cases: cases.collect(),
+        notes,
+    }
 }
 
 /// JSON that cannot end the script it stands in.
@@ -79,7 +207,7 @@ mod tests {
     #[test]
     fn the_page_stands_alone() {
         let both = [example(ProxyMode::Iptables), example(ProxyMode::Nftables)].concat();
-        let page = print(&both, "");
+        let page = print(&Page { explanations: &both, ..Page::default() });
         for outside in ["http://", "https://", "src=", "@import", "url(", "//cdn"] {
             let known = page.replace("http://www.w3.org/2000/svg", "");
             assert!(!known.contains(outside), "the page refers to {outside}");
@@ -89,13 +217,14 @@ mod tests {
 
     #[test]
     fn nothing_of_the_input_is_markup() {
-        let page = print(&explained(&hostile(), None, "node-1", ProxyMode::Iptables), "<b>");
+        let explanations = explained(&hostile(), None, "node-1", ProxyMode::Iptables);
+        let page = print(&Page { explanations: &explanations, banner: "<b>", ..Page::default() });
         assert!(!page.contains("<script>alert") && !page.contains("</script><script>alert"));
         assert!(page.contains("&lt;script&gt;alert(1)") && page.contains("\\u003cscript\\u003ealert(1)"));
         assert!(!page.contains('\u{1b}') && !page.contains('\u{202e}') && page.contains("&lt;b&gt;"));
         let (_, data) = page.split_once("id=\"data\">").unwrap();
         let (json, _) = data.split_once("</script>").unwrap();
         let value: serde_json::Value = serde_json::from_str(json).unwrap();
-        assert_eq!(value[0]["service"], "default/db");
+        assert_eq!(value["entries"][0]["service"], "default/db");
     }
 }

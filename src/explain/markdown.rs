@@ -51,7 +51,7 @@ fn cases(port: &Port, out: &mut String) {
             address.words,
             address.text,
             client.words,
-            client.ip,
+            escaped(&tables::client(client)),
             escaped(&case.words)
         );
     }
@@ -76,7 +76,7 @@ fn endpoints(port: &Port, out: &mut String) {
             escaped(&endpoint.pod),
             escaped(&tables::node(endpoint)),
             endpoint.state,
-            tables::fate(endpoint, port)
+            tables::chance_words(endpoint, port)
         );
     }
     out.push('\n');
@@ -86,7 +86,10 @@ fn rules(port: &Port, out: &mut String) {
     out.push_str("\n### The rules, in the order in which they are evaluated\n\n");
     for (i, rule) in port.rules.iter().enumerate() {
         let (sentence, text) = (escaped(&rule.sentence), fenced(&tables::rule(rule)));
-        let _ = writeln!(out, "{}. {sentence}\n\n   ```\n   {text}\n   ```\n", i + 1);
+        // What belongs to an item stands as far to the right as the item's text.
+        let number = format!("{}. ", i + 1);
+        let indent = " ".repeat(number.len());
+        let _ = writeln!(out, "{number}{sentence}\n\n{indent}```\n{indent}{text}\n{indent}```\n");
     }
 }
 

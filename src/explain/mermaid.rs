@@ -12,7 +12,8 @@ pub fn print(explanations: &[Explanation]) -> String {
     for explanation in explanations {
         for port in &explanation.ports {
             let title = format!("{}: {}", tables::title(explanation), tables::port_title(port));
-            let _ = writeln!(out, "  subgraph p{number}[\"{}\"]", escaped(&title));
+            // A subgraph does not inherit the direction where an edge crosses its border.
+            let _ = writeln!(out, "  subgraph p{number}[\"{}\"]\n    direction LR", escaped(&title));
             chart(number, port, &mut out);
             out.push_str("  end\n");
             number += 1;
@@ -23,13 +24,18 @@ pub fn print(explanations: &[Explanation]) -> String {
 
 fn chart(p: usize, port: &Port, out: &mut String) {
     for (i, client) in port.clients.iter().enumerate() {
-        let _ = writeln!(out, "    p{p}c{i}([\"{}<br/>{}\"])", escaped(&client.words), escaped(&client.ip));
+        let (words, who) = (escaped(&client.words), escaped(&tables::client(client)));
+        let _ = writeln!(out, "    p{p}c{i}([\"{words}<br/>{who}\"])");
     }
     for (i, endpoint) in port.endpoints.iter().enumerate() {
         let pod =
             if endpoint.pod.is_empty() { String::new() } else { format!("{}<br/>", escaped(&endpoint.pod)) };
         let node = escaped(&tables::node(endpoint));
-        let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}\"]", escaped(&endpoint.text));
+        let why = match &endpoint.left_out {
+            Some(why) => format!("<br/>{}, left out: {}", endpoint.state, escaped(why.words)),
+            None => String::new(),
+        };
+        let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}{why}\"]", escaped(&endpoint.text));
     }
     for (address, _) in port.addresses.iter().enumerate() {
         address_edges(p, address, port, out);
@@ -82,9 +88,9 @@ fn end_name(end: End) -> String {
 }
 
 fn label(case: &Case) -> &'static str {
-    let masqueraded = case.fates.iter().filter(|fate| fate.snat).count();
+    let masqueraded = case.outcomes.iter().filter(|outcome| outcome.snat).count();
     match case.end {
-        End::Shared(_) if masqueraded == case.fates.len() => "masqueraded",
+        End::Shared(_) if masqueraded == case.outcomes.len() => "masqueraded",
         End::Shared(_) if masqueraded > 0 => "masqueraded in part",
         End::Shared(_) => "client IP preserved",
         End::Dropped => "dropped",

@@ -10,11 +10,14 @@ mod clients;
 mod describe;
 mod description;
 pub mod example;
+pub mod handout;
 pub mod html;
+pub mod lecture;
 pub mod markdown;
 pub mod mermaid;
 mod rules;
 mod scene;
+pub mod stage;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,9 @@ pub use scene::Scene;
 pub struct Explanation {
     /// `namespace/name`
     pub service: String,
+    /// Which of several clusters this is of: a page can show what changes.
+    #[serde(skip)]
+    pub variant: &'static str,
     /// The node's name.
     pub node: String,
     /// The node's zone, if it has one.
@@ -146,6 +152,8 @@ pub struct Client {
     pub words: String,
     /// The address that stands for all of the kind.
     pub ip: String,
+    /// Whose address that is, such as `pod default/web-0`; empty where it is nobody's that is known.
+    pub name: String,
     /// `pod`, `node` or `external`, as in a trace.
     pub origin: &'static str,
 }
@@ -214,7 +222,7 @@ pub struct Case {
     /// Why, each a sentence.
     pub why: Vec<String>,
     /// Everything that can happen to the connection.
-    pub fates: Vec<Fate>,
+    pub outcomes: Vec<ClientOutcome>,
 }
 
 /// What a case comes to.
@@ -240,7 +248,7 @@ pub enum End {
 /// One thing that can happen to a connection.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Fate {
+pub struct ClientOutcome {
     /// `accept`, `drop` or `reject`
     pub verdict: &'static str,
     /// How likely it is for a client that comes for the first time.
@@ -251,7 +259,8 @@ pub struct Fate {
     pub pod: String,
     /// Whether its source is rewritten.
     pub snat: bool,
-    /// What happens to it, in order.
+    /// What happens to it, in order. The page has it in its stages.
+    #[serde(skip)]
     pub steps: Vec<Step>,
 }
 

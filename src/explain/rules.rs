@@ -90,17 +90,7 @@ impl Reached<'_> {
             names_chain: matches!(self.rule, RuleRef::Iptables { .. }),
             element: self.element.clone(),
             sentence: describe::describe(&self.step, plan).to_string(),
-            origin: self.origin(plan, sources),
-        }
-    }
-
-    fn origin(&self, plan: &Plan<'_>, sources: &Sources) -> String {
-        let Some(origin) = describe::origin(&self.step) else { return String::new() };
-        let source = origin.source(plan);
-        let place = source.position.and_then(|position| sources.field_place(position, &source.path));
-        match place {
-            Some(place) => format!("{place} {}", Inert(&source.path)),
-            None => Inert(&source.path).to_string(),
+            origin: describe::place(&self.step, plan, sources),
         }
     }
 }

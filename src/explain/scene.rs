@@ -73,6 +73,7 @@ impl<'c> Scene<'c> {
         Ok(Explanation {
             assumed: self.assumed(&service),
             service: service.to_string(),
+            variant: "",
             node: Inert(&self.node.name).to_string(),
             zone: self.node.zone.as_ref().map(|zone| Inert(zone).to_string()),
             mode: self.settings.mode.name(),

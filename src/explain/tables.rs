@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Endpoint, Explanation, Port, Rule};
+use super::{Client, Endpoint, Explanation, Port, Rule};
+use crate::cluster::ServicePort;
+use crate::net::Family;
 
 /// `Service shop/web on worker-1`
 pub(super) fn title(explanation: &Explanation) -> String {
@@ -16,10 +18,20 @@ pub(super) fn subtitle(explanation: &Explanation) -> String {
     format!("kube-proxy {} in {} mode{zone}{place}", explanation.release, explanation.mode)
 }
 
-/// `port http, 80/tcp, IPv4`
+/// `Port http, 80/tcp, IPv4`
 pub(super) fn port_title(port: &Port) -> String {
-    let name = if port.name.is_empty() { String::new() } else { format!("{}, ", port.name) };
-    format!("Port {name}{}/{}, {}", port.port, port.protocol, port.family)
+    titled(&port.name, port.port, port.protocol, port.family)
+}
+
+/// The same, of the cluster's port.
+pub(super) fn port_words(port: &ServicePort, family: Family) -> String {
+    let name = &port.name;
+    titled(name.port(), port.port.get(), name.protocol().lower_name(), family.api_name())
+}
+
+fn titled(name: &str, port: u16, protocol: &str, family: &str) -> String {
+    let name = if name.is_empty() { String::new() } else { format!("{name}, ") };
+    format!("Port {name}{port}/{protocol}, {family}")
 }
 
 /// How affinity works; empty without it.
@@ -32,7 +44,7 @@ pub(super) fn affinity(port: &Port) -> String {
 }
 
 /// What an endpoint gets: its chances, or why it is left out.
-pub(super) fn fate(endpoint: &Endpoint, port: &Port) -> String {
+pub(super) fn chance_words(endpoint: &Endpoint, port: &Port) -> String {
     let several = port.shares.len() > 1;
     let chances: Vec<String> = (port.shares.iter().zip(&endpoint.chances))
         .filter_map(|(share, chance)| {
@@ -53,6 +65,14 @@ pub(super) fn rule(rule: &Rule) -> String {
     let chain = if rule.names_chain { String::new() } else { format!(" {}", rule.chain) };
     let element = if rule.element.is_empty() { String::new() } else { format!("; element {}", rule.element) };
     format!("{}{chain}: {}{element}", rule.table, rule.text)
+}
+
+/// `10.32.1.7, pod default/web-0`
+pub(super) fn client(client: &Client) -> String {
+    match client.name.as_str() {
+        "" => client.ip.clone(),
+        name => format!("{}, {name}", client.ip),
+    }
 }
 
 /// The rules that some kinds of clients meet, in the order of evaluation.
@@ -95,7 +115,7 @@ pub(super) fn by_client(port: &Port) -> Vec<Stretch<'_>> {
 /// Indices of the rules that packets of a client meet; they are in the order of evaluation.
 fn met_by(port: &Port, client: usize) -> BTreeSet<usize> {
     let cases = port.cases.iter().filter(|case| case.client == client);
-    let steps = cases.flat_map(|case| &case.fates).flat_map(|fate| &fate.steps);
+    let steps = cases.flat_map(|case| &case.outcomes).flat_map(|outcome| &outcome.steps);
     steps.filter_map(|step| step.rule).collect()
 }
 

@@ -210,9 +210,9 @@ fn rules_stand_in_the_order_of_evaluation() {
                 let returns = |i: &usize| {
                     matches!(port.rules[*i].chain.as_str(), "KUBE-MARK-MASQ" | "mark-for-masquerade")
                 };
-                for fate in port.cases.iter().flat_map(|case| &case.fates) {
+                for outcome in port.cases.iter().flat_map(|case| &case.outcomes) {
                     let rules: Vec<usize> =
-                        fate.steps.iter().filter_map(|step| step.rule).filter(|i| !returns(i)).collect();
+                        outcome.steps.iter().filter_map(|step| step.rule).filter(|i| !returns(i)).collect();
                     assert!(rules.is_sorted(), "{} {mode:?}: {rules:?}", explanation.service);
                 }
             }

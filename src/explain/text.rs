@@ -83,8 +83,8 @@ fn endpoints(port: &Port, style: Style, out: &mut String) {
     for endpoint in &port.endpoints {
         let pod = if endpoint.pod.is_empty() { "-" } else { &endpoint.pod };
         let line = format!("{}  {pod} on {}, {}", endpoint.text, tables::node(endpoint), endpoint.state);
-        let fate = tables::fate(endpoint, port);
-        out.push_str(&style.wrap("  ", "      ", &format!("{line}: {fate}")));
+        let words = tables::chance_words(endpoint, port);
+        out.push_str(&style.wrap("  ", "      ", &format!("{line}: {words}")));
     }
     out.push('\n');
 }

@@ -17,6 +17,7 @@ impl Snapshot {
         self.pods.iter_mut().for_each(|located| put(&mut located.object.metadata));
         self.workloads.iter_mut().for_each(|located| put(&mut located.object.metadata));
         self.autoscalers.iter_mut().for_each(|located| put(&mut located.object.metadata));
+        self.disruption_budgets.iter_mut().for_each(|located| put(&mut located.object.metadata));
         self.ingresses.iter_mut().for_each(|located| put(&mut located.object.metadata));
         self.pod_makers.iter_mut().for_each(|located| put(&mut located.object.metadata));
     }

@@ -51,6 +51,7 @@ pub(super) enum Kind {
     Workload(WorkloadKind),
     Ingress,
     Autoscaler,
+    DisruptionBudget,
     ConfigMap,
     KubeProxyConfiguration,
 }
@@ -79,6 +80,7 @@ impl Kind {
                 "autoscaling/v1" | "autoscaling/v2" | "autoscaling/v2beta1" | "autoscaling/v2beta2",
                 "HorizontalPodAutoscaler",
             ) => Kind::Autoscaler,
+            ("policy/v1" | "policy/v1beta1", "PodDisruptionBudget") => Kind::DisruptionBudget,
             ("v1", "ConfigMap") => Kind::ConfigMap,
             ("kubeproxy.config.k8s.io/v1alpha1", "KubeProxyConfiguration") => Kind::KubeProxyConfiguration,
             _ => return None,
@@ -144,6 +146,7 @@ impl Batch {
             Kind::Workload(kind) => self.take_workload(kind, written),
             Kind::Ingress => self.take_ingress(written),
             Kind::Autoscaler => self.take(written, Scope::Namespaced, |s| &mut s.autoscalers),
+            Kind::DisruptionBudget => self.take_budget(written),
             Kind::ConfigMap => self.take_config_map(written),
             Kind::KubeProxyConfiguration => {
                 let configuration =
@@ -252,6 +255,13 @@ impl Batch {
         Ok(())
     }
 
+    /// As with an Ingress: no rule is made of it.
+    fn take_budget(&mut self, written: &impl Written) -> Result<(), Wrong> {
+        self.skip("PodDisruptionBudget");
+        let _ = self.take::<api::DisruptionBudget>(written, Scope::Namespaced, |s| &mut s.disruption_budgets);
+        Ok(())
+    }
+
     fn take_config_map(&mut self, written: &impl Written) -> Result<(), Wrong> {
         let mut map: api::ConfigMap = written.decode()?;
         Scope::Namespaced.complete(&mut map.metadata)?;
@@ -303,6 +313,7 @@ impl Batch {
         mine.ingresses.append(&mut theirs.ingresses);
         mine.misplaced.append(&mut theirs.misplaced);
         mine.autoscalers.append(&mut theirs.autoscalers);
+        mine.disruption_budgets.append(&mut theirs.disruption_budgets);
         mine.pod_makers.append(&mut theirs.pod_makers);
         mine.configurations.append(&mut theirs.configurations);
         for (kind, count) in std::mem::take(&mut theirs.skipped) {
@@ -377,4 +388,15 @@ macro_rules! objects {
     )*};
 }
 
-objects!(Service, EndpointSlice, Endpoints, Node, ServiceCidr, Pod, Workload, Autoscaler, HttpIngress);
+objects!(
+    Service,
+    EndpointSlice,
+    Endpoints,
+    Node,
+    ServiceCidr,
+    Pod,
+    Workload,
+    Autoscaler,
+    HttpIngress,
+    DisruptionBudget
+);

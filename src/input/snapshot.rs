@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub ingresses: Vec<Located<api::HttpIngress>>,
     /// `autoscaling` HorizontalPodAutoscalers.
     pub autoscalers: Vec<Located<api::Autoscaler>>,
+    /// `policy` PodDisruptionBudgets. They are among those ignored, too.
+    pub disruption_budgets: Vec<Located<api::DisruptionBudget>>,
     /// Objects of kinds that make Pods, or may, in ways that are not modelled. They are among those ignored, too.
     pub pod_makers: Vec<Located<api::PodMaker>>,
     /// Objects in a group of Kubernetes' own that does not have their kind. They are among those ignored, too.

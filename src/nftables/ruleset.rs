@@ -112,6 +112,20 @@ impl Table {
         self.opaque.iter().any(flags)
     }
 
+    /// Whether it has rules or a policy at hooks that the walk does not come by: of frames and of ARP, and at the device,
+    /// ahead of everything else and behind it.
+    pub fn is_out_of_reach(&self) -> bool {
+        let of_frames = matches!(self.family, TableFamily::Arp | TableFamily::Bridge | TableFamily::Netdev);
+        let decides = |chain: &&Chain| {
+            !chain.rules.is_empty() || chain.base.as_ref().is_some_and(|b| b.drops_by_default)
+        };
+        let at_device = |chain: &Chain| {
+            let hook = chain.base.as_ref().map(|base| base.hook);
+            of_frames && hook.is_some() || matches!(hook, Some(Hook::Ingress | Hook::Egress))
+        };
+        !self.is_dormant() && self.chains.iter().filter(decides).any(at_device)
+    }
+
     /// The chain of that name.
     pub fn chain(&self, name: &str) -> Option<&Chain> {
         self.chains.iter().find(|c| c.name == name)

@@ -119,7 +119,12 @@ impl<'c> Plan<'c> {
     }
 
     /// Says, in the same words for both families, that rules would need to know which traffic comes from pods.
-    fn warn_of_local_traffic(&self, cluster: &Cluster, settings: &Settings, found: &mut Diagnostics) {
+    pub(crate) fn warn_of_local_traffic(
+        &self,
+        cluster: &Cluster,
+        settings: &Settings,
+        found: &mut Diagnostics,
+    ) {
         if self.local_traffic().is_some() || !self.depends_on_local_traffic() {
             return;
         }

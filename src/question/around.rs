@@ -19,7 +19,7 @@ use crate::plan::endpoint_count;
 ///
 /// # Errors
 /// There is no such Service.
-pub fn seeds(objects: &Objects<'_>, target: &Target) -> Result<Vec<(SocketAddr, bool)>, Diagnostic> {
+pub fn seeds(objects: &Objects<'_>, target: &Target) -> Result<Vec<(SocketAddr, bool)>, Box<Diagnostic>> {
     Ok(match target {
         Target::Address(to) => vec![(*to, true)],
         Target::NodePort(_, port) => {

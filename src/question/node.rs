@@ -77,7 +77,7 @@ fn source_node(objects: &Objects<'_>, source: &Source) -> Result<Option<(String,
     Ok(match source {
         Source::Pod(pod) => {
             let pod = objects.pod(pod, &mut Vec::new())?;
-            (!pod.node.is_empty()).then(|| (pod.node, WhyNode::RunsPod(pod.name)))
+            (!pod.node.is_empty()).then_some((pod.node, WhyNode::RunsPod(pod.name)))
         }
         Source::Ip(ip) => node_of_source(objects, *ip).map(|node| (node, WhyNode::HasSource(*ip))),
         Source::Node(Some(name)) => objects

@@ -47,7 +47,7 @@ pub(super) fn choose(
     namespace: Option<&str>,
     mut all: Vec<Pair>,
     inferred: &mut Vec<Inference>,
-) -> Result<Pair, Diagnostic> {
+) -> Result<Pair, Box<Diagnostic>> {
     all.sort_unstable();
     all.dedup();
     for reading in &written.readings {
@@ -65,12 +65,14 @@ pub(super) fn choose(
             }
             several => {
                 let names: Vec<String> = several.iter().map(|(ns, name)| format!("{ns}/{name}")).collect();
-                return Err(Diagnostic::error(format!("which {kind}? There is {}", names.join(" and ")))
-                    .help("give the namespace too, as shop/web or with --namespace shop"));
+                let fault = Diagnostic::error(format!("which {kind}? There is {}", names.join(" and ")));
+                return Err(Box::new(
+                    fault.help("give the namespace too, as shop/web or with --namespace shop"),
+                ));
             }
         }
     }
-    Err(unknown(kind, written, namespace, &all))
+    Err(Box::new(unknown(kind, written, namespace, &all)))
 }
 
 fn unknown(kind: &'static str, written: &Written, namespace: Option<&str>, all: &[Pair]) -> Diagnostic {
@@ -107,7 +109,7 @@ impl Objects<'_> {
     ///
     /// # Errors
     /// There is none, or there are several.
-    pub fn service(&self, written: &Written, inferred: &mut Vec<Inference>) -> Result<Pair, Diagnostic> {
+    pub fn service(&self, written: &Written, inferred: &mut Vec<Inference>) -> Result<Pair, Box<Diagnostic>> {
         let metadata = self.snapshot.services.iter().map(|service| &service.object.metadata);
         let all = metadata.map(|m| (m.namespace.as_str().into(), m.name.as_str().into())).collect();
         choose("Service", written, self.namespace, all, inferred)
@@ -119,7 +121,7 @@ impl Objects<'_> {
     /// There is none, there are several, or it has no address.
     pub fn pod(&self, written: &Written, inferred: &mut Vec<Inference>) -> Result<FoundPod, Diagnostics> {
         let (namespace, name) = choose("Pod", written, self.namespace, self.pods(), inferred)
-            .map_err(|fault| self.without_pods(fault))?;
+            .map_err(|fault| self.without_pods(*fault))?;
         let full = format!("{namespace}/{name}");
         let mut pods = self.snapshot.pods.iter().map(|pod| &pod.object);
         if let Some(pod) = pods.find(|pod| pod.metadata.namespace == namespace && pod.metadata.name == name) {

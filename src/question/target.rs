@@ -63,15 +63,19 @@ pub fn resolve(
 }
 
 /// The Service that a name means.
-fn service(scene: &Scene<'_>, written: &Written, inferred: &mut Vec<Inference>) -> Result<Pair, Diagnostic> {
+fn service(
+    scene: &Scene<'_>,
+    written: &Written,
+    inferred: &mut Vec<Inference>,
+) -> Result<Pair, Box<Diagnostic>> {
     if let Some(objects) = scene.objects {
         return objects.service(written, inferred);
     }
     let services = scene.services();
     let all = services.iter().map(|port| (port.name.namespace().into(), port.name.service().into()));
-    objects::choose("Service", written, None, all.collect(), inferred).map_err(|fault| Diagnostic {
-        message: fault.message.replace("in the input", "in the captured rules"),
-        ..fault
+    objects::choose("Service", written, None, all.collect(), inferred).map_err(|mut fault| {
+        fault.message = fault.message.replace("in the input", "in the captured rules");
+        fault
     })
 }
 

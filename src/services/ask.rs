@@ -91,12 +91,12 @@ impl<'c> Asked<'c> {
         let balanced = external.load_balancer_ips().iter().map(|ip| (ip.value, ranges.as_slice()));
         for (ip, ranges) in ips.chain(balanced) {
             packets.extend(
-                self.from_outside(at(ip), ranges, protocol).map(|p| (Client::Outside, way(at(ip)), p)),
+                self.outside_packet(at(ip), ranges, protocol).map(|p| (Client::Outside, way(at(ip)), p)),
             );
         }
         if let (Some(number), Some(ip)) = (external.node_port(), self.node_port_address(plan)) {
             let to = SocketAddr::new(ip, number.get());
-            let packet = self.from_outside(to, &[], protocol);
+            let packet = self.outside_packet(to, &[], protocol);
             packets.extend(
                 packet.map(|p| (Client::Outside, format!("node:{number}/{protocol} {}", plan.family()), p)),
             );
@@ -104,7 +104,7 @@ impl<'c> Asked<'c> {
         packets
     }
 
-    fn from_outside(&self, to: SocketAddr, ranges: &[Cidr], protocol: Protocol) -> Option<Packet> {
+    fn outside_packet(&self, to: SocketAddr, ranges: &[Cidr], protocol: Protocol) -> Option<Packet> {
         let host = &self.rules.host;
         let is_outside = |ip: &IpAddr| host.client_kind(*ip) == ClientKind::Outside && *ip != to.ip();
         let within = ranges.iter().flat_map(|range| last_addresses(*range).take(3).chain([range.network()]));

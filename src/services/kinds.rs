@@ -20,6 +20,9 @@ struct Class {
     shared: Vec<IpAddr>,
 }
 
+/// For each port whether a node has ready and usable endpoints, and the node's name where a hint names it.
+type Here = (Vec<(bool, bool)>, Vec<CompactString>);
+
 /// Nodes by their class.
 #[derive(Debug)]
 pub(super) struct NodeKinds {
@@ -67,11 +70,10 @@ impl NodeKinds {
             let count = members.len() - members.iter().filter(|member| special.contains(*member)).count();
             kinds.extend(others.take(1).map(|node| Kind { node: *node, count }));
         }
-        let mut alike: BTreeMap<(usize, Vec<(bool, bool)>, Vec<CompactString>), Kind> = BTreeMap::new();
+        let mut alike: BTreeMap<(usize, Here), Kind> = BTreeMap::new();
         for node in special {
             let class = self.class_of.get(node).copied().unwrap_or_default();
-            let (local, hinted) = self.here(ports, node);
-            let kind = alike.entry((class, local, hinted)).or_insert(Kind { node, count: 0 });
+            let kind = alike.entry((class, self.here(ports, node))).or_insert(Kind { node, count: 0 });
             kind.count += 1;
         }
         kinds.extend(alike.into_values());
@@ -90,7 +92,7 @@ impl NodeKinds {
     }
 
     /// Which ports have ready or serving endpoints on a node, and the node's name where a hint names it.
-    fn here(&self, ports: &[ServicePort], node: usize) -> (Vec<(bool, bool)>, Vec<CompactString>) {
+    fn here(&self, ports: &[ServicePort], node: usize) -> Here {
         let is_it = |name: &CompactString| self.by_name.get(name) == Some(&node);
         let local = ports.iter().map(|port| {
             let mut its = port.endpoints.iter().filter(|e| e.node_name.as_ref().is_some_and(is_it));

@@ -136,6 +136,29 @@ fn the_job_fails_where_it_is_asked_to() {
     assert!(text(&output.stderr).contains("'jsonnet' is none of plain, helm, kustomize, auto"));
 }
 
+#[test]
+fn the_job_fails_where_an_expectation_does() {
+    let repository = Repository::new();
+    let run = |expected: &str| {
+        let entry =
+            format!("- {{to: notes/notes-web:metrics, from: pods, at: cluster-ip, expect: {expected}}}");
+        let file = format!("apiVersion: kuberules/v1\nexpectations:\n{entry}\n");
+        std::fs::write(repository.path("work/expectations.yaml"), file).unwrap();
+        let inputs =
+            [&INPUTS[..], &[("INPUT_EXPECTATIONS", "expectations.yaml"), ("INPUT_LINT", "false")]].concat();
+        repository.run("action", &[], &inputs)
+    };
+    let output = run("works");
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let output = run("refused");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stdout).contains("::error file=expectations.yaml,line=3,title="),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
 /// `gh` that answers from a file and writes down what it is asked.
 const FAKE_GH: &str = r#"#!/usr/bin/env bash
 echo "gh $*" | sed 's|/tmp/[^ ]*|FILE|g' >>"$GH_LOG"

@@ -112,7 +112,7 @@ fn k35641_the_node_that_is_wrong_is_told_by_service() {
     assert_eq!(code, Some(1));
     assert!(told.contains("missing: Service shop/web: 1 rule missing"), "{told}");
     assert!(told.contains("cluster IP of shop/web:http"), "{told}");
-    assert!(told.contains("is:        passes to the address itself"), "{told}");
+    assert!(told.contains("is:        not a Service port"), "{told}");
 }
 
 /// kubernetes/kubernetes 35641: a node that did not see the last changes has the rules of the day before.

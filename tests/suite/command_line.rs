@@ -240,7 +240,7 @@ fn every_subcommand_has_examples_and_a_manual_page() {
     let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     let names = commands.lines().filter(is_name).filter_map(|line| line.split_whitespace().next());
     let names: Vec<&str> = names.filter(|name| *name != "help").collect();
-    assert_eq!(names.len(), 10, "{names:?}");
+    assert!(names.len() >= 10, "{names:?}");
     for name in names {
         let example = format!("kuberules {name}");
         let help = fine(&kuberules(&[name, "--help"]));

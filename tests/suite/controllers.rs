@@ -329,7 +329,7 @@ fn diff_tells_that_an_apply_fails() {
     };
     let message = "spec.clusterIPs[0]: Invalid value: [\"10.96.0.8\"]: may not change once set";
     let line = format!("# this apply fails: Service shop/shop: {message}; it stays as it was");
-    assert_eq!(told("text").lines().nth(1), Some(line.as_str()));
+    assert_eq!(told("text").lines().nth(2), Some(line.as_str()));
     assert!(told("markdown").contains("> this apply fails: Service shop/shop: "));
     let json: serde_json::Value = serde_json::from_str(&told("json")).unwrap();
     assert_eq!(json["assumed"]["applyFails"][0]["message"], message);

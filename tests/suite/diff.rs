@@ -56,6 +56,8 @@ fn the_shop_as_a_comment_on_a_pull_request() {
 #[test]
 fn exit_codes_say_what_differs() {
     let code = |more: &[&str]| shop_diff("worker-1", "iptables", more).1;
+    assert_eq!(code(&["--fail-on", "lost"]), Some(1));
+    assert_eq!(code(&["--fail-on", "traffic", "--level", "rules"]), Some(2));
     assert_eq!(code(&["--fail-on", "nothing"]), Some(0));
     assert_eq!(code(&["--fail-on", "traffic"]), Some(1));
     assert_eq!(code(&["--fail-on", "rules", "--level", "traffic"]), Some(0));
@@ -170,7 +172,8 @@ fn k131765_the_release_decides_whether_nftables_mode_drops_what_iptables_mode_fo
     let old = told("1.32");
     assert!(old.contains("checked-before-forwarding"), "{old}");
     assert!(
-        old.contains("10.88.1.2:80/tcp (load-balancer IP of sys/ingress:web) from the node itself"),
+        old.contains("10.88.1.2:80/tcp (load-balancer IP of sys/ingress:web)")
+            && old.contains("from the node itself"),
         "{old}"
     );
     assert!(old.contains("kubernetes/kubernetes 131765"), "{old}");

@@ -1,18 +1,38 @@
-//! The HTML page of `explain` in a browser: every step by keyboard, nothing fetched, nothing complained of.
+//! The HTML page of `explain` in a browser: every control by keyboard and mouse, links to its states, nothing cut or
+//! scrolled, nothing fetched, nothing complained of.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
 
 use crate::support::browser::{self, Browser};
-
 use crate::support::{kuberules, testdata};
 
-/// Writes the page and opens it.
-fn open(arguments: &[&str], program: &std::path::Path) -> (tempfile::TempDir, Browser) {
-    let answer = kuberules(&[&["explain", "--output", "html", "--quiet"], arguments].concat());
-    assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("page.html");
-    std::fs::write(&path, answer.stdout).unwrap();
-    let browser = Browser::open(program, &path);
-    (folder, browser)
+/// The page as a file in a folder of its own.
+struct Page {
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Page {
+    fn new(arguments: &[&str]) -> Page {
+        let answer = kuberules(&[&["explain", "--output", "html", "--quiet"], arguments].concat());
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.html");
+        std::fs::write(&path, answer.stdout).unwrap();
+        Page { path, _folder: folder }
+    }
+
+    fn open(&self, program: &Path) -> Browser {
+        Browser::open(program, &self.path)
+    }
+}
+
+fn shop() -> Page {
+    let cluster = testdata().join("shop/before.yaml");
+    let config = testdata().join("shop/before-worker-1/kube-proxy.iptables.json");
+    Page::new(&[cluster.to_str().unwrap(), "--config", config.to_str().unwrap(), "--node", "worker-1"])
 }
 
 /// Goes by Tab until an element has the focus.
@@ -27,72 +47,214 @@ fn tab_to(browser: &mut Browser, selector: &str) {
     panic!("no Tab leads to {selector}");
 }
 
-fn number(browser: &mut Browser, expression: &str) -> u64 {
-    browser.evaluate(expression).as_u64().unwrap()
-}
-
-/// Goes through all steps of the way that is shown, forwards with the button and back with the arrow keys.
-fn step_through(browser: &mut Browser) -> u64 {
-    let text = "document.querySelector('#said').innerText";
-    let of = |browser: &mut Browser| {
-        let said = browser.evaluate(text).as_str().unwrap().to_owned();
-        let words: Vec<&str> = said.split([' ', ',', '\n']).collect();
-        assert_eq!((words[0], words[2]), ("Step", "of"), "{said}");
-        (words[1].parse::<u64>().unwrap(), words[3].parse::<u64>().unwrap())
-    };
-    browser.evaluate("document.querySelector('#stepper').focus()");
-    browser.press("Home");
-    let (_, count) = of(browser);
-    for step in 1..=count {
-        assert_eq!(of(browser), (step, count));
-        assert!(number(browser, "document.querySelectorAll('.sentence').length") == 1);
-        let current = number(browser, "document.querySelectorAll('.stop.now').length");
-        assert_eq!(current, 1, "one stop of the way is the current one");
-        browser.press("ArrowRight");
+/// Clicks with the mouse in the middle of an element.
+fn click(browser: &mut Browser, selector: &str) {
+    let at = browser.evaluate(&format!(
+        "(() => {{ const box = document.querySelector({selector:?}).getBoundingClientRect(); \
+         return [box.left + box.width / 2, box.top + box.height / 2]; }})()"
+    ));
+    for kind in ["mousePressed", "mouseReleased"] {
+        let event = json!({"type": kind, "x": at[0], "y": at[1], "button": "left", "clickCount": 1});
+        browser.call("Input.dispatchMouseEvent", event);
     }
-    browser.press("ArrowLeft");
-    assert_eq!(of(browser), (count - 1, count));
-    browser.press("End");
-    assert_eq!(of(browser), (count, count));
-    count
 }
 
-/// Goes through every choice of mode, address and client. Radio buttons are chosen by the keys of the browser.
-fn walk_all(browser: &mut Browser) -> u64 {
-    let mut steps = 0;
-    for mode in 0..number(browser, "document.querySelectorAll('[name=mode]').length") {
-        choose(browser, "mode", mode);
-        for address in 0..number(browser, "document.querySelectorAll('[name=address]').length") {
-            choose(browser, "address", address);
-            for client in 0..number(browser, "document.querySelectorAll('[name=client]').length") {
-                let off = format!("document.querySelector('#client-{client}').disabled");
-                if browser.evaluate(&off) == false {
-                    choose(browser, "client", client);
-                    steps += step_through(browser);
-                }
-            }
-        }
-    }
-    steps
+fn count(browser: &mut Browser) -> (u64, u64) {
+    let shown = browser.evaluate("document.querySelector('#count').textContent");
+    let (step, of) = shown.as_str().unwrap().split_once(" / ").unwrap();
+    (step.parse().unwrap(), of.parse().unwrap())
 }
 
-/// Chooses a radio button by the arrow keys.
-fn choose(browser: &mut Browser, name: &str, wanted: u64) {
-    let group = format!("document.querySelector('[name={name}]:checked')");
-    for _ in 0..20 {
-        if number(browser, &format!("Number({group}.value)")) == wanted {
-            return;
-        }
-        browser.evaluate(&format!("{group}.focus()"));
+fn hash(browser: &mut Browser) -> String {
+    browser.evaluate("location.hash").as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_control_by_keyboard() {
+    let Some(program) = browser::chromium() else { return };
+    let page = Page::new(&["--example"]);
+    let mut browser = page.open(program);
+    browser.show(1280, 720, false);
+    for control in ["#choose-stage", "#choose-client", "#choose-node", "#choose-mode", "#choose-policy"] {
+        tab_to(&mut browser, control);
+        let before = hash(&mut browser);
         browser.press("ArrowDown");
-        let id = browser.evaluate("document.activeElement.id");
-        assert!(id.as_str().unwrap().starts_with(name), "the focus stays in the group: {id}");
+        assert_ne!(before, hash(&mut browser), "{control} changes the state");
+        assert_eq!(browser.evaluate(&format!("document.activeElement.matches({control:?})")), true);
     }
-    panic!("the keys do not lead to {name} {wanted}");
+    browser.evaluate("location.hash = 'client=pod&step=0'; dispatchEvent(new Event('hashchange'))");
+    for (control, step) in [("#next", 2), ("#next", 3), ("#previous", 2), ("#first", 1)] {
+        tab_to(&mut browser, control);
+        browser.press("Enter");
+        assert_eq!(count(&mut browser).0, step, "{control}");
+    }
+    tab_to(&mut browser, "#speed");
+    browser.evaluate("document.activeElement.blur()");
+    let (_, all) = count(&mut browser);
+    for (key, step) in [("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", all), ("Home", 1)] {
+        browser.press(key);
+        assert_eq!(count(&mut browser).0, step, "{key}");
+    }
+    browser.press(" ");
+    assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Pause");
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    assert!(count(&mut browser).0 > 1, "it plays");
+    browser.press(" ");
+    assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Play");
+    browser.evaluate(
+        "location.hash = 'client=pod&mode=iptables&step=5'; dispatchEvent(new Event('hashchange'))",
+    );
+    assert_eq!(browser.evaluate("document.querySelector('.term').tabIndex"), 0);
+    browser.evaluate("document.querySelector('.term').focus()");
+    assert_eq!(browser.evaluate("document.querySelector('#tip').hidden"), false);
+    tab_to(&mut browser, "#open-questions");
+    browser.press("Enter");
+    tab_to(&mut browser, "#question-list a");
+    browser.press("Enter");
+    assert!(hash(&mut browser).contains("variant=two-pods"), "{}", hash(&mut browser));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
-fn overflows(browser: &mut Browser) -> bool {
-    browser.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth") == true
+#[test]
+fn every_control_by_mouse() {
+    let Some(program) = browser::chromium() else { return };
+    let page = Page::new(&["--example"]);
+    let mut browser = page.open(program);
+    browser.show(1280, 720, false);
+    for (control, step) in [("#next", 2), ("#next", 3), ("#previous", 2), ("#next", 3), ("#first", 1)] {
+        click(&mut browser, control);
+        assert_eq!(count(&mut browser).0, step, "{control}");
+    }
+    click(&mut browser, "#play");
+    assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Pause");
+    click(&mut browser, "#play");
+    assert_eq!(browser.evaluate("document.querySelector('#play').textContent"), "Play");
+    click(&mut browser, "#open-more");
+    assert!(browser.evaluate("document.querySelectorAll('#cases tbody tr').length").as_u64().unwrap() > 3);
+    assert!(
+        browser.evaluate("document.querySelectorAll('#endpoints tbody tr').length").as_u64().unwrap() > 0
+    );
+    click(&mut browser, "#more .close");
+    click(&mut browser, "#open-questions");
+    let questions = browser.evaluate("document.querySelectorAll('#question-list a').length");
+    assert_eq!(questions, 5);
+    for number in 1..=5 {
+        browser.evaluate(
+            "document.querySelector('#questions').open || document.querySelector('#open-questions').click()",
+        );
+        click(&mut browser, &format!("#question-list li:nth-child({number}) a"));
+        let wanted = browser.evaluate(&format!(
+            "document.querySelector('#question-list li:nth-child({number}) a').getAttribute('href')"
+        ));
+        let shown = hash(&mut browser);
+        for part in wanted.as_str().unwrap().trim_start_matches('#').split('&') {
+            assert!(shown.contains(part), "question {number} opens {part}, not {shown}");
+        }
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_link_opens_its_state() {
+    let Some(program) = browser::chromium() else { return };
+    let page = Page::new(&["--example"]);
+    let mut browser = page.open(program);
+    for (state, words) in [
+        ("client=pod&mode=nftables&step=4", "Step 5 of"),
+        ("service=default/web&client=self&step=2", "Step 3 of"),
+        ("client=outside&service=default/web&node=node-2&address=node-port-2&mode=both&step=1", "Step 2 of"),
+        ("service=default/db&variant=not-ready&client=pod&step=99", "node-1"),
+        ("client=nobody&step=%&node=x&way=7&mode=y", "Step 1 of"),
+    ] {
+        let url = format!("file://{}#{state}", page.path.display());
+        browser.call("Page.navigate", json!({ "url": "about:blank" }));
+        browser.call("Page.navigate", json!({ "url": url }));
+        let said = wait_for(&mut browser, "document.querySelector('#said')?.innerText ?? ''", words);
+        assert!(said.contains(words), "{state}: {said}");
+        let shown = hash(&mut browser);
+        if !state.contains("nobody") && !state.contains("99") {
+            assert!(state.split('&').all(|part| shown.contains(part)), "{state}: {shown}");
+        }
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// Waits until a page that is opened anew says something.
+fn wait_for(browser: &mut Browser, expression: &str, words: &str) -> String {
+    let mut said = String::new();
+    for _ in 0..50 {
+        said = browser.evaluate(expression).as_str().unwrap_or_default().to_owned();
+        if said.contains(words) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    said
+}
+
+/// Goes through every choice and every step, and tells what is cut, scrolled or outside.
+const MISFITS: &str = r##"((every) => {
+  const faults = new Set();
+  const byId = (id) => document.getElementById(id);
+  let seen = 0;
+  const look = () => {
+    seen += 1;
+    const at = location.hash;
+    const root = document.documentElement;
+    if (root.scrollWidth > innerWidth) faults.add(`wider than the window: ${at}`);
+    if (root.scrollHeight > innerHeight) faults.add(`higher than the window by ${root.scrollHeight - innerHeight}: ${at}`);
+    for (const one of document.querySelectorAll("#stage, .node, .kernel, .pod, .box, #fields, #said, #rules, .rule, pre, #buttons, #choices, header")) {
+      if (one.scrollHeight > one.clientHeight + 1 && one.clientHeight > 0) faults.add(`${one.id || one.className} is cut by ${one.scrollHeight - one.clientHeight}: ${at}`);
+      if (one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0) faults.add(`${one.id || one.className} is cut at its side: ${at}`);
+      const box = one.getBoundingClientRect();
+      if (box.right > innerWidth + 1 || box.left < -1 || box.bottom > innerHeight + 1) faults.add(`${one.id || one.className} is outside: ${at}`);
+    }
+    const [stage, packet] = [byId("stage"), byId("packet")].map((one) => one.getBoundingClientRect());
+    if (packet.left < stage.left - 1 || packet.right > stage.right + 1 || packet.top < stage.top - 1 || packet.bottom > stage.bottom + 1) faults.add(`the packet is outside: ${at}`);
+  };
+  const steps = () => {
+    byId("first").click();
+    look();
+    while (!byId("next").disabled) { byId("next").click(); look(); }
+  };
+  const names = ["stage", "mode", "policy", "client", "node", "address", "way"];
+  let turn = 0;
+  const choose = (depth) => {
+    if (depth === names.length) { turn += 1; if (turn % every === 0) steps(); return; }
+    const menu = () => byId(`choose-${names[depth]}`);
+    const count = menu() ? menu().options.length : 1;
+    for (let i = 0; i < count; i += 1) {
+      if (menu() && menu().selectedIndex !== i) { menu().selectedIndex = i; menu().dispatchEvent(new Event("change")); }
+      choose(depth + 1);
+    }
+  };
+  choose(0);
+  return { seen, faults: [...faults].slice(0, 20) };
+})"##;
+
+fn fits(browser: &mut Browser, name: &str, every: usize) {
+    for (width, height) in [(1280, 720), (390, 844)] {
+        browser.show(width, height, false);
+        let found = browser.evaluate(&format!("{MISFITS}({every})"));
+        assert_eq!(found["faults"], json!([]), "{name} at {width}x{height}");
+        assert!(found["seen"].as_u64().unwrap() > 100, "{found}");
+    }
+}
+
+#[test]
+fn everything_of_the_example_is_within_the_window() {
+    let Some(program) = browser::chromium() else { return };
+    let mut browser = Page::new(&["--example"]).open(program);
+    fits(&mut browser, "example", 23);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn everything_of_the_shop_is_within_the_window() {
+    let Some(program) = browser::chromium() else { return };
+    let mut browser = shop().open(program);
+    fits(&mut browser, "shop", 401);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 /// Texts that stand out too little from their ground, by the measure of WCAG 2.1 (1.4.3: 4.5 to 1).
@@ -117,109 +279,115 @@ const PALE: &str = r#"(() => {
   return pale.join("; ");
 })()"#;
 
-fn pictures(browser: &mut Browser, name: &str) {
-    for (form, width, height, dark) in [
-        ("projector", 1600, 900, false),
-        ("projector-dark", 1600, 900, true),
-        ("phone", 390, 844, false),
-        ("phone-dark", 390, 844, true),
-    ] {
-        browser.show(width, height, dark);
-        assert!(!overflows(browser), "{name} is wider than {form}");
-        assert_eq!(browser.evaluate(PALE), "", "{name}, {form}");
-        let path = browser.picture(&format!("{name}-{form}.png"));
-        assert!(std::fs::metadata(path).unwrap().len() > 10_000);
+/// The states that are looked at for their colours.
+const STATES: [&str; 6] = [
+    "client=pod&step=0",
+    "client=pod&mode=both&step=5",
+    "client=pod&step=99",
+    "service=default/web&client=outside&node=node-2&address=node-port-2&step=13",
+    "service=default/web&client=outside&node=node-2&address=node-port-2&policy=Local&step=99",
+    "variant=not-ready&client=pod&step=99",
+];
+
+#[test]
+fn contrast_in_light_and_dark() {
+    let Some(program) = browser::chromium() else { return };
+    let mut browser = Page::new(&["--example"]).open(program);
+    for dark in [false, true] {
+        browser.show(1280, 720, dark);
+        for state in STATES {
+            browser.evaluate(&format!("location.hash = {state:?}; dispatchEvent(new Event('hashchange'))"));
+            assert_eq!(browser.evaluate(PALE), "", "{state}, dark: {dark}");
+        }
+        for dialog in ["more", "questions"] {
+            browser.evaluate(&format!("document.querySelector('#open-{dialog}').click()"));
+            assert_eq!(browser.evaluate(PALE), "", "{dialog}, dark: {dark}");
+            browser.evaluate(&format!("document.querySelector('#{dialog}').close()"));
+        }
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn motion_is_reduced_where_it_is_asked_for() {
+    let Some(program) = browser::chromium() else { return };
+    let mut browser = Page::new(&["--example"]).open(program);
+    let duration = "parseFloat(getComputedStyle(document.querySelector('#packet')).transitionDuration)";
+    let motion = |browser: &mut Browser, wanted: &str| {
+        let features = json!([{ "name": "prefers-reduced-motion", "value": wanted }]);
+        browser.call("Emulation.setEmulatedMedia", json!({ "features": features }));
+        browser.evaluate(duration).as_f64().unwrap()
+    };
+    assert!(motion(&mut browser, "no-preference") > 0.1);
+    assert!(motion(&mut browser, "reduce").abs() < 1e-9);
+}
+
+#[test]
+fn the_handout_has_every_step() {
+    let Some(program) = browser::chromium() else { return };
+    let mut browser = Page::new(&["--example"]).open(program);
+    let (_, all) = count(&mut browser);
+    browser.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    let shown = |browser: &mut Browser, selector: &str| {
+        browser.evaluate(&format!("document.querySelector({selector:?}).checkVisibility()"))
+    };
+    assert_eq!(shown(&mut browser, "#app"), false);
+    assert_eq!(shown(&mut browser, "#handout"), true);
+    assert_eq!(browser.evaluate("document.querySelectorAll('#handout li').length"), all);
+    assert_eq!(browser.evaluate(PALE), "");
+    let pdf = browser.call("Page.printToPDF", json!({}));
+    assert!(pdf["data"].as_str().unwrap().len() > 5_000);
+}
+
+#[test]
+fn each_step_is_announced() {
+    let Some(program) = browser::chromium() else { return };
+    let mut browser = Page::new(&["--example"]).open(program);
+    let said = "document.querySelector('#said')";
+    assert_eq!(browser.evaluate(&format!("{said}.getAttribute('aria-live')")), "polite");
+    let (_, all) = count(&mut browser);
+    let mut told: Vec<Value> = Vec::new();
+    for _ in 0..all {
+        told.push(browser.evaluate(&format!("{said}.innerText")));
+        browser.press("ArrowRight");
+    }
+    told.dedup();
+    assert_eq!(told.len() as u64, all, "every step says something new");
+    let label = browser.evaluate("document.querySelector('#stage').getAttribute('aria-label')");
+    assert!(
+        label.as_str().unwrap().starts_with("The packet is at the client, from 10.96.0.12:3306"),
+        "{label}"
+    );
+}
+
+#[test]
+fn the_lecture_in_the_documentation_is_fresh() {
+    for (form, file) in [("html", "docs/lecture.html"), ("markdown", "docs/lecture.md")] {
+        let answer = kuberules(&["explain", "--example", "--output", form]);
+        let kept = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default();
+        assert!(answer.stdout == kept, "{file} is old: kuberules explain --example --output {form} > {file}");
     }
 }
 
+/// For `docs/pictures/make`: the page as it looks on a projector, a phone, in the dark and on paper.
 #[test]
-fn the_example_is_walked_by_keyboard() {
+#[ignore = "writes pictures to target/artefacts"]
+fn pictures() {
     let Some(program) = browser::chromium() else { return };
-    let (_folder, mut browser) = open(&["--example"], program);
-    tab_to(&mut browser, "[name=mode]");
-    tab_to(&mut browser, "[name=client]");
-    tab_to(&mut browser, "[name=address]");
-    tab_to(&mut browser, "button.chain");
-    tab_to(&mut browser, "#stepper");
-    tab_to(&mut browser, "#next");
-    browser.press("Enter");
-    browser.press(" ");
-    assert_eq!(browser.evaluate("document.querySelector('#said').innerText.startsWith('Step 3 of ')"), true);
-    assert_eq!(browser.evaluate("document.querySelector('#said').getAttribute('aria-live')"), "polite");
-    assert!(walk_all(&mut browser) > 60);
-    choose(&mut browser, "mode", 0);
-    choose(&mut browser, "client", 0);
-    let dnat = "[...document.querySelectorAll('.rules li')].findIndex((li) => li.innerText.includes('DNAT'))";
-    browser
-        .evaluate(&format!("document.querySelectorAll('.rules li')[{dnat}].querySelector('button').click()"));
-    let change = browser.evaluate("document.querySelector('.packet ins.destination').innerText");
-    assert_eq!(change, "10.32.0.15:3306");
-    pictures(&mut browser, "explain-example");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
-}
-
-#[test]
-fn the_shops_web_is_walked_by_keyboard() {
-    let Some(program) = browser::chromium() else { return };
-    let (cluster, config) = (
-        testdata().join("shop/before.yaml"),
-        testdata().join("shop/before-worker-1/kube-proxy.iptables.json"),
-    );
-    let arguments =
-        [cluster.to_str().unwrap(), "shop/web", "--node", "worker-1", "--config", config.to_str().unwrap()];
-    let (_folder, mut browser) = open(&arguments, program);
-    assert!(walk_all(&mut browser) > 150);
-    choose(&mut browser, "mode", 0);
-    choose(&mut browser, "address", 1);
-    choose(&mut browser, "client", 4);
-    browser.evaluate("document.querySelector('#stepper').focus()");
-    browser.press("End");
-    browser.press("ArrowLeft");
-    let change = browser.evaluate("document.querySelector('.packet ins.source').innerText");
-    assert_ne!(change, "");
-    pictures(&mut browser, "explain-shop-web");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
-}
-
-#[test]
-fn hostile_names_stay_text() {
-    let Some(program) = browser::chromium() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let hostile = "</script><script>console.log(1)</script><img src=x onerror=console.log(2)>\\\"'`";
-    let cluster =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/explain/example.yaml")).unwrap();
-    let cluster = cluster
-        .replace("name: db-0, ", &format!("name: \"{hostile}\", "))
-        .replace("nodeName: node-2", &format!("nodeName: \"{hostile}\""))
-        .replace(
-            "metadata: {name: node-1}",
-            &format!("metadata: {{name: node-1, labels: {{topology.kubernetes.io/zone: \"{hostile}\"}}}}"),
-        );
-    let path = folder.path().join("<img src=x onerror=console.log(3)>.yaml");
-    std::fs::write(&path, cluster).unwrap();
-    let (_page, mut browser) = open(&[path.to_str().unwrap(), "db", "--node", "node-1"], program);
-    step_through(&mut browser);
-    assert_eq!(number(&mut browser, "document.querySelectorAll('img').length"), 0);
-    assert_eq!(number(&mut browser, "document.scripts.length"), 2);
-    let title = browser.evaluate("document.querySelector('#subtitle').textContent");
-    assert!(title.as_str().unwrap().contains("<img src=x"), "{title}");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
-}
-
-#[test]
-fn what_was_assumed_is_listed() {
-    let Some(program) = browser::chromium() else { return };
-    let chart = testdata().join("chart/v1");
-    let arguments =
-        [chart.to_str().unwrap(), "notes-web", "--assume", "--assume-nodes", "3", "--node", "node-1"];
-    let (_folder, mut browser) = open(&arguments, program);
-    let text = browser.evaluate("document.querySelector('#assumed').innerText");
-    let shown = "document.querySelector('#assumed').checkVisibility()";
-    assert_eq!(browser.evaluate(shown), true);
-    assert!(text.as_str().unwrap().contains("spec.clusterIPs[0]=10.101.11.214"), "{text}");
-    assert_eq!(browser.evaluate("document.body.innerText.startsWith('kuberules --assume: ')"), true);
-    pictures(&mut browser, "explain-assumed");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
-    let (_folder, mut browser) = open(&["--example"], program);
-    assert_eq!(browser.evaluate(shown), false);
+    let mut browser = Page::new(&["--example"]).open(program);
+    let dnat = "client=pod&mode=both&step=5";
+    let masquerade = "service=default/web&client=outside&node=node-2&address=node-port-2&step=13";
+    for (name, state, width, height, dark) in [
+        ("page", dnat, 1280, 720, false),
+        ("page-phone", dnat, 390, 844, false),
+        ("page-dark", masquerade, 1280, 720, true),
+        ("page-phone-dark", masquerade, 390, 844, true),
+    ] {
+        browser.show(width, height, dark);
+        browser.evaluate(&format!("location.hash = {state:?}; dispatchEvent(new Event('hashchange'))"));
+        browser.picture(&format!("{name}.png"));
+    }
+    browser.show(800, 1100, false);
+    browser.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
+    browser.picture("page-print.png");
 }

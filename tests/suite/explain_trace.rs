@@ -52,7 +52,7 @@ fn both_say_the_same() {
 
 fn compare(scene: &Scene) -> usize {
     let mut compared = 0;
-    for entry in page_data(scene).as_array().unwrap() {
+    for entry in page_data(scene)["entries"].as_array().unwrap() {
         for explanation in entry["modes"].as_array().unwrap() {
             for port in explanation["ports"].as_array().unwrap() {
                 for (index, address) in port["addresses"].as_array().unwrap().iter().enumerate() {
@@ -108,7 +108,11 @@ fn compare_address(
             |case: &&Value| case["address"] == index && case["client"].as_u64() == position.map(|p| p as u64);
         let Some(case) = port["cases"].as_array().unwrap().iter().find(is_it) else { continue };
         let place = format!("{} {to} {mode} from {client} on {}", explanation["service"], scene.node);
-        assert_eq!(fates(&case["fates"], "chance"), fates(&trace["outcomes"], "probability"), "{place}");
+        assert_eq!(
+            happens(&case["outcomes"], "chance"),
+            happens(&trace["outcomes"], "probability"),
+            "{place}"
+        );
         compared += 1;
     }
     compared
@@ -124,8 +128,8 @@ fn client_words(packet: &Value) -> &'static str {
 }
 
 /// Verdict, destination, chance and whether the source is rewritten, of those that depend on nothing.
-fn fates(outcomes: &Value, chance: &str) -> Vec<(String, String, String, bool)> {
-    let mut fates: Vec<_> = (outcomes.as_array().unwrap().iter())
+fn happens(outcomes: &Value, chance: &str) -> Vec<(String, String, String, bool)> {
+    let mut all: Vec<_> = (outcomes.as_array().unwrap().iter())
         .filter(|outcome| outcome["given"].as_array().is_none_or(Vec::is_empty))
         .map(|outcome| {
             let value = outcome[chance].as_f64().or(outcome[chance]["value"].as_f64()).unwrap();
@@ -134,6 +138,6 @@ fn fates(outcomes: &Value, chance: &str) -> Vec<(String, String, String, bool)> 
             (verdict, to, format!("{value:.9}"), outcome["snat"].as_bool().unwrap())
         })
         .collect();
-    fates.sort();
-    fates
+    all.sort();
+    all
 }

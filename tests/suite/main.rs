@@ -14,20 +14,25 @@ mod captured;
 mod check;
 mod command_line;
 mod completions;
+mod consequences;
 mod controllers;
 mod diff;
 mod documentation;
 mod errors;
 mod every_node;
+mod expect;
+mod explain_journey;
 mod explain_page;
 mod explain_trace;
 mod families;
 mod foreign_captures;
+mod foreign_captures_iptables;
 mod like_kubectl;
 mod limits;
 mod lint;
 mod mutations;
 mod questions;
+mod recipes;
 mod releases;
 mod repositories;
 mod services;
@@ -36,6 +41,7 @@ mod trace;
 mod transcript;
 mod truth;
 mod upkeep;
+mod what_if;
 
 /// What the real kube-proxy wrote is what we print.
 mod conformance {
@@ -68,6 +74,7 @@ mod kernel {
     mod foreign_iptables;
     mod foreign_nftables;
     mod iptables;
+    mod journey;
     mod nftables;
     mod random_clusters;
     mod trace;

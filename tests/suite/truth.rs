@@ -5,11 +5,12 @@ use std::fs;
 use std::io::Write as _;
 
 use kuberules::capture;
+use kuberules::compare::diff::Diff;
 use kuberules::compare::diff::NodeChange;
-use kuberules::compare::diff::{Diff, SCHEMA};
 use kuberules::compare::node::{self, Level};
 use kuberules::node::Host;
 use kuberules::report::diff::{markdown, text};
+use kuberules::style::Style;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -120,13 +121,13 @@ fn two_walks_that_fail_alike_are_unknown_and_not_the_same() {
     assert_eq!(code, Some(1));
     assert!(kinds(&report).contains(&"unknown") && json.contains(CANNOT), "{json}");
     assert!(report["unknown"].as_u64().unwrap() > 0, "{json}");
-    assert!(!json.contains("no new connection fares differently"), "{json}");
+    assert!(!json.contains("no new connection has another outcome"), "{json}");
     // Some thousand ways for each kind of connection take their time.
     if full() {
         let (text, code) = check(&captured, "iptables", "text");
         assert_eq!(code, Some(1), "{text}");
         assert!(text.contains(CANNOT) && text.contains("unknown: "), "{text}");
-        assert!(!text.contains("no new connection fares differently"), "{text}");
+        assert!(!text.contains("no new connection has another outcome"), "{text}");
         let (github, code) = check(&captured, "iptables", "github");
         assert_eq!(code, Some(1));
         assert!(github.contains("title=kuberules unknown::") && github.contains(CANNOT), "{github}");
@@ -161,7 +162,7 @@ fn a_jump_to_a_chain_that_is_not_there_is_unknown() {
         let (told, code) = told(output);
         assert_eq!(code, Some(1));
         assert!(told.contains(CANNOT) && told.contains("which does not exist"), "{output}: {told}");
-        assert!(!told.contains("no new connection fares differently"), "{output}: {told}");
+        assert!(!told.contains("no new connection has another outcome"), "{output}: {told}");
     }
 }
 
@@ -172,22 +173,12 @@ fn a_diff_of_rules_that_cannot_be_followed_says_unknown_in_every_form() {
         -A PREROUTING -d 10.96.0.1/32 -j KUBE-SVC-67NZLRHBNDSAWJRO\n-A OUTPUT -d 10.96.0.1/32 -j KUBE-SVC-67NZLRHBNDSAWJRO\nCOMMIT\n";
     let rules = || capture::read(broken, None).unwrap().node_rules(|_| Host::default()).ipv4.unwrap();
     let (family, classes) = node::family(&rules(), &rules(), Level::Traffic);
-    let mut diff = Diff {
-        schema: SCHEMA,
-        old: "old".to_owned(),
-        new: "new".to_owned(),
-        nodes: 0,
-        changes: Vec::new(),
-        nodes_added: Vec::new(),
-        nodes_removed: Vec::new(),
-        classes: Some(0),
-        unchanged_service_ports: 0,
-        release: None,
-        before_upgrade: Vec::new(),
-    };
-    diff.add("worker-1", NodeChange { families: vec![family], classes, unchanged_service_ports: 0 });
+    let mut diff = Diff::new("old".to_owned(), "new".to_owned(), true);
+    diff.add("worker-1", NodeChange { families: vec![family], classes, ..NodeChange::default() });
     assert!(diff.traffic_differs() && diff.unknown() > 0 && classes > 0);
-    for told in [text::print(&diff), markdown::print(&diff)] {
+    for told in
+        [text::print(&diff, "", Style::default()), markdown::print(&diff, "", markdown::MAX_CHARACTERS)]
+    {
         assert!(told.contains(CANNOT) && told.contains("Unknown on 1 of 1 node"), "{told}");
         assert!(told.contains("on both sides") && !told.contains("No difference"), "{told}");
     }

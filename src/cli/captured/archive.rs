@@ -73,8 +73,8 @@ fn long_name(entry: &mut impl Read, kind: tar::EntryType) -> io::Result<Option<S
     if kind.is_gnu_longname() {
         return Ok(Some(text.trim_end_matches('\0').to_owned()));
     }
-    let paths = text.lines().filter_map(|line| line.split_once(' ')?.1.strip_prefix("path="));
-    Ok(paths.last().map(str::to_owned))
+    let mut paths = text.lines().rev().filter_map(|line| line.split_once(' ')?.1.strip_prefix("path="));
+    Ok(paths.next().map(str::to_owned))
 }
 
 /// Takes the text of a file that is something a node is asked for.

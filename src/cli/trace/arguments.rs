@@ -53,6 +53,12 @@ pub(in crate::cli) struct Arguments {
     /// Print the answer without the packet's way
     #[arg(long)]
     pub(super) brief: bool,
+    /// Follow the whole way: through every node on it, each by its own rules, to the Pod, and the reply back
+    ///
+    /// Needs the cluster as INPUT. The client's node, the endpoint's node and whatever lies between are found from it; for a
+    /// load balancer's address all nodes are first, or those whose health check answers, unless --node names one.
+    #[arg(long, conflicts_with_all = ["all_nodes", "brief"])]
+    pub(super) end_to_end: bool,
     /// Walk through the rules that a node printed instead of compiled ones: the text of iptables-save, ip6tables-save, nft
     /// list ruleset or nft -j list ruleset, and whatever else `kuberules collect` gathers; a file, a folder, a tar or `-`
     /// (repeatable)

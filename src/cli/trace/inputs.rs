@@ -151,6 +151,14 @@ impl<'i> Stage<'i> {
         Stage::on(inputs, pipeline, node, session)
     }
 
+    /// Any node: for a question that names none and goes through all.
+    pub(super) fn any(inputs: &'i Inputs, session: &mut Session) -> Result<Stage<'i>, Stop> {
+        match inputs.cluster.as_ref().and_then(|pipeline| Some((pipeline, pipeline.cluster.nodes.first()?))) {
+            Some((pipeline, node)) => Stage::on(inputs, pipeline, node.clone(), session),
+            None => Stage::new(inputs, session),
+        }
+    }
+
     /// Every node of the cluster.
     pub(super) fn every(inputs: &'i Inputs, session: &mut Session) -> Result<Vec<Stage<'i>>, Stop> {
         let Some(pipeline) = inputs.cluster.as_ref().filter(|cluster| !cluster.cluster.nodes.is_empty())

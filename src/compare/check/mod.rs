@@ -23,6 +23,8 @@ mod tests;
 mod unknown;
 mod zero_destination;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::diff::LineChange;
@@ -159,7 +161,7 @@ pub enum Kind {
     OutOfPlace,
     /// Connections that exist go where no new one would.
     PinnedConnections,
-    /// Packets fare differently, and no rule tells why.
+    /// Connections have another outcome, and no rule tells why.
     Unexplained,
     /// Rules cannot be followed, so that what happens to packets cannot be compared.
     Unknown,
@@ -252,9 +254,13 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let Traffic { classes, flows, mut unknown } = {
         let walkers = (&Walker::beside(&intended, &others, &expected.host), &Walker::of(captured));
         let blame = Blame::new(&drafts, walkers, expected.family());
-        flows_of_plans(walkers, expected.family(), (expected.plan.as_ref(), None), &|difference| {
-            blame.of(difference)
-        })
+        flows_of_plans(
+            walkers,
+            expected.family(),
+            (expected.plan.as_ref(), None),
+            &Arc::default(),
+            &|difference| blame.of(difference),
+        )
     };
     found.classes = classes;
     found.findings = drafts.into_iter().map(|draft| draft.finding).collect();
@@ -297,7 +303,8 @@ type State<'r> = (&'r Ruleset, &'r [Ruleset]);
 fn traffic(pair: Pair<'_>, (should, is): (State<'_>, State<'_>), cause: &Cause<'_>) -> Traffic {
     let host = &pair.expected.host;
     let walkers = (&Walker::beside(should.0, should.1, host), &Walker::beside(is.0, is.1, host));
-    flows_of_plans(walkers, pair.expected.family(), (pair.expected.plan.as_ref(), None), cause)
+    let plans = (pair.expected.plan.as_ref(), None);
+    flows_of_plans(walkers, pair.expected.family(), plans, &Arc::default(), cause)
 }
 
 /// Hands flows to the findings that are to blame for them; those that nothing is to blame for come back.
@@ -316,6 +323,6 @@ fn unexplained(flows: Vec<Flow>) -> Option<Finding> {
     if flows.is_empty() {
         return None;
     }
-    let message = "packets fare differently, although no rule of kube-proxy differs";
+    let message = "connections have another outcome, although no rule of kube-proxy differs";
     Some(Finding { traffic: flows, ..Finding::general(Kind::Unexplained, message) })
 }

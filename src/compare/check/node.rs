@@ -101,7 +101,7 @@ pub fn families(captured: &Captured, wanted: &[Family]) -> Families {
         } else if is_wanted && captured.language == ProxyMode::Nftables {
             let message = format!(
                 "the capture has no table of kube-proxy for {family}: {family} is not checked; capture all with nft list \
-                 ruleset, or give --family to check the other alone"
+                 ruleset, or give --family to check only the other"
             );
             found.findings.push(Finding::general(Kind::NothingCompared, message));
         } else if is_wanted {

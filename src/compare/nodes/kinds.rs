@@ -19,7 +19,7 @@ use crate::walk::Host;
 /// What nodes of one kind agree in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
-    zones: Option<[Option<CompactString>; 2]>,
+    zone: Option<Option<CompactString>>,
     sides: [KindOfSide; 2],
 }
 
@@ -65,12 +65,13 @@ impl Kinds {
     ) -> Option<Kind> {
         let same = old.internal_ips == new.internal_ips
             && old.external_ips == new.external_ips
-            && old.pod_cidrs == new.pod_cidrs;
+            && old.pod_cidrs == new.pod_cidrs
+            && old.zone == new.zone;
         if !same || hosts.0.pod_interface.is_some() || hosts.1.pod_interface.is_some() {
             return None;
         }
         Some(Kind {
-            zones: self.zones_matter.then(|| [old.zone.clone(), new.zone.clone()]),
+            zone: self.zones_matter.then(|| old.zone.clone()),
             sides: [self.side(plans.0, hosts.0, settings.0)?, self.side(plans.1, hosts.1, settings.1)?],
         })
     }
@@ -191,9 +192,12 @@ impl Owners {
 
     /// The node in whose networks an address lies.
     fn network(&self, ip: IpAddr) -> Option<usize> {
+        let holds = |net: &&(IpAddr, IpAddr, usize)| net.0 <= ip && ip <= net.1;
+        if !self.overlapping.is_empty() {
+            return self.networks.iter().find(holds).map(|net| net.2);
+        }
         let upto = self.networks.partition_point(|(first, ..)| *first <= ip);
-        let (_, last, node) = self.networks.get(upto.checked_sub(1)?)?;
-        (ip <= *last).then_some(*node)
+        self.networks.get(upto.checked_sub(1)?).filter(holds).map(|net| net.2)
     }
 
     /// Nodes to which an address belongs, or in whose networks it lies.

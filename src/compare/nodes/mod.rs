@@ -25,9 +25,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use self::kinds::{Kind, Kinds, Owners};
+use super::consequence::ServiceOnNode;
 use super::diff::{FamilyChange, GroupChange, NodesAnswer, RulesChange, TrafficChange};
 use super::links::{Link, Side, links_of};
-use super::node::{self, Level, PartComparison};
+use super::node::{self, Level, Options, PartChange, PartComparison};
 use super::parts::{self, Part, Parts};
 use super::subject::Subject;
 use super::traffic::{Alike, Ground, Naming, Scope, Traffic};
@@ -62,11 +63,12 @@ pub fn compare(
     old: State<'_>,
     new: State<'_>,
     nodes: &[(&Node, &Node)],
-    level: Level,
+    options: impl Into<Options>,
 ) -> Checked<Vec<NodesAnswer>> {
+    let options = options.into();
     let families = node::families((old.cluster, old.settings), (new.cluster, new.settings));
     let mut found = Diagnostics::default();
-    let of_family = |family| FamilyNodes::new(old, new, nodes, family, level);
+    let of_family = |family| FamilyNodes::new(old, new, nodes, family, options.clone());
     let mut all: Vec<FamilyNodes<'_>> = families.iter().map(|family| of_family(*family)).collect();
     for pair in nodes {
         for of_old in [true, false] {
@@ -116,11 +118,13 @@ struct FamilyNodes<'a> {
     new: State<'a>,
     nodes: &'a [(&'a Node, &'a Node)],
     family: Family,
-    level: Level,
+    options: Options,
     large: (bool, bool),
     witnesses: (Vec<&'a ServicePort>, Vec<&'a ServicePort>),
     /// What is planned on each node beside Service ports.
     frames: (Vec<Plan<'a>>, Vec<Plan<'a>>),
+    /// Whether it was told that nothing tells Pods from others.
+    told: (bool, bool),
     changes: Vec<FamilyChange>,
 }
 
@@ -136,6 +140,7 @@ struct ClusterPart<'a> {
 struct PartAnswer {
     rules: Vec<(Subject, GroupChange)>,
     traffic: Traffic,
+    services: Vec<ServiceOnNode>,
     unchanged: usize,
 }
 
@@ -145,6 +150,7 @@ impl PartAnswer {
             && self.traffic.flows == other.traffic.flows
             && self.traffic.unknown == other.traffic.unknown
             && self.traffic.classes == other.traffic.classes
+            && self.services == other.services
             && self.unchanged == other.unchanged
     }
 }
@@ -175,7 +181,7 @@ impl<'a> FamilyNodes<'a> {
         new: State<'a>,
         nodes: &'a [(&'a Node, &'a Node)],
         family: Family,
-        level: Level,
+        options: Options,
     ) -> FamilyNodes<'a> {
         let tables = (old.cluster.family(family), new.cluster.family(family));
         FamilyNodes {
@@ -183,16 +189,17 @@ impl<'a> FamilyNodes<'a> {
             new,
             nodes,
             family,
-            level,
+            options,
             large: (is_large(tables.0), is_large(tables.1)),
             witnesses: (witnesses(&tables.0.service_ports), witnesses(&tables.1.service_ports)),
             frames: (Vec::new(), Vec::new()),
+            told: (false, false),
             changes: Vec::new(),
         }
     }
 
     /// What is planned on a node beside Service ports, with what is to be told of the whole plan.
-    fn frame(&self, (old, new): &(&Node, &Node), of_old: bool) -> Checked<Plan<'a>> {
+    fn frame(&mut self, (old, new): &(&Node, &Node), of_old: bool) -> Checked<Plan<'a>> {
         let (state, node, large, witnesses) = match of_old {
             true => (self.old, old, self.large.0, &self.witnesses.0),
             false => (self.new, new, self.large.1, &self.witnesses.1),
@@ -200,6 +207,12 @@ impl<'a> FamilyNodes<'a> {
         let plan = Plan::of_some(witnesses, large, state.cluster, state.settings, node, self.family);
         let (mut plan, mut found) = plan?;
         found.append(check_loadable(&plan, state.sources));
+        // In the same words for all nodes: once is enough.
+        let told = if of_old { &mut self.told.0 } else { &mut self.told.1 };
+        if !*told && plan.local_traffic().is_none() {
+            *told = true;
+            plan.warn_of_local_traffic(state.cluster, state.settings, &mut found);
+        }
         plan.take_service_ports();
         Ok((plan, found))
     }
@@ -264,9 +277,14 @@ impl<'a> FamilyNodes<'a> {
     fn put_together(&mut self, parts: &[&PartAnswer], left_out: usize) -> NodeAnswer {
         let rules =
             self.with_rules().then(|| RulesChange::of_parts(parts.iter().map(|part| part.rules.clone())));
-        let traffic = (self.level != Level::Rules)
+        let traffic = (self.options.level != Level::Rules)
             .then(|| TrafficChange::new(Traffic::of_parts(parts.iter().map(|part| part.traffic.clone()))));
-        let change = FamilyChange { family: self.family.lower_name(), rules, traffic };
+        let change = FamilyChange {
+            family: self.family.lower_name(),
+            rules,
+            traffic,
+            services: parts.iter().flat_map(|part| part.services.iter().cloned()).collect(),
+        };
         NodeAnswer {
             number: self.add(change),
             classes: parts.iter().map(|part| part.traffic.classes).sum(),
@@ -284,7 +302,7 @@ impl<'a> FamilyNodes<'a> {
     }
 
     fn with_rules(&self) -> bool {
-        self.level != Level::Traffic && self.old.settings.mode == self.new.settings.mode
+        self.options.level != Level::Traffic && self.old.settings.mode == self.new.settings.mode
     }
 
     /// A node by itself.
@@ -295,9 +313,14 @@ impl<'a> FamilyNodes<'a> {
             };
             Some((plan(self.old, old)?.0, plan(self.new, new)?.0))
         });
-        let found = node::compare_named(plans, self.level, Naming::Role);
+        let found = node::compare_named(plans, &self.options, Naming::Role);
         let change = found.families.into_iter().next();
-        let empty = FamilyChange { family: self.family.lower_name(), rules: None, traffic: None };
+        let empty = FamilyChange {
+            family: self.family.lower_name(),
+            rules: None,
+            traffic: None,
+            services: Vec::new(),
+        };
         NodeAnswer {
             number: self.add(change.unwrap_or(empty)),
             classes: found.classes,
@@ -321,6 +344,7 @@ impl<'a> FamilyNodes<'a> {
     }
 
     /// The parts of what differs, or can differ, and how many Service ports are left out on every node.
+    #[allow(clippy::type_complexity, reason = "a callback that calls back")]
     fn parts(&self, trims: bool, owners: &Owners) -> (Vec<ClusterPart<'a>>, usize) {
         let old = &self.old.cluster.family(self.family).service_ports;
         let new = &self.new.cluster.family(self.family).service_ports;
@@ -403,6 +427,11 @@ impl<'a> FamilyNodes<'a> {
         {
             return None;
         }
+        // Where every node differs, an address of a part that no rule of this node asks for can be all there is of a class.
+        let is_of_part = |ip: &IpAddr| kinds.addresses.contains(ip);
+        if !trims && hosts.0.local_pods.iter().chain(&hosts.1.local_pods).any(is_of_part) {
+            return None;
+        }
         // Rules that name the node's own network are each node's own.
         if self.with_rules() && self.new.settings.detect_local == crate::settings::DetectLocal::NodeCidr {
             return None;
@@ -425,7 +454,7 @@ impl<'a> FamilyNodes<'a> {
         &self,
         node: usize,
         hosts: &[(Host, Host)],
-        work: impl FnOnce(&PartComparison<'_>, &Plan<'a>, &Plan<'a>) -> Vec<node::PartChange>,
+        work: impl FnOnce(&PartComparison<'_>, &Plan<'a>, &Plan<'a>) -> Vec<PartChange>,
     ) -> PartAnswer {
         let frames = self.frames.0.get(node).zip(self.frames.1.get(node));
         let Some(((old, new), (old_host, new_host))) =
@@ -437,12 +466,15 @@ impl<'a> FamilyNodes<'a> {
         let comparison = PartComparison {
             ground: &ground,
             with_rules: self.with_rules(),
-            with_traffic: self.level != Level::Rules,
+            with_traffic: self.options.level != Level::Rules,
+            assumed: &self.options.assumed,
         };
-        let (rules, traffic): (Vec<_>, Vec<_>) = work(&comparison, old, new).into_iter().unzip();
+        let mut all = PartChange::default();
+        work(&comparison, old, new).into_iter().for_each(|part| all.absorb(part));
         PartAnswer {
-            rules: rules.into_iter().flatten().flatten().collect(),
-            traffic: Traffic::of_parts(traffic.into_iter().flatten()),
+            rules: all.rules.into_iter().flatten().collect(),
+            traffic: Traffic::of_parts(all.traffic),
+            services: all.services,
             unchanged: 0,
         }
     }

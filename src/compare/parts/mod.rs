@@ -105,6 +105,7 @@ fn hands<T>(list: Vec<T>, to: &[usize], count: usize) -> Vec<Vec<T>> {
 /// A Service port: its Service, and all that it can touch.
 pub(super) type Linked<'a> = (ServiceName, Box<dyn Fn(&mut dyn FnMut(Link)) + 'a>);
 
+#[allow(clippy::type_complexity, reason = "a callback that calls back")]
 fn of<'a, T>(
     links: &'a dyn Fn(&T, &mut dyn FnMut(Link)),
     port: &'a T,

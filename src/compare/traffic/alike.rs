@@ -32,6 +32,7 @@ impl Alike {
         for ip in [old, new].into_iter().flat_map(service_addresses) {
             roles.remove(&ip);
         }
+        #[allow(clippy::type_complexity, reason = "it is here alone")]
         let mut numbers: HashMap<(Vec<Role>, AddressKind, [bool; 2]), (u32, usize)> = HashMap::new();
         let is_pod = |host: &Host, ip| host.is_local_pod(ip);
         let mut found = HashMap::with_capacity(roles.len());

@@ -1,7 +1,8 @@
-//! Classes that fare differently, folded for people: those to one destination with the same outcome_sets are one flow.
+//! Classes with another outcome, folded for people: those to one destination with the same outcome_sets are one flow.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -10,12 +11,14 @@ use super::classes::{Bounds, Scope, compare_and_fold};
 use super::ground::Ground;
 use super::names::Names;
 use super::reasons::{self, SideFacts};
-use super::{Contrast, Difference, OutcomeSet, To, Traffic, Unknown, words};
+use super::verdict::ConnectionVerdict;
+use super::words::Scene;
+use super::{Contrast, Difference, OutcomeSet, To, Traffic, Unknown};
 use crate::net::Family;
 use crate::plan::Plan;
 use crate::walk::{ClientKind, Walker};
 
-/// Packets that fare differently in the same way.
+/// Connections whose outcome changes in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -26,12 +29,23 @@ pub struct Flow {
     pub target: String,
     /// Where the packets go to, such as `10.96.0.12:80/tcp`.
     pub to: Vec<String>,
-    /// Where they come from, such as `pods of this node`.
+    /// Whether that address is assumed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub to_assumed: bool,
+    /// Whose address that is.
+    pub place: Place,
+    /// Where they come from, such as `Pods on this node`.
     pub from: Vec<String>,
-    /// What becomes of them with the old rules.
+    /// Which of them need to be told only where nothing else changes.
+    pub special: Option<Special>,
+    /// What happens to them with the old rules.
     pub before: String,
-    /// What becomes of them with the new rules.
+    /// What happens to them with the new rules.
     pub after: String,
+    /// The same in one word.
+    pub verdict_before: ConnectionVerdict,
+    /// The same in one word.
+    pub verdict_after: ConnectionVerdict,
     /// `outcome`, `affinity` or `chance`
     pub change: &'static str,
     /// Code of a known difference between modes or releases that explains it.
@@ -46,6 +60,32 @@ pub struct Flow {
     /// What is to blame, as a [`Cause`] numbers it.
     #[serde(skip)]
     pub cause: Option<usize>,
+}
+
+/// Whose address a destination is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// A Service's, or nobody's that is known.
+    Elsewhere,
+    /// The node's own in this family.
+    NodeIp,
+    /// Another of the node's.
+    OtherNodeAddress,
+    /// A loopback address.
+    Loopback,
+}
+
+/// Connections that are seldom what somebody asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Special {
+    /// From or to a loopback address.
+    Loopback,
+    /// From single addresses of Pods, most often an endpoint that connects to itself.
+    SelfConnection,
 }
 
 /// Tells by number what is to blame for a difference, if anything is known to be; flows with different causes are kept
@@ -85,8 +125,8 @@ fn flows_within(
     facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
 ) -> Traffic {
-    let fold =
-        |differences: Vec<Difference>| vec![of_destination(&differences, names, facts, cause, bounds.ground)];
+    let side = Side { names, ground: bounds.ground };
+    let fold = |differences: Vec<Difference>| vec![of_destination(&differences, side, facts, cause)];
     let (classes, found) = compare_and_fold(walkers, bounds, &fold);
     let (flows, unknown): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let flows = merged(flows.into_iter().flatten().collect());
@@ -112,9 +152,10 @@ pub fn flows_of_plans(
     walkers: (&Walker<'_>, &Walker<'_>),
     family: Family,
     (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
+    assumed: &Arc<BTreeSet<IpAddr>>,
     cause: &Cause<'_>,
 ) -> Traffic {
-    let mut names = Names::default();
+    let mut names = Names::with_assumed(assumed.clone());
     [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
     let facts = old.or(new).zip(new.or(old)).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
     flows(walkers, family, &names, facts.as_ref().map(|(old, new)| (old, new)), cause)
@@ -125,33 +166,40 @@ pub(in crate::compare) fn flows_of_part(
     walkers: (&Walker<'_>, &Walker<'_>),
     bounds: Bounds<'_>,
     (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
+    assumed: &Arc<BTreeSet<IpAddr>>,
 ) -> Traffic {
-    let mut names = Names::default();
+    let mut names = Names::with_assumed(assumed.clone());
     [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
     let facts = old.zip(new).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
     flows_within(walkers, bounds, &names, facts.as_ref().map(|(old, new)| (old, new)), &|_| None)
 }
 
+/// What flows are told with.
+#[derive(Clone, Copy)]
+struct Side<'n> {
+    names: &'n Names,
+    ground: &'n Ground<'n>,
+}
+
 /// Folds the classes of one destination.
 fn of_destination(
     differences: &[Difference],
-    names: &Names,
+    side: Side<'_>,
     facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
-    ground: &Ground<'_>,
 ) -> (Vec<Flow>, Vec<Unknown>) {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
     let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
     let (unknown, known): (Vec<&Difference>, Vec<&Difference>) = differences.iter().partition(is_unknown);
     for difference in known {
-        let key = Key { cause: cause(difference), ..Key::of(difference, names, facts) };
+        let key = Key { cause: cause(difference), ..Key::of(difference, side.names, facts) };
         match folded.iter_mut().find(|(other, _)| *other == key) {
             Some((_, list)) => list.push(difference),
             None => folded.push((key, vec![difference])),
         }
     }
-    let flows = folded.iter().filter_map(|(key, list)| flow(key, list, names, ground)).collect();
-    (flows, Unknown::merged(unknown.into_iter().map(|difference| Unknown::of(difference, ground))))
+    let flows = folded.iter().filter_map(|(key, list)| flow(key, list, side)).collect();
+    (flows, Unknown::merged(unknown.into_iter().map(|difference| Unknown::of(difference, side.ground))))
 }
 
 /// Flows that differ in nothing but their destination are one.
@@ -179,6 +227,8 @@ struct Key {
     contrast: Contrast,
     reason: Option<reasons::Reason>,
     cause: Option<usize>,
+    /// Nothing differs but for an endpoint that calls itself: the outcomes name it.
+    calls_itself: bool,
 }
 
 impl Key {
@@ -194,29 +244,38 @@ impl Key {
             outcome_set.with_snat(|end| if itself(end) { others } else { end.snat })
         };
         let (plain_old, plain_new) = (plain(old), plain(new));
-        let (old, new) = match plain_old.contrast(&plain_new) {
-            Some(_) => (plain_old, plain_new),
-            None => (old.clone(), new.clone()),
+        let calls_itself = plain_old.contrast(&plain_new).is_none();
+        let (old, new) = match calls_itself {
+            false => (plain_old, plain_new),
+            true => (old.clone(), new.clone()),
         };
         let reason = facts.and_then(|facts| reasons::explain(difference, names, facts));
-        Key { old, new, contrast: *contrast, reason, cause: None }
+        Key { old, new, contrast: *contrast, reason, cause: None, calls_itself }
     }
 }
 
-fn flow(key: &Key, list: &[&Difference], names: &Names, ground: &Ground<'_>) -> Option<Flow> {
+fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
+    let names = side.names;
     let first = list.first()?;
     let to = &first.to;
-    let representative = to.representative;
-    let is_own = to.own;
-    let name = to.address.zip(to.port).and_then(|(ip, port)| names.find(ip, to.protocol, port, is_own));
+    // A node port is one on every loopback address.
+    let ip = to.address.or_else(|| Some(to.representative.ip()).filter(|_| to.own));
+    let name = ip.zip(to.port).and_then(|(ip, port)| names.find(ip, to.protocol, port, to.own));
     let service = name.map(|name| name.service.to_string());
+    let scene = Scene { names, original: to.representative, own: to.own };
+    let verdict = |outcomes| ConnectionVerdict::of(outcomes, to.representative, to.own);
     Some(Flow {
         service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_string())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
-        to: destinations(to, ground),
-        from: sources(list, ground),
-        before: words::outcome_set(&key.old, &key.new, representative),
-        after: words::outcome_set(&key.new, &key.old, representative),
+        to: destinations(to, side.ground),
+        to_assumed: to.address.is_some_and(|ip| names.is_assumed(ip)),
+        place: place(to, side.ground),
+        from: sources(list, key.calls_itself, side),
+        special: special(to, list),
+        before: scene.outcomes(&key.old, &key.new),
+        after: scene.outcomes(&key.new, &key.old),
+        verdict_before: verdict(&key.old),
+        verdict_after: verdict(&key.new),
         change: match key.contrast {
             Contrast::Unknown => "unknown",
             Contrast::Outcome => "outcome",
@@ -224,11 +283,31 @@ fn flow(key: &Key, list: &[&Difference], names: &Names, ground: &Ground<'_>) -> 
             Contrast::Chance => "chance",
         },
         reason: key.reason.map(reasons::Reason::code),
-        source: ground.name_source(&first.packet, &first.from),
-        destination: ground.name_socket(to),
+        source: side.ground.name_source(&first.packet, &first.from),
+        destination: side.ground.name_socket(to),
         classes: list.iter().map(|difference| difference.classes() as usize).sum(),
         cause: key.cause,
     })
+}
+
+fn place(to: &To, ground: &Ground<'_>) -> Place {
+    let own = ground.hosts().1.primary_address(Family::of(to.representative.ip()));
+    match to.representative.ip() {
+        ip if ip.is_loopback() => Place::Loopback,
+        ip if Some(ip) == own => Place::NodeIp,
+        _ if to.own => Place::OtherNodeAddress,
+        _ => Place::Elsewhere,
+    }
+}
+
+fn special(to: &To, list: &[&Difference]) -> Option<Special> {
+    let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
+    if to.representative.ip().is_loopback() || kinds == BTreeSet::from([Kind::Loopback]) {
+        return Some(Special::Loopback);
+    }
+    let is_pod = |client| matches!(client, ClientKind::LocalPod | ClientKind::RemotePod);
+    let pods = kinds.is_empty() && list.iter().all(|difference| is_pod(difference.from.client));
+    pods.then_some(Special::SelfConnection)
 }
 
 fn destinations(to: &To, ground: &Ground<'_>) -> Vec<String> {
@@ -253,20 +332,31 @@ fn destination(to: &To, address: Option<IpAddr>, ground: &Ground<'_>) -> String 
 /// At most this many single sources are listed.
 const LISTED: usize = 6;
 
-fn sources(list: &[&Difference], ground: &Ground<'_>) -> Vec<String> {
+fn sources(list: &[&Difference], calls_itself: bool, Side { names, ground }: Side<'_>) -> Vec<String> {
     let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
     let stands_alone = |difference: &&&Difference| !kinds.contains(&kind_of_origin(difference));
     let single: BTreeSet<IpAddr> = list
         .iter()
         .filter(stands_alone)
-        .flat_map(|difference| difference.from.address.iter().chain(difference.from.alike.iter()))
+        .flat_map(|difference| {
+            let alike = difference.from.alike.iter().filter(|_| !calls_itself);
+            difference.from.address.iter().chain(alike)
+        })
         .copied()
         .collect();
     let mut sources = in_words(&kinds);
     if single.len() > LISTED {
         sources.push(format!("{} single addresses", single.len()));
     } else {
-        sources.extend(single.iter().map(|ip| ground.name(*ip)));
+        let name = |ip: &IpAddr| names.client(*ip).unwrap_or_else(|| ground.name(*ip));
+        sources.extend(single.iter().map(name));
+    }
+    let likewise: usize = list.iter().map(|difference| difference.from.alike.len()).sum();
+    if calls_itself && likewise > 0 {
+        sources.push(match likewise {
+            1 => "likewise 1 other endpoint that calls itself".to_owned(),
+            many => format!("likewise {many} other endpoints that call themselves"),
+        });
     }
     sources
 }
@@ -301,9 +391,9 @@ fn kind_of_origin(difference: &Difference) -> Kind {
 fn in_words(kinds: &BTreeSet<Kind>) -> Vec<String> {
     let has = |kind| kinds.contains(&kind);
     let pods = match (has(Kind::LocalPods), has(Kind::RemotePods)) {
-        (true, true) => Some("pods"),
-        (true, false) => Some("pods of this node"),
-        (false, true) => Some("pods of other nodes"),
+        (true, true) => Some("Pods"),
+        (true, false) => Some("Pods on this node"),
+        (false, true) => Some("Pods on other nodes"),
         (false, false) => None,
     };
     let node = match (has(Kind::Node), has(Kind::Loopback)) {
@@ -313,7 +403,7 @@ fn in_words(kinds: &BTreeSet<Kind>) -> Vec<String> {
     };
     let outside = has(Kind::Outside).then_some("outside the cluster");
     match (pods, node, outside) {
-        (Some("pods"), Some("the node itself"), Some(_)) => vec!["everywhere".to_owned()],
+        (Some("Pods"), Some("the node itself"), Some(_)) => vec!["everywhere".to_owned()],
         _ => [pods, node, outside].into_iter().flatten().map(str::to_owned).collect(),
     }
 }

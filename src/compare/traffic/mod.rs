@@ -39,6 +39,7 @@ mod space;
 #[cfg(test)]
 pub(super) mod tests;
 mod unknown;
+mod verdict;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};
@@ -49,12 +50,13 @@ pub use alike::Alike;
 pub(super) use classes::compare_within;
 pub use classes::{Bounds, Scope, compare};
 pub(super) use flows::flows_of_part;
-pub use flows::{Cause, Flow, flows, flows_of_plans};
+pub use flows::{Cause, Flow, Place, Special, flows, flows_of_plans};
 pub use ground::{Ground, Naming};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
-pub use reasons::{Reason, SideFacts};
+pub use reasons::{Reason, SideFacts, explain};
 pub use unknown::{Traffic, Unknown};
+pub use verdict::ConnectionVerdict;
 
 use crate::net::Protocol;
 use crate::nftables::ruleset::Interval;
@@ -63,13 +65,13 @@ use crate::walk::{ClientKind, Packet};
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub struct Comparison {
-    /// How many classes of packets were compared: could be followed on both sides.
+    /// How many kinds of connections were compared: could be followed on both sides.
     pub classes: u64,
-    /// Those that fare differently, or of which that is not known ([`Contrast::Unknown`]).
+    /// Those with another outcome, or of which that is not known ([`Contrast::Unknown`]).
     pub differences: Vec<Difference>,
 }
 
-/// A class of packets that fare differently, or of which that is not known.
+/// A kind of connections with another outcome, or of which that is not known.
 #[derive(Debug, Clone)]
 pub struct Difference {
     /// One of them.
@@ -78,9 +80,9 @@ pub struct Difference {
     pub to: To,
     /// Where they come from.
     pub from: From,
-    /// What becomes of them with the old rules.
+    /// What happens to them with the old rules.
     pub old: OutcomeSet,
-    /// What becomes of them with the new rules.
+    /// What happens to them with the new rules.
     pub new: OutcomeSet,
     /// In what that differs.
     pub contrast: Contrast,

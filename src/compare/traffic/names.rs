@@ -1,7 +1,8 @@
 //! Names of destinations: which Service an address and port belong to.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 
@@ -15,6 +16,9 @@ pub struct Names {
     by_address: BTreeMap<(IpAddr, Protocol, u16), Name>,
     by_node_port: BTreeMap<(Protocol, u16), Name>,
     cluster_ips: BTreeMap<IpAddr, ServiceName>,
+    pods: HashMap<SocketAddr, CompactString>,
+    pod_addresses: HashMap<IpAddr, CompactString>,
+    assumed: Arc<BTreeSet<IpAddr>>,
 }
 
 /// What a destination is.
@@ -29,6 +33,11 @@ pub struct Name {
 }
 
 impl Names {
+    /// No names yet; some addresses are assumed, and not shown where there is a name.
+    pub fn with_assumed(assumed: Arc<BTreeSet<IpAddr>>) -> Names {
+        Names { assumed, ..Names::default() }
+    }
+
     /// Learns the names of a plan; those known already stay.
     pub fn learn(&mut self, plan: &Plan<'_>) {
         for port in plan.service_ports().iter().map(|port| port.service_port()) {
@@ -45,6 +54,12 @@ impl Names {
                 self.by_address.entry((ip, protocol, port.port.get())).or_insert_with(|| name(kind));
             }
             self.cluster_ips.entry(port.cluster_ip).or_insert_with(|| port.name.service_name());
+            for endpoint in &port.endpoints {
+                let Some(pod) = &endpoint.pod else { continue };
+                let at = SocketAddr::new(endpoint.ip, endpoint.port.get());
+                self.pod_addresses.entry(endpoint.ip).or_insert_with(|| pod.clone());
+                self.pods.entry(at).or_insert_with(|| pod.clone());
+            }
             if let Some(node_port) = port.node_port {
                 self.by_node_port.entry((protocol, node_port.get())).or_insert_with(|| name("node port"));
             }
@@ -57,8 +72,33 @@ impl Names {
         by_address.or_else(|| self.by_node_port.get(&(protocol, port)).filter(|_| is_own))
     }
 
+    /// The Pod that has an address, for people, where it is known.
+    pub fn client(&self, ip: IpAddr) -> Option<String> {
+        let pod = self.pod_addresses.get(&ip)?;
+        Some(if self.assumed.contains(&ip) { format!("Pod {pod}") } else { format!("Pod {pod} ({ip})") })
+    }
+
     /// The Service that has a cluster IP.
     pub fn cluster_ip(&self, ip: IpAddr) -> Option<&ServiceName> {
         self.cluster_ips.get(&ip)
+    }
+
+    /// Whether nobody gave an address but `--assume`.
+    pub fn is_assumed(&self, ip: IpAddr) -> bool {
+        self.assumed.contains(&ip)
+    }
+
+    /// The name of the Pod that an endpoint is, where it is known.
+    pub fn pod(&self, endpoint: SocketAddr) -> Option<&str> {
+        self.pods.get(&endpoint).map(CompactString::as_str)
+    }
+
+    /// An endpoint for people: the Pod by its name, with the address beside it unless that is assumed.
+    pub fn endpoint(&self, endpoint: SocketAddr) -> String {
+        match self.pod(endpoint) {
+            Some(pod) if self.assumed.contains(&endpoint.ip()) => format!("{pod}:{}", endpoint.port()),
+            Some(pod) => format!("{pod} ({endpoint})"),
+            None => endpoint.to_string(),
+        }
     }
 }

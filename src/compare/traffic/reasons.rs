@@ -1,4 +1,4 @@
-//! Known differences between modes and releases: which of them explains why packets fare differently.
+//! Known differences between modes and releases: which of them explains why connections have another outcome.
 
 use std::net::IpAddr;
 
@@ -52,7 +52,7 @@ impl SideFacts {
     }
 }
 
-/// Why packets fare differently. Codes are stable; words are for people.
+/// Why the outcome differs. Codes are stable; words are for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the words say what they are")]
 pub enum Reason {
@@ -149,7 +149,7 @@ impl Reason {
 }
 
 /// The reason for a difference, where it is a known one.
-pub(super) fn explain(
+pub fn explain(
     difference: &Difference,
     names: &Names,
     (old, new): (&SideFacts, &SideFacts),

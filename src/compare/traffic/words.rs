@@ -1,75 +1,123 @@
-//! Fates and sources in words.
+//! Outcomes and sources in words.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::names::Names;
 use super::outcome_set::{End, Given, OutcomeSet};
+use super::verdict::ConnectionVerdict;
 use crate::walk::Verdict;
 
 /// At most this many destinations are named; more are counted.
 const NAMED: usize = 4;
 
-/// What becomes of packets to `original`. Where not all of it is named, what `other` does not have comes first.
-pub(super) fn outcome_set(outcome_set: &OutcomeSet, other: &OutcomeSet, original: SocketAddr) -> String {
-    if let Some(fault) = outcome_set.fault() {
-        return format!("the rules cannot be followed: {fault}");
-    }
-    let mut first: Vec<(&End, f64)> = Vec::new();
-    let mut others: Vec<(&Given, &End, f64)> = Vec::new();
-    for (given, end, chance) in outcome_set.ends() {
-        if *given == Given::default() { first.push((end, chance)) } else { others.push((given, end, chance)) }
-    }
-    if first.len() > NAMED {
-        let known: BTreeSet<&End> = other.ends().map(|(_, end, _)| end).collect();
-        first.sort_by_key(|(end, _)| known.contains(end));
-    }
-    let mut parts = Vec::new();
-    if !first.is_empty() {
-        parts.push(ends(&first, original));
-    }
-    parts.extend(affinity(&others));
-    parts.extend(others.iter().filter(|(given, ..)| given.affinity.is_none()).map(|(given, end, _)| {
-        let assumed: Vec<String> = given
-            .assumed
-            .iter()
-            .map(|(text, holds)| format!("{}'{text}'", if *holds { "" } else { "not " }))
-            .collect();
-        format!("given {}: {}", assumed.join(" and "), one(end, original))
-    }));
-    parts.join("; ")
+/// What outcomes are of: where the packets went to, and what is known of names.
+pub(super) struct Scene<'n> {
+    pub(super) names: &'n Names,
+    pub(super) original: SocketAddr,
+    /// Whether that is an address of the node.
+    pub(super) own: bool,
 }
 
-fn ends(ends: &[(&End, f64)], original: SocketAddr) -> String {
-    match ends {
-        [(end, _)] => one(end, original),
-        _ => {
-            let rewritten = ends.iter().all(|(end, _)| end.snat);
-            let own = |end: &End| if rewritten { End { snat: false, ..*end } } else { *end };
-            let like = ends.iter().all(|(_, chance)| (chance - 1.0 / ends.len() as f64).abs() < 1e-6);
-            let named: Vec<String> = ends
-                .iter()
-                .take(NAMED)
-                .map(|(end, chance)| match like {
-                    true => one(&own(end), original),
-                    false => format!("{} ({})", one(&own(end), original), per_cent(*chance)),
-                })
-                .collect();
-            let more = ends.len().saturating_sub(NAMED);
-            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-            let each =
-                if like { format!(", each {}", per_cent(1.0 / ends.len() as f64)) } else { String::new() };
-            let rewritten = if rewritten { ", source rewritten" } else { "" };
-            format!("{}{more}{each}{rewritten}", named.join(" or "))
+impl Scene<'_> {
+    /// What happens to packets to the destination. Where not all of it is named, what `other` does not have comes first.
+    pub(super) fn outcomes(&self, outcomes: &OutcomeSet, other: &OutcomeSet) -> String {
+        if let Some(fault) = outcomes.fault() {
+            return format!("unknown: the rules cannot be followed: {fault}");
         }
+        let mut first: Vec<(&End, f64)> = Vec::new();
+        let mut others: Vec<(&Given, &End, f64)> = Vec::new();
+        for (given, end, chance) in outcomes.ends() {
+            if *given == Given::default() {
+                first.push((end, chance));
+            } else {
+                others.push((given, end, chance));
+            }
+        }
+        if first.len() > NAMED {
+            let known: BTreeSet<&End> = other.ends().map(|(_, end, _)| end).collect();
+            first.sort_by_key(|(end, _)| known.contains(end));
+        }
+        let mut parts = Vec::new();
+        if !first.is_empty() {
+            parts.push(self.ends(&first, preserves(outcomes) != preserves(other)));
+        }
+        parts.extend(affinity(&others));
+        let assumed = others.iter().filter(|(given, ..)| given.affinity.is_none());
+        parts
+            .extend(assumed.map(|(given, end, _)| format!("given {}: {}", conditions(given), self.one(end))));
+        parts.join("; ")
+    }
+
+    fn ends(&self, ends: &[(&End, f64)], tells_client_ip: bool) -> String {
+        let is_served = |end: &End| end.destination.is_some_and(|to| to != self.original);
+        let named: Vec<String> = match ends {
+            [(end, _)] => return self.alone(end, tells_client_ip),
+            _ => ends.iter().take(NAMED).map(|(end, chance)| self.shared(end, *chance, ends)).collect(),
+        };
+        let more = ends.len().saturating_sub(NAMED);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let equal = is_equal(ends);
+        let each =
+            if equal { format!(", each {}", per_cent(1.0 / ends.len() as f64)) } else { String::new() };
+        let works = if ends.iter().all(|(end, _)| is_served(end)) { "works: " } else { "" };
+        let snat = ends.iter().all(|(end, _)| end.snat);
+        let kept = tells_client_ip && ends.iter().all(|(end, _)| is_served(end) && !end.snat);
+        format!("{works}{}{more}{each}{}", named.join(" or "), client_ip(snat, kept))
+    }
+
+    /// One of several ends.
+    fn shared(&self, end: &End, chance: f64, all: &[(&End, f64)]) -> String {
+        let agreed = all.iter().all(|(end, _)| end.snat);
+        let end = End { snat: end.snat && !agreed, ..*end };
+        if is_equal(all) { self.one(&end) } else { format!("{} ({})", self.one(&end), per_cent(chance)) }
+    }
+
+    /// The only end.
+    fn alone(&self, end: &End, tells_client_ip: bool) -> String {
+        let served = end.destination.is_some_and(|to| to != self.original);
+        let works = if served { "works: " } else { "" };
+        let kept = tells_client_ip && served && !end.snat;
+        format!("{works}{}{}", self.one(&End { snat: false, ..*end }), client_ip(end.snat, kept))
+    }
+
+    fn one(&self, end: &End) -> String {
+        let text = match (end.verdict, end.destination) {
+            (Verdict::Drop, _) => ConnectionVerdict::TimesOut.words().to_owned(),
+            (Verdict::Reject(_), _) => ConnectionVerdict::Refused.words().to_owned(),
+            (Verdict::Accept, Some(to)) if to != self.original => self.names.endpoint(to),
+            (Verdict::Accept, _) if self.own => ConnectionVerdict::NodeItself.words().to_owned(),
+            (Verdict::Accept, _) => ConnectionVerdict::NotAServicePort.words().to_owned(),
+        };
+        format!("{text}{}", client_ip(end.snat, false))
     }
 }
 
-fn one(end: &End, original: SocketAddr) -> String {
-    if end.verdict == Verdict::Accept && end.destination == Some(original) {
-        let rewritten = if end.snat { ", source rewritten" } else { "" };
-        return format!("passes to the address itself{rewritten}");
+fn client_ip(snat: bool, kept: bool) -> &'static str {
+    match (snat, kept) {
+        (true, _) => ", the Pod sees the node's IP (masqueraded)",
+        (false, true) => ", client IP preserved",
+        (false, false) => "",
     }
-    end.to_string()
+}
+
+/// Whether clients keep their address, where all do or none.
+fn preserves(outcomes: &OutcomeSet) -> Option<bool> {
+    let mut snat =
+        outcomes.ends().filter(|(_, end, _)| end.destination.is_some()).map(|(_, end, _)| end.snat);
+    let first = snat.next()?;
+    snat.all(|other| other == first).then_some(!first)
+}
+
+fn is_equal(ends: &[(&End, f64)]) -> bool {
+    ends.iter().all(|(_, chance)| (chance - 1.0 / ends.len() as f64).abs() < 1e-6)
+}
+
+fn conditions(given: &Given) -> String {
+    let one = |(text, holds): &(compact_str::CompactString, bool)| {
+        format!("{}'{text}'", if *holds { "" } else { "not " })
+    };
+    given.assumed.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
 /// That a client which was there before goes back.

@@ -1,305 +1,429 @@
 "use strict";
 (() => {
-  const services = JSON.parse(document.getElementById("data").textContent);
-  const state = { service: 0, mode: 0, port: 0, client: 0, address: 0, fate: 0, step: 0 };
+  const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
-
-  // Text reaches the page by textContent alone, so that nothing of it is taken for markup.
-  const make = (tag, properties = {}, ...children) => {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties)) {
-      if (name === "class") element.className = value;
-      else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value === true) element.setAttribute(name, "");
-      else if (value !== false && value !== null) element.setAttribute(name, value);
+  // Text from the input reaches the page as text nodes and attributes alone.
+  const make = (name, attributes, ...children) => {
+    const element = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes ?? {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+      else element.setAttribute(key, value === true ? "" : value);
     }
     element.append(...children);
     return element;
   };
 
-  const explanation = () => services[state.service].modes[state.mode];
-  const port = () => explanation().ports[state.port];
-  const caseOf = (client, address) =>
-    port().cases.find((it) => it.client === client && it.address === address);
-  const current = () => caseOf(state.client, state.address);
-  const fate = () => (current() ? current().fates[state.fate] : undefined);
-  const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
-  const portTitle = (it) => `${it.name ? it.name + ", " : ""}${it.port}/${it.protocol}, ${it.family}`;
-
-  // The way with a first and a last stop that no rule makes.
-  const steps = () => {
-    const it = fate();
-    if (!it) return [];
-    const client = port().clients[state.client];
-    const address = port().addresses[state.address];
-    const start = it.steps.length
-      ? { source: client.ip, destination: address.text }
-      : { source: client.ip, destination: it.destination };
-    const last = it.steps[it.steps.length - 1] || start;
-    const whose = capital(client.words);
-    return [
-      { ...start, hook: "client", rule: null, sentence: `${whose} opens a connection to the ${address.words} ${address.text}.` },
-      ...it.steps,
-      { source: last.source, destination: last.destination, hook: "end", rule: null, sentence: endOf(it) },
-    ];
+  const WORDS = {
+    "DNAT": "Destination NAT: the kernel writes another destination into the packet, here that of a Pod.",
+    "masquerade": "The kernel writes an address of the node into the packet as its source, so that replies return through this node.",
+    "connection tracking": "conntrack: the kernel's list of connections. It remembers what was translated and does the reverse to every reply that passes this node.",
+    "chain": "A list of rules. A packet goes through it rule by rule; a rule can send it on to another chain.",
+    "hook": "A place in the kernel's way of a packet where rules are asked: prerouting, input, forward, output, postrouting.",
+    "endpoint": "The address and port of a Pod behind a Service.",
+    "kube-proxy": "The program on each node that writes these rules. No packet passes through it: the kernel does the work.",
   };
-  const endOf = (it) => {
-    if (it.verdict === "drop") return "The packet is dropped: the client hears nothing, and its connection times out.";
-    if (it.verdict === "reject") return "The packet is refused: the client is told at once (connection refused).";
-    const to = it.pod ? `${it.pod} (${it.destination})` : it.destination;
-    if (current().end.kind === "kube-proxy") return `kube-proxy itself listens at ${it.destination}, and connects to an endpoint from the node.`;
-    if (current().end.kind === "node") return `The packet goes to the node itself, at ${it.destination}.`;
-    const source = it.snat
-      ? "It sees this node as the source, and answers by way of it."
-      : "It sees the client as the source; its answer is translated back on this node.";
-    return `The packet arrives at ${to}. ${source}`;
+  const FORMS = [[/connection tracking|conntrack/i, "connection tracking"], [/DNAT/, "DNAT"], [/masquerad\w*/i, "masquerade"], [/kube-proxy/, "kube-proxy"],
+    [/chains?/i, "chain"], [/hooks?/i, "hook"], [/endpoints?/i, "endpoint"]];
+  const ANY = new RegExp(`\\b(${FORMS.map(([form]) => form.source).join("|")})\\b`, "gi");
+  const tip = byId("tip");
+  const showTip = (event, word) => {
+    tip.textContent = WORDS[word];
+    tip.hidden = false;
+    const at = event.target.getBoundingClientRect();
+    const own = tip.getBoundingClientRect();
+    tip.style.left = `${Math.max(4, Math.min(at.left, innerWidth - own.width - 4))}px`;
+    tip.style.top = `${at.top > own.height + 8 ? at.top - own.height - 6 : at.bottom + 6}px`;
   };
+  const hideTip = () => { tip.hidden = true; };
+  const explained = (text) => text.split(ANY).map((part, i) => {
+    if (i % 2 === 0) return part;
+    const known = FORMS.find(([form]) => new RegExp(`^(${form.source})$`, "i").test(part));
+    if (!known) return part;
+    const word = known[1];
+    return make("span", { tabindex: "0", class: "term", "aria-description": WORDS[word],
+      onmouseenter: (event) => showTip(event, word), onmouseleave: hideTip,
+      onfocus: (event) => showTip(event, word), onblur: hideTip,
+      onkeydown: (event) => { if (event.key === "Escape") hideTip(); } }, part);
+  });
 
-  const choose = (change, focus) => {
-    Object.assign(state, change);
-    repair();
-    render();
-    if (focus) { const element = byId(focus); if (element) element.focus(); }
+  const CLIENTS = { pod: "another Pod", "same-node": "a Pod on the same node", self: "the Pod itself (hairpin)", node: "the node", outside: "outside" };
+  const MODES = { iptables: "iptables", nftables: "nftables", both: "side by side" };
+  const state = { stage: 0, client: "pod", node: 0, address: 0, mode: "iptables", policy: 0, way: 0, step: 0 };
+  let timer = null;
+  let ending = false;
+
+  const stage = () => data.stages[state.stage];
+  const modes = () => [...new Set(stage().cases.map((one) => one.mode))];
+  const first = () => state.mode === "both" ? "iptables" : state.mode;
+  const other = () => first() === "iptables" ? "nftables" : "iptables";
+  const fits = (one, wanted) => Object.entries(wanted).every(([key, value]) => one[key] === value);
+  const cases = (wanted) => stage().cases.filter((one) => fits(one, wanted));
+  const journeyOf = (mode) => {
+    const [found] = cases({ mode, policy: state.policy, client: state.client, node: state.node, address: state.address });
+    return found && stage().journeys[found.journey];
+  };
+  const journey = () => journeyOf(first());
+  const way = () => journey().ways[state.way];
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+  // What can be chosen, each by what was chosen before it.
+  const options = {
+    mode: () => { const all = modes(); return all.length > 1 ? [...all, "both"] : all; },
+    policy: () => stage().policies.map((_, i) => i).filter((i) => cases({ mode: first(), policy: i }).length),
+    client: () => Object.keys(CLIENTS).filter((id) => cases({ mode: first(), policy: state.policy, client: id }).length),
+    node: () => stage().nodes.map((_, i) => i).filter((i) => cases({ mode: first(), policy: state.policy, client: state.client, node: i }).length),
+    address: () => stage().addresses.map((_, i) => i).filter((i) => cases({ mode: first(), policy: state.policy, client: state.client, node: state.node, address: i }).length),
+    way: () => journey().ways.map((_, i) => i),
   };
   const repair = () => {
-    state.mode = Math.min(state.mode, services[state.service].modes.length - 1);
-    state.port = Math.min(state.port, explanation().ports.length - 1);
-    state.address = Math.min(state.address, port().addresses.length - 1);
-    state.client = Math.min(state.client, port().clients.length - 1);
-    if (!current()) {
-      const other = port().cases.find((it) => it.address === state.address);
-      state.client = other ? other.client : state.client;
+    state.stage = Math.min(state.stage, data.stages.length - 1);
+    for (const [key, all] of Object.entries(options)) {
+      const choices = all();
+      if (!choices.includes(state[key])) state[key] = preferred(key, choices);
     }
-    const fates = current() ? current().fates.length : 0;
-    state.fate = Math.max(0, Math.min(state.fate, fates - 1));
-    state.step = Math.max(0, Math.min(state.step, steps().length - 1));
+    state.step = Math.max(0, Math.min(state.step, moments().length - 1));
   };
-  // The same client, address and endpoint in the other rules.
-  const changeMode = (mode) => {
-    const [client, address, it] = [port().clients[state.client], port().addresses[state.address], fate()];
-    const ports = portTitle(port());
-    state.mode = mode;
-    state.port = Math.max(0, explanation().ports.findIndex((other) => portTitle(other) === ports));
-    state.client = Math.max(0, port().clients.findIndex((other) => other.words === client.words));
-    state.address = Math.max(0, port().addresses.findIndex((other) => other.kind === address.kind));
-    const same = current() ? current().fates.findIndex((other) => it && other.destination === it.destination) : -1;
-    choose({ fate: Math.max(0, same), step: 0 }, `mode-${mode}`);
+  // Where nothing was said: a client that is not on the endpoint's node, or one that is; an answer from its own node.
+  const preferred = (key, choices) => {
+    if (key === "node" && state.client === "pod") {
+      const away = choices.filter((i) => !stage().endpoints.some((one) => one.node === i && !one.leftOut));
+      if (away.length) return away[0];
+    }
+    if (key === "way" && state.client === "same-node") {
+      const here = choices.find((i) => journey().ways[i].serverNode === stage().nodes[state.node].name);
+      if (here !== undefined) return here;
+    }
+    return choices[0] ?? 0;
   };
 
-  const radios = (legend, name, options, chosen, pick) =>
-    make("fieldset", {}, make("legend", {}, legend),
-      ...options.map((option, i) => make("label", { class: "radio" },
-        make("input", { type: "radio", name, id: `${name}-${i}`, value: i, checked: i === chosen, disabled: option.off === true, onchange: () => pick(i) }),
-        make("span", {}, option.text))));
-  const menu = (label, id, options, chosen, pick) =>
-    make("label", {}, make("span", { class: "label" }, label), " ",
-      make("select", { id, onchange: (event) => pick(Number(event.target.value)) },
-        ...options.map((text, i) => make("option", { value: i, selected: i === chosen }, text))));
+  const shortPod = (name) => name.slice(name.indexOf("/") + 1);
+  const server = (one) => one.pod ? `the Pod ${shortPod(one.pod)}` : one.server;
+  const clientWords = (one) => one.client;
+  // Everything that happens, one after another, with the place where it happens.
+  const momentsOf = (play, one) => {
+    const all = [];
+    let packet = [play.source, play.destination];
+    const add = (what) => {
+      const before = packet;
+      packet = what.packet ?? packet;
+      all.push({ hop: -1, kind: "", row: null, back: false, ...what, packet, before });
+    };
+    const clusterIp = stage().addresses.some((address) => address.id === "cluster-ip" && address.text === play.destination);
+    add({ at: "client", sentence: `${capital(clientWords(play))} opens a connection to ${play.destination}.`,
+      remark: clusterIp ? "No machine has this address: only the rules of the nodes know it." : "" });
+    one.there.forEach((hop, i) => {
+      const from = i > 0 ? `Over the network to ${hop.node}: on the way only the destination counts.`
+        : play.node === null ? `The packet comes to ${hop.node}.`
+        : `The packet comes to the kernel of ${hop.node}, and its rules are asked.`;
+      add({ at: `node ${hop.node}`, node: hop.node, hop: i, packet: hop.packet, sentence: from, remark: i === 0 && play.node === null ? capital(play.entry) + "." : "" });
+      for (const step of hop.steps) {
+        const row = stage().rows[step.row];
+        add({ at: `node ${hop.node} ${step.hook}`, node: hop.node, hook: step.hook, hop: i, kind: row.kind, row, packet: step.packet, sentence: row.sentence });
+      }
+    });
+    const last = one.there.length ? one.there[one.there.length - 1].node : "";
+    if (!one.server) {
+      add({ at: one.result === "not-a-service-port" || !last ? "away" : `node ${last}`, node: last, sentence: capital(one.meaning) + ".", bad: true, end: true, remark: one.notes.join(" ") });
+      return all;
+    }
+    add({ at: "server", node: one.serverNode, sentence: `${capital(server(one))} gets the packet. It sees ${packet[0]} as its client.`,
+      remark: packet[0] === play.source ? "The client IP is preserved." : "The client IP is hidden: the packet was masqueraded." });
+    packet = one.back.length ? one.back[0].packet : [one.server, packet[0]];
+    add({ at: "server", node: one.serverNode, back: true, sentence: `${capital(server(one))} answers: source and destination are the other way round.` });
+    for (const hop of one.back) {
+      add({ at: `node ${hop.node} conntrack`, node: hop.node, back: true, packet: hop.packet,
+        sentence: hop.translated ? `The answer comes to ${hop.node}, and connection tracking finds its connection.` : `The answer passes ${hop.node} as it is: nothing was translated here.` });
+      if (hop.translated) add({ at: `node ${hop.node} conntrack`, node: hop.node, back: true, packet: hop.translated, sentence: "Connection tracking translates it back; no rule is asked." });
+    }
+    const works = one.clientSees === play.destination;
+    add({ at: "client", back: true, end: true, bad: !works, good: works, remark: one.notes.join(" "),
+      sentence: works ? `The client has its answer, from ${one.clientSees}: the address that it asked.`
+        : `The answer comes from ${one.clientSees}, but the client asked ${play.destination}: it is dropped, and the client waits in vain.` });
+    return all;
+  };
+  const moments = () => momentsOf(journey(), way());
 
+  const isLast = () => state.step >= moments().length - 1;
+  const go = (step) => { state.step = Math.max(0, Math.min(step, moments().length - 1)); render(); };
+  const pause = () => { clearTimeout(timer); timer = null; byId("play").textContent = "Play"; byId("play").setAttribute("aria-pressed", "false"); };
+  const tick = () => {
+    if (isLast()) return pause();
+    go(state.step + 1);
+    timer = setTimeout(tick, 2200 / Number(byId("speed").value));
+  };
+  const play = () => {
+    if (timer !== null) return pause();
+    if (isLast()) go(0);
+    byId("play").textContent = "Pause";
+    byId("play").setAttribute("aria-pressed", "true");
+    timer = setTimeout(tick, 600 / Number(byId("speed").value));
+  };
+
+  // The state stands in the address, and an address opens its state.
+  const link = () => {
+    const it = stage();
+    const parts = { service: it.service, variant: it.variant || null, port: data.stages.filter((one) => one.service === it.service && one.variant === it.variant).indexOf(it) || null,
+      client: state.client, node: it.nodes[state.node]?.name, address: it.addresses[state.address]?.id, mode: state.mode,
+      policy: it.policies.length > 1 ? it.policies[state.policy].value : null, way: state.way || null, step: state.step };
+    return "#" + Object.entries(parts).filter(([, value]) => value !== null && value !== undefined)
+      .map(([key, value]) => `${key}=${encodeURIComponent(value).replaceAll("%2F", "/")}`).join("&");
+  };
+  const open = (hash) => {
+    const given = new Map(hash.replace(/^#/, "").split("&").filter((part) => part.includes("=")).map((part) => {
+      const [key, value] = part.split("=");
+      try { return [key, decodeURIComponent(value)]; } catch { return [key, value]; }
+    }));
+    const same = data.stages.map((_, i) => i).filter((i) => (!given.has("service") || data.stages[i].service === given.get("service")) && (data.stages[i].variant ?? "") === (given.get("variant") ?? ""));
+    if (same.length) state.stage = same[Number(given.get("port") ?? 0)] ?? same[0];
+    const it = stage();
+    if (given.get("mode") in MODES) state.mode = given.get("mode");
+    const policy = it.policies.findIndex((one) => one.value === given.get("policy"));
+    state.policy = Math.max(0, policy);
+    state.client = given.get("client") in CLIENTS ? given.get("client") : "pod";
+    state.node = it.nodes.findIndex((one) => one.name === given.get("node"));
+    state.address = it.addresses.findIndex((one) => one.id === given.get("address"));
+    state.way = given.has("way") ? Number(given.get("way")) : -1;
+    state.step = Number(given.get("step") ?? 0) || 0;
+    repair();
+  };
+
+  const choose = (key, value) => {
+    pause();
+    if (key === "stage") Object.assign(state, { policy: 0, node: -1, address: -1 });
+    if (key === "client") state.node = -1;
+    Object.assign(state, { way: -1, step: 0, [key]: value });
+    repair();
+    render();
+    byId(`choose-${key}`)?.focus();
+  };
+  const menu = (key, label, all, words) => all.length < 2 ? [] : [make("label", {}, label,
+    make("select", { id: `choose-${key}`, onchange: (event) => choose(key, all[event.target.selectedIndex]) },
+      ...all.map((value) => make("option", { selected: value === state[key] }, words(value)))))];
   const renderChoices = () => {
-    const parts = [];
-    if (services.length > 1) {
-      parts.push(menu("Service", "service", services.map((it) => it.service), state.service,
-        (service) => choose({ service, port: 0, client: 0, address: 0, fate: 0, step: 0 }, "service")));
-    }
-    const modes = services[state.service].modes;
-    parts.push(radios("Rules", "mode", modes.map((it) => ({ text: it.mode })), state.mode, changeMode));
-    if (explanation().ports.length > 1) {
-      parts.push(menu("Port", "port", explanation().ports.map(portTitle), state.port,
-        (chosen) => choose({ port: chosen, client: 0, address: 0, fate: 0, step: 0 }, "port")));
-    }
-    const clients = port().clients.map((it, i) => ({ text: `${it.words} (${it.ip})`, off: !caseOf(i, state.address) }));
-    parts.push(radios("Client", "client", clients, state.client,
-      (client) => choose({ client, fate: 0, step: 0 }, `client-${client}`)));
-    const addresses = port().addresses.map((it) => ({ text: `${it.words} ${it.text}` }));
-    parts.push(radios("Address", "address", addresses, state.address,
-      (address) => choose({ address, fate: 0, step: 0 }, `address-${address}`)));
-    if (current() && current().fates.length > 1) {
-      const options = current().fates.map((it) => `${it.pod || it.destination}: chance ${it.chance.text}`);
-      parts.push(menu("Endpoint", "fate", options, state.fate, (chosen) => choose({ fate: chosen, step: 0 }, "fate")));
-    }
-    byId("choices").replaceChildren(...parts);
+    const it = stage();
+    const nodeLabel = state.client === "outside" ? "comes to" : "on";
+    const wayWords = (i) => { const one = journey().ways[i]; return `${one.chance}: ${one.server ? `${one.pod ? shortPod(one.pod) : one.server}${one.serverNode ? ` on ${one.serverNode}` : ""}` : one.result}`; };
+    const stageWords = (i) => { const one = data.stages[i]; return one.service + (one.variant ? `: ${one.variantWords}` : "") + (data.stages.filter((x) => x.service === one.service && x.variant === one.variant).length > 1 ? ` ${one.title}` : ""); };
+    byId("choices").replaceChildren(
+      ...menu("stage", "Service", data.stages.map((_, i) => i), stageWords),
+      ...menu("client", "Client", options.client(), (id) => CLIENTS[id]),
+      ...menu("node", nodeLabel, options.node(), (i) => it.nodes[i].name),
+      ...menu("address", "asks", options.address(), (i) => `${it.addresses[i].words} ${it.addresses[i].text}`),
+      ...menu("mode", "Rules", options.mode(), (id) => MODES[id]),
+      ...menu("policy", it.policies[0].field, options.policy(), (i) => it.policies[i].value + (it.policies[i].given ? "" : " (what if)")),
+      ...menu("way", "Outcome", options.way(), wayWords));
   };
 
-  const chainOf = (step) => {
-    const rule = step.rule === null ? null : port().rules[step.rule];
-    return rule ? { text: rule.table.includes(" ") ? rule.chain : `${rule.table} ${rule.chain}`, key: `${rule.table} ${rule.chain}` } : null;
+  const HOOKS = ["output", "prerouting", "routing", "input", "forward", "postrouting"];
+  const drawn = () => {
+    const it = stage();
+    const needed = [...way().there, ...way().back].map((hop) => hop.node);
+    const extra = [...new Set(needed)].filter((name) => !it.nodes.some((one) => one.name === name)).map((name) => ({ name, ip: "" }));
+    const known = it.nodes.filter((one, i) => it.nodes.length + extra.length <= 3 || needed.includes(one.name) || i === state.node);
+    return [...known, ...extra];
   };
-  // Hooks in their order, with the chains met at each.
-  const stops = () => {
-    const found = [];
-    steps().forEach((step, i) => {
-      if (step.hook === "client" || step.hook === "end") return;
-      let stop = found[found.length - 1];
-      if (!stop || stop.hook !== step.hook) found.push((stop = { hook: step.hook, chains: [], first: i, last: i }));
-      stop.last = i;
-      const chain = chainOf(step);
-      const before = stop.chains[stop.chains.length - 1];
-      if (chain && before && before.key === chain.key) before.last = i;
-      else if (chain) stop.chains.push({ ...chain, first: i, last: i });
-    });
-    return found;
-  };
-  const arrow = () => {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", "0 0 24 24");
-    svg.setAttribute("aria-hidden", "true");
-    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    path.setAttribute("d", "M2 12h17M13 5l7 7-7 7");
-    path.setAttribute("fill", "none");
-    path.setAttribute("stroke", "currentColor");
-    path.setAttribute("stroke-width", "2.5");
-    svg.append(path);
-    return make("li", { class: "arrow", "aria-hidden": "true" }, svg);
-  };
-  const stop = (name, now, ...children) =>
-    make("li", {}, make("div", { class: now ? "stop now" : "stop", "aria-current": now ? "step" : null },
-      make("div", { class: "name" }, name), ...children));
-  const renderWay = () => {
-    const all = steps();
-    const client = port().clients[state.client];
-    const parts = [stop("Client", state.step === 0, make("div", {}, client.words), make("code", {}, client.ip))];
-    for (const it of stops()) {
-      const chains = it.chains.map((chain) => {
-        const now = state.step >= chain.first && state.step <= chain.last;
-        const past = state.step > chain.last;
-        return make("li", {}, make("button", { type: "button", class: now ? "chain now" : past ? "chain past" : "chain", onclick: () => choose({ step: chain.first }, "stepper") }, chain.text));
+  const renderStage = (all, now) => {
+    const it = stage();
+    const play_ = journey();
+    const one = way();
+    const clientName = state.client === "node" ? "" : play_.client.startsWith("pod ") ? shortPod(play_.client.slice(4).split(" on ")[0]) : "a Pod";
+    const nodes = drawn().map((node) => {
+      const index = it.nodes.indexOf(node);
+      const past = new Set(all.slice(0, state.step).filter((m) => m.node === node.name && m.back === now.back).map((m) => m.hook));
+      const hooks = HOOKS.map((hook) => make("span", { class: now.node === node.name && now.hook === hook ? "now" : past.has(hook) ? "past" : null, "data-at": `node ${node.name} ${hook}` }, hook));
+      const tracked = now.back && now.at === `node ${node.name} conntrack`;
+      const kernel = make("div", { class: "kernel", "data-at": `node ${node.name}` }, ...hooks, make("span", { class: tracked ? "ct now" : "ct", "data-at": `node ${node.name} conntrack` }, "conntrack"));
+      const pods = it.endpoints.filter((endpoint) => endpoint.node === index).map((endpoint) => {
+        const serves = endpoint.address === one.server;
+        const asks = state.client === "self" && play_.node === node.name && endpoint.address.startsWith(play_.source);
+        return make("div", { class: endpoint.leftOut ? "pod out" : serves ? "pod server" : asks ? "pod client" : "pod", "data-at": serves ? "server" : null, "data-also": asks ? "client" : null },
+          make("b", {}, endpoint.pod || "endpoint"), make("span", { class: "ip" }, endpoint.address), ...(endpoint.leftOut ? [make("span", {}, endpoint.state)] : []));
       });
-      const name = it.hook === "routing" ? "routing" : `hook ${it.hook}`;
-      parts.push(arrow(), stop(name, state.step >= it.first && state.step <= it.last, make("ul", {}, ...chains)));
-    }
-    const it = fate();
-    const end = it.verdict === "accept" ? (it.pod ? "Pod" : "Destination") : it.verdict === "drop" ? "Dropped" : "Refused";
-    const to = it.verdict === "accept" ? [make("div", {}, it.pod), make("code", {}, it.destination)] : [];
-    parts.push(arrow(), stop(end, state.step === all.length - 1, ...to));
-    byId("way").replaceChildren(...parts);
-  };
-
-  const renderPacket = (step, before) => {
-    const field = (kind, now, old) => {
-      if (old === undefined || old === now) return [make("dt", {}, kind), make("dd", {}, now)];
-      return [make("dt", {}, kind), make("dd", {}, make("del", {}, old), " ", make("ins", { class: kind }, now), " (changed)")];
-    };
-    byId("packet").replaceChildren(
-      make("dt", {}, "protocol"), make("dd", {}, port().protocol),
-      ...field("source", step.source, before && before.source),
-      ...field("destination", step.destination, before && before.destination));
-  };
-  const renderStep = () => {
-    const all = steps();
-    const step = all[state.step];
-    renderPacket(step, all[state.step - 1]);
-    const rule = step.rule === null ? null : port().rules[step.rule];
-    const verdict = fate().verdict;
-    const last = state.step === all.length - 1;
-    byId("step").className = last ? (verdict === "accept" ? "step good" : "step bad") : "step";
-    const changes = [];
-    const before = all[state.step - 1];
-    if (before && before.destination !== step.destination) changes.push(`The destination was ${before.destination} and is now ${step.destination}.`);
-    if (before && before.source !== step.source) changes.push(`The source was ${before.source} and is now ${step.source}.`);
-    byId("said").replaceChildren(
-      make("p", { class: "soft" }, `Step ${state.step + 1} of ${all.length}${step.hook === "client" || step.hook === "end" ? "" : ", " + step.hook}`),
-      make("p", { class: "sentence" }, step.sentence),
-      ...changes.map((text) => make("p", {}, text)));
-    byId("rule").replaceChildren(...(rule ? [
-      make("pre", {}, `${rule.table}${rule.text.startsWith("-A ") ? "" : " " + rule.chain}: ${rule.text}`),
-      ...(rule.element ? [make("pre", {}, `element ${rule.element}`)] : []),
-      ...(rule.origin ? [make("p", { class: "soft" }, `made by ${rule.origin}`)] : []),
-    ] : []));
-    byId("previous").disabled = state.step === 0;
-    byId("first").disabled = state.step === 0;
-    byId("next").disabled = last;
-  };
-
-  // Roles and labels are for phones, where cells stand below one another and browsers forget that they are a table.
-  const tableOf = (head, rows) => {
-    for (const row of rows) {
-      row.setAttribute("role", "row");
-      [...row.children].forEach((cell, i) => { cell.setAttribute("role", "cell"); cell.dataset.label = head[i]; });
-    }
-    const heads = head.map((text) => make("th", { scope: "col", role: "columnheader" }, text));
-    return make("table", { class: "stack", role: "table" },
-      make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads)),
-      make("tbody", { role: "rowgroup" }, ...rows));
-  };
-  const color = { shared: "good", "kube-proxy": "good", dropped: "bad", refused: "bad", node: "warn", passed: "warn", other: "warn" };
-  const renderTables = () => {
-    const it = port();
-    const cases = it.cases.map((one) => make("tr", {},
-      make("td", {}, `${it.addresses[one.address].words} `, make("code", {}, it.addresses[one.address].text)),
-      make("td", {}, it.clients[one.client].words),
-      make("td", { class: color[one.end.kind] }, one.words),
-      make("td", {}, one.why.join(" "))));
-    const fateOf = (endpoint) => {
-      if (endpoint.leftOut) return `left out: ${endpoint.leftOut.words}`;
-      const chances = it.shares.flatMap((share, i) => endpoint.chances[i]
-        ? [it.shares.length > 1 ? `${share.letter}: ${endpoint.chances[i].text}` : endpoint.chances[i].text] : []);
-      return chances.length ? chances.join(", ") : "not used from here";
-    };
-    const endpoints = it.endpoints.map((one) => make("tr", {},
-      make("td", {}, make("code", {}, one.text)), make("td", {}, one.pod || "-"),
-      make("td", {}, one.here ? `${one.node} (this node)` : one.node || "-"),
-      make("td", {}, one.state), make("td", { class: one.leftOut ? "warn" : "good" }, fateOf(one))));
-    byId("cases").replaceChildren(tableOf(["Address", "Client", "Outcome", "Why"], cases));
-    byId("endpoints").replaceChildren(it.endpoints.length
-      ? tableOf(["Endpoint", "Pod", "Node", "State", "Chance"], endpoints) : make("p", {}, "None."));
-    const affinity = it.affinitySeconds
-      ? [make("li", {}, `session affinity: a client stays with its endpoint for ${it.affinitySeconds} s after its last new connection, at this port alone`)] : [];
-    byId("decisions").replaceChildren(...it.decisions.map((one) => make("li", {}, `${one.about}: ${one.words} (${one.code})`)), ...affinity);
-  };
-  const renderRules = () => {
-    const all = steps();
-    const items = port().rules.map((rule, i) => {
-      const at = all.findIndex((step) => step.rule === i);
-      const now = all[state.step].rule === i;
-      return make("li", { class: now ? "now" : at >= 0 ? "met" : "", "aria-current": now ? "step" : null },
-        make("div", {}, rule.sentence),
-        make("pre", {}, `${rule.table}${rule.text.startsWith("-A ") ? "" : " " + rule.chain}: ${rule.text}`),
-        ...(rule.element ? [make("pre", {}, `element ${rule.element}`)] : []),
-        ...(at >= 0 ? [make("button", { type: "button", onclick: () => choose({ step: at }, "stepper") }, `Go to step ${at + 1}`)] : []));
+      if (play_.node === node.name && state.client !== "self") {
+        pods.unshift(make("div", { class: "pod client", "data-at": "client" }, make("b", {}, state.client === "node" ? "a process" : clientName), make("span", { class: "ip" }, play_.source)));
+      }
+      if (one.server && one.serverNode === node.name && !pods.some((pod) => pod.dataset.at === "server")) {
+        pods.push(make("div", { class: "pod server", "data-at": "server" }, make("b", {}, one.pod ? shortPod(one.pod) : "server"), make("span", { class: "ip" }, one.server)));
+      }
+      const passed = now.back ? [] : all.slice(0, state.step + 1).filter((m) => m.node === node.name && m.row && m.row.chain).map((m) => m.row.chain);
+      const chains = passed.filter((chain, i) => i === 0 || chain !== passed[i - 1]);
+      const trail = make("ol", { class: "trail", "aria-label": "Chains passed" }, ...chains.map((chain, i) => make("li", { class: i === chains.length - 1 && now.node === node.name ? "now" : null }, chain)));
+      return make("div", { class: now.node === node.name ? "node now" : "node" },
+        make("div", { class: "name" }, make("b", {}, node.name), make("code", { class: "soft" }, node.ip)), kernel, trail, make("div", { class: "pods" }, ...pods));
     });
-    byId("rules").replaceChildren(...items);
+    byId("nodes").replaceChildren(...nodes);
+    const isOutside = play_.node === null;
+    byId("outside").className = isOutside ? "box outside client" : "box outside";
+    byId("outside").dataset.at = isOutside ? "client" : "away";
+    byId("outside-ip").textContent = isOutside ? play_.source : one.server && !one.serverNode ? one.server : "";
+    byId("service-name").textContent = `Service ${it.service}`;
+    byId("service-ip").textContent = it.addresses[state.address].text;
+    const isNowhere = ["cluster-ip"].includes(it.addresses[state.address].id);
+    byId("service-note").textContent = isNowhere ? "on no machine: it is only in the rules" : it.addresses[state.address].words;
+    byId("service").className = ["service", "endpoint", "dnat"].includes(now.kind) ? "box ghost lit" : "box ghost";
+    const [source, destination] = now.packet;
+    byId("stage").setAttribute("aria-label", `The packet is ${now.at === "client" ? "at the client" : now.at === "server" ? "at the server" : `on ${now.node || "its way"}`}, from ${source} to ${destination}.`);
   };
-  const renderAssumed = () => {
-    const rows = explanation().assumed.flatMap((one) => one.rules.map((rule) => make("tr", {},
-      make("td", {}, one.object),
-      make("td", {}, ...rule.values.map((value) => make("div", {}, make("code", {}, value)))),
-      make("td", {}, rule.words))));
-    byId("assumed").hidden = !rows.length;
-    byId("assumptions").replaceChildren(tableOf(["Object", "Values", "By which rule"], rows));
+  const changed = (now, before) => now === before ? [now] : [make("del", {}, before), " ", make("ins", {}, now)];
+  const renderPacket = (now) => {
+    const swapped = now.back && now.before[0] === now.packet[1];
+    const before = swapped ? now.packet : now.before;
+    byId("packet-source").replaceChildren("from ", ...changed(now.packet[0], before[0]));
+    byId("packet-destination").replaceChildren("to ", ...changed(now.packet[1], before[1]));
+    byId("packet").className = now.good ? "good" : now.bad ? "bad" : now.back ? "back" : "";
+    byId("fields").replaceChildren(
+      make("dt", {}, "source"), make("dd", { id: "field-source", "data-value": now.packet[0] }, ...changed(now.packet[0], before[0])),
+      make("dt", {}, "destination"), make("dd", { id: "field-destination", "data-value": now.packet[1] }, ...changed(now.packet[1], before[1])));
+  };
+  const place = (now) => {
+    const frame = byId("stage").getBoundingClientRect();
+    const escape = (text) => CSS.escape(text);
+    const find = (at) => document.querySelector(`[data-at="${escape(at)}"]`) ?? document.querySelector(`[data-also="${escape(at)}"]`);
+    const target = find(now.at) ?? find(`node ${now.node}`) ?? (now.at === "server" ? byId("outside") : byId("wire"));
+    const at = target.getBoundingClientRect();
+    const own = byId("packet").getBoundingClientRect();
+    const x = Math.max(0, Math.min(at.left + at.width / 2 - own.width / 2 - frame.left, frame.width - own.width));
+    const below = at.bottom - frame.top + 3;
+    const y = below + own.height > frame.height ? at.top - frame.top - own.height - 3 : below;
+    byId("packet").style.transform = `translate(${Math.round(x)}px, ${Math.round(Math.max(0, y))}px)`;
+  };
+  const ruleBox = (mode, rows, words) => make("div", { class: "rule", "data-mode": mode },
+    make("div", { class: "lang" }, make("b", {}, mode), ...(rows[0]?.chain ? [make("span", {}, ...explained(`table ${rows[0].table}, chain ${rows[0].chain}`))] : []), ...(rows[0]?.origin ? [make("span", {}, `made by ${rows[0].origin}`)] : [])),
+    ...(rows.length ? rows.map((row) => make("pre", {}, row.text)) : [make("p", { class: "soft" }, words)]));
+  // The rule of the other language that does the same: on the same node of the same outcome, of the same kind.
+  const counterpart = (now) => {
+    const theirs = journeyOf(other());
+    const same = theirs && theirs.ways.find((one) => one.server === way().server && one.result === way().result && one.there.length === way().there.length);
+    if (!same || now.hop < 0 || !now.row) return [];
+    const its = momentsOf(theirs, same).filter((m) => m.hop === now.hop && m.row && m.row.text && m.kind === now.kind && (now.kind !== "chain" || m.hook === now.hook));
+    const mine = moments().filter((m) => m.hop === now.hop && m.row && m.row.text && m.kind === now.kind && (now.kind !== "chain" || m.hook === now.hook));
+    const number = mine.findIndex((m) => m === now || (m.sentence === now.sentence && m.row === now.row));
+    return its.length ? [its[Math.min(Math.max(number, 0), its.length - 1)].row] : [];
+  };
+  const renderRules = (now) => {
+    const none = now.back ? "No rule is asked on the way back: connection tracking does it." : now.row ? "The kernel's own doing: no rule." : "No rule is asked here.";
+    const boxes = [ruleBox(first(), now.row?.text ? [now.row] : [], none)];
+    if (state.mode === "both") {
+      const rows = counterpart(now);
+      boxes.push(ruleBox(other(), rows, now.row?.text ? "Nothing stands alone for this step here: another rule does it along the way." : none));
+    }
+    byId("rules").replaceChildren(...boxes);
+  };
+  const renderSaid = (all, now) => {
+    const where = [`Step ${state.step + 1} of ${all.length}`, now.node, now.hook && `hook ${now.hook}`].filter(Boolean).join(", ");
+    byId("said").className = now.good ? "good" : now.bad ? "bad" : "";
+    byId("said").replaceChildren(make("p", { class: "where" }, ...explained(where.replace("hook routing", "routing"))), make("p", { class: "sentence" }, ...explained(now.sentence)),
+      ...(now.remark ? [make("p", { class: "remark" }, ...explained(now.remark))] : []));
+    byId("count").textContent = `${state.step + 1} / ${all.length}`;
+    byId("first").disabled = byId("previous").disabled = state.step === 0;
+    byId("next").disabled = isLast();
   };
   const renderHead = () => {
-    const it = explanation();
-    byId("title").textContent = `Service ${it.service} on node ${it.node}`;
-    document.title = byId("title").textContent;
-    const zone = it.zone ? `, zone ${it.zone}` : "";
-    const place = it.place ? `; ${it.place}` : "";
-    byId("subtitle").textContent = `kube-proxy ${it.release} in ${it.mode} mode${zone}${place}`;
-    byId("what").textContent = current() ? [capital(current().words) + ".", ...current().why].join(" ") : "";
+    const it = stage();
+    const entry = data.entries.find((one) => one.service === it.service && (one.variant ?? "") === (it.variant ?? "")) ?? data.entries[0];
+    const explanation = entry?.modes.find((one) => one.mode === first()) ?? entry?.modes[0];
+    byId("title").textContent = `Service ${it.service}`;
+    document.title = `Service ${it.service}`;
+    byId("subtitle").textContent = explanation ? `${it.title}; kube-proxy ${explanation.release}${explanation.place ? `; ${explanation.place}` : ""}` : it.title;
+  };
+  const renderHandout = (all) => {
+    const it = stage();
+    const chosen = [`Client: ${CLIENTS[state.client]}`, it.nodes[state.node]?.name, `asks ${it.addresses[state.address].text}`, `${MODES[state.mode]} rules`, `${it.policies[state.policy].field} ${it.policies[state.policy].value}`, way().chance === "1" ? "" : `chance ${way().chance}`];
+    byId("handout").replaceChildren(make("h1", {}, `Service ${it.service}: the whole way`), make("p", {}, chosen.filter(Boolean).join(", ")), make("p", {}, make("b", {}, capital(way().meaning) + ".")),
+      make("ol", {}, ...all.map((m) => make("li", {}, make("b", {}, m.sentence), ` ${[m.node, m.hook].filter(Boolean).join(", ")}`,
+        make("span", { class: "mono" }, "from ", ...changed(m.packet[0], m.back && m.before[0] === m.packet[1] ? m.packet[0] : m.before[0]), " to ", ...changed(m.packet[1], m.back && m.before[0] === m.packet[1] ? m.packet[1] : m.before[1])),
+        ...(m.row?.text ? [make("pre", {}, m.row.text)] : []), ...(m.remark ? [make("p", {}, m.remark)] : [])))));
+  };
+  // Long rules become smaller rather than cut.
+  const fit = (element) => {
+    element.style.fontSize = "";
+    for (let size = 95; size >= 55 && element.scrollHeight > element.clientHeight + 1; size -= 5) element.style.fontSize = `${size}%`;
   };
   const render = () => {
+    const all = moments();
+    const now = all[state.step];
+    document.documentElement.style.setProperty("--speed", byId("speed").value);
     renderHead();
     renderChoices();
-    const walked = fate() !== undefined;
-    byId("walk").hidden = !walked;
-    renderTables();
-    renderAssumed();
-    if (walked) { renderWay(); renderStep(); renderRules(); }
+    renderStage(all, now);
+    renderPacket(now);
+    renderRules(now);
+    renderSaid(all, now);
+    [byId("rules"), byId("said")].forEach(fit);
+    renderHandout(all);
+    place(now);
+    hideTip();
+    const address = link();
+    if (location.hash !== address) history.replaceState(null, "", address);
   };
 
-  const go = (step) => choose({ step: Math.max(0, Math.min(step, steps().length - 1)) });
-  byId("next").addEventListener("click", () => go(state.step + 1));
-  byId("previous").addEventListener("click", () => go(state.step - 1));
-  byId("first").addEventListener("click", () => go(0));
+  // Tables, in a dialog of their own.
+  const tableOf = (head, rows) => {
+    for (const row of rows) [...row.children].forEach((cell, i) => { cell.dataset.label = head[i]; });
+    return make("table", {}, make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...rows));
+  };
+  const COLORS = { shared: "good", "kube-proxy": "good", dropped: "bad", refused: "bad", node: "warn", passed: "warn", other: "warn" };
+  const renderMore = () => {
+    const it = stage();
+    const entry = data.entries.find((one) => one.service === it.service && (one.variant ?? "") === (it.variant ?? ""));
+    const explanation = entry?.modes.find((one) => one.mode === first()) ?? entry?.modes[0];
+    const port = explanation?.ports.find((one) => one.title === it.title) ?? explanation?.ports[0];
+    if (!port) return;
+    byId("more-subtitle").textContent = `through the rules of ${explanation.node} alone, in ${explanation.mode} mode, kube-proxy ${explanation.release}`;
+    byId("cases").replaceChildren(tableOf(["Address", "Client", "Outcome", "Why"], port.cases.map((one) => make("tr", {},
+      make("td", {}, `${port.addresses[one.address].words} `, make("code", {}, port.addresses[one.address].text)),
+      make("td", {}, port.clients[one.client].words), make("td", { class: COLORS[one.end.kind] }, one.words),
+      make("td", {}, one.why.map((i) => port.notes[i]).join(" "))))));
+    const outcomeOf = (one) => {
+      if (one.leftOut) return `left out: ${one.leftOut.words}`;
+      const chances = port.shares.flatMap((share, i) => one.chances[i] ? [port.shares.length > 1 ? `${share.letter}: ${one.chances[i].text}` : one.chances[i].text] : []);
+      return chances.length ? chances.join(", ") : "not used from here";
+    };
+    byId("endpoints").replaceChildren(port.endpoints.length ? tableOf(["Endpoint", "Pod", "Node", "State", "Chance"], port.endpoints.map((one) => make("tr", {},
+      make("td", {}, make("code", {}, one.text)), make("td", {}, one.pod || "-"), make("td", {}, one.here ? `${one.node} (this node)` : one.node || "-"),
+      make("td", {}, one.state), make("td", { class: one.leftOut ? "warn" : "good" }, outcomeOf(one))))) : make("p", {}, "None."),
+      ...(port.moreEndpoints ? [make("p", { class: "soft" }, `and ${port.moreEndpoints} more`)] : []));
+    const affinity = port.affinitySeconds ? [make("li", {}, `session affinity: a client stays with its endpoint for ${port.affinitySeconds} s after its last new connection, at this port only`)] : [];
+    byId("decisions").replaceChildren(...port.decisions.map((one) => make("li", {}, `${one.about}: ${one.words} (${one.code})`)), ...affinity);
+    const assumed = explanation.assumed.flatMap((one) => one.rules.map((rule) => make("tr", {}, make("td", {}, one.object),
+      make("td", {}, ...rule.values.map((value) => make("div", {}, make("code", {}, value)))), make("td", {}, rule.words))));
+    byId("assumed").hidden = !assumed.length;
+    byId("assumptions").replaceChildren(tableOf(["Object", "Values", "By which rule"], assumed));
+  };
+
+  byId("next").addEventListener("click", () => { pause(); go(state.step + 1); });
+  byId("previous").addEventListener("click", () => { pause(); go(state.step - 1); });
+  byId("first").addEventListener("click", () => { pause(); go(0); });
+  byId("play").addEventListener("click", play);
+  byId("speed").addEventListener("change", () => render());
+  byId("print").addEventListener("click", () => window.print());
+  byId("choices").addEventListener("submit", (event) => event.preventDefault());
+  byId("open-more").addEventListener("click", () => { pause(); renderMore(); byId("more").showModal(); });
+  byId("open-questions").addEventListener("click", () => { pause(); byId("questions").showModal(); });
+  for (const button of document.querySelectorAll("dialog .close")) button.addEventListener("click", () => button.closest("dialog").close());
+  if (data.questions.length) {
+    byId("open-questions").hidden = false;
+    byId("question-list").replaceChildren(...data.questions.map((one) => make("li", {}, make("a", { href: `#${one.state}`, onclick: () => byId("questions").close() }, one.question), make("p", {}, one.answer))));
+  }
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    // Radio buttons and menus have their own use for these keys.
+    if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    // Menus have their own use for these keys, and buttons for the space bar.
     if (["INPUT", "SELECT"].includes(event.target.tagName)) return;
-    const steps_ = { ArrowRight: state.step + 1, n: state.step + 1, ArrowLeft: state.step - 1, p: state.step - 1, Home: 0, End: steps().length - 1 };
-    if (!(event.key in steps_)) return;
+    if (event.key === " " && ["BUTTON", "A"].includes(event.target.tagName)) return;
+    const steps = { ArrowRight: state.step + 1, n: state.step + 1, ArrowLeft: state.step - 1, p: state.step - 1, Home: 0, End: Infinity };
+    if (event.key === " ") { event.preventDefault(); play(); return; }
+    if (!(event.key in steps)) return;
     event.preventDefault();
-    go(steps_[event.key]);
+    pause();
+    go(steps[event.key]);
   });
-  repair();
+  window.addEventListener("hashchange", () => { if (location.hash !== link()) { pause(); open(location.hash); render(); } });
+  window.addEventListener("resize", () => { if (data.stages.length) place(moments()[state.step]); });
+  if (!data.stages.length) {
+    byId("app").replaceChildren(make("p", {}, "There is nothing to play: no Service has a port."));
+    return;
+  }
+  open(location.hash);
   render();
 })();

@@ -1,6 +1,7 @@
 //! The parts of Kubernetes' API objects that touch the rules, as they stand in the input: not yet checked, defaults
 //! not yet filled in. Everything else (managedFields, most annotations, statuses) is dropped while decoding.
 
+mod disruption_budget;
 mod endpoint_slice;
 mod endpoints;
 mod fields;
@@ -14,6 +15,7 @@ mod service;
 mod workload;
 
 pub use compact_str::CompactString as Text;
+pub use disruption_budget::DisruptionBudget;
 pub use endpoint_slice::{Addresses, Conditions, Endpoint, EndpointSlice, Hints, SlicePort, TargetRef};
 pub use endpoints::{Endpoints, Subset, SubsetAddress};
 pub use ingress::{Backend, HttpIngress};

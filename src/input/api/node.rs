@@ -21,6 +21,8 @@ pub struct Node {
     pub addresses: Vec<NodeAddress>,
     /// `status.nodeInfo.kubeletVersion`
     pub kubelet_version: Text,
+    /// `status.nodeInfo.kernelVersion`
+    pub kernel_version: Text,
     /// `spec.unschedulable`
     pub unschedulable: bool,
     /// `spec.taints`
@@ -76,6 +78,8 @@ struct Status {
 struct NodeInfo {
     #[serde(rename = "kubeletVersion", deserialize_with = "nullable")]
     kubelet_version: Text,
+    #[serde(rename = "kernelVersion", deserialize_with = "nullable")]
+    kernel_version: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -93,6 +97,7 @@ impl From<Wire> for Node {
             pod_cidrs: wire.spec.pod_cidrs,
             addresses: wire.status.addresses,
             kubelet_version: wire.status.node_info.kubelet_version,
+            kernel_version: wire.status.node_info.kernel_version,
             unschedulable: wire.spec.unschedulable,
             taints: wire.spec.taints,
             milli_cpus: wire.status.allocatable.cpu.unwrap_or_default().0,

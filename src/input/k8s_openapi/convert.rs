@@ -195,6 +195,10 @@ impl From<&core::Node> for Node {
                 .and_then(|status| status.node_info.as_ref())
                 .map(|info| info.kubelet_version.as_str().into())
                 .unwrap_or_default(),
+            kernel_version: status
+                .and_then(|status| status.node_info.as_ref())
+                .map(|info| info.kernel_version.as_str().into())
+                .unwrap_or_default(),
             unschedulable: spec.and_then(|spec| spec.unschedulable).unwrap_or_default(),
             taints: spec.map(|spec| list(&spec.taints)).unwrap_or_default(),
             milli_cpus: status.and_then(|status| allocatable(status, "cpu")).unwrap_or_default(),

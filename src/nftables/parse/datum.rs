@@ -36,7 +36,9 @@ pub(super) fn typed(text: &str, kind: Option<&DataType>) -> Option<Datum> {
         Some(DataType::ConntrackState | DataType::ConntrackStatus | DataType::TcpFlag) => bits(text, ','),
         Some(DataType::AddressType | DataType::ConntrackDirection) => word(text),
         Some(DataType::Verdict) => None,
-        Some(DataType::Other(_)) => numeric(text).or_else(|| quoted(text)).or_else(|| word(text)),
+        Some(DataType::Other(_)) => {
+            numeric(text).or_else(|| quoted(text)).or_else(|| word(text)).or_else(|| times(text))
+        }
         None => address_datum(text),
     }
 }
@@ -47,7 +49,15 @@ pub(super) fn untyped(text: &str) -> Option<Datum> {
 }
 
 fn quoted(text: &str) -> Option<Datum> {
-    unquoted(text).map(|name| Datum::Name(name.into()))
+    unquoted(text).filter(|name| !name.contains('"')).map(|name| Datum::Name(name.into()))
+}
+
+/// `"10:00"-"12:00"`
+fn times(text: &str) -> Option<Datum> {
+    let (first, last) = text.split_once("\"-\"")?;
+    let plain = |part: &str| !part.contains('"');
+    let inside = first.strip_prefix('"').is_some_and(plain) && last.strip_suffix('"').is_some_and(plain);
+    inside.then(|| Datum::Other(text.into()))
 }
 
 /// A number, or numbers from one to another.

@@ -8,7 +8,7 @@ use super::datum;
 use super::general;
 use super::word::{Word, Words, depth, unquoted};
 use crate::net::{Family, Protocol};
-use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Rule, Statement};
+use crate::nftables::ruleset::{Addresses, Binary, FibEnd, Field, Interval, Rule, Statement};
 
 /// More parts than nft allows in a key (16 registers of 4 bytes).
 const MAX_KEY: usize = 16;
@@ -248,6 +248,8 @@ fn conntrack_states(text: &str) -> Option<Statement> {
 /// What follows `meta mark`.
 fn mark(words: &[&str]) -> Found {
     match words {
+        // What is more than one operation is read as an expression.
+        ["set", "meta", "mark", _, _, sign, ..] if Binary::from_sign(sign).is_some() => None,
         ["set", "meta", "mark", "|", bits, ..] => Some((Statement::SetMarkOr(datum::mark(bits)?), 5)),
         ["set", "meta", "mark", "^", bits, ..] => Some((Statement::SetMarkXor(datum::mark(bits)?), 5)),
         ["&", mask, operator @ ("==" | "!="), value, ..] => {

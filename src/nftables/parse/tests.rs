@@ -229,3 +229,161 @@ fn deep_json_is_refused() {
     let unclosed = parse_json(&format!("{{\"nftables\": {open}")).unwrap_err().to_string();
     assert!(unclosed.starts_with("line 1: no JSON of nft: EOF while parsing a list"), "{unclosed}");
 }
+
+/// Listings of the real nft: every statement that it loads in a namespace without more modules, and what other programs
+/// write. The first version's texts print again to the letter; all are read.
+const LISTED: [&str; 8] = [
+    "nft-statements/nft",
+    "nft-statements/nat",
+    "calico-nft/nft",
+    "kube-router-nft/nft",
+    "aws-vpc-cni-nft/nft",
+    "flannel-nft/nft",
+    "portmap-nft/nft",
+    "firewalld-nft/nft",
+];
+
+fn rules(ruleset: &Ruleset) -> Vec<&crate::nftables::ruleset::Rule> {
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.flat_map(|chain| &chain.rules).map(|placed| &placed.rule).collect()
+}
+
+#[test]
+fn every_statement_that_nft_lists_is_a_typed_value() {
+    let mut lost: Vec<String> = Vec::new();
+    for name in LISTED {
+        for (version, form) in [("1.0.6", "txt"), ("1.1.3", "txt"), ("1.0.6", "json"), ("1.1.3", "json")] {
+            let path = format!("{name}-{version}.{form}");
+            let text = capture(&path);
+            let ruleset = match form {
+                "txt" => parse_listing(&text).unwrap(),
+                _ => parse_json(&text).unwrap(),
+            };
+            if (version, form) == ("1.0.6", "txt") {
+                assert_same_text(&list::print(&ruleset), &text);
+            }
+            for rule in rules(&ruleset) {
+                for statement in &rule.statements {
+                    if matches!(statement, Statement::Opaque(_)) {
+                        lost.push(format!("{path}: {statement:?}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
+}
+
+/// A statement as it is meant, however a version spells it.
+fn meant(statement: &Statement) -> Statement {
+    use crate::nftables::ruleset::{Expression, Limit, Operator};
+    match statement {
+        Statement::Spelled(_, meaning) => meant(meaning),
+        // Every limit of packets has this burst unless another is given.
+        Statement::Limit(Limit::Rate { over, rate, burst }) => {
+            let burst = burst.clone().filter(|burst| burst != "5 packets");
+            Statement::Limit(Limit::Rate { over: *over, rate: rate.clone(), burst })
+        }
+        // JSON does not tell a sign from none.
+        Statement::Compare(comparison) => {
+            let mut comparison = comparison.clone();
+            if comparison.operator == Operator::Equal && matches!(comparison.right, Expression::Set(_)) {
+                comparison.operator = Operator::Implied;
+            }
+            Statement::Compare(comparison)
+        }
+        Statement::ChangeSet(change) => {
+            let mut change = change.clone();
+            change.statements = change.statements.iter().map(meant).collect();
+            Statement::ChangeSet(change)
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn text_and_json_of_others_mean_the_same() {
+    let mut different: Vec<String> = Vec::new();
+    for name in LISTED {
+        for version in ["1.0.6", "1.1.3"] {
+            let text = parse_listing(&capture(&format!("{name}-{version}.txt"))).unwrap();
+            let json = parse_json(&capture(&format!("{name}-{version}.json"))).unwrap();
+            let (text, json) = (rules(&text), rules(&json));
+            assert_eq!(text.len(), json.len());
+            for (text, json) in text.into_iter().zip(json) {
+                let of_text: Vec<_> = text.statements.iter().map(meant).collect();
+                let of_json: Vec<_> = json.statements.iter().map(meant).collect();
+                // Times and raw numbers are spelled otherwise in JSON.
+                let differs = text.to_string().contains("ct expiration") || text.to_string().contains("@nh");
+                if of_text != of_json && !differs {
+                    different.push(format!("{name}-{version}: {text}\n  {of_text:?}\n  {of_json:?}"));
+                }
+            }
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+/// Statements as the versions print them, with the JSON of each.
+fn fragments() -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for name in LISTED {
+        for version in ["1.0.6", "1.1.3"] {
+            let listing = parse_listing(&capture(&format!("{name}-{version}.txt"))).unwrap();
+            let json: Value = serde_json::from_str(&capture(&format!("{name}-{version}.json"))).unwrap();
+            let objects = json["nftables"].as_array().unwrap().iter().filter_map(|object| object.get("rule"));
+            for (rule, object) in rules(&listing).into_iter().zip(objects) {
+                let expressions = object["expr"].as_array().unwrap();
+                let texts = rule.statements.iter().map(ToString::to_string);
+                found.extend(texts.zip(expressions.iter().cloned()));
+            }
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(crate::testing::cases(200))]
+
+    /// No word is lost between the text of a rule, its value and its text, nor any object of its JSON: each is a typed
+    /// statement, or text that the walk does not pass over.
+    #[test]
+    fn no_statement_is_lost(
+        chosen in proptest::collection::vec((any::<proptest::sample::Index>(), 0..12u8), 1..6),
+    ) {
+        let fragments = fragments();
+        let mut texts = Vec::new();
+        let mut objects = Vec::new();
+        for (index, odd) in chosen {
+            let (text, object) = index.get(&fragments);
+            match odd {
+                0 => {
+                    texts.push(format!("frob {text}"));
+                    objects.push(json!({ "frob": object }));
+                }
+                _ => {
+                    texts.push(text.clone());
+                    objects.push(object.clone());
+                }
+            }
+        }
+        let line = texts.join(" ");
+        let listing = format!("table inet t {{\n\tchain c {{\n\t\t{line}\n\t}}\n}}\n");
+        let read = parse_listing(&listing).unwrap();
+        prop_assert_eq!(list::print(&read), listing);
+        let rule = json!({ "family": "inet", "table": "t", "chain": "c", "expr": objects });
+        let document = json!({ "nftables": [
+            { "table": { "family": "inet", "name": "t" } },
+            { "chain": { "family": "inet", "table": "t", "name": "c" } },
+            { "rule": rule },
+        ] });
+        let read = parse_json(&document.to_string()).unwrap();
+        let statements = &rules(&read)[0].statements;
+        prop_assert_eq!(statements.len(), objects.len());
+        for (statement, object) in statements.iter().zip(&objects) {
+            if let Statement::Opaque(text) = statement {
+                prop_assert_eq!(&serde_json::from_str::<Value>(text).unwrap(), object);
+            }
+        }
+    }
+}

@@ -1,148 +1,243 @@
-//! As Markdown: reads well as a comment on a pull request.
+//! As Markdown: reads well as a comment on a pull request. Where there is not room for all of it, the least important end
+//! is cut, and it says so.
 
-use std::fmt::Write;
-
+use super::connections::{Row, folded_words, sections};
 use super::{
-    advice_words, compared, destinations, heading, kind_of_change, nodes_of, release_words, verdict,
-    why_unknown,
+    advice_words, cause, compared, headline, migration, nodes, release_words, rules, service, told, unchanged,
 };
-use crate::compare::diff::{Diff, FamilyChange, GroupChange, NodesChange};
-use crate::compare::traffic::Flow;
+use crate::compare::diff::{Diff, ServiceReport};
 use crate::diagnostic::Inert;
 use crate::markup::markdown as text;
 
-/// GitHub takes no comment beyond 65,536 characters; room is left for what stands around.
-const LONGEST: usize = 60_000;
+/// GitHub takes no comment beyond 65,536 characters.
+pub const MAX_CHARACTERS: usize = 65_000;
 
-/// Prints it: verdict, table, folded details.
-pub fn print(diff: &Diff) -> String {
-    let mut out = format!("**{}** ({} → {})\n", text(&verdict(diff)), text(&diff.old), text(&diff.new));
+/// What is kept for what stands at the end, and for saying what was cut.
+const RESERVE: usize = 600;
+
+/// Prints it in at most so many characters: what happens to Services, then folded what is behind it. The `note` comes
+/// second.
+pub fn print(diff: &Diff, note: &str, max: usize) -> String {
+    let mut page = Page { out: String::new(), used: 0, max: max.saturating_sub(RESERVE), cut: Vec::new() };
+    let migration = migration::tell(diff);
+    if let Some(told) = &migration {
+        page.put(&format!("**{}**\n\n", text(&told.verdict)));
+    }
+    if migration.is_none() || !super::services(diff).is_empty() {
+        page.put(&format!("**{}**\n", text(&headline(diff))));
+    }
+    if !note.is_empty() {
+        page.put(&format!("\n{}\n", note.trim_end()));
+    }
+    head(&mut page, diff);
+    services(&mut page, diff);
+    if let Some(told) = &migration {
+        print_migration(&mut page, told);
+    }
+    advice(&mut page, diff);
+    connections(&mut page, diff);
+    print_rules(&mut page, diff);
+    page.max = max;
+    foot(&mut page, diff);
+    page.out
+}
+
+struct Page {
+    out: String,
+    /// Characters so far.
+    used: usize,
+    max: usize,
+    /// What there was no room for.
+    cut: Vec<String>,
+}
+
+impl Page {
+    fn put(&mut self, part: &str) {
+        self.used += part.chars().count();
+        self.out.push_str(part);
+    }
+
+    /// Whether there was room.
+    fn fits(&mut self, part: &str, kept: usize) -> bool {
+        let fits = self.used + part.chars().count() + kept <= self.max;
+        if fits {
+            self.put(part);
+        }
+        fits
+    }
+
+    /// As many parts as there is room for between a beginning and an end; what is left out is said by `name`.
+    fn list(&mut self, (begin, end): (&str, &str), parts: &[String], name: &str) {
+        let kept = end.chars().count() + 1;
+        let Some(first) = parts.first() else { return };
+        if !self.fits(begin, kept + first.chars().count()) {
+            self.cut.push(format!("all {} {name}", parts.len()));
+            return;
+        }
+        let put = parts.iter().take_while(|part| self.fits(part, kept)).count();
+        self.put(end);
+        if put < parts.len() {
+            self.cut.push(format!("{} of {} {name}", parts.len() - put, parts.len()));
+        }
+    }
+}
+
+fn head(page: &mut Page, diff: &Diff) {
+    for unknown in super::unknown(diff) {
+        page.fits(&format!("\n**Unknown**: {}\n", text(&unknown)), 0);
+    }
     for (names, what) in [(&diff.nodes_added, "added"), (&diff.nodes_removed, "removed")] {
         if !names.is_empty() {
-            let _ = writeln!(out, "\nNodes {what}: {}", text(&names.join(", ")));
+            page.fits(&format!("\nNodes {what}: {}\n", text(&nodes::listed(names))), 0);
         }
-    }
-    if let Some(compared) = compared(diff) {
-        let _ = writeln!(out, "\n{compared}");
     }
     if let Some(release) = &diff.release {
-        let _ = writeln!(out, "\n{}", text(&release_words(release)));
-    }
-    for change in &diff.changes {
-        print_nodes(&mut out, change);
-    }
-    if !diff.before_upgrade.is_empty() {
-        let _ = writeln!(out, "\n### To look at before the upgrade\n");
-    }
-    for advice in &diff.before_upgrade {
-        let _ = writeln!(out, "- {}: {}", text(&advice_words(advice)), text(&advice.remedy));
-    }
-    out
-}
-
-fn print_nodes(out: &mut String, change: &NodesChange) {
-    let what = if change.nodes.len() == 1 { "Node" } else { "Nodes" };
-    let _ = writeln!(out, "\n### {what} {}", text(&nodes_of(change)));
-    for family in change.families.iter().filter(|family| !family.is_empty()) {
-        print_rules_table(out, family);
-        print_flows(out, family);
-    }
-    for family in change.families.iter().filter(|family| !family.is_empty()) {
-        print_details(out, family);
+        page.fits(&format!("\n{}\n", text(&release_words(release))), 0);
     }
 }
 
-fn print_rules_table(out: &mut String, family: &FamilyChange) {
-    let Some(rules) = family.rules.as_ref().filter(|rules| !rules.groups.is_empty()) else { return };
-    let _ = writeln!(out, "\n| {} Service | change | rules |\n| --- | --- | --- |", heading(family));
-    for group in &rules.groups {
-        let name = group.service.as_deref().unwrap_or("(every node)");
-        let count = |op| group.places.iter().flat_map(|p| &p.lines).filter(|line| line.op == op).count();
-        let rewritten: usize = group.places.iter().map(|place| place.rewritten).sum();
-        let rewritten = if rewritten > 0 { format!(" ~{rewritten}") } else { String::new() };
-        let words = text(&group.changes.join("; "));
-        let _ = writeln!(out, "| {} | {words} | +{} −{}{rewritten} |", text(name), count('+'), count('-'));
-    }
+fn services(page: &mut Page, diff: &Diff) {
+    let told = told(diff);
+    let rows: Vec<String> = told.iter().map(|report| service_row(report, diff, true)).collect();
+    let begin = "\n| | Service | what happens | why |\n| --- | --- | --- | --- |\n";
+    let whole: usize = rows.iter().map(|row| row.chars().count()).sum();
+    let room = page.max.saturating_sub(page.used + begin.len() + 1);
+    // The first sentence of each Service is worth more than all of some.
+    let rows = match whole <= room {
+        true => rows,
+        false => told.iter().map(|report| service_row(report, diff, false)).collect(),
+    };
+    page.list((begin, ""), &rows, "Services");
 }
 
-fn print_flows(out: &mut String, family: &FamilyChange) {
-    let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.is_empty()) else { return };
-    let heading = heading(family);
-    for unknown in &traffic.unknown {
-        let _ = writeln!(out, "\n**Unknown** ({heading}): {}", text(&why_unknown(unknown)));
+/// At most so many characters of a cell where there is little room.
+const SHORT: usize = 500;
+
+fn service_row(report: &ServiceReport, diff: &Diff, whole: bool) -> String {
+    let said = service::say(report, &diff.node_names);
+    let (label, _) = service::label(report.consequence.effect);
+    let mut what = vec![said.first];
+    what.extend(said.was);
+    what.extend(said.also.into_iter().map(|also| format!("also: {also}")));
+    let mut why = cause::sentences(&report.causes);
+    if !whole {
+        what.truncate(1);
+        why.truncate(1);
     }
-    let unknown = || traffic.flows.iter().filter(|flow| flow.reason.is_none());
-    if unknown().next().is_some() {
-        let _ =
-            writeln!(out, "\n| {heading} traffic to | from | before | after |\n| --- | --- | --- | --- |");
-        unknown().for_each(|flow| print_row(out, flow));
-    }
-    for reason in &traffic.reasons {
-        let flows = || traffic.flows.iter().filter(|flow| flow.reason == Some(reason.code));
-        let classes: usize = flows().map(|flow| flow.classes).sum();
-        let (code, words) = (reason.code, text(reason.words));
-        let _ =
-            writeln!(out, "\n<details>\n<summary>{code}: {words} ({classes} {heading} classes)</summary>\n");
-        let _ = writeln!(out, "| to | from | before | after |\n| --- | --- | --- | --- |");
-        flows().take(ROWS).for_each(|flow| print_row(out, flow));
-        let more = flows().count().saturating_sub(ROWS);
-        let more = if more == 0 { String::new() } else { format!("\n{more} more: see --output json\n") };
-        let _ = writeln!(out, "{more}\n</details>");
-    }
+    let cell = |sentences: &[String]| -> String {
+        let cut = |sentence: &String| match whole {
+            true => text(sentence),
+            false => text(&sentence.chars().take(SHORT).collect::<String>()),
+        };
+        sentences.iter().map(cut).collect::<Vec<_>>().join("<br>")
+    };
+    let name = format!("{}{}", report.consequence.service, said.ports);
+    format!("| **{label}** | {} | {} | {} |\n", text(&name), cell(&what), cell(&why))
 }
 
-/// At most this many rows of a known difference.
-const ROWS: usize = 10;
-
-fn print_row(out: &mut String, flow: &Flow) {
-    let target = if flow.target.is_empty() { String::new() } else { format!(" ({})", flow.target) };
-    let to = text(&format!("{}{target}", destinations(&flow.to)));
-    let from = text(&flow.from.join(", "));
-    let after = text(&format!("{}{}", flow.after, kind_of_change(flow)));
-    let _ = writeln!(out, "| {to} | {from} | {} | {after} |", text(&flow.before));
-}
-
-fn print_details(out: &mut String, family: &FamilyChange) {
-    let Some(rules) = family.rules.as_ref().filter(|rules| !rules.groups.is_empty()) else { return };
-    let (added, removed) = (rules.added, rules.removed);
-    let summary = format!("{} rules: {added} added, {removed} removed", heading(family));
-    let mut body = String::new();
-    for group in &rules.groups {
-        print_group(&mut body, group);
+fn print_migration(page: &mut Page, told: &migration::Told) {
+    let known: Vec<String> = told
+        .touching
+        .iter()
+        .map(|known| {
+            let first = format!("- **{}** ([{}]({}))", text(known.title), known.code, known.page);
+            let lines = [
+                known.whom.clone(),
+                known.words.to_owned(),
+                format!("such as {}", known.example),
+                format!("to do: {}", known.remedy),
+            ];
+            let lines: Vec<String> = lines.iter().map(|line| format!("  {}", text(line))).collect();
+            format!("{first}<br>\n{}\n", lines.join("<br>\n"))
+        })
+        .collect();
+    page.list(("\n### Known differences that touch Services\n\n", ""), &known, "known differences");
+    for sentence in told.without_service.iter().chain(&told.nobody) {
+        page.fits(&format!("\n{}\n", text(sentence)), 0);
     }
-    let fence = fence(&body);
-    let room = LONGEST.saturating_sub(out.len());
-    let cut = cut(&body, room);
-    let _ =
-        writeln!(out, "\n<details>\n<summary>{summary}</summary>\n\n{fence}diff\n{cut}{fence}\n\n</details>");
+    let checks: Vec<String> = told.pre_flight.iter().map(|line| format!("- {}\n", text(line))).collect();
+    page.list(("\n### Before the change\n\n", ""), &checks, "checks");
 }
 
-fn print_group(out: &mut String, group: &GroupChange) {
-    let name = group.service.as_deref().unwrap_or("every node");
-    let _ = writeln!(out, "# {}", Inert(name));
-    for place in &group.places {
-        let _ = writeln!(out, "@@ {} {} {} {} @@", place.table, place.kind, Inert(&place.name), place.change);
-        for line in &place.lines {
-            let _ = writeln!(out, "{}{}", line.op, Inert(&line.text));
+fn advice(page: &mut Page, diff: &Diff) {
+    let lines: Vec<String> = diff
+        .before_upgrade
+        .iter()
+        .map(|advice| format!("- {}: {}\n", text(&advice_words(advice)), text(&advice.remedy)))
+        .collect();
+    page.list(("\n### To look at before the upgrade\n\n", ""), &lines, "advices");
+}
+
+fn connections(page: &mut Page, diff: &Diff) {
+    let known = diff.migration.is_some();
+    let mut rows = Vec::new();
+    let mut folded = Vec::new();
+    for (service, section) in sections(diff, |flow| !known || flow.reason.is_none()) {
+        rows.extend(section.rows.iter().map(|row| connection_row(row, diff)));
+        let service = if service.is_empty() { "no Service".to_owned() } else { service };
+        let line = |(count, special)| format!("- {}: {}\n", text(&service), folded_words(count, special));
+        folded.extend(section.folded.into_iter().map(line));
+    }
+    let begin = format!(
+        "\n<details>\n<summary>Connections, before and after ({})</summary>\n\n\
+         | to | from | before | after |\n| --- | --- | --- | --- |\n",
+        rows.len()
+    );
+    page.list((&begin, "\n</details>\n"), &rows, "kinds of connections");
+    let begin = "\n<details>\n<summary>Loopback addresses, and Pods that connect to themselves</summary>\n\n";
+    page.list(
+        (begin, "\n</details>\n"),
+        &folded,
+        "lines about loopback addresses and Pods that connect to themselves",
+    );
+}
+
+fn connection_row(row: &Row, diff: &Diff) -> String {
+    let on = match row.nodes.len() == diff.nodes {
+        true => String::new(),
+        false => format!(", {}", nodes::on(&row.nodes, &diff.node_names)),
+    };
+    let to = text(&format!("{}{on}", row.to));
+    format!("| {to} | {} | {} | {} |\n", text(&row.from), text(&row.before), text(&row.after))
+}
+
+fn print_rules(page: &mut Page, diff: &Diff) {
+    let groups = rules::groups(diff);
+    let (added, removed) = rules::counts(&groups);
+    let mut lines = Vec::new();
+    for group in &groups {
+        lines.push(format!("# {}, {}\n", Inert(&rules::title(group)), group.family));
+        for on_nodes in &group.places {
+            let on = match on_nodes.nodes.len() == diff.nodes {
+                true => String::new(),
+                false => format!(", {}", nodes::on(&on_nodes.nodes, &diff.node_names)),
+            };
+            let place = on_nodes.place;
+            lines.push(format!("@@ {}{} @@\n", Inert(&rules::place_title(place)), Inert(&on)));
+            lines.extend(place.lines.iter().map(|line| format!("{}{}\n", line.op, Inert(&line.text))));
+            lines.extend(rules::rewritten(place).map(|text| format!("! {text}\n")));
         }
-        if place.rewritten > 0 {
-            let _ = writeln!(out, "! {} with another chance", place.rewritten);
-        }
     }
-}
-
-/// Whole lines, as many as there is room for.
-fn cut(body: &str, room: usize) -> String {
-    if body.len() <= room {
-        return body.to_owned();
-    }
-    let end = (0..=room).rev().find(|end| body.is_char_boundary(*end)).unwrap_or_default();
-    let whole = body.get(..end).and_then(|kept| kept.rfind('\n')).unwrap_or_default();
-    format!("{}\n(cut: see --output text)\n", body.get(..whole).unwrap_or_default())
+    let fence = fence(&lines);
+    let summary = format!("Rules: {added} added, {removed} removed");
+    let begin = format!("\n<details>\n<summary>{summary}</summary>\n\n{fence}diff\n");
+    page.list((&begin, &format!("{fence}\n\n</details>\n")), &lines, "lines of rules");
 }
 
 /// A fence longer than any run of backticks within.
-fn fence(body: &str) -> String {
-    let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
-    "`".repeat(longest.max(2) + 1)
+fn fence(lines: &[String]) -> String {
+    let runs = lines.iter().flat_map(|line| line.split(|c| c != '`')).map(str::len);
+    "`".repeat(runs.max().unwrap_or_default().max(2) + 1)
+}
+
+fn foot(page: &mut Page, diff: &Diff) {
+    let mut sentences: Vec<String> = unchanged(diff).into_iter().collect();
+    sentences.push(compared(diff));
+    let foot = format!("\n{}\n", text(&sentences.join(" ")));
+    let cut = match page.cut.is_empty() {
+        true => String::new(),
+        false => format!("\n_Left out, for want of room: {}. See --output text._\n", page.cut.join("; ")),
+    };
+    page.fits(&cut, 0);
+    page.fits(&foot, 0);
 }

@@ -1,47 +1,121 @@
-//! The difference of two states of a cluster.
+//! The difference of two states of a cluster: what happens to each Service first, then the connections behind it, rules
+//! last.
 
+mod cause;
+mod connections;
 pub mod markdown;
+mod migration;
+mod nodes;
+mod rules;
+mod service;
 pub mod text;
 
-use crate::compare::diff::{Advice, Diff, FamilyChange, NodesChange, ReleaseChange};
-use crate::compare::traffic::Flow;
+use crate::compare::consequence::Effect;
+use crate::compare::diff::{Advice, Diff, ReleaseChange, ServiceReport};
+use crate::compare::rules::Presence;
 use crate::compare::traffic::Unknown;
 
-/// The verdict in one line.
-fn verdict(diff: &Diff) -> String {
-    let nodes = plural(diff.nodes, "node");
-    let affected: usize = diff.changes.iter().map(|change| change.nodes.len()).sum();
-    let membership = diff.nodes_added.len() + diff.nodes_removed.len();
+/// The consequence in one line.
+fn headline(diff: &Diff) -> String {
     if diff.nodes == 0 {
         return "Nothing was compared: no node is on both sides".to_owned();
     }
-    if affected == 0 && membership == 0 {
-        return format!("No difference on {nodes}");
-    }
+    let mut parts = services(diff);
+    parts.extend(others(diff));
     let unknown = unknown_words(diff.unknown());
-    let differs = diff.rules_differ() || flows(diff) > 0;
-    if let Some(unknown) = unknown.as_ref().filter(|_| !differs && membership == 0) {
-        return format!("Unknown on {affected} of {nodes}: {unknown}");
-    }
-    let mut services: Vec<&str> =
-        diff.changes.iter().flat_map(|change| &change.families).flat_map(services_of).collect();
-    services.sort_unstable();
-    services.dedup();
-    let mut parts = vec![match (diff.nodes, diff.changes.first()) {
-        (1, Some(change)) => format!("Node {} changes", nodes_of(change)),
-        _ => format!("{affected} of {nodes} {}", if affected == 1 { "changes" } else { "change" }),
-    }];
-    if !services.is_empty() {
-        parts.push(plural(services.len(), "Service"));
+    if parts.is_empty() {
+        let nodes = plural(diff.nodes, "node");
+        return match (unknown, diff.migration.is_some() && !diff.changes.is_empty()) {
+            (Some(unknown), _) => format!("Unknown on {} of {nodes}: {unknown}", affected(diff)),
+            (None, true) => format!("No Service changes but by known differences ({nodes})"),
+            (None, false) => format!("No difference on {nodes}"),
+        };
     }
     parts.extend(unknown);
-    parts.join(", ")
+    if services(diff).is_empty() {
+        return format!("{} ({})", parts.join(", "), nodes_compared(diff));
+    }
+    let stay = diff.service_count.saturating_sub(diff.services.iter().filter(|s| is_counted(s)).count());
+    match stay {
+        0 => {}
+        1 => parts.push("1 stays as it is".to_owned()),
+        many => parts.push(format!("{many} stay as they are")),
+    }
+    format!("{} ({})", parts.join(", "), nodes_compared(diff))
 }
 
-/// How many changes of traffic there are.
-fn flows(diff: &Diff) -> usize {
-    let families = diff.changes.iter().flat_map(|change| &change.families);
-    families.flat_map(|family| &family.traffic).map(|traffic| traffic.flows.len()).sum()
+/// How many nodes have any change.
+fn affected(diff: &Diff) -> usize {
+    diff.changes.iter().map(|change| change.nodes.len()).sum()
+}
+
+fn is_counted(report: &ServiceReport) -> bool {
+    !report.is_known
+}
+
+/// How many Services break, change, come and go; the first with the noun.
+fn services(diff: &Diff) -> Vec<String> {
+    let mut counts = [0; 5];
+    for report in diff.services.iter().filter(|report| is_counted(report)) {
+        let consequence = &report.consequence;
+        let i = match (consequence.presence, consequence.effect) {
+            (Presence::NewOnly, _) => 2,
+            (Presence::OldOnly, _) => 3,
+            (Presence::Both, Effect::OnlyRules) => 4,
+            (Presence::Both, _) if consequence.loses() => 0,
+            (Presence::Both, _) => 1,
+        };
+        counts[i] += 1;
+    }
+    let words = [("breaks", "break"), ("changes", "change"), ("is new", "are new"), ("is gone", "are gone")];
+    let words = words.into_iter().chain([("gets other rules only", "get other rules only")]);
+    let mut parts: Vec<String> = Vec::new();
+    for (count, (one, many)) in counts.into_iter().zip(words) {
+        let noun = match (parts.is_empty(), count) {
+            (false, _) => "",
+            (true, 1) => "Service ",
+            (true, _) => "Services ",
+        };
+        if count > 0 {
+            parts.push(format!("{count} {noun}{}", if count == 1 { one } else { many }));
+        }
+    }
+    parts
+}
+
+/// What changes that is of no Service.
+fn others(diff: &Diff) -> Vec<String> {
+    let mut parts = Vec::new();
+    if !diff.nodes_added.is_empty() {
+        parts.push(format!("{} added", plural(diff.nodes_added.len(), "node")));
+    }
+    if !diff.nodes_removed.is_empty() {
+        parts.push(format!("{} removed", plural(diff.nodes_removed.len(), "node")));
+    }
+    let groups = || diff.families().flat_map(|family| &family.rules).flat_map(|rules| &rules.groups);
+    let counted = diff.services.iter().any(is_counted);
+    if parts.is_empty() && !counted && diff.migration.is_none() {
+        let flows = diff.families().flat_map(|family| &family.traffic).any(|t| !t.flows.is_empty());
+        if flows {
+            parts.push("connections change that are of no Service".to_owned());
+        } else if groups().next().is_some() {
+            parts.push("no Service changes, rules that every node has do".to_owned());
+        }
+    } else if !counted && diff.has_unexpected() {
+        parts.push("connections change without a known reason".to_owned());
+    }
+    parts
+}
+
+/// `3 nodes, all alike`
+fn nodes_compared(diff: &Diff) -> String {
+    let statements: Vec<_> = diff.services.iter().flat_map(service::told).collect();
+    let all_alike = diff.nodes > 1 && statements.iter().all(|s| s.nodes.len() == diff.nodes);
+    match diff.node_names.as_slice() {
+        [only] => format!("node {only}"),
+        names if all_alike && !statements.is_empty() => format!("{} nodes, all alike", names.len()),
+        names => plural(names.len(), "node"),
+    }
 }
 
 /// How many kinds of connections could not be compared, if any.
@@ -64,6 +138,14 @@ pub(super) fn why_unknown(unknown: &Unknown) -> String {
     format!("{count}: the rules cannot be followed {side}: {reason}; such as {source} to {destination}")
 }
 
+/// Everything that could not be compared, each reason once.
+fn unknown(diff: &Diff) -> Vec<String> {
+    let all = diff.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.unknown);
+    let mut words: Vec<String> = Unknown::merged(all.cloned()).iter().map(why_unknown).collect();
+    words.dedup();
+    words
+}
+
 /// What the release has to do with the changes.
 fn release_words(change: &ReleaseChange) -> String {
     let ReleaseChange { old, new, flows, of, services } = change;
@@ -75,10 +157,10 @@ fn release_words(change: &ReleaseChange) -> String {
             let of = if flows == of { "all".to_owned() } else { format!("{flows} of {of}") };
             let services = match services.is_empty() {
                 true => String::new(),
-                false => format!(" ({})", destinations(services)),
+                false => format!(" ({})", connections::destinations(services)),
             };
             format!(
-                "{head}: {of} changes of traffic come from that alone{services}; --kube-version {old} leaves them out."
+                "{head}: {of} changes of traffic come from only that{services}; --kube-version {old} leaves them out."
             )
         }
     }
@@ -92,52 +174,32 @@ fn advice_words(advice: &Advice) -> String {
     format!("{severity}[{code}] {place}{object}{message}")
 }
 
-/// How much traffic was compared, if it was.
-fn compared(diff: &Diff) -> Option<String> {
+/// What was compared, in a line.
+fn compared(diff: &Diff) -> String {
+    let sides = format!("Compared: {} → {}", diff.old, diff.new);
+    let Some(classes) = diff.classes else { return format!("{sides} (rules only)") };
     let unknown = unknown_words(diff.unknown()).map(|unknown| format!(", {unknown}")).unwrap_or_default();
-    let classes = format!("{} classes of packets compared{unknown}", diff.classes?);
-    Some(match diff.unchanged_service_ports {
-        0 => format!("{classes}."),
-        1 => format!("{classes}; 1 Service port stays as it is."),
-        many => format!("{classes}; {many} Service ports stay as they are."),
-    })
+    let kinds = if classes == 1 { "kind" } else { "kinds" };
+    format!("{sides}; {classes} {kinds} of new connections{unknown}")
 }
 
-fn services_of(family: &FamilyChange) -> Vec<&str> {
-    let groups = family.rules.iter().flat_map(|rules| &rules.groups);
-    let flows = family.traffic.iter().flat_map(|traffic| &traffic.flows);
-    let of_flows = flows.filter_map(|flow| flow.service.as_deref());
-    groups.filter_map(|group| group.service.as_deref()).chain(of_flows).collect()
+/// How many Services stay as they are, where any changes.
+fn unchanged(diff: &Diff) -> Option<String> {
+    let counted = diff.services.iter().filter(|report| is_counted(report)).count();
+    let stay = diff.service_count.saturating_sub(counted);
+    match (counted, stay) {
+        (0, _) | (_, 0) => None,
+        (_, 1) => Some("1 Service stays as it is.".to_owned()),
+        (_, many) => Some(format!("{many} Services stay as they are.")),
+    }
+}
+
+/// Services to tell of: all but those that only known differences touch.
+fn told(diff: &Diff) -> Vec<&ServiceReport> {
+    let known = |report: &&ServiceReport| !report.is_known;
+    diff.services.iter().filter(known).collect()
 }
 
 fn plural(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// At most this many names are listed.
-const LISTED: usize = 8;
-
-fn nodes_of(change: &NodesChange) -> String {
-    let more = change.nodes.len().saturating_sub(LISTED);
-    let listed = change.nodes.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-    if more == 0 { listed } else { format!("{listed} and {more} more") }
-}
-
-fn heading(family: &FamilyChange) -> &'static str {
-    if family.family == "ipv6" { "IPv6" } else { "IPv4" }
-}
-
-fn destinations(all: &[String]) -> String {
-    let listed = all.iter().take(LISTED).cloned().collect::<Vec<_>>().join("; ");
-    let more = all.len().saturating_sub(LISTED);
-    if more == 0 { listed } else { format!("{listed}; and {more} more") }
-}
-
-/// What else must be said of how a flow changes.
-fn kind_of_change(flow: &Flow) -> &'static str {
-    match flow.change {
-        "chance" => " (the chances alone)",
-        "affinity" => " (for remembered clients alone)",
-        _ => "",
-    }
 }

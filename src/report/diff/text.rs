@@ -1,121 +1,189 @@
 //! As text for a terminal.
 
-use std::fmt::Write;
-
+use super::connections::{Row, folded_words, sections};
+use super::service::{self, Weight};
 use super::{
-    advice_words, compared, destinations, heading, kind_of_change, nodes_of, release_words, verdict,
-    why_unknown,
+    advice_words, cause, compared, headline, migration, nodes, release_words, rules, told, unchanged, unknown,
 };
-use crate::compare::diff::{Diff, FamilyChange, GroupChange, PlaceChange, RulesChange, TrafficChange};
-use crate::compare::traffic::Flow;
+use crate::compare::diff::{Diff, ServiceReport};
 use crate::diagnostic::Inert;
+use crate::style::{Style, Tone};
 
-/// Prints it: the verdict, then node by node what changes.
-pub fn print(diff: &Diff) -> String {
-    let mut out = String::new();
-    line(&mut out, 0, &format!("{} (from {} to {}).", verdict(diff), diff.old, diff.new));
-    if let Some(compared) = compared(diff) {
-        line(&mut out, 0, &format!("Traffic: {compared}"));
+/// How wide the word is that a Service's line begins with.
+const LABEL: usize = 9;
+
+/// Prints it: what happens to each Service, then the connections behind it, rules last. The `note` comes second.
+pub fn print(diff: &Diff, note: &str, style: Style) -> String {
+    let mut page = Page { out: String::new(), diff, style };
+    let migration = migration::tell(diff);
+    if let Some(told) = &migration {
+        let tone = if told.verdict.starts_with("ready") { Tone::Good } else { Tone::Bad };
+        page.painted(&told.verdict, tone);
     }
-    for (names, what) in [(&diff.nodes_added, "added"), (&diff.nodes_removed, "removed")] {
-        if !names.is_empty() {
-            line(&mut out, 0, &format!("Nodes {what}: {}", names.join(", ")));
+    let head = headline(diff);
+    let is_news = migration.is_none() || !super::services(diff).is_empty();
+    if is_news {
+        page.out.push_str(&style.bold(&Inert(&head).to_string()));
+        page.out.push('\n');
+    }
+    page.out.push_str(note);
+    page.head();
+    told(diff).into_iter().for_each(|report| page.service(report));
+    if let Some(told) = &migration {
+        page.migration(told);
+    }
+    page.connections();
+    page.rules();
+    page.foot();
+    page.out
+}
+
+struct Page<'d> {
+    out: String,
+    diff: &'d Diff,
+    style: Style,
+}
+
+impl Page<'_> {
+    /// Appends a line in which nothing can steer a terminal.
+    fn line(&mut self, depth: usize, text: &str) {
+        self.out.push_str(&" ".repeat(depth * 2));
+        self.out.push_str(&Inert(text).to_string());
+        self.out.push('\n');
+    }
+
+    fn painted(&mut self, text: &str, tone: Tone) {
+        self.out.push_str(&self.style.tone(tone, &Inert(text).to_string()));
+        self.out.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.out.push('\n');
+        self.out.push_str(&self.style.bold(text));
+        self.out.push('\n');
+    }
+
+    fn head(&mut self) {
+        let diff = self.diff;
+        for unknown in unknown(diff) {
+            self.line(0, &format!("Unknown: {unknown}"));
+        }
+        for (names, what) in [(&diff.nodes_added, "added"), (&diff.nodes_removed, "removed")] {
+            if !names.is_empty() {
+                self.line(0, &format!("Nodes {what}: {}", nodes::listed(names)));
+            }
+        }
+        if let Some(release) = &diff.release {
+            self.line(0, &release_words(release));
         }
     }
-    if let Some(release) = &diff.release {
-        line(&mut out, 0, &release_words(release));
-    }
-    for change in &diff.changes {
-        let what = if change.nodes.len() == 1 { "Node" } else { "Nodes" };
-        line(&mut out, 0, &format!("\n{what} {}", nodes_of(change)));
-        for family in change.families.iter().filter(|family| !family.is_empty()) {
-            print_family(&mut out, family);
+
+    fn service(&mut self, report: &ServiceReport) {
+        let (label, weight) = service::label(report.consequence.effect);
+        let said = service::say(report, &self.diff.node_names);
+        let label = format!("{label:LABEL$}");
+        let label = match weight {
+            Weight::Bad => self.style.tone(Tone::Bad, &label),
+            Weight::Good => self.style.tone(Tone::Good, &label),
+            Weight::Plain => self.style.bold(&label),
+        };
+        let name = report.consequence.service.to_string();
+        let line = format!("{name}{}: {}", said.ports, said.first);
+        self.out.push_str(&format!("\n{label} {}\n", Inert(&line)));
+        let indent = LABEL.div_ceil(2);
+        for cause in cause::sentences(&report.causes) {
+            self.line(indent, &cause);
+        }
+        for also in said.was.into_iter().chain(said.also.iter().map(|also| format!("also: {also}"))) {
+            self.line(indent, &also);
         }
     }
-    if !diff.before_upgrade.is_empty() {
-        line(&mut out, 0, "\nTo look at before the upgrade:");
-    }
-    for advice in &diff.before_upgrade {
-        line(&mut out, 1, &advice_words(advice));
-        line(&mut out, 2, &advice.remedy);
-    }
-    out
-}
 
-/// Appends a line in which nothing can steer a terminal.
-fn line(out: &mut String, depth: usize, text: &str) {
-    let (blank, text) = text.strip_prefix('\n').map_or(("", text), |rest| ("\n", rest));
-    let _ = writeln!(out, "{blank}{:width$}{}", "", Inert(text), width = depth * 2);
-}
+    fn migration(&mut self, told: &migration::Told) {
+        if !told.touching.is_empty() {
+            self.heading("Known differences that touch Services");
+        }
+        for known in &told.touching {
+            self.line(1, &format!("{} [{}]", known.title, known.code));
+            self.line(2, &known.whom);
+            self.line(2, known.words);
+            self.line(2, &format!("such as {}", known.example));
+            self.line(2, &format!("to do: {}", known.remedy));
+            self.line(2, &known.page);
+        }
+        if told.without_service.is_some() || told.nobody.is_some() {
+            self.out.push('\n');
+        }
+        told.without_service.iter().chain(&told.nobody).for_each(|text| self.line(0, text));
+        if !told.pre_flight.is_empty() {
+            self.heading("Before the change");
+        }
+        told.pre_flight.iter().for_each(|text| self.line(1, text));
+    }
 
-fn print_family(out: &mut String, family: &FamilyChange) {
-    if let Some(rules) = family.rules.as_ref().filter(|rules| !rules.groups.is_empty()) {
-        print_rules(out, heading(family), rules);
+    fn connections(&mut self) {
+        let known = self.diff.migration.is_some();
+        let sections = sections(self.diff, |flow| !known || flow.reason.is_none());
+        if !sections.is_empty() {
+            self.heading("Connections, before and after");
+        }
+        for (service, section) in sections {
+            self.line(1, if service.is_empty() { "of no Service" } else { &service });
+            section.rows.iter().for_each(|row| self.row(row));
+            for (count, special) in section.folded {
+                self.line(2, &folded_words(count, special));
+            }
+        }
     }
-    if let Some(traffic) = family.traffic.as_ref().filter(|traffic| !traffic.is_empty()) {
-        print_traffic(out, heading(family), traffic);
-    }
-}
 
-fn print_traffic(out: &mut String, family: &str, traffic: &TrafficChange) {
-    line(out, 1, &format!("{family} traffic of new connections:"));
-    for unknown in &traffic.unknown {
-        line(out, 2, &format!("Unknown: {}", why_unknown(unknown)));
+    fn row(&mut self, row: &Row) {
+        let on = match row.nodes.len() == self.diff.nodes {
+            true => String::new(),
+            false => format!(", {}", nodes::on(&row.nodes, &self.diff.node_names)),
+        };
+        self.line(2, &format!("{} from {}{on}", row.to, row.from));
+        self.line(3, &format!("before: {}", row.before));
+        self.line(3, &format!("after:  {}", row.after));
     }
-    for flow in traffic.flows.iter().filter(|flow| flow.reason.is_none()) {
-        print_flow(out, flow);
-    }
-    for reason in &traffic.reasons {
-        let flows: Vec<&Flow> = traffic.flows.iter().filter(|f| f.reason == Some(reason.code)).collect();
-        let classes: usize = flows.iter().map(|flow| flow.classes).sum();
-        line(out, 2, &format!("Known [{}], {classes} classes: {}", reason.code, reason.words));
-        line(out, 3, if flows.len() > 1 { "for example" } else { "namely" });
-        flows.first().into_iter().for_each(|flow| print_flow(out, flow));
-    }
-}
 
-fn print_flow(out: &mut String, flow: &Flow) {
-    let target = if flow.target.is_empty() { String::new() } else { format!(" ({})", flow.target) };
-    line(out, 2, &format!("{}{target} from {}", destinations(&flow.to), flow.from.join(", ")));
-    line(out, 3, &format!("before: {}", flow.before));
-    line(out, 3, &format!("after:  {}{}", flow.after, kind_of_change(flow)));
-}
+    fn rules(&mut self) {
+        let groups = rules::groups(self.diff);
+        if groups.is_empty() {
+            return;
+        }
+        let (added, removed) = rules::counts(&groups);
+        self.heading(&format!("Rules: {added} added, {removed} removed"));
+        for group in groups {
+            self.line(1, &format!("{}, {}", rules::title(&group), group.family));
+            group.places.iter().for_each(|place| self.place(place));
+        }
+    }
 
-fn print_rules(out: &mut String, family: &str, rules: &RulesChange) {
-    let RulesChange { added, removed, rewritten, .. } = rules;
-    let mut summary = format!("{family} rules: {added} added, {removed} removed");
-    if *rewritten > 0 {
-        let _ = write!(summary, ", {rewritten} with another chance");
+    fn place(&mut self, place: &rules::PlaceOnNodes<'_>) {
+        let on = match place.nodes.len() == self.diff.nodes {
+            true => String::new(),
+            false => format!(", {}", nodes::on(&place.nodes, &self.diff.node_names)),
+        };
+        self.line(2, &format!("{}{on}", rules::place_title(place.place)));
+        for changed in &place.place.lines {
+            let text = format!("{} {}", changed.op, Inert(&changed.text));
+            let tone = if changed.op == '+' { Tone::Good } else { Tone::Bad };
+            let text = self.style.tone(tone, &text);
+            self.out.push_str(&format!("      {text}\n"));
+        }
+        rules::rewritten(place.place).into_iter().for_each(|text| self.line(3, &text));
     }
-    line(out, 1, &summary);
-    for group in &rules.groups {
-        print_group(out, group);
-    }
-}
 
-fn print_group(out: &mut String, group: &GroupChange) {
-    let title = match &group.service {
-        Some(service) => format!("Service {service}"),
-        None => "What every node has".to_owned(),
-    };
-    let words =
-        if group.changes.is_empty() { String::new() } else { format!(": {}", group.changes.join("; ")) };
-    line(out, 2, &format!("{title}{words}"));
-    for place in &group.places {
-        print_place(out, place);
-    }
-}
-
-fn print_place(out: &mut String, place: &PlaceChange) {
-    let PlaceChange { table, kind, name, purpose, change, lines, rewritten } = place;
-    let change = if *change == "changed" { String::new() } else { format!(" {change}") };
-    let purpose = if purpose.is_empty() { String::new() } else { format!(" ({purpose})") };
-    line(out, 3, &format!("{table} {kind} {name}{change}{purpose}"));
-    for changed in lines {
-        line(out, 4, &format!("{} {}", changed.op, changed.text));
-    }
-    if *rewritten > 0 {
-        let rules = if *rewritten == 1 { "rule" } else { "rules" };
-        line(out, 4, &format!("~ {rewritten} {rules} with another chance"));
+    fn foot(&mut self) {
+        if !self.diff.before_upgrade.is_empty() {
+            self.heading("To look at before the upgrade");
+        }
+        for advice in &self.diff.before_upgrade {
+            self.line(1, &advice_words(advice));
+            self.line(2, &advice.remedy);
+        }
+        self.out.push('\n');
+        unchanged(self.diff).into_iter().for_each(|text| self.line(0, &text));
+        self.line(0, &compared(self.diff));
     }
 }

@@ -135,7 +135,7 @@ fn place(rule: &RuleRef<'_>) -> String {
 }
 
 /// What an outcome depends on, as an `if`.
-pub(super) fn condition(condition: &Condition<'_>) -> String {
+pub(crate) fn condition(condition: &Condition<'_>) -> String {
     match condition {
         Condition::Affinity { list, listed, .. } => {
             let listed = if *listed { ", which has the client now" } else { "" };

@@ -51,9 +51,10 @@ impl<'r> Round<'_, '_, 'r> {
         }
         let mut sets = Vec::new();
         for expression in statement.expressions() {
-            expression.visit(&mut |part| match part {
-                Expression::Named(name) => sets.push(name.as_str()),
-                _ => {}
+            expression.visit(&mut |part| {
+                if let Expression::Named(name) = part {
+                    sets.push(name.as_str());
+                }
             });
         }
         for set in sets {

@@ -338,8 +338,8 @@ fn foreign_statements_are_understood_as_far_as_they_go() {
     assert_eq!(
         lines("\t\tiifname vmap @doors\n"),
         [
-            "accept 192.168.0.11:30080 1/1 local if in interface eth0 is false",
             "drop 192.168.0.11:30080 1/1 if in interface eth0 is true",
+            "accept 192.168.0.11:30080 1/1 local if in interface eth0 is false",
         ]
     );
     assert_eq!(

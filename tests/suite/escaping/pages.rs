@@ -4,7 +4,10 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use kuberules::cluster::Cluster;
+use kuberules::cluster::{Cluster, Node};
+use kuberules::explain::html::Page;
+use kuberules::explain::stage::{View, stages};
+use kuberules::names::ServiceName;
 use kuberules::net::Family;
 use kuberules::node::{Host, NodePlan, NodeRules};
 use kuberules::plan::Plan;
@@ -102,13 +105,21 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
     let (cluster, settings, rules) = (&cluster, &settings, rules.as_slice());
     let scene = explain::Scene { cluster, settings, sources, node, rules, assumed: Some(&assumed) };
     let all = scene.explain(None).unwrap();
+    let view = View { cluster, settings, sources, turned: false };
     forms.extend([
         ("text", explain::text::print(&all, Style::default())),
         ("markdown", explain::markdown::print(&all)),
         ("mermaid", explain::mermaid::print(&all)),
-        ("html", explain::html::print(&all, "")),
+        ("html", page(&all, &view, node)),
     ]);
     Some(forms)
+}
+
+fn page(explanations: &[explain::Explanation], view: &View<'_>, node: &Node) -> String {
+    let services: Vec<ServiceName> =
+        explanations.iter().filter_map(|explanation| ServiceName::parse(&explanation.service)).collect();
+    let stages = stages(&[*view], node, &services);
+    explain::html::print(&Page { explanations, stages: &stages, ..Page::default() })
 }
 
 /// What a program that shows the form sees in it beside text.

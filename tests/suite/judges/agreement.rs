@@ -137,10 +137,11 @@ fn traces(walker: &Walker<'_>, flow: &Flow, words: &str, case: &str) {
 fn word(outcome: &Outcome<'_>, packet: &Packet) -> String {
     match outcome.verdict {
         Verdict::Accept if outcome.destination == packet.destination => {
-            "passes to the address itself".to_owned()
+            let own = packet.destination.ip().is_loopback() || outcome.delivered_locally;
+            if own { "answered by the node itself".to_owned() } else { "not a Service port".to_owned() }
         }
         Verdict::Accept => outcome.destination.to_string(),
-        Verdict::Drop => "dropped".to_owned(),
-        Verdict::Reject(_) => "rejected".to_owned(),
+        Verdict::Drop => "times out".to_owned(),
+        Verdict::Reject(_) => "refused".to_owned(),
     }
 }

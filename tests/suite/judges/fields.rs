@@ -233,6 +233,7 @@ fields!(
         pod_cidrs: |it, random| list(it, random, &["10.200.0.0/24", "fd00:200::/64"]),
         addresses: shorter,
         kubelet_version: not_read,
+        kernel_version: not_read,
         unschedulable: not_read,
         taints: not_read,
         milli_cpus: not_read,

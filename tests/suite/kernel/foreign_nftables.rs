@@ -13,7 +13,7 @@ use judge::{Count, judge};
 const TOOLS: [&str; 4] = ["unshare", "ip", "nft", "conntrack"];
 
 /// How many rulesets of several fragments the quick run tries, and the full one.
-const RANDOM: (usize, usize) = (60, 3000);
+const RANDOM: (usize, usize) = (60, 600);
 
 #[test]
 fn packets_end_past_rules_of_others_as_walk_says() {

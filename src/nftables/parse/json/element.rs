@@ -1,6 +1,6 @@
 //! Elements of sets and maps in JSON.
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -131,9 +131,11 @@ fn mark_prefix(prefix: &Value) -> Option<Datum> {
 
 fn ends(first: &Value, last: &Value, kind: Option<&DataType>) -> Option<Datum> {
     match (first, last) {
-        (Value::String(first), Value::String(last)) => {
-            datum::ordered(datum::address(first)?, datum::address(last)?).map(Datum::from)
-        }
+        (Value::String(first), Value::String(last)) => match (datum::address(first), datum::address(last)) {
+            (Some(first), Some(last)) => datum::ordered(first, last).map(Datum::from),
+            // Times of the day.
+            _ => Some(Datum::Other(format_compact!("\"{first}\"-\"{last}\""))),
+        },
         _ if kind == Some(&DataType::Mark) => Some(Datum::Marks(number(first)?, number(last)?)),
         _ => Some(Datum::Numbers(first.as_u64()?, last.as_u64()?)),
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::element;
 use super::value::{fields, names, number, of, only};
+use crate::nftables::parse::datum;
 use crate::nftables::parse::element::Types;
 use crate::nftables::ruleset::{
     Binary, Chooser, DataType, Datum, Direction, Element, Expression, FibResult, Header, Selector,
@@ -29,7 +30,7 @@ fn part(value: &Value, kind: Option<&DataType>, depth: usize) -> Option<Expressi
         return Some(Expression::Selector(found));
     }
     let Some((name, body)) = only(value).filter(|(name, _)| !is_datum(name, value)) else {
-        return datum(value, kind).map(Expression::Datum);
+        return value_of(value, kind).map(Expression::Datum);
     };
     match name {
         "concat" => {
@@ -139,7 +140,19 @@ pub(super) fn elements(value: &Value, key: &Expression, values: &[Option<DataTyp
         Value::Array(items) => items.iter().map(|item| element::of_value(item, &types)).collect(),
         one => vec![element::of_value(one, &types)],
     };
-    (!found.is_empty()).then_some(Expression::Set(found))
+    (!found.is_empty()).then(|| Expression::Set(found.into_iter().map(told_by_looks).collect()))
+}
+
+/// What has no type is told by its looks.
+fn told_by_looks(mut element: Element) -> Element {
+    for datum in &mut element.key {
+        if let Datum::Other(text) = datum
+            && let Some(known) = datum::untyped(text)
+        {
+            *datum = known;
+        }
+    }
+    element
 }
 
 /// What a match compares with.
@@ -149,16 +162,17 @@ pub(super) fn compared(value: &Value, left: &Expression) -> Option<Expression> {
     }
     let types = left.data_types();
     if let Some(parts) = of(value, "concat") {
-        let part =
-            |(i, value)| datum(value, types.get::<usize>(i).and_then(Option::as_ref)).map(Expression::Datum);
+        let part = |(i, value)| {
+            value_of(value, types.get::<usize>(i).and_then(Option::as_ref)).map(Expression::Datum)
+        };
         let parts: Option<Vec<_>> = parts.as_array()?.iter().enumerate().map(part).collect();
         return parts.map(Expression::Concatenation);
     }
-    datum(value, types.first().and_then(Option::as_ref)).map(Expression::Datum)
+    value_of(value, types.first().and_then(Option::as_ref)).map(Expression::Datum)
 }
 
 /// A value of a type; of one that is not known by its looks.
-pub(super) fn datum(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
+fn value_of(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
     let any = DataType::Other(CompactString::const_new(""));
     element::typed(value, Some(kind.unwrap_or(&any)))
 }

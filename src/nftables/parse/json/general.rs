@@ -246,6 +246,8 @@ fn translation(kind: TranslationKind, body: &Value) -> Option<Statement> {
         None => None,
     };
     let flags = body.get("flags").map(names).unwrap_or_default().into_iter().map(CompactString::from);
+    // JSON has a flag for what the listing calls a prefix.
+    let flags = flags.filter(|flag| flag != "netmap");
     let prefix = match body.get("type_flags") {
         Some(flags) if *flags == "prefix" => true,
         Some(_) => return None,

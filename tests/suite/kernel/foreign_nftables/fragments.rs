@@ -324,7 +324,7 @@ impl Setting {
     }
 }
 
-/// Each fragment by itself, at one place each or, in the full run, at all.
+/// Each fragment by itself, at one place each or, in the full run, at several.
 pub(super) fn single(full: bool) -> Vec<Setting> {
     let places: Vec<(&'static str, i32)> = PLACES
         .iter()
@@ -336,7 +336,8 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
     // A rule that only changes something is followed by one that tells.
     let whole = RULES.iter().map(|rule| vec![(*rule).to_owned(), "jump marked".to_owned()]);
     for rules in rules.chain(whole) {
-        let chosen = if full { places.clone() } else { vec![dice.one(&places)] };
+        let count = if full { 4 } else { 1 };
+        let chosen: Vec<_> = (0..count).map(|_| dice.one(&places)).collect();
         found.extend(chosen.into_iter().map(|place| Setting::filter("single", place, rules.clone())));
     }
     for rule in DESTINATIONS {

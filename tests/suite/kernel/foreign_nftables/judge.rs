@@ -1,4 +1,5 @@
 //! Loads rules, sends packets past them, and compares.
+#![allow(clippy::print_stderr, reason = "says what is refused or left open")]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -336,7 +336,7 @@ fn addresses_and_routes(host: &Host) -> String {
     script
 }
 
-fn load(node: &Namespace, rules: &Rules) {
+pub(crate) fn load(node: &Namespace, rules: &Rules) {
     match rules {
         Rules::Iptables(texts) => {
             node.run(COUNTERS);

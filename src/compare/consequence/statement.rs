@@ -1,0 +1,372 @@
+//! From the entry points and clients of one node to what is said of a Service: what has the same effect is one statement,
+//! and nodes of which the same is true are named together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compact_str::CompactString;
+use serde::Serialize;
+
+use super::{Cell, Client, Effect, EntryKind, EntryPoint, ServiceOnNode, Target};
+use crate::compare::rules::Presence;
+use crate::compare::traffic::{ConnectionVerdict, Reason};
+use crate::names::ServiceName;
+use crate::net::Family;
+
+/// What changes for some connections to a Service, on some nodes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Statement {
+    /// What changes.
+    pub effect: Effect,
+    /// Whether it is so for every connection to these ports that worked, or works now.
+    pub every: bool,
+    /// Whether no connection to these ports works any more, be it that some fail in another way than here.
+    pub all_fail: bool,
+    /// What happened to them before.
+    pub before: ConnectionVerdict,
+    /// What happens to them now.
+    pub after: ConnectionVerdict,
+    /// The ports of the Service that it is about.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub service_ports: Vec<CompactString>,
+    /// Whether those are all of them.
+    pub all_ports: bool,
+    /// Where the connections come in.
+    pub entry_points: Vec<EntryPoint>,
+    /// Who makes them.
+    pub clients: Vec<Client>,
+    /// Clients of the same kind, by their addresses, that are served all the same.
+    pub spared: Vec<Client>,
+    /// The known difference between modes or releases that it comes from.
+    #[serde(serialize_with = "reason_code", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub reason: Option<Reason>,
+    /// The nodes, by name.
+    pub nodes: Vec<String>,
+}
+
+fn reason_code<S: serde::Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok, S::Error> {
+    reason.map(Reason::code).serialize(to)
+}
+
+/// What happens to a Service.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceConsequence {
+    /// `namespace/name`
+    #[serde(serialize_with = "name_text")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub service: ServiceName,
+    /// The worst that happens.
+    pub effect: Effect,
+    /// On which sides it is there.
+    pub presence: Presence,
+    /// What changes, the worst first.
+    pub statements: Vec<Statement>,
+    /// The IP families in which it is served, on either side.
+    #[serde(serialize_with = "family_names")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub families: BTreeSet<Family>,
+    /// The endpoints that its connections reached before, on any node.
+    pub endpoints_before: BTreeSet<Target>,
+    /// The endpoints that they reach now.
+    pub endpoints_after: BTreeSet<Target>,
+}
+
+fn name_text<S: serde::Serializer>(name: &ServiceName, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(name)
+}
+
+fn family_names<S: serde::Serializer>(families: &BTreeSet<Family>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(families.iter().map(|family| family.lower_name()))
+}
+
+impl ServiceConsequence {
+    /// Whether somebody who was served no longer is.
+    pub fn loses(&self) -> bool {
+        self.losing().next().is_some()
+    }
+
+    /// Statements by which somebody loses service.
+    pub fn losing(&self) -> impl Iterator<Item = &Statement> {
+        let loses = |statement: &&Statement| {
+            statement.effect.loses() || (statement.effect == Effect::Gone && statement.before.is_served())
+        };
+        self.statements.iter().filter(loses)
+    }
+
+    /// Whether all of it comes from known differences between modes or releases.
+    pub fn is_known(&self) -> bool {
+        !self.statements.is_empty() && self.statements.iter().all(|statement| statement.reason.is_some())
+    }
+
+    /// The worst first: what is lost for everybody, then what is lost for some, then by effect.
+    fn rank(&self) -> (bool, bool, Effect, String) {
+        let every = self.statements.iter().any(|s| s.all_fail && s.effect.loses());
+        (!self.effect.loses(), !every, self.effect, self.service.to_string())
+    }
+}
+
+/// What happens to Services, node by node.
+#[derive(Debug, Clone, Default)]
+pub struct Consequences {
+    by_service: BTreeMap<String, Gathered>,
+}
+
+#[derive(Debug, Clone)]
+struct Gathered {
+    service: ServiceName,
+    nodes: BTreeMap<Statement, Vec<String>>,
+    families: BTreeSet<Family>,
+    endpoints: (BTreeSet<Target>, BTreeSet<Target>),
+}
+
+impl Consequences {
+    /// Adds what happens to Services on each of some nodes; one that has two families is there twice.
+    pub fn add(&mut self, nodes: &[String], services: Vec<ServiceOnNode>) {
+        let mut by_name: BTreeMap<String, Vec<ServiceOnNode>> = BTreeMap::new();
+        for one in services {
+            by_name.entry(one.service.to_string()).or_default().push(one);
+        }
+        for (name, families) in by_name {
+            let Some(first) = families.first() else { continue };
+            let gathered =
+                self.by_service.entry(name).or_insert_with(|| Gathered::new(first.service.clone()));
+            gathered.add(nodes, &families);
+        }
+    }
+
+    /// Takes Services of which rules differ, whatever that does.
+    pub fn know(&mut self, services: Vec<ServiceName>) {
+        for service in services {
+            self.by_service.entry(service.to_string()).or_insert_with(|| Gathered::new(service));
+        }
+    }
+
+    /// What is said of each Service; `presence` tells on which sides it is there, `has_others` whether kinds of
+    /// connections change that stand for none of its usual clients.
+    pub fn finish(
+        &self,
+        presence: impl Fn(&ServiceName) -> Presence,
+        has_others: &dyn Fn(&ServiceName) -> bool,
+    ) -> Vec<ServiceConsequence> {
+        let all = self.by_service.values().map(|gathered| {
+            let none =
+                if has_others(&gathered.service) { Effect::SomeConnections } else { Effect::OnlyRules };
+            gathered.finish(presence(&gathered.service), none)
+        });
+        let mut all: Vec<ServiceConsequence> = all.collect();
+        all.sort_by_cached_key(ServiceConsequence::rank);
+        all
+    }
+}
+
+impl Gathered {
+    fn new(service: ServiceName) -> Gathered {
+        Gathered {
+            service,
+            nodes: BTreeMap::new(),
+            families: BTreeSet::new(),
+            endpoints: (BTreeSet::new(), BTreeSet::new()),
+        }
+    }
+
+    fn add(&mut self, nodes: &[String], families: &[ServiceOnNode]) {
+        let cells: Vec<&Cell> = families.iter().flat_map(|one| &one.cells).collect();
+        for one in families {
+            self.endpoints.0.extend(one.endpoints.0.iter().cloned());
+            self.endpoints.1.extend(one.endpoints.1.iter().cloned());
+        }
+        self.families.extend(cells.iter().map(|cell| cell.entry.family));
+        for statement in statements(&cells) {
+            self.nodes.entry(statement).or_default().extend(nodes.iter().cloned());
+        }
+    }
+
+    fn finish(&self, presence: Presence, none: Effect) -> ServiceConsequence {
+        let with_nodes = |(statement, nodes): (&Statement, &Vec<String>)| Statement {
+            effect: match presence {
+                Presence::NewOnly => Effect::New,
+                Presence::OldOnly => Effect::Gone,
+                Presence::Both => statement.effect,
+            },
+            nodes: {
+                let mut nodes = nodes.clone();
+                nodes.sort_unstable();
+                nodes
+            },
+            ..statement.clone()
+        };
+        let mut statements: Vec<Statement> = self.nodes.iter().map(with_nodes).collect();
+        if presence != Presence::Both {
+            fold_all(&mut statements);
+        }
+        statements.sort_by_key(|s| (s.effect, !s.all_fail, !s.every, std::cmp::Reverse(s.nodes.len())));
+        let none = match presence {
+            Presence::Both => none,
+            Presence::NewOnly => Effect::New,
+            Presence::OldOnly => Effect::Gone,
+        };
+        ServiceConsequence {
+            service: self.service.clone(),
+            effect: statements.first().map_or(none, |first| first.effect),
+            presence,
+            statements,
+            families: self.families.clone(),
+            endpoints_before: self.endpoints.0.clone(),
+            endpoints_after: self.endpoints.1.clone(),
+        }
+    }
+}
+
+/// What can be said in one breath of a Service that is new or gone.
+fn fold_all(statements: &mut Vec<Statement>) {
+    let mut folded: Vec<Statement> = Vec::new();
+    for statement in statements.drain(..) {
+        let is_like =
+            |other: &&mut Statement| other.effect == statement.effect && other.nodes == statement.nodes;
+        let verdict = |s: &Statement| if s.effect == Effect::Gone { s.before } else { s.after };
+        match folded.iter_mut().find(|other| is_like(other) && verdict(other) == verdict(&statement)) {
+            Some(other) => {
+                other.entry_points.extend(statement.entry_points);
+                other.service_ports.extend(statement.service_ports);
+                other.clients.extend(statement.clients);
+            }
+            None => folded.push(statement),
+        }
+    }
+    for statement in &mut folded {
+        statement.entry_points.sort();
+        statement.entry_points.dedup();
+        statement.service_ports.sort();
+        statement.service_ports.dedup();
+        statement.clients.sort();
+        statement.clients.dedup();
+    }
+    *statements = folded;
+}
+
+/// What is said of a Service on one node.
+fn statements(cells: &[&Cell]) -> Vec<Statement> {
+    let mut by_port: BTreeMap<&CompactString, Vec<&Cell>> = BTreeMap::new();
+    for cell in cells {
+        by_port.entry(&cell.service_port).or_default().push(cell);
+    }
+    let ports = by_port.len();
+    let mut merged: Vec<Statement> = Vec::new();
+    for statement in by_port.values().flat_map(|cells| of_port(cells)) {
+        match merged.iter_mut().find(|other| is_same_elsewhere(other, &statement)) {
+            Some(other) => {
+                other.service_ports.extend(statement.service_ports);
+                other.entry_points.extend(statement.entry_points);
+            }
+            None => merged.push(statement),
+        }
+    }
+    for statement in &mut merged {
+        statement.all_ports = statement.service_ports.len() == ports;
+    }
+    merged
+}
+
+/// Whether two statements differ in the port of the Service alone.
+fn is_same_elsewhere(a: &Statement, b: &Statement) -> bool {
+    let ways = |statement: &Statement| -> BTreeSet<_> {
+        statement.entry_points.iter().map(|entry| (entry.kind, entry.family, entry.address)).collect()
+    };
+    let rest = |s: &Statement| {
+        (s.effect, (s.every, s.all_fail), s.before, s.after, s.clients.clone(), s.spared.clone(), s.reason)
+    };
+    rest(a) == rest(b) && ways(a) == ways(b)
+}
+
+/// What happened before; to a port that works from now on it is all one whose it was not.
+fn before(effect: Effect, cell: &Cell) -> ConnectionVerdict {
+    match (effect, cell.before) {
+        (Effect::Works, ConnectionVerdict::NodeItself) => ConnectionVerdict::NotAServicePort,
+        (_, before) => before,
+    }
+}
+
+/// What tells statements about one port apart.
+type Kind = (Effect, Option<Reason>, ConnectionVerdict, ConnectionVerdict);
+
+fn of_port(cells: &[&Cell]) -> Vec<Statement> {
+    let mut kinds: BTreeMap<Kind, Vec<&Cell>> = BTreeMap::new();
+    for cell in cells {
+        for effect in &cell.effects {
+            kinds.entry((*effect, cell.reason, before(*effect, cell), cell.after)).or_default().push(cell);
+        }
+    }
+    let mut statements: Vec<Statement> =
+        kinds.iter().flat_map(|(kind, hit)| of_kind(*kind, hit, cells)).collect();
+    let served = || cells.iter().filter(|cell| cell.before.is_served());
+    if served().next().is_some() && served().all(|cell| !cell.after.is_served()) {
+        say_that_all_fail(&mut statements);
+    }
+    statements
+}
+
+/// The statement about most of the connections stands for all, where all fail.
+fn say_that_all_fail(statements: &mut [Statement]) {
+    let losing = statements.iter_mut().filter(|statement| statement.effect.loses());
+    let most = losing.max_by_key(|s| (s.every, s.entry_points.len() * s.clients.len()));
+    most.into_iter().for_each(|statement| statement.all_fail = true);
+}
+
+fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
+    let (effect, reason, before, after) = kind;
+    let concerns = |cell: &&&Cell| match effect {
+        Effect::Works => cell.after.is_served(),
+        Effect::FailsOtherwise => true,
+        _ => cell.before.is_served(),
+    };
+    let every = all.iter().filter(concerns).count() == hit.len();
+    let mut by_entry: BTreeMap<&EntryPoint, BTreeSet<Client>> = BTreeMap::new();
+    for cell in hit {
+        by_entry.entry(&cell.entry).or_default().insert(cell.client);
+    }
+    let mut by_clients: BTreeMap<(BTreeSet<Client>, BTreeSet<Client>), Vec<EntryPoint>> = BTreeMap::new();
+    for (entry, clients) in &by_entry {
+        // A port on loopback has one client: it goes with the port on the node's own address.
+        let same_port = |(other, _): &(&&EntryPoint, &BTreeSet<Client>)| {
+            other.kind == EntryKind::NodePort && (other.family, other.port) == (entry.family, entry.port)
+        };
+        let is_loopback = entry.kind == EntryKind::NodePortOnLoopback;
+        let own = by_entry.iter().find(same_port).filter(|(_, own)| is_loopback && own.is_superset(clients));
+        let clients = own.map_or(clients, |(_, clients)| clients).clone();
+        let clients = if every { BTreeSet::new() } else { clients };
+        let spared = if every { BTreeSet::new() } else { spared(entry, &clients, all) };
+        by_clients.entry((clients, spared)).or_default().push((*entry).clone());
+    }
+    let everybody: BTreeSet<Client> = hit.iter().map(|cell| cell.client).collect();
+    let port = hit.first().map(|cell| cell.service_port.clone());
+    let statement = |((clients, spared), entry_points): (_, Vec<EntryPoint>)| Statement {
+        effect,
+        every,
+        all_fail: false,
+        before,
+        after,
+        service_ports: port.clone().into_iter().collect(),
+        all_ports: false,
+        entry_points,
+        clients: Vec::from_iter::<BTreeSet<Client>>(if every { everybody.clone() } else { clients }),
+        spared: Vec::from_iter::<BTreeSet<Client>>(spared),
+        reason,
+        nodes: Vec::new(),
+    };
+    by_clients.into_iter().map(statement).collect()
+}
+
+/// Clients by source range that an entry point serves, where others from outside are hit.
+fn spared(entry: &EntryPoint, hit: &BTreeSet<Client>, all: &[&Cell]) -> BTreeSet<Client> {
+    if entry.kind != EntryKind::LoadBalancerIp || !hit.contains(&Client::Outside) {
+        return BTreeSet::new();
+    }
+    let here = all.iter().filter(|cell| cell.entry == *entry && cell.after.is_served());
+    here.map(|cell| cell.client)
+        .filter(|client| matches!(client, Client::OutsideFrom(_)) && !hit.contains(client))
+        .collect()
+}

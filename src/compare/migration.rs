@@ -1,0 +1,102 @@
+//! What known differences between modes or releases mean for a cluster: whom each touches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::diff::Diff;
+use super::traffic::Reason;
+
+/// A known difference that something meets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct KnownDifference {
+    /// Which.
+    #[serde(serialize_with = "code")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub reason: Reason,
+    /// The Services whose ports it touches, as `namespace/name`.
+    pub services: Vec<String>,
+    /// The clients, in words.
+    pub clients: Vec<String>,
+    /// The nodes.
+    pub nodes: Vec<String>,
+    /// How many kinds of connections, on all nodes.
+    pub kinds: usize,
+    /// How many of them go to no port of a Service.
+    pub kinds_without_service: usize,
+    /// An example: where a connection goes, and what happens before and after.
+    pub example: Example,
+}
+
+/// A kind of connections with another outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Example {
+    /// Where they go.
+    pub to: String,
+    /// What happened to them.
+    pub before: String,
+    /// What happens to them.
+    pub after: String,
+}
+
+fn code<S: serde::Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(reason.code())
+}
+
+#[derive(Default)]
+struct Gathered {
+    services: BTreeSet<String>,
+    clients: BTreeSet<String>,
+    nodes: BTreeSet<String>,
+    kinds: usize,
+    without_service: usize,
+    example: Option<Example>,
+}
+
+/// The known differences that a comparison met, those that touch Services first.
+pub fn known(diff: &Diff) -> Vec<KnownDifference> {
+    let mut found: BTreeMap<Reason, Gathered> = BTreeMap::new();
+    for change in &diff.changes {
+        let flows = change.families.iter().flat_map(|family| &family.traffic).flat_map(|t| &t.flows);
+        for flow in flows {
+            let reason = Reason::ALL.into_iter().find(|reason| Some(reason.code()) == flow.reason);
+            let Some(reason) = reason else { continue };
+            let gathered = found.entry(reason).or_default();
+            let kinds = flow.classes * change.nodes.len();
+            gathered.kinds += kinds;
+            gathered.nodes.extend(change.nodes.iter().cloned());
+            match (&flow.service, flow.target.is_empty()) {
+                (Some(service), false) => {
+                    gathered.services.insert(service.clone());
+                    gathered.clients.extend(flow.from.iter().cloned());
+                    gathered.example.get_or_insert_with(|| {
+                        let to = flow.to.first().cloned().unwrap_or_default();
+                        let to = format!("{to} ({})", flow.target);
+                        Example { to, before: flow.before.clone(), after: flow.after.clone() }
+                    });
+                }
+                _ => gathered.without_service += kinds,
+            }
+        }
+    }
+    let mut known: Vec<KnownDifference> = found.into_iter().map(KnownDifference::from).collect();
+    known.sort_by_key(|known| (known.services.is_empty(), known.reason));
+    known
+}
+
+impl From<(Reason, Gathered)> for KnownDifference {
+    fn from((reason, gathered): (Reason, Gathered)) -> Self {
+        KnownDifference {
+            reason,
+            services: gathered.services.into_iter().collect(),
+            clients: gathered.clients.into_iter().collect(),
+            nodes: gathered.nodes.into_iter().collect(),
+            kinds: gathered.kinds,
+            kinds_without_service: gathered.without_service,
+            example: gathered.example.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Asks nodes what happens to packets to one address. Nodes that have the same rules for it answer alike, so only one of
+//! them is asked.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::clients::Sender;
+use super::endings::Endings;
+use super::ground::{Address, Ground, Here};
+use crate::cluster::Cluster;
+use crate::node::{Host, NodeRules};
+use crate::plan::{NodePorts, Plan};
+use crate::ruleset::Ruleset;
+use crate::walk::{ClientKind, Packet, Walker};
+
+/// What decides about an address, on every side: see [`Ground::part`].
+pub(super) struct Parts(Vec<Cluster>);
+
+impl Parts {
+    pub(super) fn of(ground: &Ground<'_>, address: &Address) -> Parts {
+        Parts((0..ground.sides.len()).filter_map(|side| ground.part(side, address)).collect())
+    }
+
+    /// Networks of sources that the Service ports tell apart.
+    pub(super) fn source_ranges(&self) -> Vec<crate::net::Cidr> {
+        let ports =
+            self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
+        ports.flat_map(|port| port.source_ranges.iter().map(|range| range.value)).collect()
+    }
+
+    /// Addresses of endpoints: as clients they are of a kind of their own.
+    pub(super) fn endpoints(&self) -> std::collections::BTreeSet<IpAddr> {
+        let ports =
+            self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
+        ports.flat_map(|port| port.endpoints.iter().map(|endpoint| endpoint.ip)).collect()
+    }
+}
+
+/// The rules for an address, on every node that was asked.
+pub(super) struct Probe<'p> {
+    ground: &'p Ground<'p>,
+    address: &'p Address,
+    parts: &'p Parts,
+    /// Sources are told apart by network: what one node answers is not what another does.
+    tells_sources: bool,
+    answers: Vec<Group<'p>>,
+    /// By node, and whether a node that is alike may stand for it.
+    group_of: BTreeMap<(usize, bool), usize>,
+    known: BTreeMap<(usize, ClientKind), Endings>,
+}
+
+/// Nodes with the same rules for an address.
+struct Group<'p> {
+    /// The node whose rules they are.
+    node: usize,
+    side: usize,
+    rules: NodeRules<'p>,
+}
+
+impl<'p> Probe<'p> {
+    pub(super) fn new(ground: &'p Ground<'p>, address: &'p Address, parts: &'p Parts) -> Probe<'p> {
+        Probe {
+            ground,
+            address,
+            parts,
+            tells_sources: !parts.source_ranges().is_empty(),
+            answers: Vec::new(),
+            group_of: BTreeMap::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// What happens to packets of a sender on a node, with one of them; no packet where the sender has no address.
+    pub(super) fn ask(&mut self, node: usize, sender: &Sender) -> (Option<Packet>, Endings) {
+        let Some(here) = self.ground.nodes.get(node).copied() else { return (None, Endings::NOT_KNOWN) };
+        let Some(packet) = self.packet(here, sender) else { return (None, Endings::NOT_KNOWN) };
+        let is_alike = sender.stands_for_kind && !self.tells_sources;
+        let Some(group) = self.group(node, here, is_alike) else { return (Some(packet), Endings::NOT_KNOWN) };
+        let key = (group, packet.client);
+        if let Some(known) = self.known.get(&key).filter(|_| is_alike) {
+            return (Some(packet), *known);
+        }
+        let Some(Group { rules, .. }) = self.answers.get(group) else {
+            return (Some(packet), Endings::NOT_KNOWN);
+        };
+        // A group's rules are those of its first node: another one's packet may meet that node's own addresses.
+        let packet_there = match is_alike {
+            true => self.packet_on(rules, sender, packet),
+            false => packet,
+        };
+        let endings = Endings::of(&Walker::of(rules), rules.plan.as_ref(), &packet_there);
+        if is_alike {
+            self.known.insert(key, endings);
+        }
+        (Some(packet), endings)
+    }
+
+    fn packet(&self, here: Here<'_>, sender: &Sender) -> Option<Packet> {
+        let own = own_address(here, self.address, self.ground);
+        let destination = self.address.at(own)?;
+        let protocol = self.address.protocol;
+        let source = match sender.ip {
+            Some(ip) => ip,
+            None if destination.ip().is_loopback() => self.address.family.loopback(),
+            None => self.ground.node_ips.get(&destination.ip()).map_or(own, |_| {
+                let is_own = here.node.internal_ips.contains(&destination.ip())
+                    || here.node.external_ips.contains(&destination.ip());
+                if is_own { Some(destination.ip()) } else { own }
+            })?,
+        };
+        Some(Packet::plain(protocol, source, destination, sender.kind))
+    }
+
+    /// The same packet on the node whose rules stand for those of others.
+    fn packet_on(&self, rules: &NodeRules<'_>, sender: &Sender, packet: Packet) -> Packet {
+        let own = rules.host.primary_address(self.address.family);
+        let destination = self.address.at(own).unwrap_or(packet.destination);
+        let source = match sender.ip {
+            Some(ip) => ip,
+            None => rules.host.source_to(destination),
+        };
+        Packet { destination, source, ..packet }
+    }
+
+    /// The group of a node: that of one that is alike, where that will do, or its own.
+    fn group(&mut self, node: usize, here: Here<'p>, may_be_alike: bool) -> Option<usize> {
+        if let Some(group) = self.group_of.get(&(node, may_be_alike)) {
+            return Some(*group);
+        }
+        let settings = self.ground.sides.get(here.side)?.settings;
+        let part = self.parts.0.get(here.side)?;
+        let (plan, _) = Plan::new(part, settings, here.node, self.address.family).ok()?;
+        let is_alike = |group: &Group<'_>| {
+            let known = group.rules.plan.as_ref();
+            group.node == node
+                || may_be_alike
+                    && group.side == here.side
+                    && known.is_some_and(|known| are_alike(known, &plan))
+        };
+        let group = self.answers.iter().position(is_alike).unwrap_or_else(|| {
+            let host = Host::of_node(part, here.node, [&plan]);
+            let ruleset = Ruleset::compile(&plan);
+            let mut rules = NodeRules::new(ruleset, host);
+            rules.plan = Some(plan);
+            self.answers.push(Group { node, side: here.side, rules });
+            self.answers.len() - 1
+        });
+        self.group_of.insert((node, may_be_alike), group);
+        Some(group)
+    }
+}
+
+/// The address by which a node is known, in the family of an address.
+pub(super) fn own_address(here: Here<'_>, address: &Address, ground: &Ground<'_>) -> Option<IpAddr> {
+    let settings = ground.sides.get(here.side)?.settings;
+    let of_family = |ip: &IpAddr| crate::net::Family::of(*ip) == address.family;
+    let bind = settings.bind_address.filter(of_family).filter(|ip| !ip.is_loopback());
+    let listed = here.node.internal_ips.iter().chain(&here.node.external_ips).copied().find(of_family);
+    bind.or(listed).or_else(|| settings.host.addresses.iter().copied().find(of_family))
+}
+
+/// Whether two nodes do the same with packets to an address from like clients, but for their own addresses.
+fn are_alike(one: &Plan<'_>, other: &Plan<'_>) -> bool {
+    let ports = || one.service_ports().iter().zip(other.service_ports());
+    one.has_rules_in_common_with(other)
+        && one.service_ports().len() == other.service_ports().len()
+        && ports().all(|(a, b)| a.is_unchanged(b))
+        && serves_own_address(one) == serves_own_address(other)
+        && !claims_node(one)
+        && !claims_node(other)
+}
+
+/// Whether node ports are served at the node's own address; none where it has none.
+fn serves_own_address(plan: &Plan<'_>) -> Option<bool> {
+    let own = plan.node_ip();
+    let is_served = || match plan.node_ports() {
+        NodePorts::AllLocal => true,
+        NodePorts::Addresses(addresses) => addresses.contains(&own),
+    };
+    (!own.is_loopback()).then(is_served)
+}
+
+/// Whether a Service port or an endpoint has an address of the node.
+fn claims_node(plan: &Plan<'_>) -> bool {
+    let own = plan.interface_addresses();
+    plan.service_ports().iter().map(|port| port.service_port()).any(|port| {
+        let external = port.external_ips.iter().chain(&port.load_balancer_ips).map(|ip| ip.value);
+        let endpoints = port.endpoints.iter().map(|endpoint| endpoint.ip);
+        external.chain([port.cluster_ip]).chain(endpoints).any(|ip| own.contains(&ip))
+    })
+}

@@ -1,0 +1,289 @@
+//! From clusters to the stages of a Service.
+
+use super::cast::{self, Asker};
+use super::rows::Rows;
+use super::{Play, PlayBack, PlayHop, PlayStep, PlayWay, Policy, Stage, StageCase, StageEndpoint, StageNode};
+use crate::cluster::{Cluster, Node, ServicePort};
+use crate::diagnostic::Inert;
+use crate::explain::build::{chance, state};
+use crate::explain::tables::port_words;
+use crate::input::Sources;
+use crate::journey::{self, ClientPlace, Connection, Limits, Network, NodeIndex};
+use crate::names::ServiceName;
+use crate::net::Family;
+use crate::node::{NodePlan, NodeRules};
+use crate::report::journey::{Addresses, BackHop, Hop, Outcome, Told, document};
+use crate::settings::{HostFacts, Settings};
+
+/// A cluster as a page shows it: in one mode, with the traffic policies as they are or turned.
+#[derive(Clone, Copy)]
+pub struct View<'c> {
+    /// The cluster.
+    pub cluster: &'c Cluster,
+    /// The settings that its rules are made by.
+    pub settings: &'c Settings,
+    /// The input, for places.
+    pub sources: &'c Sources,
+    /// Whether policies are turned.
+    pub turned: bool,
+}
+
+/// So many endpoints are drawn.
+const MOST_ENDPOINTS: usize = 12;
+/// A page shows what one can look at.
+const LIMITS: Limits = Limits { nodes: 6, ways: 12 };
+
+/// The stages of the Services that are named, seen from the node `home`: those of the first view, played by all of them.
+pub fn stages(views: &[View<'_>], home: &Node, services: &[ServiceName]) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    for family in Family::ALL {
+        let compile = |view: View<'_>| {
+            // What the flags tell of the host is of the node that was asked for.
+            let settings = view.settings.clone();
+            let others = Settings {
+                host: HostFacts { addresses: Vec::new(), ..settings.host.clone() },
+                ..settings.clone()
+            };
+            (settings, others)
+        };
+        let settings: Vec<(Settings, Settings)> = views.iter().map(|view| compile(*view)).collect();
+        let networks: Vec<Network<'_, '_>> = views
+            .iter()
+            .zip(&settings)
+            .map(|(view, settings)| network(*view, settings, home, family))
+            .collect();
+        let Some(first) = views.first() else { return stages };
+        for port in &first.cluster.family(family).service_ports {
+            if services.contains(&port.name.service_name()) {
+                stages.extend(Builder { views, networks: &networks, home }.stage(port));
+            }
+        }
+    }
+    stages
+}
+
+fn network<'n, 'c: 'n>(
+    view: View<'c>,
+    (settings, others): &'n (Settings, Settings),
+    home: &'n Node,
+    family: Family,
+) -> Network<'n, 'c> {
+    let compile = move |node: &Node| -> Option<NodeRules<'c>> {
+        let settings = if node.name == home.name { settings } else { others };
+        let plan = NodePlan::new(view.cluster, settings, view.sources, node, family).ok()?.0;
+        Some(plan.compile())
+    };
+    Network::new(view.cluster, family, compile).with_limits(LIMITS)
+}
+
+struct Builder<'b, 'n, 'c> {
+    views: &'b [View<'c>],
+    networks: &'b [Network<'n, 'c>],
+    home: &'b Node,
+}
+
+/// What fills up while cases are played.
+#[derive(Default)]
+struct Filled {
+    rows: Rows,
+    journeys: Vec<Play>,
+    cases: Vec<StageCase>,
+    policies: Vec<Policy>,
+}
+
+impl Builder<'_, '_, '_> {
+    fn stage(&self, port: &ServicePort) -> Option<Stage> {
+        let network = self.networks.first()?;
+        let nodes = cast::nodes(network, &self.home.name, port);
+        let addresses = cast::addresses(network, &nodes, port);
+        let mut filled = Filled::default();
+        for (view, network) in self.views.iter().zip(self.networks) {
+            let policy = policy(view, network, port, &mut filled.policies)?;
+            for asker in cast::askers(network, &nodes, port) {
+                for (number, (_, to)) in addresses.iter().enumerate() {
+                    if cast::may_ask(&asker, *to) {
+                        let connection = connection(network, &asker, port, *to);
+                        let journey =
+                            play(network, view, connection, nodes.get(asker.node), &mut filled.rows);
+                        filled.add(view, policy, &asker, number, journey);
+                    }
+                }
+            }
+        }
+        let endpoints = endpoints(network, &nodes, port, self.home);
+        Some(Stage {
+            service: port.name.service_name().to_string(),
+            variant: "",
+            variant_words: "",
+            title: port_words(port, network.family()),
+            protocol: port.name.protocol().lower_name(),
+            more_nodes: network.nodes().count() - nodes.len(),
+            nodes: nodes.iter().map(|node| stage_node(network, *node)).collect(),
+            more_endpoints: port.endpoints.len() - endpoints.len(),
+            endpoints,
+            addresses: addresses.into_iter().map(|(address, _)| address).collect(),
+            policies: filled.policies,
+            rows: filled.rows.into_rows(),
+            journeys: filled.journeys,
+            cases: filled.cases,
+        })
+    }
+}
+
+impl Filled {
+    fn add(&mut self, view: &View<'_>, policy: usize, asker: &Asker, address: usize, journey: Play) {
+        let known = self.journeys.iter().position(|known| *known == journey);
+        let journey = known.unwrap_or_else(|| {
+            self.journeys.push(journey);
+            self.journeys.len() - 1
+        });
+        self.cases.push(StageCase {
+            mode: view.settings.mode.name(),
+            policy,
+            client: asker.id,
+            node: asker.node,
+            address,
+            journey,
+        });
+    }
+}
+
+/// The number of the policy that a view has for a port.
+fn policy(
+    view: &View<'_>,
+    network: &Network<'_, '_>,
+    port: &ServicePort,
+    known: &mut Vec<Policy>,
+) -> Option<usize> {
+    let own = network.ports().find(|own| own.name == port.name)?;
+    let policy = Policy { given: !view.turned, ..cast::policy(own) };
+    let number = known.iter().position(|known| *known == policy);
+    Some(number.unwrap_or_else(|| {
+        known.push(policy);
+        known.len() - 1
+    }))
+}
+
+fn stage_node(network: &Network<'_, '_>, node: NodeIndex) -> StageNode {
+    let host = network.rules(node).map(|rules| &rules.host);
+    let ip = host.and_then(|host| host.primary_address(network.family()));
+    StageNode {
+        name: Inert(network.name(node)).to_string(),
+        ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
+    }
+}
+
+/// Endpoints on the nodes that are drawn; the node that was asked for tells why one is left out.
+fn endpoints(
+    network: &Network<'_, '_>,
+    nodes: &[NodeIndex],
+    port: &ServicePort,
+    home: &Node,
+) -> Vec<StageEndpoint> {
+    let rules = network.find(&home.name).and_then(|node| network.rules(node));
+    let plan = rules.and_then(|rules| rules.plan.as_ref());
+    let planned =
+        plan.and_then(|plan| plan.service_ports().iter().find(|own| own.service_port().name == port.name));
+    let left_out = planned.map(|planned| planned.left_out()).unwrap_or_default();
+    let row = |endpoint: &crate::cluster::Endpoint| {
+        let node = network.find(endpoint.node_name.as_deref()?)?;
+        let why = left_out.iter().find(|(left, _)| left.text == endpoint.text && !endpoint.is_usable());
+        Some(StageEndpoint {
+            address: Inert(&endpoint.text).to_string(),
+            pod: endpoint.pod.as_ref().map(|pod| Inert(pod).to_string()).unwrap_or_default(),
+            node: nodes.iter().position(|known| *known == node)?,
+            state: state(endpoint),
+            left_out: why.map(|(_, why)| why.words()),
+        })
+    };
+    port.endpoints.iter().filter_map(row).take(MOST_ENDPOINTS).collect()
+}
+
+fn connection(
+    network: &Network<'_, '_>,
+    asker: &Asker,
+    port: &ServicePort,
+    to: std::net::SocketAddr,
+) -> Connection {
+    let mut client = asker.client;
+    if let ClientPlace::Node(node) = client.place
+        && let Some(rules) = network.rules(node)
+    {
+        client.ip = rules.host.source_to(to);
+    }
+    Connection { protocol: port.name.protocol(), client, destination: to }
+}
+
+fn play(
+    network: &Network<'_, '_>,
+    view: &View<'_>,
+    connection: Connection,
+    chosen: Option<&NodeIndex>,
+    rows: &mut Rows,
+) -> Play {
+    let journey = network.follow(connection, chosen.copied());
+    let told = document(&Told { journey: &journey, network });
+    let unconditional = told.outcomes.into_iter().zip(&journey.ways).filter(|(_, way)| way.given.is_empty());
+    let ways = unconditional.map(|(outcome, way)| {
+        let there = outcome.there.iter().zip(&way.hops);
+        let there = there.filter_map(|(hop, walked)| play_hop(hop, walked, network, view, rows)).collect();
+        play_way(outcome, chance(way.chance).text, there)
+    });
+    let ways = ways.collect();
+    Play {
+        client: told.connection.client,
+        source: told.connection.source,
+        node: told.connection.node,
+        destination: told.connection.destination,
+        entry: told.entry.words,
+        ways,
+    }
+}
+
+fn play_hop(
+    hop: &Hop,
+    walked: &journey::Hop<'_>,
+    network: &Network<'_, '_>,
+    view: &View<'_>,
+    rows: &mut Rows,
+) -> Option<PlayHop> {
+    let plan = network.rules(walked.node)?.plan.as_ref()?;
+    let mut before = &hop.arrives;
+    let mut steps = Vec::new();
+    for (step, walked) in hop.steps.iter().zip(&walked.outcome.steps) {
+        let changed = step.packet != *before;
+        before = &step.packet;
+        let row = rows.number(walked, plan, view.sources);
+        steps.push(PlayStep { row, hook: step.hook, packet: changed.then(|| pair(&step.packet)) });
+    }
+    Some(PlayHop { node: hop.node.clone(), packet: pair(&hop.arrives), steps })
+}
+
+fn play_way(outcome: Outcome, chance: String, there: Vec<PlayHop>) -> PlayWay {
+    let back = |hop: &BackHop| PlayBack {
+        node: hop.node.clone(),
+        packet: pair(&hop.arrives),
+        translated: hop.translated.then(|| pair(&hop.leaves)),
+    };
+    let back = outcome.back.iter().map(back).collect();
+    let (server, pod, server_node) = match outcome.server {
+        Some(server) => (server.address, server.pod.unwrap_or_default(), server.node.unwrap_or_default()),
+        None => Default::default(),
+    };
+    PlayWay {
+        result: outcome.result,
+        meaning: outcome.meaning,
+        chance,
+        server,
+        pod,
+        server_node,
+        client_sees: outcome.client_sees,
+        there,
+        back,
+        notes: outcome.notes,
+    }
+}
+
+fn pair(packet: &Addresses) -> [String; 2] {
+    [packet.source.clone(), packet.destination.clone()]
+}

@@ -1,0 +1,74 @@
+//! Rules in words, each once.
+
+use std::collections::BTreeMap;
+
+use super::Row;
+use crate::diagnostic::Inert;
+use crate::explain::describe;
+use crate::input::Sources;
+use crate::plan::Plan;
+use crate::plan::origin::Field;
+use crate::walk::{Effect, Step};
+
+/// Rows, each once, by number.
+#[derive(Default)]
+pub(super) struct Rows {
+    rows: Vec<Row>,
+    numbers: BTreeMap<Row, usize>,
+}
+
+impl Rows {
+    pub(super) fn number(&mut self, step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> usize {
+        let row = row(step, plan, sources);
+        let next = self.rows.len();
+        let number = *self.numbers.entry(row.clone()).or_insert(next);
+        if number == next {
+            self.rows.push(row);
+        }
+        number
+    }
+
+    pub(super) fn into_rows(self) -> Vec<Row> {
+        self.rows
+    }
+}
+
+fn row(step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> Row {
+    let inert = |text: &str| Inert(text).to_string();
+    let element = step.element.map(|element| format!("\nelement {}", inert(&element.to_string())));
+    Row {
+        kind: kind(step),
+        table: step.rule.map(|rule| inert(&rule.table_name())).unwrap_or_default(),
+        chain: step.rule.map(|rule| inert(rule.chain_name())).unwrap_or_default(),
+        text: step.rule.map(|rule| inert(&rule.text())).unwrap_or_default() + &element.unwrap_or_default(),
+        sentence: describe::describe(step, plan).to_string(),
+        origin: describe::place(step, plan, sources),
+    }
+}
+
+/// What a step is about.
+fn kind(step: &Step<'_>) -> &'static str {
+    let has = |wanted: fn(&Effect<'_>) -> bool| step.effects.iter().any(wanted);
+    let field = describe::origin(step).map(|origin| origin.field);
+    if has(|e| matches!(e, Effect::Dnat(_))) {
+        "dnat"
+    } else if has(|e| matches!(e, Effect::Masquerade | Effect::Snat)) {
+        "masquerade"
+    } else if has(|e| matches!(e, Effect::Drop | Effect::PolicyDrop | Effect::Martian)) {
+        "drop"
+    } else if has(|e| matches!(e, Effect::Reject(_))) {
+        "reject"
+    } else if has(|e| matches!(e, Effect::RouteLocal | Effect::RouteForward)) {
+        "route"
+    } else if has(|e| matches!(e, Effect::Mark(_))) {
+        "mark"
+    } else {
+        match field {
+            Some(Field::Endpoint(_)) => "endpoint",
+            Some(Field::ClusterIp | Field::ExternalIp(_) | Field::LoadBalancerIp(_) | Field::NodePort) => {
+                "service"
+            }
+            _ => "chain",
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The whole way of a connection: from the client through every node to the Pod, and the reply back.
+//!
+//! A walk ends where a packet leaves one node. A journey puts walks together, each node's by its own rules, and then
+//! turns around: the reply has the addresses that the Pod saw, the other way round, and connection tracking translates it
+//! back, but only on a node that translated the first packet, and only if the reply passes that node. Where it does not,
+//! the client gets an answer from an address that it did not ask, and drops it. That is how most "the rules are right and
+//! it still times out" come about, and no single node's rules show it.
+//!
+//! What is between the nodes is assumed, and said: packets are routed by their destination alone, nothing but the rules
+//! at hand translates or filters, and a load balancer spreads connections evenly.
+//!
+//! ```text
+//! pod 10.32.1.7 ─▶ node-1: 10.96.0.12:3306 becomes 10.32.0.15:3306 ─▶ node-2 ─▶ pod 10.32.0.15
+//!               ◀─ node-1: 10.32.0.15:3306 becomes 10.96.0.12:3306 ◀─ node-2 ◀─
+//! ```
+
+mod connection;
+mod entry;
+mod follow;
+mod network;
+mod note;
+mod reply;
+#[cfg(test)]
+mod tests;
+mod way;
+
+pub use connection::{Client, ClientPlace, Connection};
+pub use entry::{Entry, EntryBy};
+pub use network::{Limits, Network, NodeIndex, Place};
+pub use note::Note;
+pub use way::{
+    BackHop, End, Hop, Journey, NotFollowed, Party, Reply, ReplyResult, Seen, SeenBack, Server, ServerPlace,
+    Silence, Way, WayResult,
+};

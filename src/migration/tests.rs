@@ -1,0 +1,1 @@
+//! Facts of nodes, and rules of others.

@@ -1,0 +1,32 @@
+//! The whole way of a connection, for people and programs.
+//!
+//! [`document`] makes of a journey what every form shows: each node on the way there with what its rules do, each node on
+//! the way back, and the packet's addresses between them. The JSON is that document as it is.
+
+mod document;
+mod mermaid;
+mod names;
+mod text;
+mod words;
+
+use crate::journey::{Journey, Network};
+
+pub use document::{
+    Addresses, BackHop, Connection, Document, Documents, Entry, Hop, Outcome, SCHEMA, SCHEMA_OF_SEVERAL,
+    Server, Step, document, document_of_many,
+};
+pub use mermaid::mermaid;
+pub use text::text;
+
+/// A journey and the network that it was made in.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'j, 'r, 'n, 'c> {
+    /// The journey.
+    pub journey: &'j Journey<'r>,
+    /// The network.
+    pub network: &'j Network<'n, 'c>,
+}
+
+/// What is assumed of every journey; said in every form.
+pub const ASSUMED: &str = "Assumed: packets are routed by their destination alone, and nothing translates or filters them \
+                           but the rules shown.";
