@@ -282,7 +282,8 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Next {
         self.note(state, position, Effect::Mark(mark));
-        state.view.mark = mark;
+        // Packets that no rule can tell apart become one.
+        state.view.mark = mark & self.program.asked_mark();
         Next::Part
     }
 
