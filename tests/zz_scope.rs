@@ -10,7 +10,9 @@ fn main() {
         return;
     }
     if scope::full() {
-        println!("\nThis was the full run (KUBERULES_FULL=1): nothing was left out.");
+        println!(
+            "\nThis was the full run (KUBERULES_FULL=1): what it leaves to runs by hand KUBERULES_FULL=all covers."
+        );
         return;
     }
     println!("\nThis was the quick run. Only KUBERULES_FULL=1 cargo test covers:");

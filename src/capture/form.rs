@@ -39,6 +39,10 @@ const LOOKED_AT: usize = 40;
 /// The form of a text; none where it is none of these. Lines that a tool or a shell puts before its output do not hide it.
 pub(super) fn of(text: &str) -> Option<Form> {
     let lines = text.lines().map(str::trim_end).filter(|line| !line.trim_start().is_empty());
+    if lines.clone().next().is_some() && lines.clone().all(|line| line.trim_start().starts_with('#')) {
+        // iptables-save of a node without tables prints comments alone.
+        return Some(Form::IptablesSave);
+    }
     let mut lines = lines.take(LOOKED_AT).peekable();
     if let Some(first) = lines.peek().filter(|line| line.trim_start().starts_with(['{', '['])) {
         return of_json(first.trim_start(), text).or_else(|| lines.find_map(of_line));

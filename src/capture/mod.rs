@@ -82,9 +82,10 @@ impl Captured {
         }
     }
 
-    /// Whether it holds any rules, be they none: `iptables-save` without a table says that there are none.
+    /// Whether it holds any rules, be they none: `iptables-save` without a table says that there are none, and so does a
+    /// text in which there is nothing at all.
     pub fn has_any_rules(&self) -> bool {
-        !self.parts.is_empty() || !self.headers.is_empty()
+        !self.parts.is_empty() || !self.headers.is_empty() || self.facts.is_empty()
     }
 
     /// The ruleset of a family; where several variants have one, the first in kube-proxy's language that has its rules.

@@ -48,12 +48,7 @@ impl<'r> Evaluator<'_, 'r> {
                 Ok(self.set_mark(state, mark, position))
             }
             Action::Mark { of, keep, other, flip } => {
-                let View { mark, connection_mark, .. } = state.view;
-                let (own, others) = match of {
-                    MarkOf::Packet => (mark, connection_mark),
-                    MarkOf::Connection => (connection_mark, mark),
-                };
-                Ok(self.set_either_mark(state, of, (own & keep) ^ (others & other) ^ flip, position))
+                Ok(self.set_either_mark(state, (of, keep, other, flip), position))
             }
             Action::OrMark(bits) => {
                 state.view.open_mark &= !bits;
@@ -287,26 +282,42 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Next {
         self.note(state, position, Effect::Mark(mark));
-        state.view.mark = mark;
+        // Packets that no rule can tell apart become one.
+        state.view.mark = mark & self.program.asked_mark();
         Next::Part
     }
 
-    /// A packet that connection tracking does not know has no connection to mark.
+    /// A packet that connection tracking does not know has no connection, whose mark could be set or restored
+    /// (net/netfilter/xt_connmark.c).
     fn set_either_mark(
         &mut self,
         state: &mut PacketState<'r>,
-        of: MarkOf,
-        mark: u32,
+        (of, keep, other, flip): (MarkOf, u32, u32, u32),
         position: RulePosition,
     ) -> Next {
+        if (of == MarkOf::Connection || other != 0) && !state.view.is_tracked() {
+            return Next::Part;
+        }
+        let view = &mut state.view;
+        let packet = (view.mark, view.open_mark);
+        let connection = (view.connection_mark, view.open_connection_mark);
+        let (own, others) = match of {
+            MarkOf::Packet => (packet, connection),
+            MarkOf::Connection => (connection, packet),
+        };
+        let open = (own.1 & keep) | (others.1 & other);
+        let mark = ((own.0 & keep) ^ (others.0 & other) ^ flip) & !open;
         match of {
-            MarkOf::Packet => self.set_mark(state, mark, position),
-            MarkOf::Connection if state.view.is_tracked() => {
+            MarkOf::Packet => {
+                view.open_mark = open;
+                self.set_mark(state, mark, position)
+            }
+            MarkOf::Connection => {
+                view.open_connection_mark = open;
                 self.note(state, position, Effect::ConnectionMark(mark));
                 state.view.connection_mark = mark;
                 Next::Part
             }
-            MarkOf::Connection => Next::Part,
         }
     }
 

@@ -88,6 +88,12 @@ impl<'r> Evaluator<'_, 'r> {
             TestKind::Fragment => false,
             TestKind::Connection(asked) => return self.connection(state, asked, (text, position)),
             TestKind::ConnectionMark { .. } if !view.is_tracked() => return MatchResult::Absent,
+            TestKind::ConnectionMark { value, mask }
+                if view.open_connection_mark & mask != 0
+                    && (view.connection_mark ^ value) & mask & !view.open_connection_mark == 0 =>
+            {
+                return self.open(Question::Part(position), text, position);
+            }
             TestKind::ConnectionMark { value, mask } => view.connection_mark & mask == *value,
             TestKind::AddressType { end, types, limit } => {
                 return self.address_type(state, (*end, types, *limit), (text, position));

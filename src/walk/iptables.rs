@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use crate::iptables::foreign::{
-    Alteration, Connection, ForeignTarget, Means, RejectAnswer, Test, TestKind, Translation,
+    Alteration, Connection, ForeignTarget, MarkOf, Means, RejectAnswer, Test, TestKind, Translation,
 };
 use crate::iptables::ruleset::{
     Chain, ChainName, End as RuleEnd, Match as RuleMatch, Policy, ProtocolName, RecentAction, Rule, Ruleset,
@@ -42,6 +42,8 @@ pub(super) struct Changes<'r> {
     pub(super) alters: bool,
     /// Sets that rules fill or empty.
     pub(super) sets: HashSet<&'r str>,
+    /// Bits of the packet's mark that some rule asks for. Packets that differ in other bits alone are alike to all rules.
+    pub(super) asked_mark: u32,
 }
 
 struct Slot<'r> {
@@ -135,6 +137,7 @@ impl<'r> Program<'r> {
             let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
             let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
             for rule in rules {
+                changes.asked_mark |= asked_mark(rule);
                 let Some(Target::Foreign(foreign)) = &rule.target else { continue };
                 match foreign.means() {
                     Means::Alters => changes.alters = true,
@@ -326,4 +329,24 @@ fn destination(translation: &Translation) -> Action<'_> {
         }
         _ => Action::DnatTo(translation),
     }
+}
+
+/// Bits of the packet's mark that a rule asks for, or hands to the connection. What is not known of a match may ask for all.
+fn asked_mark(rule: &Rule) -> u32 {
+    let by_match = rule.matches.iter().fold(0, |bits, asked| {
+        bits | match asked {
+            RuleMatch::Mark { mask, .. } => *mask,
+            RuleMatch::Foreign(foreign) if foreign.text().contains("mark") => u32::MAX,
+            _ => 0,
+        }
+    });
+    let by_target = match &rule.target {
+        Some(Target::Foreign(foreign)) => match foreign.means() {
+            Means::Mark(Alteration { of: MarkOf::Packet, other: 0, .. }) => 0,
+            _ if foreign.text().to_ascii_lowercase().contains("mark") => u32::MAX,
+            _ => 0,
+        },
+        _ => 0,
+    };
+    by_match | by_target
 }

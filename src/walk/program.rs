@@ -151,6 +151,14 @@ impl<'r> Program<'r> {
         }
     }
 
+    /// Bits of the packet's mark that rules ask for; of nftables all, since its expressions can ask in many ways.
+    pub(super) fn asked_mark(&self) -> u32 {
+        match self {
+            Program::Iptables(program) => program.changes().asked_mark,
+            Program::Both(_) | Program::Nftables(_) => u32::MAX,
+        }
+    }
+
     /// Ranges of source ports that rules ask for.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
         match self {

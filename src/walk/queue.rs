@@ -14,29 +14,48 @@ use super::weights::{Weight, Weights};
 
 /// Packets that wait.
 #[derive(Default)]
-pub(super) struct Queue<'r>(BinaryHeap<Waiting<'r>>);
+pub(super) struct Queue<'r> {
+    waiting: BinaryHeap<Waiting<'r>>,
+    open: usize,
+}
 
 struct Waiting<'r>(PacketState<'r>);
 
+fn is_open(state: &PacketState<'_>) -> bool {
+    state.weight != Weight::ALWAYS
+}
+
 impl<'r> Queue<'r> {
     pub(super) fn push(&mut self, state: PacketState<'r>) {
-        self.0.push(Waiting(state));
+        self.open += usize::from(is_open(&state));
+        self.waiting.push(Waiting(state));
+    }
+
+    /// How many of them depend on answers that nothing tells.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    fn next(&mut self) -> Option<PacketState<'r>> {
+        let Waiting(state) = self.waiting.pop()?;
+        self.open = self.open.saturating_sub(usize::from(is_open(&state)));
+        Some(state)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.waiting.len()
     }
 
     /// Whether a packet got further than one that waits, or as far.
     pub(super) fn has_before(&self, state: &PacketState<'r>) -> bool {
-        self.0.peek().is_some_and(|first| compare(&first.0, state) != Ordering::Greater)
+        self.waiting.peek().is_some_and(|first| compare(&first.0, state) != Ordering::Greater)
     }
 
     /// The packet that got least far, with all that agree with it.
     pub(super) fn pop(&mut self, weights: &mut Weights) -> Option<PacketState<'r>> {
-        let mut first = self.0.pop()?.0;
-        while self.0.peek().is_some_and(|next| compare(&next.0, &first) == Ordering::Equal) {
-            if let Some(Waiting(next)) = self.0.pop() {
+        let mut first = self.next()?;
+        while self.waiting.peek().is_some_and(|next| compare(&next.0, &first) == Ordering::Equal) {
+            if let Some(next) = self.next() {
                 merge(&mut first, next, weights);
             }
         }

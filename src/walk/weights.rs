@@ -25,7 +25,7 @@ use super::chance::Chance;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Weight(u32);
 
-/// A question, by its number: the order in which diagrams ask.
+/// A question, by its number. Diagrams ask the newest first: to answer it on a branch adds a node above all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct QuestionId(pub(super) u32);
 
@@ -156,7 +156,7 @@ impl Weights {
             return *known;
         }
         let result = match self.question(weight) {
-            Some(asked) if asked < question => {
+            Some(asked) if asked > question => {
                 let cases = self.cases(weight).into_vec();
                 let cases: Vec<_> = cases
                     .into_iter()
@@ -194,7 +194,7 @@ impl Weights {
             return;
         }
         match self.node(weight) {
-            Node::Ask(asked, cases) if *asked < question => {
+            Node::Ask(asked, cases) if *asked > question => {
                 cases
                     .iter()
                     .for_each(|(_, weight)| self.collect_possible(*weight, (question, all), found, seen));
@@ -226,7 +226,7 @@ impl Weights {
                 let (question, cases, others) = (*question, cases.clone(), others.clone());
                 self.sum_of_cases(question, &cases, &others)
             }
-            (Node::Ask(question, cases), Node::Ask(other, _)) if question < other => {
+            (Node::Ask(question, cases), Node::Ask(other, _)) if question > other => {
                 let (question, cases) = (*question, cases.clone());
                 self.sum_with(question, &cases, b)
             }
@@ -341,7 +341,11 @@ impl Weights {
             return;
         }
         match self.node(weight) {
-            Node::Leaf(chance) => found.push((answers.clone(), *chance)),
+            Node::Leaf(chance) => {
+                let mut answers = answers.clone();
+                answers.sort_unstable();
+                found.push((answers, *chance));
+            }
             Node::Ask(question, cases) => {
                 for (set, weight) in cases {
                     answers.push((*question, set.clone()));

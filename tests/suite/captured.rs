@@ -57,7 +57,7 @@ fn k71305_both_backends_and_tables_of_nftables_beside_them() {
         report.as_array().unwrap().iter().map(|finding| finding["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["pinned-connections", "pinned-connections", "pinned-connections", "preceded"]);
     assert_eq!(report[3]["places"][0]["table"], "ip raw-guard");
-    assert_eq!(report[3]["traffic"][0]["after"], "dropped");
+    assert_eq!(report[3]["traffic"][0]["after"], "times out");
 
     // The legacy backend drops what kube-proxy's rules in the other one have let through.
     let catalog = json(&trace(&mixed(), "10.244.3.77", "10.96.97.45:8080", &["-o", "json"]));

@@ -253,7 +253,7 @@ fn everything_of_the_example_is_within_the_window() {
 fn everything_of_the_shop_is_within_the_window() {
     let Some(program) = browser::chromium() else { return };
     let mut browser = shop().open(program);
-    fits(&mut browser, "shop", 401);
+    fits(&mut browser, "shop", 1201);
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

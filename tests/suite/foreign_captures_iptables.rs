@@ -104,7 +104,8 @@ fn sets(program: &str) -> Option<IpSets> {
                 sets.insert((*name).into(), set);
             }
             ["add", name, member, ..] => {
-                let net = Cidr::parse_lenient(member).unwrap();
+                let address = member.parse().map(Cidr::host).ok();
+                let net = address.or_else(|| Cidr::parse_lenient(member)).unwrap();
                 sets.get_mut(name).unwrap().add(Part::Network(net), Vec::new(), false);
             }
             _ => {}
@@ -146,7 +147,7 @@ fn what_other_programs_deny_and_allow_is_told() {
             let host = Host { sets: sets(trial.program).map(Into::into), ..plain.clone() };
             let (_, captured) = read(trial.program, file);
             let rules = captured.node_rules(|_| host.clone()).ipv4.unwrap();
-            let walker = Walker::of(&rules);
+            let walker = Walker::new(&rules.ruleset, &host);
             let from: IpAddr = trial.from.parse().unwrap();
             let to: SocketAddr = trial.to.parse().unwrap();
             let mut packet = Packet::new(&host, Protocol::Tcp, from, to).unwrap();

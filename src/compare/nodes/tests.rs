@@ -218,7 +218,17 @@ fn every_node_has_the_answer_that_it_has_by_itself() {
         let (found, count) = all_at_once(old, new, level).unwrap();
         let case = format!("seed {seed}: {old_mode} {release} to {new_mode} {new_release}, {level:?}");
         for (node, (found, plain)) in found.iter().zip(&plain).enumerate() {
-            assert_eq!(found.0, plain.0, "{case}: node {node} of\n{}\n\n{}", texts[0], texts[1]);
+            // What is said of Services has examples of its own, and Pods elsewhere only where one is known to the part.
+            let answers = |families: &[FamilyChange]| -> Vec<_> {
+                families.iter().map(|one| (one.family, one.rules.clone(), one.traffic.clone())).collect()
+            };
+            let (found_answers, plain_answers) = (answers(&found.0), answers(&plain.0));
+            assert!(
+                found_answers == plain_answers,
+                "{case}: node {node} of\n{}\n\n{}\n{found_answers:#?}\n{plain_answers:#?}",
+                texts[0],
+                texts[1]
+            );
             // Pods that are the only ones of their kind count or not, by whether a rule asks for them.
             assert!(found.1.abs_diff(plain.1) * 50 <= plain.1, "{case}: {} and {}", found.1, plain.1);
             assert_eq!(found.2, plain.2, "{case}");

@@ -340,6 +340,11 @@
     element.style.fontSize = "";
     for (let size = 95; size >= 55 && element.scrollHeight > element.clientHeight + 1; size -= 5) element.style.fontSize = `${size}%`;
   };
+  // What stands on the stage is as large as there is room for it.
+  const fitStage = (element) => {
+    element.style.setProperty("--fit", 1);
+    for (let size = 0.95; size >= 0.4 && element.scrollHeight > element.clientHeight + 1; size -= 0.05) element.style.setProperty("--fit", size);
+  };
   const render = () => {
     const all = moments();
     const now = all[state.step];
@@ -350,6 +355,7 @@
     renderPacket(now);
     renderRules(now);
     renderSaid(all, now);
+    fitStage(byId("stage"));
     [byId("rules"), byId("said")].forEach(fit);
     renderHandout(all);
     place(now);

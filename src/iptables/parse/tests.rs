@@ -78,7 +78,9 @@ fn assert_all_typed(ruleset: &Ruleset, path: &Path) {
 #[test]
 fn what_kube_proxy_left_on_nodes_prints_again() {
     for (family, tool) in families() {
-        for path in corpus(&format!("{tool}-save.txt")) {
+        // Captures have rules of others.
+        let of_others = |path: &std::path::PathBuf| path.starts_with("testdata/captures");
+        for path in corpus(&format!("{tool}-save.txt")).into_iter().filter(|path| !of_others(path)) {
             let text = std::fs::read_to_string(&path).unwrap();
             let capture = parse(&text, Some(family)).unwrap();
             assert_eq!(capture.parts.len(), 1);
