@@ -10,9 +10,9 @@
 //!
 //! # How
 //!
-//! A [`Story`] holds the cluster as it is. Each change does to Pods and Nodes what the API server, kubelets and controllers
-//! do ([`drain`], [`zone`], [`delete`], [`scale`]); after each step the slices follow their Pods
-//! ([`crate::assume::controllers`]), and the state is kept. [`consequences`] compares two states, Service by Service.
+//! A `Story` holds the cluster as it is. Each change does to Pods and Nodes what the API server, kubelets and controllers
+//! do (`drain`, `zone`, `delete`, `scale`); after each step the slices follow their Pods
+//! (`crate::assume::controllers`), and the state is kept. [`consequences`] compares two states, Service by Service.
 //!
 //! # What is not known
 //!

@@ -2,7 +2,7 @@
 //!
 //! Most nodes differ in their names and addresses alone. So the Services that differ, with all that is linked to them, are
 //! found once for the cluster ([`super::unchanged`]), and put into parts that no packet meets together
-//! ([`super::parts`]). A part is compared once for each kind of node ([`kinds`]) and once for each node that has
+//! (`super::parts`). A part is compared once for each kind of node (`kinds`) and once for each node that has
 //! something to do with it: an endpoint on it, a hint for it, an address in its networks. What a node's answer is made of
 //! is then looked up, and nodes with the same answer are one set. Addresses that differ from node to node are told by
 //! their role ("the node's IP").
