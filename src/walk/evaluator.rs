@@ -25,8 +25,6 @@ const MOST_BRANCHES: usize = 1 << 16;
 /// The most branches side by side that depend on what nothing tells: each differs in something that rules can ask, as
 /// marks do that are set bit by bit.
 const MOST_OPEN: usize = 1 << 11;
-/// The most different weights that branches have.
-const MOST_WEIGHTS: usize = 1 << 18;
 /// The most forks at what is not understood.
 const MOST_UNKNOWN: usize = 1 << 17;
 /// The most rules that are looked at, so that a ruleset cannot take all time.
@@ -133,7 +131,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             if self.pending.len() + self.path_ends.len() > MOST_BRANCHES
                 || self.pending.open() > MOST_OPEN
                 || self.unknown > MOST_UNKNOWN
-                || self.weights.count() > MOST_WEIGHTS
+                || self.weights.is_full()
             {
                 return Err(WalkError::TooManyWays);
             }

@@ -101,8 +101,8 @@ impl<'r> Questions<'r> {
         if let Some(known) = self.numbers.get(&question) {
             return *known;
         }
-        let number = QuestionId(u32::try_from(self.asked.len()).unwrap_or(u32::MAX));
         let answers = answers();
+        let number = QuestionId::new(self.asked.len(), !matches!(answers, Answers::YesNo));
         let all = CaseSet::all(answers.count());
         let is_usual = matches!(question, Question::Usual(_));
         self.asked.push(OpenQuestion { answers, all, position, question, text, is_usual });
@@ -113,11 +113,11 @@ impl<'r> Questions<'r> {
     /// The answers that are supposed: "yes" to what is as it is as a rule.
     pub(super) fn supposed(&self) -> impl Iterator<Item = QuestionId> {
         let usual = (0..).zip(&self.asked).filter(|(_, question)| question.is_usual);
-        usual.map(|(number, _)| QuestionId(number))
+        usual.map(|(number, _)| QuestionId::new(number, false))
     }
 
     pub(super) fn get(&self, number: QuestionId) -> Option<&OpenQuestion<'r>> {
-        self.asked.get(number.0 as usize)
+        self.asked.get(number.index())
     }
 }
 

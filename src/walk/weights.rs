@@ -25,9 +25,23 @@ use super::chance::Chance;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Weight(u32);
 
-/// A question, by its number. Diagrams ask the newest first: to answer it on a branch adds a node above all others.
+/// A question, by its number. Diagrams ask those with many answers first (an interface leads to rules of its own, which ask
+/// little else), then the newest: to answer it on a branch adds a node above most others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct QuestionId(pub(super) u32);
+pub(super) struct QuestionId(u32);
+
+impl QuestionId {
+    const MANY_ANSWERS: u32 = 1 << 31;
+
+    pub(super) fn new(index: usize, has_many_answers: bool) -> QuestionId {
+        let index = u32::try_from(index).unwrap_or(u32::MAX) & !Self::MANY_ANSWERS;
+        QuestionId(if has_many_answers { index | Self::MANY_ANSWERS } else { index })
+    }
+
+    pub(super) fn index(self) -> usize {
+        (self.0 & !Self::MANY_ANSWERS) as usize
+    }
+}
 
 /// For each set of answers, the weight under them. The sets are disjoint and hold every answer.
 type Cases = Box<[(CaseSet, Weight)]>;
@@ -47,7 +61,12 @@ pub(super) struct Weights {
     leaves: HashMap<(u128, u128), Weight>,
     asking: HashMap<(QuestionId, Cases), Weight>,
     sums: HashMap<(Weight, Weight), Weight>,
+    /// How many cases all of them have.
+    size: usize,
 }
+
+/// The most cases of all weights together, so that a ruleset cannot take all memory.
+const MOST_CASES: usize = 1 << 20;
 
 impl Weight {
     /// 0, whatever the answers.
@@ -63,15 +82,16 @@ impl Weights {
             leaves: HashMap::new(),
             asking: HashMap::new(),
             sums: HashMap::new(),
+            size: 0,
         };
         weights.leaf(Chance::CERTAIN.otherwise());
         weights.leaf(Chance::CERTAIN);
         weights
     }
 
-    /// How many different weights there are.
-    pub(super) fn count(&self) -> usize {
-        self.nodes.len()
+    /// Whether there are too many to go on; what was made since is not right.
+    pub(super) fn is_full(&self) -> bool {
+        self.size > MOST_CASES
     }
 
     fn add_node(&mut self, node: Node) -> Weight {
@@ -102,11 +122,15 @@ impl Weights {
         if let [(_, only)] = merged.as_slice() {
             return *only;
         }
+        if self.is_full() {
+            return Weight::NEVER;
+        }
         merged.sort_unstable();
         let key = (question, merged.into_boxed_slice());
         if let Some(known) = self.asking.get(&key) {
             return *known;
         }
+        self.size += key.1.len();
         let weight = self.add_node(Node::Ask(question, key.1.clone()));
         self.asking.insert(key, weight);
         weight
@@ -457,7 +481,7 @@ mod tests {
         let mut sum = Weight::NEVER;
         let mut open = Weight::ALWAYS;
         for number in 0..100 {
-            let question = QuestionId(number);
+            let question = QuestionId::new(number, false);
             let taken = weights.where_one_of(open, question, &yes(), &both);
             open = weights.where_one_of(open, question, &no(), &both);
             sum = weights.sum(sum, taken);
@@ -472,7 +496,7 @@ mod tests {
         let all = CaseSet::all(3);
         let first = CaseSet::of(3, |case| case == 0);
         let rest = all.without(&first);
-        let (early, late) = (QuestionId(0), QuestionId(1));
+        let (early, late) = (QuestionId::new(0, false), QuestionId::new(1, true));
         let taken = weights.where_one_of(Weight::ALWAYS, late, &rest, &all);
         let taken = weights.where_one_of(taken, early, &yes(), &CaseSet::all(2));
         assert_eq!(weights.possible(taken, late, &all), rest);
