@@ -189,11 +189,12 @@ impl Bench {
                 rewritten: connection.reply.1 != connection.original.0,
                 locally: connection.end == End::OnTheNode,
             },
-            _ if refused.contains(tag) => Fate::Refused,
+            // The node itself refuses what arrives at a port that nobody listens on: that it arrived comes first.
             _ => match untracked.get(tag) {
                 Some(end) => {
                     Fate::Goes { to: packet.destination, rewritten: false, locally: *end == End::OnTheNode }
                 }
+                None if refused.contains(tag) => Fate::Refused,
                 None => Fate::Stopped,
             },
         };
@@ -313,8 +314,8 @@ fn expect(outcome: &Outcome<'_>) -> Fate {
             rewritten: outcome.snat,
             locally: outcome.delivered_locally,
         },
-        Verdict::Reject(Answer::PortUnreachable) => Fate::Refused,
-        Verdict::Drop | Verdict::Reject(_) => Fate::Stopped,
+        Verdict::Reject(Answer::PortUnreachable | Answer::OtherIcmp) => Fate::Refused,
+        Verdict::Drop | Verdict::Reject(Answer::TcpReset) => Fate::Stopped,
     }
 }
 

@@ -42,8 +42,8 @@ table inet silence {
 END";
 
 /// So would resets by the node: conntrack forgets a connection that is answered by nothing but one. Behind all rules the
-/// connection is marked with where its first packet ends: on the node, or on a link. Packets that are not tracked are
-/// noted in a set.
+/// connection is marked with where its first packet ends: on the node, or on a link. What the node answers to itself is
+/// marked again, since the rules of others can take the mark away. Packets that are not tracked are noted in a set.
 const MARKS: &str = "nft -f - <<'END'
 table inet marks {
     set untracked_here {
@@ -63,6 +63,7 @@ table inet marks {
     chain input {
         type filter hook input priority 500;
         ct direction original ct mark set 1
+        iifname lo ct direction reply ct mark set 1
         ct state untracked add @untracked_here { meta l4proto . th sport }
     }
     chain postrouting {
