@@ -143,7 +143,9 @@ fn nothing_to_read() -> Diagnostic {
 /// The node to look at.
 #[derive(Debug, Clone, Args)]
 pub(super) struct NodeArgument {
-    /// The node to look at, where the input has several and the question names none
+    /// The node to look at, where the input has several
+    ///
+    /// Not needed where the question names one, such as by a Pod.
     #[arg(long, value_name = "NAME", value_parser = node_name, add = ArgValueCompleter::new(complete::nodes))]
     node: Option<String>,
 }
@@ -159,15 +161,17 @@ impl NodeArgument {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct SettingsArguments {
-    /// A KubeProxyConfiguration (YAML or JSON), or the ConfigMap kube-system/kube-proxy that holds one; without it, the
-    /// one in the input counts
+    /// kube-proxy's configuration; without it the one in the input
+    ///
+    /// A KubeProxyConfiguration (YAML or JSON), or the ConfigMap kube-system/kube-proxy that holds one.
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The mode; overrides the configuration
-    #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
+    /// iptables or nftables; overrides the configuration
+    #[arg(long, value_name = "MODE", hide_possible_values = true, value_parser = ["iptables", "nftables"])]
     pub(super) proxy_mode: Option<String>,
-    /// The release of kube-proxy, 1.30 to 1.37; without a patch level its newest patch, without the flag what the Node
-    /// reports, else the newest
+    /// kube-proxy's release, 1.30 to 1.37; without it what the Node reports
+    ///
+    /// Without a patch level it is the newest patch. Where the Node reports no release, it is the newest.
     #[arg(long, value_name = "X.Y[.Z]", add = ArgValueCompleter::new(complete::releases))]
     pub(super) kube_version: Option<Release>,
     /// The release was chosen though the Node may report another, so that needs no note.
@@ -207,7 +211,7 @@ pub(super) struct SettingsArguments {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Flags of kube-proxy, which override the configuration")]
 pub(super) struct FlagArguments {
-    /// The pods' network, or two of different families with a comma between
+    /// The Pods' network, or two of different families with a comma
     #[arg(long, value_name = "CIDR[,CIDR]")]
     cluster_cidr: Option<String>,
     /// How traffic of local pods is told

@@ -20,8 +20,10 @@ use crate::settings::Settings;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Manifests that were never applied")]
 pub(super) struct AssumeArguments {
-    /// Fill in what the API server and the controllers would: defaults, cluster IPs, node ports, EndpointSlices from
-    /// Pods and workloads; the output says so in its first line
+    /// Fill in what the API server and the controllers would
+    ///
+    /// That is defaults, cluster IPs, node ports, and EndpointSlices from Pods and workloads; the output says so in its
+    /// first line.
     #[arg(long)]
     assume: bool,
     /// Networks of cluster IPs, the cluster's first family first; without it the ServiceCIDRs of the input, else
@@ -31,7 +33,9 @@ pub(super) struct AssumeArguments {
     /// How many Nodes to assume beside those of the input; without it one, where neither the input nor a Pod names any
     #[arg(long, value_name = "N", hide_short_help = true, requires = "assume", value_parser = clap::value_parser!(u16).range(1..=5000))]
     assume_nodes: Option<u16>,
-    /// The namespace of names on this line that are given without one, and of objects that are written without one
+    /// The namespace of names that are given without one
+    ///
+    /// On this line and in objects.
     #[arg(short, long, value_name = "NAME", value_parser = parse_namespace, add = ArgValueCompleter::new(complete::namespaces))]
     namespace: Option<String>,
 }

@@ -30,8 +30,10 @@ pub(super) struct Arguments {
     input: InputArguments,
     #[command(flatten)]
     node: NodeArgument,
-    /// What the node printed: the text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset, and
-    /// whatever else `kuberules collect` gathers; a file, a folder, a tar or `-` (repeatable)
+    /// What the node printed (repeatable)
+    ///
+    /// The text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset, and whatever else `kuberules
+    /// collect` gathers; a file, a folder, a tar or `-`.
     ///
     /// Without --kube-version and --proxy-mode, release and mode are those that the rules look like.
     #[arg(long, value_name = "FILE", required = true)]

@@ -32,14 +32,16 @@ use crate::settings::Release;
 
 /// Shows what a change of the cluster, of kube-proxy's release, mode or configuration does to rules and to traffic.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   kuberules diff before.yaml after.yaml --node worker-1
   kuberules diff main/ branch/ --all-nodes --output markdown
   kuberules diff --old-kube-version 1.33 --new-kube-version 1.37 cluster.yaml --node worker-1
   kuberules diff --old-proxy-mode iptables --new-proxy-mode nftables cluster.yaml --all-nodes")]
 pub(super) struct Arguments {
-    /// Two snapshots, old and new: files, folders or `-`; or one, with at least one --old-... or --new-...
+    /// Two snapshots, old and new: files, folders or `-`; or one, with what changes
+    ///
+    /// What changes is at least one --old-... or --new-..., or what may happen, such as --drain.
     #[arg(value_name = "OLD [NEW]", num_args = 1..=2, required = true)]
     snapshots: Vec<OsString>,
     #[command(flatten)]
@@ -62,9 +64,9 @@ pub(super) struct Arguments {
     /// How long Markdown may be: what is least important is cut, and it says so
     ///
     /// A comment on GitHub holds 65,536 characters, the summary of a step 1,048,576 bytes.
-    #[arg(long, value_name = "N", default_value_t = report::diff::markdown::MAX_CHARACTERS, value_parser = parse_max)]
+    #[arg(long, value_name = "N", hide_short_help = true, default_value_t = report::diff::markdown::MAX_CHARACTERS, value_parser = parse_max)]
     max_characters: usize,
-    /// Rules of a node as it is, looked at before a change of mode for what stands in its way; repeatable
+    /// Rules of a node as it is: what is in the way of another mode (repeatable)
     #[arg(long, value_name = "FILE")]
     captured: Vec<PathBuf>,
     #[command(flatten)]
@@ -86,16 +88,16 @@ struct SideArguments {
     #[arg(long, value_name = "X.Y[.Z]")]
     new_kube_version: Option<Release>,
     /// The mode on the old side
-    #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
+    #[arg(long, hide_possible_values = true, value_name = "MODE", value_parser = ["iptables", "nftables"])]
     old_proxy_mode: Option<String>,
     /// The mode on the new side
-    #[arg(long, value_name = "MODE", value_parser = ["iptables", "nftables"])]
+    #[arg(long, hide_possible_values = true, value_name = "MODE", value_parser = ["iptables", "nftables"])]
     new_proxy_mode: Option<String>,
     /// The configuration on the old side
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     old_config: Option<PathBuf>,
     /// The configuration on the new side
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     new_config: Option<PathBuf>,
 }
 

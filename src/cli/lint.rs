@@ -30,14 +30,16 @@ use crate::settings::Release;
 /// Looks at the whole cluster, or with --node at one node. Every finding has a code; --explain prints its page. A file
 /// kuberules.toml in the input's folder or above may name codes to ignore and settings of the cluster.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+More examples:
+  kuberules lint cluster/ --ignore KR010 --ignore KR017
+  kuberules lint --assume --each overlays/
+  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.37
+  kuberules lint cluster/ --output sarif > kuberules.sarif")]
 #[command(before_help = "\
 Examples:
   kubectl get services,endpointslices,nodes -A -o yaml | kuberules lint
-  kuberules lint cluster/ --ignore KR010 --ignore KR017
   kuberules lint --assume . --exclude 'test/**' --fail-on error
-  kuberules lint --assume --each overlays/
-  kuberules lint cluster/ --proxy-mode nftables --kube-version 1.37
-  kuberules lint cluster/ --output sarif > kuberules.sarif
   kuberules lint --explain KR004")]
 pub(super) struct Arguments {
     #[command(flatten)]

@@ -38,37 +38,42 @@ pub(in crate::cli) struct Arguments {
     /// speaks of. `any` traces from a pod on this node, a pod on another node, the node and outside, and prints a table.
     #[arg(long, value_name = "SOURCE", default_value = "any", add = ArgValueCompleter::new(complete::sources))]
     pub(super) from: Source,
-    /// Where it goes: IP:PORT, svc/NAME[:PORT], NAME.NAMESPACE[:PORT], node:PORT, node/NAME:PORT or localhost:PORT
+    /// Where it goes: IP:PORT, svc/NAME[:PORT], node:PORT or localhost:PORT
     ///
-    /// A Service is written as in kubectl or DNS: web, shop/web, svc/web, svc:shop/web, web.shop,
+    /// A node port is also written node/NAME:PORT, of one node. A Service is written as in kubectl or DNS: web, shop/web, svc/web, svc:shop/web, web.shop,
     /// web.shop.svc.cluster.local; its port by number or name. An IPv6 address stands in brackets.
     #[arg(long, value_name = "DESTINATION", add = ArgValueCompleter::new(complete::targets))]
     pub(super) to: Target,
-    /// tcp, udp or sctp; without it that of the Service port or node port, else tcp
+    /// tcp, udp or sctp; without it that of the Service port, else tcp
     #[arg(long, value_name = "PROTOCOL", value_parser = parse_protocol)]
     pub(super) protocol: Option<Protocol>,
-    /// Say on which nodes it works; the same without --node where the question names none
+    /// Say on which nodes it works
+    ///
+    /// The same happens without --node where the input has several and the question names none.
     #[arg(long, conflicts_with_all = ["node", "captured"])]
     pub(super) all_nodes: bool,
     /// Print the answer without the packet's way
     #[arg(long)]
     pub(super) brief: bool,
-    /// Follow the whole way: through every node on it, each by its own rules, to the Pod, and the reply back
+    /// Follow the whole way to the Pod, and the reply back
     ///
+    /// It leads through every node on it, each with its own rules.
     /// Needs the cluster as INPUT. The client's node, the endpoint's node and whatever lies between are found from it; for a
     /// load balancer's address all nodes are first, or those whose health check answers, unless --node names one.
     #[arg(long, conflicts_with_all = ["all_nodes", "brief"])]
     pub(super) end_to_end: bool,
-    /// Walk through the rules that a node printed instead of compiled ones: the text of iptables-save, ip6tables-save, nft
-    /// list ruleset or nft -j list ruleset, and whatever else `kuberules collect` gathers; a file, a folder, a tar or `-`
-    /// (repeatable)
+    /// Walk through the rules that a node printed instead (repeatable)
+    ///
+    /// The text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset, and whatever else `kuberules
+    /// collect` gathers; a file, a folder, a tar or `-`.
     ///
     /// Without INPUT, give the node's addresses as --host-ip, its own first, and the pods' network as --cluster-cidr where
     /// the rules do not tell them.
     #[arg(long, value_name = "FILE")]
     pub(super) captured: Vec<PathBuf>,
-    /// The interface by which the packet comes in, such as cali12d4a061371, where rules ask for it
+    /// The interface by which the packet comes in, where rules ask for it
     ///
+    /// Such as cali12d4a061371.
     /// Without it, routes that were captured tell it, or the name that the CNI plugin gives to a Pod's interface; else the
     /// answer is one for each interface that rules name. A packet of the node itself comes in by none.
     #[arg(long, value_name = "NAME", value_parser = parse_interface)]

@@ -15,12 +15,13 @@ pub fn print(report: &Report, style: Style) -> String {
     let mut out = String::new();
     let tone = if report.findings.is_empty() { Tone::Good } else { Tone::Bad };
     let _ = writeln!(out, "{}", style.tone(tone, &Inert(&verdict(report)).to_string()));
-    if !is_served_otherwise(report) {
-        out.push_str(&style.wrap("", "  ", &format!("Traffic: {}.", compared(report))));
-    }
     for finding in &report.findings {
         out.push('\n');
         print_finding(&mut out, finding, style);
+    }
+    if !is_served_otherwise(report) {
+        out.push_str(if report.findings.is_empty() { "" } else { "\n" });
+        out.push_str(&style.wrap("", "  ", &format!("Traffic: {}.", compared(report))));
     }
     if !report.notes.is_empty() {
         out.push('\n');

@@ -12,11 +12,14 @@ use crate::walk::{Outcome, Packet, Step};
 /// So many outcomes are shown with their steps; the others only with what they mean.
 const DETAILED: usize = 12;
 
-/// The whole trace: the answer, why and what to do; the packet; the ways it can go; the steps of each. `brief` leaves the
+/// The whole trace: the answer, why and what to do, also about connections that exist; the packet; the ways it can go; the steps of each. `brief` leaves the
 /// steps out.
 pub fn text(trace: &Trace<'_, '_>, brief: bool, style: Style) -> String {
     let answer = answer(trace);
     let mut out = answer.print(style);
+    if let (Some(command), true) = (&answer.existing, trace.existing.is_empty()) {
+        out.push_str(&existing(command, style));
+    }
     out.push('\n');
     heading(trace, style, &mut out);
     summary(trace, style, &mut out);
@@ -26,8 +29,6 @@ pub fn text(trace: &Trace<'_, '_>, brief: bool, style: Style) -> String {
     let existing = connections::lines(&trace.existing, &trace.packet);
     if !existing.is_empty() {
         let _ = writeln!(out, "\n{}", existing.join("\n"));
-    } else if let Some(command) = &answer.existing {
-        let _ = write!(out, "\n{}", self::existing(command, style));
     }
     out
 }
