@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::AddressKind;
-use super::index::{Pod, pod};
+use super::pod::Pod;
 use crate::cluster::{Cluster, ServicePort};
 use crate::names::ServicePortName;
 use crate::net::Protocol;
@@ -34,7 +34,7 @@ impl Addresses {
         }
         for endpoint in &port.endpoints {
             self.endpoints.insert((port.name.clone(), SocketAddr::new(endpoint.ip, endpoint.port.get())));
-            if let Some(pod) = pod(port, endpoint) {
+            if let Some(pod) = Pod::behind(port, endpoint) {
                 self.pods.entry(endpoint.ip).or_insert(pod);
             }
         }

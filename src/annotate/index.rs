@@ -6,20 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use compact_str::{CompactString, ToCompactString};
 
 use super::addresses::Addresses;
+use super::pod::Pod;
 use super::{Meaning, Role};
 use crate::cluster::{Cluster, Endpoint, ServicePort};
 use crate::iptables::chains::ServiceChains as IptablesChains;
 use crate::net::Family;
 use crate::nftables::chain_name::ServiceChains as NftablesChains;
-
-/// The Pod behind an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pod {
-    /// `namespace/name`
-    pub name: CompactString,
-    /// Its node, where known.
-    pub node: Option<CompactString>,
-}
 
 /// What names stand for.
 #[derive(Debug, Default)]
@@ -107,7 +99,7 @@ impl Index {
         self.names.entry(name).or_insert_with(|| Meaning::Endpoint {
             service: port.name.clone(),
             address: endpoint.text.clone(),
-            pod: pod(port, endpoint),
+            pod: Pod::behind(port, endpoint),
             is_affinity,
         });
     }
@@ -136,9 +128,4 @@ impl Index {
     pub(super) fn pod_of(&self, ip: IpAddr) -> Option<&Pod> {
         self.addresses.pods.get(&ip)
     }
-}
-
-pub(super) fn pod(port: &ServicePort, endpoint: &Endpoint) -> Option<Pod> {
-    let name = endpoint.pod.as_ref()?;
-    Some(Pod { name: format!("{}/{name}", port.name.namespace()).into(), node: endpoint.node_name.clone() })
 }

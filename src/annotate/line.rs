@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use compact_str::{CompactString, ToCompactString};
 
-use super::index::{Index, PREFIXES, Pod};
+use super::index::{Index, PREFIXES};
+use super::pod::Pod;
 use super::{Meaning, packet, service_words};
 use crate::capture::connection;
 use crate::diagnostic::Inert;

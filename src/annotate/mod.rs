@@ -10,14 +10,16 @@ mod index;
 pub mod json;
 mod line;
 mod packet;
+mod pod;
 
 use compact_str::CompactString;
 
 use crate::names::ServicePortName;
 use crate::net::Protocol;
 
-pub use index::{Index, Pod};
+pub use index::Index;
 pub use line::{Annotation, annotations, suffix};
+pub use pod::Pod;
 
 /// What something stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]

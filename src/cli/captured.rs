@@ -3,6 +3,7 @@
 mod archive;
 mod bounds;
 mod folder;
+mod found;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,30 +14,7 @@ use crate::capture::{self, Captured, Source};
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 use crate::net::Family;
 use bounds::{Budget, LARGEST};
-
-/// What was found.
-#[derive(Debug, Default)]
-struct Found {
-    sources: Vec<Source>,
-    /// Files that are nothing a node is asked for, and the first of them.
-    ignored: usize,
-    example: Option<String>,
-}
-
-impl Found {
-    fn ignore(&mut self, name: &str) {
-        self.ignored += 1;
-        self.example.get_or_insert_with(|| name.to_owned());
-    }
-
-    fn note(&self) -> Option<String> {
-        let example = Inert(self.example.as_deref()?).to_string();
-        Some(match self.ignored {
-            1 => format!("ignored {example}, which is nothing that --captured reads"),
-            many => format!("ignored {many} files that are nothing --captured reads, such as {example}"),
-        })
-    }
-}
+use found::{Found, text_of};
 
 /// Reads what a node printed; `-` is standard input, `hint` the family of tables that do not tell theirs.
 ///
@@ -139,13 +117,4 @@ fn read_stream(
     let text = text_of(stream, LARGEST)?;
     found.sources.push(Source { name: name.to_owned(), text });
     Ok(())
-}
-
-fn text_of(from: impl Read, largest: u64) -> io::Result<String> {
-    let mut text = String::new();
-    let length = from.take(largest + 1).read_to_string(&mut text)?;
-    if length as u64 > largest {
-        return Err(io::Error::other("it is larger than 1 GiB"));
-    }
-    Ok(text)
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::cuts;
 use super::ground::{Address, Ground, Here};
-use super::probe::Parts;
+use super::parts::Parts;
 use super::words::{AddressKind, Client};
 use crate::net::{Cidr, Family};
 use crate::settings::DetectLocal;

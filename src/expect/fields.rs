@@ -17,6 +17,13 @@ pub struct Written<T> {
     pub place: Place,
 }
 
+impl<T> Written<T> {
+    /// The same text, taken for something else.
+    pub(super) fn map<U>(self, meaning: impl FnOnce(T) -> U) -> Written<U> {
+        Written { value: meaning(self.value), text: self.text, place: self.place }
+    }
+}
+
 /// What is found while a file is read.
 #[derive(Debug)]
 pub(super) struct Faults {

@@ -232,8 +232,8 @@ fn on(fields: &mut Fields<'_>, faults: &mut Faults) -> On {
         (_, Some("all")) => On::All,
         (_, Some("any")) => On::Any,
         (Value::Map(_), _) => {
-            let labels = selector::of_mapping(&path, tree, faults);
-            On::These(labels.into_iter().collect())
+            let selector = selector::of_mapping(&path, tree, faults);
+            On::These(selector.map(|written| written.map(NodeChoice::Labels)).into_iter().collect())
         }
         // YAML 1.1 takes the names on, yes and no for booleans.
         _ => {

@@ -37,6 +37,7 @@ pub mod github;
 mod ground;
 pub mod json;
 pub mod junit;
+mod parts;
 mod probe;
 mod report;
 mod resolve;

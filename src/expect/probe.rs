@@ -7,34 +7,11 @@ use std::net::IpAddr;
 use super::clients::Sender;
 use super::endings::Endings;
 use super::ground::{Address, Ground, Here};
-use crate::cluster::Cluster;
+use super::parts::Parts;
 use crate::node::{Host, NodeRules};
 use crate::plan::{NodePorts, Plan};
 use crate::ruleset::Ruleset;
 use crate::walk::{ClientKind, Packet, Walker};
-
-/// What decides about an address, on every side: see [`Ground::part`].
-pub(super) struct Parts(Vec<Cluster>);
-
-impl Parts {
-    pub(super) fn of(ground: &Ground<'_>, address: &Address) -> Parts {
-        Parts((0..ground.sides.len()).filter_map(|side| ground.part(side, address)).collect())
-    }
-
-    /// Networks of sources that the Service ports tell apart.
-    pub(super) fn source_ranges(&self) -> Vec<crate::net::Cidr> {
-        let ports =
-            self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
-        ports.flat_map(|port| port.source_ranges.iter().map(|range| range.value)).collect()
-    }
-
-    /// Addresses of endpoints: as clients they are of a kind of their own.
-    pub(super) fn endpoints(&self) -> std::collections::BTreeSet<IpAddr> {
-        let ports =
-            self.0.iter().flat_map(|part| part.ipv4.service_ports.iter().chain(&part.ipv6.service_ports));
-        ports.flat_map(|port| port.endpoints.iter().map(|endpoint| endpoint.ip)).collect()
-    }
-}
 
 /// The rules for an address, on every node that was asked.
 pub(super) struct Probe<'p> {
@@ -128,7 +105,7 @@ impl<'p> Probe<'p> {
             return Some(*group);
         }
         let settings = self.ground.sides.get(here.side)?.settings;
-        let part = self.parts.0.get(here.side)?;
+        let part = self.parts.of_side(here.side)?;
         let (plan, _) = Plan::new(part, settings, here.node, self.address.family).ok()?;
         let is_alike = |group: &Group<'_>| {
             let known = group.rules.plan.as_ref();

@@ -1,7 +1,6 @@
 //! Label selectors of nodes: as `kubectl --selector` takes them, and as a mapping.
 
 use super::fields::{Faults, Fields, Written};
-use super::words::NodeChoice;
 use crate::input::api::{LabelSelector, Requirement, Text};
 use crate::input::tree::{Tree, Value};
 
@@ -60,7 +59,7 @@ fn is_key(key: &str) -> bool {
 }
 
 /// Reads `matchLabels` and `matchExpressions`.
-pub(super) fn of_mapping(path: &str, tree: &Tree, faults: &mut Faults) -> Option<Written<NodeChoice>> {
+pub(super) fn of_mapping(path: &str, tree: &Tree, faults: &mut Faults) -> Option<Written<LabelSelector>> {
     let mut fields = Fields::new(path, tree, faults)?;
     let mut selector = LabelSelector::default();
     if let Some(tree) = fields.take("matchLabels") {
@@ -81,7 +80,7 @@ pub(super) fn of_mapping(path: &str, tree: &Tree, faults: &mut Faults) -> Option
         faults.tell(tree.line, format!("{path}: the selector is empty"), "on: all means every node");
     }
     fields.finish(faults);
-    Some(Written { value: NodeChoice::Labels(selector), text, place: faults.place(tree.line) })
+    Some(Written { value: selector, text, place: faults.place(tree.line) })
 }
 
 fn labels(path: &str, tree: &Tree, faults: &mut Faults) -> Vec<(Text, Text)> {

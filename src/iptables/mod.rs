@@ -16,5 +16,6 @@ pub mod saved;
 #[cfg(test)]
 pub(crate) mod strategies;
 mod stretches;
+mod values;
 
 pub use compile::compile;

@@ -9,6 +9,7 @@ pub use super::chain_name::ChainName;
 use super::chains::ServiceChain;
 use super::foreign::{ForeignMatch, ForeignTarget};
 pub use super::probability::Probability;
+pub use super::values::{End, StateSet};
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::plan::origin::Origin;
 
@@ -327,14 +328,6 @@ pub enum Match {
     Foreign(Box<ForeignMatch>),
 }
 
-/// An end of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "plain")]
-pub enum End {
-    Source,
-    Destination,
-}
-
 /// What a `recent` match does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecentAction {
@@ -345,46 +338,6 @@ pub enum RecentAction {
         /// `--seconds`
         seconds: u32,
     },
-}
-
-impl Match {
-    /// A match of another program, from `-m` or `!` on.
-    pub fn foreign(text: impl Into<CompactString>) -> Match {
-        Match::Foreign(Box::new(ForeignMatch::read(text)))
-    }
-}
-
-impl Target {
-    /// A target of another program, from `-j` on.
-    pub fn foreign(text: impl Into<CompactString>) -> Target {
-        Target::Foreign(Box::new(ForeignTarget::read(text)))
-    }
-}
-
-/// A set of conntrack states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StateSet(u8);
-
-impl StateSet {
-    /// Names in the order in which `iptables-save` prints them, with their bits.
-    pub const NAMES: [&'static str; 7] =
-        ["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT"];
-
-    /// The set of these states; unknown names make it none.
-    pub fn of(names: &[&str]) -> Option<StateSet> {
-        let bit = |name: &&str| StateSet::NAMES.iter().position(|n| n == name).map(|i| 1u8 << i);
-        names.iter().map(bit).try_fold(0, |set, bit| Some(set | bit?)).map(StateSet)
-    }
-
-    /// Names of its members, in printed order.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMES.into_iter().enumerate().filter(move |(i, _)| self.0 & (1 << i) != 0).map(|(_, n)| n)
-    }
-
-    /// Whether a state is a member.
-    pub fn contains(self, name: &str) -> bool {
-        self.names().any(|n| n == name)
-    }
 }
 
 /// `-j`, `-g`
@@ -436,15 +389,3 @@ impl PartialEq for Destination {
 }
 
 impl Eq for Destination {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states_print_in_the_order_of_the_tool() {
-        let set = StateSet::of(&["RELATED", "DNAT", "INVALID"]).unwrap();
-        assert_eq!(set.names().collect::<Vec<_>>(), ["INVALID", "RELATED", "DNAT"]);
-        assert_eq!(StateSet::of(&["BOGUS"]), None);
-    }
-}

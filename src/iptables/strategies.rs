@@ -6,6 +6,7 @@ use compact_str::CompactString;
 use proptest::prelude::*;
 use proptest::{collection, option, sample};
 
+use super::parse::foreign;
 use super::ruleset::{
     AddressMatch, Chain, ChainName, Counters, Destination, End, InterfaceMatch, Match, Owner, PlacedRule,
     Policy, Probability, ProtocolMatch, ProtocolName, RecentAction, Rule, Ruleset, StateSet, Table,
@@ -112,7 +113,7 @@ fn matches() -> impl Strategy<Value = Match> {
         ("[A-Z0-9-]{1,28}", actions)
             .prop_map(|(list, action)| Match::Recent { list: ChainName::new(&list).unwrap(), action }),
         "[a-z_]{1,31}".prop_map(|name| Match::Nfacct(name.into())),
-        opaque(&OPAQUE_MATCHES, Match::foreign),
+        opaque(&OPAQUE_MATCHES, foreign::read_match),
     ]
 }
 
@@ -131,7 +132,7 @@ fn targets(family: Family, chains: Vec<ChainName>) -> impl Strategy<Value = Targ
             address: SocketAddr::new(ip, port),
             written: None
         })),
-        opaque(&OPAQUE_TARGETS, Target::foreign),
+        opaque(&OPAQUE_TARGETS, foreign::read_target),
     ]
 }
 

@@ -4,6 +4,7 @@
 //! Chains stand before sets, because nft 1.0.6 loads the objects one after the other and a verdict in a map must find
 //! its chain. That nft does not read comments of tables, chains and sets from JSON; newer ones do.
 
+mod datum;
 mod expression;
 mod statement;
 

@@ -1,12 +1,16 @@
 //! Sets of ipset: what `-m set` asks.
 
+mod query;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use compact_str::CompactString;
 
 use crate::iptables::ruleset::End;
 use crate::net::{Cidr, Family, Protocol};
+
+pub use query::{AskedInterface, SetQuery};
 
 /// The sets of a node, as `ipset save` lists them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,36 +90,6 @@ struct Member {
     rest: Vec<Part>,
     /// `nomatch`: an exception from a wider network in the same set.
     is_exception: bool,
-}
-
-/// What a packet shows to a set.
-#[derive(Debug, Clone, Copy)]
-pub struct SetQuery<'a> {
-    /// Its protocol.
-    pub protocol: Protocol,
-    /// Its source.
-    pub source: IpAddr,
-    /// Its source port, where that is known.
-    pub source_port: Option<u16>,
-    /// Its destination.
-    pub destination: SocketAddr,
-    /// Its mark.
-    pub mark: u32,
-    /// The interface by which it came in.
-    pub input: AskedInterface<'a>,
-    /// The interface by which it goes out.
-    pub output: AskedInterface<'a>,
-}
-
-/// An interface of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AskedInterface<'a> {
-    /// The packet has none at this hook.
-    None,
-    /// This one.
-    Is(&'a str),
-    /// One that is not known.
-    Unknown,
 }
 
 /// Whether a packet is in a set.
@@ -345,29 +319,6 @@ impl IpSet {
             (IpAddr::V4(ip), Some(IpAddr::V4(mask))) => IpAddr::V4(ip & mask),
             (IpAddr::V6(ip), Some(IpAddr::V6(mask))) => IpAddr::V6(ip & mask),
             (ip, _) => ip,
-        }
-    }
-}
-
-impl SetQuery<'_> {
-    fn address(&self, end: End) -> IpAddr {
-        match end {
-            End::Source => self.source,
-            End::Destination => self.destination.ip(),
-        }
-    }
-
-    fn port(&self, end: End) -> Option<u16> {
-        match end {
-            End::Source => self.source_port,
-            End::Destination => Some(self.destination.port()),
-        }
-    }
-
-    fn interface(&self, end: End) -> AskedInterface<'_> {
-        match end {
-            End::Source => self.input,
-            End::Destination => self.output,
         }
     }
 }

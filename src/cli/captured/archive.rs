@@ -5,9 +5,8 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 
 use super::bounds::{Budget, HEAD, Unpacked};
-use super::folder::is_of_another_place;
-use super::{Found, text_of};
-use crate::capture::{self, Source};
+use super::found::{Found, text_of};
+use crate::capture::Source;
 
 /// So many bytes tell that a file is a tar.
 pub(super) const HEADER: u64 = 512;
@@ -59,7 +58,7 @@ pub(super) fn read(stream: impl Read, name: &str, found: &mut Found, budget: &mu
         let short = || String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let path = long_name.take().unwrap_or_else(short);
         if kind.is_file() {
-            take(&mut entry, &path, format!("{name}:{path}"), found, budget)?;
+            found.take(&mut entry, &path, format!("{name}:{path}"), budget)?;
         }
     }
     Ok(())
@@ -75,29 +74,4 @@ fn long_name(entry: &mut impl Read, kind: tar::EntryType) -> io::Result<Option<S
     }
     let mut paths = text.lines().rev().filter_map(|line| line.split_once(' ')?.1.strip_prefix("path="));
     Ok(paths.next().map(str::to_owned))
-}
-
-/// Takes the text of a file that is something a node is asked for.
-pub(super) fn take(
-    stream: &mut impl Read,
-    path: &str,
-    full: String,
-    found: &mut Found,
-    budget: &mut Budget,
-) -> io::Result<()> {
-    let mut head = Vec::new();
-    stream.by_ref().take(HEAD).read_to_end(&mut head)?;
-    if head.is_empty() {
-        return Ok(());
-    }
-    let is_known = !is_of_another_place(path) && capture::form_of(&String::from_utf8_lossy(&head)).is_some();
-    if !is_known {
-        found.ignore(&full);
-        return Ok(());
-    }
-    let text = text_of(io::Cursor::new(head).chain(stream), budget.left())
-        .map_err(|error| io::Error::other(format!("{full}: {error}")))?;
-    budget.text(text.len());
-    found.sources.push(Source { name: full, text });
-    Ok(())
 }

@@ -1,22 +1,18 @@
 //! Matches and targets of other programs: what kube-proxy never writes. Each keeps its text as printed, so that printing gives
-//! it back in the spelling of any version, and beside it what it means, read word by word (iptables-extensions(8)). A word that
-//! is not understood makes its option *not known*; none is passed over.
+//! it back in the spelling of any version, and beside it what it means, as [`super::parse`] reads it.
 
-mod conntrack;
-mod matches;
-mod options;
-mod targets;
-mod values;
+mod connection;
+mod means;
 
 use std::net::IpAddr;
 
 use compact_str::CompactString;
 
-use super::ruleset::End;
+use super::values::End;
 use crate::net::Protocol;
 
-pub use conntrack::{Connection, Status, Tuple};
-pub use targets::{Alteration, MarkOf, Means, RejectAnswer, Translation};
+pub use connection::{Connection, Status, Tuple};
+pub use means::{Alteration, MarkOf, Means, RejectAnswer, Translation};
 
 /// `-m ...` of another program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +22,8 @@ pub struct ForeignMatch {
 }
 
 impl ForeignMatch {
-    /// Reads a match from `-m` (or `-f`, `! -f`) on.
-    pub fn read(text: impl Into<CompactString>) -> ForeignMatch {
-        let text = text.into();
-        let tests = matches::read(&text);
+    /// A text with what it asks.
+    pub(super) fn new(text: CompactString, tests: Vec<Test>) -> ForeignMatch {
         ForeignMatch { text, tests }
     }
 
@@ -52,10 +46,8 @@ pub struct ForeignTarget {
 }
 
 impl ForeignTarget {
-    /// Reads a target from `-j` on.
-    pub fn read(text: impl Into<CompactString>) -> ForeignTarget {
-        let text = text.into();
-        let means = targets::read(&text);
+    /// A text with what it does.
+    pub(super) fn new(text: CompactString, means: Means) -> ForeignTarget {
         ForeignTarget { text, means }
     }
 
@@ -189,6 +181,3 @@ pub enum Crossing {
     In,
     Out,
 }
-
-#[cfg(test)]
-mod tests;

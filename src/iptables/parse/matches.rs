@@ -8,6 +8,7 @@ use crate::iptables::save::host_mask;
 use crate::net::{Family, Port, Protocol};
 
 use super::families::Families;
+use super::foreign;
 use super::token::{Token, number};
 
 /// How many words the first match takes.
@@ -44,7 +45,7 @@ fn is_fragment(option: &str) -> bool {
 
 /// Reads the words of one match.
 pub(super) fn read(words: &[Token<'_>], line: &str, families: &mut Families) -> Match {
-    typed(words, families).unwrap_or_else(|| Match::foreign(written(words, line)))
+    typed(words, families).unwrap_or_else(|| foreign::read_match(written(words, line)))
 }
 
 /// The words as they stand in the line; joined by blanks where options of the rule itself stand among them.

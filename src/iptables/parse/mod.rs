@@ -7,14 +7,13 @@
 mod capture;
 mod document;
 mod families;
+pub(crate) mod foreign;
 mod line;
 mod matches;
 mod rule;
 mod stretch;
 mod target;
 mod token;
-
-use compact_str::CompactString;
 
 use crate::diagnostic::ParseError;
 use crate::net::Family;
@@ -29,15 +28,6 @@ pub use line::MAX_LINE;
 /// The first line that is not understood, and tables that are cut off or come twice.
 pub fn parse(text: &str, hint: Option<Family>) -> Result<Capture, ParseError> {
     document::Document::default().read(text, hint)
-}
-
-/// The words of a part of a rule, without their quotes; none where a quote is not closed.
-pub(super) fn words(text: &str) -> Vec<CompactString> {
-    let mut tokens = Vec::new();
-    match token::split(text, &mut tokens) {
-        Ok(()) => tokens.iter().map(|token| token.value().into()).collect(),
-        Err(_) => Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::iptables::save::port_unreachable;
 use crate::net::Family;
 
 use super::families::Families;
+use super::foreign;
 use super::token::{Token, number};
 
 /// What a rule can refer to.
@@ -47,7 +48,7 @@ pub(super) fn read(
     match typed {
         Some(target) => Ok(target),
         None if is_goto(option.raw) => Err(format!("{} is no name of a chain", Excerpt(name.raw))),
-        None => Ok(Target::foreign(line.get(option.start..).unwrap_or_default().trim_end())),
+        None => Ok(foreign::read_target(line.get(option.start..).unwrap_or_default().trim_end())),
     }
 }
 

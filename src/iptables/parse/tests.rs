@@ -208,7 +208,7 @@ fn jumps_are_to_chains() {
     assert!(matches!(target("-A OUTPUT -j KUBE-X"), Target::Jump(_)));
     assert!(matches!(target("-A OUTPUT -g KUBE-X"), Target::Goto(_)));
     assert!(matches!(target("-A OUTPUT -j KUBE-SVC-ABC"), Target::Jump(_)));
-    assert_eq!(target("-A OUTPUT -j TRACE"), Target::foreign("-j TRACE"));
+    assert_eq!(target("-A OUTPUT -j TRACE"), foreign::read_target("-j TRACE"));
     assert_eq!(target("-A OUTPUT -j MARK --or-mark 0x4000"), Target::SetMark { value: 0x4000, mask: 0x4000 });
     assert_eq!(target("-A OUTPUT -j MARK --xor-mark 0x4000"), Target::SetMark { value: 0x4000, mask: 0 });
 }

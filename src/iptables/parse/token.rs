@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use compact_str::CompactString;
+
 use crate::diagnostic::Fault;
 
 /// A word of a line.
@@ -57,6 +59,15 @@ pub(super) fn split<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> Result<()
         at = end;
     }
     Ok(())
+}
+
+/// The words of a part of a line, without their quotes; none where a quote is not closed.
+pub(super) fn values(text: &str) -> Vec<CompactString> {
+    let mut tokens = Vec::new();
+    match split(text, &mut tokens) {
+        Ok(()) => tokens.iter().map(|token| token.value().into()).collect(),
+        Err(_) => Vec::new(),
+    }
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::statement::{datum, verdict};
+use super::datum::{concatenation, datum, verdict};
 use crate::nftables::ruleset::{
     Chooser, Comparison, Datum, Element, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
     SetOperation, Statement, TableFamily, Translation,
@@ -78,8 +78,7 @@ fn chooser(of: &Chooser) -> Value {
 
 /// An element of a set or map.
 pub(super) fn element(element: &Element) -> Value {
-    let mut parts: Vec<Value> = element.key.iter().map(datum).collect();
-    let key = if parts.len() == 1 { parts.remove(0) } else { json!({ "concat": parts }) };
+    let key = concatenation(element.key.iter().map(datum).collect());
     let key = match &element.comment {
         Some(comment) => json!({ "elem": { "val": key, "comment": comment } }),
         None => key,
@@ -93,10 +92,7 @@ pub(super) fn element(element: &Element) -> Value {
 fn map_value(value: &MapValue) -> Value {
     match value {
         MapValue::Verdict(of) => verdict(of),
-        MapValue::Data(parts) => match parts.as_slice() {
-            [one] => datum(one),
-            several => json!({ "concat": several.iter().map(datum).collect::<Vec<_>>() }),
-        },
+        MapValue::Data(parts) => concatenation(parts.iter().map(datum).collect()),
         MapValue::Opaque(text) => json!(text),
     }
 }

@@ -1,12 +1,13 @@
 //! Statements and their parts in the schema of libnftables (libnftables-json(5)).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use super::datum::{concatenation, network, range, verdict};
 use super::expression as general;
-use crate::net::{Cidr, Family, inet_ntop};
-use crate::nftables::ruleset::{Addresses, Datum, FibEnd, Field, Interval, Statement, TableFamily, Verdict};
+use crate::net::{Family, inet_ntop};
+use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Statement, TableFamily};
 
 /// A statement of a rule. What the types do not know comes as its text, which nft refuses.
 pub(super) fn expression(statement: &Statement, family: Family) -> Value {
@@ -70,41 +71,6 @@ pub(super) fn expression(statement: &Statement, family: Family) -> Value {
     }
 }
 
-pub(super) fn verdict(verdict: &Verdict) -> Value {
-    match verdict {
-        Verdict::Accept => json!({ "accept": null }),
-        Verdict::Drop => json!({ "drop": null }),
-        Verdict::Return => json!({ "return": null }),
-        Verdict::Continue => json!({ "continue": null }),
-        Verdict::Jump(target) => json!({ "jump": { "target": target } }),
-        Verdict::Goto(target) => json!({ "goto": { "target": target } }),
-    }
-}
-
-pub(super) fn datum(datum: &Datum) -> Value {
-    match datum {
-        Datum::Address(ip) => address(*ip),
-        Datum::Network(cidr) => network(*cidr),
-        Datum::Range(first, last) => range(*first, *last),
-        Datum::Protocol(protocol) => json!(protocol.lower_name()),
-        Datum::Port(port) => json!(port.get()),
-        Datum::Mark(mark) => json!(mark),
-        Datum::Marks(first, last) => json!({ "range": [first, last] }),
-        Datum::MarkPrefix(mark, length) => json!({ "prefix": { "addr": mark, "len": length } }),
-        Datum::Number(number) => json!(number),
-        Datum::Numbers(first, last) => json!({ "range": [first, last] }),
-        Datum::Word(word) if matches!(word.as_str(), "exists" | "missing") => json!(word == "exists"),
-        Datum::Name(text) | Datum::Word(text) | Datum::Other(text) => json!(text),
-        Datum::Bits(names) => json!({ "|": names }),
-        Datum::Any => json!("*"),
-    }
-}
-
-/// One part alone, several joined.
-pub(super) fn concatenation(mut parts: Vec<Value>) -> Value {
-    if parts.len() == 1 { parts.remove(0) } else { json!({ "concat": parts }) }
-}
-
 fn matches(operator: &str, left: &Value, right: &Value) -> Value {
     json!({ "match": { "op": operator, "left": left, "right": right } })
 }
@@ -161,21 +127,6 @@ fn addresses(addresses: &Addresses) -> Value {
 
 fn interval(interval: &Interval) -> Value {
     interval.as_network().map_or_else(|| range(interval.first, interval.last), network)
-}
-
-fn address(ip: IpAddr) -> Value {
-    json!(inet_ntop(ip))
-}
-
-fn network(cidr: Cidr) -> Value {
-    if cidr.is_host() {
-        return address(cidr.network());
-    }
-    json!({ "prefix": { "addr": inet_ntop(cidr.network()), "len": cidr.length() } })
-}
-
-fn range(first: IpAddr, last: IpAddr) -> Value {
-    json!({ "range": [inet_ntop(first), inet_ntop(last)] })
 }
 
 fn mark_match(mask: u32, negated: bool, value: u32) -> Value {

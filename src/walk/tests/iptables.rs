@@ -1,4 +1,5 @@
 use super::{from_node, host, lines, tcp, walked};
+use crate::iptables::parse::foreign;
 use crate::iptables::ruleset::*;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::ruleset;
@@ -74,7 +75,7 @@ fn local_destination(rule: Rule) -> Rule {
 }
 
 fn opaque(rule: Rule, text: &str) -> Rule {
-    with(rule, Match::foreign(text))
+    with(rule, foreign::read_match(text))
 }
 
 fn nat(chains: Vec<Chain>) -> (TableName, Vec<Chain>) {
@@ -286,7 +287,7 @@ fn a_rule_that_cannot_match_or_makes_no_difference_is_passed_over() {
     for rules in [
         vec![dest(opaque(to(Target::Drop), set), "10.97.0.0/16")],
         vec![opaque(to(Target::Accept), set)],
-        vec![opaque(to(Target::foreign("-j LOG --log-prefix x")), set)],
+        vec![opaque(to(foreign::read_target("-j LOG --log-prefix x")), set)],
         vec![opaque(jump("X"), set)],
     ] {
         let rules = forward(rules, vec![chain("X-", vec![]), chain("X", vec![])]);
@@ -378,7 +379,7 @@ fn branches_that_agree_again_become_one() {
 
 #[test]
 fn netmap_translates_the_destination_before_routing_and_the_source_after() {
-    let netmap = || to(Target::foreign("-j NETMAP --to 10.244.1.0/24"));
+    let netmap = || to(foreign::read_target("-j NETMAP --to 10.244.1.0/24"));
     let ruleset = ruleset(vec![(
         TableName::Nat,
         vec![

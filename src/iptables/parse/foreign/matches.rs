@@ -3,8 +3,10 @@
 use compact_str::CompactString;
 
 use super::options::{Given, Options};
-use super::{Crossing, RecentDoes, Test, TestKind, conntrack, values};
-use crate::iptables::ruleset::{End, Probability};
+use super::{conntrack, values};
+use crate::iptables::foreign::{Crossing, RecentDoes, Test, TestKind};
+use crate::iptables::probability::Probability;
+use crate::iptables::values::End;
 use crate::net::Protocol;
 
 /// Modules that ask for something that the packet asked for does not tell and that is the same on its whole way.

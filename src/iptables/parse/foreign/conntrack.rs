@@ -1,50 +1,9 @@
-//! `-m conntrack`, `-m state`: what is asked of the connection.
-
-use compact_str::CompactString;
+//! Reads `-m conntrack` and `-m state`.
 
 use super::options::Given;
 use super::values;
-use super::{Test, TestKind};
-use crate::iptables::ruleset::{End, StateSet};
-use crate::net::Cidr;
-
-/// What is asked of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Connection {
-    /// `--ctstate`, `--state`
-    State(StateSet),
-    /// `--ctstatus`
-    Status(Vec<Status>),
-    /// `--ctdir`: whether the original direction.
-    Direction(bool),
-    /// `--ctproto`, by name or number.
-    Protocol(CompactString),
-    /// `--ctorigsrc`, `--ctrepldst` and their like.
-    Address(Tuple, End, Cidr),
-    /// `--ctorigdstport` and its like: from first to last.
-    Port(Tuple, End, u16, u16),
-    /// `--ctexpire`: for how many more seconds it will be remembered.
-    Expiry(CompactString),
-}
-
-/// One of the tuples of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "plain")]
-pub enum Tuple {
-    Original,
-    Reply,
-}
-
-/// A bit of a connection's status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the options are")]
-pub enum Status {
-    None,
-    Expected,
-    SeenReply,
-    Assured,
-    Confirmed,
-}
+use crate::iptables::foreign::{Connection, Status, Test, TestKind, Tuple};
+use crate::iptables::values::{End, StateSet};
 
 pub(super) fn state(given: &Given) -> Option<TestKind> {
     let names: Vec<&str> = given.value()?.split(',').collect();

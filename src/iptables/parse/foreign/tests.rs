@@ -1,4 +1,6 @@
-use super::*;
+use super::{matches, read_match, read_target, targets};
+use crate::iptables::foreign::{Means, TestKind};
+use crate::iptables::ruleset::{Match, Target};
 
 /// Matches as iptables-save prints them, with what stands for nothing else.
 const MATCHES: [&str; 47] = [
@@ -104,13 +106,12 @@ fn without(words: &[&str], left_out: usize) -> String {
 #[test]
 fn every_word_of_a_match_counts() {
     for text in MATCHES {
-        let whole = ForeignMatch::read(text);
-        assert_eq!(whole.text(), text);
+        let whole = matches::read(text);
+        assert!(matches!(read_match(text), Match::Foreign(of) if of.text() == text && of.tests() == whole));
         let words: Vec<&str> = text.split(' ').collect();
         for left_out in (1..words.len()).filter(|i| words[1] != "icmp" && !IDLE.contains(&words[*i])) {
-            let other = ForeignMatch::read(without(&words, left_out));
-            let meaning = |m: &ForeignMatch| m.tests().to_vec();
-            assert_ne!(meaning(&whole), meaning(&other), "{text} without {}", words[left_out]);
+            let other = matches::read(&without(&words, left_out));
+            assert_ne!(whole, other, "{text} without {}", words[left_out]);
         }
     }
 }
@@ -118,12 +119,15 @@ fn every_word_of_a_match_counts() {
 #[test]
 fn every_word_of_a_target_counts() {
     for text in TARGETS {
-        let whole = ForeignTarget::read(text);
+        let whole = targets::read(text);
+        assert!(
+            matches!(read_target(text), Target::Foreign(of) if of.text() == text && *of.means() == whole)
+        );
         let words: Vec<&str> = text.split(' ').collect();
-        let is_open = matches!(whole.means(), Means::Unknown | Means::Queue | Means::ToSocket);
+        let is_open = matches!(whole, Means::Unknown | Means::Queue | Means::ToSocket);
         for left_out in (1..words.len()).filter(|i| !is_open && !IDLE.contains(&words[*i])) {
-            let other = ForeignTarget::read(without(&words, left_out));
-            assert_ne!(whole.means(), other.means(), "{text} without {}", words[left_out]);
+            let other = targets::read(&without(&words, left_out));
+            assert_ne!(whole, other, "{text} without {}", words[left_out]);
         }
     }
 }
@@ -133,10 +137,10 @@ fn what_is_not_understood_is_not_known() {
     for text in
         ["-m", "", "-m tcp extra", "-m nonsense", "-m set --match-set a src --packets-gt 3", "-f x", "-m \"a"]
     {
-        let tests = ForeignMatch::read(text).tests().to_vec();
+        let tests = matches::read(text);
         assert!(tests.iter().any(|test| matches!(test.kind, TestKind::Unknown(_))), "{text}: {tests:?}");
     }
     for text in ["-j", "-g X", "-j MARK --set-mark x", "-j SNAT --to-source 10.0.0.1 --odd", "-j CT --odd"] {
-        assert_eq!(*ForeignTarget::read(text).means(), Means::Unknown, "{text}");
+        assert_eq!(targets::read(text), Means::Unknown, "{text}");
     }
 }

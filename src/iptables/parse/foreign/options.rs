@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 
-use crate::iptables::parse::words;
+use crate::iptables::parse::token;
 
 /// Words that are still to be read.
 pub(super) struct Options {
@@ -21,7 +21,7 @@ pub(super) struct Given {
 
 impl Options {
     pub(super) fn of(text: &str) -> Options {
-        Options { words: words(text), next: 0 }
+        Options { words: token::values(text), next: 0 }
     }
 
     pub(super) fn word(&mut self) -> Option<CompactString> {

@@ -1,0 +1,84 @@
+//! What targets do.
+
+use std::net::IpAddr;
+
+use compact_str::CompactString;
+
+use crate::net::Cidr;
+
+/// What a target does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// Lets the packet go on to the next rule, and changes nothing that a rule can ask.
+    Nothing,
+    /// Lets it go on, changed in something that the packet asked for does not tell: the time to live, a service class.
+    Alters,
+    /// `REJECT`
+    Reject(RejectAnswer),
+    /// `MARK`, `CONNMARK`
+    Mark(Alteration),
+    /// `SNAT`, `MASQUERADE`: the source.
+    Source(Translation),
+    /// `MASQUERADE`: the source becomes an address of the node.
+    Masquerade {
+        /// Whether the port changes as well.
+        takes_ports: bool,
+    },
+    /// `DNAT`: the destination.
+    Destination(Translation),
+    /// `REDIRECT`: the node itself, at these ports.
+    Redirect(Option<(u16, u16)>),
+    /// `NETMAP`: the network part becomes this one's.
+    Netmap(Cidr),
+    /// `NOTRACK`, `CT --notrack`
+    Untrack,
+    /// `SET --add-set`, `--del-set`: what is asked of the set from now on is not known.
+    ChangesSet(CompactString),
+    /// `TPROXY`: a socket of the node takes it, or it is dropped.
+    ToSocket,
+    /// `NFQUEUE`: a program decides.
+    Queue,
+    /// What is not understood.
+    Unknown,
+}
+
+/// What a refused client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as the answers are")]
+pub enum RejectAnswer {
+    PortUnreachable,
+    TcpReset,
+    OtherIcmp,
+}
+
+/// Whose mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "plain")]
+pub enum MarkOf {
+    Packet,
+    Connection,
+}
+
+/// mark = (mark & keep) ^ (the other's mark & other) ^ flip
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alteration {
+    /// Whose mark changes.
+    pub of: MarkOf,
+    /// Bits that stay.
+    pub keep: u32,
+    /// Bits that come from the other mark: the packet's from its connection's, or the other way.
+    pub other: u32,
+    /// Bits that change at last.
+    pub flip: u32,
+}
+
+/// Where a translation leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translation {
+    /// Addresses from first to last; none: as it is.
+    pub addresses: Option<(IpAddr, IpAddr)>,
+    /// Ports from first to last; none: as it is.
+    pub ports: Option<(u16, u16)>,
+    /// Another port is taken in any case, or one counted from a base.
+    pub random: bool,
+}
