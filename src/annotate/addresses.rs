@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use super::AddressKind;
 use super::pod::Pod;
-use crate::cluster::{Cluster, ServicePort};
+use crate::cluster::{AddressKind, Cluster, ServicePort};
 use crate::names::ServicePortName;
 use crate::net::Protocol;
 

@@ -14,6 +14,7 @@ mod pod;
 
 use compact_str::CompactString;
 
+use crate::cluster::AddressKind;
 use crate::names::ServicePortName;
 use crate::net::Protocol;
 
@@ -82,28 +83,6 @@ pub enum Role {
     Endpoint,
     /// Remembers clients.
     Affinity,
-}
-
-/// Which address of a Service it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as the fields are")]
-pub enum AddressKind {
-    ClusterIp,
-    ExternalIp,
-    LoadBalancerIp,
-    NodePort,
-}
-
-impl AddressKind {
-    /// As in the comments of kube-proxy.
-    pub fn words(self) -> &'static str {
-        match self {
-            AddressKind::ClusterIp => "cluster IP",
-            AddressKind::ExternalIp => "external IP",
-            AddressKind::LoadBalancerIp => "load-balancer IP",
-            AddressKind::NodePort => "node port",
-        }
-    }
 }
 
 impl Role {

@@ -1,6 +1,7 @@
 //! Services, EndpointSlices and Nodes as kube-proxy sees them: checked, typed, joined, one table per IP family. The
 //! same for every node of the cluster.
 
+mod address_kind;
 mod build;
 mod duplicates;
 mod endpoints;
@@ -18,6 +19,8 @@ use compact_str::CompactString;
 use crate::input::Position;
 use crate::names::ServicePortName;
 use crate::net::{Cidr, Family, Port, Protocol};
+
+pub use address_kind::AddressKind;
 pub(crate) use duplicates::decided_by_chance;
 
 /// The checked cluster.

@@ -11,8 +11,8 @@ use super::ground::{Address, Ground};
 use super::parts::Parts;
 use super::probe::Probe;
 use super::resolve::{Found, Question, resolve};
-use super::words::{AddressKind, Client, Outcome, Target};
-use crate::cluster::ServicePort;
+use super::words::{Client, Outcome, Target};
+use crate::cluster::{AddressKind, ServicePort};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::net::{Family, Protocol};
 use crate::parallel;
@@ -108,7 +108,7 @@ pub fn evaluate<'e>(
     for (question, found) in questions.iter().zip(answers) {
         match conclude(question, found, ground) {
             Ok(verdict) => verdicts.push(verdict),
-            Err(fault) => faults.push(fault),
+            Err(fault) => faults.push(*fault),
         }
     }
     if faults.has_errors() { Err(faults) } else { Ok(verdicts) }
@@ -253,7 +253,7 @@ fn conclude<'e>(
     question: &Question<'e>,
     answers: Vec<(&Task<'_>, Answer)>,
     ground: &Ground<'_>,
-) -> Result<Verdict<'e>, Diagnostic> {
+) -> Result<Verdict<'e>, Box<Diagnostic>> {
     let members = answers.iter().map(|(_, answer)| answer.members).sum();
     let mut failures = match &question.expectation.asked {
         Asked::Reach(reach) => nothing_there(question, reach, &answers, ground)?,
@@ -280,7 +280,7 @@ fn nothing_there(
     reach: &Reach,
     answers: &[(&Task<'_>, Answer)],
     ground: &Ground<'_>,
-) -> Result<Vec<Failure>, Diagnostic> {
+) -> Result<Vec<Failure>, Box<Diagnostic>> {
     let mut failures = Vec::new();
     for (target, found) in question.targets.iter().enumerate() {
         let of_target = || answers.iter().filter(|(task, _)| task.target == target).map(|(_, answer)| answer);
@@ -289,7 +289,7 @@ fn nothing_there(
                 continue;
             }
             if !has_no_door(&client.value, found, ground) {
-                return Err(cannot_match(client, found, question));
+                return Err(cannot_match(client, found, question).into());
             }
             let endings = Endings::NOTHING_THERE;
             if !endings.are(reach.outcome, reach.client_ip) {
@@ -373,14 +373,14 @@ fn too_few(
     question: &Question<'_>,
     wanted: Endpoints,
     ground: &Ground<'_>,
-) -> Result<Vec<TooFew>, Diagnostic> {
+) -> Result<Vec<TooFew>, Box<Diagnostic>> {
     let mut found = Vec::new();
     let zones: BTreeSet<&str> =
         (question.nodes.iter()).filter_map(|node| ground.nodes.get(*node)?.node.zone.as_deref()).collect();
     if wanted.per_zone.is_some() && zones.is_empty() {
         let message =
             "endpoints.perZone: no Node has the label topology.kubernetes.io/zone, so nothing can match";
-        return Err(Diagnostic::error(message).at(Some(question.expectation.place.clone())));
+        return Err(Diagnostic::error(message).at(Some(question.expectation.place.clone())).into());
     }
     for target in &question.targets {
         let names: BTreeSet<&str> =
@@ -388,7 +388,7 @@ fn too_few(
         if names.is_empty() {
             let message =
                 format!("endpoints: no Service has the address {}, so nothing can match", target.text);
-            return Err(Diagnostic::error(message).at(Some(question.expectation.place.clone())));
+            return Err(Diagnostic::error(message).at(Some(question.expectation.place.clone())).into());
         }
         let is_meant = |port: &&ServicePort| {
             names.contains(port.name.to_string().as_str())

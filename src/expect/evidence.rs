@@ -41,28 +41,37 @@ pub(super) struct Evidence {
 /// So many connections are followed; the others are listed.
 const FOLLOWED: usize = 200;
 
+/// A connection to follow.
+struct Wanted<'l> {
+    /// By which rules: node and family.
+    rules: (usize, Family),
+    /// The numbers of its verdict and of the failure there.
+    failure: (usize, usize),
+    lost: &'l Lost,
+}
+
 /// The evidence for verdicts, by the numbers of verdict and failure. Node by node, so that a node's rules are made once.
 pub(super) fn collect(verdicts: &[Verdict<'_>], ground: &Ground<'_>) -> BTreeMap<(usize, usize), Evidence> {
-    let mut wanted: Vec<((usize, Family), (usize, usize), &Lost)> = Vec::new();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
     for (v, verdict) in verdicts.iter().enumerate() {
         for (f, failure) in verdict.failures.iter().enumerate() {
             if let Failure::Traffic(lost) = failure
                 && let (Some(node), Some(packet)) = (lost.nodes.first(), lost.packet)
             {
-                wanted.push(((*node, packet.family()), (v, f), lost));
+                wanted.push(Wanted { rules: (*node, packet.family()), failure: (v, f), lost });
             }
         }
     }
     wanted.truncate(FOLLOWED);
-    wanted.sort_by_key(|(place, number, _)| (*place, *number));
+    wanted.sort_by_key(|one| (one.rules, one.failure));
     let mut found = BTreeMap::new();
-    for of_node in wanted.chunk_by(|(a, ..), (b, ..)| a == b) {
-        let Some(((node, family), ..)) = of_node.first() else { continue };
+    for of_node in wanted.chunk_by(|a, b| a.rules == b.rules) {
+        let Some(Wanted { rules: (node, family), .. }) = of_node.first() else { continue };
         let Some(rules) = rules(*node, *family, ground) else { continue };
-        for (_, number, lost) in of_node {
-            let Some(verdict) = verdicts.get(number.0) else { continue };
+        for Wanted { failure, lost, .. } in of_node {
+            let Some(verdict) = verdicts.get(failure.0) else { continue };
             let evidence = follow(lost, &verdict.expectation.asked, &rules, ground);
-            found.extend(evidence.map(|evidence| (*number, evidence)));
+            found.extend(evidence.map(|evidence| (*failure, evidence)));
         }
     }
     found

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::fields::{Faults, Fields, Written};
 use super::selector;
-use super::words::{AddressKind, Client, ClientIp, NodeChoice, Outcome, Target, pick};
+use super::words::{Client, ClientIp, NodeChoice, Outcome, Target, pick};
+use crate::cluster::AddressKind;
 use crate::diagnostic::{Checked, Diagnostic, Diagnostics, Place};
 use crate::input::tree::{Fault, Tree, Value, read_documents};
 

@@ -6,14 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use compact_str::CompactString;
 
-use crate::cluster::{Cluster, FamilyTable, Node, ServicePort};
+use crate::cluster::{AddressKind, Cluster, FamilyTable, Node, ServicePort};
 use crate::input::Snapshot;
 use crate::input::api::Text;
 use crate::net::{Cidr, Family, Protocol};
 use crate::plan::endpoint_count;
 use crate::settings::{DetectLocal, Settings};
-
-use super::words::AddressKind;
 
 /// A cluster as nodes of one release see it.
 #[derive(Debug, Clone, Copy)]

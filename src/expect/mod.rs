@@ -20,12 +20,6 @@
 //! are a Pod of each node to the cluster IP, to its own node's node port, and, from another node, to that port: nine
 //! connections. All three nodes have the same rules for `shop/web`, so three packets are walked.
 
-#![allow(
-    clippy::result_large_err,
-    clippy::type_complexity,
-    reason = "a fault is made once a run, and ends it"
-)]
-
 mod clients;
 mod cuts;
 mod endings;
@@ -54,5 +48,5 @@ pub use fields::Written;
 pub use file::{Asked, Endpoints, Expectation, On, Reach, is_expectations, read};
 pub use ground::{Ground, Side};
 pub use report::Report;
-pub use words::{AddressKind, Client, ClientIp, NodeChoice, Outcome, Target};
+pub use words::{Client, ClientIp, NodeChoice, Outcome, Target};
 pub use write::write;

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use super::fields::Written;
 use super::file::{Asked, Expectation, On, Reach};
 use super::ground::{Address, Ground};
-use super::words::{AddressKind, Client, NodeChoice, Target};
-use crate::cluster::ServicePort;
+use super::words::{Client, NodeChoice, Target};
+use crate::cluster::{AddressKind, ServicePort};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::names::nearest;
 use crate::net::{Family, Protocol};
@@ -41,7 +41,7 @@ pub(super) fn resolve<'e>(
     ground: &Ground<'_>,
 ) -> Result<Question<'e>, Diagnostics> {
     let mut faults = Diagnostics::default();
-    let mut take = |result: Result<Found, Diagnostic>| result.map_err(|fault| faults.push(fault)).ok();
+    let mut take = |result: Result<Found, Box<Diagnostic>>| result.map_err(|fault| faults.push(*fault)).ok();
     let targets: Vec<Found> = match &expectation.asked {
         Asked::Reach(reach) => reach.to.iter().filter_map(|to| take(target(to, &reach.at, ground))).collect(),
         Asked::Exposed(only) => {
@@ -69,7 +69,7 @@ fn with_nearest<'n>(fault: Diagnostic, name: &str, all: impl IntoIterator<Item =
     }
 }
 
-fn target(to: &Written<Target>, at: &[AddressKind], ground: &Ground<'_>) -> Result<Found, Diagnostic> {
+fn target(to: &Written<Target>, at: &[AddressKind], ground: &Ground<'_>) -> Result<Found, Box<Diagnostic>> {
     let mut found = match &to.value {
         Target::External => exposed(ground),
         Target::Address(address, protocol) => written(to, *address, *protocol, ground)?,
@@ -83,10 +83,8 @@ fn target(to: &Written<Target>, at: &[AddressKind], ground: &Ground<'_>) -> Resu
     found.addresses.retain(|address| at.is_empty() || address.kind.is_some_and(|kind| at.contains(&kind)));
     if found.addresses.is_empty() && had > 0 {
         let kinds: Vec<&str> = at.iter().map(|kind| kind.words()).collect();
-        return Err(fault(
-            to,
-            format!("to: {} has no {}, so nothing can match", to.text, kinds.join(" or ")),
-        ));
+        let message = format!("to: {} has no {}, so nothing can match", to.text, kinds.join(" or "));
+        return Err(fault(to, message).into());
     }
     Ok(Found { text: to.text.clone(), ..found })
 }
@@ -106,7 +104,7 @@ fn written(
     address: SocketAddr,
     protocol: Option<Protocol>,
     ground: &Ground<'_>,
-) -> Result<Found, Diagnostic> {
+) -> Result<Found, Box<Diagnostic>> {
     let family = Family::of(address.ip());
     let is_at = |port: &&ServicePort| {
         let of_port = Address::of(port);
@@ -123,7 +121,7 @@ fn written(
     });
     let port = ports.iter().find(|port| port.name.protocol() == protocol);
     if !ground.families.contains(&family) {
-        return Err(fault(to, format!("to: {} is {family}, which is not looked at here", to.text)));
+        return Err(fault(to, format!("to: {} is {family}, which is not looked at here", to.text)).into());
     }
     Ok(Found {
         text: to.text.clone(),
@@ -148,7 +146,7 @@ fn node_port(
     number: u16,
     protocol: Option<Protocol>,
     ground: &Ground<'_>,
-) -> Result<Found, Diagnostic> {
+) -> Result<Found, Box<Diagnostic>> {
     let has = |port: &&ServicePort| {
         port.node_port.is_some_and(|port| port.get() == number)
             && protocol.is_none_or(|protocol| port.name.protocol() == protocol)
@@ -175,7 +173,7 @@ fn node_port(
             families.map(|family| address(*family, protocol.unwrap_or(Protocol::Tcp), None)).collect();
     }
     if addresses.is_empty() {
-        return Err(fault(to, format!("to: {}: no node has an address, so nothing can match", to.text)));
+        return Err(fault(to, format!("to: {}: no node has an address, so nothing can match", to.text)).into());
     }
     Ok(Found { text: to.text.clone(), addresses })
 }
@@ -190,21 +188,21 @@ struct Wanted<'w> {
 }
 
 impl Wanted<'_> {
-    fn find(&self, ground: &Ground<'_>) -> Result<Found, Diagnostic> {
+    fn find(&self, ground: &Ground<'_>) -> Result<Found, Box<Diagnostic>> {
         let is_it = |p: &&ServicePort| p.name.namespace() == self.namespace && p.name.service() == self.name;
         let all: Vec<&ServicePort> = ground.service_ports().filter(is_it).collect();
         if all.is_empty() {
-            return Err(self.no_service(ground));
+            return Err(self.no_service(ground).into());
         }
         let ports: Vec<&ServicePort> = all.iter().copied().filter(|port| self.is_port(port)).collect();
         if ports.is_empty() {
-            return Err(self.no_port(&all));
+            return Err(self.no_port(&all).into());
         }
         let looked_at = ports.iter().filter(|port| ground.families.contains(&Family::of(port.cluster_ip)));
         let addresses: Vec<Address> = looked_at.flat_map(|port| Address::of(port)).collect();
         if addresses.is_empty() {
             let message = format!("to: {} has no address of the families that are looked at", self.to.text);
-            return Err(fault(self.to, message));
+            return Err(fault(self.to, message).into());
         }
         Ok(Found { text: self.to.text.clone(), addresses })
     }

@@ -10,8 +10,8 @@ use super::endings::Endings;
 use super::ground::{Address, Ground};
 use super::parts::Parts;
 use super::probe::Probe;
-use super::words::{AddressKind, Client, ClientIp, Outcome};
-use crate::cluster::ServicePort;
+use super::words::{Client, ClientIp, Outcome};
+use crate::cluster::{AddressKind, ServicePort};
 use crate::net::{Family, Protocol};
 use crate::parallel;
 use crate::walk::ClientKind;
@@ -54,12 +54,15 @@ struct Port<'c> {
 /// What was found out about a port.
 struct Asked {
     /// By client and kind of address: what happens on each node.
-    answers: BTreeMap<(usize, AddressKind), BTreeMap<usize, Option<What>>>,
+    answers: BTreeMap<(usize, AddressKind), ByNode>,
     is_exposed: bool,
 }
 
 /// What happens to every connection, and whether the client's IP is preserved.
 type What = (Outcome, Option<ClientIp>);
+
+/// What happens on each node, where it is one thing.
+type ByNode = BTreeMap<usize, Option<What>>;
 
 /// On which nodes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,7 +208,7 @@ fn lines(asked: &Asked, ground: &Ground<'_>) -> Vec<Line> {
     for client in 0..CLIENTS.len() {
         let of_client =
             asked.answers.iter().filter(|((its, _), by_node)| *its == client && !by_node.is_empty());
-        let mut by_answer: Vec<(Vec<AddressKind>, &BTreeMap<usize, Option<What>>)> = Vec::new();
+        let mut by_answer: Vec<(Vec<AddressKind>, &ByNode)> = Vec::new();
         for ((_, kind), by_node) in of_client {
             match by_answer.iter_mut().find(|(_, known)| known == &by_node) {
                 Some((kinds, _)) => kinds.push(*kind),
@@ -223,7 +226,7 @@ fn lines(asked: &Asked, ground: &Ground<'_>) -> Vec<Line> {
 }
 
 /// Where what happens.
-fn places(by_node: &BTreeMap<usize, Option<What>>, ground: &Ground<'_>) -> Vec<(Where, What)> {
+fn places(by_node: &ByNode, ground: &Ground<'_>) -> Vec<(Where, What)> {
     let mut groups: BTreeMap<What, Vec<usize>> = BTreeMap::new();
     for (node, what) in by_node {
         if let Some(what) = what {

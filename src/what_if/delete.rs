@@ -81,7 +81,7 @@ impl Story<'_> {
             if let Object::Workload(kind, name) = object
                 && let Err(fault) = self.delete_workload(kind, name)
             {
-                faults.push(fault);
+                faults.push(*fault);
             }
         }
         if faults.has_errors() { Err(faults) } else { Ok(()) }
@@ -158,7 +158,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    fn delete_workload(&mut self, kind: &'static str, name: &str) -> Result<(), Diagnostic> {
+    fn delete_workload(&mut self, kind: &'static str, name: &str) -> Result<(), Box<Diagnostic>> {
         let workload = self.workload(Some(kind), name)?;
         let pods = self.pods_of(&workload);
         let title = format!(

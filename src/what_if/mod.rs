@@ -19,12 +19,6 @@
 //! How long a Pod takes to end and to become ready; which Pods a ReplicaSet deletes when it is scaled down; where the real
 //! scheduler puts a replacement. A step says where it takes a choice of its own.
 
-#![allow(
-    clippy::result_large_err,
-    clippy::type_complexity,
-    reason = "a fault is made once a run, and ends it"
-)]
-
 mod budget;
 pub mod consequences;
 mod delete;

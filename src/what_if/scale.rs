@@ -152,7 +152,7 @@ impl Story<'_> {
     }
 
     /// A workload by `[KIND/]NAMESPACE/NAME`.
-    pub(super) fn workload(&self, kind: Option<&str>, text: &str) -> Result<api::Workload, Diagnostic> {
+    pub(super) fn workload(&self, kind: Option<&str>, text: &str) -> Result<api::Workload, Box<Diagnostic>> {
         let words = [
             ("deployment", "Deployment"),
             ("deploy", "Deployment"),
@@ -183,7 +183,7 @@ impl Story<'_> {
                 .into_iter()
                 .find(|workload| key(&workload.metadata) == found)
                 .cloned()
-                .ok_or_else(|| unknown("workload", name, [])),
+                .ok_or_else(|| unknown("workload", name, []).into()),
             Err(()) => {
                 let names: Vec<String> = all.iter().map(|(space, name)| format!("{space}/{name}")).collect();
                 let fault = unknown(
@@ -191,12 +191,12 @@ impl Story<'_> {
                     name,
                     names.iter().map(String::as_str),
                 );
-                Err(match fault.help.is_empty() {
+                Err(Box::new(match fault.help.is_empty() {
                     true => fault.help(
                         "add the output of kubectl get deployments,replicasets,statefulsets,pods -A -o yaml",
                     ),
                     false => fault,
-                })
+                }))
             }
         }
     }
