@@ -24,3 +24,23 @@ pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
     let rng_seed = proptest::test_runner::RngSeed::Fixed(seed());
     proptest::test_runner::Config { cases: count, rng_seed, failure_persistence: None, ..Default::default() }
 }
+
+/// The files of that name in `testdata`, of which there are at least so many.
+#[allow(dead_code, reason = "for tests of modules")]
+pub(crate) fn corpus(name: &str, least: usize) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![std::path::PathBuf::from("testdata")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().unwrap() == name {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() >= least, "{name}: {}", found.len());
+    found
+}

@@ -207,6 +207,16 @@ pub(super) struct SettingsArguments {
     pub(super) flags: FlagArguments,
 }
 
+/// The form of an answer, and the settings it is for.
+#[derive(Debug, Clone, Args)]
+pub(super) struct AnswerArguments<F: ValueEnum + Send + Sync + 'static> {
+    /// The form of the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(super) output: F,
+    #[command(flatten)]
+    pub(super) settings: SettingsArguments,
+}
+
 /// kube-proxy's own flags.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Flags of kube-proxy, which override the configuration")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::arguments::{AnswerArguments, InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::captured;
 use super::pipeline::Pipeline;
@@ -38,11 +38,8 @@ pub(super) struct Arguments {
     /// Without --kube-version and --proxy-mode, release and mode are those that the rules look like.
     #[arg(long, value_name = "FILE", required = true)]
     captured: Vec<PathBuf>,
-    /// The form of the answer
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: OutputFormat,
     #[command(flatten)]
-    settings: SettingsArguments,
+    answer: AnswerArguments<OutputFormat>,
 }
 
 /// `--output`
@@ -54,12 +51,12 @@ enum OutputFormat {
 }
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
-    let hint = arguments.settings.family.only();
+    let hint = arguments.answer.settings.family.only();
     let mut captured = captured::read(&arguments.captured, hint, session)?;
     let snapshot = arguments.input.read(session)?;
     let (report, assumed) = examine(arguments, &mut captured, snapshot, session)?;
     let assumed = assumed.as_ref();
-    let text = match arguments.output {
+    let text = match arguments.answer.output {
         OutputFormat::Text => {
             assume::comment(assumed) + &report::check::text::print(&report, session.style())
         }
@@ -76,11 +73,12 @@ fn examine(
     session: &mut Session,
 ) -> Result<(Report, Option<Assumed>), Stop> {
     session.look_at(arguments.node.name());
-    let mut settings = arguments.settings.clone();
+    let mut settings = arguments.answer.settings.clone();
     settings.learn(&captured.facts);
     settings.stand_in_for_ipvs = captured.data_path().is_some();
     let expected = settings.resolve(&snapshot, session)?.mode;
-    let is_told = arguments.settings.proxy_mode.is_some() || arguments.settings.config.is_some();
+    let is_told =
+        arguments.answer.settings.proxy_mode.is_some() || arguments.answer.settings.config.is_some();
     if is_told {
         captured.prefer(expected);
     }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
+use super::arguments::{AnswerArguments, InputArguments, NodeArgument};
 use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
@@ -27,11 +27,8 @@ pub(super) struct Arguments {
     /// Show only Services with which something is wrong
     #[arg(long)]
     problems: bool,
-    /// The form of the answer
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: OutputFormat,
     #[command(flatten)]
-    settings: SettingsArguments,
+    answer: AnswerArguments<OutputFormat>,
 }
 
 /// `--output`
@@ -44,19 +41,19 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     session.look_at(arguments.node.name());
-    let pipeline = Pipeline::read(&arguments.input, &arguments.settings, session)?;
+    let pipeline = Pipeline::read(&arguments.input, &arguments.answer.settings, session)?;
     let nodes = nodes(arguments, &pipeline, session)?;
     session.progress().stage("following packets to every Service");
     let mut report = services::look(&pipeline.snapshot, &pipeline.cluster, &pipeline.settings, &nodes);
     report.node = arguments.node.name().map(|name| crate::diagnostic::Inert(name).to_string());
-    if let Some(namespace) = arguments.settings.assume.namespace() {
+    if let Some(namespace) = arguments.answer.settings.assume.namespace() {
         report.services.retain(|row| row.service.split('/').next() == Some(namespace));
     }
     if arguments.problems {
         report.only_problems();
     }
     let assumed = pipeline.assumed.as_ref();
-    Ok(Answer::text(match arguments.output {
+    Ok(Answer::text(match arguments.answer.output {
         OutputFormat::Text => assume::comment(assumed) + &text::print(&report, session.style()),
         OutputFormat::Markdown => assume::quote(assumed) + &markdown::print(&report),
         OutputFormat::Json => assume::print_json(&json::json(&report), assumed),

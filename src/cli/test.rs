@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::arguments::{InputArguments, SettingsArguments};
+use super::arguments::{AnswerArguments, InputArguments, SettingsArguments};
 use super::assume;
 use super::output::PendingFiles;
 use super::pipeline::Pipeline;
@@ -34,11 +34,8 @@ pub(super) struct Arguments {
     /// standard output gets them
     #[arg(long)]
     write: bool,
-    /// The form of the answer
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: OutputFormat,
     #[command(flatten)]
-    settings: SettingsArguments,
+    answer: AnswerArguments<OutputFormat>,
 }
 
 /// `--output`
@@ -57,13 +54,13 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         return write(arguments, session);
     }
     let expectations = read_expectations(arguments, session)?;
-    let inputs = ManuallyDrop::new(Inputs::read(&arguments.input, &arguments.settings, session)?);
+    let inputs = ManuallyDrop::new(Inputs::read(&arguments.input, &arguments.answer.settings, session)?);
     let ground = inputs.ground(session)?;
     session.progress().stage("asking the nodes");
     let verdicts = expect::evaluate(&expectations, &ground).map_err(|faults| session.stop(faults))?;
     let report = Report::new(&verdicts, &ground);
     let assumed = inputs.first.assumed.as_ref();
-    let text = match arguments.output {
+    let text = match arguments.answer.output {
         OutputFormat::Text => assume::comment(assumed) + &expect::text::print(&report),
         OutputFormat::Json => assume::print_json(&expect::json::json(&report), assumed),
         OutputFormat::Junit => expect::junit::print(&report),
@@ -162,7 +159,7 @@ fn write(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     if !to_stdout {
         check_target(&arguments.expectations, session)?;
     }
-    let inputs = ManuallyDrop::new(Inputs::read(&input, &arguments.settings, session)?);
+    let inputs = ManuallyDrop::new(Inputs::read(&input, &arguments.answer.settings, session)?);
     let ground = inputs.ground(session)?;
     session.progress().stage("asking the nodes");
     let (text, count) = expect::write(&ground);

@@ -173,7 +173,9 @@ fn node_port(
             families.map(|family| address(*family, protocol.unwrap_or(Protocol::Tcp), None)).collect();
     }
     if addresses.is_empty() {
-        return Err(fault(to, format!("to: {}: no node has an address, so nothing can match", to.text)).into());
+        return Err(
+            fault(to, format!("to: {}: no node has an address, so nothing can match", to.text)).into()
+        );
     }
     Ok(Found { text: to.text.clone(), addresses })
 }

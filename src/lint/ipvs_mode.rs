@@ -27,19 +27,15 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{configured, found_by, service};
-
-    fn web() -> String {
-        service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}")
-    }
+    use crate::lint::tests::{configured, found_by, plain_service};
 
     #[test]
     fn fires_for_ipvs() {
-        assert_eq!(found_by("KR031", &web(), &configured("1.37", "mode: ipvs")).len(), 1);
+        assert_eq!(found_by("KR031", &plain_service(), &configured("1.37", "mode: ipvs")).len(), 1);
     }
 
     #[test]
     fn is_silent_for_other_modes() {
-        assert!(found_by("KR031", &web(), &configured("1.37", "mode: nftables")).is_empty());
+        assert!(found_by("KR031", &plain_service(), &configured("1.37", "mode: nftables")).is_empty());
     }
 }

@@ -33,12 +33,10 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{found, service, slice};
+    use crate::lint::tests::found_of_endpoint;
 
     fn with(conditions: &str) -> Vec<String> {
-        let web = service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}");
-        let endpoint = format!("{{addresses: [10.1.0.1], conditions: {conditions}}}");
-        found("KR002", &(web + &slice("web", "{port: 8080}", &endpoint)))
+        found_of_endpoint("KR002", conditions)
     }
 
     #[test]

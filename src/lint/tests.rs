@@ -24,6 +24,17 @@ pub(super) fn slice(service: &str, ports: &str, endpoints: &str) -> String {
     )
 }
 
+/// What a lint finds of a Service with one endpoint of these conditions.
+pub(super) fn found_of_endpoint(code: &str, conditions: &str) -> Vec<String> {
+    let endpoint = format!("{{addresses: [10.1.0.1], conditions: {conditions}}}");
+    found(code, &(plain_service() + &slice("web", "{port: 8080}", &endpoint)))
+}
+
+/// A Service `shop/web` with one port.
+pub(super) fn plain_service() -> String {
+    service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}")
+}
+
 /// A Pod `shop/name` with the label `app: web`, which a controller made.
 pub(super) fn owned_pod(name: &str, kind: &str, owner: &str) -> String {
     format!(

@@ -31,15 +31,11 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::tests::{configured, found_by, service};
-
-    fn web() -> String {
-        service("web", "{clusterIP: 10.96.0.1, ports: [{port: 80}]}")
-    }
+    use crate::lint::tests::{configured, found_by, plain_service};
 
     #[test]
     fn fires_for_a_configuration_without_mode() {
-        let messages = found_by("KR030", &web(), &configured("1.37", "clusterCIDR: 10.0.0.0/8"));
+        let messages = found_by("KR030", &plain_service(), &configured("1.37", "clusterCIDR: 10.0.0.0/8"));
         assert_eq!(
             messages,
             ["mode is not set: kube-proxy 1.37 takes iptables and warns, 1.40 is to take nftables"]
@@ -48,8 +44,10 @@ mod tests {
 
     #[test]
     fn is_silent_where_the_mode_is_set_or_nothing_is_known_of_it() {
-        assert!(found_by("KR030", &web(), &configured("1.37", "mode: iptables")).is_empty());
-        assert!(found_by("KR030", &web(), &configured("1.36", "clusterCIDR: 10.0.0.0/8")).is_empty());
-        assert!(found_by("KR030", &web(), &crate::lint::tests::settings("1.37")).is_empty());
+        assert!(found_by("KR030", &plain_service(), &configured("1.37", "mode: iptables")).is_empty());
+        assert!(
+            found_by("KR030", &plain_service(), &configured("1.36", "clusterCIDR: 10.0.0.0/8")).is_empty()
+        );
+        assert!(found_by("KR030", &plain_service(), &crate::lint::tests::settings("1.37")).is_empty());
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::support::kernel::{available, in_namespace};
-use crate::support::{kuberules, testdata};
+use crate::support::{kuberules, run_with_input, testdata};
 
 fn mixed() -> PathBuf {
     testdata().join("captures/mixed-backends")
@@ -336,19 +336,8 @@ fn connections_alone_are_enough_for_what_they_tell() {
 
 fn annotate(arguments: &[&str], text: &[u8]) -> Output {
     let cluster = testdata().join("shop/before-with-pods.yaml").display().to_string();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kuberules"))
-        .args(["annotate", "-q", &cluster])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || drop(stdin.write_all(text)));
-        child.wait_with_output().unwrap()
-    })
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kuberules"));
+    run_with_input(command.args(["annotate", "-q", &cluster]).args(arguments), text)
 }
 
 fn annotated(line: &str) -> String {

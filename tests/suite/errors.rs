@@ -1,8 +1,9 @@
 //! What is wrong with the input is told to a person: file, line, object, fault, remedy; exit 2 and nothing on standard
 //! output.
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
+
+use crate::support::run_with_input;
 
 const NODE: &str = "---\n{apiVersion: v1, kind: Node, metadata: {name: worker-1}}\n";
 
@@ -19,20 +20,8 @@ fn slice(address_type: &str, address: &str) -> String {
 }
 
 fn compile(input: &str, arguments: &[&str]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kuberules"))
-        .arg("compile")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kuberules"));
+    run_with_input(command.arg("compile").args(arguments), input.as_bytes())
 }
 
 /// The run fails, prints no rule, and says all of these.

@@ -1,23 +1,16 @@
 //! YAML and JSON are read as kubectl reads them: texts with the objects that Kubernetes' own decoder makes of them.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{in_parallel, testdata};
+use crate::support::{in_parallel, run_with_input, testdata};
 
 /// Exit code and rules of a text.
 fn rules(text: &str) -> (Option<i32>, Vec<u8>) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kuberules"))
-        .args(["compile", "-", "--assume", "--node", "n1", "-q"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kuberules"));
+    command.args(["compile", "-", "--assume", "--node", "n1", "-q"]);
+    let output = run_with_input(&mut command, text.as_bytes());
     (output.status.code(), output.stdout)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use kuberules::input::read_text;
@@ -12,7 +12,7 @@ use kuberules::ruleset::Ruleset;
 use kuberules::walk::{Host, Packet, Walker};
 use kuberules::{iptables, nftables};
 
-use crate::support::{kuberules, testdata};
+use crate::support::{self, kuberules, testdata};
 
 /// Far more than any of these takes on an idle machine, far less than for ever.
 const SOON: Duration = Duration::from_secs(120);
@@ -154,13 +154,7 @@ fn probabilities_outside_0_and_1_are_no_probabilities() {
 }
 
 fn piped(arguments: &[&str], pieces: &[&[u8]]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kuberules"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = support::piped(Command::new(env!("CARGO_BIN_EXE_kuberules")).args(arguments));
     let mut stdin = child.stdin.take().unwrap();
     for piece in pieces {
         stdin.write_all(piece).unwrap();

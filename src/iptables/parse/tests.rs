@@ -1,10 +1,11 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::iptables::ruleset::{Counters, Match, Owner, Rule, Ruleset, TableName, Target};
 use crate::iptables::{save, strategies};
+use crate::testing::corpus;
 
 fn read(text: &str) -> Capture {
     parse(text, None).unwrap()
@@ -38,25 +39,6 @@ fn fault(text: &str) -> String {
     parse(text, None).unwrap_err().to_string()
 }
 
-fn files(directory: &Path, name: &str, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, name, found);
-        } else if path.file_name().unwrap() == name {
-            found.push(path);
-        }
-    }
-}
-
-fn corpus(name: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    files(Path::new("testdata"), name, &mut found);
-    found.sort();
-    assert!(found.len() >= 40, "{name}: {}", found.len());
-    found
-}
-
 fn families() -> [(Family, &'static str); 2] {
     [(Family::Ipv4, "iptables"), (Family::Ipv6, "ip6tables")]
 }
@@ -80,7 +62,7 @@ fn what_kube_proxy_left_on_nodes_prints_again() {
     for (family, tool) in families() {
         // Captures have rules of others.
         let of_others = |path: &std::path::PathBuf| path.starts_with("testdata/captures");
-        for path in corpus(&format!("{tool}-save.txt")).into_iter().filter(|path| !of_others(path)) {
+        for path in corpus(&format!("{tool}-save.txt"), 40).into_iter().filter(|path| !of_others(path)) {
             let text = std::fs::read_to_string(&path).unwrap();
             let capture = parse(&text, Some(family)).unwrap();
             assert_eq!(capture.parts.len(), 1);
@@ -107,7 +89,7 @@ fn assert_same_rules(loaded: &Ruleset, saved: &Ruleset, path: &Path) {
 #[test]
 fn what_kube_proxy_hands_to_the_loader_is_what_the_node_has() {
     for (family, tool) in families() {
-        for path in corpus(&format!("{tool}-restore.txt")) {
+        for path in corpus(&format!("{tool}-restore.txt"), 40) {
             let text = std::fs::read_to_string(&path).unwrap();
             let saved = std::fs::read_to_string(path.with_file_name(format!("{tool}-save.txt"))).unwrap();
             let loaded = parse(&text, Some(family)).unwrap();

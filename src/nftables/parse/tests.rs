@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use compact_str::CompactString;
 use proptest::prelude::*;
@@ -9,25 +9,7 @@ use crate::net::Family;
 use crate::nftables::json::table_objects;
 use crate::nftables::ruleset::{Statement, Table, TableFamily};
 use crate::nftables::{list, strategies};
-
-fn files(directory: &Path, name: &str, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, name, found);
-        } else if path.file_name().unwrap() == name {
-            found.push(path);
-        }
-    }
-}
-
-fn corpus(name: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    files(Path::new("testdata"), name, &mut found);
-    found.sort();
-    assert!(found.len() >= 15, "{name}: {}", found.len());
-    found
-}
+use crate::testing::corpus;
 
 fn assert_all_typed(ruleset: &Ruleset, path: &Path) {
     let rules = ruleset.tables.iter().flat_map(|t| &t.chains).flat_map(|c| &c.rules);
@@ -38,7 +20,7 @@ fn assert_all_typed(ruleset: &Ruleset, path: &Path) {
 
 #[test]
 fn what_kube_proxy_left_on_nodes_prints_again() {
-    for path in corpus("nft-ip.txt").into_iter().chain(corpus("nft-ip6.txt")) {
+    for path in corpus("nft-ip.txt", 15).into_iter().chain(corpus("nft-ip6.txt", 15)) {
         let text = std::fs::read_to_string(&path).unwrap();
         let ruleset = parse_listing(&text).unwrap();
         assert_eq!(ruleset.tables.len(), 1);
@@ -74,7 +56,7 @@ fn without_comments(mut ruleset: Ruleset) -> Ruleset {
 
 #[test]
 fn json_is_read_as_the_listing_is() {
-    for path in corpus("nft-ip.json").into_iter().chain(corpus("nft-ip6.json")) {
+    for path in corpus("nft-ip.json", 15).into_iter().chain(corpus("nft-ip6.json", 15)) {
         let json = parse_json(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let listing = parse_listing(&std::fs::read_to_string(path.with_extension("txt")).unwrap()).unwrap();
         assert_all_typed(&json, &path);

@@ -1,7 +1,7 @@
 //! The real kernel and its tools, in a network namespace of their own.
 
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 /// Whether this machine lets a test have a network namespace with these commands. Where it does not, prints why and
 /// the test is to return; with `KUBERULES_REQUIRE_KERNEL` set that is a failure.
@@ -29,17 +29,6 @@ fn run(command: &str, argument: &str) -> Option<Output> {
 
 /// Runs a bash script in a fresh network namespace.
 pub fn in_namespace(script: &str, input: &str) -> Output {
-    let mut child = Command::new("unshare")
-        .args(["-n", "bash", "-euo", "pipefail", "-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
-        // The script may stop before it has read everything.
-        scope.spawn(move || drop(stdin.write_all(input.as_bytes())));
-        child.wait_with_output().unwrap()
-    })
+    let arguments = ["-n", "bash", "-euo", "pipefail", "-c", script];
+    super::run_with_input(Command::new("unshare").args(arguments), input.as_bytes())
 }

@@ -12,8 +12,9 @@ pub mod scope;
 pub mod spoil;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 pub fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
@@ -24,6 +25,21 @@ pub fn kuberules(arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_kuberules")).args(arguments).output().unwrap();
     schemas::validate(&output.stdout);
     output
+}
+
+/// Starts a command with pipes to all its streams.
+pub fn piped(command: &mut Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Runs a command with an input, which it may leave unread.
+pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = piped(command);
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || drop(stdin.write_all(input)));
+        child.wait_with_output().unwrap()
+    })
 }
 
 /// One run of the real kube-proxy.
