@@ -97,14 +97,8 @@ impl Session {
                 colored: wants_color(arguments.color, io::stdout().is_terminal()),
                 width: width(),
             },
-            found: Diagnostics::default(),
-            remarks: Vec::new(),
-            inferred: Vec::new(),
-            warned: false,
-            node: None,
-            each_node_by_its_release: false,
-            about: None,
             progress: Progress::start(),
+            ..Session::silent()
         }
     }
 

@@ -12,6 +12,7 @@ mod quantity;
 mod scheduling;
 mod selector;
 mod service;
+mod wire;
 mod workload;
 
 pub use compact_str::CompactString as Text;

@@ -36,16 +36,7 @@ pub struct Node {
 }
 
 /// A Node as it is written.
-#[derive(Default, Deserialize)]
-#[serde(default, expecting = "a map")]
-struct Wire {
-    #[serde(deserialize_with = "nullable")]
-    metadata: Metadata,
-    #[serde(deserialize_with = "nullable")]
-    spec: Spec,
-    #[serde(deserialize_with = "nullable")]
-    status: Status,
-}
+type Wire = super::wire::Wire<Spec, Status>;
 
 #[derive(Default, Deserialize)]
 #[serde(default, expecting = "a map")]

@@ -46,16 +46,7 @@ pub struct ContainerPort {
 }
 
 /// A Pod as it is written.
-#[derive(Default, Deserialize)]
-#[serde(default, expecting = "a map")]
-struct Wire {
-    #[serde(deserialize_with = "nullable")]
-    metadata: Metadata,
-    #[serde(deserialize_with = "nullable")]
-    spec: PodSpec,
-    #[serde(deserialize_with = "nullable")]
-    status: Status,
-}
+type Wire = super::wire::Wire<PodSpec, Status>;
 
 /// `spec` of a Pod or of a workload's template.
 #[derive(Default, Deserialize)]

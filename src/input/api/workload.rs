@@ -81,16 +81,7 @@ pub struct Workload {
 }
 
 /// A workload as it is written.
-#[derive(Default, Deserialize)]
-#[serde(default, expecting = "a map")]
-struct Wire {
-    #[serde(deserialize_with = "nullable")]
-    metadata: Metadata,
-    #[serde(deserialize_with = "nullable")]
-    spec: Spec,
-    #[serde(deserialize_with = "nullable")]
-    status: Status,
-}
+type Wire = super::wire::Wire<Spec, Status>;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", expecting = "a map")]
