@@ -145,9 +145,16 @@ fn k69599_two_services_on_one_address() {
              externalIPs: [192.0.2.1], {port}}}}}\n---\n"
         )
     };
-    let slices = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSliceList, items: []}\n";
+    let slice = |name: &str, ip: &str| {
+        format!(
+            "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: {name}, namespace: x, labels: \
+             {{kubernetes.io/service-name: {name}}}}}, addressType: IPv4, endpoints: [{{addresses: [{ip}]}}], \
+             {port}}}\n---\n"
+        )
+    };
+    let slices = slice("a", "10.244.0.1") + &slice("b", "10.244.0.2");
     let input = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-    std::fs::write(&input, service("a", "10.96.0.1") + &service("b", "10.96.0.2") + slices).unwrap();
+    std::fs::write(&input, service("a", "10.96.0.1") + &service("b", "10.96.0.2") + &slices).unwrap();
     let line = format!("kuberules lint {}", input.path().display());
     answers(&line, &["error[KR006] Service x/", "192.0.2.1"]);
 }
@@ -158,7 +165,7 @@ fn k139628_udp_still_goes_to_the_dead_pod() {
     answers(
         &line,
         &[
-            "One that exists keeps going where it went",
+            "one that exists keeps going where it went",
             "conntrack -D -p udp --orig-src 10.244.1.5 --orig-dst 10.96.0.10 --orig-port-dst 53",
         ],
     );
