@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::change::{FamilyChange, NodeChange, TrafficChange};
 use super::consequence::{self, ServiceOnNode};
-use super::diff::{self, FamilyChange, GroupChange, NodeChange, RulesChange, TrafficChange};
 use super::parts::{self, Part, Parts};
+use super::rules_change::{GroupChange, RulesChange, rules, rules_by_subject};
 use super::subject::Subject;
 use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
@@ -183,7 +184,7 @@ impl PartComparison<'_> {
         let on_no_host = |plan| NodePlan { plan, host: Host::default() }.compile();
         let (old, new) = (on_no_host(part.old), on_no_host(part.new));
         let mut change = PartChange::default();
-        change.rules.extend(self.with_rules.then(|| diff::rules_by_subject(&old, &new)));
+        change.rules.extend(self.with_rules.then(|| rules_by_subject(&old, &new)));
         if self.with_traffic {
             let hosts = self.ground.hosts();
             let walkers = (&Walker::new(&old.ruleset, hosts.0), &Walker::new(&new.ruleset, hosts.1));
@@ -207,7 +208,7 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
     let walkers = (&Walker::of(old), &Walker::of(new));
     let assumed = Arc::default();
     let (rules, traffic) = both(
-        || with_rules.then(|| diff::rules(old, new)),
+        || with_rules.then(|| rules(old, new)),
         || {
             let flows = || traffic::flows_of_plans(walkers, new.family(), plans, &assumed, &|_| None);
             (level != Level::Rules).then(flows)

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{State, compare};
 use crate::cluster::{Cluster, Node};
-use crate::compare::diff::FamilyChange;
+use crate::compare::change::FamilyChange;
 use crate::compare::node::{self, Level, NodePairs, compare_named};
 use crate::compare::traffic::Naming;
 use crate::compare::traffic::tests::Random;
