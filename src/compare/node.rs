@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::change::{FamilyChange, NodeChange, TrafficChange};
-use super::consequence::{self, ServiceOnNode};
+use super::consequence::{self, Neighbours, ServiceOnNode};
 use super::parts::{self, Part, Parts};
 use super::rules_change::{GroupChange, RulesChange, rules, rules_by_subject};
 use super::subject::Subject;
@@ -127,6 +127,7 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Nam
     let level = options.level;
     let comparison = PartComparison {
         ground: &Ground::new(&old.host, &new.host, family).named_by(naming),
+        neighbours: &Neighbours::of(&new.host),
         with_rules: level != Level::Traffic && old.plan.mode() == new.plan.mode(),
         with_traffic: level != Level::Rules,
         assumed: &options.assumed,
@@ -147,6 +148,7 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Nam
 /// How the parts of a node are compared.
 pub(super) struct PartComparison<'g> {
     pub(super) ground: &'g Ground<'g>,
+    pub(super) neighbours: &'g Neighbours<'g>,
     pub(super) with_rules: bool,
     pub(super) with_traffic: bool,
     pub(super) assumed: &'g Arc<BTreeSet<IpAddr>>,
@@ -193,7 +195,8 @@ impl PartComparison<'_> {
             let traffic = traffic::flows_of_part(walkers, bounds, plans, self.assumed);
             let subjects = change.rules.iter().flatten().filter_map(|(subject, _)| subject.service());
             let changed = changed_services(subjects.cloned().collect(), &traffic, plans);
-            change.services = consequence::on_node(&changed, plans, hosts, walkers, self.assumed);
+            change.services =
+                consequence::on_node(&changed, plans, (hosts, self.neighbours), walkers, self.assumed);
             change.traffic.push(traffic);
         }
         change
@@ -219,7 +222,8 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
         let groups = rules.iter().flat_map(|rules| &rules.groups);
         let named = groups.filter_map(|group| ServiceName::parse(group.service.as_deref()?)).collect();
         let changed = changed_services(named, traffic, plans);
-        services = consequence::on_node(&changed, plans, (&old.host, &new.host), walkers, &assumed);
+        let around = ((&old.host, &new.host), &Neighbours::of(&new.host));
+        services = consequence::on_node(&changed, plans, around, walkers, &assumed);
     }
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
     let traffic = traffic.map(TrafficChange::new);

@@ -14,6 +14,7 @@ use super::cluster_part::ClusterPart;
 use super::frames::Frames;
 use super::owners::Owners;
 use crate::cluster::{Node, ServicePort};
+use crate::compare::consequence::Neighbours;
 use crate::compare::traffic::Ground;
 use crate::net::{Cidr, Family};
 use crate::plan::{LocalTraffic, NodePorts, Plan};
@@ -37,6 +38,10 @@ struct KindOfSide {
     local_traffic: Option<Result<usize, Cidr>>,
     /// In which ranges Pods of the node lie that are in none of its networks, and whether it is one or several.
     pods: BTreeSet<(Vec<bool>, bool)>,
+    /// The same of Pods that are known to be on other nodes though no network shows it.
+    remote_pods: BTreeSet<(Vec<bool>, bool)>,
+    /// In which ranges a Pod on the node lies, and one on another node.
+    clients: [Option<Vec<bool>>; 2],
 }
 
 /// How a network lies to a range.
@@ -145,16 +150,24 @@ impl Kinds {
             node_ports,
             networks: networks.iter().map(|net| (net.length(), self.lies(*net))).collect(),
             local_traffic,
-            pods: self.pods(host, family),
+            pods: self.pods(&host.local_pods, family),
+            remote_pods: self.pods(&host.remote_pods, family),
+            clients: self.clients(host, family),
         })
     }
 
-    fn pods(&self, host: &Host, family: Family) -> BTreeSet<(Vec<bool>, bool)> {
+    fn pods(&self, pods: &BTreeSet<IpAddr>, family: Family) -> BTreeSet<(Vec<bool>, bool)> {
         let mut counts: HashMap<Vec<bool>, usize> = HashMap::new();
-        for ip in host.local_pods.iter().filter(|ip| Family::of(**ip) == family) {
+        for ip in pods.iter().filter(|ip| Family::of(**ip) == family) {
             *counts.entry(self.within(*ip)).or_default() += 1;
         }
         counts.into_iter().map(|(within, count)| (within, count > 1)).collect()
+    }
+
+    fn clients(&self, host: &Host, family: Family) -> [Option<Vec<bool>>; 2] {
+        let neighbours = Neighbours::of(host);
+        let found = [neighbours.here(family, |_| true), neighbours.elsewhere(family, |_| true)];
+        found.map(|ip| Some(self.within(ip?)))
     }
 
     fn within(&self, ip: IpAddr) -> Vec<bool> {

@@ -21,6 +21,7 @@ mod cluster_part;
 mod frames;
 mod hosts;
 mod kinds;
+mod known_pods;
 mod owners;
 mod part_answer;
 mod state;
@@ -39,6 +40,7 @@ use self::kinds::{Kind, Kinds};
 use self::owners::Owners;
 use self::part_answer::{PartAnswer, PartAnswers, exceptions};
 use super::change::{FamilyChange, NodesAnswer, TrafficChange};
+use super::consequence::Neighbours;
 use super::node::{self, Level, Options, PartChange, PartComparison};
 use super::parts::{self, Part, Parts};
 use super::rules_change::RulesChange;
@@ -295,6 +297,7 @@ impl<'a> FamilyNodes<'a> {
         let ground = Ground::new(old_host, new_host, self.family).named_by(Naming::Role);
         let comparison = PartComparison {
             ground: &ground,
+            neighbours: &Neighbours::of(new_host),
             with_rules: self.with_rules(),
             with_traffic: self.options.level != Level::Rules,
             assumed: &self.options.assumed,
