@@ -41,8 +41,11 @@ fn slice(ready: bool) -> String {
     )
 }
 
+const NODE: &str = "---\nkind: Node\napiVersion: v1\nmetadata: {name: node-1}\n";
+
 fn causes(old: &[String], new: &[String]) -> Vec<Cause> {
-    let read = |texts: &[String]| input::read_text("test.yaml", texts.concat()).unwrap().0;
+    // An input without any object is an error.
+    let read = |texts: &[String]| input::read_text("test.yaml", texts.concat() + NODE).unwrap().0;
     let (old, new) = (read(old), read(new));
     Change::new(&old, &new).of_service(&ServiceName::parse("shop/web").unwrap())
 }

@@ -65,7 +65,7 @@ fn found(checks: &[PreFlight], of: Check) -> (Readiness, &str) {
 
 #[test]
 fn without_a_change_of_mode_nothing_is_looked_at() {
-    assert_eq!(checks(&node("n", "5.4.0"), (ProxyMode::Nftables, "nftables", "1.36"), &[]), []);
+    assert_eq!(checks(&node("n1", "5.4.0"), (ProxyMode::Nftables, "nftables", "1.36"), &[]), []);
 }
 
 #[test]
@@ -228,6 +228,10 @@ fn each_known_difference_is_found_in_an_example() {
     let refused = reasons(&settings("nftables", "1.37", |_| {}), &with_gate);
     assert_eq!(refused, ["refused-on-loopback"].into());
     found.extend(refused);
+    let at_one_network = |mode| {
+        settings(mode, "1.36", |flags| flags.nodeport_addresses = Some(vec!["192.168.0.0/24".to_owned()]))
+    };
+    found.extend(reasons(&at_one_network("iptables"), &at_one_network("nftables")));
     let old = modes("1.32");
     assert!(
         old.contains("checked-before-forwarding") && !found.contains("checked-before-forwarding"),

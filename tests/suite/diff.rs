@@ -101,17 +101,6 @@ fn mode_change(case: &Case) -> Reasons {
     reasons
 }
 
-/// Reasons of the flows between two releases.
-fn upgrade(case: &Case, old: &str, new: &str) -> Reasons {
-    let config = config(case, &case.mode);
-    let mut more =
-        vec!["--config", &config, "--old-kube-version", old, "--new-kube-version", new, "--level", "traffic"];
-    if old == "1.30" && case.mode == "nftables" {
-        more.extend(["--feature-gates", "NFTablesProxyMode=true"]);
-    }
-    reasons(case, &more).0
-}
-
 fn reasons(case: &Case, more: &[&str]) -> (Reasons, Option<i32>) {
     let cluster = case.cluster.display().to_string();
     let mut arguments =
@@ -144,31 +133,6 @@ fn between_the_modes_only_known_differences_are_found() {
     let found = found.iter().map(reasons).collect::<Vec<_>>().join("\n");
     if full() {
         assert_snapshot!(found);
-    }
-}
-
-const RELEASES: [&str; 8] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
-
-/// On each node of the corpus, in both modes, from each release to the next.
-#[test]
-fn from_each_release_to_the_next_only_known_differences_are_found() {
-    let newest = |mode| cases(mode).into_iter().filter(|case| case.version == "1.36");
-    let of_corpus: Vec<Case> = newest("iptables").chain(newest("nftables")).collect();
-    assert!(of_corpus.len() > 20);
-    let steps: Vec<(&Case, &[&str])> =
-        of_corpus.iter().flat_map(|case| RELEASES.windows(2).map(move |step| (case, step))).collect();
-    let steps = share("diff", 6, steps);
-    let found =
-        in_parallel(&steps, |(case, step)| (case.name(), step.to_vec(), upgrade(case, step[0], step[1])));
-    let unexplained: Vec<_> = found.iter().filter(|(.., reasons)| reasons.contains_key(&None)).collect();
-    assert!(unexplained.is_empty(), "{unexplained:#?}");
-    let codes: BTreeSet<&String> = found.iter().flat_map(|(.., reasons)| reasons.keys().flatten()).collect();
-    eprintln!("{} upgrades of a node, with the known differences {codes:?}", found.len());
-    if full() {
-        assert_eq!(
-            codes,
-            BTreeSet::from([&"checked-before-forwarding".to_owned(), &"hairpin-local-only".to_owned()])
-        );
     }
 }
 
@@ -242,8 +206,11 @@ fn a_listener_on_loopback_node_ports_is_a_consequence() {
         };
         statements.filter(on_loopback).map(|one| one["effect"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(effects(&without, &with), ["works".to_owned()].into());
-    assert_eq!(effects(&with, &without), ["refused".to_owned()].into());
+    // A node port without endpoints fails with the listener and without, but otherwise.
+    let opened = effects(&without, &with);
+    assert!(opened.contains("works") && !opened.contains("refused"), "{opened:?}");
+    let closed = effects(&with, &without);
+    assert!(closed.contains("refused") && !closed.contains("works"), "{closed:?}");
 }
 
 const LOCAL_ELSEWHERE: &str = "

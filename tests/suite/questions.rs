@@ -183,9 +183,9 @@ fn a_port_of_a_service_without_rules_is_not_served() {
     answers(
         &trace(3306),
         &[
-            "not served: no rule serves port 3306/TCP of Service shop/db",
+            "not served: no rule serves port 3306/tcp of Service shop/db",
             "kube-proxy's rules for it are missing",
         ],
     );
-    answers(&trace(3307), &["not a Service port: Service shop/db has no port 3307/TCP"]);
+    answers(&trace(3307), &["not a Service port: Service shop/db has no port 3307/tcp"]);
 }
