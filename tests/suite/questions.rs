@@ -170,3 +170,22 @@ fn k139628_udp_still_goes_to_the_dead_pod() {
         ],
     );
 }
+
+/// It was said that the Service has no such port.
+#[test]
+fn a_port_of_a_service_without_rules_is_not_served() {
+    let trace = |port: u16| {
+        format!(
+            "printf '*nat\\n:PREROUTING ACCEPT [0:0]\\n:OUTPUT ACCEPT [0:0]\\nCOMMIT\\n' | kuberules trace {SHOP} -q --captured - \
+             --node worker-1 --from 10.244.1.9 --to 10.96.0.12:{port}"
+        )
+    };
+    answers(
+        &trace(3306),
+        &[
+            "not served: no rule serves port 3306/tcp of Service shop/db",
+            "kube-proxy's rules for it are missing",
+        ],
+    );
+    answers(&trace(3307), &["not a Service port: Service shop/db has no port 3307/tcp"]);
+}
