@@ -32,11 +32,14 @@ use crate::settings::Release;
 
 /// Shows what a change of the cluster, of kube-proxy's release, mode or configuration does to rules and to traffic.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+More examples:
+  kuberules diff --old-kube-version 1.33 --new-kube-version 1.37 cluster.yaml --node worker-1
+  kuberules diff cluster.yaml --drain worker-1")]
 #[command(before_help = "\
 Examples:
   kuberules diff before.yaml after.yaml --node worker-1
   kuberules diff main/ branch/ --all-nodes --output markdown
-  kuberules diff --old-kube-version 1.33 --new-kube-version 1.37 cluster.yaml --node worker-1
   kuberules diff --old-proxy-mode iptables --new-proxy-mode nftables cluster.yaml --all-nodes")]
 pub(super) struct Arguments {
     /// Two snapshots, old and new: files, folders or `-`; or one, with what changes

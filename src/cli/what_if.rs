@@ -28,9 +28,9 @@ pub(super) struct WhatIfArguments {
     /// The zone is lost, with its machines (repeatable)
     #[arg(long, value_name = "ZONE")]
     zone_down: Vec<String>,
-    /// The object is deleted, such as svc:NAMESPACE/NAME or node/NAME (repeatable)
+    /// The object is deleted, such as svc:NAMESPACE/NAME (repeatable)
     ///
-    /// Or pod:NAMESPACE/NAME, deployment:NAMESPACE/NAME.
+    /// Or node/NAME, pod:NAMESPACE/NAME, deployment:NAMESPACE/NAME.
     #[arg(long, value_name = "OBJECT", value_parser = Object::read)]
     delete: Vec<Object>,
     /// The workload gets so many Pods: NAMESPACE/NAME=N (repeatable)

@@ -141,8 +141,8 @@ fn k69599_two_services_on_one_address() {
     let port = "ports: [{port: 80}]";
     let service = |name: &str, ip: &str| {
         format!(
-            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: x}}, spec: {{clusterIP: {ip}, \
-             externalIPs: [192.0.2.1], {port}}}}}\n---\n"
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: x}}, spec: {{clusterIP: {ip}, type: \
+             LoadBalancer, {port}}}, status: {{loadBalancer: {{ingress: [{{ip: 192.0.2.1}}]}}}}}}\n---\n"
         )
     };
     let slice = |name: &str, ip: &str| {
