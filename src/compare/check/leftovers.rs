@@ -14,7 +14,7 @@ pub(super) fn in_listing(ruleset: &nft::Ruleset) -> Option<Finding> {
     }
     let first = chains.first()?;
     let message = format!(
-        "{} chains of iptables mode are left over, such as {first}: kube-proxy was in iptables mode before; run \
+        "chains of iptables mode are left over ({}, such as {first}): kube-proxy was in iptables mode before; run \
          kube-proxy --cleanup, or delete them",
         chains.len()
     );
