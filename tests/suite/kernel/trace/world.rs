@@ -41,8 +41,8 @@ table inet silence {
 }
 END";
 
-/// So would resets by the node (an ABORT is SCTP's): conntrack forgets a connection that is answered by nothing but one,
-/// and rules of others take the mark away when it passes them. Behind all rules the
+/// So would resets by the node, since conntrack forgets a connection that is answered by nothing but one; and where a
+/// kernel without SCTP says so, the answer passes rules of others, which can take the mark away. Behind all rules the
 /// connection is marked with where its first packet ends: on the node, or on a link. Packets that are not tracked are
 /// noted in a set.
 const MARKS: &str = "nft -f - <<'END'
@@ -60,7 +60,8 @@ table inet marks {
     chain silence {
         type filter hook output priority -450;
         tcp flags & rst == rst drop
-        meta l4proto sctp @th,96,8 6 drop
+        icmp type destination-unreachable icmp code 2 drop
+        icmpv6 type parameter-problem drop
     }
     chain input {
         type filter hook input priority 500;
