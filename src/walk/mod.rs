@@ -39,6 +39,7 @@ mod matching;
 mod merge;
 mod nft_action;
 mod nftables;
+mod number_hash;
 mod opaque_iptables;
 mod opaque_nftables;
 mod outcome;
@@ -56,6 +57,7 @@ mod source_port;
 mod tests;
 mod translation;
 mod value;
+mod value_order;
 mod walker;
 mod weights;
 
