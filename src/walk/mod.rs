@@ -40,6 +40,7 @@ mod merge;
 mod nft_action;
 mod nftables;
 mod number_hash;
+mod onward;
 mod opaque_iptables;
 mod opaque_nftables;
 mod outcome;
@@ -55,6 +56,7 @@ mod set_index;
 mod source_port;
 #[cfg(test)]
 mod tests;
+mod told_apart;
 mod translation;
 mod value;
 mod value_order;
