@@ -1,8 +1,8 @@
 //! Work cut into parts for several threads, its results put back in order.
 
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 /// A part's text is at least so long, so that starting threads is worth it.
@@ -21,7 +21,9 @@ pub(crate) fn threads() -> usize {
     if cfg!(fuzzing) {
         return 1;
     }
-    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    // The system is asked once: it reads files of control groups for the answer.
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
 /// What the work makes of each part, in the order of the parts; nothing if it fails for one.

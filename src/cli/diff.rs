@@ -50,7 +50,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "node")]
     all_nodes: bool,
     /// What to compare; without it both, between modes or releases only traffic
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", hide_short_help = true)]
     level: Option<Level>,
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -67,7 +67,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", hide_short_help = true, default_value_t = report::diff::markdown::MAX_CHARACTERS, value_parser = parse_max)]
     max_characters: usize,
     /// Rules of a node as it is: what is in the way of another mode (repeatable)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     captured: Vec<PathBuf>,
     #[command(flatten)]
     what_if: WhatIfArguments,

@@ -2,7 +2,8 @@
 
 use super::pipeline::Pipeline;
 use crate::capture::Captured;
-use crate::compare::diff::{Advice, Migration, Proxy};
+use crate::compare::diff::Advice;
+use crate::compare::migration::{Migration, Proxy};
 use crate::diagnostic::Diagnostics;
 use crate::lint::{self, Finding, Subject};
 use crate::migration::{self, Target};

@@ -4,8 +4,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::diff::Diff;
+use super::change::NodesChange;
+use super::pre_flight::PreFlight;
 use super::traffic::Reason;
+
+/// A change of kube-proxy's mode or release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Migration {
+    /// Before.
+    pub from: Proxy,
+    /// After.
+    pub to: Proxy,
+    /// The known differences that something meets.
+    pub known: Vec<KnownDifference>,
+    /// What is to be looked at on the nodes before, with what was found.
+    pub pre_flight: Vec<PreFlight>,
+}
+
+/// What runs on the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Proxy {
+    /// `iptables` or `nftables`
+    pub mode: &'static str,
+    /// The release.
+    pub release: String,
+}
 
 /// A known difference that something meets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,9 +84,9 @@ struct Gathered {
 }
 
 /// The known differences that a comparison met, those that touch Services first.
-pub fn known(diff: &Diff) -> Vec<KnownDifference> {
+pub(super) fn known(changes: &[NodesChange]) -> Vec<KnownDifference> {
     let mut found: BTreeMap<Reason, Gathered> = BTreeMap::new();
-    for change in &diff.changes {
+    for change in changes {
         let flows = change.families.iter().flat_map(|family| &family.traffic).flat_map(|t| &t.flows);
         for flow in flows {
             let reason = Reason::ALL.into_iter().find(|reason| Some(reason.code()) == flow.reason);

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::consequence::{self, ServiceOnNode};
-use super::diff::{self, FamilyChange, GroupChange, NodeChange, RulesChange, TrafficChange};
+use super::change::{FamilyChange, NodeChange, TrafficChange};
+use super::consequence::{self, Neighbours, ServiceOnNode};
 use super::parts::{self, Part, Parts};
+use super::rules_change::{GroupChange, RulesChange, rules, rules_by_subject};
 use super::subject::Subject;
 use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
@@ -126,6 +127,7 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Nam
     let level = options.level;
     let comparison = PartComparison {
         ground: &Ground::new(&old.host, &new.host, family).named_by(naming),
+        neighbours: &Neighbours::of(&new.host),
         with_rules: level != Level::Traffic && old.plan.mode() == new.plan.mode(),
         with_traffic: level != Level::Rules,
         assumed: &options.assumed,
@@ -146,6 +148,7 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Nam
 /// How the parts of a node are compared.
 pub(super) struct PartComparison<'g> {
     pub(super) ground: &'g Ground<'g>,
+    pub(super) neighbours: &'g Neighbours<'g>,
     pub(super) with_rules: bool,
     pub(super) with_traffic: bool,
     pub(super) assumed: &'g Arc<BTreeSet<IpAddr>>,
@@ -183,7 +186,7 @@ impl PartComparison<'_> {
         let on_no_host = |plan| NodePlan { plan, host: Host::default() }.compile();
         let (old, new) = (on_no_host(part.old), on_no_host(part.new));
         let mut change = PartChange::default();
-        change.rules.extend(self.with_rules.then(|| diff::rules_by_subject(&old, &new)));
+        change.rules.extend(self.with_rules.then(|| rules_by_subject(&old, &new)));
         if self.with_traffic {
             let hosts = self.ground.hosts();
             let walkers = (&Walker::new(&old.ruleset, hosts.0), &Walker::new(&new.ruleset, hosts.1));
@@ -192,7 +195,8 @@ impl PartComparison<'_> {
             let traffic = traffic::flows_of_part(walkers, bounds, plans, self.assumed);
             let subjects = change.rules.iter().flatten().filter_map(|(subject, _)| subject.service());
             let changed = changed_services(subjects.cloned().collect(), &traffic, plans);
-            change.services = consequence::on_node(&changed, plans, hosts, walkers, self.assumed);
+            change.services =
+                consequence::on_node(&changed, plans, (hosts, self.neighbours), walkers, self.assumed);
             change.traffic.push(traffic);
         }
         change
@@ -207,7 +211,7 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
     let walkers = (&Walker::of(old), &Walker::of(new));
     let assumed = Arc::default();
     let (rules, traffic) = both(
-        || with_rules.then(|| diff::rules(old, new)),
+        || with_rules.then(|| rules(old, new)),
         || {
             let flows = || traffic::flows_of_plans(walkers, new.family(), plans, &assumed, &|_| None);
             (level != Level::Rules).then(flows)
@@ -218,7 +222,8 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
         let groups = rules.iter().flat_map(|rules| &rules.groups);
         let named = groups.filter_map(|group| ServiceName::parse(group.service.as_deref()?)).collect();
         let changed = changed_services(named, traffic, plans);
-        services = consequence::on_node(&changed, plans, (&old.host, &new.host), walkers, &assumed);
+        let around = ((&old.host, &new.host), &Neighbours::of(&new.host));
+        services = consequence::on_node(&changed, plans, around, walkers, &assumed);
     }
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
     let traffic = traffic.map(TrafficChange::new);

@@ -1,5 +1,6 @@
 //! From a plan and its walk to the explanation of a Service port.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use super::clients::{self, Source};
@@ -28,8 +29,21 @@ pub(super) struct Builder<'s> {
     pub(super) host: &'s Host,
 }
 
-/// Endpoints with the chance of each.
+/// Endpoints with the chance of each, sorted.
 type Sharing = Vec<(SocketAddr, walk::Chance)>;
+
+/// What the cases of a port refer to.
+struct Shared<'b, 's> {
+    shares: &'b [Sharing],
+    rules: &'b Rules<'s>,
+    servers: &'b HashMap<SocketAddr, &'s cluster::Endpoint>,
+}
+
+/// The endpoints of a port by their addresses; the first of those with one address.
+fn servers<'s>(port: &'s ServicePortPlan<'s>) -> HashMap<SocketAddr, &'s cluster::Endpoint> {
+    let all = port.service_port().endpoints.iter().rev();
+    all.map(|endpoint| (SocketAddr::new(endpoint.ip, endpoint.port.get()), endpoint)).collect()
+}
 
 /// An address that packets can be sent to.
 struct Target {
@@ -58,7 +72,9 @@ impl<'s> Builder<'s> {
             walked.iter().flat_map(|walked| walked.outcomes.iter().chain(&walked.conditional)),
         );
         let ends: Vec<End> = walked.iter().map(|walked| self.end(walked, port, &mut shares)).collect();
-        let case = |(walked, end): (&Walked<'s>, End)| self.case(walked, end, port, &shares, &rules);
+        let servers = servers(port);
+        let shared = Shared { shares: &shares, rules: &rules, servers: &servers };
+        let case = |(walked, end): (&Walked<'s>, End)| self.case(walked, end, port, &shared);
         let cases = walked.iter().zip(ends).map(case).collect();
         let family = self.plan.family();
         Ok(Port {
@@ -158,19 +174,23 @@ impl<'s> Builder<'s> {
         walked: &Walked<'s>,
         end: End,
         port: &'s ServicePortPlan<'s>,
-        shares: &[Sharing],
-        rules: &Rules<'s>,
+        shared: &Shared<'_, 's>,
     ) -> Case {
         Case {
             client: walked.client,
             address: walked.address,
             end,
-            words: self.case_words(walked, end, shares, self.other_service(walked, port).map(service_name)),
+            words: self.case_words(
+                walked,
+                end,
+                shared.shares,
+                self.other_service(walked, port).map(service_name),
+            ),
             why: self.why(walked, port),
             outcomes: walked
                 .outcomes
                 .iter()
-                .map(|outcome| self.client_outcome(outcome, walked, port, rules))
+                .map(|outcome| self.client_outcome(outcome, walked, shared))
                 .collect(),
         }
     }
@@ -266,11 +286,9 @@ impl<'s> Builder<'s> {
         &self,
         outcome: &Outcome<'s>,
         walked: &Walked<'s>,
-        port: &ServicePortPlan<'_>,
-        rules: &Rules<'s>,
+        shared: &Shared<'_, 's>,
     ) -> ClientOutcome {
-        let all = &port.service_port().endpoints;
-        let to = all.iter().find(|e| SocketAddr::new(e.ip, e.port.get()) == outcome.destination);
+        let to = shared.servers.get(&outcome.destination);
         ClientOutcome {
             verdict: outcome.verdict.name(),
             chance: chance(outcome.chance),
@@ -280,7 +298,7 @@ impl<'s> Builder<'s> {
                 .map(|pod| Inert(pod).to_string())
                 .unwrap_or_default(),
             snat: outcome.snat,
-            steps: self.steps(outcome, walked, rules),
+            steps: self.steps(outcome, walked, shared.rules),
         }
     }
 
@@ -318,12 +336,16 @@ impl<'s> Builder<'s> {
     }
 
     fn endpoints(&self, port: &ServicePortPlan<'_>, shares: &[Sharing]) -> Vec<Endpoint> {
-        let left_out = port.left_out();
+        let left_out: HashMap<*const cluster::Endpoint, LeftOut> =
+            port.left_out().into_iter().map(|(endpoint, why)| (std::ptr::from_ref(endpoint), why)).collect();
         let row = |endpoint: &cluster::Endpoint| {
             let at = SocketAddr::new(endpoint.ip, endpoint.port.get());
-            let chance_in = |share: &Sharing| share.iter().find(|(to, _)| *to == at).map(|(_, c)| chance(*c));
+            let chance_in = |share: &Sharing| {
+                let found = share.binary_search_by_key(&at, |(to, _)| *to).ok()?;
+                share.get(found).map(|(_, c)| chance(*c))
+            };
             let chances: Vec<Option<Chance>> = shares.iter().map(chance_in).collect();
-            let why = left_out.iter().find(|(left, _)| std::ptr::eq(*left, endpoint)).map(|(_, why)| *why);
+            let why = left_out.get(&std::ptr::from_ref(endpoint)).copied();
             let used = chances.iter().any(Option::is_some) && why != Some(LeftOut::Duplicate);
             Endpoint {
                 text: Inert(&endpoint.text).to_string(),
@@ -379,14 +401,12 @@ fn end(walked: &Walked<'_>, shares: &mut Vec<Sharing>) -> End {
     if first.destination == walked.packet.destination {
         return if first.delivered_locally { End::Node } else { End::Passed };
     }
-    let mut share: Sharing = Vec::new();
+    let mut share: BTreeMap<SocketAddr, walk::Chance> = BTreeMap::new();
     for outcome in &walked.outcomes {
-        match share.iter_mut().find(|(to, _)| *to == outcome.destination) {
-            Some((_, chance)) => *chance = chance.plus(outcome.chance),
-            None => share.push((outcome.destination, outcome.chance)),
-        }
+        let chance = share.entry(outcome.destination);
+        chance.and_modify(|chance| *chance = chance.plus(outcome.chance)).or_insert(outcome.chance);
     }
-    share.sort_by_key(|(to, _)| *to);
+    let share: Sharing = share.into_iter().collect();
     let known = shares.iter().position(|known| *known == share);
     End::Shared(known.unwrap_or_else(|| {
         shares.push(share);

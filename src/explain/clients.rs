@@ -71,16 +71,17 @@ fn pod_name(plan: &Plan<'_>, ip: IpAddr) -> Option<String> {
 }
 
 /// Pods that are known as endpoints.
-struct Pods<'p> {
-    host: &'p Host,
+struct Pods {
+    /// With the fewest networks: every endpoint of a cluster of thousands of nodes may be asked about.
+    host: Host,
     /// Of every Service port.
     all: BTreeSet<IpAddr>,
     /// Of the Service that is explained: they are clients of another kind.
     own: BTreeSet<IpAddr>,
 }
 
-impl<'p> Pods<'p> {
-    fn new(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &'p Host) -> Pods<'p> {
+impl Pods {
+    fn new(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) -> Pods {
         let ips = |port: &&ServicePortPlan<'_>| {
             let pods = port.service_port().endpoints.iter().filter(|endpoint| endpoint.pod.is_some());
             pods.map(|endpoint| endpoint.ip).collect::<Vec<_>>()
@@ -90,7 +91,7 @@ impl<'p> Pods<'p> {
         };
         let of_service = plan.service_ports().iter().filter(|other| name(other) == name(port));
         Pods {
-            host,
+            host: Host { remote_pods: host.remote_pods.clone(), ..host.with_merged_networks() },
             all: plan.service_ports().iter().flat_map(|port| ips(&port)).collect(),
             own: of_service.flat_map(|port| ips(&port)).collect(),
         }
@@ -102,7 +103,7 @@ impl<'p> Pods<'p> {
     }
 }
 
-fn local_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
+fn local_pod(family: Family, host: &Host, pods: &Pods) -> Option<IpAddr> {
     let networks = host.pod_networks.iter().chain(&host.cluster_networks);
     let network = networks.copied().find(|net| net.family() == family)?;
     last_addresses(network).find(|ip| !host.is_local(*ip) && !pods.all.contains(ip))
@@ -114,7 +115,7 @@ fn own_endpoint(port: &ServicePortPlan<'_>, host: &Host) -> Option<IpAddr> {
     endpoints.into_iter().find(|ip| host.is_local_pod(*ip) && !host.is_local(*ip))
 }
 
-fn remote_pod(family: Family, host: &Host, pods: &Pods<'_>) -> Option<IpAddr> {
+fn remote_pod(family: Family, host: &Host, pods: &Pods) -> Option<IpAddr> {
     let networks = host.cluster_networks.iter().copied().filter(|net| net.family() == family);
     let is_free = |ip: &IpAddr| host.client_kind(*ip) == ClientKind::RemotePod && !pods.all.contains(ip);
     networks.flat_map(last_addresses).find(is_free)

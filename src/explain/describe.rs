@@ -2,7 +2,7 @@
 
 use super::description::{Description, Entry, From, MarkedBecause, Part, Refused, ShortCircuited};
 use crate::diagnostic::Inert;
-use crate::input::Sources;
+use crate::input::{Position, Sources};
 use crate::nftables::is_loopback_object;
 use crate::plan::origin::{Field, Origin};
 use crate::plan::{External, Plan, ServicePortPlan};
@@ -39,6 +39,11 @@ pub(super) fn place(step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> Stri
         Some(place) => format!("{place} {}", Inert(&source.path)),
         None => Inert(&source.path).to_string(),
     }
+}
+
+/// Where in the input the object is that made the rule of a step.
+pub(super) fn object(step: &Step<'_>, plan: &Plan<'_>) -> Option<Position> {
+    origin(step)?.source(plan).position
 }
 
 fn has(step: &Step<'_>, wanted: impl Fn(&Effect<'_>) -> bool) -> bool {

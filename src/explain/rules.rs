@@ -3,7 +3,7 @@
 //! them. A packet that comes in and one that the node itself sends begin at different built-in chains; the rules of those
 //! stand side by side, each saying which packets it is for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Rule, describe};
 use crate::diagnostic::Inert;
@@ -15,9 +15,15 @@ use crate::walk::{Hook, Outcome, RuleRef, Step};
 type ChainKey = (String, String);
 
 /// Rules that were reached, each once.
+#[derive(Default)]
 pub(super) struct Rules<'s> {
     reached: Vec<Reached<'s>>,
+    /// Their numbers.
+    numbers: HashMap<RuleKey<'s>, usize>,
 }
+
+/// A rule and the element of a map that decided.
+type RuleKey<'s> = (RuleRef<'s>, String);
 
 /// A rule, with the element of a map that decided.
 struct Reached<'s> {
@@ -34,7 +40,7 @@ impl<'s> Rules<'s> {
         's: 'o,
     {
         let mut positions = Positions::default();
-        let mut rules = Rules { reached: Vec::new() };
+        let mut rules = Rules::default();
         let mut paths: Vec<Vec<(&'o Step<'s>, usize)>> = Vec::new();
         for outcome in outcomes {
             positions.begin();
@@ -48,6 +54,7 @@ impl<'s> Rules<'s> {
             paths.push(path);
         }
         rules.reached.sort_by(|a, b| a.position.cmp(&b.position));
+        rules.number_all();
         let mut order = Order::default();
         for path in &paths {
             let numbered = path.iter().filter_map(|(step, depth)| Some((rules.number(step)?, *depth)));
@@ -55,13 +62,22 @@ impl<'s> Rules<'s> {
         }
         let mut sorted: Vec<Option<Reached<'s>>> = rules.reached.into_iter().map(Some).collect();
         let order = order.sorted(sorted.len());
-        Rules { reached: order.into_iter().filter_map(|i| sorted.get_mut(i)?.take()).collect() }
+        let reached = order.into_iter().filter_map(|i| sorted.get_mut(i)?.take()).collect();
+        let mut rules = Rules { reached, ..Rules::default() };
+        rules.number_all();
+        rules
+    }
+
+    fn number_all(&mut self) {
+        let keys = self.reached.iter().map(|reached| (reached.rule, reached.element.clone()));
+        self.numbers = keys.zip(0..).collect();
     }
 
     fn add(&mut self, rule: RuleRef<'s>, step: &Step<'s>, position: Position) {
         let element = element_text(step);
-        let is_it = |known: &&mut Reached<'s>| known.rule == rule && known.element == element;
-        match self.reached.iter_mut().find(is_it) {
+        let next = self.reached.len();
+        let number = *self.numbers.entry((rule, element.clone())).or_insert(next);
+        match self.reached.get_mut(number) {
             Some(known) if position < known.position => known.position = position,
             Some(_) => {}
             None => self.reached.push(Reached { rule, element, step: step.clone(), position }),
@@ -70,19 +86,29 @@ impl<'s> Rules<'s> {
 
     /// The number of a step's rule among all.
     pub(super) fn number(&self, step: &Step<'s>) -> Option<usize> {
-        let rule = step.rule?;
-        let element = element_text(step);
-        self.reached.iter().position(|known| known.rule == rule && known.element == element)
+        self.numbers.get(&(step.rule?, element_text(step))).copied()
     }
 
     /// The rules in words, with the places in the input that made them.
     pub(super) fn rows(&self, plan: &Plan<'_>, sources: &Sources) -> Vec<Rule> {
-        self.reached.iter().map(|reached| reached.row(plan, sources)).collect()
+        let mut places: Vec<Option<String>> = vec![None; self.reached.len()];
+        // Object by object, since the fields of one are found in one reading of its text.
+        let mut by_object: Vec<usize> = (0..self.reached.len()).collect();
+        by_object.sort_by_key(|number| {
+            self.reached.get(*number).and_then(|reached| describe::object(&reached.step, plan))
+        });
+        for number in by_object {
+            if let (Some(place), Some(reached)) = (places.get_mut(number), self.reached.get(number)) {
+                *place = Some(describe::place(&reached.step, plan, sources));
+            }
+        }
+        let rows = self.reached.iter().zip(places);
+        rows.map(|(reached, place)| reached.row(plan, place.unwrap_or_default())).collect()
     }
 }
 
 impl Reached<'_> {
-    fn row(&self, plan: &Plan<'_>, sources: &Sources) -> Rule {
+    fn row(&self, plan: &Plan<'_>, origin: String) -> Rule {
         Rule {
             table: Inert(&self.rule.table_name()).to_string(),
             chain: Inert(self.rule.chain_name()).to_string(),
@@ -90,7 +116,7 @@ impl Reached<'_> {
             names_chain: matches!(self.rule, RuleRef::Iptables { .. }),
             element: self.element.clone(),
             sentence: describe::describe(&self.step, plan).to_string(),
-            origin: describe::place(&self.step, plan, sources),
+            origin,
         }
     }
 }
@@ -143,10 +169,13 @@ impl Order {
         }
         let mut ready: BTreeSet<usize> =
             open.iter().copied().filter(|rule| !waits_for.contains_key(rule)).collect();
-        let mut sorted = Vec::with_capacity(count);
+        let (mut sorted, mut placed) = (Vec::with_capacity(count), vec![false; count]);
         while let Some(rule) = ready.pop_first().or_else(|| open.first().copied()) {
             open.remove(&rule);
             sorted.push(rule);
+            if let Some(placed) = placed.get_mut(rule) {
+                *placed = true;
+            }
             for (_, next) in self.before.range((rule, 0)..=(rule, usize::MAX)) {
                 let left = waits_for.entry(*next).or_default();
                 *left = left.saturating_sub(1);
@@ -155,7 +184,8 @@ impl Order {
                 }
             }
             for (_, helper) in self.calls.range((rule, 0)..=(rule, usize::MAX)) {
-                if called.contains(helper) && !sorted.contains(helper) {
+                let is_new = placed.get_mut(*helper).is_some_and(|placed| !std::mem::replace(placed, true));
+                if called.contains(helper) && is_new {
                     sorted.push(*helper);
                 }
             }
@@ -175,8 +205,8 @@ struct Positions {
     stack: Vec<(ChainKey, Position)>,
     /// What the rules begin with that the last rule leads to.
     led_to: Position,
-    /// Chains and elements in the order first seen: numbers for what has none of its own.
-    seen: Vec<String>,
+    /// Chains and elements numbered in the order first seen, since they have no numbers of their own.
+    seen: HashMap<String, i64>,
 }
 
 impl Positions {
@@ -219,12 +249,8 @@ impl Positions {
     }
 
     fn number_of(&mut self, text: String) -> i64 {
-        let known = self.seen.iter().position(|seen| *seen == text);
-        let number = known.unwrap_or_else(|| {
-            self.seen.push(text);
-            self.seen.len()
-        });
-        i64::try_from(number).unwrap_or(i64::MAX)
+        let next = i64::try_from(self.seen.len()).unwrap_or(i64::MAX);
+        *self.seen.entry(text).or_insert(next)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::json;
+use super::json::{self, Outline};
 use super::object::Batch;
 use super::position::{Position, SourceId};
 use super::template::{TEMPLATE, is_template};
@@ -131,15 +131,23 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn json_value(&mut self, value: &'a str, default: &Type, lists: usize) {
-        let range = self.range_of(value);
-        let position = self.position(range.clone());
-        let outline = match json::outline(value) {
-            Ok(outline) => outline,
-            Err(_) if value == "null" => return,
+        match json::outline(value) {
+            Ok(outline) => self.json_outlined(value, outline, default, lists),
+            Err(_) if value == "null" => {}
             // Not so for YAML: a key may occur twice.
-            Err(_) if value.starts_with('{') => return self.yaml_item(range, default, lists),
-            Err(_) => return self.no_object(position),
-        };
+            Err(_) if value.starts_with('{') => self.yaml_item(self.range_of(value), default, lists),
+            Err(_) => self.no_object(self.position(self.range_of(value))),
+        }
+    }
+
+    pub(super) fn json_outlined(
+        &mut self,
+        value: &'a str,
+        outline: Outline<'a>,
+        default: &Type,
+        lists: usize,
+    ) {
+        let position = self.position(self.range_of(value));
         let type_ = if outline.type_.kind.is_empty() { default } else { &outline.type_ };
         match outline.items {
             Some(items) if is_list(type_) || value.starts_with('[') => {

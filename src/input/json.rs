@@ -88,17 +88,20 @@ pub(super) struct Outline<'a> {
     pub(super) items: Option<Vec<&'a str>>,
 }
 
-/// Reads the outline of a value; an array counts as a list whose type is not told.
+/// Reads the outline of a value; an array counts as a list whose type is not known.
 pub(super) fn outline(text: &str) -> Result<Outline<'_>, serde_json::Error> {
     if text.starts_with('[') {
         let items = Some(elements(text)?);
         return Ok(Outline { items, ..Outline::default() });
     }
-    let fields: Fields = serde_json::from_str(text)?;
-    let type_ = Type { api_version: string(fields.api_version), kind: string(fields.kind) };
-    let items = fields.items.map(RawValue::get).filter(|items| items.starts_with('['));
-    let items = items.map(elements).transpose()?;
-    Ok(Outline { type_, items })
+    serde_json::from_str::<Fields>(text)?.outline()
+}
+
+/// The object at the beginning of a text and its outline, for which the text is read only once.
+pub(super) fn first_object(text: &str) -> Option<(&str, Outline<'_>)> {
+    let mut objects = serde_json::Deserializer::from_str(text).into_iter::<Fields>();
+    let fields = objects.next()?.ok()?;
+    Some((text.get(..objects.byte_offset())?, fields.outline().ok()?))
 }
 
 #[derive(Default, Deserialize)]
@@ -110,6 +113,17 @@ struct Fields<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
     items: Option<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> {
+    fn type_(&self) -> Type {
+        Type { api_version: string(self.api_version), kind: string(self.kind) }
+    }
+
+    fn outline(self) -> Result<Outline<'a>, serde_json::Error> {
+        let items = self.items.map(RawValue::get).filter(|items| items.starts_with('['));
+        Ok(Outline { type_: self.type_(), items: items.map(elements).transpose()? })
+    }
 }
 
 fn string(value: Option<&RawValue>) -> String {
@@ -154,6 +168,5 @@ pub(super) fn close_list(text: &str) -> Option<(Type, usize)> {
 }
 
 fn frame_type(object: &str) -> Option<Type> {
-    let fields: Fields = serde_json::from_str(object).ok()?;
-    Some(Type { api_version: string(fields.api_version), kind: string(fields.kind) })
+    Some(serde_json::from_str::<Fields>(object).ok()?.type_())
 }

@@ -128,8 +128,17 @@ impl<'a> Reader<'a> {
 
     /// Reads the item at the beginning of a text; tells its length.
     fn json_item(&mut self, rest: &'a str, default: &Type) -> Option<usize> {
-        let value = json::first_value(rest).ok()?;
-        self.json_value(value, default, 1);
+        let value = match json::first_object(rest) {
+            Some((value, outline)) => {
+                self.json_outlined(value, outline, default, 1);
+                value
+            }
+            None => {
+                let value = json::first_value(rest).ok()?;
+                self.json_value(value, default, 1);
+                value
+            }
+        };
         self.batch.findings.is_empty().then_some(value.len())
     }
 }

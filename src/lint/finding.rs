@@ -1,5 +1,6 @@
 //! Lints and what they find.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::subject::{About, Subject};
@@ -72,16 +73,32 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether it is about the same field of the same object.
-    fn tells(&self, diagnostic: &Diagnostic) -> bool {
-        let same_field =
-            || diagnostic.message.strip_prefix(&self.field).is_some_and(|rest| rest.starts_with(": "));
-        self.place == diagnostic.place && self.object == diagnostic.object && same_field()
-    }
-
     /// Findings that say the same, as of both families of a Service, have the same key.
     pub(super) fn key(&self) -> impl Ord + '_ {
         (&self.place, self.lint.code, &self.object, &self.field, &self.message)
+    }
+}
+
+/// The fields that findings are about, by place and object: a search for each diagnostic costs the same however many
+/// findings there are.
+struct Reported<'a>(BTreeMap<(Option<&'a Place>, Option<&'a ObjectRef>), BTreeSet<&'a str>>);
+
+impl<'a> Reported<'a> {
+    fn of(findings: &'a [Finding]) -> Self {
+        let mut fields = BTreeMap::<_, BTreeSet<&str>>::new();
+        for Finding { place, object, field, .. } in findings {
+            fields.entry((place.as_ref(), object.as_ref())).or_default().insert(field);
+        }
+        Reported(fields)
+    }
+
+    /// Whether a finding is about the field with which the diagnostic's message begins.
+    fn has(&self, diagnostic: &Diagnostic) -> bool {
+        let Diagnostic { place, object, message, .. } = diagnostic;
+        self.0.get(&(place.as_ref(), object.as_ref())).is_some_and(|fields| {
+            let mut ends = message.match_indices(": ").map(|(at, _)| at);
+            ends.any(|end| message.get(..end).is_some_and(|field| fields.contains(field)))
+        })
     }
 }
 
@@ -145,20 +162,22 @@ impl Findings<'_> {
         });
     }
 
-    /// What an earlier stage found, unless another lint tells it better.
-    pub(super) fn add_diagnostic(&mut self, diagnostic: &Diagnostic) {
-        if self.found.iter().any(|finding| finding.tells(diagnostic)) {
-            return;
-        }
-        self.found.push(Finding {
-            lint: self.lint,
-            severity: self.lint.severity,
-            place: diagnostic.place.clone(),
-            object: diagnostic.object.clone(),
-            field: String::new(),
-            message: diagnostic.message.clone(),
-            remedy: diagnostic.help.clone(),
-        });
+    /// What an earlier stage found, except what another lint reports better.
+    pub(super) fn add_diagnostics<'d>(&mut self, diagnostics: impl Iterator<Item = &'d Diagnostic>) {
+        let reported = Reported::of(&self.found);
+        let new: Vec<Finding> = diagnostics
+            .filter(|diagnostic| !reported.has(diagnostic))
+            .map(|diagnostic| Finding {
+                lint: self.lint,
+                severity: self.lint.severity,
+                place: diagnostic.place.clone(),
+                object: diagnostic.object.clone(),
+                field: String::new(),
+                message: diagnostic.message.clone(),
+                remedy: diagnostic.help.clone(),
+            })
+            .collect();
+        self.found.extend(new);
     }
 }
 
@@ -176,5 +195,55 @@ impl fmt::Display for Summary<'_> {
             .map(|(count, name)| words::count(*count, name))
             .collect();
         f.write_str(&if words.is_empty() { "nothing found".to_owned() } else { words.join(", ") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static LINT: Lint =
+        Lint { code: "KR000", name: "any", severity: Severity::Note, summary: "", check: |_, _| () };
+
+    fn diagnostic(object: &str, message: &str) -> Diagnostic {
+        let object = ObjectRef { kind: "Service".into(), namespace: "shop".into(), name: object.into() };
+        Diagnostic::warning(message).about(object)
+    }
+
+    /// A finding about a field of the object of a diagnostic.
+    fn finding(diagnostic: &Diagnostic, field: &str) -> Finding {
+        Finding {
+            lint: &LINT,
+            severity: LINT.severity,
+            place: diagnostic.place.clone(),
+            object: diagnostic.object.clone(),
+            field: field.to_owned(),
+            message: String::new(),
+            remedy: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_another_lint_reports_of_the_field_is_left_out() {
+        let told = diagnostic("a", "spec.ports[0]: no port");
+        let known = [finding(&told, "spec.ports[0]"), finding(&told, "labels[\"a: b\"]")];
+        let reported = Reported::of(&known);
+        assert!(reported.has(&told));
+        assert!(reported.has(&diagnostic("a", "labels[\"a: b\"]: no label")));
+        assert!(!reported.has(&diagnostic("b", "spec.ports[0]: no port")));
+        assert!(!reported.has(&diagnostic("a", "spec.ports[0].name: no name")));
+        assert!(!reported.has(&diagnostic("a", "spec.ports[0] has no port")));
+    }
+
+    /// What is searched for a diagnostic is one entry, however many findings and objects there are.
+    #[test]
+    fn findings_are_kept_by_their_objects() {
+        let objects: Vec<Diagnostic> =
+            (0..100).map(|n| diagnostic(&format!("web-{n}"), "spec: wrong")).collect();
+        let known: Vec<Finding> = objects.iter().map(|object| finding(object, "spec")).collect();
+        let reported = Reported::of(&known);
+        assert_eq!(reported.0.len(), known.len());
+        assert!(reported.0.values().all(|fields| fields.len() == 1));
+        assert!(objects.iter().all(|object| reported.has(object)));
     }
 }

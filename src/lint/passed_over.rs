@@ -14,7 +14,7 @@ pub(super) static LINT: Lint = Lint {
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     let warnings = |d: &&diagnostic::Diagnostic| d.severity == diagnostic::Severity::Warning;
-    subject.diagnostics.iter().filter(warnings).for_each(|diagnostic| found.add_diagnostic(diagnostic));
+    found.add_diagnostics(subject.diagnostics.iter().filter(warnings));
 }
 
 #[cfg(test)]

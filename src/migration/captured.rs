@@ -2,7 +2,7 @@
 //! through which iptables mode makes holes, leftovers of a mode from before.
 
 use crate::capture::Captured;
-use crate::compare::diff::{Check, PreFlight, Readiness};
+use crate::compare::pre_flight::{Check, PreFlight, Readiness};
 use crate::compare::subject::{Attribution, Subject};
 use crate::node::{Host, NodeRules};
 use crate::ruleset::Ruleset;

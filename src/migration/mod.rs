@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::capture::Captured;
 use crate::cluster::Cluster;
-use crate::compare::diff::{Check, PreFlight, Readiness};
+use crate::compare::pre_flight::{Check, PreFlight, Readiness};
 use crate::input::Snapshot;
 use crate::iptables::restore;
 use crate::net::Family;

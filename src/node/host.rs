@@ -74,7 +74,7 @@ impl Host {
     }
 
     /// A node of a cluster whose networks of Pods are known, with the addresses of the endpoints that name it. Endpoints
-    /// of other nodes are not looked for: only rules that ask for an interface tell them from what their network says.
+    /// of other nodes are for the caller to add.
     pub(crate) fn of_frame(
         node: &Node,
         plan: &Plan<'_>,

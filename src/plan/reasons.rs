@@ -1,5 +1,6 @@
 //! The plan's decisions as codes and words, so that every output says the same thing in the same words.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Basis, Choice, EndpointSet, External, HintUse, HintsIgnored, Route, ServicePortPlan};
@@ -192,13 +193,23 @@ impl ServicePortPlan<'_> {
             Basis::Unused => EndpointSet::Local,
             Basis::Ready | Basis::Terminating | Basis::Nothing => EndpointSet::Cluster,
         };
-        let taken = self.endpoints(set);
+        let mut taken: BTreeMap<&str, &Endpoint> = BTreeMap::new();
+        for endpoint in self.endpoints(set) {
+            taken.entry(&endpoint.text).or_insert(endpoint);
+        }
         let all = &self.service_port.endpoints;
-        all.iter().filter_map(|endpoint| Some((endpoint, self.why_left_out(endpoint, set, taken)?))).collect()
+        all.iter()
+            .filter_map(|endpoint| Some((endpoint, self.why_left_out(endpoint, set, &taken)?)))
+            .collect()
     }
 
-    fn why_left_out(&self, endpoint: &Endpoint, set: EndpointSet, taken: &[&Endpoint]) -> Option<LeftOut> {
-        match taken.iter().find(|t| t.text == endpoint.text) {
+    fn why_left_out(
+        &self,
+        endpoint: &Endpoint,
+        set: EndpointSet,
+        taken: &BTreeMap<&str, &Endpoint>,
+    ) -> Option<LeftOut> {
+        match taken.get(&*endpoint.text) {
             Some(same) if std::ptr::eq(*same, endpoint) => return None,
             Some(_) => return Some(LeftOut::Duplicate),
             None => {}

@@ -1,7 +1,7 @@
 //! Names of addresses, and names much like a wrong one.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::scene::Scene;
 use crate::cluster::ServicePort;
@@ -53,8 +53,12 @@ fn name_service_port(port: &ServicePort, shown: &BTreeSet<IpAddr>, names: &mut N
         }
     };
     add(port.cluster_ip, Name::ClusterIp);
+    let at = SocketAddr::new(port.cluster_ip, port.port.get());
     port.external_ips.iter().for_each(|ip| add(ip.value, Name::ExternalIp));
     port.load_balancer_ips.iter().for_each(|ip| add(ip.value, Name::LoadBalancerIp));
+    if shown.contains(&at.ip()) {
+        names.add_port(at, port.name.protocol());
+    }
     for endpoint in port.endpoints.iter().filter(|endpoint| shown.contains(&endpoint.ip)) {
         names.add(endpoint.ip, || match &endpoint.pod {
             Some(pod) => {

@@ -1,5 +1,6 @@
 //! What happens to a packet, and by which steps.
 
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
 use compact_str::CompactString;
@@ -225,9 +226,17 @@ pub enum RuleRef<'r> {
     },
 }
 
+impl Eq for RuleRef<'_> {}
+
 impl PartialEq for RuleRef<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.index() == other.index() && self.chain_address() == other.chain_address()
+    }
+}
+
+impl Hash for RuleRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.index(), self.chain_address()).hash(state);
     }
 }
 

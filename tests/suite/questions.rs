@@ -145,9 +145,16 @@ fn k69599_two_services_on_one_address() {
              externalIPs: [192.0.2.1], {port}}}}}\n---\n"
         )
     };
-    let slices = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSliceList, items: []}\n";
+    let slice = |name: &str, ip: &str| {
+        format!(
+            "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: {name}, namespace: x, labels: \
+             {{kubernetes.io/service-name: {name}}}}}, addressType: IPv4, endpoints: [{{addresses: [{ip}]}}], \
+             {port}}}\n---\n"
+        )
+    };
+    let slices = slice("a", "10.244.0.1") + &slice("b", "10.244.0.2");
     let input = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-    std::fs::write(&input, service("a", "10.96.0.1") + &service("b", "10.96.0.2") + slices).unwrap();
+    std::fs::write(&input, service("a", "10.96.0.1") + &service("b", "10.96.0.2") + &slices).unwrap();
     let line = format!("kuberules lint {}", input.path().display());
     answers(&line, &["error[KR006] Service x/", "192.0.2.1"]);
 }
@@ -158,8 +165,27 @@ fn k139628_udp_still_goes_to_the_dead_pod() {
     answers(
         &line,
         &[
-            "One that exists keeps going where it went",
+            "one that exists keeps going where it went",
             "conntrack -D -p udp --orig-src 10.244.1.5 --orig-dst 10.96.0.10 --orig-port-dst 53",
         ],
     );
+}
+
+/// It was said that the Service has no such port.
+#[test]
+fn a_port_of_a_service_without_rules_is_not_served() {
+    let trace = |port: u16| {
+        format!(
+            "printf '*nat\\n:PREROUTING ACCEPT [0:0]\\n:OUTPUT ACCEPT [0:0]\\nCOMMIT\\n' | kuberules trace {SHOP} -q --captured - \
+             --node worker-1 --from 10.244.1.9 --to 10.96.0.12:{port}"
+        )
+    };
+    answers(
+        &trace(3306),
+        &[
+            "not served: no rule serves port 3306/tcp of Service shop/db",
+            "kube-proxy's rules for it are missing",
+        ],
+    );
+    answers(&trace(3307), &["not a Service port: Service shop/db has no port 3307/tcp"]);
 }

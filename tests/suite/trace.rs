@@ -184,7 +184,7 @@ fn k139628_a_trace_is_of_new_connections() {
     says(
         &text,
         &[
-            "This is about new connections.",
+            "New connections only: one that exists",
             "conntrack -D -p udp --orig-src 192.168.0.11 --orig-dst 10.96.0.10 --orig-port-dst 53",
         ],
     );

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::Write as _;
 
 use kuberules::capture;
+use kuberules::compare::change::NodeChange;
 use kuberules::compare::diff::Diff;
-use kuberules::compare::diff::NodeChange;
 use kuberules::compare::node::{self, Level};
 use kuberules::node::Host;
 use kuberules::report::diff::{markdown, text};

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use compact_str::format_compact;
 
 use super::{Finding, Kind, Lines, Pair};
-use crate::compare::diff::LineChange;
 use crate::compare::rules::{self, PlaceChange, Presence};
+use crate::compare::rules_change::LineChange;
 use crate::compare::subject;
 use crate::iptables::ruleset as ipt;
 use crate::names::ServiceName;

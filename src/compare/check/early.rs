@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Lines;
-use crate::compare::diff::LineChange;
+use crate::compare::rules_change::LineChange;
 use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::iptables::save::rule_text;

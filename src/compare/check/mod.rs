@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::diff::LineChange;
+use super::rules_change::LineChange;
 use super::traffic::{Cause, Flow, Traffic, flows_of_plans};
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;

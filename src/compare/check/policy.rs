@@ -2,7 +2,7 @@
 //! nftables.
 
 use super::{Finding, Kind, Lines, Pair, traffic};
-use crate::compare::diff::LineChange;
+use crate::compare::rules_change::LineChange;
 use crate::compare::traffic::Unknown;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;

@@ -2,7 +2,7 @@
 
 use super::early::{Early, writer_of};
 use super::{Finding, Kind, Lines, Pair, intended, traffic};
-use crate::compare::diff::LineChange;
+use crate::compare::rules_change::LineChange;
 use crate::compare::subject::is_own_jump;
 use crate::compare::traffic::{Difference, OutcomeSet, Unknown};
 use crate::iptables::ruleset as ipt;

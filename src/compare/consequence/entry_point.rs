@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use compact_str::{CompactString, format_compact};
 use serde::Serialize;
 
+use super::neighbours::{Neighbours, last_addresses};
 use crate::cluster::ServicePort;
 use crate::net::{Cidr, Family, Protocol};
 use crate::node::{ClientKind, Host};
@@ -123,7 +124,7 @@ pub(super) fn probes(port: &ServicePort, host: &Host) -> Vec<Probe> {
 /// One client of each kind that can use an entry point.
 pub(super) fn clients(
     probe: &Probe,
-    host: &Host,
+    (host, neighbours): (&Host, &Neighbours<'_>),
     ranges: &[Cidr],
     endpoints: &[IpAddr],
 ) -> Vec<(Client, IpAddr)> {
@@ -134,14 +135,7 @@ pub(super) fn clients(
     let family = probe.entry.family;
     let is_free = |ip: &IpAddr| !endpoints.contains(ip);
     let mut clients: Vec<(Client, IpAddr)> = Vec::new();
-    let networks = host.pod_networks.iter().chain(&host.cluster_networks);
-    let of_networks = || networks.clone().filter(|net| net.family() == family).flat_map(last_addresses);
-    let of_kind = |kind| of_networks().filter(is_free).find(|ip| host.client_kind(*ip) == kind);
-    let known = |pods: &std::collections::BTreeSet<IpAddr>| {
-        pods.iter().copied().filter(|ip| Family::of(*ip) == family).find(|ip| is_free(ip))
-    };
-    let here = of_kind(ClientKind::LocalPod).or_else(|| known(&host.local_pods));
-    let elsewhere = of_kind(ClientKind::RemotePod).or_else(|| known(&host.remote_pods));
+    let (here, elsewhere) = (neighbours.here(family, is_free), neighbours.elsewhere(family, is_free));
     clients.extend(here.map(|ip| (Client::PodsHere, ip)));
     clients.extend(elsewhere.map(|ip| (Client::PodsElsewhere, ip)));
     clients.push(node);
@@ -160,23 +154,6 @@ pub(super) fn clients(
         clients.extend(ranges.iter().filter(|range| range.family() == family).filter_map(of_range));
     }
     clients
-}
-
-/// Some addresses at the end of a network, which Pods get last.
-fn last_addresses(net: &Cidr) -> Vec<IpAddr> {
-    let last = match net.last() {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
-    };
-    let at = |back: u128| {
-        let number = last.checked_sub(back)?;
-        let ip = match net.family() {
-            Family::Ipv4 => IpAddr::from(u32::try_from(number).ok()?.to_be_bytes()),
-            Family::Ipv6 => IpAddr::from(number.to_be_bytes()),
-        };
-        net.contains(ip).then_some(ip)
-    };
-    [1, 2, 3, 5, 9, 17, 0].into_iter().filter_map(at).collect()
 }
 
 /// Addresses for documentation and a few others, of clients somewhere else.

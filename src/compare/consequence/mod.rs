@@ -8,6 +8,7 @@
 
 mod effect;
 mod entry_point;
+mod neighbours;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use effect::Effect;
 pub use entry_point::{Client, EntryKind, EntryPoint};
+pub use neighbours::Neighbours;
 pub use statement::{Consequences, ServiceConsequence, Statement};
 
 use super::traffic::{
@@ -99,7 +101,7 @@ pub struct ServiceOnNode {
 pub fn on_node<'r, 'o, 'n>(
     services: &BTreeSet<ServiceName>,
     plans: (Option<&'r Plan<'_>>, Option<&'r Plan<'_>>),
-    hosts: (&'r Host, &'r Host),
+    (hosts, neighbours): ((&'r Host, &'r Host), &'r Neighbours<'r>),
     walkers: (&'r Walker<'o>, &'r Walker<'n>),
     assumed: &Arc<BTreeSet<IpAddr>>,
 ) -> Vec<ServiceOnNode> {
@@ -112,6 +114,7 @@ pub fn on_node<'r, 'o, 'n>(
     let node = OnNode {
         plans: (old, new),
         hosts,
+        neighbours,
         walkers,
         facts: (SideFacts::new(old), SideFacts::new(new)),
         names,
@@ -123,6 +126,8 @@ pub fn on_node<'r, 'o, 'n>(
 struct OnNode<'a, 'r, 'o, 'n> {
     plans: (&'r Plan<'r>, &'r Plan<'r>),
     hosts: (&'r Host, &'r Host),
+    /// The Pods around the new side's node.
+    neighbours: &'r Neighbours<'r>,
     walkers: (&'r Walker<'o>, &'r Walker<'n>),
     facts: (SideFacts, SideFacts),
     names: Names,
@@ -146,7 +151,7 @@ impl OnNode<'_, '_, '_, '_> {
         let mut found =
             ServiceOnNode { service: service.clone(), cells: Vec::new(), endpoints: Default::default() };
         for probe in entries.values() {
-            for (client, source) in clients(probe, host, &ranges, &endpoints) {
+            for (client, source) in clients(probe, (host, self.neighbours), &ranges, &endpoints) {
                 self.cell(probe, client, source, &mut found);
             }
         }

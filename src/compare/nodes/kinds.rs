@@ -10,10 +10,15 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
-use crate::cluster::{Cluster, Node};
+use super::cluster_part::ClusterPart;
+use super::frames::Frames;
+use super::owners::Owners;
+use crate::cluster::{Node, ServicePort};
+use crate::compare::consequence::Neighbours;
+use crate::compare::traffic::Ground;
 use crate::net::{Cidr, Family};
 use crate::plan::{LocalTraffic, NodePorts, Plan};
-use crate::settings::Settings;
+use crate::settings::{DetectLocal, Settings};
 use crate::walk::Host;
 
 /// What nodes of one kind agree in.
@@ -33,6 +38,10 @@ struct KindOfSide {
     local_traffic: Option<Result<usize, Cidr>>,
     /// In which ranges Pods of the node lie that are in none of its networks, and whether it is one or several.
     pods: BTreeSet<(Vec<bool>, bool)>,
+    /// The same of Pods that are known to be on other nodes though no network shows it.
+    remote_pods: BTreeSet<(Vec<bool>, bool)>,
+    /// In which ranges a Pod on the node lies, and one on another node.
+    clients: [Option<Vec<bool>>; 2],
 }
 
 /// How a network lies to a range.
@@ -46,15 +55,48 @@ enum Lies {
 /// What the kinds of nodes depend on beside the nodes.
 pub(super) struct Kinds {
     /// Ranges that rules ask for.
-    pub(super) ranges: Vec<Cidr>,
+    ranges: Vec<Cidr>,
     /// Addresses of the parts.
     pub(super) addresses: HashSet<IpAddr>,
     /// Whether hints tell zones apart.
-    pub(super) zones_matter: bool,
+    zones_matter: bool,
     pub(super) owners: Owners,
 }
 
 impl Kinds {
+    /// What kinds of nodes depend on, where these parts are compared.
+    pub(super) fn new(
+        (old, new): (&Frames<'_>, &Frames<'_>),
+        parts: &[ClusterPart<'_>],
+        owners: Owners,
+    ) -> Kinds {
+        let ports = || parts.iter().flat_map(|part| part.old.iter().chain(&part.new));
+        let mut ranges: BTreeSet<(IpAddr, u8)> = BTreeSet::new();
+        let mut add = |net: Cidr| _ = ranges.insert((net.network(), net.length()));
+        ports().flat_map(|port| &port.source_ranges).for_each(|range| add(range.value));
+        for state in [old.state, new.state] {
+            state.cluster.service_cidrs.iter().for_each(|net| add(*net));
+        }
+        let frames = old.plans.first().into_iter().chain(new.plans.first());
+        for frame in frames {
+            if let (Some(LocalTraffic::From(net)), DetectLocal::ClusterCidr(_)) =
+                (frame.local_traffic(), &new.state.settings.detect_local)
+            {
+                add(*net);
+            }
+        }
+        Ground::named_addresses(new.family).into_iter().for_each(&mut add);
+        let hinted = |port: &ServicePort| {
+            port.endpoints.iter().any(|e| e.hints.as_ref().is_some_and(|hints| !hints.zones.is_empty()))
+        };
+        Kinds {
+            ranges: ranges.into_iter().filter_map(|(ip, length)| Cidr::new(ip, length)).collect(),
+            addresses: parts.iter().flat_map(|part| &part.addresses).copied().collect(),
+            zones_matter: ports().any(|port| hinted(port)),
+            owners,
+        }
+    }
+
     /// The kind of a node; none where it is to be compared by itself.
     pub(super) fn of(
         &self,
@@ -108,16 +150,24 @@ impl Kinds {
             node_ports,
             networks: networks.iter().map(|net| (net.length(), self.lies(*net))).collect(),
             local_traffic,
-            pods: self.pods(host, family),
+            pods: self.pods(&host.local_pods, family),
+            remote_pods: self.pods(&host.remote_pods, family),
+            clients: self.clients(host, family),
         })
     }
 
-    fn pods(&self, host: &Host, family: Family) -> BTreeSet<(Vec<bool>, bool)> {
+    fn pods(&self, pods: &BTreeSet<IpAddr>, family: Family) -> BTreeSet<(Vec<bool>, bool)> {
         let mut counts: HashMap<Vec<bool>, usize> = HashMap::new();
-        for ip in host.local_pods.iter().filter(|ip| Family::of(**ip) == family) {
+        for ip in pods.iter().filter(|ip| Family::of(**ip) == family) {
             *counts.entry(self.within(*ip)).or_default() += 1;
         }
         counts.into_iter().map(|(within, count)| (within, count > 1)).collect()
+    }
+
+    fn clients(&self, host: &Host, family: Family) -> [Option<Vec<bool>>; 2] {
+        let neighbours = Neighbours::of(host);
+        let found = [neighbours.here(family, |_| true), neighbours.elsewhere(family, |_| true)];
+        found.map(|ip| Some(self.within(ip?)))
     }
 
     fn within(&self, ip: IpAddr) -> Vec<bool> {
@@ -135,73 +185,5 @@ impl Kinds {
             }
         };
         self.ranges.iter().map(lies).collect()
-    }
-}
-
-/// Whose the addresses and networks of the nodes are.
-#[derive(Debug, Default)]
-pub(super) struct Owners {
-    addresses: HashMap<IpAddr, Vec<usize>>,
-    /// First and last address of each network and its node, ascending.
-    networks: Vec<(IpAddr, IpAddr, usize)>,
-    /// Networks that others have a part of.
-    overlapping: HashSet<Cidr>,
-}
-
-impl Owners {
-    /// Of the nodes of both sides, by their number in the list of pairs; nodes of one side alone have none.
-    pub(super) fn new(clusters: [&Cluster; 2], nodes: &[(&Node, &Node)]) -> Owners {
-        let numbers: HashMap<&str, usize> =
-            (0..).zip(nodes).map(|(i, (_, new))| (new.name.as_str(), i)).collect();
-        let mut owners = Owners::default();
-        let mut networks: BTreeSet<(IpAddr, IpAddr, usize)> = BTreeSet::new();
-        for node in clusters.into_iter().flat_map(|cluster| &cluster.nodes) {
-            let number = numbers.get(node.name.as_str()).copied().unwrap_or(usize::MAX);
-            for ip in node.internal_ips.iter().chain(&node.external_ips) {
-                let holders = owners.addresses.entry(*ip).or_default();
-                if !holders.contains(&number) {
-                    holders.push(number);
-                }
-            }
-            networks.extend(node.pod_cidrs.iter().map(|net| (net.network(), net.last(), number)));
-        }
-        owners.networks = networks.into_iter().collect();
-        owners.find_overlapping(clusters);
-        owners
-    }
-
-    fn find_overlapping(&mut self, clusters: [&Cluster; 2]) {
-        let mut shared: HashSet<IpAddr> = HashSet::new();
-        let mut widest: Option<(IpAddr, IpAddr)> = None;
-        for (first, last, _) in &self.networks {
-            if let Some((from, to)) = widest.filter(|(_, to)| first <= to) {
-                shared.extend([from, *first]);
-                widest = Some((from, to.max(*last)));
-            } else {
-                widest = Some((*first, *last));
-            }
-        }
-        let networks =
-            clusters.into_iter().flat_map(|cluster| &cluster.nodes).flat_map(|node| &node.pod_cidrs);
-        self.overlapping = networks.filter(|net| shared.contains(&net.network())).copied().collect();
-    }
-
-    pub(super) fn of_address(&self, ip: IpAddr) -> usize {
-        self.addresses.get(&ip).map_or(0, Vec::len)
-    }
-
-    /// The node in whose networks an address lies.
-    fn network(&self, ip: IpAddr) -> Option<usize> {
-        let holds = |net: &&(IpAddr, IpAddr, usize)| net.0 <= ip && ip <= net.1;
-        if !self.overlapping.is_empty() {
-            return self.networks.iter().find(holds).map(|net| net.2);
-        }
-        let upto = self.networks.partition_point(|(first, ..)| *first <= ip);
-        self.networks.get(upto.checked_sub(1)?).filter(holds).map(|net| net.2)
-    }
-
-    /// Nodes to which an address belongs, or in whose networks it lies.
-    pub(super) fn nodes(&self, ip: IpAddr) -> impl Iterator<Item = usize> {
-        self.addresses.get(&ip).into_iter().flatten().copied().chain(self.network(ip))
     }
 }

@@ -17,43 +17,43 @@
 //! Nodes of no kind, such as one whose address is an endpoint, or that changes itself; and all nodes where rules tell
 //! Pods by their interface. `tests` compares the answers with those of every node by itself, on random clusters.
 
+mod cluster_part;
+mod frames;
+mod hosts;
 mod kinds;
+mod known_pods;
+mod owners;
+mod part_answer;
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use self::kinds::{Kind, Kinds, Owners};
-use super::consequence::ServiceOnNode;
-use super::diff::{FamilyChange, GroupChange, NodesAnswer, RulesChange, TrafficChange};
-use super::links::{Link, Side, links_of};
+pub use self::state::State;
+
+use self::cluster_part::{ClusterPart, cluster_parts};
+use self::frames::Frames;
+use self::hosts::hosts;
+use self::kinds::{Kind, Kinds};
+use self::owners::Owners;
+use self::part_answer::{PartAnswer, PartAnswers, exceptions};
+use super::change::{FamilyChange, NodesAnswer, TrafficChange};
+use super::consequence::Neighbours;
 use super::node::{self, Level, Options, PartChange, PartComparison};
 use super::parts::{self, Part, Parts};
-use super::subject::Subject;
+use super::rules_change::RulesChange;
 use super::traffic::{Alike, Ground, Naming, Scope, Traffic};
 use super::unchanged;
-use crate::cluster::{Cluster, Node, ServicePort};
+use crate::cluster::{Node, ServicePort};
 use crate::diagnostic::{Checked, Diagnostics};
-use crate::input::Sources;
-use crate::net::{Cidr, Family};
-use crate::node::{NodePlan, merged};
+use crate::net::Family;
+use crate::node::NodePlan;
 use crate::parallel;
-use crate::plan::{Plan, ServicePortPlan, is_large, is_planned_alike};
-use crate::ruleset::check_loadable;
-use crate::settings::Settings;
+use crate::plan::{Plan, ServicePortPlan};
+use crate::settings::DetectLocal;
 use crate::walk::Host;
-
-/// One state of a cluster.
-#[derive(Clone, Copy)]
-pub struct State<'c> {
-    /// The cluster.
-    pub cluster: &'c Cluster,
-    /// How kube-proxy is set on all nodes.
-    pub settings: &'c Settings,
-    /// The texts it was read from.
-    pub sources: &'c Sources,
-}
 
 /// Compares nodes that are in both states, in the order of their names. Answers stand in the order of their first nodes.
 ///
@@ -70,14 +70,12 @@ pub fn compare(
     let mut found = Diagnostics::default();
     let of_family = |family| FamilyNodes::new(old, new, nodes, family, options.clone());
     let mut all: Vec<FamilyNodes<'_>> = families.iter().map(|family| of_family(*family)).collect();
-    for pair in nodes {
-        for of_old in [true, false] {
-            for family in &mut all {
-                let (plan, told) = family.frame(pair, of_old)?;
-                found.append(told);
-                let frames = if of_old { &mut family.frames.0 } else { &mut family.frames.1 };
-                frames.push(plan);
-            }
+    for (before, after) in nodes {
+        for family in &mut all {
+            found.append(family.frames.0.add(before)?.1);
+        }
+        for family in &mut all {
+            found.append(family.frames.1.add(after)?.1);
         }
     }
     let answers: Vec<Vec<NodeAnswer>> = all.iter_mut().map(FamilyNodes::answers).collect();
@@ -119,60 +117,9 @@ struct FamilyNodes<'a> {
     nodes: &'a [(&'a Node, &'a Node)],
     family: Family,
     options: Options,
-    large: (bool, bool),
-    witnesses: (Vec<&'a ServicePort>, Vec<&'a ServicePort>),
     /// What is planned on each node beside Service ports.
-    frames: (Vec<Plan<'a>>, Vec<Plan<'a>>),
-    /// Whether it was told that nothing tells Pods from others.
-    told: (bool, bool),
+    frames: (Frames<'a>, Frames<'a>),
     changes: Vec<FamilyChange>,
-}
-
-/// Service ports that are compared together, on all nodes.
-struct ClusterPart<'a> {
-    old: Vec<&'a ServicePort>,
-    new: Vec<&'a ServicePort>,
-    addresses: BTreeSet<IpAddr>,
-}
-
-/// What a part adds to the changes of a node.
-#[derive(Debug, Clone, Default)]
-struct PartAnswer {
-    rules: Vec<(Subject, GroupChange)>,
-    traffic: Traffic,
-    services: Vec<ServiceOnNode>,
-    unchanged: usize,
-}
-
-impl PartAnswer {
-    fn means_the_same_as(&self, other: &PartAnswer) -> bool {
-        self.rules == other.rules
-            && self.traffic.flows == other.traffic.flows
-            && self.traffic.unknown == other.traffic.unknown
-            && self.traffic.classes == other.traffic.classes
-            && self.services == other.services
-            && self.unchanged == other.unchanged
-    }
-}
-
-/// The answers of a part.
-#[derive(Default)]
-struct PartAnswers {
-    answers: Vec<PartAnswer>,
-    /// By the number of the kind of node, for nodes that have nothing to do with the part.
-    by_kind: Vec<Option<usize>>,
-    /// Of nodes that have.
-    by_node: HashMap<usize, usize>,
-}
-
-impl PartAnswers {
-    fn add(&mut self, answer: PartAnswer) -> usize {
-        let known = self.answers.iter().position(|other| other.means_the_same_as(&answer));
-        known.unwrap_or_else(|| {
-            self.answers.push(answer);
-            self.answers.len() - 1
-        })
-    }
 }
 
 impl<'a> FamilyNodes<'a> {
@@ -183,49 +130,26 @@ impl<'a> FamilyNodes<'a> {
         family: Family,
         options: Options,
     ) -> FamilyNodes<'a> {
-        let tables = (old.cluster.family(family), new.cluster.family(family));
         FamilyNodes {
             old,
             new,
             nodes,
             family,
             options,
-            large: (is_large(tables.0), is_large(tables.1)),
-            witnesses: (witnesses(&tables.0.service_ports), witnesses(&tables.1.service_ports)),
-            frames: (Vec::new(), Vec::new()),
-            told: (false, false),
+            frames: (Frames::new(old, family), Frames::new(new, family)),
             changes: Vec::new(),
         }
-    }
-
-    /// What is planned on a node beside Service ports, with what is to be told of the whole plan.
-    fn frame(&mut self, (old, new): &(&Node, &Node), of_old: bool) -> Checked<Plan<'a>> {
-        let (state, node, large, witnesses) = match of_old {
-            true => (self.old, old, self.large.0, &self.witnesses.0),
-            false => (self.new, new, self.large.1, &self.witnesses.1),
-        };
-        let plan = Plan::of_some(witnesses, large, state.cluster, state.settings, node, self.family);
-        let (mut plan, mut found) = plan?;
-        found.append(check_loadable(&plan, state.sources));
-        // In the same words for all nodes: once is enough.
-        let told = if of_old { &mut self.told.0 } else { &mut self.told.1 };
-        if !*told && plan.local_traffic().is_none() {
-            *told = true;
-            plan.warn_of_local_traffic(state.cluster, state.settings, &mut found);
-        }
-        plan.take_service_ports();
-        Ok((plan, found))
     }
 
     /// The answer of each node.
     fn answers(&mut self) -> Vec<NodeAnswer> {
         let owners = Owners::new([self.old.cluster, self.new.cluster], self.nodes);
-        let trims = self.large.0 == self.large.1
+        let trims = self.frames.0.is_large == self.frames.1.is_large
             && self.old.cluster.service_cidrs == self.new.cluster.service_cidrs
             && self.old.settings.makes_the_same_as(self.new.settings);
-        let (parts, left_out) = self.parts(trims, &owners);
-        let kinds = self.kinds(&parts, owners);
-        let hosts = self.hosts();
+        let (parts, left_out) = cluster_parts((self.old, self.new), self.family, trims, &owners);
+        let kinds = Kinds::new((&self.frames.0, &self.frames.1), &parts, owners);
+        let hosts = hosts(self.nodes, (&self.frames.0, &self.frames.1));
         let mut numbers: HashMap<Kind, usize> = HashMap::new();
         let kind_of: Vec<Option<usize>> = (0..self.nodes.len())
             .map(|i| {
@@ -328,100 +252,8 @@ impl<'a> FamilyNodes<'a> {
         }
     }
 
-    fn hosts(&self) -> Vec<(Host, Host)> {
-        let networks = (cluster_networks(self.old.cluster), cluster_networks(self.new.cluster));
-        let local =
-            (local_endpoints(self.old.cluster, self.family), local_endpoints(self.new.cluster, self.family));
-        let frames = self.frames.0.iter().zip(&self.frames.1);
-        let pairs: Vec<_> = self.nodes.iter().zip(frames).collect();
-        parallel::each(&pairs, |((old, new), (old_frame, new_frame))| {
-            let host = |node: &Node, frame: &Plan<'_>, networks: &[Cidr], local: &Local<'_>| {
-                let endpoints = local.get(node.name.as_str()).map(Vec::as_slice).unwrap_or_default();
-                Host::of_frame(node, frame, networks, endpoints)
-            };
-            (host(old, old_frame, &networks.0, &local.0), host(new, new_frame, &networks.1, &local.1))
-        })
-    }
-
-    /// The parts of what differs, or can differ, and how many Service ports are left out on every node.
-    #[allow(clippy::type_complexity, reason = "a callback that calls back")]
-    fn parts(&self, trims: bool, owners: &Owners) -> (Vec<ClusterPart<'a>>, usize) {
-        let old = &self.old.cluster.family(self.family).service_ports;
-        let new = &self.new.cluster.family(self.family).service_ports;
-        let is_own = |ip: IpAddr| {
-            let named = |settings: &Settings| {
-                settings.bind_address == Some(ip) || settings.host.addresses.contains(&ip)
-            };
-            owners.of_address(ip) > 0 || named(self.old.settings) || named(self.new.settings)
-        };
-        let links = |port: &ServicePort, tell: &mut dyn FnMut(Link)| {
-            links_of(port, port.endpoints.iter().map(|e| (e.ip, e.port)), is_own, tell);
-        };
-        let sides = (
-            &Side { ports: old, name: &|port: &ServicePort| &port.name, links: &links },
-            &Side { ports: new, name: &|port: &ServicePort| &port.name, links: &links },
-        );
-        let left_out = match trims {
-            true => unchanged::left_out(sides, &is_planned_alike),
-            false => (vec![false; old.len()], vec![false; new.len()]),
-        };
-        let kept = |ports: &'a [ServicePort], left_out: &[bool]| -> Vec<&'a ServicePort> {
-            ports.iter().zip(left_out).filter(|(_, out)| !**out).map(|(port, _)| port).collect()
-        };
-        let (before, after) = (kept(old, &left_out.0), kept(new, &left_out.1));
-        let linked = before.iter().chain(&after).map(|port| {
-            let tell: Box<dyn Fn(&mut dyn FnMut(Link))> = Box::new(|tell| links(port, tell));
-            (port.name.service_name(), tell)
-        });
-        let numbers = parts::part_numbers(linked.collect());
-        let (before, after) = parts::dealt(before, after, &numbers);
-        let part = |(old, new): (Vec<&'a ServicePort>, Vec<&'a ServicePort>)| {
-            let mut addresses = BTreeSet::new();
-            for port in old.iter().chain(&new) {
-                links(port, &mut |link| {
-                    if let Link::Address(ip) = link {
-                        addresses.insert(ip);
-                    }
-                });
-            }
-            ClusterPart { old, new, addresses }
-        };
-        let out = left_out.0.iter().filter(|out| **out).count();
-        (before.into_iter().zip(after).map(part).collect(), out)
-    }
-
-    fn kinds(&self, parts: &[ClusterPart<'_>], owners: Owners) -> Kinds {
-        let ports = || parts.iter().flat_map(|part| part.old.iter().chain(&part.new));
-        let mut ranges: BTreeSet<(IpAddr, u8)> = BTreeSet::new();
-        let mut add = |net: Cidr| _ = ranges.insert((net.network(), net.length()));
-        ports().flat_map(|port| &port.source_ranges).for_each(|range| add(range.value));
-        for state in [self.old, self.new] {
-            state.cluster.service_cidrs.iter().for_each(|net| add(*net));
-        }
-        let frames = self.frames.0.first().into_iter().chain(self.frames.1.first());
-        for frame in frames {
-            if let (
-                Some(crate::plan::LocalTraffic::From(net)),
-                crate::settings::DetectLocal::ClusterCidr(_),
-            ) = (frame.local_traffic(), &self.new.settings.detect_local)
-            {
-                add(*net);
-            }
-        }
-        Ground::named_addresses(self.family).into_iter().for_each(&mut add);
-        let hinted = |port: &ServicePort| {
-            port.endpoints.iter().any(|e| e.hints.as_ref().is_some_and(|hints| !hints.zones.is_empty()))
-        };
-        Kinds {
-            ranges: ranges.into_iter().filter_map(|(ip, length)| Cidr::new(ip, length)).collect(),
-            addresses: parts.iter().flat_map(|part| &part.addresses).copied().collect(),
-            zones_matter: ports().any(|port| hinted(port)),
-            owners,
-        }
-    }
-
     fn kind(&self, i: usize, kinds: &Kinds, hosts: &(Host, Host), trims: bool) -> Option<Kind> {
-        let plans = (self.frames.0.get(i)?, self.frames.1.get(i)?);
+        let plans = (self.frames.0.plans.get(i)?, self.frames.1.plans.get(i)?);
         if trims
             && !(plans.0.is_same_beside_service_ports(plans.1) && unchanged::same_ways(&hosts.0, &hosts.1))
         {
@@ -433,7 +265,7 @@ impl<'a> FamilyNodes<'a> {
             return None;
         }
         // Rules that name the node's own network are each node's own.
-        if self.with_rules() && self.new.settings.detect_local == crate::settings::DetectLocal::NodeCidr {
+        if self.with_rules() && self.new.settings.detect_local == DetectLocal::NodeCidr {
             return None;
         }
         let nodes = self.nodes.get(i)?;
@@ -456,7 +288,7 @@ impl<'a> FamilyNodes<'a> {
         hosts: &[(Host, Host)],
         work: impl FnOnce(&PartComparison<'_>, &Plan<'a>, &Plan<'a>) -> Vec<PartChange>,
     ) -> PartAnswer {
-        let frames = self.frames.0.get(node).zip(self.frames.1.get(node));
+        let frames = self.frames.0.plans.get(node).zip(self.frames.1.plans.get(node));
         let Some(((old, new), (old_host, new_host))) =
             frames.zip(hosts.get(node).map(|(old, new)| (old, new)))
         else {
@@ -465,6 +297,7 @@ impl<'a> FamilyNodes<'a> {
         let ground = Ground::new(old_host, new_host, self.family).named_by(Naming::Role);
         let comparison = PartComparison {
             ground: &ground,
+            neighbours: &Neighbours::of(new_host),
             with_rules: self.with_rules(),
             with_traffic: self.options.level != Level::Rules,
             assumed: &self.options.assumed,
@@ -542,55 +375,3 @@ impl<'a> FamilyNodes<'a> {
 
 /// More different answers than this are not compared with each other.
 const MANY: usize = 64;
-
-/// Parts of which a node has another answer than its kind.
-fn exceptions(node: usize, answers: &[PartAnswers], of_kind: &[Option<usize>]) -> Vec<(usize, usize)> {
-    let parts = answers.iter().zip(of_kind).enumerate();
-    let other = |(part, (answers, of_kind)): (usize, (&PartAnswers, &Option<usize>))| {
-        let own = answers.by_node.get(&node).copied()?;
-        (Some(own) != *of_kind).then_some((part, own))
-    };
-    parts.filter_map(other).collect()
-}
-
-/// Service ports that have in common with the whole table all that messages about a plan depend on.
-fn witnesses(ports: &[ServicePort]) -> Vec<&ServicePort> {
-    /// Names that can be too long for something are all looked at.
-    const LONG: usize = 100;
-    let has_endpoints = |port: &ServicePort| port.endpoints.iter().any(|e| e.is_usable());
-    let is_local = |policy| policy == crate::cluster::TrafficPolicy::Local;
-    let balances = |port: &ServicePort| !is_local(port.internal_policy) && has_endpoints(port);
-    let short_circuits = |port: &ServicePort| {
-        let others = port.external_ips.len() + port.load_balancer_ips.len() > 0 || port.node_port.is_some();
-        is_local(port.external_policy) && others && has_endpoints(port)
-    };
-    let firsts = [
-        ports.first(),
-        ports.iter().find(|port| port.node_port.is_some()),
-        ports.iter().find(|port| balances(port)),
-        ports.iter().find(|port| short_circuits(port)),
-    ];
-    let always_balances = firsts.get(2).is_some_and(Option::is_some);
-    let needed = |port: &&ServicePort| {
-        let is_first = firsts.iter().flatten().any(|first| std::ptr::eq(*first, *port));
-        is_first || port.name.to_string().len() > LONG || (!always_balances && has_endpoints(port))
-    };
-    ports.iter().filter(needed).collect()
-}
-
-/// Addresses of endpoints by the node that they name.
-type Local<'a> = HashMap<&'a str, Vec<IpAddr>>;
-
-fn local_endpoints(cluster: &Cluster, family: Family) -> Local<'_> {
-    let mut local: Local<'_> = HashMap::new();
-    for endpoint in cluster.family(family).service_ports.iter().flat_map(|port| &port.endpoints) {
-        if let Some(node) = &endpoint.node_name {
-            local.entry(node.as_str()).or_default().push(endpoint.ip);
-        }
-    }
-    local
-}
-
-fn cluster_networks(cluster: &Cluster) -> Vec<Cidr> {
-    merged(cluster.nodes.iter().flat_map(|node| &node.pod_cidrs).copied().collect())
-}

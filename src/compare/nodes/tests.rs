@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::{State, compare};
 use crate::cluster::{Cluster, Node};
-use crate::compare::diff::FamilyChange;
+use crate::compare::change::FamilyChange;
+use crate::compare::consequence::Client;
 use crate::compare::node::{self, Level, NodePairs, compare_named};
 use crate::compare::traffic::Naming;
 use crate::compare::traffic::tests::Random;
@@ -190,6 +191,13 @@ fn one_by_one(old: State<'_>, new: State<'_>, level: Level) -> Option<Changes> {
     Some(found)
 }
 
+/// What is said of Services, in the order of their names.
+fn in_order(families: &[FamilyChange]) -> Vec<FamilyChange> {
+    let mut families = families.to_vec();
+    families.iter_mut().for_each(|family| family.services.sort_by(|a, b| a.service.cmp(&b.service)));
+    families
+}
+
 #[test]
 fn every_node_has_the_answer_that_it_has_by_itself() {
     let (mut compared, mut sets, mut differing) = (0, 0, 0);
@@ -218,11 +226,7 @@ fn every_node_has_the_answer_that_it_has_by_itself() {
         let (found, count) = all_at_once(old, new, level).unwrap();
         let case = format!("seed {seed}: {old_mode} {release} to {new_mode} {new_release}, {level:?}");
         for (node, (found, plain)) in found.iter().zip(&plain).enumerate() {
-            // What is said of Services has examples of its own, and Pods elsewhere only where one is known to the part.
-            let answers = |families: &[FamilyChange]| -> Vec<_> {
-                families.iter().map(|one| (one.family, one.rules.clone(), one.traffic.clone())).collect()
-            };
-            let (found_answers, plain_answers) = (answers(&found.0), answers(&plain.0));
+            let (found_answers, plain_answers) = (in_order(&found.0), in_order(&plain.0));
             assert!(
                 found_answers == plain_answers,
                 "{case}: node {node} of\n{}\n\n{}\n{found_answers:#?}\n{plain_answers:#?}",
@@ -241,3 +245,55 @@ fn every_node_has_the_answer_that_it_has_by_itself() {
 }
 
 const CASES: u64 = 40;
+
+/// Two nodes whose networks make up one: its last addresses are all on the second node, whose Pods elsewhere were not
+/// found. Without any network, Pods elsewhere are those of other endpoints.
+#[test]
+fn pods_elsewhere_are_found_for_each_of_two_nodes() {
+    let release = RELEASES[0];
+    for networks in [["10.244.0.0/24", "10.244.1.0/24"], ["10.244.0.0/24", ""], ["", ""]] {
+        let state = |port: u16| {
+            let mut text = String::new();
+            for (i, network) in networks.iter().enumerate() {
+                let spec = if network.is_empty() {
+                    String::new()
+                } else {
+                    format!("podCIDR: {network}, podCIDRs: [{network}]")
+                };
+                _ = write!(
+                    text,
+                    "---\nkind: Node\napiVersion: v1\nmetadata: {{name: n{i}}}\nspec: {{{spec}}}\n\
+                     status: {{addresses: [{{type: InternalIP, address: 192.168.0.{i}}}]}}\n\
+                     ---\nkind: Service\napiVersion: v1\nmetadata: {{name: s{i}, namespace: ns}}\n\
+                     spec: {{clusterIP: 10.96.0.1{i}, clusterIPs: [10.96.0.1{i}], ipFamilies: [IPv4], ports: [{{name: p, port: {port}}}]}}\n\
+                     ---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
+                     metadata: {{name: s{i}-x, namespace: ns, labels: {{kubernetes.io/service-name: s{i}}}}}\n\
+                     ports: [{{name: p, port: 8080}}]\n\
+                     endpoints: [{{addresses: [10.244.{i}.10], nodeName: n{i}}}]\n"
+                );
+            }
+            text
+        };
+        let flags = Flags { cluster_cidr: Some("10.244.0.0/16".to_owned()), ..Flags::default() };
+        let mut configuration = Configuration::default();
+        configuration.override_with(&flags, &release);
+        let settings = Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0;
+        let read = |text: String| {
+            let (snapshot, _) = input::read_text("test", &text).unwrap();
+            Cluster::build(&snapshot, &settings).unwrap().0
+        };
+        let (old, new, sources) = (read(state(80)), read(state(81)), Sources::default());
+        let state = |cluster| State { cluster, settings: &settings, sources: &sources };
+        let (found, _) = all_at_once(state(&old), state(&new), Level::All).unwrap();
+        let plain = one_by_one(state(&old), state(&new), Level::All).unwrap();
+        for (i, (found, plain)) in found.iter().zip(&plain).take(2).enumerate() {
+            assert_eq!(in_order(&found.0), in_order(&plain.0), "{networks:?}");
+            for service in found.0.iter().flat_map(|family| &family.services) {
+                let clients: Vec<Client> = service.cells.iter().map(|cell| cell.client).collect();
+                // Where no network is known, the other Service's endpoint is the only Pod elsewhere.
+                let is_known = !networks.contains(&"") || service.service.to_string() == format!("ns/s{i}");
+                assert!(!is_known || clients.contains(&Client::PodsElsewhere), "{networks:?} {service:?}");
+            }
+        }
+    }
+}

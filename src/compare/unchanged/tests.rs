@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::leave_out;
 use crate::cluster::Cluster;
-use crate::compare::diff::FamilyChange;
+use crate::compare::change::FamilyChange;
 use crate::compare::node::{self, Level};
 use crate::compare::traffic::tests::{NODE, Random, judge};
 use crate::compare::traffic::{self, Comparison};

@@ -1,8 +1,9 @@
 //! What to know before a change of kube-proxy's mode or release, in words.
 
 use super::{nodes, plural};
-use crate::compare::diff::{Check, Diff, PreFlight, Readiness};
+use crate::compare::diff::Diff;
 use crate::compare::migration::{Example, KnownDifference};
+use crate::compare::pre_flight::{Check, PreFlight, Readiness};
 use crate::compare::traffic::Reason;
 
 /// What the report of a migration says, beside what happens to Services.
@@ -73,7 +74,7 @@ fn verdict(diff: &Diff, pre_flight: &[PreFlight], touching: &[&KnownDifference])
 }
 
 fn unexpected(diff: &Diff) -> usize {
-    let of_change = |change: &crate::compare::diff::NodesChange| {
+    let of_change = |change: &crate::compare::change::NodesChange| {
         let flows = change.families.iter().flat_map(|family| &family.traffic).flat_map(|t| &t.flows);
         flows.filter(|flow| flow.reason.is_none()).map(|flow| flow.classes).sum::<usize>()
             * change.nodes.len()

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare::diff::{Diff, PlaceChange};
+use crate::compare::diff::Diff;
+use crate::compare::rules_change::PlaceChange;
 
 /// The rules of a Service, or those that every node has, that differ on some nodes.
 #[derive(Debug)]

@@ -48,6 +48,8 @@ pub(crate) enum Silence {
 pub(crate) enum Instead {
     /// Nowhere: a cluster IP, which nothing in the network has.
     ClusterIp,
+    /// Nowhere: a Service has this port at its cluster IP, but no rule of the node serves it.
+    Unserved,
     /// To the node itself.
     Node,
     /// On to its destination, as it is.
@@ -62,6 +64,7 @@ impl Meaning {
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times-out",
             Meaning::AnsweredByKubeProxy => "answered-by-kube-proxy",
+            Meaning::NotServicePort(Instead::Unserved) => "not-served",
             Meaning::NotServicePort(_) => "not-a-service-port",
         }
     }
@@ -73,6 +76,7 @@ impl Meaning {
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times out",
             Meaning::AnsweredByKubeProxy => "works",
+            Meaning::NotServicePort(Instead::Unserved) => "not served",
             Meaning::NotServicePort(_) => "not a Service port",
         }
     }
@@ -110,6 +114,9 @@ fn instead(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Instead {
         || trace.plan.is_some_and(|plan| plan.service_cidrs().iter().any(|net| net.contains(ip)));
     match trace.names.of(ip) {
         _ if outcome.delivered_locally => Instead::Node,
+        Some(Name::ClusterIp(_)) if trace.names.has_port(outcome.destination, trace.packet.protocol) => {
+            Instead::Unserved
+        }
         Some(Name::ClusterIp(_)) => Instead::ClusterIp,
         None if in_networks() => Instead::ClusterIp,
         _ => Instead::Onward,

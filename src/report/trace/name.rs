@@ -1,10 +1,11 @@
 //! Whose an address is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::diagnostic::Inert;
+use crate::net::Protocol;
 
 /// Whose an address is; Services as `namespace/name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,19 +43,32 @@ impl fmt::Display for Name {
     }
 }
 
-/// Names of addresses.
+/// Names of addresses, and the ports that Services have at their cluster IPs.
 #[derive(Debug, Clone, Default)]
-pub struct Names(BTreeMap<IpAddr, Name>);
+pub struct Names {
+    by_address: BTreeMap<IpAddr, Name>,
+    ports: BTreeSet<(SocketAddr, Protocol)>,
+}
 
 impl Names {
     /// Gives an address a name, unless it has one.
     pub fn add(&mut self, ip: IpAddr, name: impl FnOnce() -> Name) {
-        self.0.entry(ip).or_insert_with(name);
+        self.by_address.entry(ip).or_insert_with(name);
     }
 
     /// The name of an address.
     pub fn of(&self, ip: IpAddr) -> Option<&Name> {
-        self.0.get(&ip)
+        self.by_address.get(&ip)
+    }
+
+    /// Notes a port that a Service has at its cluster IP.
+    pub fn add_port(&mut self, at: SocketAddr, protocol: Protocol) {
+        self.ports.insert((at, protocol));
+    }
+
+    /// Whether a Service is known to have a port at its cluster IP.
+    pub(crate) fn has_port(&self, at: SocketAddr, protocol: Protocol) -> bool {
+        self.ports.contains(&(at, protocol))
     }
 
     /// The Service that has an address as cluster IP.

@@ -19,6 +19,8 @@ pub(crate) enum Remark {
     Martian,
     /// A cluster IP without such a port.
     NoSuchPort { to: SocketAddr, protocol: Protocol, service: Option<String>, decided: bool },
+    /// A port that the Service has, and no rule of the node serves.
+    NoRule { to: SocketAddr, protocol: Protocol, service: String, decided: bool },
     /// An address in the network of cluster IPs that no Service has.
     UnallocatedClusterIp(IpAddr),
     /// A loopback address of the node, from outside.
@@ -90,6 +92,14 @@ impl fmt::Display for Remark {
             ),
             Remark::NoSuchPort { to, protocol, service, decided } => {
                 no_such_port(f, *to, *protocol, service.as_deref(), *decided)
+            }
+            Remark::NoRule { to, protocol, service, decided } => {
+                let (service, port, ip) = (Inert(service), to.port(), to.ip());
+                write!(
+                    f,
+                    "Service {service} has port {port}/{protocol} at {ip}, but kube-proxy's rules for it are missing."
+                )?;
+                sent_on(f, *decided)
             }
             Remark::UnallocatedClusterIp(ip) => {
                 write!(f, "{ip} is in the network of cluster IPs, but no Service has it.")
@@ -188,6 +198,9 @@ impl Remark {
             Remark::NoSuchPort { to, protocol, service: None, .. } => {
                 format!("the Service at {} has no port {}/{protocol}", to.ip(), to.port())
             }
+            Remark::NoRule { to, protocol, service, .. } => {
+                format!("no rule serves port {}/{protocol} of Service {}", to.port(), Inert(service))
+            }
             Remark::UnallocatedClusterIp(ip) => format!("no Service has the cluster IP {ip}"),
             Remark::LoopbackNodePort { service, .. } => {
                 format!("{service} is not served on loopback addresses")
@@ -230,6 +243,11 @@ impl Remark {
         Some(match self {
             Remark::NoSuchPort { service: Some(service), .. } => {
                 format!("use a port that Service {} has, or add it to spec.ports", Inert(service))
+            }
+            Remark::NoRule { .. } => {
+                "see whether kube-proxy runs on this node and what it logs; the subcommand check lists the rules that \
+                 are missing"
+                    .to_owned()
             }
             Remark::NoEndpoints { service: Subject::Named(name), why } => no_endpoints_remedy(name, *why),
             Remark::NoLocalEndpoints { nodes: Some(nodes), .. } if !nodes.is_empty() => {
@@ -298,6 +316,11 @@ fn no_such_port(
         }
         None => write!(f, "{ip} is a cluster IP, but its Service has no port {port}/{protocol}.")?,
     }
+    sent_on(f, decided)
+}
+
+/// What the node does with a packet to a cluster IP that no rule decides.
+fn sent_on(f: &mut fmt::Formatter<'_>, decided: bool) -> fmt::Result {
     match decided {
         true => Ok(()),
         false => f.write_str(

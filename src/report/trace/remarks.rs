@@ -101,10 +101,16 @@ fn service_in_chain_name(chain: &str) -> Option<&str> {
     name.get(..end)
 }
 
+/// A packet to a cluster IP that no rule for a Service port takes: the Service has no such port, or its rules are missing.
 fn no_such_port(outcome: &Outcome<'_>, trace: &Trace<'_, '_>, decided: bool) -> Remark {
-    let to = outcome.destination;
+    let (to, protocol) = (outcome.destination, trace.packet.protocol);
     let service = trace.names.service_with_cluster_ip(to.ip()).map(str::to_owned);
-    Remark::NoSuchPort { to, protocol: trace.packet.protocol, service, decided }
+    match service {
+        Some(service) if trace.names.has_port(to, protocol) => {
+            Remark::NoRule { to, protocol, service, decided }
+        }
+        service => Remark::NoSuchPort { to, protocol, service, decided },
+    }
 }
 
 fn why_no_endpoints(plan: &ServicePortPlan<'_>) -> Option<Reason> {

@@ -35,8 +35,7 @@ pub fn text(trace: &Trace<'_, '_>, brief: bool, style: Style) -> String {
 
 /// What is to be known of connections that exist already.
 pub(super) fn existing(command: &str, style: Style) -> String {
-    let sentence =
-        "This is about new connections. One that exists keeps going where it went first; this ends it:";
+    let sentence = "New connections only: one that exists keeps going where it went. To end it:";
     format!("{}  {command}\n", style.wrap("", "", sentence))
 }
 

@@ -89,7 +89,7 @@ pub(super) fn clause(meaning: Meaning, outcome: &Outcome<'_>, trace: &Trace<'_, 
             "a DNAT rule without an address takes the packet, and it is lost".to_owned()
         }
         Meaning::AnsweredByKubeProxy => answered_by_kube_proxy(outcome, trace),
-        Meaning::NotServicePort(Instead::ClusterIp) => {
+        Meaning::NotServicePort(Instead::ClusterIp | Instead::Unserved) => {
             format!("nothing takes {to}{name}, so the connection times out or is unreachable")
         }
         Meaning::NotServicePort(Instead::Node) => format!(

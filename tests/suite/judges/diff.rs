@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use kuberules::cluster::Cluster;
-use kuberules::compare::diff::NodeChange;
+use kuberules::compare::change::NodeChange;
 use kuberules::compare::node::{self, Level};
 use kuberules::compare::traffic::{Flow, OutcomeSet};
 use kuberules::input::{Snapshot, read_text};

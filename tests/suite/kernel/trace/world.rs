@@ -41,9 +41,10 @@ table inet silence {
 }
 END";
 
-/// So would resets by the node: conntrack forgets a connection that is answered by nothing but one. Behind all rules the
-/// connection is marked with where its first packet ends: on the node, or on a link. What the node answers to itself is
-/// marked again, since the rules of others can take the mark away. Packets that are not tracked are noted in a set.
+/// So would resets by the node (an ABORT is SCTP's): conntrack forgets a connection that is answered by nothing but one,
+/// and rules of others take the mark away when it passes them. Behind all rules the
+/// connection is marked with where its first packet ends: on the node, or on a link. Packets that are not tracked are
+/// noted in a set.
 const MARKS: &str = "nft -f - <<'END'
 table inet marks {
     set untracked_here {
@@ -59,11 +60,11 @@ table inet marks {
     chain silence {
         type filter hook output priority -450;
         tcp flags & rst == rst drop
+        meta l4proto sctp @th,96,8 6 drop
     }
     chain input {
         type filter hook input priority 500;
         ct direction original ct mark set 1
-        iifname lo ct direction reply ct mark set 1
         ct state untracked add @untracked_here { meta l4proto . th sport }
     }
     chain postrouting {

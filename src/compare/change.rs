@@ -1,0 +1,113 @@
+//! What changes on a node, or on several in the same way: the rules and the traffic of each IP family.
+
+use serde::Serialize;
+
+use super::consequence::ServiceOnNode;
+use super::rules_change::RulesChange;
+use super::traffic::{Flow, Reason, Traffic, Unknown};
+
+/// A change that some nodes share.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct NodesChange {
+    /// Their names.
+    pub nodes: Vec<String>,
+    /// What changes, by IP family.
+    pub families: Vec<FamilyChange>,
+}
+
+/// What changes in one IP family.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FamilyChange {
+    /// `ipv4` or `ipv6`.
+    pub family: &'static str,
+    /// The rules, if they were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<RulesChange>,
+    /// The traffic, if it was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficChange>,
+    /// What happens to the Services that change; told for all nodes together.
+    #[serde(skip)]
+    pub services: Vec<ServiceOnNode>,
+}
+
+/// What changes for packets of new connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TrafficChange {
+    /// The connections with another outcome.
+    pub flows: Vec<Flow>,
+    /// The known differences between modes and releases that explain some of them.
+    pub reasons: Vec<KnownReason>,
+    /// Kinds of connections that could not be compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Unknown>,
+}
+
+/// A known difference between modes or releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KnownReason {
+    /// Its code.
+    pub code: &'static str,
+    /// What it is.
+    pub words: &'static str,
+}
+
+/// What differs on a node.
+#[derive(Debug, Default)]
+pub struct NodeChange {
+    /// By family.
+    pub families: Vec<FamilyChange>,
+    /// Kinds of connections compared: those that could be followed on both sides.
+    pub classes: u64,
+    /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
+    pub unchanged_service_ports: usize,
+}
+
+/// What differs on some nodes, the same on each.
+#[derive(Debug)]
+pub struct NodesAnswer {
+    /// Their numbers in the list of pairs.
+    pub nodes: Vec<usize>,
+    /// What changes, by family.
+    pub families: Vec<FamilyChange>,
+    /// Kinds of connections compared on all of them.
+    pub classes: u64,
+    /// Unchanged Service ports of all of them.
+    pub unchanged_service_ports: usize,
+}
+
+impl FamilyChange {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.rules.as_ref().is_none_or(|rules| rules.groups.is_empty())
+            && self.traffic.as_ref().is_none_or(TrafficChange::is_empty)
+    }
+}
+
+impl TrafficChange {
+    /// What a comparison found.
+    pub fn new(Traffic { flows, unknown, .. }: Traffic) -> TrafficChange {
+        let codes = flows.iter().filter_map(|flow| flow.reason);
+        let mut reasons: Vec<KnownReason> = codes.filter_map(KnownReason::of).collect();
+        reasons.sort_by_key(|reason| reason.code);
+        reasons.dedup();
+        TrafficChange { flows, reasons, unknown }
+    }
+
+    /// Whether every kind of connection is known to have the same outcome.
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.unknown.is_empty()
+    }
+}
+
+impl KnownReason {
+    fn of(code: &'static str) -> Option<KnownReason> {
+        let reason = Reason::ALL.into_iter().find(|reason| reason.code() == code)?;
+        Some(KnownReason { code, words: reason.words() })
+    }
+}

@@ -1,0 +1,62 @@
+//! What a part of the Services adds to the changes of a node, kept once for all nodes where it is the same.
+
+use std::collections::HashMap;
+
+use crate::compare::consequence::ServiceOnNode;
+use crate::compare::rules_change::GroupChange;
+use crate::compare::subject::Subject;
+use crate::compare::traffic::Traffic;
+
+/// What a part adds to the changes of a node.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PartAnswer {
+    pub(super) rules: Vec<(Subject, GroupChange)>,
+    pub(super) traffic: Traffic,
+    pub(super) services: Vec<ServiceOnNode>,
+    pub(super) unchanged: usize,
+}
+
+impl PartAnswer {
+    fn means_the_same_as(&self, other: &PartAnswer) -> bool {
+        self.rules == other.rules
+            && self.traffic.flows == other.traffic.flows
+            && self.traffic.unknown == other.traffic.unknown
+            && self.traffic.classes == other.traffic.classes
+            && self.services == other.services
+            && self.unchanged == other.unchanged
+    }
+}
+
+/// The answers of a part.
+#[derive(Default)]
+pub(super) struct PartAnswers {
+    pub(super) answers: Vec<PartAnswer>,
+    /// By the number of the kind of node, for nodes that have nothing to do with the part.
+    pub(super) by_kind: Vec<Option<usize>>,
+    /// Of nodes that have.
+    pub(super) by_node: HashMap<usize, usize>,
+}
+
+impl PartAnswers {
+    pub(super) fn add(&mut self, answer: PartAnswer) -> usize {
+        let known = self.answers.iter().position(|other| other.means_the_same_as(&answer));
+        known.unwrap_or_else(|| {
+            self.answers.push(answer);
+            self.answers.len() - 1
+        })
+    }
+}
+
+/// Parts of which a node has another answer than its kind.
+pub(super) fn exceptions(
+    node: usize,
+    answers: &[PartAnswers],
+    of_kind: &[Option<usize>],
+) -> Vec<(usize, usize)> {
+    let parts = answers.iter().zip(of_kind).enumerate();
+    let other = |(part, (answers, of_kind)): (usize, (&PartAnswers, &Option<usize>))| {
+        let own = answers.by_node.get(&node).copied()?;
+        (Some(own) != *of_kind).then_some((part, own))
+    };
+    parts.filter_map(other).collect()
+}

@@ -1,0 +1,16 @@
+//! One state of a cluster, as it is compared with another.
+
+use crate::cluster::Cluster;
+use crate::input::Sources;
+use crate::settings::Settings;
+
+/// One state of a cluster.
+#[derive(Clone, Copy)]
+pub struct State<'c> {
+    /// The cluster.
+    pub cluster: &'c Cluster,
+    /// How kube-proxy is set on all nodes.
+    pub settings: &'c Settings,
+    /// The texts it was read from.
+    pub sources: &'c Sources,
+}

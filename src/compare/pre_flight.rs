@@ -1,0 +1,48 @@
+//! What is checked on the nodes before a migration, and the result.
+
+use serde::Serialize;
+
+/// Something to look at before a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PreFlight {
+    /// What was looked at.
+    pub check: Check,
+    /// How it stands.
+    pub state: Readiness,
+    /// What was found; empty where there is nothing to say.
+    pub found: String,
+    /// What to do; empty where nothing is.
+    pub remedy: String,
+}
+
+/// What is looked at before a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "plain")]
+pub enum Check {
+    Kernel,
+    NftVersion,
+    Comments,
+    ForeignRules,
+    Leftovers,
+    ForwardPolicy,
+    FirstTransaction,
+}
+
+/// How something stands before a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Readiness {
+    /// Nothing to do.
+    Fine,
+    /// It cannot be told from the input.
+    NotKnown,
+    /// To be looked at.
+    Look,
+    /// It stands in the way.
+    Stops,
+}

@@ -1,0 +1,62 @@
+//! What chains and sets of kube-proxy are for, in a few words.
+
+use crate::iptables::ruleset::Owner;
+use crate::ruleset::listing::Place;
+
+/// What a chain or set of kube-proxy is for; empty for others.
+pub(super) fn purpose(place: &Place<'_>) -> &'static str {
+    let foreign = match place {
+        Place::IptablesChain(_, _, chain) => chain.owner == Owner::Foreign,
+        Place::Chain(table, _) | Place::Counter(table, _) | Place::Set(table, _) => {
+            table.name != crate::nftables::TABLE
+        }
+    };
+    if foreign {
+        return "";
+    }
+    let name = place.name();
+    PURPOSES.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or("", |(_, purpose)| purpose)
+}
+
+/// By the beginning of the name: iptables, then nftables.
+const PURPOSES: [(&str, &str); 39] = [
+    ("KUBE-SVC-", "balances over the endpoints of all nodes"),
+    ("KUBE-SVL-", "balances over the endpoints of this node"),
+    ("KUBE-SEP-", "sends to one endpoint"),
+    ("KUBE-EXT-", "takes traffic to external addresses"),
+    ("KUBE-FW-", "admits the load balancer's source ranges"),
+    ("KUBE-SERVICES", "tells Services by address and port"),
+    ("KUBE-EXTERNAL-SERVICES", "refuses external traffic without endpoints"),
+    ("KUBE-NODEPORTS", "tells Services by node port"),
+    ("KUBE-PROXY-FIREWALL", "drops what no source range admits"),
+    ("KUBE-POSTROUTING", "rewrites the source of marked packets"),
+    ("KUBE-MARK-MASQ", "marks packets whose source is to be rewritten"),
+    ("KUBE-FORWARD", "lets forwarded traffic through"),
+    ("KUBE-FIREWALL", "blocks outside traffic to loopback addresses"),
+    ("localhost-nodeport-reject-ports", "node ports that are refused on loopback addresses"),
+    ("localhost-nodeport-rejected-", "counts what is refused on loopback addresses"),
+    ("localhost-nodeport-reject-", "refuses node ports on loopback addresses"),
+    ("service-endpoints-check", "refuses traffic without endpoints"),
+    ("nodeport-endpoints-check", "refuses node port traffic without endpoints"),
+    ("firewall-check", "drops what no source range admits"),
+    ("cluster-ips-check", "refuses ports that no Service has"),
+    ("service-ips", "tells Services by address and port"),
+    ("service-nodeports", "tells Services by node port"),
+    ("no-endpoint-services", "refuses traffic without endpoints"),
+    ("no-endpoint-nodeports", "refuses node port traffic without endpoints"),
+    ("firewall-ips", "addresses with source ranges"),
+    ("cluster-ips", "all cluster IPs"),
+    ("nodeport-ips", "addresses that serve node ports"),
+    ("hairpin-connections", "endpoints that call themselves"),
+    ("services", "tells Services by address or node port"),
+    ("masquerading", "rewrites the source of marked packets"),
+    ("mark-for-masquerade", "marks packets whose source is to be rewritten"),
+    ("reject-chain", "refuses"),
+    ("service-", "balances over the endpoints of all nodes"),
+    ("local-", "balances over the endpoints of this node"),
+    ("external-", "takes traffic to external addresses"),
+    ("firewall-", "admits the load balancer's source ranges"),
+    ("endpoint-", "sends to one endpoint"),
+    ("affinity-", "clients of one endpoint"),
+    ("filter-", "hooks in"),
+];
