@@ -4,9 +4,9 @@ use std::hash::Hash;
 
 use smallvec::{SmallVec, smallvec};
 
-/// A set of answers, each by its number.
+/// A set of answers, each by its number. Those of the interfaces of a node with 250 Pods fit without an allocation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct CaseSet(SmallVec<[u64; 1]>);
+pub(super) struct CaseSet(SmallVec<[u64; 5]>);
 
 impl CaseSet {
     /// None of `count` answers.

@@ -15,6 +15,7 @@ use super::packet_state::{Affinity, FinalState, Frame, PacketState, PathEnd, Pat
 use super::program::Program;
 use super::questions::{Answers, OpenQuestion, Question, Questions};
 use super::queue::Queue;
+use super::rule_index::Sources;
 use super::rule_part::{ChainId, Match, MatchKind, RulePart};
 use super::set_index::Lookup;
 use super::weights::{QuestionId, Weight, Weights};
@@ -39,6 +40,10 @@ pub(super) struct Evaluator<'w, 'r> {
     pub(super) path: Vec<PathEntry<'r>>,
     pub(super) path_ends: Vec<PathEnd<'r>>,
     pub(super) pending: Queue<'r>,
+    /// Packets that are set aside once they are routed, to be followed together with all like them.
+    pub(super) routed: Vec<PacketState<'r>>,
+    /// Whether packets are set aside.
+    pub(super) sets_aside: bool,
     pub(super) weights: Weights,
     pub(super) questions: Questions<'r>,
     /// The interfaces in and out that the asker told.
@@ -110,6 +115,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             path: Vec::new(),
             path_ends: Vec::new(),
             pending: Queue::default(),
+            routed: Vec::new(),
+            sets_aside: false,
             weights: Weights::new(),
             questions: Questions::default(),
             told: (None, None),
@@ -126,9 +133,14 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     pub(super) fn run(&mut self, entry: PacketState<'r>) -> Walked<()> {
         self.classes.push(entry.view.destination);
         self.pending.push(entry);
+        self.follow_pending()
+    }
+
+    /// Follows packets until none waits.
+    pub(super) fn follow_pending(&mut self) -> Walked<()> {
         while let Some(state) = self.pending.pop(&mut self.weights) {
             self.follow(state)?;
-            if self.pending.len() + self.path_ends.len() > MOST_BRANCHES
+            if self.pending.len() + self.path_ends.len() + self.routed.len() > MOST_BRANCHES
                 || self.pending.open() > MOST_OPEN
                 || self.unknown > MOST_UNKNOWN
                 || self.weights.is_full()
@@ -175,7 +187,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
         let mut position = RulePosition { chain: frame.chain, rule: frame.rule, part: frame.part };
         if frame.part == 0 {
-            match self.program.next_rule(frame.chain, frame.rule, &state.view) {
+            match self.program.next_rule(frame.chain, frame.rule, (&state.view, Sources::Its)) {
                 Some(rule) => position.rule = rule,
                 None => return Ok(self.end_of_chain(state)),
             }

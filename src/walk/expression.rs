@@ -1,7 +1,7 @@
 //! Evaluates matches and lookups of nftables that kube-proxy never writes.
 
 use crate::nftables::ruleset::{
-    Binary, Chooser, Comparison, Datum, Element, Expression, Limit, MapValue, Operator, SetChange, Statement,
+    Chooser, Comparison, Datum, Element, Expression, Limit, MapValue, Operator, SetChange, Statement,
 };
 
 use super::chance::Chance;
@@ -12,6 +12,7 @@ use super::questions::Question;
 use super::selector;
 use super::set_index::SetIndex;
 use super::value::{Holds, Value, has_any, holds, number_of};
+use super::value_order::{compared, cuts, cuts_of, operated, value_of};
 
 /// The most numbers of a chooser that are tried one by one.
 const MOST_DRAWN: u64 = 64;
@@ -446,83 +447,3 @@ impl<'r> Evaluator<'_, 'r> {
 
 /// Stands for an element that a rule put in.
 static IN_SET: Element = Element { key: Vec::new(), comment: None, value: None, opaque: None, origin: None };
-
-/// Numbers at which elements begin, and after which they end.
-fn cuts(elements: &[Element]) -> Vec<u64> {
-    elements.iter().filter_map(|element| element.key.first()).flat_map(cuts_of).collect()
-}
-
-fn cuts_of(datum: &Datum) -> Vec<u64> {
-    match datum {
-        Datum::Numbers(first, last) => vec![*first, last.saturating_add(1)],
-        Datum::Marks(first, last) => vec![u64::from(*first), u64::from(*last) + 1],
-        other => match number_of(other, None) {
-            Some(number) => vec![number, number.saturating_add(1)],
-            None => Vec::new(),
-        },
-    }
-}
-
-fn value_of(datum: &Datum) -> Value {
-    match datum {
-        Datum::Address(ip) => Value::Address(*ip),
-        other => number_of(other, None).map_or(Value::Open, Value::number),
-    }
-}
-
-fn operated(operator: Binary, left: Value, right: Value) -> Value {
-    match (left, right) {
-        (Value::Address(std::net::IpAddr::V4(ip)), Value::Address(std::net::IpAddr::V4(mask))) => {
-            let bits = operator.of(u64::from(u32::from(ip)), u64::from(u32::from(mask)));
-            Value::Address(std::net::IpAddr::V4(u32::try_from(bits).unwrap_or(u32::MAX).into()))
-        }
-        (Value::Address(std::net::IpAddr::V6(ip)), Value::Address(std::net::IpAddr::V6(mask)))
-            if operator == Binary::And =>
-        {
-            Value::Address(std::net::IpAddr::V6((ip.to_bits() & mask.to_bits()).into()))
-        }
-        (Value::Number { known, open }, Value::Number { known: bits, open: 0 }) => {
-            let open = match operator {
-                Binary::And => open & bits,
-                Binary::Or => open & !bits,
-                Binary::Xor => open,
-                Binary::ShiftLeft | Binary::ShiftRight => operator.of(open, bits),
-            };
-            // Marks have 32 bits.
-            let known = operator.of(known, bits) & u64::from(u32::MAX);
-            Value::Number { known: known & !open, open }
-        }
-        (Value::Number { .. }, Value::Number { .. }) => Value::Number { known: 0, open: u64::from(u32::MAX) },
-        _ => Value::Open,
-    }
-}
-
-/// Whether a value is less or greater.
-fn compared<'r>(value: Value, operator: Operator, datum: &Datum) -> Holds<'r> {
-    let (ordering, number) = match (value, datum) {
-        (Value::Address(ip), Datum::Address(other)) => (ip.cmp(other), None),
-        (Value::Number { known, open: 0 }, datum) => match number_of(datum, None) {
-            Some(number) => (known.cmp(&number), None),
-            None => return Holds::Open,
-        },
-        (Value::SourcePort, datum) => match number_of(datum, None).and_then(|n| u16::try_from(n).ok()) {
-            Some(port) => (std::cmp::Ordering::Equal, Some(port)),
-            None => return Holds::Open,
-        },
-        _ => return Holds::Open,
-    };
-    if let Some(port) = number {
-        return match operator {
-            Operator::Less => Holds::SourcePort(0, port.saturating_sub(1)),
-            Operator::AtMost => Holds::SourcePort(0, port),
-            Operator::Greater => Holds::SourcePort(port.saturating_add(1), u16::MAX),
-            _ => Holds::SourcePort(port, u16::MAX),
-        };
-    }
-    Holds::Known(match operator {
-        Operator::Less => ordering.is_lt(),
-        Operator::AtMost => ordering.is_le(),
-        Operator::Greater => ordering.is_gt(),
-        _ => ordering.is_ge(),
-    })
-}

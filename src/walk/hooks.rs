@@ -103,6 +103,7 @@ impl<'r> Evaluator<'_, 'r> {
                 state.view.routed = state.view.destination.ip();
                 self.note_route(state);
                 state.phase = Phase::Postrouting;
+                return !self.set_aside(state);
             }
             Phase::Forward => state.phase = Phase::Postrouting,
             Phase::Postrouting if state.view.output == Interface::Loopback => {
@@ -129,7 +130,19 @@ impl<'r> Evaluator<'_, 'r> {
             state.view.routed = state.view.destination.ip();
         }
         self.note_route(state);
-        true
+        !self.set_aside(state)
+    }
+
+    /// Sets a routed packet aside that brings nothing with it but what rules can see.
+    fn set_aside(&mut self, state: &PacketState<'r>) -> bool {
+        let is_plain = state.weight == Weight::ALWAYS
+            && state.drawn.is_none()
+            && state.filled.is_empty()
+            && state.listed.is_empty();
+        if self.sets_aside && is_plain {
+            self.routed.push(state.clone());
+        }
+        self.sets_aside && is_plain
     }
 
     fn note_route(&mut self, state: &mut PacketState<'r>) {

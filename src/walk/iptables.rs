@@ -19,7 +19,7 @@ use super::hook::base_place;
 use super::interfaces::Interfaces;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
-use super::rule_index::{RuleIndex, RuleKey};
+use super::rule_index::{RuleIndex, RuleKey, Sources};
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
 
 /// A chain with more rules than this gets an index.
@@ -44,6 +44,8 @@ pub(super) struct Changes<'r> {
     pub(super) sets: HashSet<&'r str>,
     /// Bits of the packet's mark that some rule asks for. Packets that differ in other bits alone are alike to all rules.
     pub(super) asked_mark: u32,
+    /// How many rules ask for an interface or have a match or target that kube-proxy never writes.
+    pub(super) foreign: usize,
 }
 
 struct Slot<'r> {
@@ -97,21 +99,23 @@ impl<'r> Program<'r> {
         self.bases.at(hook)
     }
 
+    /// Every rule.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &'r Rule> {
+        let chains = self.chains.iter().map(|slot| slot.chain);
+        chains.flat_map(|chain| &chain.rules).map(|placed| &placed.rule)
+    }
+
     /// The interfaces that rules name, in either direction.
     pub(super) fn interfaces(&self) -> &Interfaces<'r> {
         self.interfaces.get_or_init(|| {
-            let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
-            let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
-            let asked = rules.flat_map(|rule| rule.in_interface.iter().chain(&rule.out_interface));
+            let asked = self.rules().flat_map(|rule| rule.in_interface.iter().chain(&rule.out_interface));
             Interfaces::of(asked.map(|asked| asked.name.as_str()))
         })
     }
 
     /// Every test of other programs' matches.
     fn foreign_tests(&self) -> impl Iterator<Item = &'r Test> {
-        let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
-        let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
-        rules.flat_map(|rule| &rule.matches).flat_map(|m| match m {
+        self.rules().flat_map(|rule| &rule.matches).flat_map(|m| match m {
             RuleMatch::Foreign(foreign) => foreign.tests(),
             _ => &[],
         })
@@ -134,10 +138,9 @@ impl<'r> Program<'r> {
     pub(super) fn changes(&self) -> &Changes<'r> {
         self.changes.get_or_init(|| {
             let mut changes = Changes::default();
-            let chains: Vec<&'r Chain> = self.chains.iter().map(|slot| slot.chain).collect();
-            let rules = chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule);
-            for rule in rules {
+            for rule in self.rules() {
                 changes.asked_mark |= asked_mark(rule);
+                changes.foreign += usize::from(is_foreign(rule));
                 let Some(Target::Foreign(foreign)) = &rule.target else { continue };
                 match foreign.means() {
                     Means::Alters => changes.alters = true,
@@ -164,7 +167,12 @@ impl<'r> Program<'r> {
     }
 
     /// The next rule from `from` on that can match the packet.
-    pub(super) fn next_rule(&self, chain: ChainId, from: usize, view: &View) -> Option<usize> {
+    pub(super) fn next_rule(
+        &self,
+        chain: ChainId,
+        from: usize,
+        (view, sources): (&View, Sources),
+    ) -> Option<usize> {
         let slot = self.chains.get(chain.index())?;
         let count = slot.chain.rules.len();
         if count <= INDEXED_FROM {
@@ -172,7 +180,7 @@ impl<'r> Program<'r> {
         }
         slot.index
             .get_or_init(|| RuleIndex::new(slot.chain.rules.iter().map(|placed| key_of(&placed.rule))))
-            .next(from, view)
+            .next(from, view, sources)
     }
 
     /// Part `part` of a rule; none where the rule ends.
@@ -190,10 +198,20 @@ impl<'r> Program<'r> {
     }
 }
 
+fn is_foreign(rule: &Rule) -> bool {
+    rule.in_interface.is_some()
+        || rule.out_interface.is_some()
+        || rule.matches.iter().any(|asked| matches!(asked, RuleMatch::Foreign(_)))
+        || matches!(rule.target, Some(Target::Foreign(_)))
+}
+
 fn key_of(rule: &Rule) -> RuleKey {
     let destination = rule.destination.as_ref().filter(|d| !d.negated && d.net.is_host());
     if let Some(destination) = destination {
         return RuleKey::Destination(destination.net.network());
+    }
+    if let Some(source) = rule.source.as_ref().filter(|s| !s.negated && s.net.is_host()) {
+        return RuleKey::Source(source.net.network());
     }
     rule.matches
         .iter()

@@ -6,7 +6,7 @@ use super::cases::CaseSet;
 use super::chance::Chance;
 use super::evaluator::{Evaluator, PathEntry};
 use super::outcome::{Condition, Outcome, Step};
-use super::packet_state::{FinalState, PathEnd, PathId};
+use super::packet_state::{Affinity, FinalState, PathEnd, PathId};
 use super::program::Program;
 use super::questions::{OpenQuestion, Questions, YES};
 use super::queue::sum;
@@ -146,14 +146,17 @@ fn matters(
     found
 }
 
+/// That the client was sent somewhere before.
+pub(super) fn affinity<'r>(program: &Program<'r>, of: Affinity<'r>) -> Option<Condition<'r>> {
+    Some(Condition::Affinity {
+        list: of.list.into(),
+        listed: of.listed,
+        rule: program.rule_ref(of.position.chain, Some(of.position.rule))?,
+    })
+}
+
 fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found<'r>) -> Vec<Condition<'r>> {
-    let affinity = case.end.affinity.and_then(|affinity| {
-        Some(Condition::Affinity {
-            list: affinity.list.into(),
-            listed: affinity.listed,
-            rule: program.rule_ref(affinity.position.chain, Some(affinity.position.rule))?,
-        })
-    });
+    let affinity = case.end.affinity.and_then(|of| affinity(program, of));
     let answers = case.answers.iter().filter_map(|(question, set)| {
         let question = questions.get(*question)?;
         if let Some((count, digest)) = case.several {
@@ -178,7 +181,7 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
 }
 
 /// The steps of a path, those of one rule together.
-fn steps<'r>(program: &Program<'r>, path: &[PathEntry<'r>], end: PathId) -> Vec<Step<'r>> {
+pub(super) fn steps<'r>(program: &Program<'r>, path: &[PathEntry<'r>], end: PathId) -> Vec<Step<'r>> {
     let entries: Vec<&PathEntry<'r>> =
         std::iter::successors(entry(path, end), |n| entry(path, n.before)).collect();
     let mut steps: Vec<Step<'r>> = Vec::with_capacity(entries.len());

@@ -39,6 +39,8 @@ mod matching;
 mod merge;
 mod nft_action;
 mod nftables;
+mod number_hash;
+mod onward;
 mod opaque_iptables;
 mod opaque_nftables;
 mod outcome;
@@ -54,8 +56,10 @@ mod set_index;
 mod source_port;
 #[cfg(test)]
 mod tests;
+mod told_apart;
 mod translation;
 mod value;
+mod value_order;
 mod walker;
 mod weights;
 

@@ -17,6 +17,7 @@ use super::interfaces::Interfaces;
 use super::opaque_nftables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
+use super::rule_index::Sources;
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
 use super::set_index::{Lookup, SetIndex};
 
@@ -139,7 +140,7 @@ impl<'r> Program<'r> {
         Some(RuleRef::Nftables { table, chain, index })
     }
 
-    pub(super) fn next_rule(&self, chain: ChainId, from: usize, _: &View) -> Option<usize> {
+    pub(super) fn next_rule(&self, chain: ChainId, from: usize, _: (&View, Sources)) -> Option<usize> {
         let (_, chain) = self.chains.get(chain.index())?;
         (from < chain.rules.len()).then_some(from)
     }

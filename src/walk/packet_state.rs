@@ -53,7 +53,7 @@ impl Frame {
 pub(super) type PathId = Option<u32>;
 
 /// At which hook of its path a packet is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Phase {
     Prerouting,
     Input,

@@ -10,6 +10,7 @@ use super::iptables;
 use super::nftables;
 use super::outcome::{Hook, RuleRef};
 use super::packet::View;
+use super::rule_index::Sources;
 use super::rule_part::{ChainId, RulePart};
 use super::set_index::{Lookup, SetIndex};
 
@@ -172,6 +173,14 @@ impl<'r> Program<'r> {
         }
     }
 
+    /// The rules of iptables, where there are no others.
+    pub(super) fn as_iptables(&self) -> Option<&iptables::Program<'r>> {
+        match self {
+            Program::Iptables(program) => Some(program),
+            Program::Nftables(_) | Program::Both(_) => None,
+        }
+    }
+
     pub(super) fn chain_count(&self) -> usize {
         match self {
             Program::Iptables(program) => program.chain_count(),
@@ -210,8 +219,8 @@ impl<'r> Program<'r> {
         of_chain!(self, chain, program => program.rule_ref(chain, index))
     }
 
-    pub(super) fn next_rule(&self, chain: ChainId, from: usize, view: &View) -> Option<usize> {
-        of_chain!(self, chain, program => program.next_rule(chain, from, view))
+    pub(super) fn next_rule(&self, chain: ChainId, from: usize, of: (&View, Sources)) -> Option<usize> {
+        of_chain!(self, chain, program => program.next_rule(chain, from, of))
     }
 
     pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {

@@ -11,9 +11,20 @@ use super::packet::View;
 pub(super) enum RuleKey {
     /// This destination address.
     Destination(IpAddr),
+    /// This source address.
+    Source(IpAddr),
     /// This destination port.
     Port(Protocol, u16),
     /// Nothing that is indexed.
+    Any,
+}
+
+/// From where the packets come that are looked up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sources {
+    /// From where this one does.
+    Its,
+    /// From anywhere.
     Any,
 }
 
@@ -21,6 +32,9 @@ pub(super) enum RuleKey {
 #[derive(Default)]
 pub(super) struct RuleIndex {
     by_destination: HashMap<IpAddr, Vec<u32>>,
+    by_source: HashMap<IpAddr, Vec<u32>>,
+    /// All of those.
+    of_sources: Vec<u32>,
     by_port: HashMap<(Protocol, u16), Vec<u32>>,
     others: Vec<u32>,
 }
@@ -31,6 +45,10 @@ impl RuleIndex {
         for (number, key) in (0..).zip(keys) {
             match key {
                 RuleKey::Destination(ip) => index.by_destination.entry(ip).or_default(),
+                RuleKey::Source(ip) => {
+                    index.of_sources.push(number);
+                    index.by_source.entry(ip).or_default()
+                }
                 RuleKey::Port(protocol, port) => index.by_port.entry((protocol, port)).or_default(),
                 RuleKey::Any => &mut index.others,
             }
@@ -39,11 +57,15 @@ impl RuleIndex {
         index
     }
 
-    /// The first rule from `from` on that can match.
-    pub(super) fn next(&self, from: usize, view: &View) -> Option<usize> {
+    /// The first rule from `from` on that can match the packet, or one like it from any source.
+    pub(super) fn next(&self, from: usize, view: &View, sources: Sources) -> Option<usize> {
         let by_destination = self.by_destination.get(&view.destination.ip());
         let by_port = self.by_port.get(&(view.protocol, view.destination.port()));
-        [by_destination, by_port, Some(&self.others)]
+        let by_source = match sources {
+            Sources::Its => self.by_source.get(&view.source),
+            Sources::Any => Some(&self.of_sources),
+        };
+        [by_destination, by_source, by_port, Some(&self.others)]
             .into_iter()
             .flatten()
             .filter_map(|numbers| first_from(numbers, from))

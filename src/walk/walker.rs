@@ -5,15 +5,20 @@ use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
 use super::evaluator::Evaluator;
+use super::onward::{self, Onward};
 use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::{Both, Program};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
+/// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
+const MANY_FOREIGN: usize = if cfg!(test) { 0 } else { 64 };
+
 /// A ruleset and its node, made ready for many walks.
 pub struct Walker<'r> {
     pub(super) program: Program<'r>,
     pub(super) host: &'r Host,
+    onward: Onward<'r>,
 }
 
 impl<'r> Walker<'r> {
@@ -30,13 +35,13 @@ impl<'r> Walker<'r> {
     /// A kernel holds rulesets of the nft and of the legacy variant of iptables side by side, and tables of nftables
     /// beside both.
     fn side_by_side(all: &'r [Ruleset], main: &'r Ruleset, host: &'r Host) -> Walker<'r> {
-        Walker { program: program(all.iter().collect(), main), host }
+        Walker { program: program(all.iter().collect(), main), host, onward: Onward::default() }
     }
 
     /// Makes a ruleset ready beside others that the kernel follows, too.
     pub fn beside(ruleset: &'r Ruleset, others: &'r [Ruleset], host: &'r Host) -> Walker<'r> {
         let all = std::iter::once(ruleset).chain(others).collect();
-        Walker { program: program(all, ruleset), host }
+        Walker { program: program(all, ruleset), host, onward: Onward::default() }
     }
 
     /// The node.
@@ -58,8 +63,21 @@ impl<'r> Walker<'r> {
         evaluator.told = (packet.in_interface, packet.out_interface);
         evaluator.client = packet.client;
         evaluator.source_port = packet.source_port;
+        evaluator.sets_aside = self.has_many_foreign_rules();
         evaluator.run(hooks::entry(packet, self.host))?;
-        Ok(merge::outcomes(evaluator))
+        if evaluator.routed.is_empty() {
+            return Ok(merge::outcomes(evaluator));
+        }
+        let more = self.onward.follow(&mut evaluator)?;
+        let mut outcomes = merge::outcomes(evaluator);
+        outcomes.extend(more);
+        onward::sort(&mut outcomes);
+        Ok(outcomes)
+    }
+
+    /// Whether rules of other programs take most of the time.
+    fn has_many_foreign_rules(&self) -> bool {
+        self.program.as_iptables().is_some_and(|program| program.changes().foreign >= MANY_FOREIGN)
     }
 }
 

@@ -15,11 +15,13 @@
 //! no difference leaves the diagram by that: nothing forks twice, and 600 rules that are not understood and change nothing
 //! cost 600 forks, not 2 to that number.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod reading;
+
+use std::rc::Rc;
 
 use super::cases::CaseSet;
 use super::chance::Chance;
+use super::number_hash::{NumberMap, NumberSet};
 
 /// A weight, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,7 +46,7 @@ impl QuestionId {
 }
 
 /// For each set of answers, the weight under them. The sets are disjoint and hold every answer.
-type Cases = Box<[(CaseSet, Weight)]>;
+type Cases = Rc<[(CaseSet, Weight)]>;
 
 #[derive(Debug, Clone)]
 enum Node {
@@ -52,15 +54,12 @@ enum Node {
     Ask(QuestionId, Cases),
 }
 
-/// Answers to some questions, and the chance under them.
-pub(super) type Path = (Vec<(QuestionId, CaseSet)>, Chance);
-
 /// All weights of a walk; like ones have the same number.
 pub(super) struct Weights {
     nodes: Vec<Node>,
-    leaves: HashMap<(u128, u128), Weight>,
-    asking: HashMap<(QuestionId, Cases), Weight>,
-    sums: HashMap<(Weight, Weight), Weight>,
+    leaves: NumberMap<(u128, u128), Weight>,
+    asking: NumberMap<(QuestionId, Cases), Weight>,
+    sums: NumberMap<(Weight, Weight), Weight>,
     /// How many cases all of them have.
     size: usize,
 }
@@ -79,9 +78,9 @@ impl Weights {
     pub(super) fn new() -> Weights {
         let mut weights = Weights {
             nodes: Vec::new(),
-            leaves: HashMap::new(),
-            asking: HashMap::new(),
-            sums: HashMap::new(),
+            leaves: NumberMap::default(),
+            asking: NumberMap::default(),
+            sums: NumberMap::default(),
             size: 0,
         };
         weights.leaf(Chance::CERTAIN.otherwise());
@@ -126,7 +125,7 @@ impl Weights {
             return Weight::NEVER;
         }
         merged.sort_unstable();
-        let key = (question, merged.into_boxed_slice());
+        let key = (question, Cases::from(merged));
         if let Some(known) = self.asking.get(&key) {
             return *known;
         }
@@ -150,7 +149,7 @@ impl Weights {
 
     fn cases(&self, weight: Weight) -> Cases {
         match self.node(weight) {
-            Node::Leaf(_) => Cases::default(),
+            Node::Leaf(_) => Cases::from([]),
             Node::Ask(_, cases) => cases.clone(),
         }
     }
@@ -163,7 +162,7 @@ impl Weights {
         some: &CaseSet,
         all: &CaseSet,
     ) -> Weight {
-        let mut known = HashMap::new();
+        let mut known = NumberMap::default();
         self.restrict(weight, (question, some, all), &mut known)
     }
 
@@ -171,7 +170,7 @@ impl Weights {
         &mut self,
         weight: Weight,
         (question, some, all): (QuestionId, &CaseSet, &CaseSet),
-        known: &mut HashMap<Weight, Weight>,
+        known: &mut NumberMap<Weight, Weight>,
     ) -> Weight {
         if weight == Weight::NEVER {
             return weight;
@@ -181,16 +180,16 @@ impl Weights {
         }
         let result = match self.question(weight) {
             Some(asked) if asked > question => {
-                let cases = self.cases(weight).into_vec();
+                let cases = self.cases(weight);
                 let cases: Vec<_> = cases
-                    .into_iter()
-                    .map(|(set, weight)| (set, self.restrict(weight, (question, some, all), known)))
+                    .iter()
+                    .map(|(set, weight)| (set.clone(), self.restrict(*weight, (question, some, all), known)))
                     .collect();
                 self.ask(asked, cases)
             }
             Some(asked) if asked == question => {
-                let kept = self.cases(weight).into_vec();
-                let kept = kept.into_iter().map(|(set, weight)| (set.and(some), weight));
+                let kept = self.cases(weight);
+                let kept = kept.iter().map(|(set, weight)| (set.and(some), *weight));
                 self.ask(question, kept.chain([(all.without(some), Weight::NEVER)]))
             }
             _ => self.ask(question, [(some.clone(), weight), (all.without(some), Weight::NEVER)]),
@@ -202,7 +201,7 @@ impl Weights {
     /// The answers under which a weight is not 0.
     pub(super) fn possible(&self, weight: Weight, question: QuestionId, all: &CaseSet) -> CaseSet {
         let mut found = all.without(all);
-        let mut seen = HashSet::new();
+        let mut seen = NumberSet::default();
         self.collect_possible(weight, (question, all), &mut found, &mut seen);
         found
     }
@@ -212,7 +211,7 @@ impl Weights {
         weight: Weight,
         (question, all): (QuestionId, &CaseSet),
         found: &mut CaseSet,
-        seen: &mut HashSet<Weight>,
+        seen: &mut NumberSet<Weight>,
     ) {
         if weight == Weight::NEVER || found == all || !seen.insert(weight) {
             return;
@@ -275,8 +274,8 @@ impl Weights {
 
     fn sum_of_cases(&mut self, question: QuestionId, cases: &Cases, others: &Cases) -> Weight {
         let mut summed = Vec::new();
-        for (set, weight) in cases {
-            for (other_set, other) in others {
+        for (set, weight) in cases.iter() {
+            for (other_set, other) in others.iter() {
                 let both = set.and(other_set);
                 if !both.is_empty() {
                     summed.push((both, self.sum(*weight, *other)));
@@ -291,10 +290,10 @@ impl Weights {
         if chance.is_certain() {
             return weight;
         }
-        self.scale(weight, chance, &mut HashMap::new())
+        self.scale(weight, chance, &mut NumberMap::default())
     }
 
-    fn scale(&mut self, weight: Weight, chance: Chance, known: &mut HashMap<Weight, Weight>) -> Weight {
+    fn scale(&mut self, weight: Weight, chance: Chance, known: &mut NumberMap<Weight, Weight>) -> Weight {
         if let Some(known) = known.get(&weight) {
             return *known;
         }
@@ -304,9 +303,11 @@ impl Weights {
                 self.leaf(product)
             }
             Node::Ask(question, cases) => {
-                let (question, cases) = (*question, cases.clone().into_vec());
-                let cases: Vec<_> =
-                    cases.into_iter().map(|(set, weight)| (set, self.scale(weight, chance, known))).collect();
+                let (question, cases) = (*question, cases.clone());
+                let cases: Vec<_> = cases
+                    .iter()
+                    .map(|(set, weight)| (set.clone(), self.scale(*weight, chance, known)))
+                    .collect();
                 self.ask(question, cases)
             }
         };
@@ -316,149 +317,35 @@ impl Weights {
 
     /// The weight that is left when some questions are answered.
     pub(super) fn narrowed(&mut self, weight: Weight, answers: &[(QuestionId, usize)]) -> Weight {
-        self.narrow(weight, answers, &mut HashMap::new())
+        self.narrow(weight, answers, &mut NumberMap::default())
     }
 
     fn narrow(
         &mut self,
         weight: Weight,
         answers: &[(QuestionId, usize)],
-        known: &mut HashMap<Weight, Weight>,
+        known: &mut NumberMap<Weight, Weight>,
     ) -> Weight {
         let Some(question) = self.question(weight) else { return weight };
         if let Some(known) = known.get(&weight) {
             return *known;
         }
-        let cases = self.cases(weight).into_vec();
+        let cases = self.cases(weight);
         let result = match answers.iter().find(|(asked, _)| *asked == question) {
             Some((_, answer)) => {
-                let case = cases.into_iter().find(|(set, _)| set.contains(*answer));
-                case.map_or(Weight::NEVER, |(_, weight)| self.narrow(weight, answers, known))
+                let case = cases.iter().find(|(set, _)| set.contains(*answer));
+                case.map_or(Weight::NEVER, |(_, weight)| self.narrow(*weight, answers, known))
             }
             None => {
                 let cases: Vec<_> = cases
-                    .into_iter()
-                    .map(|(set, weight)| (set, self.narrow(weight, answers, known)))
+                    .iter()
+                    .map(|(set, weight)| (set.clone(), self.narrow(*weight, answers, known)))
                     .collect();
                 self.ask(question, cases)
             }
         };
         known.insert(weight, result);
         result
-    }
-
-    /// Every way through a diagram that does not end at 0, at most so many.
-    pub(super) fn paths(&self, weight: Weight, most: usize) -> Vec<Path> {
-        let mut found = Vec::new();
-        self.collect_paths(weight, most, &mut Vec::new(), &mut found);
-        found
-    }
-
-    fn collect_paths(
-        &self,
-        weight: Weight,
-        most: usize,
-        answers: &mut Vec<(QuestionId, CaseSet)>,
-        found: &mut Vec<Path>,
-    ) {
-        if found.len() >= most || weight == Weight::NEVER {
-            return;
-        }
-        match self.node(weight) {
-            Node::Leaf(chance) => {
-                let mut answers = answers.clone();
-                answers.sort_unstable();
-                found.push((answers, *chance));
-            }
-            Node::Ask(question, cases) => {
-                for (set, weight) in cases {
-                    answers.push((*question, set.clone()));
-                    self.collect_paths(*weight, most, answers, found);
-                    answers.pop();
-                }
-            }
-        }
-    }
-
-    /// The greatest chance that there is under any answers.
-    pub(super) fn likeliest(&self, weight: Weight) -> Chance {
-        let (mut best, mut seen, mut open) = (Chance::CERTAIN.otherwise(), HashSet::new(), vec![weight]);
-        while let Some(weight) = open.pop() {
-            if !seen.insert(weight) {
-                continue;
-            }
-            match self.node(weight) {
-                Node::Leaf(chance) if chance.compare(best).is_gt() => best = *chance,
-                Node::Leaf(_) => {}
-                Node::Ask(_, cases) => open.extend(cases.iter().map(|(_, weight)| *weight)),
-            }
-        }
-        best
-    }
-
-    /// A number for what a weight depends on and how; questions are told by their words.
-    pub(super) fn digest(&self, weight: Weight, words: &dyn Fn(QuestionId) -> String) -> u64 {
-        self.digest_of(weight, words, &mut HashMap::new())
-    }
-
-    fn digest_of(
-        &self,
-        weight: Weight,
-        words: &dyn Fn(QuestionId) -> String,
-        known: &mut HashMap<Weight, u64>,
-    ) -> u64 {
-        if let Some(known) = known.get(&weight) {
-            return *known;
-        }
-        let mut hasher = DefaultHasher::new();
-        match self.node(weight) {
-            Node::Leaf(chance) => chance.key().hash(&mut hasher),
-            Node::Ask(question, cases) => {
-                words(*question).hash(&mut hasher);
-                for (set, weight) in cases {
-                    (set, self.digest_of(*weight, words, known)).hash(&mut hasher);
-                }
-            }
-        }
-        let digest = hasher.finish();
-        known.insert(weight, digest);
-        digest
-    }
-
-    /// The questions that a weight depends on.
-    pub(super) fn depends_on(&self, weight: Weight) -> BTreeSet<QuestionId> {
-        let (mut found, mut seen, mut open) = (BTreeSet::new(), HashSet::new(), vec![weight]);
-        while let Some(weight) = open.pop() {
-            if let (true, Node::Ask(question, cases)) = (seen.insert(weight), self.node(weight)) {
-                found.insert(*question);
-                open.extend(cases.iter().map(|(_, weight)| *weight));
-            }
-        }
-        found
-    }
-
-    /// Whether a weight is not 0 under some of these answers.
-    pub(super) fn is_possible(&self, weight: Weight, answers: &[(QuestionId, CaseSet)]) -> bool {
-        self.leads_on(weight, answers, &mut HashSet::new())
-    }
-
-    fn leads_on(
-        &self,
-        weight: Weight,
-        answers: &[(QuestionId, CaseSet)],
-        seen: &mut HashSet<Weight>,
-    ) -> bool {
-        if !seen.insert(weight) {
-            return false;
-        }
-        match self.node(weight) {
-            Node::Leaf(_) => weight != Weight::NEVER,
-            Node::Ask(question, cases) => {
-                let answer = answers.iter().find(|(asked, _)| asked == question).map(|(_, set)| set);
-                let fits = |set: &CaseSet| answer.is_none_or(|answer| !answer.and(set).is_empty());
-                cases.iter().any(|(set, weight)| fits(set) && self.leads_on(*weight, answers, seen))
-            }
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::walk::action::in_network;
 use crate::walk::outcome::Hook;
 use crate::walk::packet::{Tracking, View};
 use crate::walk::program::BaseChain;
+use crate::walk::rule_index::Sources;
 use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 
 /// The most ports of a redirection that are looked at.
@@ -159,7 +160,7 @@ impl<'r> Round<'_, '_, 'r> {
         let mut rules = Vec::new();
         for packet in &self.packets {
             let mut from = 0;
-            while let Some(rule) = program.next_rule(chain, from, packet) {
+            while let Some(rule) = program.next_rule(chain, from, (packet, Sources::Any)) {
                 rules.push(rule);
                 from = rule + 1;
             }

@@ -2,6 +2,7 @@
 
 mod iptables;
 mod nftables;
+mod onward;
 
 use super::{Host, Outcome, Packet, Verdict, Walker};
 use crate::net::{Cidr, Protocol};

@@ -67,10 +67,10 @@ fn is_protocol(module: &str) -> bool {
 fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
     let kind = match module {
         "comment" => return Some(Vec::new()),
-        "limit" => limit(text, given, "--limit", "--limit"),
-        "hashlimit" => limit(text, given, "--hashlimit-upto", "--hashlimit-above"),
-        "connlimit" => limit(text, given, "--connlimit-upto", "--connlimit-above"),
-        "quota" => limit(text, given, "--quota", "--quota"),
+        "limit" => limit(text, given, ("--limit", "--limit"), &["--limit-burst"]),
+        "hashlimit" => limit(text, given, ("--hashlimit-upto", "--hashlimit-above"), &OF_HASHLIMIT),
+        "connlimit" => limit(text, given, ("--connlimit-upto", "--connlimit-above"), &OF_CONNLIMIT),
+        "quota" => limit(text, given, ("--quota", "--quota"), &[]),
         "rpfilter" => return reverse_path(text, given),
         "statistic" => return statistic(given),
         "recent" => return recent(text, given),
@@ -82,9 +82,28 @@ fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
     kind.map(|kind| vec![yes(kind)])
 }
 
+/// What a limit counts and remembers: the first packet is within it whatever these say.
+const OF_HASHLIMIT: [&str; 9] = [
+    "--hashlimit-burst",
+    "--hashlimit-mode",
+    "--hashlimit-name",
+    "--hashlimit-srcmask",
+    "--hashlimit-dstmask",
+    "--hashlimit-htable-size",
+    "--hashlimit-htable-max",
+    "--hashlimit-htable-expire",
+    "--hashlimit-htable-gcinterval",
+];
+const OF_CONNLIMIT: [&str; 3] = ["--connlimit-mask", "--connlimit-saddr", "--connlimit-daddr"];
+
 /// `until` passes until the limit is reached, `above` from then on.
-fn limit(text: &str, given: &[Given], until: &str, above: &str) -> Option<TestKind> {
-    let option = given.iter().find(|option| option.name == until || option.name == above)?;
+fn limit(text: &str, given: &[Given], (until, above): (&str, &str), beside: &[&str]) -> Option<TestKind> {
+    let (bounds, others): (Vec<&Given>, Vec<&Given>) =
+        given.iter().partition(|option| option.name == until || option.name == above);
+    let [option] = bounds.as_slice() else { return None };
+    if others.iter().any(|option| option.negated || !beside.contains(&option.name.as_str())) {
+        return None;
+    }
     let number = option.value()?;
     let passes = (option.name == until) != option.negated;
     // One connection is above none.

@@ -258,9 +258,9 @@ const RULES: [&str; 72] = [
 const DESTINATIONS: [&str; 14] = [
     "meta l4proto tcp dnat ip to 10.244.1.7:8081",
     "ip daddr 192.168.0.11 dnat ip to 10.244.1.7",
-    "meta l4proto tcp ip daddr 192.168.0.11 iifname != \"pods*\" redirect to :8080",
-    "iifname != \"pods*\" meta l4proto tcp redirect",
-    "iifname != \"pods*\" ip daddr 203.0.113.0/24 redirect",
+    "meta l4proto tcp ip daddr 192.168.0.11 redirect to :8080",
+    "meta l4proto tcp redirect",
+    "ip daddr 203.0.113.0/24 redirect",
     "meta l4proto tcp dnat ip to tcp dport map @toaddr",
     "meta l4proto tcp dnat ip to tcp dport map { 80 : 10.244.1.7 . 8081, 8080 : 10.244.1.8 . 80 }",
     "dnat ip to ip daddr map { 192.168.0.11 : 10.244.1.7, 203.0.113.5 : 10.244.1.8 }",

@@ -1,0 +1,204 @@
+//! What happens to packets from routing on, found once for all that no rule tells apart there.
+//!
+//! A Service with 25 endpoints sends a packet 25 ways, and behind that stand the rules of other programs, with a chain for each
+//! Pod of the node and with questions that nothing answers. They see the packet after its translation, and few of them ask for
+//! its addresses: 25,000 endpoints are one and the same to them. So a packet that has been routed is set aside. What it is
+//! like in the eyes of the rules is its [`Kind`]; the first of a kind is followed to its ends, and those are the ends of
+//! all others, with their own addresses in place of its own.
+//!
+//! It is right where all that a rule of iptables can ask is in the kind: fields, marks and interfaces as they are, an address by
+//! where it lies among those that any rule, or a member of a captured set, names. A question that nothing answers is
+//! asked by its text for one packet, so that the answers of two packets are never mixed. What can come together with another
+//! branch of the same packet later on, or carries something of its own, is followed as it is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::chance::Chance;
+use super::error::WalkError;
+use super::evaluator::{Evaluator, Walked};
+use super::merge;
+use super::outcome::{Condition, Outcome};
+use super::packet::{Original, View};
+use super::packet_state::{PacketState, Phase};
+use super::rule_part::InterfaceDirection;
+use super::told_apart::{Place, ToldApart};
+use crate::node::{ClientKind, InterfaceName};
+
+/// The most kinds whose ends are kept.
+const MOST_KINDS: usize = 1 << 14;
+
+/// The ends of packets by their kind.
+#[derive(Default)]
+pub(super) struct Onward<'r> {
+    told_apart: OnceLock<ToldApart>,
+    known: Mutex<HashMap<Kind, Known<'r>>>,
+}
+
+/// The ends of one packet of a kind; none where each must be followed by itself.
+type Known<'r> = Result<Option<Arc<Ends<'r>>>, WalkError>;
+
+struct Ends<'r> {
+    /// The packet as it was set aside.
+    of: View,
+    outcomes: Vec<Outcome<'r>>,
+}
+
+/// All that rules can ask of a packet from routing on.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind {
+    phase: Phase,
+    /// Without its addresses.
+    view: View,
+    source: Place,
+    destination: Place,
+    routed: Place,
+    original: (Place, Place),
+    state: [bool; 3],
+    client: ClientKind,
+    source_port: Option<u16>,
+    told: (Option<InterfaceName>, Option<InterfaceName>),
+    interfaces: [Option<Option<InterfaceName>>; 2],
+}
+
+impl<'r> Onward<'r> {
+    /// Follows packets that were set aside; those that are not of a known kind, or not alone on their way to a
+    /// destination, are followed by the evaluator itself.
+    pub(super) fn follow(&self, evaluator: &mut Evaluator<'_, 'r>) -> Walked<Vec<Outcome<'r>>> {
+        let routed = std::mem::take(&mut evaluator.routed);
+        evaluator.sets_aside = false;
+        let mut at: BTreeMap<(Option<&str>, SocketAddr), usize> = BTreeMap::new();
+        let list =
+            |affinity: Option<super::packet_state::Affinity<'r>>| affinity.map(|affinity| affinity.list);
+        for state in &routed {
+            *at.entry((list(state.affinity), state.view.destination)).or_default() += 1;
+        }
+        for end in &evaluator.path_ends {
+            *at.entry((list(end.affinity), end.state.destination)).or_default() += 1;
+        }
+        let mut found = Vec::new();
+        for state in routed {
+            let alone = at.get(&(list(state.affinity), state.view.destination)) == Some(&1);
+            let ends = if alone { self.ends(evaluator, &state)? } else { None };
+            match ends {
+                Some(ends) => {
+                    found.extend(ends.outcomes.iter().map(|end| moved(evaluator, &state, &ends.of, end)))
+                }
+                None => evaluator.pending.push(state),
+            }
+        }
+        evaluator.follow_pending()?;
+        Ok(found)
+    }
+
+    fn ends(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Known<'r> {
+        let Some(kind) = self.kind(evaluator, state) else { return Ok(None) };
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&kind) {
+            return known.clone();
+        }
+        let known = ends_of_one(evaluator, state);
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < MOST_KINDS {
+            all.insert(kind, known.clone());
+        }
+        known
+    }
+
+    fn kind(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<Kind> {
+        let view = &state.view;
+        let host = evaluator.host;
+        let program = evaluator.program.as_iptables()?;
+        let apart = self.told_apart.get_or_init(|| ToldApart::new(program, host));
+        if apart.makes_new {
+            return None;
+        }
+        let nowhere = match view.source {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let original_port = view.original.destination.port();
+        let original = Original { source: nowhere, destination: SocketAddr::new(nowhere, original_port) };
+        Some(Kind {
+            phase: state.phase,
+            view: View {
+                source: nowhere,
+                destination: SocketAddr::new(nowhere, view.destination.port()),
+                routed: nowhere,
+                original,
+                ..*view
+            },
+            source: apart.source(view.source, host),
+            destination: apart.destination(view.destination.ip(), host),
+            routed: apart.destination(view.routed, host),
+            original: (
+                apart.source(view.original.source, host),
+                apart.destination(view.original.destination.ip(), host),
+            ),
+            state: [state.untracked, state.snat, state.bound],
+            client: evaluator.client,
+            source_port: evaluator.source_port,
+            told: evaluator.told,
+            interfaces: [
+                evaluator.known_interface(view, InterfaceDirection::In, view.input),
+                evaluator.known_interface(view, InterfaceDirection::Out, view.output),
+            ],
+        })
+    }
+}
+
+/// Follows one packet by itself. None where a rule asks for what it brought with it, or sends it elsewhere.
+fn ends_of_one<'r>(evaluator: &Evaluator<'_, 'r>, state: &PacketState<'r>) -> Known<'r> {
+    let mut alone = Evaluator::new(evaluator.program, evaluator.host, evaluator.family);
+    alone.told = evaluator.told;
+    alone.client = evaluator.client;
+    alone.source_port = evaluator.source_port;
+    let mut entry = state.clone();
+    (entry.class, entry.chance, entry.affinity, entry.path) = (0, Chance::CERTAIN, None, None);
+    alone.run(entry)?;
+    let outcomes = merge::outcomes(alone);
+    let stays = |outcome: &Outcome<'r>| {
+        outcome.destination == state.view.destination
+            && !outcome.given.iter().any(|condition| matches!(condition, Condition::Affinity { .. }))
+    };
+    Ok(outcomes.iter().all(stays).then(|| Arc::new(Ends { of: state.view, outcomes })))
+}
+
+/// The end of a packet of a kind as that of another.
+fn moved<'r>(
+    evaluator: &Evaluator<'_, 'r>,
+    state: &PacketState<'r>,
+    of: &View,
+    end: &Outcome<'r>,
+) -> Outcome<'r> {
+    let mut steps = merge::steps(evaluator.program, &evaluator.path, state.path);
+    let own = &state.view;
+    let exchanged = |ip: IpAddr, (from, to): (IpAddr, IpAddr)| if ip == from { to } else { ip };
+    steps.extend(end.steps.iter().cloned().map(|mut step| {
+        step.seen.source = exchanged(step.seen.source, (of.source, own.source));
+        step.seen.destination = own.destination;
+        step.seen.routed = exchanged(step.seen.routed, (of.routed, own.routed));
+        step.seen.original = own.original;
+        step
+    }));
+    let affinity = state.affinity.and_then(|affinity| merge::affinity(evaluator.program, affinity));
+    Outcome {
+        chance: end.chance.times(state.chance),
+        destination: own.destination,
+        given: affinity.into_iter().chain(end.given.iter().cloned()).collect(),
+        steps,
+        ..end.clone()
+    }
+}
+
+/// Outcomes in the order in which they are listed: those of a client's first contact first, and those that are known.
+pub(super) fn sort(outcomes: &mut [Outcome<'_>]) {
+    let has = |outcome: &Outcome<'_>, asked: fn(&Condition<'_>) -> bool| outcome.given.iter().any(asked);
+    outcomes.sort_by_key(|outcome| {
+        (
+            has(outcome, |condition| matches!(condition, Condition::Affinity { .. })),
+            has(outcome, |condition| matches!(condition, Condition::Several { .. })),
+            has(outcome, |condition| matches!(condition, Condition::Opaque { .. })),
+        )
+    });
+}
