@@ -12,7 +12,7 @@ use super::program::{Both, Program};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
-const MANY_FOREIGN: usize = if cfg!(test) { 0 } else { 64 };
+const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 64 };
 
 /// A ruleset and its node, made ready for many walks.
 pub struct Walker<'r> {
