@@ -19,7 +19,7 @@ use crate::diagnostic::{Diagnostic, Inert};
 /// -L`. Every line is printed as it is; behind those with a name of kube-proxy, or with a connection to a Service, stands
 /// what it is about. Where the text has counters, the rules that refuse or drop come last, by packets.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   iptables-save -c | kuberules annotate cluster.yaml --counters
   nft monitor trace | kuberules annotate cluster.yaml

@@ -9,7 +9,7 @@ use super::session::Answer;
 /// The script only reads, needs nothing but a POSIX shell, and makes do with the tools that are there. Without an argument
 /// it writes a tar to standard output, with one the files into that folder.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   kuberules collect | ssh worker-1 sudo sh -s > worker-1.tar
   kuberules check cluster.yaml --node worker-1 --captured worker-1.tar")]

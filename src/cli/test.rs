@@ -18,7 +18,7 @@ use crate::node;
 
 /// Checks expectations about who reaches what: a file kept in Git, asked of every change.
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
+#[command(before_help = "\
 Examples:
   kuberules test expectations.yaml cluster.yaml
   kuberules test expectations.yaml manifests/ --assume --output github
