@@ -6,8 +6,8 @@ use compact_str::CompactString;
 
 use super::evaluator::{Evaluator, MatchResult};
 use super::foreign::address;
+use super::interfaces::InterfaceCase;
 use super::packet_state::{PacketState, RulePosition};
-use super::questions::InterfaceCase;
 use super::rule_part::InterfaceDirection;
 use crate::iptables::foreign::Crossing;
 use crate::iptables::ruleset::End;

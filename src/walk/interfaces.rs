@@ -1,17 +1,9 @@
 //! The interfaces that rules name, and which of them a packet can have.
 //!
-//! A rule that asks for an interface asks for an attribute of the packet. What tells it, in this order: the asker, the
-//! node's routes, the names that CNI plugins give to a Pod's end on the node. Where nothing does, there is one case for each
-//! interface or pattern that rules name and that the packet could have, and one for any other.
+//! There is one case for each interface or pattern that rules name and that the packet could have, and one for any other.
 
-use std::net::IpAddr;
-
-use super::evaluator::{Evaluator, MatchResult};
-use super::packet::{Interface, View};
-use super::packet_state::RulePosition;
-use super::questions::{Answers, InterfaceCase, Question};
-use super::rule_part::InterfaceDirection;
-use crate::node::{InterfaceName, PodInterface};
+use super::packet::Interface;
+use crate::node::PodInterface;
 
 /// Names and patterns (`cali+`, `cali*`) that the rules of a program ask for, in either direction.
 #[derive(Debug, Default)]
@@ -35,6 +27,17 @@ pub(super) fn fits(interface: &str, pattern: &str) -> bool {
         Some(prefix) => interface.starts_with(prefix),
         None => interface == pattern,
     }
+}
+
+/// Interfaces that no rule tells from one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum InterfaceCase<'r> {
+    /// The one of this name.
+    Named(&'r str),
+    /// Any that no rule names and whose name begins so, with the longest beginning that rules ask for.
+    Prefixed(&'r str),
+    /// Any other.
+    Other,
 }
 
 impl<'r> InterfaceCase<'r> {
@@ -110,13 +113,13 @@ impl<'r> Interfaces<'r> {
     }
 
     /// With what the names of Pods' interfaces begin, as far as CNI plugins and the rules tell.
-    fn pod_prefixes(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn pod_prefixes(&self) -> impl Iterator<Item = &'static str> {
         let named = |prefix: &&str| self.cases().any(|case| case.begins(prefix));
         POD_PREFIXES.into_iter().filter(named)
     }
 
     /// The cases of a packet that crosses an interface of a kind.
-    fn possible(&self, kind: Interface, pods: Option<&PodInterface>) -> Vec<InterfaceCase<'r>> {
+    pub(super) fn possible(&self, kind: Interface, pods: Option<&PodInterface>) -> Vec<InterfaceCase<'r>> {
         let prefixes: Vec<&str> = match pods {
             Some(PodInterface::Prefix(prefix)) => vec![prefix],
             Some(PodInterface::Name(_)) => Vec::new(),
@@ -138,82 +141,6 @@ impl<'r> Interfaces<'r> {
             _ => for_others(case),
         };
         self.cases().filter(|case| *case != InterfaceCase::Named("lo") && fits(case)).collect()
-    }
-}
-
-impl<'r> Evaluator<'_, 'r> {
-    /// Whether the packet crosses an interface of this name or pattern.
-    pub(super) fn has_interface(
-        &mut self,
-        view: &View,
-        direction: InterfaceDirection,
-        name: &'r str,
-        position: RulePosition,
-    ) -> MatchResult<'r> {
-        self.interface_that(view, direction, (position, name), |case| case.fits(name))
-    }
-
-    /// Whether the packet crosses an interface of which something holds; it must hold of all interfaces of a case or of none.
-    pub(super) fn interface_that(
-        &mut self,
-        view: &View,
-        direction: InterfaceDirection,
-        (position, text): (RulePosition, &'r str),
-        holds: impl Fn(&InterfaceCase<'_>) -> bool,
-    ) -> MatchResult<'r> {
-        let (kind, question) = match direction {
-            InterfaceDirection::In => (view.input, Question::InInterface),
-            InterfaceDirection::Out => (view.output, Question::OutInterface(view.routed)),
-        };
-        if let Some(known) = self.known_interface(view, direction, kind) {
-            let known = known.as_ref().map_or("", InterfaceName::as_str);
-            return MatchResult::Known(holds(&InterfaceCase::Named(known)));
-        }
-        let (interfaces, pods) = (self.program.interfaces(), self.host.pod_interface.as_ref());
-        let id = self.questions.number(question, (position, text), || {
-            Answers::Interfaces(direction, interfaces.possible(kind, pods))
-        });
-        match self.questions.get(id) {
-            Some(open) => MatchResult::Open(id, open.interfaces(holds)),
-            None => MatchResult::Known(false),
-        }
-    }
-
-    /// The interface where it is known; none inside where the packet has none.
-    pub(super) fn known_interface(
-        &mut self,
-        view: &View,
-        direction: InterfaceDirection,
-        kind: Interface,
-    ) -> Option<Option<InterfaceName>> {
-        let (told, ip) = match direction {
-            InterfaceDirection::In => (self.told.0, view.original.source),
-            InterfaceDirection::Out => (self.told.1, view.routed),
-        };
-        match kind {
-            Interface::None => return Some(None),
-            Interface::Loopback => return Some(InterfaceName::new("lo")),
-            Interface::PodSide | Interface::External if told.is_some() => return Some(told),
-            Interface::PodSide | Interface::External => (),
-        }
-        let host = self.host;
-        let toward = *self.toward.entry(ip).or_insert_with(|| host.interface_toward(ip));
-        let learned = toward.or_else(|| match (&self.host.pod_interface, kind) {
-            (Some(PodInterface::Name(name)), Interface::PodSide) => InterfaceName::new(name),
-            (_, Interface::PodSide) => self.interface_of_pod(ip),
-            _ => None,
-        });
-        learned.map(Some)
-    }
-
-    /// What the CNI plugin whose interfaces the rules name calls a Pod's end on the node.
-    fn interface_of_pod(&self, ip: IpAddr) -> Option<InterfaceName> {
-        let hash = self.host.pod_interface_hash(ip)?;
-        let mut prefixes = self.program.interfaces().pod_prefixes();
-        match (prefixes.next(), prefixes.next()) {
-            (Some(prefix), None) => InterfaceName::new(&format!("{prefix}{hash}")),
-            _ => None,
-        }
     }
 }
 

@@ -45,6 +45,7 @@ mod opaque_iptables;
 mod opaque_nftables;
 mod outcome;
 mod packet;
+mod packet_interface;
 mod packet_state;
 mod program;
 mod questions;

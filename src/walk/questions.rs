@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::cases::CaseSet;
 use super::hook::Hook;
-use super::interfaces::Interfaces;
+use super::interfaces::{InterfaceCase, Interfaces};
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
 use super::weights::QuestionId;
@@ -59,17 +59,6 @@ pub(super) enum Answers<'r> {
 
 /// The number of the answer "yes".
 pub(super) const YES: usize = 0;
-
-/// Interfaces that no rule tells from one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum InterfaceCase<'r> {
-    /// The one of this name.
-    Named(&'r str),
-    /// Any that no rule names and whose name begins so, with the longest beginning that rules ask for.
-    Prefixed(&'r str),
-    /// Any other.
-    Other,
-}
 
 /// A question that was asked, and where that was first done.
 #[derive(Debug)]
