@@ -119,6 +119,7 @@ fn examine(
         detected: told != Some(release),
         classes: 0,
         unknown: 0,
+        same_rules: Vec::new(),
         findings,
         notes: Vec::new(),
     };

@@ -44,6 +44,8 @@ pub(super) struct Evaluator<'w, 'r> {
     pub(super) routed: Vec<PacketState<'r>>,
     /// Whether packets are set aside.
     pub(super) sets_aside: bool,
+    /// Whether it is kept what happened on the way, and not the ends alone.
+    pub(super) keeps_steps: bool,
     pub(super) weights: Weights,
     pub(super) questions: Questions<'r>,
     /// The interfaces in and out that the asker told.
@@ -117,6 +119,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             pending: Queue::default(),
             routed: Vec::new(),
             sets_aside: false,
+            keeps_steps: true,
             weights: Weights::new(),
             questions: Questions::default(),
             told: (None, None),
@@ -434,6 +437,10 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         chance: Option<Chance>,
         effect: Effect<'r>,
     ) {
+        let element = self.element.take();
+        if !self.keeps_steps {
+            return;
+        }
         let number = u32::try_from(self.path.len()).ok();
         self.path.push(PathEntry {
             before: state.path,
@@ -441,7 +448,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             rule,
             seen: state.view,
             chance,
-            element: self.element.take(),
+            element,
             effect,
         });
         state.path = number;

@@ -275,11 +275,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     }
 
     fn rule_count(&self, chain: ChainId) -> usize {
-        match self.walker.program.rule_ref(chain, None) {
-            Some(RuleRef::Iptables { chain, .. }) => chain.rules.len(),
-            Some(RuleRef::Nftables { chain, .. }) => chain.rules.len(),
-            None => 0,
-        }
+        self.walker.program.rule_count(chain)
     }
 
     fn indexed(&self, chain: ChainId, name: &str) -> Option<&Indexed<'r>> {

@@ -105,6 +105,29 @@ impl<'r> Program<'r> {
         chains.flat_map(|chain| &chain.rules).map(|placed| &placed.rule)
     }
 
+    /// The rules that packets can meet once they are routed: over `lo` those of prerouting, too, but for its nat chain.
+    pub(super) fn rules_from_routing_on(&self) -> impl Iterator<Item = &'r Rule> {
+        let hooks = [Hook::Input, Hook::Forward, Hook::Postrouting, Hook::Prerouting];
+        let meets = |hook: Hook, base: &BaseChain| hook != Hook::Prerouting || !base.nat;
+        let bases =
+            hooks.into_iter().flat_map(|hook| self.bases(hook).iter().filter(move |base| meets(hook, base)));
+        let mut open: Vec<ChainId> = bases.map(|base| base.chain).collect();
+        let mut met: HashSet<ChainId> = open.iter().copied().collect();
+        let mut chains: Vec<&'r Chain> = Vec::new();
+        while let Some(id) = open.pop() {
+            let Some(slot) = self.chains.get(id.index()) else { continue };
+            chains.push(slot.chain);
+            let targets = slot.chain.rules.iter().filter_map(|placed| match &placed.rule.target {
+                Some(Target::Jump(to) | Target::Goto(to)) => {
+                    self.names.get(&(slot.part, slot.table, *to)).copied()
+                }
+                _ => None,
+            });
+            open.extend(targets.filter(|to| met.insert(*to)));
+        }
+        chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule)
+    }
+
     /// The interfaces that rules name, in either direction.
     pub(super) fn interfaces(&self) -> &Interfaces<'r> {
         self.interfaces.get_or_init(|| {

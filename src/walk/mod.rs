@@ -39,6 +39,7 @@ mod matching;
 mod merge;
 mod nft_action;
 mod nftables;
+mod nowhere;
 mod number_hash;
 mod onward;
 mod opaque_iptables;

@@ -60,6 +60,7 @@ struct Kind {
     source_port: Option<u16>,
     told: (Option<InterfaceName>, Option<InterfaceName>),
     interfaces: [Option<Option<InterfaceName>>; 2],
+    keeps_steps: bool,
 }
 
 impl<'r> Onward<'r> {
@@ -143,6 +144,7 @@ impl<'r> Onward<'r> {
                 evaluator.known_interface(view, InterfaceDirection::In, view.input),
                 evaluator.known_interface(view, InterfaceDirection::Out, view.output),
             ],
+            keeps_steps: evaluator.keeps_steps,
         })
     }
 }
@@ -153,6 +155,7 @@ fn ends_of_one<'r>(evaluator: &Evaluator<'_, 'r>, state: &PacketState<'r>) -> Kn
     alone.told = evaluator.told;
     alone.client = evaluator.client;
     alone.source_port = evaluator.source_port;
+    alone.keeps_steps = evaluator.keeps_steps;
     let mut entry = state.clone();
     (entry.class, entry.chance, entry.affinity, entry.path) = (0, Chance::CERTAIN, None, None);
     alone.run(entry)?;

@@ -215,6 +215,15 @@ impl<'r> Program<'r> {
         }
     }
 
+    /// How many rules a chain has.
+    pub(super) fn rule_count(&self, chain: ChainId) -> usize {
+        match self.rule_ref(chain, None) {
+            Some(RuleRef::Iptables { chain, .. }) => chain.rules.len(),
+            Some(RuleRef::Nftables { chain, .. }) => chain.rules.len(),
+            None => 0,
+        }
+    }
+
     pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {
         of_chain!(self, chain, program => program.rule_ref(chain, index))
     }

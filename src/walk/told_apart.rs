@@ -9,7 +9,7 @@ use crate::iptables::ruleset::{End, Match, Rule, Target};
 use crate::net::Cidr;
 use crate::node::{Host, Part};
 
-/// Addresses that rules tell from others, as sources and as destinations.
+/// Addresses that rules tell from others, as sources and as destinations: those rules that routed packets meet.
 #[derive(Default)]
 pub(super) struct ToldApart {
     sources: Named,
@@ -37,7 +37,7 @@ struct Named {
 impl ToldApart {
     pub(super) fn new(program: &Program<'_>, host: &Host) -> ToldApart {
         let mut apart = ToldApart::default();
-        for rule in program.rules() {
+        for rule in program.rules_from_routing_on() {
             apart.learn(rule);
         }
         for (_, set) in host.sets.iter().flat_map(|sets| sets.iter()) {

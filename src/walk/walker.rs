@@ -5,6 +5,7 @@ use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
 use super::evaluator::Evaluator;
+use super::nowhere::leads_nowhere;
 use super::onward::{self, Onward};
 use super::outcome::Outcome;
 use super::packet::Packet;
@@ -49,6 +50,11 @@ impl<'r> Walker<'r> {
         self.host
     }
 
+    /// Whether a rule leads to a chain, or asks a set, that is not there, whatever packets come by.
+    pub fn leads_nowhere(&self) -> bool {
+        leads_nowhere(&self.program)
+    }
+
     /// Everything that can happen to a packet: first what can happen as things are known, most specific rules
     /// first, then what depends on a condition.
     ///
@@ -56,14 +62,20 @@ impl<'r> Walker<'r> {
     /// The packet is of a family that the ruleset is not for, or the rules are such as no kernel would load: a jump to
     /// a chain that is not there, a loop. So is a ruleset with more unknown branches than can be followed.
     pub fn walk(&self, packet: &Packet) -> Result<Vec<Outcome<'r>>, WalkError> {
-        if let Some(rules) = self.program.family().filter(|family| *family != packet.family()) {
-            return Err(WalkError::WrongFamily { rules, packet: packet.family() });
-        }
-        let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
-        evaluator.told = (packet.in_interface, packet.out_interface);
-        evaluator.client = packet.client;
-        evaluator.source_port = packet.source_port;
-        evaluator.sets_aside = self.has_many_foreign_rules();
+        self.follow(packet, true)
+    }
+
+    /// The same without the steps on the way, for who compares ends.
+    ///
+    /// # Errors
+    /// As [`Walker::walk`].
+    pub fn ends(&self, packet: &Packet) -> Result<Vec<Outcome<'r>>, WalkError> {
+        self.follow(packet, false)
+    }
+
+    fn follow(&self, packet: &Packet, keeps_steps: bool) -> Result<Vec<Outcome<'r>>, WalkError> {
+        let mut evaluator = self.evaluator(packet)?;
+        evaluator.keeps_steps = keeps_steps;
         evaluator.run(hooks::entry(packet, self.host))?;
         if evaluator.routed.is_empty() {
             return Ok(merge::outcomes(evaluator));
@@ -73,6 +85,18 @@ impl<'r> Walker<'r> {
         outcomes.extend(more);
         onward::sort(&mut outcomes);
         Ok(outcomes)
+    }
+
+    fn evaluator(&self, packet: &Packet) -> Result<Evaluator<'_, 'r>, WalkError> {
+        if let Some(rules) = self.program.family().filter(|family| *family != packet.family()) {
+            return Err(WalkError::WrongFamily { rules, packet: packet.family() });
+        }
+        let mut evaluator = Evaluator::new(&self.program, self.host, packet.family());
+        evaluator.told = (packet.in_interface, packet.out_interface);
+        evaluator.client = packet.client;
+        evaluator.source_port = packet.source_port;
+        evaluator.sets_aside = self.has_many_foreign_rules();
+        Ok(evaluator)
     }
 
     /// Whether rules of other programs take most of the time.

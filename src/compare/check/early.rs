@@ -39,10 +39,30 @@ impl Early {
         if named.is_empty() { String::new() } else { format!(": rules of {}", named.join(", ")) }
     }
 
+    /// Whether a ruleset holds anything that comes before: see [`Early::without`].
+    pub(super) fn is_in(ruleset: &Ruleset, is_main: bool) -> bool {
+        match ruleset {
+            Ruleset::Iptables(rules) => {
+                rules.tables.iter().filter(|table| is_early(table, is_main)).any(|table| {
+                    let entries = table.chains.iter().filter(|chain| is_entry(chain.name.as_str()));
+                    entries.flat_map(|chain| &chain.rules).any(|placed| !is_own_jump(&placed.rule))
+                })
+            }
+            Ruleset::Nftables(rules, family) => {
+                let tables =
+                    rules.tables.iter().filter(|table| table.name != TABLE && table.family.sees(*family));
+                tables.flat_map(|table| &table.chains).filter(|chain| comes_first(chain)).any(|chain| {
+                    !chain.rules.is_empty() || chain.base.as_ref().is_some_and(|base| base.drops_by_default)
+                })
+            }
+        }
+    }
+
     /// The same ruleset without foreign rules that come before; in one that is not kube-proxy's, those that translate
     /// destinations, too.
     pub(super) fn without(&mut self, ruleset: &Ruleset, is_main: bool) -> Ruleset {
         match ruleset {
+            _ if !Early::is_in(ruleset, is_main) => ruleset.clone(),
             Ruleset::Iptables(rules) => self.without_iptables(rules, is_main).into(),
             Ruleset::Nftables(rules, family) => {
                 let mut rules = nft::Ruleset::clone(rules);
@@ -58,13 +78,10 @@ impl Early {
 
     fn without_iptables(&mut self, rules: &ipt::Ruleset, is_main: bool) -> ipt::Ruleset {
         let mut rules = ipt::Ruleset::clone(rules);
-        let tables = [ipt::TableName::Raw, ipt::TableName::Mangle, ipt::TableName::Nat];
         for i in 0..rules.tables.len() {
-            let Some(table) = rules.tables.get(i).cloned() else { continue };
-            let is_early = tables.contains(&table.name) && (table.name != ipt::TableName::Nat || !is_main);
-            if !is_early {
+            let Some(table) = rules.tables.get(i).filter(|table| is_early(table, is_main)).cloned() else {
                 continue;
-            }
+            };
             for chain in table.chains.iter().filter(|chain| is_entry(chain.name.as_str())) {
                 for placed in chain.rules.iter().filter(|placed| !is_own_jump(&placed.rule)) {
                     let text = rule_text(&chain.name, &placed.rule, rules.family);
@@ -83,11 +100,7 @@ impl Early {
     fn without_nftables(&mut self, table: &mut nft::Table) {
         let whole = table.clone();
         for chain in &mut table.chains {
-            let comes_first = chain.base.as_ref().is_some_and(|base| {
-                matches!(base.hook, nft::Hook::Prerouting | nft::Hook::Output)
-                    && (base.priority < TRANSLATES || base.kind == "nat")
-            });
-            if !comes_first {
+            if !comes_first(chain) {
                 continue;
             }
             let name = format!("{} {}", whole.family.name(), whole.name);
@@ -101,6 +114,22 @@ impl Early {
             }
         }
     }
+}
+
+/// Whether a table's rules come before: in a ruleset that is not kube-proxy's, those that translate, too.
+fn is_early(table: &ipt::Table, is_main: bool) -> bool {
+    match table.name {
+        ipt::TableName::Raw | ipt::TableName::Mangle => true,
+        ipt::TableName::Nat => !is_main,
+        _ => false,
+    }
+}
+
+fn comes_first(chain: &nft::Chain) -> bool {
+    chain.base.as_ref().is_some_and(|base| {
+        matches!(base.hook, nft::Hook::Prerouting | nft::Hook::Output)
+            && (base.priority < TRANSLATES || base.kind == "nat")
+    })
 }
 
 fn is_entry(chain: &str) -> bool {

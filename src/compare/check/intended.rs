@@ -2,23 +2,33 @@
 
 use std::collections::HashSet;
 
-use super::Pair;
+use super::{Pair, right};
 use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::{TABLE, ruleset as nft};
 use crate::ruleset::Ruleset;
 
+/// What the node would hold.
+pub(super) struct Intended {
+    /// The rules.
+    pub(super) ruleset: Ruleset,
+    /// Whether that is what the node has, line for line.
+    pub(super) is_captured: bool,
+}
+
 /// With kube-proxy's jumps where they stand.
-pub(super) fn of(pair: Pair<'_>) -> Ruleset {
-    match (&pair.expected.ruleset, &pair.captured.ruleset) {
+pub(super) fn of(pair: Pair<'_>) -> Intended {
+    let (ruleset, is_captured) = match (&pair.expected.ruleset, &pair.captured.ruleset) {
+        _ if right::is_right(pair) => (pair.captured.ruleset.clone(), true),
         (Ruleset::Iptables(expected), Ruleset::Iptables(captured)) => {
-            with_own_chains(expected, captured, in_place).into()
+            (with_own_chains(expected, captured, in_place).into(), false)
         }
         (Ruleset::Nftables(expected, family), Ruleset::Nftables(captured, _)) => {
-            Ruleset::nftables(with_own_table(expected, captured), *family)
+            (Ruleset::nftables(with_own_table(expected, captured), *family), false)
         }
-        (expected, _) => expected.clone(),
-    }
+        (expected, _) => (expected.clone(), false),
+    };
+    Intended { ruleset, is_captured }
 }
 
 /// The same with kube-proxy's jumps at the head of the built-in chains, where it puts them.
@@ -72,7 +82,7 @@ fn chains(expected: &[ipt::Chain], captured: &[ipt::Chain], arrange: Arrange) ->
 
 /// Foreign rules and expected jumps as they stand; a jump that is not there comes behind the one that it should follow,
 /// the first to the head.
-fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
+pub(super) fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
     let mut kept: Vec<&ipt::PlacedRule> = Vec::new();
     for placed in captured {
         let own = is_own_jump(&placed.rule);

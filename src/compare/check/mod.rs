@@ -17,6 +17,7 @@ mod order;
 mod pinned;
 mod policy;
 mod preceded;
+mod right;
 mod stale;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::rules_change::LineChange;
-use super::traffic::{Cause, Flow, Traffic, flows_of_plans};
+use super::traffic::{Cause, Difference, Flow, Traffic, flows_of_plans};
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 use crate::walk::Walker;
@@ -57,10 +58,14 @@ pub struct Report {
     pub release: String,
     /// Whether mode and release were told, or found out.
     pub detected: bool,
-    /// Packet classes compared: those that could be followed on both sides.
+    /// Packet classes compared: those that could be followed on both sides; none in families where nothing differs.
     pub classes: u64,
     /// Packet classes that could not be compared.
     pub unknown: u64,
+    /// The IP families in which kube-proxy's rules are those that the node should have, line for line, so that no packet
+    /// had to be followed to know that all have the outcome that they should have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub same_rules: Vec<&'static str>,
     /// What is wrong; the worst first.
     pub findings: Vec<Finding>,
     /// What is odd and harms nobody.
@@ -232,6 +237,8 @@ pub struct Found {
     pub classes: u64,
     /// Packet classes that could not be compared.
     pub unknown: u64,
+    /// Whether kube-proxy's rules are those that should be there, line for line.
+    pub same_rules: bool,
 }
 
 /// How many lines differ: tells which release captured rules are of.
@@ -251,22 +258,23 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let intended = intended::of(pair);
     // Foreign rules in the other language, or of the other variant of iptables, are the same on both sides.
     let others = captured.others();
-    let Traffic { classes, flows, mut unknown } = {
-        let walkers = (&Walker::beside(&intended, &others, &expected.host), &Walker::of(captured));
-        let blame = Blame::new(&drafts, walkers, expected.family());
-        flows_of_plans(
-            walkers,
-            expected.family(),
-            (expected.plan.as_ref(), None),
-            &Arc::default(),
-            &|difference| blame.of(difference),
-        )
+    found.same_rules = intended.is_captured && is_followed_alike(pair);
+    let Traffic { classes, flows, mut unknown } = match found.same_rules {
+        true => Traffic::default(),
+        false => {
+            let walkers =
+                (&Walker::beside(&intended.ruleset, &others, &expected.host), &Walker::of(captured));
+            let blame = Blame::new(&drafts, walkers, expected.family());
+            let cause = |difference: &Difference| blame.of(difference);
+            let plans = (expected.plan.as_ref(), None);
+            flows_of_plans(walkers, expected.family(), plans, &Arc::default(), &cause)
+        }
     };
     found.classes = classes;
     found.findings = drafts.into_iter().map(|draft| draft.finding).collect();
     let mut flows = attach(flows, &mut found.findings);
     for find in [preceded::find, policy::find] {
-        let (finding, more) = find(pair, &intended);
+        let (finding, more) = find(pair, &intended.ruleset);
         found.findings.extend(finding);
         unknown.extend(more);
     }
@@ -285,6 +293,15 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let order = |finding: &Finding| (finding.kind != Kind::NoRules, is_last(finding), finding.kind);
     found.findings.sort_by_key(|finding| (order(finding), finding.service.clone()));
     found
+}
+
+/// Whether packets through the same rules have the same outcome on both sides, and every jump leads somewhere, so that none
+/// has to be followed to know that it can be.
+fn is_followed_alike(pair: Pair<'_>) -> bool {
+    let Pair { expected, captured } = pair;
+    captured.rulesets().first() == Some(&captured.ruleset)
+        && expected.host.is_like(&captured.host)
+        && !Walker::of(captured).leads_nowhere()
 }
 
 /// What the rules tell. Where two tell of the same rule, the first is to blame for what it does.

@@ -141,8 +141,10 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
         report.notes.append(&mut found.notes);
         report.classes += found.classes;
         report.unknown += found.unknown;
+        report.same_rules.extend(found.same_rules.then(|| expected.family().lower_name()));
     }
-    if has_rules && report.classes == 0 && report.findings.is_empty() {
+    let is_compared = report.classes > 0 || !report.same_rules.is_empty();
+    if has_rules && !is_compared && report.findings.is_empty() {
         let message = "nothing was compared: no connection can be walked through these rules";
         report.findings.push(Finding::general(Kind::NothingCompared, message));
     }

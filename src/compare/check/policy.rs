@@ -11,8 +11,11 @@ use crate::ruleset::Ruleset;
 /// That such a policy drops connections to Services that would pass if it let them, with kube-proxy's rules as they
 /// should be; and what cannot be told.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
-    let (lenient, mut places) = without_drop_policies(intended);
     let others = pair.captured.others();
+    if !std::iter::once(intended).chain(&others).any(drops_by_policy) {
+        return (None, Vec::new());
+    }
+    let (lenient, mut places) = without_drop_policies(intended);
     let mut lenient_others = Vec::new();
     for other in &others {
         let (lenient, more) = without_drop_policies(other);
@@ -37,6 +40,21 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
     );
     let finding = Finding { places, traffic: flows, ..Finding::general(Kind::PolicyDrop, message) };
     (Some(finding), found.unknown)
+}
+
+/// Whether any policy drops.
+fn drops_by_policy(ruleset: &Ruleset) -> bool {
+    match ruleset {
+        Ruleset::Iptables(rules) => {
+            let mut chains = rules.tables.iter().flat_map(|table| &table.chains);
+            chains.any(|chain| chain.policy == Some(ipt::Policy::Drop))
+        }
+        Ruleset::Nftables(rules, family) => {
+            let tables = rules.tables.iter().filter(|table| table.family.sees(*family));
+            let mut bases = tables.flat_map(|table| &table.chains).filter_map(|chain| chain.base.as_ref());
+            bases.any(|base| base.drops_by_default)
+        }
+    }
 }
 
 /// The same with every policy accepting, and the policies that did not.

@@ -15,9 +15,14 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
     if let Some(captured) = pair.captured.ruleset.as_iptables() {
         before_jumps(captured, &mut early);
     }
+    let others = pair.captured.others();
+    let stands_early =
+        Early::is_in(intended, true) || others.iter().any(|ruleset| Early::is_in(ruleset, false));
+    if early.places.is_empty() && !stands_early {
+        return (None, Vec::new());
+    }
     let first = intended::with_jumps_first(pair).unwrap_or_else(|| intended.clone());
     let first = early.without(&first, true);
-    let others = pair.captured.others();
     let cleared: Vec<Ruleset> = others.iter().map(|ruleset| early.without(ruleset, false)).collect();
     if early.places.is_empty() {
         return (None, Vec::new());

@@ -55,7 +55,7 @@ const TOLERANCE: f64 = 1e-6;
 impl OutcomeSet {
     /// Walks a packet.
     pub fn of(walker: &Walker<'_>, packet: &Packet) -> OutcomeSet {
-        match walker.walk(packet) {
+        match walker.ends(packet) {
             Ok(outcomes) => OutcomeSet::from_outcomes(&outcomes),
             Err(error) => OutcomeSet { ends: BTreeMap::new(), fault: Some(fault(&error)) },
         }

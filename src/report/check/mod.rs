@@ -41,12 +41,28 @@ fn effect(finding: &Finding) -> String {
 
 /// How much traffic was compared.
 fn compared(report: &Report) -> String {
-    match report.unknown {
-        0 => format!("{} kinds of connections compared", report.classes),
-        unknown => {
-            format!("{} kinds of connections compared, {unknown} could not be compared", report.classes)
+    let same = match report.same_rules.as_slice() {
+        [] => None,
+        _ if report.classes + report.unknown == 0 => {
+            Some("kube-proxy's rules are as they should be, line for line".to_owned())
         }
-    }
+        families => {
+            let families: Vec<&str> = families.iter().map(|family| family_name(family)).collect();
+            Some(format!("the {} rules are as they should be, line for line", families.join(" and ")))
+        }
+    };
+    let kinds = match (report.classes, report.unknown) {
+        (0, 0) if same.is_some() => None,
+        (classes, 0) => Some(format!("{classes} kinds of connections compared")),
+        (classes, unknown) => {
+            Some(format!("{classes} kinds of connections compared, {unknown} could not be compared"))
+        }
+    };
+    kinds.into_iter().chain(same).collect::<Vec<_>>().join("; ")
+}
+
+fn family_name(lower: &str) -> &'static str {
+    if lower == "ipv6" { "IPv6" } else { "IPv4" }
 }
 
 fn family(finding: &Finding) -> &'static str {
