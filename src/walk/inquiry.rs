@@ -120,6 +120,8 @@ impl Destinations {
 pub struct Asked<'r> {
     /// Sources.
     pub sources: Vec<Interval>,
+    /// How many of them, from the first on, rules ask for before packets are routed.
+    pub before_routing: usize,
     /// Ports; only where the port is left open.
     pub ports: Vec<PortRange>,
     /// Where the packets can be sent instead.

@@ -51,6 +51,7 @@ mod packet_state;
 mod program;
 mod questions;
 mod queue;
+mod routed;
 mod rule_index;
 mod rule_part;
 mod selector;
@@ -71,6 +72,7 @@ pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, 
 pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
+pub use routed::{EndsOfPair, Entrance, RoutedPair};
 pub use walker::Walker;
 
 pub use crate::node::{ClientKind, Host, InterfaceName, PodInterface};

@@ -12,6 +12,7 @@
 //! branch of the same packet later on, or carries something of its own, is followed as it is.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -23,8 +24,8 @@ use super::outcome::{Condition, Outcome};
 use super::packet::{Original, View};
 use super::packet_state::{PacketState, Phase};
 use super::rule_part::InterfaceDirection;
-use super::told_apart::{Place, ToldApart};
-use crate::node::{ClientKind, InterfaceName};
+use super::told_apart::{Place, ToldApart, is_of_its_own};
+use crate::node::{ClientKind, Host, InterfaceName};
 
 /// The most kinds whose ends are kept.
 const MOST_KINDS: usize = 1 << 14;
@@ -43,11 +44,13 @@ struct Ends<'r> {
     /// The packet as it was set aside.
     of: View,
     outcomes: Vec<Outcome<'r>>,
+    /// A number for what they are, whoever sent the packet and whatever rules led to them.
+    digest: u128,
 }
 
 /// All that rules can ask of a packet from routing on.
 #[derive(PartialEq, Eq, Hash)]
-struct Kind {
+pub(super) struct Kind {
     phase: Phase,
     /// Without its addresses.
     view: View,
@@ -106,7 +109,17 @@ impl<'r> Onward<'r> {
         known
     }
 
-    fn kind(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<Kind> {
+    /// A number for the ends of a packet, as [`Ends::digest`]; none where it must be followed by itself.
+    pub(super) fn digest(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<u128> {
+        Some(self.ends(evaluator, state).ok()??.digest)
+    }
+
+    /// Whether an address is as others are: not the node's, and of no kind of its own.
+    pub(super) fn is_plain(&self, ip: IpAddr, host: &Host) -> bool {
+        !host.is_local(ip) && !is_of_its_own(ip, host)
+    }
+
+    pub(super) fn kind(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<Kind> {
         let view = &state.view;
         let host = evaluator.host;
         let program = evaluator.program.as_iptables()?;
@@ -164,7 +177,32 @@ fn ends_of_one<'r>(evaluator: &Evaluator<'_, 'r>, state: &PacketState<'r>) -> Kn
         outcome.destination == state.view.destination
             && !outcome.given.iter().any(|condition| matches!(condition, Condition::Affinity { .. }))
     };
-    Ok(outcomes.iter().all(stays).then(|| Arc::new(Ends { of: state.view, outcomes })))
+    let ends = || Arc::new(Ends { of: state.view, digest: digest(&outcomes), outcomes: outcomes.clone() });
+    Ok(outcomes.iter().all(stays).then(ends))
+}
+
+/// A number for what can happen: verdicts, chances, and what they depend on.
+fn digest(outcomes: &[Outcome<'_>]) -> u128 {
+    let condition = |condition: &Condition<'_>| match condition {
+        Condition::Opaque { text, matches, .. } => (text.to_string(), *matches, 0),
+        Condition::Several { text, digest, .. } => (text.to_string(), true, *digest),
+        Condition::Supposed { .. } | Condition::Affinity { .. } => (String::new(), false, 0),
+    };
+    let mut all: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| {
+            let mut given: Vec<_> = outcome.given.iter().map(condition).collect();
+            given.sort_unstable();
+            (outcome.verdict, outcome.snat, outcome.chance.key(), given)
+        })
+        .collect();
+    all.sort_unstable();
+    let half = |seed: u8| {
+        let mut hasher = DefaultHasher::new();
+        (seed, &all).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
 }
 
 /// The end of a packet of a kind as that of another.

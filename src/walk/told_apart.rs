@@ -124,7 +124,7 @@ impl Named {
 }
 
 /// Whether the kernel, or a rule, takes an address for another kind than most are.
-fn is_of_its_own(ip: IpAddr, host: &Host) -> bool {
+pub(super) fn is_of_its_own(ip: IpAddr, host: &Host) -> bool {
     let by_bits = match ip {
         IpAddr::V4(v4) => {
             let [first, .., last] = v4.octets();

@@ -19,7 +19,8 @@ const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 64 };
 pub struct Walker<'r> {
     pub(super) program: Program<'r>,
     pub(super) host: &'r Host,
-    onward: Onward<'r>,
+    pub(super) onward: Onward<'r>,
+    many_foreign: usize,
 }
 
 impl<'r> Walker<'r> {
@@ -36,13 +37,23 @@ impl<'r> Walker<'r> {
     /// A kernel holds rulesets of the nft and of the legacy variant of iptables side by side, and tables of nftables
     /// beside both.
     fn side_by_side(all: &'r [Ruleset], main: &'r Ruleset, host: &'r Host) -> Walker<'r> {
-        Walker { program: program(all.iter().collect(), main), host, onward: Onward::default() }
+        Walker::following(program(all.iter().collect(), main), host)
     }
 
     /// Makes a ruleset ready beside others that the kernel follows, too.
     pub fn beside(ruleset: &'r Ruleset, others: &'r [Ruleset], host: &'r Host) -> Walker<'r> {
         let all = std::iter::once(ruleset).chain(others).collect();
-        Walker { program: program(all, ruleset), host, onward: Onward::default() }
+        Walker::following(program(all, ruleset), host)
+    }
+
+    fn following(program: Program<'r>, host: &'r Host) -> Walker<'r> {
+        Walker { program, host, onward: Onward::default(), many_foreign: MANY_FOREIGN }
+    }
+
+    /// The same, following each packet by itself.
+    #[cfg(test)]
+    pub(crate) fn one_by_one(self) -> Walker<'r> {
+        Walker { many_foreign: usize::MAX, ..self }
     }
 
     /// The node.
@@ -87,7 +98,7 @@ impl<'r> Walker<'r> {
         Ok(outcomes)
     }
 
-    fn evaluator(&self, packet: &Packet) -> Result<Evaluator<'_, 'r>, WalkError> {
+    pub(super) fn evaluator(&self, packet: &Packet) -> Result<Evaluator<'_, 'r>, WalkError> {
         if let Some(rules) = self.program.family().filter(|family| *family != packet.family()) {
             return Err(WalkError::WrongFamily { rules, packet: packet.family() });
         }
@@ -100,8 +111,8 @@ impl<'r> Walker<'r> {
     }
 
     /// Whether rules of other programs take most of the time.
-    fn has_many_foreign_rules(&self) -> bool {
-        self.program.as_iptables().is_some_and(|program| program.changes().foreign >= MANY_FOREIGN)
+    pub(super) fn has_many_foreign_rules(&self) -> bool {
+        self.program.as_iptables().is_some_and(|program| program.changes().foreign >= self.many_foreign)
     }
 }
 

@@ -259,7 +259,7 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     // Foreign rules in the other language, or of the other variant of iptables, are the same on both sides.
     let others = captured.others();
     found.same_rules = intended.is_captured && is_followed_alike(pair);
-    let Traffic { classes, flows, mut unknown } = match found.same_rules {
+    let Traffic { classes, flows, mut unknown, .. } = match found.same_rules {
         true => Traffic::default(),
         false => {
             let walkers =

@@ -211,8 +211,8 @@ impl OnNode<'_, '_, '_, '_> {
                 addresses: [single(packet.source)].into(),
                 alike: [].into(),
             },
-            old,
-            new,
+            old: old.into(),
+            new: new.into(),
             contrast,
         };
         explain(&difference, &self.names, (&self.facts.0, &self.facts.1))

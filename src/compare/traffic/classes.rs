@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::alike::Alike;
 use super::ground::{AddressKind, Ground};
-use super::outcome_set::OutcomeSet;
+use super::shared::Sources;
 use super::space::{Questions, Range, Special, ValueClass, address, elsewhere, number, whole};
 use super::{Comparison, Contrast, Difference, From, To};
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::parallel::{self, both};
 use crate::walk::{
-    Chains, ClientKind, Destination, Destinations, Inquiry, Packet, PortRange, Reached, Walker,
+    Asked, Chains, ClientKind, Destination, Destinations, Inquiry, Packet, PortRange, Reached, Walker,
 };
 
 /// Compares two rulesets in one family, each on its node.
@@ -27,8 +27,8 @@ pub(in crate::compare) fn compare_within(
     walkers: (&Walker<'_>, &Walker<'_>),
     bounds: Bounds<'_>,
 ) -> Comparison {
-    let (classes, differences) = compare_and_fold(walkers, bounds, &|differences| differences);
-    Comparison { classes, differences }
+    let (work, differences) = compare_and_fold(walkers, bounds, &|differences| differences);
+    Comparison { classes: work.compared, walked: work.walked, differences }
 }
 
 /// What of two rulesets is compared.
@@ -85,7 +85,7 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
     (old, new): (&Walker<'_>, &Walker<'_>),
     bounds: Bounds<'_>,
     fold: &Fold<'_, T>,
-) -> (u64, Vec<T>) {
+) -> (Work, Vec<T>) {
     let family = bounds.ground.family;
     let inquire = |walker| Inquiry::new(walker, family);
     let inquiries = match bounds.scope {
@@ -99,11 +99,21 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
         inquiries: (&inquiries.0, &inquiries.1),
         counts: HashMap::new(),
         compared: 0,
+        walked: 0,
         fold,
         found: Vec::new(),
     };
     classes.destinations();
-    (classes.compared, classes.found)
+    (Work { compared: classes.compared, walked: classes.walked }, classes.found)
+}
+
+/// What a comparison did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work {
+    /// How many classes could be followed on both sides.
+    pub(super) compared: u64,
+    /// For how many of them packets were followed all the way.
+    pub(super) walked: u64,
 }
 
 /// What is made of the classes of one destination that fare differently.
@@ -117,6 +127,7 @@ struct Classes<'a, 'o, 'n, T> {
     /// Classes of sources by the ranges that are asked.
     counts: HashMap<Vec<Range>, Count>,
     compared: u64,
+    walked: u64,
     fold: &'a Fold<'a, T>,
     found: Vec<T>,
 }
@@ -165,15 +176,16 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let work = |represented: &&[Represented<'_>]| {
             let mut worker = this.worker();
             represented.iter().for_each(|class| worker.single(class, asked, &questions, &like));
-            (worker.compared, worker.found)
+            (worker.compared, worker.walked, worker.found)
         };
-        let found: Vec<(u64, Vec<T>)> = match scope {
+        let found: Vec<(u64, u64, Vec<T>)> = match scope {
             // Parts are compared side by side.
             Scope::Part { .. } => shares.iter().map(work).collect(),
             Scope::Everything | Scope::Rest(_) => parallel::each(&shares, work),
         };
-        for (compared, mut part) in found {
+        for (compared, walked, mut part) in found {
             self.compared += compared;
+            self.walked += walked;
             self.found.append(&mut part);
         }
     }
@@ -237,7 +249,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
 
     /// The same with nothing found yet.
     fn worker(&self) -> Self {
-        Classes { counts: HashMap::new(), compared: 0, found: Vec::new(), ..*self }
+        Classes { counts: HashMap::new(), compared: 0, walked: 0, found: Vec::new(), ..*self }
     }
 
     /// All packets to one address.
@@ -321,8 +333,13 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let (questions, value_classes) = self.source_atoms(&asked, to);
         let but = Some(number(to.representative.ip()));
         let represented = self.represented(&value_classes, &questions, but);
-        let walk = |(class, alike): &Represented<'_>| self.walk(to, class, alike);
-        let differences: Vec<Difference> = represented.iter().filter_map(walk).collect();
+        let early =
+            |asked: &Asked<'_>| asked.sources.iter().take(asked.before_routing).map(range_of).collect();
+        let early: [Vec<Range>; 2] = [early(&old), early(&new)];
+        let mut sources = Sources::new(self.walkers, early.concat());
+        let difference = |(class, alike): &Represented<'_>| self.difference(to, class, alike, &mut sources);
+        let differences: Vec<Difference> = represented.iter().filter_map(difference).collect();
+        self.walked += sources.walked;
         let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
         let unknown: u64 = differences.iter().filter(is_unknown).map(Difference::classes).sum();
         self.compared += value_classes.len() as u64 * stands_for - unknown;
@@ -382,20 +399,24 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     }
 
     /// In what a class fares differently, if in anything.
-    fn walk(&self, to: &To, value_class: &ValueClass<AddressKind>, alike: &[IpAddr]) -> Option<Difference> {
+    fn difference(
+        &self,
+        to: &To,
+        value_class: &ValueClass<AddressKind>,
+        alike: &[IpAddr],
+        sources: &mut Sources<'_, '_, '_>,
+    ) -> Option<Difference> {
         let source = address(self.family, value_class.representative);
         let packet = |client| Packet::plain(to.protocol, source, to.representative, client);
-        let old = OutcomeSet::of(self.walkers.0, &packet(value_class.kind.0));
-        let new = OutcomeSet::of(self.walkers.1, &packet(value_class.kind.1));
-        let contrast = old.contrast(&new)?;
+        let packets = (packet(value_class.kind.0), packet(value_class.kind.1));
+        let (old, new, contrast) = sources.difference((&packets.0, &packets.1), value_class.kind)?;
         let from = From {
             client: value_class.kind.1,
             address: is_single(value_class).then_some(source),
             alike: alike.into(),
             addresses: self.intervals(value_class),
         };
-        let packet = packet(value_class.kind.1);
-        Some(Difference { packet, to: to.clone(), from, old, new, contrast })
+        Some(Difference { packet: packets.1, to: to.clone(), from, old, new, contrast })
     }
 }
 

@@ -127,22 +127,24 @@ fn flows_within(
 ) -> Traffic {
     let side = Side { names, ground: bounds.ground };
     let fold = |differences: Vec<Difference>| vec![of_destination(&differences, side, facts, cause)];
-    let (classes, found) = compare_and_fold(walkers, bounds, &fold);
+    let (work, found) = compare_and_fold(walkers, bounds, &fold);
     let (flows, unknown): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let flows = merged(flows.into_iter().flatten().collect());
-    Traffic { classes, flows, unknown: Unknown::merged(unknown.into_iter().flatten()) }
+    let unknown = Unknown::merged(unknown.into_iter().flatten());
+    Traffic { classes: work.compared, walked: work.walked, flows, unknown }
 }
 
 impl Traffic {
     /// What was found in parts of a whole, as one.
     pub fn of_parts(parts: impl IntoIterator<Item = Traffic>) -> Traffic {
-        let (mut classes, mut flows, mut unknown) = (0, Vec::new(), Vec::new());
+        let (mut classes, mut walked, mut flows, mut unknown) = (0, 0, Vec::new(), Vec::new());
         for mut part in parts {
             classes += part.classes;
+            walked += part.walked;
             flows.append(&mut part.flows);
             unknown.append(&mut part.unknown);
         }
-        Traffic { classes, flows: merged(flows), unknown: Unknown::merged(unknown) }
+        Traffic { classes, walked, flows: merged(flows), unknown: Unknown::merged(unknown) }
     }
 }
 
@@ -220,10 +222,9 @@ fn merged(all: Vec<Flow>) -> Vec<Flow> {
 }
 
 /// What classes of one flow agree in.
-#[derive(PartialEq)]
 struct Key {
-    old: OutcomeSet,
-    new: OutcomeSet,
+    old: Arc<OutcomeSet>,
+    new: Arc<OutcomeSet>,
     contrast: Contrast,
     reason: Option<reasons::Reason>,
     cause: Option<usize>,
@@ -231,12 +232,25 @@ struct Key {
     calls_itself: bool,
 }
 
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        let is_same = |a: &Arc<OutcomeSet>, b: &Arc<OutcomeSet>| Arc::ptr_eq(a, b) || a == b;
+        let others = |key: &Key| (key.contrast, key.reason, key.cause, key.calls_itself);
+        others(self) == others(other) && is_same(&self.old, &other.old) && is_same(&self.new, &other.new)
+    }
+}
+
 impl Key {
     /// Whether the source of an endpoint that calls itself is rewritten is no difference to others, if both sides agree
     /// in it.
     fn of(difference: &Difference, names: &Names, facts: Option<(&SideFacts, &SideFacts)>) -> Key {
         let Difference { old, new, contrast, packet, .. } = difference;
+        let reason = facts.and_then(|facts| reasons::explain(difference, names, facts));
         let itself = |end: &super::End| end.destination.is_some_and(|to| to.ip() == packet.source);
+        if !old.ends().chain(new.ends()).any(|(_, end, _)| itself(end)) {
+            let (old, new) = (old.clone(), new.clone());
+            return Key { old, new, contrast: *contrast, reason, cause: None, calls_itself: false };
+        }
         let others_snat =
             |outcome_set: &OutcomeSet| outcome_set.ends().any(|(_, end, _)| !itself(end) && end.snat);
         let plain = |outcome_set: &OutcomeSet| {
@@ -246,10 +260,9 @@ impl Key {
         let (plain_old, plain_new) = (plain(old), plain(new));
         let calls_itself = plain_old.contrast(&plain_new).is_none();
         let (old, new) = match calls_itself {
-            false => (plain_old, plain_new),
+            false => (Arc::new(plain_old), Arc::new(plain_new)),
             true => (old.clone(), new.clone()),
         };
-        let reason = facts.and_then(|facts| reasons::explain(difference, names, facts));
         Key { old, new, contrast: *contrast, reason, cause: None, calls_itself }
     }
 }

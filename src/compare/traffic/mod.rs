@@ -31,10 +31,13 @@
 mod alike;
 mod classes;
 mod flows;
+#[cfg(test)]
+mod foreign_tests;
 mod ground;
 mod names;
 pub mod outcome_set;
 mod reasons;
+mod shared;
 mod space;
 #[cfg(test)]
 pub(super) mod tests;
@@ -67,6 +70,8 @@ use crate::walk::{ClientKind, Packet};
 pub struct Comparison {
     /// How many kinds of connections were compared: could be followed on both sides.
     pub classes: u64,
+    /// For how many of them packets were followed all the way.
+    pub walked: u64,
     /// Those with another outcome, or of which that is not known ([`Contrast::Unknown`]).
     pub differences: Vec<Difference>,
 }
@@ -81,9 +86,9 @@ pub struct Difference {
     /// Where they come from.
     pub from: From,
     /// What happens to them with the old rules.
-    pub old: OutcomeSet,
+    pub old: Arc<OutcomeSet>,
     /// What happens to them with the new rules.
-    pub new: OutcomeSet,
+    pub new: Arc<OutcomeSet>,
     /// In what that differs.
     pub contrast: Contrast,
 }

@@ -55,7 +55,7 @@ status: {addresses: [{type: InternalIP, address: 192.168.0.12}]}
 ";
 
 /// A cluster of some Services; `change` makes one that differs a little.
-fn cluster(seed: u64, change: u64) -> String {
+pub(super) fn cluster(seed: u64, change: u64) -> String {
     let mut random = Random(seed);
     let mut text = NODE.to_owned();
     for i in 0..4u64 {
@@ -130,7 +130,7 @@ fn endpoints(text: &mut String, i: u64, protocol: &str, random: &mut Random) {
 }
 
 /// The ruleset of worker-1, and the node.
-fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> NodeRules<'static> {
+pub(super) fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> NodeRules<'static> {
     let (snapshot, _) = input::read_text("test", text).unwrap();
     let flags = Flags {
         proxy_mode: Some(mode.to_owned()),

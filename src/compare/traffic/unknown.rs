@@ -11,6 +11,8 @@ use super::{Difference, Flow, Ground};
 pub struct Traffic {
     /// Kinds of connections that could be followed on both sides.
     pub classes: u64,
+    /// For how many of them packets were followed all the way.
+    pub walked: u64,
     /// Those with another outcome.
     pub flows: Vec<Flow>,
     /// Those that could not be followed on one side or on both.

@@ -1,6 +1,6 @@
 //! Outcomes and sources in words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::names::Names;
@@ -43,10 +43,23 @@ impl Scene<'_> {
             parts.push(self.ends(&first, preserves(outcomes) != preserves(other)));
         }
         parts.extend(affinity(&others));
-        let assumed = others.iter().filter(|(given, ..)| given.affinity.is_none());
-        parts
-            .extend(assumed.map(|(given, end, _)| format!("given {}: {}", conditions(given), self.one(end))));
+        parts.extend(self.given(&others));
         parts.join("; ")
+    }
+
+    /// What can happen on conditions, those with the same conditions together.
+    fn given(&self, others: &[(&Given, &End, f64)]) -> Vec<String> {
+        let mut groups: BTreeMap<&Given, Vec<(&End, f64)>> = BTreeMap::new();
+        for (given, end, chance) in others.iter().filter(|(given, ..)| given.affinity.is_none()) {
+            groups.entry(given).or_default().push((end, *chance));
+        }
+        let words = |ends: &[(&End, f64)]| match ends {
+            [(end, _)] => self.one(end),
+            several => self.ends(several, false),
+        };
+        let group =
+            |(given, ends): (&Given, Vec<_>)| format!("given {}: {}", conditions(given), words(&ends));
+        groups.into_iter().map(group).collect()
     }
 
     fn ends(&self, ends: &[(&End, f64)], tells_client_ip: bool) -> String {

@@ -53,6 +53,9 @@ impl<'w, 'r> Inquiry<'w, 'r> {
             round.visited.clear();
             let translates = matches!(hook, Hook::Prerouting | Hook::Output);
             round.hook(hook, |base| !(base.nat && translates));
+            if translates {
+                round.asked.before_routing = round.asked.sources.len();
+            }
         }
         round.asked.translated = translated;
         (round.asked, round.seen)

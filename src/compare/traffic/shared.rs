@@ -1,0 +1,92 @@
+//! Sources of packets to one destination that have the same outcomes: one of them is walked for all.
+//!
+//! Rules of other programs ask for the address of each Pod on the node, so that each is a class of sources. Most of them are
+//! treated alike, or in few ways. What two of them have in common is found without a walk for each: see [`RoutedPair`].
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use super::ground::AddressKind;
+use super::outcome_set::{Contrast, OutcomeSet};
+use super::space::{Range, number};
+use crate::walk::{EndsOfPair, Entrance, Packet, RoutedPair, Walker};
+
+/// What happens to the packets of a class on both sides, and in what that differs.
+pub(super) type Walked = (Arc<OutcomeSet>, Arc<OutcomeSet>, Contrast);
+
+/// What rules before routing can tell of a source.
+#[derive(PartialEq, Eq, Hash)]
+struct Beginning {
+    kind: AddressKind,
+    entrances: (Entrance, Entrance),
+    /// In which of the ranges that they ask for it lies.
+    lies_in: Vec<bool>,
+}
+
+/// The sources of packets to one destination.
+pub(super) struct Sources<'a, 'o, 'n> {
+    walkers: (&'a Walker<'o>, &'a Walker<'n>),
+    /// What rules ask for before routing.
+    asked: Vec<Range>,
+    numbers: HashMap<Beginning, usize>,
+    begun: Vec<Option<RoutedPair<'a, 'o, 'n>>>,
+    known: HashMap<(usize, EndsOfPair), Option<Walked>>,
+    /// How many packets were followed all the way.
+    pub(super) walked: u64,
+}
+
+impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
+    pub(super) fn new(walkers: (&'a Walker<'o>, &'a Walker<'n>), mut asked: Vec<Range>) -> Self {
+        asked.sort_unstable();
+        asked.dedup();
+        Sources {
+            walkers,
+            asked,
+            numbers: HashMap::new(),
+            begun: Vec::new(),
+            known: HashMap::new(),
+            walked: 0,
+        }
+    }
+
+    /// What differs between both sides for packets from a source, one for each side; none if nothing does.
+    pub(super) fn difference(&mut self, packets: (&Packet, &Packet), kind: AddressKind) -> Option<Walked> {
+        match self.ends(packets, kind) {
+            None => self.walk(packets),
+            Some((_, ends)) if ends.are_same => None,
+            Some(key) => {
+                if let Some(known) = self.known.get(&key) {
+                    return known.clone();
+                }
+                let found = self.walk(packets);
+                self.known.insert(key, found.clone());
+                found
+            }
+        }
+    }
+
+    fn walk(&mut self, (old, new): (&Packet, &Packet)) -> Option<Walked> {
+        self.walked += 1;
+        let (old, new) = (OutcomeSet::of(self.walkers.0, old), OutcomeSet::of(self.walkers.1, new));
+        let contrast = old.contrast(&new)?;
+        Some((Arc::new(old), Arc::new(new), contrast))
+    }
+
+    /// What decides the ends of packets from a source, with the number of how they begin.
+    fn ends(&mut self, packets: (&Packet, &Packet), kind: AddressKind) -> Option<(usize, EndsOfPair)> {
+        let entrances = (self.walkers.0.entrance(packets.0)?, self.walkers.1.entrance(packets.1)?);
+        let value = number(packets.0.source);
+        let lies_in = self.asked.iter().map(|(first, last)| (*first..=*last).contains(&value)).collect();
+        let next = self.begun.len();
+        let at = match self.numbers.entry(Beginning { kind, entrances, lies_in }) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                self.begun.push(RoutedPair::new(self.walkers, packets));
+                *new.insert(next)
+            }
+        };
+        let ends = self.begun.get_mut(at)?.as_mut()?.ends_from(packets.0.source)?;
+        Some((at, ends))
+    }
+}
