@@ -56,6 +56,7 @@
 //! beside it. Chains are followed with a list of what is still open, not by recursion, as a capture can nest them as deep
 //! as it likes; a chain is entered once in each round.
 
+mod apart;
 mod elements;
 mod foreign;
 mod general;
@@ -72,6 +73,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::net::{Cidr, Family, Protocol};
 use crate::nftables::ruleset::{Addresses, Element, Expression, Field, Interval, Set, Statement, Table};
 
+use self::apart::Apart;
 use self::elements::ByAddress;
 pub use self::reached::Reached;
 use super::outcome::RuleRef;
@@ -149,6 +151,7 @@ pub struct Inquiry<'w, 'r> {
     /// Chains that ask, or lead to one that asks, for ports that are not tied to one address: by name, whatever the
     /// table.
     asking_ports: HashSet<&'r str>,
+    apart: Apart,
 }
 
 struct Indexed<'r> {
@@ -172,7 +175,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
             }
         }
         let (destinations, asking_ports) = (Destinations::default(), HashSet::new());
-        let mut this = Inquiry { walker, family, sets, destinations, asking_ports };
+        let mut this = Inquiry { walker, family, sets, destinations, asking_ports, apart: Apart::default() };
         this.read_all(count);
         this
     }

@@ -93,7 +93,7 @@ impl Told {
             Reached::Rule(rule) => self.rule(rule),
             Reached::Element(element) => self.element(element),
             Reached::Set(set) => self.sets.get(set.name.as_str()).copied(),
-            Reached::EndOfChain | Reached::Missing => None,
+            Reached::Apart(_) | Reached::EndOfChain | Reached::Missing => None,
         }
     }
 }

@@ -89,7 +89,12 @@ fn rules_of(seed: u64) -> NodeRules<'static> {
 
 fn told(found: &Comparison) -> Vec<String> {
     let line = |d: &super::Difference| {
-        format!("{:?} {:?} {:?} {:?} {:?} {:?}", d.packet, d.to, d.from, d.old, d.new, d.contrast)
+        let text = format!("{:?} {:?} {:?} {:?} {:?} {:?}", d.packet, d.to, d.from, d.old, d.new, d.contrast);
+        // How several questions are counted depends on how packets are followed.
+        let (first, others) = text.split_once("(and more, ").unwrap_or((&text, ""));
+        let others =
+            others.split("(and more, ").map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
+        std::iter::once(first).chain(others).collect::<Vec<_>>().join("(and more)")
     };
     let mut lines: Vec<String> = found.differences.iter().map(line).collect();
     lines.sort();

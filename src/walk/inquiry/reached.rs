@@ -12,6 +12,8 @@ pub enum Reached<'r> {
     Set(&'r Set),
     /// An element of a set or map.
     Element(&'r Element),
+    /// All that they reach in a chain of another program, and in those that it leads to, as a number.
+    Apart(u128),
     /// The end of a chain.
     EndOfChain,
     /// A jump to a chain, or a question to a set, that is not there.
@@ -27,6 +29,7 @@ impl PartialEq for Reached<'_> {
                     == (&b.key, &b.maps_to, &b.flags, b.timeout_seconds)
             }
             (Reached::Element(a), Reached::Element(b)) => a.key == b.key && a.value == b.value,
+            (Reached::Apart(a), Reached::Apart(b)) => a == b,
             (Reached::EndOfChain, Reached::EndOfChain) | (Reached::Missing, Reached::Missing) => true,
             _ => false,
         }

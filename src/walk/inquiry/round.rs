@@ -29,16 +29,9 @@ impl<'w, 'r> Inquiry<'w, 'r> {
     pub fn ask(&self, destination: Destination, known: Option<&Chains>) -> (Asked<'r>, Chains) {
         let (protocol, port) = destination.transport.unwrap_or((Protocol::Tcp, 0));
         let view = |to| self.view(protocol, to);
-        let mut round = Round {
-            inquiry: self,
-            packets: vec![view(SocketAddr::new(destination.address, port))],
-            open: destination.transport.is_none(),
-            known,
-            visited: Chains::new(),
-            seen: Chains::new(),
-            asked: Asked::default(),
-            leads_to: Vec::new(),
-        };
+        let packets = vec![view(SocketAddr::new(destination.address, port))];
+        let open = destination.transport.is_none();
+        let mut round = Round { open, known, looks_apart: !open, ..Round::new(self, packets) };
         // What the packets reach at one of these hooks they reach at the other.
         for hook in [Hook::Prerouting, Hook::Output] {
             round.hook(hook, |base| base.nat);
@@ -82,10 +75,12 @@ pub(super) struct Round<'a, 'w, 'r> {
     /// Protocol and port are left open.
     pub(super) open: bool,
     known: Option<&'a Chains>,
+    /// Whether chains of other programs are looked at apart, once for packets that are alike to them.
+    looks_apart: bool,
     /// Chains visited with these packets.
     visited: Chains,
     /// Chains visited at all.
-    seen: Chains,
+    pub(super) seen: Chains,
     pub(super) asked: Asked<'r>,
     /// Chains that the last rule leads to.
     leads_to: Vec<ChainId>,
@@ -111,7 +106,28 @@ impl Rules {
     }
 }
 
-impl<'r> Round<'_, '_, 'r> {
+impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
+    fn new(inquiry: &'a Inquiry<'w, 'r>, packets: Vec<View>) -> Self {
+        Round {
+            inquiry,
+            packets,
+            open: false,
+            known: None,
+            looks_apart: false,
+            visited: Chains::new(),
+            seen: Chains::new(),
+            asked: Asked::default(),
+            leads_to: Vec::new(),
+        }
+    }
+
+    /// What packets reach in one chain, and in those that it leads to.
+    pub(super) fn within(inquiry: &'a Inquiry<'w, 'r>, chain: ChainId, packets: Vec<View>) -> Self {
+        let mut round = Round::new(inquiry, packets);
+        round.chain(chain);
+        round
+    }
+
     fn hook(&mut self, hook: Hook, runs: impl Fn(&BaseChain) -> bool) {
         if self.packets.is_empty() {
             return;
@@ -148,6 +164,9 @@ impl<'r> Round<'_, '_, 'r> {
             return None;
         }
         self.seen.insert(chain.0);
+        if self.looks_apart && self.enter_apart(chain) {
+            return None;
+        }
         let count = self.inquiry.rule_count(chain);
         let through_index =
             count > INDEXED_FROM && (!self.open || self.known.is_some_and(|known| known.contains(&chain.0)));
@@ -156,6 +175,18 @@ impl<'r> Round<'_, '_, 'r> {
             false => Rules::All(0..count),
         };
         Some(Open::Rules(chain, rules))
+    }
+
+    /// Notes what the packets reach in a chain of another program, if that can be looked at apart.
+    fn enter_apart(&mut self, chain: ChainId) -> bool {
+        let Some(found) = self.inquiry.apart(chain, &self.packets) else { return false };
+        self.seen.extend(&found.seen);
+        self.asked.sources.extend(&found.sources);
+        self.reach(Reached::Apart(found.digest));
+        if found.is_cut_short {
+            self.reach(Reached::Missing);
+        }
+        true
     }
 
     fn indexed_rules(&self, chain: ChainId) -> Vec<usize> {

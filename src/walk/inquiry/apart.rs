@@ -1,0 +1,249 @@
+//! Chains of other programs, looked at once for all packets that they do not tell apart.
+//!
+//! Every packet that is forwarded meets the rules of a CNI plugin, thousands of them on a node with many Pods. They ask for few
+//! destinations, so that what packets reach there is the same for nearly all: it is kept by where their destinations lie among
+//! the addresses and ports that the chain, and those that it leads to, ask for.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::reached::Reached;
+use super::round::Round;
+use super::{Asked, Chains, Inquiry, PortRange};
+use crate::iptables::foreign::{ForeignMatch, TestKind};
+use crate::iptables::ruleset::{Chain, End, Owner, Policy};
+use crate::iptables::save::rule_text;
+use crate::net::Protocol;
+use crate::nftables::ruleset::Interval;
+use crate::walk::outcome::RuleRef;
+use crate::walk::packet::View;
+use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
+
+/// What packets reach in chains of other programs, as far as it is known.
+#[derive(Default)]
+pub(super) struct Apart {
+    chains: Mutex<HashMap<ChainId, Option<Arc<Cuts>>>>,
+    known: Mutex<HashMap<Key, Arc<Found>>>,
+    /// A number for the text of each rule, by where its chain is in memory.
+    texts: OnceLock<HashMap<usize, Vec<u64>>>,
+}
+
+/// A chain, and where packets lie.
+type Key = (ChainId, Vec<Place>);
+
+/// Where a packet lies among what a chain asks: protocol, destination, whether that is the node's, port.
+type Place = (Protocol, usize, bool, usize);
+
+/// Where the addresses and ports begin that a chain, and those that it leads to, tell from those before.
+#[derive(Default)]
+struct Cuts {
+    addresses: Vec<u128>,
+    ports: Vec<u32>,
+}
+
+/// What packets reach in a chain and in those that it leads to.
+pub(super) struct Found {
+    pub(super) sources: Vec<Interval>,
+    pub(super) seen: Chains,
+    pub(super) digest: u128,
+    /// Whether a jump leads nowhere.
+    pub(super) is_cut_short: bool,
+}
+
+impl Cuts {
+    fn add(&mut self, Interval { first, last }: Interval) {
+        self.addresses.extend([Some(number(first)), number(last).checked_add(1)].into_iter().flatten());
+    }
+
+    fn add_port(&mut self, PortRange { first, last, .. }: PortRange) {
+        self.ports.extend([u32::from(first), u32::from(last) + 1]);
+    }
+
+    fn place(&self, packet: &View, is_local: bool) -> Place {
+        let ip = number(packet.destination.ip());
+        let port = u32::from(packet.destination.port());
+        (
+            packet.protocol,
+            self.addresses.partition_point(|cut| *cut <= ip),
+            is_local,
+            self.ports.partition_point(|cut| *cut <= port),
+        )
+    }
+}
+
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+impl<'r> Inquiry<'_, 'r> {
+    /// What packets reach in a chain of another program; none where it must be looked at by itself.
+    pub(super) fn apart(&self, chain: ChainId, packets: &[View]) -> Option<Arc<Found>> {
+        let cuts = self.cuts(chain)?;
+        let host = self.walker.host;
+        let place = |packet: &View| cuts.place(packet, host.is_local(packet.destination.ip()));
+        let mut places: Vec<Place> = packets.iter().map(place).collect();
+        places.sort_unstable();
+        places.dedup();
+        let key = (chain, places);
+        if let Some(known) = self.apart.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Some(known.clone());
+        }
+        let round = Round::within(self, chain, packets.to_vec());
+        let Asked { sources, reached, .. } = round.asked;
+        let is_cut_short = reached.contains(&Reached::Missing);
+        let found =
+            Arc::new(Found { sources, seen: round.seen, digest: self.digest(&reached), is_cut_short });
+        self.apart.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+        Some(found)
+    }
+
+    fn cuts(&self, chain: ChainId) -> Option<Arc<Cuts>> {
+        if !self.is_foreign(chain) {
+            return None;
+        }
+        if let Some(known) = self.apart.chains.lock().unwrap_or_else(PoisonError::into_inner).get(&chain) {
+            return known.clone();
+        }
+        let cuts = self.find_cuts(chain).map(Arc::new);
+        self.apart.chains.lock().unwrap_or_else(PoisonError::into_inner).insert(chain, cuts.clone());
+        cuts
+    }
+
+    fn is_foreign(&self, chain: ChainId) -> bool {
+        let found = self.walker.program.rule_ref(chain, None);
+        matches!(found, Some(RuleRef::Iptables { chain, .. }) if chain.owner == Owner::Foreign)
+    }
+
+    /// None where a rule does to packets what depends on more than where they lie.
+    fn find_cuts(&self, chain: ChainId) -> Option<Cuts> {
+        let mut cuts = Cuts::default();
+        let mut open = vec![chain];
+        let mut met = HashSet::from([chain]);
+        while let Some(chain) = open.pop() {
+            if !self.is_foreign(chain) {
+                return None;
+            }
+            for rule in 0..self.rule_count(chain) {
+                for part in self.parts(chain, rule) {
+                    let to = Self::cut_by(part, &mut cuts)?;
+                    let to = to.and_then(|to| self.walker.program.find(chain, to));
+                    open.extend(to.filter(|to| met.insert(*to)));
+                }
+            }
+        }
+        cuts.addresses.sort_unstable();
+        cuts.addresses.dedup();
+        cuts.ports.sort_unstable();
+        cuts.ports.dedup();
+        Some(cuts)
+    }
+
+    /// Adds what a part of a rule asks; the chain that it leads to comes back.
+    fn cut_by(part: RulePart<'r>, cuts: &mut Cuts) -> Option<Option<&'r str>> {
+        match part {
+            RulePart::Action(Action::Jump(to) | Action::Goto(to)) => return Some(Some(to)),
+            RulePart::Match(Match { kind, .. }) => match kind {
+                MatchKind::Network(Side::Destination, net) => cuts.add(super::interval(net)),
+                MatchKind::Port(protocol, port) => cuts.add_port(PortRange::one(protocol, port.get())),
+                MatchKind::Foreign(foreign) => cut_by_match(foreign, cuts),
+                MatchKind::Addresses(..) | MatchKind::InSet(..) | MatchKind::Statement(_) => return None,
+                _ => {}
+            },
+            RulePart::Action(
+                Action::Accept
+                | Action::Drop
+                | Action::Reject(_)
+                | Action::Return
+                | Action::SetMark { .. }
+                | Action::Mark { .. }
+                | Action::Masquerade
+                | Action::SnatTo(_)
+                | Action::List(_)
+                | Action::Unknown(_),
+            )
+            | RulePart::Nothing => {}
+            RulePart::Action(_) => return None,
+        }
+        Some(None)
+    }
+
+    /// A number for what is reached: the same rules in the same order have the same.
+    fn digest(&self, reached: &[Reached<'r>]) -> u128 {
+        let texts = self.apart.texts.get_or_init(|| self.texts());
+        let half = |seed: u8| {
+            let mut hasher = DefaultHasher::new();
+            seed.hash(&mut hasher);
+            for one in reached {
+                hash(one, texts, &mut hasher);
+            }
+            u128::from(hasher.finish())
+        };
+        half(0) << 64 | half(1)
+    }
+}
+
+impl<'r> Inquiry<'_, 'r> {
+    /// A number for the text of each rule of other programs, by where its chain is in memory.
+    fn texts(&self) -> HashMap<usize, Vec<u64>> {
+        let program = &self.walker.program;
+        let chains = (0..program.chain_count()).map(super::chain_id).filter(|chain| self.is_foreign(*chain));
+        let texts = chains.filter_map(|chain| match program.rule_ref(chain, None)? {
+            RuleRef::Iptables { family, chain, .. } => {
+                let text = |rule| hashed(&rule_text(&chain.name, rule, family));
+                Some((place_of(chain), chain.rules.iter().map(|placed| text(&placed.rule)).collect()))
+            }
+            RuleRef::Nftables { .. } => None,
+        });
+        texts.collect()
+    }
+}
+
+fn place_of(chain: &Chain) -> usize {
+    std::ptr::from_ref(chain) as usize
+}
+
+fn hashed(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn hash(reached: &Reached<'_>, texts: &HashMap<usize, Vec<u64>>, hasher: &mut DefaultHasher) {
+    match reached {
+        Reached::Rule(RuleRef::Iptables { table, chain, index, .. }) => {
+            let text = index.and_then(|index| texts.get(&place_of(chain))?.get(index));
+            (0, table.name(), chain.name.as_str(), chain.policy == Some(Policy::Drop), index.is_some(), text)
+                .hash(hasher);
+        }
+        Reached::Apart(digest) => (1, digest).hash(hasher),
+        Reached::EndOfChain => 2.hash(hasher),
+        Reached::Missing => 3.hash(hasher),
+        // Chains of nftables are not looked at apart.
+        Reached::Rule(RuleRef::Nftables { .. }) | Reached::Set(_) | Reached::Element(_) => 4.hash(hasher),
+    }
+}
+
+/// What a match asks of destinations.
+fn cut_by_match(foreign: &ForeignMatch, cuts: &mut Cuts) {
+    for test in foreign.tests() {
+        match &test.kind {
+            TestKind::Ports { end: Some(End::Destination), protocol, ranges } => {
+                let range = |(first, last): &(u16, u16)| PortRange {
+                    protocol: *protocol,
+                    first: *first,
+                    last: *last,
+                };
+                ranges.iter().map(range).for_each(|range| cuts.add_port(range));
+            }
+            TestKind::AddressRange { end: End::Destination, first, last } => {
+                cuts.add(Interval { first: *first, last: *last });
+            }
+            _ => {}
+        }
+    }
+}
