@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 
+use super::outcome_set::{End, Given, OutcomeSet};
 use super::tests::{Random, cluster, compile};
-use super::{Comparison, compare};
+use super::{Comparison, Difference, compare};
 use crate::compare::subject::is_own_jump;
 use crate::iptables::parse::parse;
 use crate::iptables::ruleset as ipt;
@@ -88,17 +89,27 @@ fn rules_of(seed: u64) -> NodeRules<'static> {
 }
 
 fn told(found: &Comparison) -> Vec<String> {
-    let line = |d: &super::Difference| {
-        let text = format!("{:?} {:?} {:?} {:?} {:?} {:?}", d.packet, d.to, d.from, d.old, d.new, d.contrast);
-        // How several questions are counted depends on how packets are followed.
-        let (first, others) = text.split_once("(and more, ").unwrap_or((&text, ""));
-        let others =
-            others.split("(and more, ").map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
-        std::iter::once(first).chain(others).collect::<Vec<_>>().join("(and more)")
+    let line = |d: &Difference| {
+        let of = format!("{:?} {:?} {:?} {:?}", d.packet, d.to, d.from, d.contrast);
+        format!("{of} {} {}", ends(&d.old), ends(&d.new))
     };
     let mut lines: Vec<String> = found.differences.iter().map(line).collect();
     lines.sort();
     lines
+}
+
+/// All ends but for how several questions are counted, which depends on how packets are followed.
+fn ends(outcomes: &OutcomeSet) -> String {
+    let plain =
+        |text: &str| text.split_once("(and more").map_or(text.to_owned(), |(first, _)| first.to_owned());
+    let end = |(given, end, chance): (&Given, &End, f64)| {
+        let assumed: Vec<(String, bool)> =
+            given.assumed.iter().map(|(text, is)| (plain(text), *is)).collect();
+        format!("{:?} {assumed:?} {end:?} {chance}", given.affinity)
+    };
+    let mut ends: Vec<String> = outcomes.ends().map(end).collect();
+    ends.sort();
+    format!("{ends:?} {:?}", outcomes.fault())
 }
 
 #[test]
