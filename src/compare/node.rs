@@ -7,8 +7,7 @@ use std::sync::Arc;
 use super::change::{FamilyChange, NodeChange, TrafficChange};
 use super::consequence::{self, Neighbours, ServiceOnNode};
 use super::parts::{self, Part, Parts};
-use super::rules_change::{GroupChange, RulesChange, rules, rules_by_subject};
-use super::subject::Subject;
+use super::rules_change::{RulesChange, SubjectChange, rules, rules_by_subject};
 use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
@@ -157,7 +156,7 @@ pub(super) struct PartComparison<'g> {
 /// What a part, or several, add to the changes of a node.
 #[derive(Default)]
 pub(super) struct PartChange {
-    pub(super) rules: Vec<Vec<(Subject, GroupChange)>>,
+    pub(super) rules: Vec<Vec<SubjectChange>>,
     pub(super) traffic: Vec<Traffic>,
     pub(super) services: Vec<ServiceOnNode>,
 }
