@@ -82,7 +82,7 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// How traffic of local pods is told, where nothing says so and only an answer depends on it.
+    /// How traffic from local pods is detected, where nothing says so and only an answer depends on it.
     fn infer_local_traffic(&mut self, arguments: &SettingsArguments) {
         let is_unknown = self.settings.detect_local == DetectLocal::ClusterCidr(Vec::new());
         if !is_unknown || arguments.for_compile || arguments.tells_local_traffic(&self.snapshot) {

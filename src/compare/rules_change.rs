@@ -20,7 +20,7 @@ pub struct RulesChange {
     pub removed: usize,
     /// Rules in which the chance alone differs.
     pub rewritten: usize,
-    /// By Service; nodes on which a Service has the same change share it.
+    /// By Service.
     pub groups: Vec<Arc<GroupChange>>,
 }
 
