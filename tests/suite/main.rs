@@ -42,6 +42,7 @@ mod transcript;
 mod truth;
 mod upkeep;
 mod what_if;
+mod widths;
 
 /// What the real kube-proxy wrote is what we print.
 mod conformance {
