@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use clap_complete::engine::{ArgValueCompleter, PathCompleter};
 
 use super::assume::AssumeArguments;
 use super::complete;
-use super::program;
 use super::project_file::ProjectFile;
 use super::release;
 use super::session::{Session, Stop};
+use super::stdin::{self, Piped};
 use crate::capture::Facts;
 use crate::diagnostic::{Checked, Diagnostic};
 use crate::input::{self, InputPath, Options, Snapshot};
@@ -91,14 +91,14 @@ impl InputArguments {
     /// # Errors
     /// It cannot be read, or not be understood.
     pub(super) fn load(&self) -> Checked<Snapshot> {
-        if !self.is_given() && io::stdin().is_terminal() {
-            return Err(nothing_to_read().into());
-        }
         if let Some(fault) = self.named().find_map(not_there) {
             return Err(fault.into());
         }
         let paths: Vec<InputPath> = self.named().cloned().map(InputPath::from).collect();
-        input::read_with(&paths, io::stdin(), &self.options())
+        if !self.reads_stdin() {
+            return input::read_with(&paths, io::empty(), &self.options());
+        }
+        input::read_with(&paths, stdin::open(Piped::Cluster)?, &self.options())
     }
 
     /// How to read it.
@@ -127,17 +127,6 @@ fn not_there(path: &OsString) -> Option<Diagnostic> {
         near.into_iter().map(|name| path.with_file_name(name).display().to_string()).collect();
     let fault = Diagnostic::error(format!("{}: there is no such file or folder", path.display()));
     (!near.is_empty()).then(|| fault.help(format!("did you mean {}?", near.join(" or "))))
-}
-
-/// Nobody types the objects of a cluster.
-fn nothing_to_read() -> Diagnostic {
-    let name = program::name();
-    let command = std::env::args().nth(1).unwrap_or_default();
-    let command = if super::is_command(&command) { command } else { "services".to_owned() };
-    Diagnostic::error("no input: name files or folders, or pipe the cluster in").help(format!(
-        "kubectl get services,endpointslices,nodes,pods -A -o yaml | {name} {command} ...; \
-         {name} explain --example needs no input"
-    ))
 }
 
 /// The node to look at.

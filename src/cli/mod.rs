@@ -23,6 +23,7 @@ mod release;
 mod render;
 mod services;
 mod session;
+mod stdin;
 mod test;
 mod trace;
 mod upgrade;

@@ -6,20 +6,17 @@ use std::io::Write;
 use serde_json::Value;
 
 use crate::support::scope::{full, share};
-use crate::support::{Case, cases, in_parallel, kuberules, testdata};
+use crate::support::{Case, cases, in_parallel, kuberules, kuberules_in, testdata};
 
 fn shop(name: &str) -> String {
     testdata().join("shop").join(name).display().to_string()
 }
 
 fn shop_diff(node: &str, mode: &str, more: &[&str]) -> (String, Option<i32>) {
-    let config = shop(&format!("before-{node}/kube-proxy.{mode}.json"));
-    let (before, after) = (shop("before.yaml"), shop("after.yaml"));
-    let mut arguments = vec!["diff", "--quiet", &before, &after, "--node", node, "--config", &config];
-    arguments.extend(more);
-    let result = kuberules(&arguments);
-    let text = String::from_utf8(result.stdout).unwrap().replace(&shop(""), "");
-    (text, result.status.code())
+    let config = format!("before-{node}/kube-proxy.{mode}.json");
+    let states = ["diff", "--quiet", "before.yaml", "after.yaml", "--node", node, "--config", &config];
+    let result = kuberules_in(&testdata().join("shop"), &[&states, more].concat());
+    (String::from_utf8(result.stdout).unwrap(), result.status.code())
 }
 
 fn services(diff: &Value, level: &str, list: &str) -> BTreeSet<String> {

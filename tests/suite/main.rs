@@ -44,6 +44,7 @@ mod truth;
 mod upkeep;
 mod what_if;
 mod what_if_traffic;
+mod widths;
 
 /// What the real kube-proxy wrote is what we print.
 mod conformance {

@@ -92,7 +92,8 @@ fn print(
     let told: Vec<Told<'_, '_, '_, '_>> = journeys.iter().map(|journey| Told { journey, network }).collect();
     let text = match (arguments.output, told.as_slice()) {
         (OutputFormat::Text, all) => {
-            let texts: Vec<String> = all.iter().map(report::text).collect();
+            let style = session.style();
+            let texts: Vec<String> = all.iter().map(|told| report::text(told, style)).collect();
             assume::comment(assumed) + &texts.join("\n")
         }
         (OutputFormat::Json, [only]) => assume::print_json(&report::document(only), assumed),
