@@ -16,7 +16,7 @@ pub struct RulesChange {
     pub added: usize,
     /// Rules and elements removed.
     pub removed: usize,
-    /// Rules in which the chance alone differs.
+    /// Rules in which only the probability differs.
     pub rewritten: usize,
     /// By Service.
     pub groups: Vec<GroupChange>,
@@ -50,7 +50,7 @@ pub struct PlaceChange {
     pub change: &'static str,
     /// Lines removed and added, in order.
     pub lines: Vec<LineChange>,
-    /// Rules in which the chance alone differs.
+    /// Rules in which only the probability differs.
     pub rewritten: usize,
 }
 
