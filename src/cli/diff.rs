@@ -314,8 +314,15 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
         return Err(session.stop(fault.help(help)));
     }
     let (old, new) = read_both(&arguments.snapshots, session)?;
-    let old = Pipeline::of(old, &settings_of(arguments, true), session)?;
-    let new = Pipeline::after(Some(&old), new, &settings_of(arguments, false), session)?;
+    let settings = (settings_of(arguments, true), settings_of(arguments, false));
+    let told = (settings.0.tells_local_traffic(&old), settings.1.tells_local_traffic(&new));
+    let mut old = Pipeline::of(old, &settings.0, session)?;
+    let mut new = Pipeline::after(Some(&old), new, &settings.1, session)?;
+    match told {
+        (true, false) => old.share_local_traffic(&mut new),
+        (false, true) => new.share_local_traffic(&mut old),
+        (true, true) | (false, false) => {}
+    }
     Ok((old, new))
 }
 

@@ -18,7 +18,7 @@ pub struct RulesChange {
     pub added: usize,
     /// Rules and elements removed.
     pub removed: usize,
-    /// Rules in which the chance alone differs.
+    /// Rules in which only the probability differs.
     pub rewritten: usize,
     /// By Service.
     pub groups: Vec<Arc<GroupChange>>,
@@ -52,7 +52,7 @@ pub struct PlaceChange {
     pub change: &'static str,
     /// Lines removed and added, in order.
     pub lines: Vec<LineChange>,
-    /// Rules in which the chance alone differs.
+    /// Rules in which only the probability differs.
     pub rewritten: usize,
 }
 
