@@ -98,13 +98,14 @@ impl EndpointRules {
     }
 }
 
-/// Where a plan sends the traffic of a Service port.
+/// Where a plan sends the traffic of a Service port, and whether clients come back there.
 #[derive(Debug, PartialEq, Eq)]
 struct Destinations {
     internal: Route,
     external: Option<Route>,
     cluster: Vec<SocketAddr>,
     local: Vec<SocketAddr>,
+    affinity_seconds: Option<u32>,
 }
 
 impl Destinations {
@@ -120,25 +121,35 @@ impl Destinations {
             external: port.external().map(super::External::client_route),
             cluster: addresses(EndpointSet::Cluster),
             local: addresses(EndpointSet::Local),
+            affinity_seconds: port.service_port().affinity_seconds,
         }
+    }
+}
+
+impl Plan<'_> {
+    /// Whether both choose endpoints by the same rules.
+    pub fn chooses_endpoints_like(&self, other: &Plan<'_>) -> bool {
+        self.own.rules == other.own.rules
     }
 }
 
 /// A plan and one of its Service ports.
 pub type PlannedPort<'a> = (&'a Plan<'a>, &'a ServicePortPlan<'a>);
 
-/// The rule for which two plans of a node send the traffic of a Service port to different endpoints: each side's objects,
-/// planned by the other's rules, would go where the other's do. None where the endpoints are the same, or where the
+/// The rule for which two plans of a node send the traffic of a Service port to different endpoints: one
+/// side's objects, planned by the other's rules, would have their traffic go where the other's goes. None where the endpoints are the same, or where the
 /// objects have a part in it.
 pub fn rule_that_differs(old: PlannedPort<'_>, new: PlannedPort<'_>) -> Option<EndpointRule> {
     // The side that ignores no slice knows the endpoints of both.
     let (known, other) = if new.0.own.rules.proxy_name_label_hides_slice { (old, new) } else { (new, old) };
     let (rules, others) = (known.0.own.rules, other.0.own.rules);
+    if known.0.chooses_endpoints_like(other.0) {
+        return None;
+    }
     let is = Destinations::new(known.1);
     let by = |rules| Destinations::new(&known.0.planned_by(known.1.service_port(), rules));
-    let is_explained =
-        || is != Destinations::new(other.1) && by(others) == Destinations::new(other.1) && by(rules) == is;
-    if rules == others || !is_explained() {
+    let of_other = Destinations::new(other.1);
+    if is == of_other || by(others) != of_other {
         return None;
     }
     let differing =

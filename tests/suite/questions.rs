@@ -50,7 +50,10 @@ fn k131765_what_stops_working_in_nftables_mode() {
     let modes = "--old-proxy-mode iptables --new-proxy-mode nftables";
     answers(
         &format!("kuberules diff {SHOP} {modes} --all-nodes"),
-        &["ready: nothing unexpected", "stops working: node ports on 127.0.0.1 (games/arena, games/lobby, "],
+        &[
+            "ready: nothing unexpected",
+            "stops working: node ports on 127.0.0.1 (games/arena, games/lobby and 2 more)",
+        ],
     );
     answers(
         &format!("kuberules diff testdata/shop/after.yaml {modes} --all-nodes --kube-version 1.32"),

@@ -199,18 +199,21 @@ impl View<'_> {
     fn is_hidden_by_label(&self) -> bool {
         let hides = |side: &SideFacts<'_>| side.plan.release().model.headless_label_hides_service;
         let has_label = |port: &ServicePortPlan<'_>| port.service_port().has_headless_label;
+        if !hides(self.a.1) || hides(self.b.1) {
+            return false;
+        }
         let at_cluster_ip = || self.names.cluster_ip(self.difference.to.representative.ip());
         let Some(service) = self.name().map(|name| &name.service).or_else(at_cluster_ip) else {
             return false;
         };
-        hides(self.a.1)
-            && !hides(self.b.1)
-            && self.a.1.plan.ports_of(service).is_empty()
-            && self.b.1.plan.ports_of(service).iter().any(has_label)
+        self.a.1.plan.ports_of(service).is_empty() && self.b.1.plan.ports_of(service).iter().any(has_label)
     }
 
     /// The rule by which the sides choose endpoints for the Service port, where it is the reason.
     fn by_endpoints(&self) -> Option<Reason> {
+        if self.a.1.plan.chooses_endpoints_like(self.b.1.plan) {
+            return None;
+        }
         let (old, new) = (self.port(self.a.1)?, self.port(self.b.1)?);
         let rule = plan::rule_that_differs((self.a.1.plan, old), (self.b.1.plan, new))?;
         self.is_masqueraded_alike().then_some(match rule {

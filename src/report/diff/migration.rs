@@ -81,7 +81,7 @@ fn verdict(diff: &Diff, pre_flight: &[PreFlight], touching: &[&KnownDifference])
 }
 
 /// At most this many Services are named in the verdict for each known difference.
-const NAMED_IN_VERDICT: usize = 3;
+const NAMED_IN_VERDICT: usize = 2;
 
 /// What stops working by known differences, and for which Services.
 fn stops_working(touching: &[&KnownDifference]) -> Option<String> {
