@@ -82,6 +82,18 @@ impl Style {
         let lines = textwrap::wrap(&sentence, options);
         lines.iter().map(|line| format!("{}\n", log_line(line))).collect()
     }
+
+    /// Breaks the lines of a text that are too long; what is left of one stands further to the right than its beginning.
+    pub fn fit(self, text: &str) -> String {
+        let fitted = text.lines().map(|line| {
+            let indent: String = line.chars().take_while(|c| *c == ' ').collect();
+            match line.chars().count() > self.width {
+                true => self.wrap(&indent, &format!("{indent}    "), line.trim_start()),
+                false => format!("{line}\n"),
+            }
+        });
+        fitted.collect()
+    }
 }
 
 #[cfg(test)]
@@ -100,5 +112,6 @@ mod tests {
         let style = Style { width: 12, ..Style::default() };
         assert_eq!(style.wrap("- ", "  ", "one two three\u{1b} four"), "- one two\n  three\\u{1b}\n  four\n");
         assert_eq!(style.wrap("- ", "  ", ""), "");
+        assert_eq!(style.fit("one\n\n  two three four\n"), "one\n\n  two three\n      four\n");
     }
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::arguments::{InputArguments, SettingsArguments};
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
+use super::stdin::{self, Piped};
 use crate::annotate::counters::{self, Counters};
 use crate::annotate::{Index, annotations, json, suffix};
 use crate::diagnostic::{Diagnostic, Inert};
@@ -56,18 +57,21 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             Diagnostic::error("standard input is the text to annotate, so the cluster must be in files");
         return Err(session.stop(fault.help("give the cluster as INPUT, or the text as --text FILE")));
     }
+    let text = text(arguments).map_err(|fault| session.stop(fault))?;
     let mut settings = arguments.settings.clone();
     settings.stand_in_for_ipvs = true;
     let pipeline = Pipeline::read(&arguments.input, &settings, session)?;
     let index = Index::new(&pipeline.cluster);
-    let text: Box<dyn Read> = match &arguments.text {
-        None => Box::new(io::stdin().lock()),
-        Some(path) => Box::new(File::open(path).map_err(|error| {
-            let name = path.display().to_string();
-            session.stop(Diagnostic::error(format!("cannot read {}: {error}", Inert(&name))))
-        })?),
-    };
     session.stream(|out| Annotator { arguments, index: &index, counters: Counters::default() }.run(text, out))
+}
+
+/// The text, which is opened ahead of the cluster: at a bare terminal nothing waits.
+fn text(arguments: &Arguments) -> Result<Box<dyn Read>, Diagnostic> {
+    let Some(path) = &arguments.text else { return Ok(Box::new(stdin::open(Piped::Text)?)) };
+    let file = File::open(path).map_err(|error| {
+        Diagnostic::error(format!("cannot read {}: {error}", Inert(&path.display().to_string())))
+    })?;
+    Ok(Box::new(file))
 }
 
 struct Annotator<'a> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use clap_complete::engine::{ArgValueCompleter, PathCompleter};
 
 use super::assume::AssumeArguments;
 use super::complete;
-use super::program;
 use super::project_file::ProjectFile;
 use super::release;
 use super::session::{Session, Stop};
+use super::stdin::{self, Piped};
 use crate::capture::Facts;
 use crate::diagnostic::{Checked, Diagnostic};
 use crate::input::{self, InputPath, Options, Snapshot};
@@ -35,10 +35,10 @@ pub(super) struct InputArguments {
     /// over.
     #[arg(value_name = "INPUT", add = ArgValueCompleter::new(complete::inputs))]
     pub(super) input: Vec<OsString>,
-    /// The same as INPUT, as kubectl has it (repeatable)
+    /// An INPUT, as with kubectl (repeatable)
     #[arg(short = 'f', long = "filename", value_name = "FILE", add = ArgValueCompleter::new(PathCompleter::any()))]
     pub(super) filename: Vec<OsString>,
-    /// Taken as kubectl has it: all namespaces of the input count anyway
+    /// Accepted as with kubectl; all namespaces of the input are always read
     #[arg(short = 'A', long, hide_short_help = true)]
     pub(super) all_namespaces: bool,
     /// Leave out files and folders met in a folder, by path within it or by name, such as `test/**` or `*-dev.yaml`
@@ -91,14 +91,14 @@ impl InputArguments {
     /// # Errors
     /// It cannot be read, or not be understood.
     pub(super) fn load(&self) -> Checked<Snapshot> {
-        if !self.is_given() && io::stdin().is_terminal() {
-            return Err(nothing_to_read().into());
-        }
         if let Some(fault) = self.named().find_map(not_there) {
             return Err(fault.into());
         }
         let paths: Vec<InputPath> = self.named().cloned().map(InputPath::from).collect();
-        input::read_with(&paths, io::stdin(), &self.options())
+        if !self.reads_stdin() {
+            return input::read_with(&paths, io::empty(), &self.options());
+        }
+        input::read_with(&paths, stdin::open(Piped::Cluster)?, &self.options())
     }
 
     /// How to read it.
@@ -129,23 +129,12 @@ fn not_there(path: &OsString) -> Option<Diagnostic> {
     (!near.is_empty()).then(|| fault.help(format!("did you mean {}?", near.join(" or "))))
 }
 
-/// Nobody types the objects of a cluster.
-fn nothing_to_read() -> Diagnostic {
-    let name = program::name();
-    let command = std::env::args().nth(1).unwrap_or_default();
-    let command = if super::is_command(&command) { command } else { "services".to_owned() };
-    Diagnostic::error("no input: name files or folders, or pipe the cluster in").help(format!(
-        "kubectl get services,endpointslices,nodes,pods -A -o yaml | {name} {command} ...; \
-         {name} explain --example needs no input"
-    ))
-}
-
 /// The node to look at.
 #[derive(Debug, Clone, Args)]
 pub(super) struct NodeArgument {
     /// The node to look at, where the input has several
     ///
-    /// Not needed where the question names one, such as by a Pod.
+    /// Not needed where the question implies one, such as by naming a Pod.
     #[arg(long, value_name = "NAME", value_parser = node_name, add = ArgValueCompleter::new(complete::nodes))]
     node: Option<String>,
 }
@@ -224,7 +213,7 @@ pub(super) struct FlagArguments {
     /// The Pods' network, or two of different families with a comma
     #[arg(long, value_name = "CIDR[,CIDR]")]
     cluster_cidr: Option<String>,
-    /// How traffic of local pods is told
+    /// How traffic from local pods is detected
     #[arg(long, value_name = "MODE", value_parser = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"], hide_short_help = true)]
     detect_local_mode: Option<String>,
     /// The bridge of --detect-local-mode BridgeInterface
@@ -248,7 +237,7 @@ pub(super) struct FlagArguments {
     /// Let kube-proxy set nf_conntrack_tcp_be_liberal
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, hide_short_help = true)]
     conntrack_tcp_be_liberal: Option<bool>,
-    /// What kube-proxy takes for the node's own address
+    /// The address that kube-proxy takes as the node's own
     #[arg(long, value_name = "IP", hide_short_help = true)]
     bind_address: Option<String>,
     /// The node's name, where --node does not give it

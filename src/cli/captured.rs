@@ -10,6 +10,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::session::{Session, Stop};
+use super::stdin::{self, Piped};
 use crate::capture::{self, Captured, Source};
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 use crate::net::Family;
@@ -88,7 +89,8 @@ fn read_path(path: &Path, found: &mut Found, budget: &mut Budget) -> Result<(), 
         )))
     };
     if path.to_str() == Some("-") {
-        return read_stream(BufReader::new(io::stdin().lock()), "-", found, budget).map_err(fault);
+        let stdin = stdin::open(Piped::Captured)?;
+        return read_stream(BufReader::new(stdin), "-", found, budget).map_err(fault);
     }
     if std::fs::metadata(path).map_err(fault)?.is_dir() {
         return folder::read(path, found, budget).map_err(fault);

@@ -12,6 +12,7 @@ use super::output::PendingFiles;
 use super::pipeline::Pipeline;
 use super::release;
 use super::session::{Answer, Session, Stop};
+use super::stdin::{self, Piped};
 use crate::diagnostic::Diagnostic;
 use crate::expect::{self, Ground, Report, Side};
 use crate::node;
@@ -77,7 +78,10 @@ fn read_expectations(arguments: &Arguments, session: &mut Session) -> Result<Vec
         return Err(session.stop(fault.help("name the file of one of them")));
     }
     let read = match is_stdin {
-        true => std::io::read_to_string(std::io::stdin()),
+        true => {
+            let stdin = stdin::open(Piped::Expectations).map_err(|fault| session.stop(fault))?;
+            std::io::read_to_string(stdin)
+        }
         false => std::fs::read_to_string(path),
     };
     let name = if is_stdin { "<stdin>".into() } else { path.to_string_lossy() };

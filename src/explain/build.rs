@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use super::clients::{self, Source};
-use super::rules::Rules;
+use super::rules::{Happens, Rules};
 use super::why::Why;
 use super::{
-    Address, AddressKind, Case, Chance, ClientOutcome, Decision, End, Endpoint, Port, Share, Step, client_ip,
+    Address, AddressKind, Case, Chance, ClientOutcome, Decision, End, Endpoint, Port, Share, client_ip,
     describe,
 };
 use crate::cluster;
@@ -18,7 +18,7 @@ use crate::plan::{Listener, NodePorts, Plan, ServicePortPlan};
 use crate::report::trace::remark::Remark;
 use crate::report::trace::{Names, RulesSource, Trace, remarks};
 use crate::settings::ProxyMode;
-use crate::walk::{self, Effect, Host, Outcome, Packet, Verdict, WalkError, Walker};
+use crate::walk::{self, Host, Outcome, Packet, Verdict, WalkError, Walker};
 
 /// What is needed to explain the Service ports of one family.
 pub(super) struct Builder<'s> {
@@ -35,7 +35,6 @@ type Sharing = Vec<(SocketAddr, walk::Chance)>;
 /// What the cases of a port refer to.
 struct Shared<'b, 's> {
     shares: &'b [Sharing],
-    rules: &'b Rules<'s>,
     servers: &'b HashMap<SocketAddr, &'s cluster::Endpoint>,
 }
 
@@ -62,18 +61,23 @@ struct Walked<'s> {
     conditional: Vec<Outcome<'s>>,
 }
 
+impl<'s> Walked<'s> {
+    fn happens(&self) -> impl Iterator<Item = Happens<'_, 's>> {
+        let first = self.outcomes.iter().map(|outcome| (Some(self.client), outcome));
+        first.chain(self.conditional.iter().map(|outcome| (None, outcome)))
+    }
+}
+
 impl<'s> Builder<'s> {
     pub(super) fn port(&self, port: &'s ServicePortPlan<'s>) -> Result<Port, WalkError> {
         let sources = clients::sources(self.plan, port, self.host);
         let targets = self.targets(port);
         let walked = self.walk(port, &sources, &targets)?;
         let mut shares: Vec<Sharing> = Vec::new();
-        let rules = Rules::reached_by(
-            walked.iter().flat_map(|walked| walked.outcomes.iter().chain(&walked.conditional)),
-        );
+        let rules = Rules::reached_by(walked.iter().flat_map(Walked::happens));
         let ends: Vec<End> = walked.iter().map(|walked| self.end(walked, port, &mut shares)).collect();
         let servers = servers(port);
-        let shared = Shared { shares: &shares, rules: &rules, servers: &servers };
+        let shared = Shared { shares: &shares, servers: &servers };
         let case = |(walked, end): (&Walked<'s>, End)| self.case(walked, end, port, &shared);
         let cases = walked.iter().zip(ends).map(case).collect();
         let family = self.plan.family();
@@ -90,6 +94,7 @@ impl<'s> Builder<'s> {
             shares: shares.iter().enumerate().map(share).collect(),
             cases,
             rules: rules.rows(self.plan, self.sources),
+            met: rules.met(),
         })
     }
 
@@ -187,11 +192,7 @@ impl<'s> Builder<'s> {
                 self.other_service(walked, port).map(service_name),
             ),
             why: self.why(walked, port),
-            outcomes: walked
-                .outcomes
-                .iter()
-                .map(|outcome| self.client_outcome(outcome, walked, shared))
-                .collect(),
+            outcomes: walked.outcomes.iter().map(|outcome| client_outcome(outcome, shared)).collect(),
         }
     }
 
@@ -282,59 +283,6 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn client_outcome(
-        &self,
-        outcome: &Outcome<'s>,
-        walked: &Walked<'s>,
-        shared: &Shared<'_, 's>,
-    ) -> ClientOutcome {
-        let to = shared.servers.get(&outcome.destination);
-        ClientOutcome {
-            verdict: outcome.verdict.name(),
-            chance: chance(outcome.chance),
-            destination: outcome.destination.to_string(),
-            pod: to
-                .and_then(|endpoint| endpoint.pod.as_ref())
-                .map(|pod| Inert(pod).to_string())
-                .unwrap_or_default(),
-            snat: outcome.snat,
-            steps: self.steps(outcome, walked, shared.rules),
-        }
-    }
-
-    fn steps(&self, outcome: &Outcome<'s>, walked: &Walked<'s>, rules: &Rules<'s>) -> Vec<Step> {
-        let mut packet = (walked.packet.source.to_string(), walked.packet.destination.to_string());
-        let mut steps = Vec::new();
-        for step in &outcome.steps {
-            let before = packet.clone();
-            for effect in &step.effects {
-                match effect {
-                    Effect::Dnat(to) => packet.1 = to.to_string(),
-                    Effect::Masquerade | Effect::Snat => packet.0 = self.own_address(outcome),
-                    _ => {}
-                }
-            }
-            steps.push(Step {
-                hook: step.hook.name(),
-                rule: rules.number(step),
-                sentence: describe::describe(step, self.plan).to_string(),
-                source_changed: packet.0 != before.0,
-                destination_changed: packet.1 != before.1,
-                source: packet.0.clone(),
-                destination: packet.1.clone(),
-            });
-        }
-        steps
-    }
-
-    /// What a masqueraded source becomes: the address of the interface by which the packet leaves, which is known for
-    /// the network only.
-    fn own_address(&self, outcome: &Outcome<'_>) -> String {
-        let to_local_pod = self.host.is_local_pod(outcome.destination.ip());
-        let primary = self.host.primary_address(self.plan.family()).filter(|_| !to_local_pod);
-        primary.map_or_else(|| "an address of this node".to_owned(), |ip| ip.to_string())
-    }
-
     fn endpoints(&self, port: &ServicePortPlan<'_>, shares: &[Sharing]) -> Vec<Endpoint> {
         let left_out: HashMap<*const cluster::Endpoint, LeftOut> =
             port.left_out().into_iter().map(|(endpoint, why)| (std::ptr::from_ref(endpoint), why)).collect();
@@ -362,6 +310,18 @@ impl<'s> Builder<'s> {
             }
         };
         port.service_port().endpoints.iter().map(row).collect()
+    }
+}
+
+fn client_outcome(outcome: &Outcome<'_>, shared: &Shared<'_, '_>) -> ClientOutcome {
+    let to = shared.servers.get(&outcome.destination);
+    let pod = to.and_then(|endpoint| endpoint.pod.as_ref());
+    ClientOutcome {
+        verdict: outcome.verdict.name(),
+        chance: chance(outcome.chance),
+        destination: outcome.destination.to_string(),
+        pod: pod.map(|pod| Inert(pod).to_string()).unwrap_or_default(),
+        snat: outcome.snat,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{AssumedObject, Explanation, Port, tables};
+use super::tables::Shown;
+use super::{AssumedObject, Explanation, Port, Rule, tables};
 use crate::diagnostic::Inert;
 use crate::markup::markdown as escaped;
 
@@ -84,13 +85,23 @@ fn endpoints(port: &Port, out: &mut String) {
 
 fn rules(port: &Port, out: &mut String) {
     out.push_str("\n### The rules, in the order in which they are evaluated\n\n");
-    for (i, rule) in port.rules.iter().enumerate() {
-        let (sentence, text) = (escaped(&rule.sentence), fenced(&tables::rule(rule)));
-        // What belongs to an item stands as far to the right as the item's text.
-        let number = format!("{}. ", i + 1);
-        let indent = " ".repeat(number.len());
-        let _ = writeln!(out, "{number}{sentence}\n\n{indent}```\n{indent}{text}\n{indent}```\n");
+    for stretch in tables::by_client(port) {
+        let _ = writeln!(out, "For {}:\n", escaped(&stretch.who));
+        for shown in &stretch.rules {
+            match shown {
+                Shown::New(number, rule) => item(*number, rule, out),
+                Shown::Before(numbers) => _ = writeln!(out, "{}.\n", tables::as_above(numbers)),
+            }
+        }
     }
+}
+
+fn item(number: usize, rule: &Rule, out: &mut String) {
+    let (sentence, text) = (escaped(&rule.sentence), fenced(&tables::rule(rule)));
+    // What belongs to an item stands as far to the right as the item's text.
+    let number = format!("{number}. ");
+    let indent = " ".repeat(number.len());
+    let _ = writeln!(out, "{number}{sentence}\n\n{indent}```\n{indent}{text}\n{indent}```\n");
 }
 
 fn assumed(objects: &[AssumedObject], out: &mut String) {

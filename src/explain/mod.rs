@@ -97,8 +97,19 @@ pub struct Port {
     pub shares: Vec<Share>,
     /// What each client sees at each address.
     pub cases: Vec<Case>,
-    /// The rules that packets reach, in the order in which they are evaluated.
+    /// The rules that packets reach.
     pub rules: Vec<Rule>,
+    /// Which of them each kind of client meets.
+    pub met: Vec<Met>,
+}
+
+/// The rules that the packets of some clients meet, whichever address they ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Met {
+    /// Indices in [`Port::clients`], which meet the same; none for a client that connected before (session affinity).
+    pub clients: Vec<usize>,
+    /// Indices in [`Port::rules`], in the order of evaluation.
+    pub rules: Vec<usize>,
 }
 
 /// Which kind of address.
@@ -259,29 +270,6 @@ pub struct ClientOutcome {
     pub pod: String,
     /// Whether its source is rewritten.
     pub snat: bool,
-    /// What happens to it, in order. The page has it in its stages.
-    #[serde(skip)]
-    pub steps: Vec<Step>,
-}
-
-/// Something that happens to a packet.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// The hook, or `routing`.
-    pub hook: &'static str,
-    /// The rule; none for the kernel's own doing.
-    pub rule: Option<usize>,
-    /// One sentence.
-    pub sentence: String,
-    /// The packet's source after it.
-    pub source: String,
-    /// The packet's destination after it.
-    pub destination: String,
-    /// Whether it changed the source.
-    pub source_changed: bool,
-    /// Whether it changed the destination.
-    pub destination_changed: bool,
 }
 
 /// A rule that packets reach.

@@ -1,13 +1,13 @@
-//! The rules that packets reached, in the order in which they are evaluated: whichever packet one follows, its rules
-//! stand one below the other. A chain that returns to its callers, such as KUBE-MARK-MASQ, stands below the first of
-//! them. A packet that comes in and one that the node itself sends begin at different built-in chains; the rules of those
-//! stand side by side, each saying which packets it is for.
+//! The rules that packets reached, in the order in which they are evaluated, for one kind of client at a time: whichever
+//! packet of that kind one follows, its rules stand one below the other. A chain that returns to its callers, such as
+//! KUBE-MARK-MASQ, stands below the first of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Rule, describe};
+use super::{Met, Rule, describe};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
+use crate::nftables::ruleset::Element;
 use crate::plan::Plan;
 use crate::walk::{Hook, Outcome, RuleRef, Step};
 
@@ -20,10 +20,15 @@ pub(super) struct Rules<'s> {
     reached: Vec<Reached<'s>>,
     /// Their numbers.
     numbers: HashMap<RuleKey<'s>, usize>,
+    /// The order that each client's packets tell; without a number that of clients that connected before.
+    orders: BTreeMap<Option<usize>, Order>,
 }
 
 /// A rule and the element of a map that decided.
-type RuleKey<'s> = (RuleRef<'s>, String);
+type RuleKey<'s> = (RuleRef<'s>, Option<*const Element>);
+
+/// An outcome with the client that it happens to; none where it happens to one that connected before.
+pub(super) type Happens<'o, 's> = (Option<usize>, &'o Outcome<'s>);
 
 /// A rule, with the element of a map that decided.
 struct Reached<'s> {
@@ -35,14 +40,14 @@ struct Reached<'s> {
 
 impl<'s> Rules<'s> {
     /// Those of some outcomes.
-    pub(super) fn reached_by<'o>(outcomes: impl Iterator<Item = &'o Outcome<'s>>) -> Rules<'s>
+    pub(super) fn reached_by<'o>(outcomes: impl Iterator<Item = Happens<'o, 's>>) -> Rules<'s>
     where
         's: 'o,
     {
         let mut positions = Positions::default();
         let mut rules = Rules::default();
-        let mut paths: Vec<Vec<(&'o Step<'s>, usize)>> = Vec::new();
-        for outcome in outcomes {
+        let mut paths: Vec<(Option<usize>, Vec<(&'o Step<'s>, usize)>)> = Vec::new();
+        for (client, outcome) in outcomes {
             positions.begin();
             let mut path = Vec::new();
             for step in &outcome.steps {
@@ -51,42 +56,63 @@ impl<'s> Rules<'s> {
                     path.push((step, positions.depth()));
                 }
             }
-            paths.push(path);
+            paths.push((client, path));
         }
-        rules.reached.sort_by(|a, b| a.position.cmp(&b.position));
-        rules.number_all();
-        let mut order = Order::default();
-        for path in &paths {
+        rules.sort();
+        for (client, path) in &paths {
             let numbered = path.iter().filter_map(|(step, depth)| Some((rules.number(step)?, *depth)));
-            order.learn(&numbered.collect::<Vec<_>>());
+            let numbered: Vec<(usize, usize)> = numbered.collect();
+            rules.orders.entry(*client).or_default().learn(&numbered);
         }
-        let mut sorted: Vec<Option<Reached<'s>>> = rules.reached.into_iter().map(Some).collect();
-        let order = order.sorted(sorted.len());
-        let reached = order.into_iter().filter_map(|i| sorted.get_mut(i)?.take()).collect();
-        let mut rules = Rules { reached, ..Rules::default() };
-        rules.number_all();
         rules
     }
 
-    fn number_all(&mut self) {
-        let keys = self.reached.iter().map(|reached| (reached.rule, reached.element.clone()));
+    /// By their positions, which do for rules that no packet meets both of.
+    fn sort(&mut self) {
+        self.reached.sort_by(|a, b| a.position.cmp(&b.position));
+        let keys = self.reached.iter().filter_map(|reached| key_of(&reached.step));
         self.numbers = keys.zip(0..).collect();
     }
 
     fn add(&mut self, rule: RuleRef<'s>, step: &Step<'s>, position: Position) {
-        let element = element_text(step);
+        let Some(key) = key_of(step) else { return };
         let next = self.reached.len();
-        let number = *self.numbers.entry((rule, element.clone())).or_insert(next);
+        let number = *self.numbers.entry(key).or_insert(next);
         match self.reached.get_mut(number) {
             Some(known) if position < known.position => known.position = position,
             Some(_) => {}
-            None => self.reached.push(Reached { rule, element, step: step.clone(), position }),
+            None => {
+                let element = element_text(step);
+                self.reached.push(Reached { rule, element, step: step.clone(), position });
+            }
         }
     }
 
+    /// What each kind of client meets. Clients that meet the same in the same order are one kind; of one that connected
+    /// before there are only the rules that nobody else meets.
+    pub(super) fn met(&self) -> Vec<Met> {
+        let mut kinds: Vec<Met> = Vec::new();
+        for (client, order) in &self.orders {
+            let Some(client) = *client else { continue };
+            let rules = order.sorted();
+            match kinds.iter_mut().find(|kind| kind.rules == rules) {
+                _ if rules.is_empty() => {}
+                Some(kind) => kind.clients.push(client),
+                None => kinds.push(Met { clients: vec![client], rules }),
+            }
+        }
+        let all: BTreeSet<usize> = kinds.iter().flat_map(|kind| &kind.rules).copied().collect();
+        let before = self.orders.get(&None).map(Order::sorted).unwrap_or_default();
+        let others: Vec<usize> = before.into_iter().filter(|rule| !all.contains(rule)).collect();
+        if !others.is_empty() {
+            kinds.push(Met { clients: Vec::new(), rules: others });
+        }
+        kinds
+    }
+
     /// The number of a step's rule among all.
-    pub(super) fn number(&self, step: &Step<'s>) -> Option<usize> {
-        self.numbers.get(&(step.rule?, element_text(step))).copied()
+    fn number(&self, step: &Step<'s>) -> Option<usize> {
+        self.numbers.get(&key_of(step)?).copied()
     }
 
     /// The rules in words, with the places in the input that made them.
@@ -129,9 +155,15 @@ fn element_text(step: &Step<'_>) -> String {
     step.element.map(|element| Inert(&element.to_string()).to_string()).unwrap_or_default()
 }
 
+fn key_of<'s>(step: &Step<'s>) -> Option<RuleKey<'s>> {
+    Some((step.rule?, step.element.map(std::ptr::from_ref)))
+}
+
 /// Which rules come before which, by their numbers.
 #[derive(Default)]
 struct Order {
+    /// All that were met.
+    met: BTreeSet<usize>,
     /// Pairs of rules that follow one another on the way of some packet, calls that return left out.
     before: BTreeSet<(usize, usize)>,
     /// Rules of chains that return, with a rule that calls them.
@@ -142,6 +174,7 @@ impl Order {
     /// Learns from the rules of one packet, each with the depth of its chain; that of a base chain is 0.
     fn learn(&mut self, path: &[(usize, usize)]) {
         let mut last = None;
+        self.met.extend(path.iter().map(|(rule, _)| *rule));
         for (i, (rule, depth)) in path.iter().enumerate() {
             let later = path.iter().skip(i + 1).take_while(|(_, depth)| *depth > 0);
             let returns = later.clone().any(|(_, other)| other < depth);
@@ -156,26 +189,24 @@ impl Order {
         }
     }
 
-    /// Numbers of all rules in order: those that may come next as they are numbered, and so where rules follow one
-    /// another in a circle, which no kernel loads.
-    fn sorted(&self, count: usize) -> Vec<usize> {
+    /// Their numbers in order: those that may come next as they are numbered, and so where rules follow one another in a
+    /// circle, which no kernel loads.
+    fn sorted(&self) -> Vec<usize> {
         let followed: BTreeSet<usize> = self.before.iter().flat_map(|(a, b)| [*a, *b]).collect();
         let called: BTreeSet<usize> =
             self.calls.iter().map(|(_, rule)| *rule).filter(|rule| !followed.contains(rule)).collect();
-        let mut open: BTreeSet<usize> = (0..count).filter(|rule| !called.contains(rule)).collect();
+        let mut open: BTreeSet<usize> = self.met.difference(&called).copied().collect();
         let mut waits_for: BTreeMap<usize, usize> = BTreeMap::new();
         for (_, rule) in &self.before {
             *waits_for.entry(*rule).or_default() += 1;
         }
         let mut ready: BTreeSet<usize> =
             open.iter().copied().filter(|rule| !waits_for.contains_key(rule)).collect();
-        let (mut sorted, mut placed) = (Vec::with_capacity(count), vec![false; count]);
+        let (mut sorted, mut placed) = (Vec::with_capacity(self.met.len()), BTreeSet::new());
         while let Some(rule) = ready.pop_first().or_else(|| open.first().copied()) {
             open.remove(&rule);
             sorted.push(rule);
-            if let Some(placed) = placed.get_mut(rule) {
-                *placed = true;
-            }
+            placed.insert(rule);
             for (_, next) in self.before.range((rule, 0)..=(rule, usize::MAX)) {
                 let left = waits_for.entry(*next).or_default();
                 *left = left.saturating_sub(1);
@@ -184,8 +215,7 @@ impl Order {
                 }
             }
             for (_, helper) in self.calls.range((rule, 0)..=(rule, usize::MAX)) {
-                let is_new = placed.get_mut(*helper).is_some_and(|placed| !std::mem::replace(placed, true));
-                if called.contains(helper) && is_new {
+                if called.contains(helper) && placed.insert(*helper) {
                     sorted.push(*helper);
                 }
             }

@@ -1,8 +1,8 @@
 //! What several forms say in the same words.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{Client, Endpoint, Explanation, Port, Rule};
+use super::{Client, Endpoint, Explanation, Met, Port, Rule};
 use crate::cluster::ServicePort;
 use crate::net::Family;
 
@@ -91,42 +91,17 @@ pub(super) enum Shown<'p> {
     Before(Vec<usize>),
 }
 
-/// The rules for one kind of client at a time; kinds that meet the same rules are one, and what was shown is not shown
-/// again.
+/// The rules for one kind of client at a time; what was shown is not shown again.
 pub(super) fn by_client(port: &Port) -> Vec<Stretch<'_>> {
-    let mut kinds: Vec<(Vec<&str>, BTreeSet<usize>)> = Vec::new();
-    for (number, client) in port.clients.iter().enumerate() {
-        let met = met_by(port, number);
-        match kinds.iter_mut().find(|(_, known)| *known == met) {
-            _ if met.is_empty() => {}
-            Some((who, _)) => who.push(&client.words),
-            None => kinds.push((vec![&client.words], met)),
-        }
-    }
-    let all: BTreeSet<usize> = kinds.iter().flat_map(|(_, met)| met).copied().collect();
-    let others: BTreeSet<usize> = (0..port.rules.len()).filter(|rule| !all.contains(rule)).collect();
-    if !others.is_empty() {
-        kinds.push((vec!["a client that connected before (session affinity)"], others));
-    }
     let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
-    kinds.into_iter().map(|(who, met)| stretch(&who, &met, port, &mut numbers)).collect()
+    port.met.iter().map(|met| stretch(met, port, &mut numbers)).collect()
 }
 
-/// Indices of the rules that packets of a client meet; they are in the order of evaluation.
-fn met_by(port: &Port, client: usize) -> BTreeSet<usize> {
-    let cases = port.cases.iter().filter(|case| case.client == client);
-    let steps = cases.flat_map(|case| &case.outcomes).flat_map(|outcome| &outcome.steps);
-    steps.filter_map(|step| step.rule).collect()
-}
-
-fn stretch<'p>(
-    who: &[&str],
-    met: &BTreeSet<usize>,
-    port: &'p Port,
-    numbers: &mut BTreeMap<usize, usize>,
-) -> Stretch<'p> {
+fn stretch<'p>(met: &Met, port: &'p Port, numbers: &mut BTreeMap<usize, usize>) -> Stretch<'p> {
+    let clients = met.clients.iter().filter_map(|client| port.clients.get(*client));
+    let who: Vec<&str> = clients.map(|client| client.words.as_str()).collect();
     let mut rules: Vec<Shown<'p>> = Vec::new();
-    for (index, rule) in met.iter().filter_map(|index| Some((*index, port.rules.get(*index)?))) {
+    for (index, rule) in met.rules.iter().filter_map(|index| Some((*index, port.rules.get(*index)?))) {
         match (numbers.get(&index).copied(), rules.last_mut()) {
             (Some(number), Some(Shown::Before(known))) => known.push(number),
             (Some(number), _) => rules.push(Shown::Before(vec![number])),
@@ -137,7 +112,11 @@ fn stretch<'p>(
             }
         }
     }
-    Stretch { who: who.join(" and "), rules }
+    let who = match who.is_empty() {
+        true => "a client that connected before (session affinity)".to_owned(),
+        false => who.join(" and "),
+    };
+    Stretch { who, rules }
 }
 
 /// `1 to 3, 7: as above`

@@ -1,6 +1,6 @@
 //! Tests of the whole.
 
-use super::{End, Explanation, Scene, example, markdown, mermaid, text};
+use super::{End, Explanation, Scene, example, markdown, mermaid, tables, text};
 use crate::cluster::Cluster;
 use crate::net::Family;
 use crate::node::{Host, NodePlan, NodeRules};
@@ -193,48 +193,72 @@ fn hostile_names_come_out_inert() {
     assert!(drawn.lines().all(in_quotes), "{drawn}");
 }
 
-/// Whichever packet one follows, its rules stand one below the other, but for those of the chain that marks and returns:
-/// that one stands before anything is translated.
+/// Whichever kind of client one follows, its rules stand one below the other: a chain that marks and returns below the
+/// first rule that calls it.
 #[test]
-fn rules_stand_in_the_order_of_evaluation() {
+fn rules_stand_in_the_order_of_evaluation_for_each_kind_of_client() {
     for mode in MODES {
         for explanation in shop("worker-1", mode).iter().chain(&example(mode)) {
             for port in &explanation.ports {
-                let at = |wanted: &dyn Fn(&super::Rule) -> bool| port.rules.iter().position(wanted);
-                let marks =
-                    at(&|rule| matches!(rule.chain.as_str(), "KUBE-MARK-MASQ" | "mark-for-masquerade"));
-                let translates = at(&|rule| rule.sentence.contains("(DNAT)"));
-                if let Some((marks, translates)) = marks.zip(translates) {
-                    assert!(marks < translates, "{} {mode:?}", explanation.service);
-                }
-                let returns = |i: &usize| {
-                    matches!(port.rules[*i].chain.as_str(), "KUBE-MARK-MASQ" | "mark-for-masquerade")
-                };
-                for outcome in port.cases.iter().flat_map(|case| &case.outcomes) {
-                    let rules: Vec<usize> =
-                        outcome.steps.iter().filter_map(|step| step.rule).filter(|i| !returns(i)).collect();
-                    assert!(rules.is_sorted(), "{} {mode:?}: {rules:?}", explanation.service);
+                for met in port.met.iter().filter(|met| !met.clients.is_empty()) {
+                    let rules: Vec<&super::Rule> = met.rules.iter().map(|i| &port.rules[*i]).collect();
+                    in_order(&rules, &format!("{} {mode:?} {:?}", explanation.service, met.clients));
                 }
             }
         }
     }
 }
 
-/// No packet passes PREROUTING and OUTPUT: each rule there says which packets it is for.
+fn in_order(rules: &[&super::Rule], place: &str) {
+    let is_helper = |chain: &str| matches!(chain, "KUBE-MARK-MASQ" | "mark-for-masquerade");
+    let first = |chain: &str| rules.iter().position(|rule| rule.chain == chain);
+    // Each chain stands below the first rule that leads to it.
+    for chain in rules.iter().map(|rule| rule.chain.as_str()) {
+        let leads = |rule: &&super::Rule| {
+            let words: Vec<&str> = rule.text.split([' ', ',']).chain(rule.element.split(' ')).collect();
+            rule.chain != chain
+                && words
+                    .windows(2)
+                    .any(|pair| matches!(pair[0], "-j" | "-g" | "jump" | "goto") && pair[1] == chain)
+        };
+        if let Some(caller) = rules.iter().position(leads) {
+            let at = first(chain).unwrap();
+            assert!(caller < at, "{place}: {chain} stands before its caller");
+            assert!(!is_helper(chain) || at == caller + 1, "{place}: {chain} stands apart from its caller");
+        }
+    }
+}
+
+/// No packet passes PREROUTING and OUTPUT: no kind of client meets both, in any form; each rule is said once.
 #[test]
 fn prerouting_and_output_are_told_apart() {
+    let own = |chain: &str| chain.contains("OUTPUT") || chain.contains("output");
+    let incoming = |chain: &str| chain.contains("PREROUTING") || chain.contains("prerouting");
     for mode in MODES {
-        let port = &example(mode)[0].ports[0];
-        let entries: Vec<&str> = port
-            .rules
-            .iter()
-            .map(|rule| rule.sentence.as_str())
-            .filter(|sentence| sentence.ends_with(": is it for a Service?"))
-            .collect();
-        let (incoming, own) =
-            ("A packet that comes in, from a Pod or from outside", "A packet that this node itself sends");
-        let expected = [incoming, own].map(|from| format!("{from}: is it for a Service?"));
-        assert_eq!(entries, expected, "{mode:?}");
+        for explanation in shop("worker-1", mode).iter().chain(&example(mode)) {
+            for port in &explanation.ports {
+                let meets = |met: &super::Met, wanted: &dyn Fn(&str) -> bool| {
+                    met.rules.iter().any(|rule| wanted(&port.rules[*rule].chain))
+                };
+                for met in port.met.iter().filter(|met| !met.clients.is_empty()) {
+                    assert!(!(meets(met, &own) && meets(met, &incoming)), "{} {mode:?}", explanation.service);
+                }
+                let shown = tables::by_client(port);
+                let shown = shown.iter().flat_map(|stretch| &stretch.rules);
+                let new = shown.filter(|shown| matches!(shown, tables::Shown::New(..))).count();
+                assert_eq!(new, port.rules.len(), "{} {mode:?}", explanation.service);
+            }
+        }
+        for form in [text::print(&example(mode), Style::default()), markdown::print(&example(mode))] {
+            let heads: Vec<&str> =
+                form.lines().map(str::trim).filter(|line| line.starts_with("For ")).collect();
+            let expected = [
+                "For a pod on this node and a pod on another node:",
+                "For the node itself:",
+                "For outside the cluster:",
+            ];
+            assert_eq!(heads[..3], expected, "{mode:?}");
+        }
     }
 }
 

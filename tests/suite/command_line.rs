@@ -258,6 +258,37 @@ fn kubectl_finds_the_same_program() {
     assert_eq!(fine(&version).replace("kubectl rules", "kuberules"), fine(&kuberules(&["--version"])));
 }
 
+/// Whatever would come from standard input: at a bare terminal it is said what to pipe in.
+#[test]
+fn nothing_waits_for_typing_at_a_bare_terminal() {
+    if Command::new("script").arg("--version").output().is_err() {
+        return crate::support::kernel::tell("skipped: script is not installed");
+    }
+    let (program, cluster) = (env!("CARGO_BIN_EXE_kuberules"), shop());
+    for (arguments, told) in [
+        (
+            "services".to_owned(),
+            "kubectl get services,endpointslices,nodes,pods -A -o yaml | kuberules services",
+        ),
+        ("lint -".to_owned(), "| kuberules lint ..."),
+        (format!("diff - '{cluster}'"), "| kuberules diff ..."),
+        (
+            format!("check --captured - '{cluster}'"),
+            "ssh NODE sudo nft list ruleset | kuberules check --captured -",
+        ),
+        (
+            "trace --captured - --from 192.0.2.7 --to 10.96.0.1:443".to_owned(),
+            "| kuberules trace --captured -",
+        ),
+        (format!("annotate '{cluster}'"), "sudo iptables-save | kuberules annotate"),
+        (format!("test - '{cluster}'"), "kuberules test EXPECTATIONS CLUSTER"),
+    ] {
+        let line = format!("'{program}' {arguments}; echo exit $?");
+        let said = text(&Command::new("script").args(["-qec", &line, "/dev/null"]).output().unwrap().stdout);
+        assert!(said.replace("\r\n", " ").contains(told) && said.contains("exit 2"), "{arguments}: {said}");
+    }
+}
+
 #[test]
 fn whoever_waits_longer_than_a_second_at_a_terminal_is_told_why() {
     if Command::new("script").arg("--version").output().is_err() {

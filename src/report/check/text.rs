@@ -14,7 +14,9 @@ const FLOWS: usize = 4;
 pub fn print(report: &Report, style: Style) -> String {
     let mut out = String::new();
     let tone = if report.findings.is_empty() { Tone::Good } else { Tone::Bad };
-    let _ = writeln!(out, "{}", style.tone(tone, &Inert(&verdict(report)).to_string()));
+    for line in style.wrap("", "  ", &verdict(report)).lines() {
+        let _ = writeln!(out, "{}", style.tone(tone, line));
+    }
     for finding in &report.findings {
         out.push('\n');
         print_finding(&mut out, finding, style);
@@ -39,7 +41,9 @@ fn line(out: &mut String, depth: usize, text: &str) {
 fn print_finding(out: &mut String, finding: &Finding, style: Style) {
     let (kind, family) = (finding.kind.code(), family(finding));
     let heading = format!("{family}{kind}: {}", finding.message);
-    let _ = writeln!(out, "{}", style.bold(&Inert(&heading).to_string()));
+    for line in style.wrap("", "  ", &heading).lines() {
+        let _ = writeln!(out, "{}", style.bold(line));
+    }
     if finding.family.is_some() {
         flows(out, finding, style);
     }

@@ -23,8 +23,9 @@ pub fn print(diff: &Diff, note: &str, style: Style) -> String {
     let head = headline(diff);
     let is_news = migration.is_none() || !super::services(diff).is_empty();
     if is_news {
-        page.out.push_str(&style.bold(&Inert(&head).to_string()));
-        page.out.push('\n');
+        for line in style.wrap("", "    ", &head).lines() {
+            page.out.push_str(&format!("{}\n", style.bold(line)));
+        }
     }
     page.out.push_str(note);
     page.head();
@@ -45,16 +46,16 @@ struct Page<'d> {
 }
 
 impl Page<'_> {
-    /// Appends a line in which nothing can steer a terminal.
+    /// Appends a sentence, in lines in which nothing can steer a terminal.
     fn line(&mut self, depth: usize, text: &str) {
-        self.out.push_str(&" ".repeat(depth * 2));
-        self.out.push_str(&Inert(text).to_string());
-        self.out.push('\n');
+        let indent = " ".repeat(depth * 2);
+        self.out.push_str(&self.style.wrap(&indent, &format!("{indent}    "), text));
     }
 
     fn painted(&mut self, text: &str, tone: Tone) {
-        self.out.push_str(&self.style.tone(tone, &Inert(text).to_string()));
-        self.out.push('\n');
+        for line in self.style.wrap("", "    ", text).lines() {
+            self.out.push_str(&format!("{}\n", self.style.tone(tone, line)));
+        }
     }
 
     fn heading(&mut self, text: &str) {
@@ -89,7 +90,9 @@ impl Page<'_> {
         };
         let name = report.consequence.service.to_string();
         let line = format!("{name}{}: {}", said.ports, said.first);
-        self.out.push_str(&format!("\n{label} {}\n", Inert(&line)));
+        let room = " ".repeat(LABEL + 1);
+        let lines = self.style.wrap(&room, &format!("{room}    "), &line);
+        self.out.push_str(&format!("\n{label} {}", lines.trim_start()));
         let indent = LABEL.div_ceil(2);
         for cause in cause::sentences(&report.causes) {
             self.line(indent, &cause);
@@ -107,7 +110,7 @@ impl Page<'_> {
             self.line(1, &format!("{} [{}]", known.title, known.code));
             self.line(2, &known.whom);
             self.line(2, known.words);
-            self.line(2, &format!("such as {}", known.example));
+            self.line(2, &format!("for example {}", known.example));
             self.line(2, &format!("to do: {}", known.remedy));
             self.line(2, &known.page);
         }

@@ -5,16 +5,24 @@ use std::fmt::Write;
 use super::document::{Addresses, Document, Outcome};
 use super::{Told, document};
 use crate::report::trace::SCOPE;
+use crate::style::Style;
 
 /// So many outcomes are shown with their ways; the others only with what they mean.
 const DETAILED: usize = 6;
 
+/// So many outcomes are listed.
+const LISTED: usize = 24;
+
 /// The whole journey.
-pub fn text(told: &Told<'_, '_, '_, '_>) -> String {
+pub fn text(told: &Told<'_, '_, '_, '_>, style: Style) -> String {
+    style.fit(&lines(told))
+}
+
+fn lines(told: &Told<'_, '_, '_, '_>) -> String {
     let document = document(told);
     let mut out = String::new();
     let many = document.outcomes.len() > 1;
-    for (outcome, way) in document.outcomes.iter().zip(&told.journey.ways) {
+    for (outcome, way) in document.outcomes.iter().zip(&told.journey.ways).take(LISTED) {
         let chance = if many { format!("{:>16}  ", way.chance.to_string()) } else { String::new() };
         let given = if outcome.given.is_empty() {
             String::new()
@@ -22,6 +30,9 @@ pub fn text(told: &Told<'_, '_, '_, '_>) -> String {
             format!(", {}", outcome.given.join(" and "))
         };
         let _ = writeln!(out, "{chance}{}{given}", outcome.meaning);
+    }
+    if let Some(more) = document.outcomes.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        let _ = writeln!(out, "{:>16}  and {more} more", "...");
     }
     heading(&document, &mut out);
     for (number, outcome) in document.outcomes.iter().enumerate().take(DETAILED) {

@@ -27,6 +27,12 @@ pub fn kuberules(arguments: &[&str]) -> Output {
     output
 }
 
+/// The same, run in a folder: the lengths of paths, and so the breaks of lines, are those of the names in it.
+pub fn kuberules_in(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kuberules"));
+    command.current_dir(folder).args(arguments).output().unwrap()
+}
+
 /// Starts a command with pipes to all its streams.
 pub fn piped(command: &mut Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
