@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::few::shortened;
 use super::{Met, Rule, describe};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
@@ -138,7 +139,7 @@ impl Reached<'_> {
         Rule {
             table: Inert(&self.rule.table_name()).to_string(),
             chain: Inert(self.rule.chain_name()).to_string(),
-            text: Inert(&self.rule.text()).to_string(),
+            text: Inert(&shortened(self.rule.text())).to_string(),
             names_chain: matches!(self.rule, RuleRef::Iptables { .. }),
             element: self.element.clone(),
             sentence: describe::describe(&self.step, plan).to_string(),
