@@ -31,6 +31,9 @@ type RuleKey<'s> = (RuleRef<'s>, Option<*const Element>);
 /// An outcome with the client that it happens to; none where it happens to one that connected before.
 pub(super) type Happens<'o, 's> = (Option<usize>, &'o Outcome<'s>);
 
+/// The steps of an outcome, each with the depth of its chain.
+type Path<'o, 's> = Vec<(&'o Step<'s>, usize)>;
+
 /// A rule, with the element of a map that decided.
 struct Reached<'s> {
     rule: RuleRef<'s>,
@@ -47,7 +50,7 @@ impl<'s> Rules<'s> {
     {
         let mut positions = Positions::default();
         let mut rules = Rules::default();
-        let mut paths: Vec<(Option<usize>, Vec<(&'o Step<'s>, usize)>)> = Vec::new();
+        let mut paths: Vec<(Option<usize>, Path<'o, 's>)> = Vec::new();
         for (client, outcome) in outcomes {
             positions.begin();
             let mut path = Vec::new();
