@@ -3,6 +3,7 @@
 pub mod listing;
 pub mod writer;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -35,6 +36,16 @@ impl Ruleset {
         match plan.mode() {
             ProxyMode::Iptables => iptables::compile(plan).into(),
             ProxyMode::Nftables => Ruleset::nftables(nftables::compile(plan), plan.family()),
+        }
+    }
+
+    /// The same, but of the Service ports' own chains only those of some Service ports, by their index in the plan. Every
+    /// rule that is there is the same and stands where it stands in the whole, so that a packet that has to do with no
+    /// other Service port meets the same rules.
+    pub(crate) fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
+        match plan.mode() {
+            ProxyMode::Iptables => iptables::compile_around(plan, indices).into(),
+            ProxyMode::Nftables => Ruleset::nftables(nftables::compile_around(plan, indices), plan.family()),
         }
     }
 
@@ -152,5 +163,72 @@ pub fn check_loadable(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
     match plan.mode() {
         ProxyMode::Iptables => iptables::loadable::check(plan),
         ProxyMode::Nftables => nftables::loadable::check(plan, sources),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Ruleset;
+    use crate::cluster::Cluster;
+    use crate::net::Family;
+    use crate::plan::Plan;
+    use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings};
+    use crate::testing::corpus;
+    use crate::{input, nftables, nftables::ruleset as nft};
+
+    /// The chains of a ruleset, and what else it has, as text each.
+    fn chains(ruleset: &Ruleset) -> Vec<(String, String)> {
+        match ruleset {
+            Ruleset::Iptables(ruleset) => {
+                let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+                chains.map(|chain| (chain.name.to_string(), format!("{chain:?}"))).collect()
+            }
+            Ruleset::Nftables(ruleset, _) => {
+                let table = ruleset.tables.iter().find(|table| table.name == nftables::TABLE).unwrap();
+                let chains = table.chains.iter().map(|chain| (chain.name.to_string(), format!("{chain:?}")));
+                let set = |set: &nft::Set| (format!("set {}", set.name), format!("{set:?}"));
+                chains.chain(table.sets.iter().map(set)).collect()
+            }
+        }
+    }
+
+    /// How many chains and sets are left out around each Service port of a cluster.
+    fn left_out(cluster: &Cluster, settings: &Settings) -> usize {
+        let mut count = 0;
+        for (family, node) in
+            Family::ALL.iter().flat_map(|family| cluster.nodes.iter().map(move |n| (family, n)))
+        {
+            let Ok((plan, _)) = Plan::new(cluster, settings, node, *family) else { continue };
+            let whole = chains(&Ruleset::compile(&plan));
+            for index in 0..plan.service_ports().len() {
+                let part = chains(&Ruleset::compile_around(&plan, &BTreeSet::from([index])));
+                assert!(part.iter().all(|chain| whole.contains(chain)), "{}", node.name);
+                count += whole.len() - part.len();
+            }
+            let all = (0..plan.service_ports().len()).collect();
+            assert_eq!(chains(&Ruleset::compile_around(&plan, &all)), whole);
+        }
+        count
+    }
+
+    #[test]
+    fn what_is_compiled_around_some_service_ports_is_as_in_the_whole() {
+        let mut count = 0;
+        for path in corpus("cluster.yaml", 10) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (snapshot, _) = input::read_text("cluster.yaml", &text).unwrap();
+            for mode in [ProxyMode::Iptables, ProxyMode::Nftables] {
+                let flags = Flags { proxy_mode: Some(mode.name().to_owned()), ..Flags::default() };
+                let mut configuration = Configuration::default();
+                configuration.override_with(&flags, &Release::NEWEST);
+                let host = HostFacts::default();
+                let (settings, _) = Settings::resolve(&configuration, Release::NEWEST, host, None).unwrap();
+                let Ok((cluster, _)) = Cluster::build(&snapshot, &settings) else { continue };
+                count += left_out(&cluster, &settings);
+            }
+        }
+        assert!(count > 10_000, "{count}");
     }
 }

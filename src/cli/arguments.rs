@@ -35,10 +35,10 @@ pub(super) struct InputArguments {
     /// over.
     #[arg(value_name = "INPUT", add = ArgValueCompleter::new(complete::inputs))]
     pub(super) input: Vec<OsString>,
-    /// The same as INPUT, as kubectl has it (repeatable)
+    /// An INPUT, as with kubectl (repeatable)
     #[arg(short = 'f', long = "filename", value_name = "FILE", add = ArgValueCompleter::new(PathCompleter::any()))]
     pub(super) filename: Vec<OsString>,
-    /// Taken as kubectl has it: all namespaces of the input count anyway
+    /// Accepted as with kubectl; all namespaces of the input are always read
     #[arg(short = 'A', long, hide_short_help = true)]
     pub(super) all_namespaces: bool,
     /// Leave out files and folders met in a folder, by path within it or by name, such as `test/**` or `*-dev.yaml`
@@ -134,7 +134,7 @@ fn not_there(path: &OsString) -> Option<Diagnostic> {
 pub(super) struct NodeArgument {
     /// The node to look at, where the input has several
     ///
-    /// Not needed where the question names one, such as by a Pod.
+    /// Not needed where the question implies one, such as by naming a Pod.
     #[arg(long, value_name = "NAME", value_parser = node_name, add = ArgValueCompleter::new(complete::nodes))]
     node: Option<String>,
 }
@@ -213,7 +213,7 @@ pub(super) struct FlagArguments {
     /// The Pods' network, or two of different families with a comma
     #[arg(long, value_name = "CIDR[,CIDR]")]
     cluster_cidr: Option<String>,
-    /// How traffic of local pods is told
+    /// How traffic from local pods is detected
     #[arg(long, value_name = "MODE", value_parser = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"], hide_short_help = true)]
     detect_local_mode: Option<String>,
     /// The bridge of --detect-local-mode BridgeInterface
@@ -237,7 +237,7 @@ pub(super) struct FlagArguments {
     /// Let kube-proxy set nf_conntrack_tcp_be_liberal
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool, hide_short_help = true)]
     conntrack_tcp_be_liberal: Option<bool>,
-    /// What kube-proxy takes for the node's own address
+    /// The address that kube-proxy takes as the node's own
     #[arg(long, value_name = "IP", hide_short_help = true)]
     bind_address: Option<String>,
     /// The node's name, where --node does not give it

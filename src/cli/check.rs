@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// The text of iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset, and whatever else `kuberules
     /// collect` gathers; a file, a folder, a tar or `-`.
     ///
-    /// Without --kube-version and --proxy-mode, release and mode are those that the rules look like.
+    /// Without --kube-version and --proxy-mode, release and mode are inferred from the rules.
     #[arg(long, value_name = "FILE", required = true)]
     captured: Vec<PathBuf>,
     #[command(flatten)]

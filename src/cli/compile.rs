@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArguments,
-    /// Whose `nft list table` the output `list` follows: 1.0.6 or 1.1; the rules are the same
+    /// The nft release whose listing `--output list` prints: 1.0.6 or 1.1; the rules are the same
     #[arg(long, value_name = "X.Y[.Z]", default_value_t)]
     nft_version: NftVersion,
 }

@@ -44,12 +44,12 @@ Examples:
 pub(super) struct Arguments {
     /// Two snapshots, old and new: files, folders or `-`; or one, with what changes
     ///
-    /// What changes is at least one --old-... or --new-..., or what may happen, such as --drain.
+    /// With one snapshot, say what changes: an --old-... or --new-... flag, or a what-if such as --drain.
     #[arg(value_name = "OLD [NEW]", num_args = 1..=2, required = true)]
     snapshots: Vec<OsString>,
     #[command(flatten)]
     node: NodeArgument,
-    /// Compare every node; those with the same change are folded together
+    /// Compare every node; those with the same change are grouped
     #[arg(long, conflicts_with = "node")]
     all_nodes: bool,
     /// What to compare; without it both, between modes or releases only traffic
@@ -58,18 +58,18 @@ pub(super) struct Arguments {
     /// The form of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: OutputFormat,
-    /// Which differences make the exit status 1; without it any that is shown
+    /// Which differences make the exit status 1; by default, any that is shown
     ///
     /// Connections that could not be compared count as differences of traffic, and so does a comparison of no node at
     /// all. Where neither rules nor connections could be compared, the exit status is 2.
     #[arg(long, value_name = "WHAT")]
     fail_on: Option<FailOn>,
-    /// How long Markdown may be: what is least important is cut, and it says so
+    /// The most characters of Markdown; the least important is cut, and the text says so
     ///
     /// A comment on GitHub holds 65,536 characters, the summary of a step 1,048,576 bytes.
     #[arg(long, value_name = "N", hide_short_help = true, default_value_t = report::diff::markdown::MAX_CHARACTERS, value_parser = parse_max)]
     max_characters: usize,
-    /// Rules of a node as it is: what is in the way of another mode (repeatable)
+    /// What a node printed: shows what is in the way of another mode (repeatable)
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     captured: Vec<PathBuf>,
     #[command(flatten)]
@@ -314,8 +314,15 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
         return Err(session.stop(fault.help(help)));
     }
     let (old, new) = read_both(&arguments.snapshots, session)?;
-    let old = Pipeline::of(old, &settings_of(arguments, true), session)?;
-    let new = Pipeline::after(Some(&old), new, &settings_of(arguments, false), session)?;
+    let settings = (settings_of(arguments, true), settings_of(arguments, false));
+    let told = (settings.0.tells_local_traffic(&old), settings.1.tells_local_traffic(&new));
+    let mut old = Pipeline::of(old, &settings.0, session)?;
+    let mut new = Pipeline::after(Some(&old), new, &settings.1, session)?;
+    match told {
+        (true, false) => old.share_local_traffic(&mut new),
+        (false, true) => new.share_local_traffic(&mut old),
+        (true, true) | (false, false) => {}
+    }
     Ok((old, new))
 }
 

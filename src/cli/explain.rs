@@ -2,6 +2,7 @@
 
 mod page;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -11,13 +12,14 @@ use super::arguments::{InputArguments, NodeArgument, SettingsArguments};
 use super::assume;
 use super::pipeline::Pipeline;
 use super::session::{Answer, Session, Stop};
-use crate::cluster::Node;
+use crate::cluster::{Cluster, Node};
 use crate::diagnostic::{Diagnostic, Inert};
 use crate::explain::{self, Explanation, Scene, example};
 use crate::input;
 use crate::names::ServiceName;
-use crate::node::{Host, NodePlan, NodeRules};
-use crate::question::{Inference, Objects, Target, Written, node};
+use crate::net::Family;
+use crate::node::{Host, NodePlan, NodeRules, PerFamily};
+use crate::question::{Inference, Objects, Target, Written, around, node};
 
 /// So many Services are explained at once; more make no page that a person reads.
 const MOST: usize = 300;
@@ -202,7 +204,7 @@ fn explanations(
     session: &mut Session,
 ) -> Result<Vec<Explanation>, Stop> {
     let node = pipeline.node(wanted.node, session)?;
-    let rules = node_rules(pipeline, &node, session)?;
+    let rules = node_rules(pipeline, &node, wanted.service, session)?;
     let scene = Scene {
         cluster: &pipeline.cluster,
         settings: &pipeline.settings,
@@ -226,14 +228,30 @@ fn explanations(
     scene.explain(wanted.service).map_err(|error| session.stop(Diagnostic::error(error.to_string())))
 }
 
-/// The rules of every family; whichever it is, the node is known with its addresses of both.
+/// The rules of every family, or what a Service has to do with of them; whichever it is, the node is known with its
+/// addresses of both.
 fn node_rules<'p>(
     pipeline: &'p Pipeline,
     node: &Node,
+    service: Option<&ServiceName>,
     session: &mut Session,
 ) -> Result<Vec<NodeRules<'p>>, Stop> {
     let plans = pipeline.node_plans(node, &pipeline.families(), session)?;
     let host = Host::of_node(&pipeline.cluster, node, plans.iter().map(|plan| &plan.plan));
-    let compile = |plan: NodePlan<'p>| NodePlan { host: host.clone(), ..plan }.compile();
+    let around = service.map(|service| around(&pipeline.cluster, service));
+    let compile = |plan: NodePlan<'p>| {
+        let (family, plan) = (plan.plan.family(), NodePlan { host: host.clone(), ..plan });
+        match &around {
+            Some(around) => plan.compile_around(around.get(family)),
+            None => plan.compile(),
+        }
+    };
     Ok(plans.into_iter().map(compile).collect())
+}
+
+/// The Service ports that a Service has to do with, its own among them.
+fn around(cluster: &Cluster, service: &ServiceName) -> PerFamily<BTreeSet<usize>> {
+    let ports = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
+    let its = ports.filter(|port| port.name.service_name() == *service);
+    around::Index::of(cluster).indices_around(its.flat_map(around::seeds_of))
 }

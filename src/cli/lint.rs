@@ -23,7 +23,7 @@ use crate::input::{self, InputPath, Options, Position, Snapshot};
 use crate::lint::{self, Finding, Severity, Subject};
 use crate::settings::Release;
 
-/// Finds what is likely not meant, and what the API server refuses.
+/// Finds likely mistakes, and what the API server refuses.
 ///
 /// Services without endpoints, ports that do not match, addresses claimed twice, and some fifty more.
 ///
@@ -61,13 +61,13 @@ pub(super) struct Arguments {
     /// Look for these codes alone (repeatable)
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code, add = ArgValueCompleter::new(complete::codes))]
     select: Vec<&'static str>,
-    /// The least severity that makes the exit status 1
+    /// The lowest severity that makes the exit status 1
     #[arg(long, value_name = "SEVERITY", default_value = "warning")]
     fail_on: FailOn,
     /// Print the page of a code, and nothing else
     #[arg(long, value_name = "CODE", value_parser = parse_code, add = ArgValueCompleter::new(complete::codes))]
     explain: Option<&'static str>,
-    /// Print what is in effect of kuberules.toml and of the flags that override it, and nothing else
+    /// Print the settings in effect, from kuberules.toml and from flags that override it, and nothing else
     #[arg(long)]
     show_settings: bool,
     #[command(flatten)]

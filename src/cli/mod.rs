@@ -39,7 +39,7 @@ use session::{Answer, Session, SessionArguments, Stop};
 
 /// Told in `--help`, the manual page and the README alike.
 const EXIT_STATUS: &str = "\
-Exit status: 0 fine, 1 differences or findings, 2 could not.
+Exit status: 0 fine, 1 differences or findings, 2 could not do it.
 Standard output carries the whole answer or nothing; warnings and errors go to standard error.";
 
 /// What kube-proxy does on a node, answered from manifests alone: which connections work, why not, and by which rules.

@@ -22,7 +22,12 @@ pub(super) struct Pipeline {
     pub(super) assumed: Option<Assumed>,
     /// The pods' networks, where the Nodes suggest them and nothing else tells them.
     pub(super) inferred_networks: Vec<Cidr>,
+    /// How traffic of local pods is told on both sides of a comparison, where only one of them says so.
+    agreed: Option<Agreed>,
 }
+
+/// How traffic of local pods is told, and the networks that were inferred for it.
+type Agreed = (DetectLocal, Vec<Cidr>);
 
 impl Pipeline {
     /// Reads the input and resolves the settings.
@@ -77,13 +82,19 @@ impl Pipeline {
             Some(_) => Vec::new(),
             None => cluster.suggested_pod_networks(),
         };
-        let mut pipeline = Pipeline { cluster, snapshot, settings, assumed, inferred_networks };
+        let agreed = previous.and_then(|previous| previous.agreed.clone());
+        let mut pipeline = Pipeline { cluster, snapshot, settings, assumed, inferred_networks, agreed };
         pipeline.infer_local_traffic(arguments);
         Ok(pipeline)
     }
 
-    /// How traffic of local pods is told, where nothing says so and only an answer depends on it.
+    /// How traffic from local pods is detected, where nothing says so and only an answer depends on it.
     fn infer_local_traffic(&mut self, arguments: &SettingsArguments) {
+        if let Some((detect_local, networks)) = &self.agreed {
+            self.settings.detect_local = detect_local.clone();
+            self.inferred_networks.clone_from(networks);
+            return;
+        }
         let is_unknown = self.settings.detect_local == DetectLocal::ClusterCidr(Vec::new());
         if !is_unknown || arguments.for_compile || arguments.tells_local_traffic(&self.snapshot) {
             self.inferred_networks.clear();
@@ -92,6 +103,24 @@ impl Pipeline {
             self.inferred_networks.clear();
         } else {
             self.settings.detect_local = DetectLocal::ClusterCidr(self.inferred_networks.clone());
+        }
+    }
+
+    /// Lets the other side tell traffic of local pods as this one does, which says how; where it says nothing after all,
+    /// as a configuration without `clusterCIDR`, both infer it from this side's Nodes. Otherwise what only one side says
+    /// would be a difference that nobody asked for.
+    pub(super) fn share_local_traffic(&mut self, other: &mut Pipeline) {
+        let says_nothing = self.settings.detect_local == DetectLocal::ClusterCidr(Vec::new());
+        let agreed = match says_nothing {
+            false => (self.settings.detect_local.clone(), Vec::new()),
+            true => {
+                let networks = self.cluster.suggested_pod_networks();
+                (DetectLocal::ClusterCidr(networks.clone()), networks)
+            }
+        };
+        for side in [self, other] {
+            (side.settings.detect_local, side.inferred_networks) = agreed.clone();
+            side.agreed = Some(agreed.clone());
         }
     }
 
@@ -141,13 +170,14 @@ impl Pipeline {
         arguments: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
-        let Pipeline { snapshot, assumed, inferred_networks, .. } = other;
+        let Pipeline { snapshot, assumed, inferred_networks, agreed, .. } = other;
         let mut settings = arguments.resolve(snapshot, session)?;
         assumed.iter().for_each(|assumed| assumed.tell(&mut settings));
         let cluster = session.take_checked(Cluster::build(snapshot, &settings))?;
         let (snapshot, assumed) = (snapshot.clone(), assumed.clone());
         let inferred_networks = inferred_networks.clone();
-        let mut pipeline = Pipeline { snapshot, settings, cluster, assumed, inferred_networks };
+        let agreed = agreed.clone();
+        let mut pipeline = Pipeline { snapshot, settings, cluster, assumed, inferred_networks, agreed };
         pipeline.infer_local_traffic(arguments);
         Ok(pipeline)
     }

@@ -24,10 +24,10 @@ pub(super) struct SessionArguments {
     /// Do not print warnings
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Take warnings for errors: exit 2 and print nothing
+    /// Treat warnings as errors: exit 2 and print nothing
     #[arg(long, global = true, hide_short_help = true)]
     strict: bool,
-    /// Go on where the real kube-proxy could not load its rules, and print what it would send
+    /// Continue where the real kube-proxy could not load its rules, and print what it would send
     #[arg(long, global = true, hide_short_help = true)]
     force: bool,
     /// Colour of messages and of text for people; `auto` looks at NO_COLOR, CLICOLOR_FORCE and the terminal

@@ -61,7 +61,7 @@ impl<'i> Asked<'i> {
     ) -> Result<Asked<'i>, Stop> {
         let mut inferred = Vec::new();
         let packets = packets(&stage.scene, arguments, &mut inferred).map_err(|fault| session.stop(fault))?;
-        let rules = stage.rules(packets.family()).map_err(|fault| session.stop(fault))?;
+        let rules = stage.rules(packets.family(), &arguments.to).map_err(|fault| session.stop(fault))?;
         session.take(Scene::doubts(&rules.host, packets.family()))?;
         let mut packets = packets.fix(&stage.scene, &rules).map_err(|fault| session.stop(fault))?;
         for packet in &mut packets {

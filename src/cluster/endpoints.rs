@@ -219,6 +219,7 @@ fn slice_endpoints(
             node_name: endpoint.node_name.clone(),
             hints: endpoint.hints.as_deref().map(hints),
             pod: pod_name(endpoint),
+            has_proxy_name_label: slice.metadata.label(PROXY_NAME_LABEL).is_some(),
             place,
         });
     }

@@ -91,8 +91,10 @@ pub struct ServicePort {
     pub affinity_seconds: Option<u32>,
     /// `healthCheckNodePort`, where it counts.
     pub health_check_node_port: Option<Port>,
-    /// Whether zone hints may be used (an annotation decides up to 1.30).
-    pub zone_hints_allowed: bool,
+    /// An annotation asks for zone hints to be used; up to 1.30 they are not used without.
+    pub asks_for_zone_hints: bool,
+    /// It has the label `service.kubernetes.io/headless`, for which kube-proxy ignores it up to 1.35.
+    pub has_headless_label: bool,
     /// All endpoints, sorted by their text `ip:port`, bytewise; duplicates stand side by side in visiting order.
     pub endpoints: Vec<Endpoint>,
 }
@@ -175,6 +177,8 @@ pub struct Endpoint {
     pub hints: Option<Box<Hints>>,
     /// Name of the Pod in `targetRef`.
     pub pod: Option<CompactString>,
+    /// Its slice has the label `service.kubernetes.io/service-proxy-name`, for which kube-proxy ignores it up to 1.35.
+    pub has_proxy_name_label: bool,
     /// Where it was read.
     pub place: EndpointPlace,
 }

@@ -96,7 +96,8 @@ pub(super) fn service_ports(
                 external_policy: common.external_policy,
                 affinity_seconds: common.affinity_seconds,
                 health_check_node_port: common.health_check_node_port,
-                zone_hints_allowed: zone_hints_allowed(service, settings),
+                asks_for_zone_hints: asks_for_zone_hints(service),
+                has_headless_label: service.metadata.label(HEADLESS_LABEL).is_some(),
                 endpoints: Vec::new(),
             });
         }
@@ -110,12 +111,11 @@ fn is_hidden(service: &api::Service, settings: &Settings) -> bool {
             && service.metadata.label(HEADLESS_LABEL).is_some())
 }
 
-/// Up to 1.30 an annotation must allow hints (pkg/proxy/topology.go, canUseTopology).
-fn zone_hints_allowed(service: &api::Service, settings: &Settings) -> bool {
+/// pkg/proxy/topology.go, canUseTopology, of 1.30.
+fn asks_for_zone_hints(service: &api::Service) -> bool {
     let annotation = (service.metadata.annotation("service.kubernetes.io/topology-aware-hints"))
         .or_else(|| service.metadata.annotation("service.kubernetes.io/topology-mode"));
-    let annotated = !matches!(annotation, None | Some("" | "disabled" | "Disabled"));
-    settings.gates.topology_aware_hints && (settings.gates.service_traffic_distribution || annotated)
+    !matches!(annotation, None | Some("" | "disabled" | "Disabled"))
 }
 
 fn check_names(service: &api::Service, report: &mut ObjectReport<'_, '_>) -> bool {

@@ -38,7 +38,7 @@ pub struct FamilyChange {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficChange {
-    /// The connections with another outcome.
+    /// The connections whose outcome changes.
     pub flows: Vec<Flow>,
     /// The known differences between modes and releases that explain some of them.
     pub reasons: Vec<KnownReason>,

@@ -1,5 +1,5 @@
-//! Connections that exist and where today's rules would send them: conntrack keeps a connection where it went first,
-//! whatever has become of the endpoint. A client of UDP that keeps its port is never sent elsewhere.
+//! Existing connections, and where today's rules would send them: conntrack keeps sending a connection where it went
+//! first, whatever happens to the endpoint. A UDP client that keeps its port is never sent elsewhere.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -40,7 +40,7 @@ pub enum PinnedFault {
     NoService,
 }
 
-/// Connections that are sent where today's rules would not send them; those that are over are left out.
+/// Connections that are sent where today's rules would not send them; closed ones are left out.
 pub fn pinned(plan: &Plan<'_>, host: &Host, connections: &[Connection]) -> Vec<Pinned> {
     let services = Services::new(plan, host);
     let mut groups: BTreeMap<(Protocol, SocketAddr, SocketAddr, PinnedFault), Pinned> = BTreeMap::new();

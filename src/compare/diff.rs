@@ -1,5 +1,4 @@
-//! What changes on the nodes of a cluster, as a value of its own that outputs print: nodes with the same change are
-//! folded together.
+//! What changes on the nodes of a cluster, as the outputs print it: nodes with the same change are folded together.
 
 use std::collections::BTreeSet;
 
@@ -42,26 +41,27 @@ pub struct Diff {
     /// What `services` is made of.
     #[serde(skip)]
     pub gathered: Consequences,
-    /// The changes; each node stands in at most one of them.
+    /// The changes; each node is in at most one of them.
     pub changes: Vec<NodesChange>,
-    /// Nodes that are on one side only.
+    /// Nodes that only the new side has.
     pub nodes_added: Vec<String>,
-    /// Nodes that are on one side only.
+    /// Nodes that only the old side has.
     pub nodes_removed: Vec<String>,
-    /// Packet classes compared on all nodes, if traffic was: those that could be followed on both sides.
+    /// How many kinds of connections were compared on all nodes, that is, could be followed on both sides; none where traffic
+    /// was not compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<u64>,
-    /// Service ports that all nodes have alike on both sides, each counted for each node and family.
+    /// Service ports that are the same on both sides, counted for each node and family.
     pub unchanged_service_ports: usize,
-    /// What the release has to do with the changes, where the nodes of two snapshots report different ones.
+    /// Which changes come from the release alone, where the nodes of the two snapshots report different ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseChange>,
-    /// What is to be looked at before an upgrade of kube-proxy.
+    /// What to look at before an upgrade of kube-proxy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before_upgrade: Vec<Advice>,
 }
 
-/// What `diff` says of a Service, with why.
+/// What `diff` says about a Service, and why.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -69,13 +69,13 @@ pub struct ServiceReport {
     /// What happens.
     #[serde(flatten)]
     pub consequence: ServiceConsequence,
-    /// Whether anything changes but for connections of which a known difference tells.
+    /// Whether known differences between modes or releases explain all of it.
     pub is_known: bool,
-    /// Why, as far as the objects tell.
+    /// Why, as far as the objects show it.
     pub causes: Vec<Cause>,
 }
 
-/// What comes of another release alone.
+/// What comes from another release alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReleaseChange {
@@ -83,9 +83,9 @@ pub struct ReleaseChange {
     pub old: String,
     /// The release that the new side's nodes report.
     pub new: String,
-    /// Changes of traffic that are not there where both sides have the old release.
+    /// Changes of traffic that would not be there if both sides had the old release.
     pub flows: usize,
-    /// Changes of traffic in all.
+    /// All changes of traffic.
     pub of: usize,
     /// Services that those changes are about, as `namespace/name`.
     pub services: Vec<String>,
@@ -171,14 +171,14 @@ impl Diff {
         ServiceReport { consequence, is_known, causes }
     }
 
-    /// Services of which rules differ.
+    /// Services whose rules differ.
     fn services_with_rules(&self) -> Vec<ServiceName> {
         let groups = self.families().flat_map(|family| &family.rules).flat_map(|rules| &rules.groups);
         let names: BTreeSet<&str> = groups.filter_map(|group| group.service.as_deref()).collect();
         names.into_iter().filter_map(ServiceName::parse).collect()
     }
 
-    /// Services of which some kinds of connections change.
+    /// Services to which some kinds of connections change.
     fn services_with_flows(&self) -> BTreeSet<String> {
         let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
         flows.filter_map(|flow| flow.service.clone()).collect()
@@ -187,8 +187,7 @@ impl Diff {
     /// Whether somebody who was served no longer is.
     pub fn loses(&self) -> bool {
         let flows = || self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
-        self.services.iter().any(|report| report.consequence.loses())
-            || flows().any(|flow| flow.verdict_before.is_served() && !flow.verdict_after.is_served())
+        self.services.iter().any(|report| report.consequence.loses()) || flows().any(Flow::loses)
     }
 
     /// Whether there is a difference of traffic without a known reason.
@@ -197,7 +196,7 @@ impl Diff {
         flows().any(|flow| flow.reason.is_none())
     }
 
-    /// Takes the change of a node; one that another node has too is folded into that.
+    /// Takes the change of a node; nodes with the same change are folded together.
     pub fn add(&mut self, node: &str, change: NodeChange) {
         let NodeChange { families, classes, unchanged_service_ports } = change;
         self.nodes += 1;
@@ -271,7 +270,7 @@ impl Diff {
         self.changes.iter().flat_map(|change| &change.families)
     }
 
-    /// What of these changes is not there in a comparison that leaves the release alone.
+    /// Which of these changes are missing from a comparison that leaves the release alone.
     pub fn beyond(&self, without_release: &Diff) -> (usize, usize, Vec<String>) {
         let known = flows_of(without_release);
         let all = flows_of(self);

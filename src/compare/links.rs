@@ -1,4 +1,5 @@
-//! By what the ways of packets through two Service ports can touch: why that is all is told in [`super::unchanged`].
+//! What can connect two Service ports, so that one packet meets rules of both; [`super::unchanged`] explains why nothing
+//! else can.
 
 use std::net::IpAddr;
 
@@ -7,7 +8,7 @@ use crate::names::ServicePortName;
 use crate::net::Port;
 use crate::plan::{EndpointSet, Plan, ServicePortPlan};
 
-/// Something by which the ways of packets through two Service ports can touch.
+/// Something for which one packet can meet rules of two Service ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Link {
     /// An address, its own or an endpoint's.

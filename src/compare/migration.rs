@@ -1,4 +1,4 @@
-//! What known differences between modes or releases mean for a cluster: whom each touches.
+//! What known differences between modes or releases mean for a cluster: which Services and clients each touches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::change::NodesChange;
 use super::pre_flight::PreFlight;
-use super::traffic::Reason;
+use super::traffic::{Flow, Place, Reason};
 
 /// A change of kube-proxy's mode or release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,9 +17,9 @@ pub struct Migration {
     pub from: Proxy,
     /// After.
     pub to: Proxy,
-    /// The known differences that something meets.
+    /// The known differences that affect some connection.
     pub known: Vec<KnownDifference>,
-    /// What is to be looked at on the nodes before, with what was found.
+    /// What was checked on the nodes, and the result.
     pub pre_flight: Vec<PreFlight>,
 }
 
@@ -34,7 +34,7 @@ pub struct Proxy {
     pub release: String,
 }
 
-/// A known difference that something meets.
+/// A known difference that affects some connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -45,19 +45,21 @@ pub struct KnownDifference {
     pub reason: Reason,
     /// The Services whose ports it touches, as `namespace/name`.
     pub services: Vec<String>,
+    /// Those of them to which some connections that worked no longer do.
+    pub stops_working: Vec<String>,
     /// The clients, in words.
     pub clients: Vec<String>,
     /// The nodes.
     pub nodes: Vec<String>,
     /// How many kinds of connections, on all nodes.
     pub kinds: usize,
-    /// How many of them go to no port of a Service.
+    /// How many of those go to no port of a Service.
     pub kinds_without_service: usize,
     /// An example: where a connection goes, and what happens before and after.
     pub example: Example,
 }
 
-/// A kind of connections with another outcome.
+/// A kind of connections whose outcome changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Example {
@@ -76,14 +78,17 @@ fn code<S: serde::Serializer>(reason: &Reason, to: S) -> Result<S::Ok, S::Error>
 #[derive(Default)]
 struct Gathered {
     services: BTreeSet<String>,
+    stops_working: BTreeSet<String>,
     clients: BTreeSet<String>,
     nodes: BTreeSet<String>,
     kinds: usize,
     without_service: usize,
-    example: Option<Example>,
+    /// The first one, and the first of those that no longer work.
+    examples: (Option<Example>, Option<Example>),
 }
 
-/// The known differences that a comparison met, those that touch Services first.
+/// The known differences that a comparison met: first those by which something stops working, then others that touch
+/// Services.
 pub(super) fn known(changes: &[NodesChange]) -> Vec<KnownDifference> {
     let mut found: BTreeMap<Reason, Gathered> = BTreeMap::new();
     for change in changes {
@@ -96,34 +101,58 @@ pub(super) fn known(changes: &[NodesChange]) -> Vec<KnownDifference> {
             gathered.kinds += kinds;
             gathered.nodes.extend(change.nodes.iter().cloned());
             match (&flow.service, flow.target.is_empty()) {
-                (Some(service), false) => {
-                    gathered.services.insert(service.clone());
-                    gathered.clients.extend(flow.from.iter().cloned());
-                    gathered.example.get_or_insert_with(|| {
-                        let to = flow.to.first().cloned().unwrap_or_default();
-                        let to = format!("{to} ({})", flow.target);
-                        Example { to, before: flow.before.clone(), after: flow.after.clone() }
-                    });
-                }
+                (Some(service), false) => gathered.add(service, flow, reason),
                 _ => gathered.without_service += kinds,
             }
         }
     }
     let mut known: Vec<KnownDifference> = found.into_iter().map(KnownDifference::from).collect();
-    known.sort_by_key(|known| (known.services.is_empty(), known.reason));
+    // Few programs bind to a loopback address before they connect.
+    known.sort_by_key(|known| {
+        let is_rare = known.reason == Reason::LoopbackSource;
+        (known.stops_working.is_empty(), known.services.is_empty(), is_rare, known.reason)
+    });
     known
+}
+
+impl Gathered {
+    fn add(&mut self, service: &str, flow: &Flow, reason: Reason) {
+        self.services.insert(service.to_owned());
+        match (flow.place, reason) {
+            // Packets to a loopback address come from the node, whatever rules would do to others.
+            (Place::Loopback, _) if !flow.from_node => return,
+            (Place::Loopback, _) => _ = self.clients.insert("the node itself".to_owned()),
+            (_, Reason::HairpinLocalOnly) => {
+                self.clients.insert("Pods that connect to themselves".to_owned());
+            }
+            _ => self.clients.extend(flow.from.iter().cloned()),
+        }
+        self.examples.0.get_or_insert_with(|| example(flow));
+        if flow.loses() {
+            self.stops_working.insert(service.to_owned());
+            self.examples.1.get_or_insert_with(|| example(flow));
+        }
+    }
+}
+
+fn example(flow: &Flow) -> Example {
+    let to = flow.to.first().cloned().unwrap_or_default();
+    let to = format!("{to} ({})", flow.target);
+    Example { to, before: flow.before.clone(), after: flow.after.clone() }
 }
 
 impl From<(Reason, Gathered)> for KnownDifference {
     fn from((reason, gathered): (Reason, Gathered)) -> Self {
+        let (first, losing) = gathered.examples;
         KnownDifference {
             reason,
             services: gathered.services.into_iter().collect(),
+            stops_working: gathered.stops_working.into_iter().collect(),
             clients: gathered.clients.into_iter().collect(),
             nodes: gathered.nodes.into_iter().collect(),
             kinds: gathered.kinds,
             kinds_without_service: gathered.without_service,
-            example: gathered.example.unwrap_or_default(),
+            example: losing.or(first).unwrap_or_default(),
         }
     }
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use super::change::{FamilyChange, NodeChange, TrafficChange};
 use super::consequence::{self, Neighbours, ServiceOnNode};
 use super::parts::{self, Part, Parts};
-use super::rules_change::{GroupChange, RulesChange, rules, rules_by_subject};
-use super::subject::Subject;
+use super::rules_change::{RulesChange, SubjectChange, rules, rules_by_subject};
 use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
@@ -32,7 +31,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// What is worth comparing: between modes or releases nearly every rule differs, so traffic only.
+    /// What is worth comparing: between modes or releases nearly every rule differs, so only traffic.
     pub fn between(old: &Settings, new: &Settings) -> Level {
         let same = old.mode == new.mode && old.release == new.release;
         if same { Level::All } else { Level::Traffic }
@@ -66,7 +65,7 @@ impl<'o, 'n> NodePairs<'o, 'n> {
     }
 }
 
-/// Of nodes with one name the first.
+/// Where several nodes have the same name, the first.
 fn by_name(cluster: &Cluster) -> BTreeMap<&str, &Node> {
     let mut nodes = BTreeMap::new();
     cluster.nodes.iter().for_each(|node| _ = nodes.entry(node.name.as_str()).or_insert(node));
@@ -85,7 +84,7 @@ pub fn families(old: (&Cluster, &Settings), new: (&Cluster, &Settings)) -> Vec<F
 pub struct Options {
     /// What is compared.
     pub level: Level,
-    /// Addresses of Pods that nobody gave them but `--assume`.
+    /// Addresses that only `--assume` gave to Pods and Services.
     pub assumed: Arc<BTreeSet<IpAddr>>,
 }
 
@@ -103,7 +102,7 @@ pub fn compare<'o, 'n>(
     compare_named(plans, &options.into(), Naming::Address)
 }
 
-/// The same, with addresses of the node named in a way.
+/// The same, naming the node's addresses in a given way.
 pub(super) fn compare_named<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
     options: &Options,
@@ -157,7 +156,7 @@ pub(super) struct PartComparison<'g> {
 /// What a part, or several, add to the changes of a node.
 #[derive(Default)]
 pub(super) struct PartChange {
-    pub(super) rules: Vec<Vec<(Subject, GroupChange)>>,
+    pub(super) rules: Vec<Vec<SubjectChange>>,
     pub(super) traffic: Vec<Traffic>,
     pub(super) services: Vec<ServiceOnNode>,
 }
@@ -177,7 +176,7 @@ impl PartComparison<'_> {
         let alike = Alike::of_plans(&part.old, &part.new, self.ground);
         let mut change =
             self.of(part, Scope::Part { addresses: &addresses, node_ports: &node_ports }, &alike);
-        // What every node has is told once.
+        // What every node has is reported once.
         change.rules.iter_mut().for_each(|rules| rules.retain(|(subject, _)| subject.service().is_some()));
         change
     }
@@ -203,8 +202,8 @@ impl PartComparison<'_> {
     }
 }
 
-/// Compares a node's rules in one family; tells also how many kinds of connections were compared. Rules of different
-/// languages cannot be compared one by one, traffic can.
+/// Compares a node's rules in one family, and counts the kinds of connections compared. Rules of different languages
+/// cannot be compared one by one; traffic can.
 pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (FamilyChange, u64) {
     let with_rules = level != Level::Traffic && old.ruleset.mode() == new.ruleset.mode();
     let plans = (old.plan.as_ref(), new.plan.as_ref());
@@ -230,7 +229,7 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
     (FamilyChange { family: new.family().lower_name(), rules, traffic, services }, classes)
 }
 
-/// Services of which anything changes, beside those of which rules do.
+/// Services for which anything changes, including those whose rules do.
 fn changed_services(
     mut changed: BTreeSet<ServiceName>,
     traffic: &Traffic,
@@ -238,7 +237,7 @@ fn changed_services(
 ) -> BTreeSet<ServiceName> {
     let flows = traffic.flows.iter().filter(|flow| !flow.target.is_empty());
     changed.extend(flows.filter_map(|flow| ServiceName::parse(flow.service.as_deref()?)));
-    // No rule tells of the sockets that kube-proxy opens itself.
+    // No rule shows the sockets that kube-proxy opens itself.
     if let (Some(old), Some(new)) = (old, new)
         && old.loopback_node_ports() != new.loopback_node_ports()
     {

@@ -9,11 +9,11 @@ use serde::Serialize;
 pub struct PreFlight {
     /// What was looked at.
     pub check: Check,
-    /// How it stands.
+    /// The result.
     pub state: Readiness,
-    /// What was found; empty where there is nothing to say.
+    /// What was found; may be empty.
     pub found: String,
-    /// What to do; empty where nothing is.
+    /// What to do; empty if nothing.
     pub remedy: String,
 }
 
@@ -32,16 +32,16 @@ pub enum Check {
     FirstTransaction,
 }
 
-/// How something stands before a migration.
+/// The result of a check before a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Readiness {
     /// Nothing to do.
     Fine,
-    /// It cannot be told from the input.
+    /// The input does not show it.
     NotKnown,
-    /// To be looked at.
+    /// Somebody should look at it.
     Look,
     /// It stands in the way.
     Stops,

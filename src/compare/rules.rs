@@ -1,4 +1,4 @@
-//! What two rulesets of one language differ in, rule by rule, grouped by Service.
+//! How two rulesets of one language differ, rule by rule, grouped by Service.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::ruleset::Ruleset;
 use crate::ruleset::listing::{Line, Place};
 
-/// Everything in which two rulesets differ; empty if they are alike.
+/// All differences between two rulesets; empty if there is none.
 #[derive(Debug, Default)]
 pub struct RulesDiff<'r> {
     /// By subject: Services by name, then what every node has, then what is foreign.
@@ -31,24 +31,24 @@ pub struct Group<'r> {
     pub places: Vec<PlaceChange<'r>>,
 }
 
-/// How a chain or set differs in what belongs to one subject.
+/// How the lines of a chain or set that belong to one subject differ.
 #[derive(Debug)]
 pub struct PlaceChange<'r> {
     /// The place, new where there is a new one.
     pub place: Place<'r>,
-    /// On which sides it is there.
+    /// Which sides have it.
     pub presence: Presence,
     /// Lines that were added or removed, with the unchanged ones between them left out.
     pub lines: Vec<LineChange<'r>>,
-    /// Rules in which the chance alone differs.
+    /// Rules in which only the probability differs.
     pub rewritten: usize,
     /// Those rules, old and new.
     pub rewritten_lines: Vec<(Line<'r>, Line<'r>)>,
-    /// Lines that stand elsewhere in the same chain: old and new hold the same lines.
+    /// Lines in another order: both sides have the same lines in this chain.
     pub reordered: bool,
 }
 
-/// On which sides something is there.
+/// Which sides have something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -69,7 +69,7 @@ pub struct LineChange<'r> {
 }
 
 impl RulesDiff<'_> {
-    /// Lines added and lines removed; a rewritten chance counts as neither.
+    /// Lines added and lines removed; a rule in which only the probability differs counts as neither.
     pub fn counts(&self) -> (usize, usize) {
         let lines = || self.groups.iter().flat_map(|g| &g.places).flat_map(|p| &p.lines);
         let added = lines().filter(|line| line.added).count();

@@ -1,5 +1,7 @@
 //! What changes in the rules of a node, as outputs print it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::purpose::purpose;
@@ -16,10 +18,10 @@ pub struct RulesChange {
     pub added: usize,
     /// Rules and elements removed.
     pub removed: usize,
-    /// Rules in which the chance alone differs.
+    /// Rules in which only the probability differs.
     pub rewritten: usize,
     /// By Service.
-    pub groups: Vec<GroupChange>,
+    pub groups: Vec<Arc<GroupChange>>,
 }
 
 /// What changes in the rules of one Service, or in those that every node has.
@@ -50,7 +52,7 @@ pub struct PlaceChange {
     pub change: &'static str,
     /// Lines removed and added, in order.
     pub lines: Vec<LineChange>,
-    /// Rules in which the chance alone differs.
+    /// Rules in which only the probability differs.
     pub rewritten: usize,
 }
 
@@ -69,21 +71,24 @@ pub fn rules(old: &NodeRules<'_>, new: &NodeRules<'_>) -> RulesChange {
     RulesChange::from(&rules::compare(old, new))
 }
 
+/// What changes in the rules of a subject.
+pub(super) type SubjectChange = (Subject, Arc<GroupChange>);
+
 /// The same, group by group.
-pub(super) fn rules_by_subject(old: &NodeRules<'_>, new: &NodeRules<'_>) -> Vec<(Subject, GroupChange)> {
+pub(super) fn rules_by_subject(old: &NodeRules<'_>, new: &NodeRules<'_>) -> Vec<SubjectChange> {
     let groups = rules::compare(old, new).groups;
-    groups.iter().map(|group| (group.subject.clone(), GroupChange::from(group))).collect()
+    groups.iter().map(|group| (group.subject.clone(), Arc::new(GroupChange::from(group)))).collect()
 }
 
 impl RulesChange {
     /// What was found in parts of a whole, as one; no subject is in two of them.
-    pub(super) fn of_parts(parts: impl IntoIterator<Item = Vec<(Subject, GroupChange)>>) -> RulesChange {
-        let mut groups: Vec<(Subject, GroupChange)> = parts.into_iter().flatten().collect();
+    pub(super) fn of_parts(parts: impl IntoIterator<Item = Vec<SubjectChange>>) -> RulesChange {
+        let mut groups: Vec<SubjectChange> = parts.into_iter().flatten().collect();
         groups.sort_by(|(a, _), (b, _)| a.cmp(b));
         RulesChange::of_groups(groups.into_iter().map(|(_, group)| group).collect())
     }
 
-    fn of_groups(groups: Vec<GroupChange>) -> RulesChange {
+    fn of_groups(groups: Vec<Arc<GroupChange>>) -> RulesChange {
         let places = || groups.iter().flat_map(|group| &group.places);
         let lines = |op| places().flat_map(|place| &place.lines).filter(|line| line.op == op).count();
         let rewritten = places().map(|place| place.rewritten).sum();
@@ -93,7 +98,7 @@ impl RulesChange {
 
 impl From<&RulesDiff<'_>> for RulesChange {
     fn from(diff: &RulesDiff<'_>) -> Self {
-        RulesChange::of_groups(diff.groups.iter().map(GroupChange::from).collect())
+        RulesChange::of_groups(diff.groups.iter().map(|group| Arc::new(GroupChange::from(group))).collect())
     }
 }
 

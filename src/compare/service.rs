@@ -80,7 +80,7 @@ fn port_changes(old: &ServicePortPlan<'_>, new: &ServicePortPlan<'_>) -> Vec<Str
 }
 
 fn field_changes(old: &ServicePort, new: &ServicePort) -> Vec<String> {
-    // A new field stops the compiler here: a change of it is either told below or told by what comes of it.
+    // A new field stops the compiler here: a change of it is either reported below or shows in its effects.
     let ServicePort {
         cluster_ip: _,
         port: _,
@@ -97,8 +97,9 @@ fn field_changes(old: &ServicePort, new: &ServicePort) -> Vec<String> {
         position: _,
         port_index: _,
         cluster_ip_index: _,
-        // Told by `endpoint_changes` and `route_change`.
-        zone_hints_allowed: _,
+        // Reported by `endpoint_changes` and `route_change`.
+        asks_for_zone_hints: _,
+        has_headless_label: _,
         endpoints: _,
     } = old;
     let list = |values: &mut dyn Iterator<Item = String>| values.collect::<Vec<_>>().join(", ");

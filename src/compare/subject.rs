@@ -1,4 +1,4 @@
-//! Which Service a rule belongs to: by what made it, or, in a capture, by its comment and the name of its chain.
+//! Which Service a rule belongs to: known from what made it, or, in a capture, from its comment and its chain's name.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub enum Subject {
     Service(ServiceName),
     /// Every node has it.
     Base,
-    /// Somebody else made it.
+    /// Another program made it.
     Foreign,
 }
 
@@ -34,7 +34,7 @@ impl Subject {
     }
 }
 
-/// Tells subjects of the lines of one ruleset.
+/// Finds the subjects of the lines of one ruleset.
 pub struct Attribution<'r> {
     plan: Option<&'r Plan<'r>>,
     chains: HashMap<&'r str, ServiceName>,
@@ -55,7 +55,7 @@ impl<'r> Attribution<'r> {
     }
 
     /// A chain belongs to the Service that its rules' comments name, else to that of the rules that jump to it: in
-    /// large clusters the rules of endpoints bear no comments.
+    /// large clusters the rules of endpoints have no comments.
     fn learn_chains(&mut self, ruleset: &'r ipt::Ruleset) {
         let chains = || {
             let own = |chain: &&ipt::Chain| chain.owner == ipt::Owner::KubeProxy;

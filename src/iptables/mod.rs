@@ -18,4 +18,4 @@ pub(crate) mod strategies;
 mod stretches;
 mod values;
 
-pub use compile::compile;
+pub use compile::{compile, compile_around};

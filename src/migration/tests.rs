@@ -203,10 +203,99 @@ ports: [{name: http, port: 8080}]
 endpoints: [{addresses: [10.244.2.9], nodeName: n2}]
 ";
 
+/// Services whose endpoints releases choose by different rules; the node has no zone.
+const CHOICES: &str = "
+---
+kind: Service
+apiVersion: v1
+metadata: {name: labelled, namespace: shop, labels: {service.kubernetes.io/headless: ''}}
+spec: {clusterIP: 10.96.0.20, clusterIPs: [10.96.0.20], ports: [{name: http, port: 80}]}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: other-proxy, namespace: shop}
+spec: {clusterIP: 10.96.0.21, clusterIPs: [10.96.0.21], ports: [{name: http, port: 80}]}
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+addressType: IPv4
+metadata: {name: other-proxy-1, namespace: shop, labels: {kubernetes.io/service-name: other-proxy,
+  service.kubernetes.io/service-proxy-name: other}}
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.244.1.21], nodeName: n1}]
+---
+kind: Service
+apiVersion: v1
+metadata: {name: twice, namespace: shop}
+spec: {clusterIP: 10.96.0.22, clusterIPs: [10.96.0.22], ports: [{name: http, port: 80}]}
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+addressType: IPv4
+metadata: {name: twice-1, namespace: shop, labels: {kubernetes.io/service-name: twice}}
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.244.2.22], nodeName: n2, conditions: {ready: true}}]
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+addressType: IPv4
+metadata: {name: twice-2, namespace: shop, labels: {kubernetes.io/service-name: twice}}
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.244.2.22], nodeName: n2, conditions: {ready: false}}]
+---
+kind: Service
+apiVersion: v1
+metadata: {name: empty-zone, namespace: shop, annotations: {service.kubernetes.io/topology-mode: Auto}}
+spec: {clusterIP: 10.96.0.23, clusterIPs: [10.96.0.23], ports: [{name: http, port: 80}]}
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+addressType: IPv4
+metadata: {name: empty-zone-1, namespace: shop, labels: {kubernetes.io/service-name: empty-zone}}
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.244.1.23], nodeName: n1, hints: {forZones: [{name: ''}]}},
+  {addresses: [10.244.2.23], nodeName: n2, hints: {forZones: [{name: b}]}}]
+---
+kind: Service
+apiVersion: v1
+metadata: {name: same-node, namespace: shop}
+spec: {clusterIP: 10.96.0.24, clusterIPs: [10.96.0.24], ports: [{name: http, port: 80}]}
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+addressType: IPv4
+metadata: {name: same-node-1, namespace: shop, labels: {kubernetes.io/service-name: same-node}}
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.244.1.24], nodeName: n1, hints: {forNodes: [{name: n1}]}},
+  {addresses: [10.244.2.24], nodeName: n2, hints: {forNodes: [{name: n2}]}}]
+";
+
+/// A Service whose endpoints are hinted for the node's zone, with and without the annotation.
+fn zoned(annotations: &str) -> String {
+    let node =
+        node("n1", "6.8.0").replace("{name: n1}", "{name: n1, labels: {topology.kubernetes.io/zone: a}}");
+    format!(
+        "{node}---\nkind: Service\napiVersion: v1\nmetadata: {{name: zoned, namespace: shop, annotations: {annotations}}}\n\
+         spec: {{clusterIP: 10.96.0.30, clusterIPs: [10.96.0.30], ports: [{{name: http, port: 80}}]}}\n\
+         ---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
+         metadata: {{name: zoned-1, namespace: shop, labels: {{kubernetes.io/service-name: zoned}}}}\n\
+         ports: [{{name: http, port: 8080}}]\nendpoints:\n\
+         - {{addresses: [10.244.1.30], nodeName: n1, hints: {{forZones: [{{name: a}}]}}}}\n\
+         - {{addresses: [10.244.2.30], nodeName: n2, hints: {{forZones: [{{name: b}}]}}}}\n"
+    )
+}
+
 /// Codes of the reasons for what differs; every difference has one.
 fn reasons(old: &Settings, new: &Settings) -> BTreeSet<&'static str> {
     let objects = node("n1", "6.8.0") + SERVICES;
-    let ((old_snapshot, before), (new_snapshot, after)) = (read(&objects, old), read(&objects, new));
+    let found = reasons_of((&objects, old), (&objects, new));
+    found.into_iter().map(|reason| reason.unwrap_or_else(|| panic!("something has no reason"))).collect()
+}
+
+/// Codes of the reasons for what differs, and none for what has no known one.
+fn reasons_of(old: (&str, &Settings), new: (&str, &Settings)) -> BTreeSet<Option<&'static str>> {
+    let ((old_snapshot, before), (new_snapshot, after)) = (read(old.0, old.1), read(new.0, new.1));
+    let (old, new) = (old.1, new.1);
     let plan = |snapshot: &Snapshot, cluster, settings| {
         let node = before.node("n1").unwrap();
         NodePlan::new(cluster, settings, &snapshot.sources, node, Family::Ipv4).unwrap().0
@@ -214,7 +303,35 @@ fn reasons(old: &Settings, new: &Settings) -> BTreeSet<&'static str> {
     let pair = (plan(&old_snapshot, &before, old), plan(&new_snapshot, &after, new));
     let change = compare([pair], Level::Traffic);
     let flows = change.families.iter().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
-    flows.map(|flow| flow.reason.unwrap_or_else(|| panic!("no reason for {flow:#?}"))).collect()
+    flows.map(|flow| flow.reason).collect()
+}
+
+/// Between two releases every difference of some objects has a reason.
+fn by_release(mode: &str, from: &str, to: &str, objects: &str) -> BTreeSet<&'static str> {
+    let objects = node("n1", "6.8.0") + objects;
+    let (old, new) = (settings(mode, from, |_| {}), settings(mode, to, |_| {}));
+    let found = reasons_of((&objects, &old), (&objects, &new));
+    assert!(!found.contains(&None), "{mode} {from} {to}: {found:?}");
+    found.into_iter().flatten().collect()
+}
+
+/// Networks are given, but of the other family.
+fn of_other_family() -> BTreeSet<&'static str> {
+    let at = |release| {
+        settings("nftables", release, |flags| flags.nodeport_addresses = Some(vec!["fd00::/64".to_owned()]))
+    };
+    reasons(&at("1.30"), &at("1.31"))
+}
+
+#[test]
+fn what_the_objects_change_is_no_known_difference() {
+    let (old, new) = (settings("iptables", "1.30", |_| {}), settings("iptables", "1.31", |_| {}));
+    let (plain, annotated) = (zoned("{}"), zoned("{service.kubernetes.io/topology-mode: Auto}"));
+    assert_eq!(reasons_of((&plain, &old), (&plain, &new)), [Some("zone-hints-without-annotation")].into());
+    assert_eq!(reasons_of((&annotated, &old), (&annotated, &new)), [].into());
+    assert_eq!(reasons_of((&plain, &old), (&annotated, &old)), [None].into());
+    let moved = plain.replace("10.244.1.30", "10.244.1.31");
+    assert_eq!(reasons_of((&plain, &old), (&moved, &new)), [None].into());
 }
 
 #[test]
@@ -238,6 +355,13 @@ fn each_known_difference_is_found_in_an_example() {
         "{old:?}"
     );
     found.extend(old);
+    found.extend(by_release("nftables", "1.33.5", "1.33.6", SERVICES));
+    found.extend(by_release("iptables", "1.33", "1.37", CHOICES));
+    found.extend(by_release("nftables", "1.32", "1.33", CHOICES));
+    found.extend(of_other_family());
+    let zoned = zoned("{}");
+    let (old, new) = (settings("iptables", "1.30", |_| {}), settings("iptables", "1.31", |_| {}));
+    found.extend(reasons_of((&zoned, &old), (&zoned, &new)).into_iter().flatten());
     let all: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(found, all);
 }

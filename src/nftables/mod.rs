@@ -13,4 +13,4 @@ pub mod script;
 #[cfg(test)]
 pub(crate) mod strategies;
 
-pub use compile::{TABLE, compile, is_loopback_object};
+pub use compile::{TABLE, compile, compile_around, is_loopback_object};

@@ -38,6 +38,8 @@ pub use per_family::PerFamily;
 pub use sets::{AskedInterface, Dimension, IpSet, IpSets, Membership, Part, SetQuery};
 pub use sysctls::{ReversePath, Sysctls};
 
+use std::collections::BTreeSet;
+
 use crate::cluster::{Cluster, Node};
 use crate::diagnostic::Checked;
 use crate::input::Sources;
@@ -126,6 +128,13 @@ impl<'c> NodePlan<'c> {
     /// The rules that kube-proxy would write.
     pub fn compile(self) -> NodeRules<'c> {
         let ruleset = Ruleset::compile(&self.plan);
+        NodeRules { plan: Some(self.plan), host: self.host, ruleset, side_by_side: Vec::new() }
+    }
+
+    /// The same for who asks about some Service ports only, by their index in the plan: of the others' own chains there
+    /// are none.
+    pub(crate) fn compile_around(self, indices: &BTreeSet<usize>) -> NodeRules<'c> {
+        let ruleset = Ruleset::compile_around(&self.plan, indices);
         NodeRules { plan: Some(self.plan), host: self.host, ruleset, side_by_side: Vec::new() }
     }
 }

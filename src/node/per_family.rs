@@ -33,6 +33,14 @@ impl<T> PerFamily<T> {
         }
     }
 
+    /// The value of a family, to change it.
+    pub fn get_mut(&mut self, family: Family) -> &mut T {
+        match family {
+            Family::Ipv4 => &mut self.ipv4,
+            Family::Ipv6 => &mut self.ipv6,
+        }
+    }
+
     /// The value of a family, taken out.
     pub fn into(self, family: Family) -> T {
         match family {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
+use super::endpoint_rules::EndpointRules;
 use super::endpoints::{Here, Selected, Uses};
 use super::service_port::Chosen;
 use super::{
@@ -77,7 +78,7 @@ impl<'c> Plan<'c> {
             && family == Family::Ipv4
             && settings.localhost_node_ports
             && selection.has_ipv4_loopback();
-        let here = Here { node_name: &node.name, zone: node.zone.as_deref(), settings };
+        let here = Here::new(node, settings);
         let node_ip = node::node_ip(node, settings, family).unwrap_or(family.loopback());
 
         let common = Common {
@@ -102,11 +103,27 @@ impl<'c> Plan<'c> {
             node_ports: selection.node_ports(&interface_addresses, localhost_node_ports),
             interface_addresses,
             service_cidrs,
+            zone: node.zone.clone(),
+            rules: here.rules,
+            external_ips_are_served: here.external_ips_are_served,
+            node_port_addresses: settings.node_port_addresses.clone(),
         };
         let service_ports = service_ports(&here, node_ip);
         let plan = Plan { common, own, service_ports };
         plan.warn(&selection, &mut found);
         found.check(plan)
+    }
+
+    /// What the node would do with a Service port if it chose endpoints by other rules.
+    pub(super) fn planned_by<'d>(&self, port: &'d ServicePort, rules: EndpointRules) -> ServicePortPlan<'d> {
+        let Own { node_name, node_ip, zone, external_ips_are_served, .. } = &self.own;
+        let here = Here {
+            node_name,
+            zone: zone.as_deref(),
+            rules,
+            external_ips_are_served: *external_ips_are_served,
+        };
+        service_port_plan(port, &here, *node_ip)
     }
 
     /// Whether rules depend on which traffic comes from pods: those that masquerade the others on cluster IPs, and those
@@ -169,7 +186,7 @@ impl<'c> ServicePortPlan<'c> {
     /// What `node` does with one Service port, for who asks about few of them on many nodes.
     pub fn new(port: &'c ServicePort, settings: &Settings, node: &Node) -> Self {
         let family = Family::of(port.cluster_ip);
-        let here = Here { node_name: &node.name, zone: node.zone.as_deref(), settings };
+        let here = Here::new(node, settings);
         let node_ip = node::node_ip(node, settings, family).unwrap_or(family.loopback());
         service_port_plan(port, &here, node_ip)
     }
@@ -226,7 +243,7 @@ fn service_port_plan<'c>(port: &'c ServicePort, here: &Here<'_>, node_ip: IpAddr
         internal: traffic.internal(port.internal_policy),
         external: external_policy.map(|policy| External {
             route: traffic.external(policy),
-            external_ips: match here.settings.gates.allow_service_external_ips {
+            external_ips: match here.external_ips_are_served {
                 true => &port.external_ips,
                 false => &[],
             },

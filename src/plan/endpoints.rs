@@ -2,8 +2,8 @@
 //! CategorizeEndpoints).
 
 use super::service_port::Chosen;
-use super::{Basis, Choice, HintUse, HintsIgnored};
-use crate::cluster::{Endpoint, ServicePort};
+use super::{Basis, Choice, EndpointRules, HintUse, HintsIgnored};
+use crate::cluster::{Endpoint, Node, ServicePort};
 use crate::settings::{Settings, release::DuplicateEndpoint};
 
 /// What endpoint selection depends on beside the endpoints.
@@ -12,7 +12,9 @@ pub(super) struct Here<'a> {
     pub(super) node_name: &'a str,
     /// The node's zone.
     pub(super) zone: Option<&'a str>,
-    pub(super) settings: &'a Settings,
+    pub(super) rules: EndpointRules,
+    /// External IPs are served.
+    pub(super) external_ips_are_served: bool,
 }
 
 /// The endpoint sets of one Service port.
@@ -34,6 +36,17 @@ pub(super) struct Uses {
 
 fn unused<'c>() -> Chosen<'c> {
     Chosen { endpoints: Vec::new(), choice: Choice { basis: Basis::Unused, hints: HintUse::None } }
+}
+
+impl<'a> Here<'a> {
+    pub(super) fn new(node: &'a Node, settings: &Settings) -> Here<'a> {
+        Here {
+            node_name: &node.name,
+            zone: node.zone.as_deref(),
+            rules: EndpointRules::new(settings),
+            external_ips_are_served: settings.gates.allow_service_external_ips,
+        }
+    }
 }
 
 impl Here<'_> {
@@ -58,7 +71,7 @@ impl Here<'_> {
     /// One of each group of endpoints with the same address and port (pkg/proxy/endpointslicecache.go).
     fn without_duplicates<'c>(&self, sorted: &'c [Endpoint]) -> Vec<&'c Endpoint> {
         let mut kept: Vec<&Endpoint> = Vec::with_capacity(sorted.len());
-        for endpoint in sorted {
+        for endpoint in sorted.iter().filter(|endpoint| !self.rules.hides(endpoint)) {
             match kept.last_mut().filter(|last| last.text == endpoint.text) {
                 Some(last) if self.replaces(endpoint) => *last = endpoint,
                 Some(_) => {}
@@ -69,7 +82,7 @@ impl Here<'_> {
     }
 
     fn replaces(&self, later: &Endpoint) -> bool {
-        match self.settings.release.model.duplicate_endpoint {
+        match self.rules.duplicates {
             DuplicateEndpoint::LocalWins => self.is_local(later),
             DuplicateEndpoint::NonTerminatingWins => !later.terminating,
         }
@@ -102,19 +115,18 @@ impl Here<'_> {
     fn hint_use(&self, port: &ServicePort, ready: &[&Endpoint]) -> HintUse {
         let has = |of: fn(&Endpoint) -> usize| ready.iter().any(|e| of(e) > 0);
         let all_have = |of: fn(&Endpoint) -> usize| !ready.is_empty() && ready.iter().all(|e| of(e) > 0);
-        let gates = &self.settings.gates;
-        let node_hints_read = gates.prefer_same_traffic_distribution;
+        let (zone_hints_count, node_hints_read) = (self.rules.zone_hints_count(port), self.rules.node_hints);
         if node_hints_read && all_have(node_hints) && ready.iter().any(|e| hinted_for_node(e, self.node_name))
         {
             return HintUse::SameNode;
         }
-        if port.zone_hints_allowed && all_have(zone_hints) && ready.iter().any(|e| self.hinted_for_zone(e)) {
+        if zone_hints_count && all_have(zone_hints) && ready.iter().any(|e| self.hinted_for_zone(e)) {
             return HintUse::SameZone;
         }
         if !(has(zone_hints) || node_hints_read && has(node_hints)) {
             return HintUse::None;
         }
-        HintUse::Ignored(if !port.zone_hints_allowed {
+        HintUse::Ignored(if !zone_hints_count {
             HintsIgnored::SwitchedOff
         } else if !all_have(zone_hints) {
             HintsIgnored::EndpointWithoutHint
@@ -127,7 +139,7 @@ impl Here<'_> {
 
     /// The zone that hints are compared with: from 1.33 on a node without one is in the zone "".
     fn zone_for_hints(&self) -> Option<&str> {
-        let empty_matches = self.settings.release.model.empty_zone_matches_hint;
+        let empty_matches = self.rules.empty_zone_matches;
         match self.zone {
             Some(zone) if !zone.is_empty() || empty_matches => Some(zone),
             None if empty_matches => Some(""),

@@ -2,6 +2,7 @@
 //! nothing of iptables or nft; every decision is made here, once, and carries its reason.
 
 mod build;
+mod endpoint_rules;
 mod endpoints;
 pub mod json;
 mod listener;
@@ -17,10 +18,12 @@ use std::net::IpAddr;
 
 use compact_str::CompactString;
 
+use crate::names::ServiceName;
 use crate::net::{Cidr, Family, Protocol};
-use crate::settings::{ProxyMode, Release};
+use crate::settings::{NodePortAddresses, ProxyMode, Release};
 pub(crate) use build::is_large;
 pub use build::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
+pub use endpoint_rules::{EndpointRule, EndpointRules, PlannedPort, rule_that_differs};
 pub use listener::Listener;
 pub use node::loopback_node_ports;
 pub use service_port::{
@@ -60,6 +63,10 @@ struct Own {
     interface_addresses: Vec<IpAddr>,
     node_ports: NodePorts,
     service_cidrs: Vec<Cidr>,
+    zone: Option<CompactString>,
+    rules: EndpointRules,
+    external_ips_are_served: bool,
+    node_port_addresses: NodePortAddresses,
 }
 
 impl<'c> Plan<'c> {
@@ -143,9 +150,25 @@ impl<'c> Plan<'c> {
         &self.own.service_cidrs
     }
 
+    /// `nodePortAddresses` as configured.
+    pub fn node_port_addresses(&self) -> &NodePortAddresses {
+        &self.own.node_port_addresses
+    }
+
     /// Sorted by namespace, Service name, port name, protocol.
     pub fn service_ports(&self) -> &[ServicePortPlan<'c>] {
         &self.service_ports
+    }
+
+    /// Those of one Service.
+    pub fn ports_of(&self, service: &ServiceName) -> &[ServicePortPlan<'c>] {
+        let key = |port: &ServicePortPlan<'c>| {
+            let name = &port.service_port().name;
+            (name.namespace(), name.service()).cmp(&(service.namespace(), service.name()))
+        };
+        let first = self.service_ports.partition_point(|port| key(port).is_lt());
+        let end = self.service_ports.partition_point(|port| key(port).is_le());
+        self.service_ports.get(first..end).unwrap_or_default()
     }
 
     /// Keeps the Service ports for which `keep`, asked in their order, says so.

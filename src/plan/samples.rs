@@ -24,6 +24,7 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
         node_name: None,
         hints: None,
         pod: None,
+        has_proxy_name_label: false,
         place: EndpointPlace { slice: POSITION, index: 0 },
     }
 }
@@ -45,7 +46,8 @@ pub(crate) fn service_port(port_name: &str) -> ServicePort {
         external_policy: TrafficPolicy::Cluster,
         affinity_seconds: None,
         health_check_node_port: None,
-        zone_hints_allowed: false,
+        asks_for_zone_hints: false,
+        has_headless_label: false,
         endpoints: Vec::new(),
     }
 }

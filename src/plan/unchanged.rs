@@ -48,7 +48,8 @@ fn same_service_port(a: &ServicePort, b: &ServicePort) -> bool {
         external_policy,
         affinity_seconds,
         health_check_node_port,
-        zone_hints_allowed: _,
+        asks_for_zone_hints: _,
+        has_headless_label: _,
         endpoints: _,
     } = a;
     ptr::eq(a, b)
@@ -69,7 +70,7 @@ pub(crate) fn is_planned_alike(a: &ServicePort, b: &ServicePort) -> bool {
     };
     ptr::eq(a, b)
         || same_service_port(a, b)
-            && a.zone_hints_allowed == b.zone_hints_allowed
+            && a.asks_for_zone_hints == b.asks_for_zone_hints
             && a.endpoints.len() == b.endpoints.len()
             && a.endpoints.iter().zip(&b.endpoints).all(same)
 }
@@ -94,6 +95,7 @@ fn same_endpoint(a: &Endpoint, b: &Endpoint) -> bool {
         node_name,
         hints: _,
         pod: _,
+        has_proxy_name_label: _,
         place: _,
     } = a;
     ptr::eq(a, b) || *text == b.text && *ip == b.ip && *port == b.port && *node_name == b.node_name

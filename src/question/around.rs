@@ -9,17 +9,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::objects::Objects;
-use super::written::Target;
+use super::written::{Source, Target};
 use crate::cluster::{Cluster, FamilyTable, ServicePort};
 use crate::diagnostic::Diagnostic;
 use crate::net::Family;
+use crate::node::PerFamily;
 use crate::plan::endpoint_count;
+
+/// A destination, and whether its port counts as a node port too.
+pub type Seed = (SocketAddr, bool);
 
 /// The destinations that a question names, whatever the node.
 ///
 /// # Errors
 /// There is no such Service.
-pub fn seeds(objects: &Objects<'_>, target: &Target) -> Result<Vec<(SocketAddr, bool)>, Box<Diagnostic>> {
+pub fn seeds(objects: &Objects<'_>, target: &Target) -> Result<Vec<Seed>, Box<Diagnostic>> {
     Ok(match target {
         Target::Address(to) => vec![(*to, true)],
         Target::NodePort(_, port) => {
@@ -34,6 +38,22 @@ pub fn seeds(objects: &Objects<'_>, target: &Target) -> Result<Vec<(SocketAddr, 
             its.map(|port| (SocketAddr::new(port.cluster_ip, port.port.get()), false)).collect()
         }
     })
+}
+
+/// Destinations of the Service ports that have the client as an endpoint: they tell what kind of client it is.
+pub fn seeds_from(cluster: &Cluster, from: &Source) -> Vec<Seed> {
+    let Source::Ip(client) = from else { return Vec::new() };
+    let ports = &cluster.family(Family::of(*client)).service_ports;
+    let is_its = |port: &&ServicePort| port.endpoints.iter().any(|endpoint| endpoint.ip == *client);
+    ports.iter().filter(is_its).flat_map(seeds_of).collect()
+}
+
+/// Every destination at which a Service port is served.
+pub fn seeds_of(port: &ServicePort) -> Vec<Seed> {
+    let ips = port.external_ips.iter().chain(&port.load_balancer_ips).map(|ip| ip.value);
+    let served = ips.chain([port.cluster_ip]).map(|ip| (SocketAddr::new(ip, port.port.get()), true));
+    let node_port = port.node_port.map(|number| (SocketAddr::new(port.cluster_ip, number.get()), true));
+    served.chain(node_port).collect()
 }
 
 /// Service ports by what they can be reached at.
@@ -64,14 +84,24 @@ impl<'c> Index<'c> {
         index
     }
 
-    /// The cluster with only those Service ports that packets to some destinations can have to do with. `on_nodes` says
-    /// that the destinations' ports count as node ports too.
-    pub fn around(&self, to: impl IntoIterator<Item = (SocketAddr, bool)>) -> Cluster {
-        let mut kept = [BTreeSet::new(), BTreeSet::new()];
-        let mut waiting: Vec<(SocketAddr, bool)> = to.into_iter().collect();
+    /// The cluster with only those Service ports that packets to some destinations can have to do with.
+    pub fn around(&self, to: impl IntoIterator<Item = Seed>) -> Cluster {
+        let PerFamily { ipv4, ipv6 } = self.indices_around(to);
+        Cluster {
+            ipv4: self.table(Family::Ipv4, &ipv4),
+            ipv6: self.table(Family::Ipv6, &ipv6),
+            nodes: Vec::new(),
+            service_cidrs: self.cluster.service_cidrs.clone(),
+        }
+    }
+
+    /// Those Service ports that packets to some destinations can have to do with, as indices in the cluster's tables.
+    pub fn indices_around(&self, to: impl IntoIterator<Item = Seed>) -> PerFamily<BTreeSet<usize>> {
+        let mut kept: PerFamily<BTreeSet<usize>> = PerFamily::default();
+        let mut waiting: Vec<Seed> = to.into_iter().collect();
         while let Some((at, on_node)) = waiting.pop() {
             let family = Family::of(at.ip());
-            let Some(kept) = kept.get_mut(usize::from(family == Family::Ipv6)) else { continue };
+            let kept = kept.get_mut(family);
             let by_ip = self.by_ip.get(&at.ip()).into_iter().flatten();
             let by_port = self.by_node_port.get(&(family, at.port())).filter(|_| on_node);
             let ports = &self.cluster.family(family).service_ports;
@@ -82,13 +112,7 @@ impl<'c> Index<'c> {
                 }
             }
         }
-        let [ipv4, ipv6] = kept;
-        Cluster {
-            ipv4: self.table(Family::Ipv4, &ipv4),
-            ipv6: self.table(Family::Ipv6, &ipv6),
-            nodes: Vec::new(),
-            service_cidrs: self.cluster.service_cidrs.clone(),
-        }
+        kept
     }
 
     fn table(&self, family: Family, kept: &BTreeSet<usize>) -> FamilyTable {

@@ -1,7 +1,6 @@
 //! The line of one Service.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
@@ -13,7 +12,7 @@ use crate::diagnostic::Inert;
 use crate::input::api::Service;
 use crate::net::Family;
 use crate::plan::reasons::Reason;
-use crate::question::around::Index;
+use crate::question::around::{Index, seeds_of};
 use crate::report::trace::remark::Remark;
 use crate::settings::Settings;
 
@@ -68,7 +67,7 @@ impl Context<'_> {
             if its.is_empty() {
                 continue;
             }
-            let around = self.index.around(its.iter().flat_map(|port| seeds(port)));
+            let around = self.index.around(its.iter().flat_map(|port| seeds_of(port)));
             let kinds = self.kinds.for_ports(&around.family(family).service_ports);
             for kind in kinds {
                 let Some(node) = self.nodes.get(kind.node) else { continue };
@@ -79,13 +78,6 @@ impl Context<'_> {
         }
         found
     }
-}
-
-fn seeds(port: &ServicePort) -> Vec<(SocketAddr, bool)> {
-    let ips = port.external_ips.iter().chain(&port.load_balancer_ips).map(|ip| ip.value);
-    let served = ips.chain([port.cluster_ip]).map(|ip| (SocketAddr::new(ip, port.port.get()), true));
-    let node_port = port.node_port.map(|number| (SocketAddr::new(port.cluster_ip, number.get()), true));
-    served.chain(node_port).collect()
 }
 
 fn kind(service: &Service, ports: &[&ServicePort]) -> String {

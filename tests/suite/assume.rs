@@ -370,7 +370,9 @@ fn a_stream_is_compared_with_a_folder() {
     assert_eq!(diff.status.code(), Some(1), "{}", String::from_utf8_lossy(&diff.stderr));
     let arguments = ["diff", "v1", "v2", "--level", "traffic"];
     let folder = printed(&arguments).replace(&path("chart/v2/notes.yaml"), "<stdin>");
-    assert_eq!(text, folder.replace(&path("chart/v2"), "-"));
+    // Where lines break depends on how long the path is.
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&text), words(&folder.replace(&path("chart/v2"), "-")));
 }
 
 #[test]

@@ -19,10 +19,10 @@ use crate::support::{kuberules, testdata};
 use crate::testing;
 
 /// A cluster with the settings of all its nodes.
-struct World {
-    name: String,
-    snapshot: Snapshot,
-    cluster: Cluster,
+pub(crate) struct World {
+    pub name: String,
+    pub snapshot: Snapshot,
+    pub cluster: Cluster,
     settings: Settings,
 }
 
@@ -46,18 +46,18 @@ impl World {
         Some(World { name, snapshot, cluster, settings }).filter(|world| !world.cluster.nodes.is_empty())
     }
 
-    fn ground(&self) -> Ground<'_> {
+    pub(crate) fn ground(&self) -> Ground<'_> {
         let side = Side { cluster: &self.cluster, settings: &self.settings };
         Ground::new(&self.snapshot, vec![(side, None)], Family::ALL.to_vec())
     }
 
-    fn rules(&self, node: &Node, family: Family) -> NodeRules<'_> {
+    pub(crate) fn rules(&self, node: &Node, family: Family) -> NodeRules<'_> {
         let sources = &self.snapshot.sources;
         NodePlan::new(&self.cluster, &self.settings, sources, node, family).unwrap().0.compile()
     }
 }
 
-fn worlds() -> Vec<World> {
+pub(crate) fn worlds() -> Vec<World> {
     let shop = |name: &str| std::fs::read_to_string(testdata().join("shop").join(name)).unwrap();
     let chart = std::fs::read_to_string(testdata().join("chart/v1/notes.yaml")).unwrap();
     let mut texts = vec![
@@ -88,7 +88,7 @@ struct Member {
 }
 
 /// An address that no endpoint and no node has.
-fn free(world: &World, nets: &[Cidr], family: Family) -> Option<IpAddr> {
+pub(crate) fn free(world: &World, nets: &[Cidr], family: Family) -> Option<IpAddr> {
     let ports = || world.cluster.family(family).service_ports.iter();
     let ranges: Vec<Cidr> = ports().flat_map(|p| p.source_ranges.iter().map(|range| range.value)).collect();
     let is_free = |ip: &IpAddr| {
@@ -176,9 +176,22 @@ fn targets_of(port: &ServicePort, kind: &str) -> usize {
     }
 }
 
-/// What a trace says of a packet: `result` and `snat` of each outcome, those of a Pod to itself apart.
-fn traced(rules: &NodeRules<'_>, packet: Packet) -> Vec<(String, bool)> {
+/// What a trace says of an outcome.
+#[derive(Debug, Clone)]
+pub(crate) struct Traced {
+    pub result: String,
+    pub snat: bool,
+    /// It is a Pod that reaches itself.
+    pub to_itself: bool,
+}
+
+/// What a trace says of each outcome of a packet.
+pub(crate) fn traced(rules: &NodeRules<'_>, packet: Packet) -> Vec<Traced> {
     let outcomes = Walker::of(rules).walk(&packet).unwrap();
+    let to_itself: Vec<bool> = outcomes
+        .iter()
+        .map(|outcome| outcome.destination.ip() == packet.source && !outcome.delivered_locally)
+        .collect();
     let (source, names) = (RulesSource::default(), Names::default());
     let trace = Trace {
         packet,
@@ -189,18 +202,18 @@ fn traced(rules: &NodeRules<'_>, packet: Packet) -> Vec<(String, bool)> {
         existing: Vec::new(),
     };
     let json = serde_json::to_value(json(&trace)).unwrap();
-    let outcome = |one: &serde_json::Value| {
-        let result = match one["result"].as_str().unwrap() {
-            "answered-by-kube-proxy" => return ("works".to_owned(), true),
-            "not-a-service-port" => "not-served",
-            result => result,
+    let outcome = |(one, to_itself): (&serde_json::Value, bool)| {
+        let (result, snat) = match one["result"].as_str().unwrap() {
+            "answered-by-kube-proxy" => ("works", true),
+            "not-a-service-port" => ("not-served", one["snat"].as_bool().unwrap()),
+            result => (result, one["snat"].as_bool().unwrap()),
         };
-        (result.to_owned(), one["snat"].as_bool().unwrap())
+        Traced { result: result.to_owned(), snat, to_itself }
     };
-    json["outcomes"].as_array().unwrap().iter().map(outcome).collect()
+    json["outcomes"].as_array().unwrap().iter().zip(to_itself).map(outcome).collect()
 }
 
-const WANTED: [&str; 4] = ["works", "refused", "times-out", "not-served"];
+pub(crate) const WANTED: [&str; 4] = ["works", "refused", "times-out", "not-served"];
 
 #[test]
 fn expectations_hold_where_a_trace_says_so() {
@@ -221,12 +234,12 @@ fn expectations_hold_where_a_trace_says_so() {
                 );
                 for wanted in WANTED {
                     text.push_str(&format!("{entry}  expect: {wanted}\n"));
-                    expected.push((wanted, outcomes.iter().all(|(result, _)| result == wanted)));
+                    expected.push((wanted, outcomes.iter().all(|one| one.result == wanted)));
                 }
                 for (wanted, snat) in [("preserved", false), ("masqueraded", true)] {
                     text.push_str(&format!("{entry}  clientIP: {wanted}\n"));
                     expected
-                        .push((wanted, outcomes.iter().all(|(result, is)| result == "works" && *is == snat)));
+                        .push((wanted, outcomes.iter().all(|one| one.result == "works" && one.snat == snat)));
                 }
             }
         }

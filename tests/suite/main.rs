@@ -21,6 +21,7 @@ mod documentation;
 mod errors;
 mod every_node;
 mod expect;
+mod expect_groups;
 mod explain_journey;
 mod explain_page;
 mod explain_trace;
@@ -42,6 +43,7 @@ mod transcript;
 mod truth;
 mod upkeep;
 mod what_if;
+mod what_if_traffic;
 mod widths;
 
 /// What the real kube-proxy wrote is what we print.

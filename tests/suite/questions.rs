@@ -46,6 +46,28 @@ fn k121371_timeout_or_refusal() {
 }
 
 #[test]
+fn k131765_what_stops_working_in_nftables_mode() {
+    let modes = "--old-proxy-mode iptables --new-proxy-mode nftables";
+    answers(
+        &format!("kuberules diff {SHOP} {modes} --all-nodes"),
+        &[
+            "ready: nothing unexpected",
+            "stops working: node ports on 127.0.0.1 (games/arena, games/lobby and 2 more)",
+        ],
+    );
+    answers(
+        &format!("kuberules diff testdata/shop/after.yaml {modes} --all-nodes --kube-version 1.32"),
+        &["ready: nothing unexpected", "policy Local from the node itself ("],
+    );
+    answers(
+        &format!(
+            "kuberules diff {SHOP} --old-kube-version 1.32 --new-kube-version 1.37 --proxy-mode iptables --all-nodes"
+        ),
+        &["ready: nothing unexpected", "nothing stops working"],
+    );
+}
+
+#[test]
 fn k35641_one_node_is_wrong() {
     answers(
         &format!("kuberules check testdata/shop/after.yaml --node worker-1 --captured {SAVE}"),

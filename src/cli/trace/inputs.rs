@@ -1,5 +1,7 @@
 //! What a trace reads: a cluster, captured rules, or both.
 
+use std::collections::BTreeSet;
+
 use compact_str::format_compact;
 
 use super::arguments::Arguments;
@@ -13,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::Snapshot;
 use crate::net::Family;
 use crate::node::{Host, NodePlan, NodeRules, PerFamily, PodInterface};
-use crate::question::{Inference, Objects, Scene, Source, around, node};
+use crate::question::{Inference, Objects, Scene, Source, Target, around, node};
 use crate::report::trace::RulesSource;
 use crate::settings::{DetectLocal, Settings};
 
@@ -112,6 +114,13 @@ impl Inputs {
         Ok(true)
     }
 
+    /// The Service ports that the destination has to do with.
+    pub(super) fn around(&self, to: &Target) -> Result<Option<PerFamily<BTreeSet<usize>>>, Diagnostics> {
+        let Some(objects) = self.objects() else { return Ok(None) };
+        let seeds = around::seeds(&objects, to)?;
+        Ok(Some(around::Index::of(objects.cluster).indices_around(seeds)))
+    }
+
     /// Leaves of the cluster what the destination has to do with, for a question about every node.
     pub(super) fn narrow(&mut self, arguments: &Arguments, session: &mut Session) -> Result<(), Stop> {
         let Some(objects) = self.objects() else { return Ok(()) };
@@ -120,6 +129,7 @@ impl Inputs {
             return Err(session.stop(fault.help("leave --all-nodes out")));
         }
         let seeds = around::seeds(&objects, &arguments.to).map_err(|fault| session.stop(fault))?;
+        let seeds = seeds.into_iter().chain(around::seeds_from(objects.cluster, &arguments.from));
         let around = around::Index::of(objects.cluster).around(seeds);
         if let Some(pipeline) = &mut self.cluster {
             let nodes = std::mem::take(&mut pipeline.cluster.nodes);
@@ -186,7 +196,7 @@ impl<'i> Stage<'i> {
     }
 
     /// The rules of a family, captured before compiled.
-    pub(super) fn rules(&mut self, family: Family) -> Result<NodeRules<'i>, Diagnostics> {
+    pub(super) fn rules(&mut self, family: Family, to: &Target) -> Result<NodeRules<'i>, Diagnostics> {
         let plans = self.plans.take();
         // Connections or addresses alone say nothing of the rules: those of the cluster count.
         if let Some(captured) = self.inputs.captured_rules(plans.is_some()) {
@@ -197,7 +207,11 @@ impl<'i> Stage<'i> {
         }
         let plan = plans.map(|plans| plans.into(family).plan);
         let plan = plan.ok_or_else(|| Diagnostic::error("there is no plan for this family"))?;
-        Ok(NodePlan { plan, host: self.scene.host.clone() }.compile())
+        let plan = NodePlan { plan, host: self.scene.host.clone() };
+        Ok(match self.inputs.around(to)? {
+            Some(around) => plan.compile_around(around.get(family)),
+            None => plan.compile(),
+        })
     }
 
     /// Where the rules come from, in words.

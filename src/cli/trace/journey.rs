@@ -9,7 +9,7 @@ use crate::cli::session::{Answer, Session, Stop};
 use crate::cluster::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::journey::{Client, ClientPlace, Connection, Journey, Network, NodeIndex, Place};
-use crate::node::{ClientKind, NodePlan, NodeRules};
+use crate::node::{ClientKind, NodePlan};
 use crate::report::journey::{self as report, Told};
 use crate::settings::{HostFacts, Settings};
 use crate::walk::Packet;
@@ -31,11 +31,18 @@ pub(super) fn answer(
         return Err(session.stop(fault.help("--captured then gives the rules of the one node")));
     };
     let family = asked.rules.family();
+    // What the flags tell of the host is of the one node that they are about.
     let settings = Settings {
         host: HostFacts { addresses: Vec::new(), ..pipeline.settings.host.clone() },
         ..pipeline.settings.clone()
     };
-    let compile = |node: &Node| compile(pipeline, &settings, node, family);
+    let around = inputs.around(&arguments.to).map_err(|fault| session.stop(fault))?.unwrap_or_default();
+    let around = around.into(family);
+    let compile = |node: &Node| {
+        let sources = &pipeline.snapshot.sources;
+        let plan = NodePlan::new(&pipeline.cluster, &settings, sources, node, family).ok()?.0;
+        Some(plan.compile_around(&around))
+    };
     let mut network = Network::new(&pipeline.cluster, family, compile);
     let home = network.set_rules(&asked.stage.scene.node, asked.rules);
     for pod in pipeline.snapshot.pods.iter().map(|pod| &pod.object).filter(|pod| !pod.host_network) {
@@ -51,17 +58,6 @@ pub(super) fn answer(
     });
     let journeys = journeys.collect::<Result<Vec<_>, Diagnostics>>().map_err(|fault| session.stop(fault))?;
     print(&journeys, &network, pipeline, arguments, session)
-}
-
-/// The rules of another node: what the flags tell of the host is of the one node that they are about.
-fn compile<'p>(
-    pipeline: &'p Pipeline,
-    settings: &Settings,
-    node: &Node,
-    family: crate::net::Family,
-) -> Option<NodeRules<'p>> {
-    let plan = NodePlan::new(&pipeline.cluster, settings, &pipeline.snapshot.sources, node, family);
-    plan.ok().map(|(plan, _)| plan.compile())
 }
 
 /// The client on its own node; a packet is seen from the node at hand.

@@ -16,9 +16,9 @@ pub enum Effect {
     Refused,
     /// Connections that worked get no answer.
     TimesOut,
-    /// Connections that worked meet no Service any more.
+    /// Connections that worked no longer reach a Service.
     Closed,
-    /// What happens cannot be told on one side.
+    /// The rules of one side cannot be followed.
     Unknown,
     /// Fewer endpoints take the connections, or others.
     LosesEndpoints,
@@ -26,7 +26,7 @@ pub enum Effect {
     ClientIpHidden,
     /// The Pods see the client's address from now on.
     ClientIpPreserved,
-    /// For how long, or whether, a client goes back to the same endpoint.
+    /// Whether, or for how long, a client goes back to the same endpoint.
     Affinity,
     /// The same endpoints with other shares.
     Shares,
@@ -36,13 +36,13 @@ pub enum Effect {
     Works,
     /// They fail as before, in another way.
     FailsOtherwise,
-    /// Some kinds of connections change, of clients that are not usual ones.
+    /// Only unusual kinds of connections change, such as those of a Pod to itself.
     SomeConnections,
     /// The Service is new.
     New,
     /// The Service is gone.
     Gone,
-    /// Rules that no kind of connections meets in another way.
+    /// Only rules change; every connection has the same outcome.
     OnlyRules,
 }
 
@@ -126,7 +126,7 @@ impl Seen {
         effects
     }
 
-    /// Beyond what rounding can do.
+    /// By more than rounding explains.
     fn shares_differ(&self, new: &Seen) -> bool {
         self.shares.len() != new.shares.len()
             || self.shares.iter().zip(&new.shares).any(|(a, b)| a.abs_diff(*b) > 2)

@@ -71,7 +71,7 @@ pub enum Client {
     Node,
     /// Clients outside the cluster.
     Outside,
-    /// Those of them that `loadBalancerSourceRanges` names.
+    /// Clients outside the cluster that `loadBalancerSourceRanges` includes.
     #[serde(serialize_with = "range_text")]
     OutsideFrom(#[cfg_attr(test, schemars(with = "String"))] Cidr),
 }
@@ -80,7 +80,7 @@ fn range_text<S: serde::Serializer>(range: &Cidr, to: S) -> Result<S::Ok, S::Err
     to.collect_str(range)
 }
 
-/// An entry point as packets on one node meet it, and the Service port that is behind it.
+/// An entry point on one node, and the Service port behind it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Probe {
     pub(super) entry: EntryPoint,

@@ -2,9 +2,9 @@
 //! changes for those who still are.
 //!
 //! One client of each kind (a Pod on the node, a Pod elsewhere, the node, somebody outside, somebody from each source
-//! range) is walked to every entry point of a changed Service, past the old rules and past the new ones. So what is said
-//! here is what `trace` says. What only certain addresses meet (an endpoint that connects to itself, loopback addresses as
-//! sources) is told by the kinds of connections in [`super::traffic`], which leave nothing out.
+//! range) is walked to every entry point of a changed Service, through the old rules and through the new ones, so this says
+//! what `trace` says. What only certain addresses run into (an endpoint that connects to itself, loopback addresses as
+//! sources) shows in the kinds of connections of [`super::traffic`], which leave nothing out.
 
 mod effect;
 mod entry_point;
@@ -32,7 +32,7 @@ use crate::names::ServiceName;
 use crate::net::Cidr;
 use crate::nftables::ruleset::Interval;
 use crate::node::Host;
-use crate::plan::{Plan, ServicePortPlan};
+use crate::plan::Plan;
 use crate::walk::{Packet, Walker};
 use effect::Seen;
 use entry_point::{Probe, clients, probes};
@@ -57,7 +57,7 @@ pub struct Cell {
     effects: Vec<Effect>,
 }
 
-/// A packet that stands for others: nodes on which another one does are alike.
+/// A packet that stands for others. Nodes with different examples can still be alike, so all examples are equal.
 #[derive(Debug, Clone, Copy)]
 pub struct Example(pub Packet);
 
@@ -129,21 +129,21 @@ struct OnNode<'a, 'r, 'o, 'n> {
     /// The Pods around the new side's node.
     neighbours: &'r Neighbours<'r>,
     walkers: (&'r Walker<'o>, &'r Walker<'n>),
-    facts: (SideFacts, SideFacts),
+    facts: (SideFacts<'r>, SideFacts<'r>),
     names: Names,
     assumed: &'a BTreeSet<IpAddr>,
 }
 
 impl OnNode<'_, '_, '_, '_> {
     fn service(&self, service: &ServiceName) -> ServiceOnNode {
-        let (old, new) = (ports(self.plans.0, service), ports(self.plans.1, service));
+        let (old, new) = (self.plans.0.ports_of(service), self.plans.1.ports_of(service));
         let both = || old.iter().chain(new).map(|port| port.service_port());
         let mut ranges: Vec<Cidr> = both().flat_map(|port| &port.source_ranges).map(|r| r.value).collect();
         ranges.sort_unstable_by_key(|range| (range.network(), range.length()));
         ranges.dedup();
         let endpoints: Vec<IpAddr> = both().flat_map(|port| &port.endpoints).map(|e| e.ip).collect();
         let host = self.hosts.1;
-        // The new side's name of a port counts, where the same address has two.
+        // Where an address has a port of two names, the new side's counts.
         let mut entries: BTreeMap<(EntryPoint, SocketAddr), Probe> = BTreeMap::new();
         for probe in both().flat_map(|port| probes(port, host)) {
             entries.insert((probe.entry.clone(), probe.to), probe);
@@ -219,21 +219,9 @@ impl OnNode<'_, '_, '_, '_> {
     }
 }
 
-/// What happens, kube-proxy's own sockets included: it serves node ports on loopback itself where it is told to.
+/// What happens, including kube-proxy's own sockets: it can serve node ports on loopback addresses itself.
 fn verdict(outcomes: &OutcomeSet, probe: &Probe, own: bool, plan: &Plan<'_>) -> ConnectionVerdict {
     let verdict = ConnectionVerdict::of(outcomes, probe.to, own);
     let listens = || plan.listener(probe.to, probe.entry.protocol).is_some_and(|l| !l.endpoints.is_empty());
     if verdict == ConnectionVerdict::NodeItself && listens() { ConnectionVerdict::Works } else { verdict }
-}
-
-/// The ports of a Service in a plan.
-fn ports<'p, 'c>(plan: &'p Plan<'c>, service: &ServiceName) -> &'p [ServicePortPlan<'c>] {
-    let key = |port: &ServicePortPlan<'c>| {
-        let n = &port.service_port().name;
-        (n.namespace(), n.service()).cmp(&(service.namespace(), service.name()))
-    };
-    let all = plan.service_ports();
-    let first = all.partition_point(|port| key(port).is_lt());
-    let end = all.partition_point(|port| key(port).is_le());
-    all.get(first..end).unwrap_or_default()
 }

@@ -31,7 +31,7 @@ impl<'h> Neighbours<'h> {
 
     /// An address of a Pod on another node.
     pub fn elsewhere(&self, family: Family, is_free: impl Fn(&IpAddr) -> bool) -> Option<IpAddr> {
-        // The network of the cluster can end with the node's own, whose last addresses are not elsewhere.
+        // The cluster's network can end with the node's own, and then its last addresses are on this node.
         let beside = self.own.iter().filter(|net| net.family() == family).flat_map(addresses_beside);
         let candidates = self.of_networks(family).chain(beside).filter(&is_free);
         let known = || known(&self.host.remote_pods, family, &is_free);
@@ -53,10 +53,10 @@ fn known(pods: &BTreeSet<IpAddr>, family: Family, is_free: impl Fn(&IpAddr) -> b
     pods.iter().copied().filter(|ip| Family::of(*ip) == family).find(is_free)
 }
 
-/// Distances from the end of a network at which Pods are the last to get an address.
+/// Distances from the end of a network, where addresses are handed out last.
 const DISTANCES: [u128; 7] = [1, 2, 3, 5, 9, 17, 0];
 
-/// Some addresses at the end of a network, which Pods get last.
+/// Some addresses at the end of a network, which are handed out last.
 pub(super) fn last_addresses(net: &Cidr) -> Vec<IpAddr> {
     let last = number(net.last());
     let at = |back| address(net.family(), last.checked_sub(back)?).filter(|ip| net.contains(*ip));

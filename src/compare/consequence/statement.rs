@@ -1,5 +1,5 @@
-//! From the entry points and clients of one node to what is said of a Service: what has the same effect is one statement,
-//! and nodes of which the same is true are named together.
+//! From the entry points and clients of one node to what is said about a Service: entry points with the same effect make
+//! one statement, and nodes with the same statement are named together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ use crate::net::Family;
 pub struct Statement {
     /// What changes.
     pub effect: Effect,
-    /// Whether it is so for every connection to these ports that worked, or works now.
+    /// Whether it holds for every connection to these ports that worked, or works now.
     pub every: bool,
-    /// Whether no connection to these ports works any more, be it that some fail in another way than here.
+    /// Whether no connection to these ports works any more, even if some fail in another way.
     pub all_fail: bool,
     /// What happened to them before.
     pub before: ConnectionVerdict,
@@ -36,7 +36,7 @@ pub struct Statement {
     pub entry_points: Vec<EntryPoint>,
     /// Who makes them.
     pub clients: Vec<Client>,
-    /// Clients of the same kind, by their addresses, that are served all the same.
+    /// Clients of the same kind that are still served, by their addresses.
     pub spared: Vec<Client>,
     /// The known difference between modes or releases that it comes from.
     #[serde(serialize_with = "reason_code", skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct ServiceConsequence {
     pub service: ServiceName,
     /// The worst that happens.
     pub effect: Effect,
-    /// On which sides it is there.
+    /// Which sides have it.
     pub presence: Presence,
     /// What changes, the worst first.
     pub statements: Vec<Statement>,
@@ -138,15 +138,15 @@ impl Consequences {
         }
     }
 
-    /// Takes Services of which rules differ, whatever that does.
+    /// Takes Services whose rules differ, whatever the effect.
     pub fn know(&mut self, services: Vec<ServiceName>) {
         for service in services {
             self.by_service.entry(service.to_string()).or_insert_with(|| Gathered::new(service));
         }
     }
 
-    /// What is said of each Service; `presence` tells on which sides it is there, `has_others` whether kinds of
-    /// connections change that stand for none of its usual clients.
+    /// What is said about each Service; `presence` tells which sides have it, `has_others` whether only unusual kinds of
+    /// connections to it change.
     pub fn finish(
         &self,
         presence: impl Fn(&ServiceName) -> Presence,
@@ -221,7 +221,7 @@ impl Gathered {
     }
 }
 
-/// What can be said in one breath of a Service that is new or gone.
+/// All that is said about a Service that is new or gone.
 fn fold_all(statements: &mut Vec<Statement>) {
     let mut folded: Vec<Statement> = Vec::new();
     for statement in statements.drain(..) {
@@ -248,7 +248,7 @@ fn fold_all(statements: &mut Vec<Statement>) {
     *statements = folded;
 }
 
-/// What is said of a Service on one node.
+/// What is said about a Service on one node.
 fn statements(cells: &[&Cell]) -> Vec<Statement> {
     let mut by_port: BTreeMap<&CompactString, Vec<&Cell>> = BTreeMap::new();
     for cell in cells {
@@ -271,7 +271,7 @@ fn statements(cells: &[&Cell]) -> Vec<Statement> {
     merged
 }
 
-/// Whether two statements differ in the port of the Service alone.
+/// Whether two statements differ only in the port of the Service.
 fn is_same_elsewhere(a: &Statement, b: &Statement) -> bool {
     let ways = |statement: &Statement| -> BTreeSet<_> {
         statement.entry_points.iter().map(|entry| (entry.kind, entry.family, entry.address)).collect()
@@ -282,7 +282,7 @@ fn is_same_elsewhere(a: &Statement, b: &Statement) -> bool {
     rest(a) == rest(b) && ways(a) == ways(b)
 }
 
-/// What happened before; to a port that works from now on it is all one whose it was not.
+/// What happened before; for a port that works from now on it makes no difference how it failed.
 fn before(effect: Effect, cell: &Cell) -> ConnectionVerdict {
     match (effect, cell.before) {
         (Effect::Works, ConnectionVerdict::NodeItself) => ConnectionVerdict::NotAServicePort,
@@ -290,7 +290,7 @@ fn before(effect: Effect, cell: &Cell) -> ConnectionVerdict {
     }
 }
 
-/// What tells statements about one port apart.
+/// By what statements about one port differ.
 type Kind = (Effect, Option<Reason>, ConnectionVerdict, ConnectionVerdict);
 
 fn of_port(cells: &[&Cell]) -> Vec<Statement> {
@@ -309,7 +309,7 @@ fn of_port(cells: &[&Cell]) -> Vec<Statement> {
     statements
 }
 
-/// The statement about most of the connections stands for all, where all fail.
+/// Where all connections fail, the statement about most of them stands for all.
 fn say_that_all_fail(statements: &mut [Statement]) {
     let losing = statements.iter_mut().filter(|statement| statement.effect.loses());
     let most = losing.max_by_key(|s| (s.every, s.entry_points.len() * s.clients.len()));
@@ -330,7 +330,7 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
     }
     let mut by_clients: BTreeMap<(BTreeSet<Client>, BTreeSet<Client>), Vec<EntryPoint>> = BTreeMap::new();
     for (entry, clients) in &by_entry {
-        // A port on loopback has one client: it goes with the port on the node's own address.
+        // A node port on loopback has only the node for a client: it goes with the one on the node's own address.
         let same_port = |(other, _): &(&&EntryPoint, &BTreeSet<Client>)| {
             other.kind == EntryKind::NodePort && (other.family, other.port) == (entry.family, entry.port)
         };
@@ -360,7 +360,7 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
     by_clients.into_iter().map(statement).collect()
 }
 
-/// Clients by source range that an entry point serves, where others from outside are hit.
+/// Clients in source ranges that an entry point still serves while others outside the cluster are hit.
 fn spared(entry: &EntryPoint, hit: &BTreeSet<Client>, all: &[&Cell]) -> BTreeSet<Client> {
     if entry.kind != EntryKind::LoadBalancerIp || !hit.contains(&Client::Outside) {
         return BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What is planned on each node beside Service ports.
+//! What each node plans apart from Service ports.
 
 use super::state::State;
 use crate::cluster::{Node, ServicePort, TrafficPolicy};
@@ -7,7 +7,7 @@ use crate::net::Family;
 use crate::plan::{Plan, is_large};
 use crate::ruleset::check_loadable;
 
-/// The plans of all nodes beside Service ports, of one state in one family.
+/// The plans of all nodes without their Service ports, of one state in one family.
 pub(super) struct Frames<'a> {
     pub(super) state: State<'a>,
     pub(super) family: Family,

@@ -1,4 +1,4 @@
-//! What is known of each node beside its rules.
+//! What is known about each node apart from its rules.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

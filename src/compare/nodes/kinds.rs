@@ -1,4 +1,4 @@
-//! Which nodes get the same answer but for their own names: the kinds of nodes.
+//! Which nodes get the same answer apart from their names and addresses: the kinds of nodes.
 //!
 //! What a node has of a part of the Services depends on its zone, where hints ask for it; on which endpoints it has; and
 //! on its addresses and networks of Pods. Two nodes are of one kind if all that stays the same when the one's addresses
@@ -21,7 +21,7 @@ use crate::plan::{LocalTraffic, NodePorts, Plan};
 use crate::settings::{DetectLocal, Settings};
 use crate::walk::Host;
 
-/// What nodes of one kind agree in.
+/// What nodes of one kind have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     zone: Option<Option<CompactString>>,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::cluster::{Cluster, Node};
 use crate::net::Cidr;
 
-/// Whose the addresses and networks of the nodes are.
+/// Which node has which addresses and networks.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     addresses: HashMap<IpAddr, Vec<usize>>,

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use crate::compare::consequence::ServiceOnNode;
-use crate::compare::rules_change::GroupChange;
-use crate::compare::subject::Subject;
+use crate::compare::rules_change::SubjectChange;
 use crate::compare::traffic::Traffic;
 
 /// What a part adds to the changes of a node.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PartAnswer {
-    pub(super) rules: Vec<(Subject, GroupChange)>,
+    pub(super) rules: Vec<SubjectChange>,
     pub(super) traffic: Traffic,
     pub(super) services: Vec<ServiceOnNode>,
     pub(super) unchanged: usize,

@@ -9,7 +9,7 @@ use crate::settings::Settings;
 pub struct State<'c> {
     /// The cluster.
     pub cluster: &'c Cluster,
-    /// How kube-proxy is set on all nodes.
+    /// kube-proxy's settings on all nodes.
     pub settings: &'c Settings,
     /// The texts it was read from.
     pub sources: &'c Sources,

@@ -1,8 +1,8 @@
-//! A node's Service ports in parts whose rules no packet meets together, so that each is compared by itself: what a
-//! comparison costs grows with the parts, and not with how many there are of each thing in the whole.
+//! A node's Service ports, split into parts such that no packet meets rules of two of them. Each part is compared by
+//! itself, so the cost of a comparison grows with the number of parts and not with the size of the whole.
 //!
-//! Two Service ports are in one part if the ways of packets through them can touch on either side, directly or through
-//! others ([`super::links`]), or if they are of one Service. A packet that goes to an address of a part, or to one of its
+//! Two Service ports are in one part if one packet can meet rules of both on either side, directly or through others
+//! ([`super::links`]), or if they belong to one Service. A packet that goes to an address of a part, or to one of its
 //! node ports on an address of the node, meets rules of no other part; every other packet meets only the rules that a
 //! node without Services has ([`super::unchanged`] tells why). So the differences of the whole are those of a node
 //! without Services, to what is no part's, and those of each part, to what is its own.

@@ -106,7 +106,7 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
     (classes.compared, classes.found)
 }
 
-/// What is made of the classes of one destination that fare differently.
+/// What is made of the classes of one destination whose outcomes differ.
 pub(super) type Fold<'f, T> = dyn Fn(Vec<Difference>) -> Vec<T> + Sync + 'f;
 
 struct Classes<'a, 'o, 'n, T> {
@@ -114,7 +114,7 @@ struct Classes<'a, 'o, 'n, T> {
     family: Family,
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
-    /// Classes of sources by the ranges that are asked.
+    /// Classes of sources by the ranges that rules ask for.
     counts: HashMap<Vec<Range>, Count>,
     compared: u64,
     fold: &'a Fold<'a, T>,
@@ -381,7 +381,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         value_class.ranges.iter().flat_map(|range| special.left_of(*range)).map(interval).collect()
     }
 
-    /// In what a class fares differently, if in anything.
+    /// How the outcomes of a class differ, if they do.
     fn walk(&self, to: &To, value_class: &ValueClass<AddressKind>, alike: &[IpAddr]) -> Option<Difference> {
         let source = address(self.family, value_class.representative);
         let packet = |client| Packet::plain(to.protocol, source, to.representative, client);

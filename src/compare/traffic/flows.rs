@@ -1,4 +1,4 @@
-//! Classes with another outcome, folded for people: those to one destination with the same outcome_sets are one flow.
+//! Classes whose outcome changes, folded for people: those to one destination with the same outcomes are one flow.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::alike::Alike;
 use super::classes::{Bounds, Scope, compare_and_fold};
+use super::explain::{SideFacts, explain};
 use super::ground::Ground;
 use super::names::Names;
-use super::reasons::{self, SideFacts};
+use super::reasons::Reason;
 use super::verdict::ConnectionVerdict;
-use super::words::Scene;
+use super::words::{self, Scene};
 use super::{Contrast, Difference, OutcomeSet, To, Traffic, Unknown};
 use crate::net::Family;
 use crate::plan::Plan;
@@ -36,15 +37,15 @@ pub struct Flow {
     pub place: Place,
     /// Where they come from, such as `Pods on this node`.
     pub from: Vec<String>,
-    /// Which of them need to be told only where nothing else changes.
+    /// Set where they need a mention only if nothing else changes.
     pub special: Option<Special>,
     /// What happens to them with the old rules.
     pub before: String,
     /// What happens to them with the new rules.
     pub after: String,
-    /// The same in one word.
+    /// What happened, in one word.
     pub verdict_before: ConnectionVerdict,
-    /// The same in one word.
+    /// What happens now, in one word.
     pub verdict_after: ConnectionVerdict,
     /// `outcome`, `affinity` or `chance`
     pub change: &'static str,
@@ -55,11 +56,17 @@ pub struct Flow {
     pub source: String,
     /// One of the packets: destination.
     pub destination: String,
-    /// How many classes it takes together.
+    /// How many kinds of connections it folds together.
     pub classes: usize,
-    /// What is to blame, as a [`Cause`] numbers it.
+    /// The cause, as a [`Cause`] numbers it.
     #[serde(skip)]
     pub cause: Option<usize>,
+    /// Whether the node itself is among the sources.
+    #[serde(skip)]
+    pub from_node: bool,
+    /// Whether the first destination is a single address.
+    #[serde(skip)]
+    begins_with_address: bool,
 }
 
 /// Whose address a destination is.
@@ -67,17 +74,17 @@ pub struct Flow {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// A Service's, or nobody's that is known.
+    /// A Service's, or one that nobody is known to have.
     Elsewhere,
     /// The node's own in this family.
     NodeIp,
-    /// Another of the node's.
+    /// Another address of the node.
     OtherNodeAddress,
     /// A loopback address.
     Loopback,
 }
 
-/// Connections that are seldom what somebody asks about.
+/// Connections that people seldom ask about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -88,29 +95,45 @@ pub enum Special {
     SelfConnection,
 }
 
-/// Tells by number what is to blame for a difference, if anything is known to be; flows with different causes are kept
-/// apart.
+/// Finds the cause of a difference, by its number, if one is known; flows with different causes are kept apart.
 pub type Cause<'c> = dyn Fn(&Difference) -> Option<usize> + Sync + 'c;
 
 impl Flow {
     /// What flows to several destinations agree in.
     fn without_destination(&self) -> Flow {
         let nothing = String::new;
-        Flow { to: Vec::new(), source: nothing(), destination: nothing(), classes: 0, ..self.clone() }
+        Flow {
+            to: Vec::new(),
+            source: nothing(),
+            destination: nothing(),
+            classes: 0,
+            begins_with_address: false,
+            ..self.clone()
+        }
     }
 
+    /// A single address comes before what is only an example of many.
     fn absorb(&mut self, mut other: Flow) {
-        self.to.append(&mut other.to);
         self.classes += other.classes;
+        if other.begins_with_address && !self.begins_with_address {
+            other.classes = self.classes;
+            std::mem::swap(self, &mut other);
+        }
+        self.to.append(&mut other.to);
+    }
+
+    /// Whether connections that worked no longer do.
+    pub fn loses(&self) -> bool {
+        self.verdict_before.is_served() && !self.verdict_after.is_served()
     }
 }
 
-/// What two rulesets do differently to the packets of one family, for people.
+/// What two rulesets do differently with the packets of one family, for people.
 pub fn flows(
     (old, new): (&Walker<'_>, &Walker<'_>),
     family: Family,
     names: &Names,
-    facts: Option<(&SideFacts, &SideFacts)>,
+    facts: Option<(&SideFacts<'_>, &SideFacts<'_>)>,
     cause: &Cause<'_>,
 ) -> Traffic {
     let ground = Ground::new(old.host(), new.host(), family);
@@ -122,11 +145,11 @@ fn flows_within(
     walkers: (&Walker<'_>, &Walker<'_>),
     bounds: Bounds<'_>,
     names: &Names,
-    facts: Option<(&SideFacts, &SideFacts)>,
+    facts: Option<(&SideFacts<'_>, &SideFacts<'_>)>,
     cause: &Cause<'_>,
 ) -> Traffic {
-    let side = Side { names, ground: bounds.ground };
-    let fold = |differences: Vec<Difference>| vec![of_destination(&differences, side, facts, cause)];
+    let side = Side { names, ground: bounds.ground, facts };
+    let fold = |differences: Vec<Difference>| vec![of_destination(&differences, side, cause)];
     let (classes, found) = compare_and_fold(walkers, bounds, &fold);
     let (flows, unknown): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let flows = merged(flows.into_iter().flatten().collect());
@@ -146,8 +169,8 @@ impl Traffic {
     }
 }
 
-/// The same, with names and known differences from the plans that the rulesets were compiled from. Where one side has
-/// none, because a node printed its rules, it is taken to be as the other.
+/// The same, with names and known differences from the plans that the rulesets were compiled from. A side without a plan,
+/// because its rules were captured, is taken to have the other's.
 pub fn flows_of_plans(
     walkers: (&Walker<'_>, &Walker<'_>),
     family: Family,
@@ -174,25 +197,43 @@ pub(in crate::compare) fn flows_of_part(
     flows_within(walkers, bounds, &names, facts.as_ref().map(|(old, new)| (old, new)), &|_| None)
 }
 
-/// What flows are told with.
+/// What is known for putting flows into words.
 #[derive(Clone, Copy)]
 struct Side<'n> {
     names: &'n Names,
     ground: &'n Ground<'n>,
+    facts: Option<(&'n SideFacts<'n>, &'n SideFacts<'n>)>,
+}
+
+impl Side<'_> {
+    /// The same with the new side first.
+    fn reversed(self) -> Self {
+        Side { facts: self.facts.map(|(old, new)| (new, old)), ..self }
+    }
+
+    /// What happens to connections by the first rules, in a word and in words; the others tell what is worth saying.
+    fn outcome(self, to: &To, (outcomes, others): (&OutcomeSet, &OutcomeSet)) -> (ConnectionVerdict, String) {
+        let verdict = ConnectionVerdict::of(outcomes, to.representative, to.own);
+        let listens = |(facts, _): (&SideFacts<'_>, _)| facts.listens_itself(to.representative, to.protocol);
+        if verdict == ConnectionVerdict::NodeItself && self.facts.is_some_and(listens) {
+            return (ConnectionVerdict::Works, words::BY_KUBE_PROXY.to_owned());
+        }
+        let scene = Scene { names: self.names, original: to.representative, own: to.own };
+        (verdict, scene.outcomes(outcomes, others))
+    }
 }
 
 /// Folds the classes of one destination.
 fn of_destination(
     differences: &[Difference],
     side: Side<'_>,
-    facts: Option<(&SideFacts, &SideFacts)>,
     cause: &Cause<'_>,
 ) -> (Vec<Flow>, Vec<Unknown>) {
     let mut folded: Vec<(Key, Vec<&Difference>)> = Vec::new();
     let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
     let (unknown, known): (Vec<&Difference>, Vec<&Difference>) = differences.iter().partition(is_unknown);
     for difference in known {
-        let key = Key { cause: cause(difference), ..Key::of(difference, side.names, facts) };
+        let key = Key { cause: cause(difference), ..Key::of(difference, side.names, side.facts) };
         match folded.iter_mut().find(|(other, _)| *other == key) {
             Some((_, list)) => list.push(difference),
             None => folded.push((key, vec![difference])),
@@ -219,22 +260,22 @@ fn merged(all: Vec<Flow>) -> Vec<Flow> {
     flows
 }
 
-/// What classes of one flow agree in.
+/// What the classes of one flow have in common.
 #[derive(PartialEq)]
 struct Key {
     old: OutcomeSet,
     new: OutcomeSet,
     contrast: Contrast,
-    reason: Option<reasons::Reason>,
+    reason: Option<Reason>,
     cause: Option<usize>,
-    /// Nothing differs but for an endpoint that calls itself: the outcomes name it.
+    /// Nothing differs except for an endpoint that connects to itself: the outcomes name it.
     calls_itself: bool,
 }
 
 impl Key {
-    /// Whether the source of an endpoint that calls itself is rewritten is no difference to others, if both sides agree
-    /// in it.
-    fn of(difference: &Difference, names: &Names, facts: Option<(&SideFacts, &SideFacts)>) -> Key {
+    /// If both sides agree on masquerading an endpoint that connects to itself, that does not set it apart from other
+    /// clients.
+    fn of(difference: &Difference, names: &Names, facts: Option<(&SideFacts<'_>, &SideFacts<'_>)>) -> Key {
         let Difference { old, new, contrast, packet, .. } = difference;
         let itself = |end: &super::End| end.destination.is_some_and(|to| to.ip() == packet.source);
         let others_snat =
@@ -249,7 +290,7 @@ impl Key {
             false => (plain_old, plain_new),
             true => (old.clone(), new.clone()),
         };
-        let reason = facts.and_then(|facts| reasons::explain(difference, names, facts));
+        let reason = facts.and_then(|facts| explain(difference, names, facts));
         Key { old, new, contrast: *contrast, reason, cause: None, calls_itself }
     }
 }
@@ -262,8 +303,8 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
     let ip = to.address.or_else(|| Some(to.representative.ip()).filter(|_| to.own));
     let name = ip.zip(to.port).and_then(|(ip, port)| names.find(ip, to.protocol, port, to.own));
     let service = name.map(|name| name.service.to_string());
-    let scene = Scene { names, original: to.representative, own: to.own };
-    let verdict = |outcomes| ConnectionVerdict::of(outcomes, to.representative, to.own);
+    let (before, after) =
+        (side.outcome(to, (&key.old, &key.new)), side.reversed().outcome(to, (&key.new, &key.old)));
     Some(Flow {
         service: service.or_else(|| Some(names.cluster_ip(to.address?)?.to_string())),
         target: name.map_or(String::new(), |name| format!("{} of {}", name.kind, name.service_port)),
@@ -272,21 +313,23 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
         place: place(to, side.ground),
         from: sources(list, key.calls_itself, side),
         special: special(to, list),
-        before: scene.outcomes(&key.old, &key.new),
-        after: scene.outcomes(&key.new, &key.old),
-        verdict_before: verdict(&key.old),
-        verdict_after: verdict(&key.new),
+        before: before.1,
+        after: after.1,
+        verdict_before: before.0,
+        verdict_after: after.0,
         change: match key.contrast {
             Contrast::Unknown => "unknown",
             Contrast::Outcome => "outcome",
             Contrast::Affinity => "affinity",
             Contrast::Chance => "chance",
         },
-        reason: key.reason.map(reasons::Reason::code),
+        reason: key.reason.map(Reason::code),
         source: side.ground.name_source(&first.packet, &first.from),
         destination: side.ground.name_socket(to),
         classes: list.iter().map(|difference| difference.classes() as usize).sum(),
         cause: key.cause,
+        from_node: list.iter().any(|difference| difference.from.client == ClientKind::Node),
+        begins_with_address: to.address.is_some(),
     })
 }
 
@@ -332,7 +375,7 @@ fn destination(to: &To, address: Option<IpAddr>, ground: &Ground<'_>) -> String 
 /// At most this many single sources are listed.
 const LISTED: usize = 6;
 
-fn sources(list: &[&Difference], calls_itself: bool, Side { names, ground }: Side<'_>) -> Vec<String> {
+fn sources(list: &[&Difference], calls_itself: bool, Side { names, ground, .. }: Side<'_>) -> Vec<String> {
     let kinds: BTreeSet<Kind> = list.iter().filter_map(|difference| kind(difference)).collect();
     let stands_alone = |difference: &&&Difference| !kinds.contains(&kind_of_origin(difference));
     let single: BTreeSet<IpAddr> = list
@@ -354,8 +397,8 @@ fn sources(list: &[&Difference], calls_itself: bool, Side { names, ground }: Sid
     let likewise: usize = list.iter().map(|difference| difference.from.alike.len()).sum();
     if calls_itself && likewise > 0 {
         sources.push(match likewise {
-            1 => "likewise 1 other endpoint that calls itself".to_owned(),
-            many => format!("likewise {many} other endpoints that call themselves"),
+            1 => "1 other endpoint that connects to itself".to_owned(),
+            many => format!("{many} other endpoints that connect to themselves"),
         });
     }
     sources
@@ -371,7 +414,7 @@ enum Kind {
     Outside,
 }
 
-/// None for an address for which rules ask alone: an endpoint.
+/// None for an address that rules ask for by itself: an endpoint.
 fn kind(difference: &Difference) -> Option<Kind> {
     let kind = kind_of_origin(difference);
     let alone = difference.from.address.is_some() && !matches!(kind, Kind::Node | Kind::Loopback);

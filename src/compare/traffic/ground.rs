@@ -8,7 +8,7 @@ use super::{From, To};
 use crate::net::{Cidr, Family};
 use crate::walk::{ClientKind, Host, Packet};
 
-/// What the nodes of both sides tell of an address; values of one value class agree in it.
+/// What the nodes of both sides know about an address; all addresses of one value class have the same.
 /// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
 pub(super) type AddressKind = (ClientKind, ClientKind, bool);
 
@@ -17,7 +17,7 @@ pub(super) type AddressKind = (ClientKind, ClientKind, bool);
 pub enum Naming {
     /// By themselves.
     Address,
-    /// By what they are to the node, so that nodes with the same answer get the same words.
+    /// By their role for the node, so that nodes with the same answer get the same words.
     Role,
 }
 
@@ -140,7 +140,7 @@ fn kind_of((old, new): &(Host, Host), ip: IpAddr) -> AddressKind {
     (old.client_kind(ip), new.client_kind(ip), ip.is_loopback())
 }
 
-/// Where addresses begin that are of another kind than those before.
+/// Where a range of addresses of another kind begins.
 fn cuts(
     hosts: &(Host, Host),
     family: Family,

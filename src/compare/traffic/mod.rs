@@ -30,6 +30,7 @@
 
 mod alike;
 mod classes;
+mod explain;
 mod flows;
 mod ground;
 mod names;
@@ -49,12 +50,13 @@ pub use alike::Alike;
 #[cfg(test)]
 pub(super) use classes::compare_within;
 pub use classes::{Bounds, Scope, compare};
+pub use explain::{SideFacts, explain};
 pub(super) use flows::flows_of_part;
 pub use flows::{Cause, Flow, Place, Special, flows, flows_of_plans};
 pub use ground::{Ground, Naming};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
-pub use reasons::{Reason, SideFacts, explain};
+pub use reasons::Reason;
 pub use unknown::{Traffic, Unknown};
 pub use verdict::ConnectionVerdict;
 
@@ -67,11 +69,11 @@ use crate::walk::{ClientKind, Packet};
 pub struct Comparison {
     /// How many kinds of connections were compared: could be followed on both sides.
     pub classes: u64,
-    /// Those with another outcome, or of which that is not known ([`Contrast::Unknown`]).
+    /// Those whose outcome differs, or may differ ([`Contrast::Unknown`]).
     pub differences: Vec<Difference>,
 }
 
-/// A kind of connections with another outcome, or of which that is not known.
+/// A kind of connections whose outcome differs, or may differ.
 #[derive(Debug, Clone)]
 pub struct Difference {
     /// One of them.
@@ -84,7 +86,7 @@ pub struct Difference {
     pub old: OutcomeSet,
     /// What happens to them with the new rules.
     pub new: OutcomeSet,
-    /// In what that differs.
+    /// How the outcomes differ.
     pub contrast: Contrast,
 }
 
@@ -100,7 +102,7 @@ impl Difference {
 pub struct To {
     /// The address, where it is one.
     pub address: Option<IpAddr>,
-    /// Other addresses to which it is the same with their names in the place of this.
+    /// Other addresses with the same outcome, apart from the address itself.
     pub alike: Arc<[IpAddr]>,
     /// All addresses, ascending.
     pub addresses: Arc<[Interval]>,
@@ -123,7 +125,7 @@ pub struct From {
     pub client: ClientKind,
     /// The address, where rules ask for it alone.
     pub address: Option<IpAddr>,
-    /// Other addresses from which it is the same with their names in the place of this.
+    /// Other addresses with the same outcome, apart from the address itself.
     pub alike: Arc<[IpAddr]>,
     /// All addresses, ascending.
     pub addresses: Arc<[Interval]>,

@@ -83,7 +83,7 @@ impl Names {
         self.cluster_ips.get(&ip)
     }
 
-    /// Whether nobody gave an address but `--assume`.
+    /// Whether only `--assume` gave the address.
     pub fn is_assumed(&self, ip: IpAddr) -> bool {
         self.assumed.contains(&ip)
     }

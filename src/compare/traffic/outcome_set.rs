@@ -1,4 +1,4 @@
-//! What becomes of the packets of a class, in a form that can be compared between rule languages.
+//! What happens to the packets of a class, in a form that can be compared between rule languages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use compact_str::{CompactString, format_compact};
 
 use crate::walk::{Answer, Condition, Outcome, Packet, Verdict, WalkError, Walker};
 
-/// Everything that can become of a packet, each with its chance.
+/// Everything that can happen to a packet, each with its chance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutcomeSet {
     ends: BTreeMap<(Given, End), f64>,
@@ -25,7 +25,7 @@ pub struct Given {
     pub assumed: Vec<(CompactString, bool)>,
 }
 
-/// One thing that can become of a packet.
+/// One thing that can happen to a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct End {
     /// Whether it gets through.
@@ -36,14 +36,14 @@ pub struct End {
     pub snat: bool,
 }
 
-/// In what two outcome sets differ.
+/// How two outcome sets differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Contrast {
     /// Either side cannot be followed: whether they differ is not known, even where both fail alike.
     Unknown,
     /// Other outcomes.
     Outcome,
-    /// A client that is remembered fares differently, others do not.
+    /// Only clients that session affinity remembers have another outcome.
     Affinity,
     /// The same outcomes with other chances.
     Chance,
@@ -76,7 +76,7 @@ impl OutcomeSet {
         OutcomeSet { ends, fault: None }
     }
 
-    /// In what two outcome sets differ; none if in nothing, as far as is known.
+    /// How two outcome sets differ; none if they are the same.
     pub fn contrast(&self, other: &OutcomeSet) -> Option<Contrast> {
         if self.fault.is_some() || other.fault.is_some() {
             return Some(Contrast::Unknown);
@@ -103,7 +103,7 @@ impl OutcomeSet {
         self.fault.as_deref()
     }
 
-    /// The one thing that becomes of every packet of the class, if it is one.
+    /// What happens to every packet of the class, if it is the same for all.
     pub fn only(&self) -> Option<End> {
         let mut ends = self.ends.keys();
         match (ends.next(), ends.next()) {
@@ -129,7 +129,7 @@ impl OutcomeSet {
     }
 }
 
-/// To be remembered makes no difference where every client meets the same end.
+/// Affinity makes no difference where every client gets the same outcome anyway.
 fn forget_idle_affinity(ends: &mut BTreeMap<(Given, End), f64>) {
     let of_others: BTreeSet<(Vec<(CompactString, bool)>, End)> = ends
         .keys()

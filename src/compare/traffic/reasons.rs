@@ -1,56 +1,4 @@
-//! Known differences between modes and releases: which of them explains why connections have another outcome.
-
-use std::net::IpAddr;
-
-use super::names::Names;
-use super::{Difference, End, OutcomeSet};
-use crate::net::Cidr;
-use crate::plan::{LoopbackNodePorts, NodePorts, Plan};
-use crate::settings::ProxyMode;
-use crate::settings::release::BaseLayout;
-use crate::walk::{ClientKind, Verdict};
-
-/// What one side does by its mode, its release and its configuration.
-#[derive(Debug, Clone)]
-pub struct SideFacts {
-    /// The mode.
-    pub mode: ProxyMode,
-    node_ports: NodePorts,
-    /// Cluster IPs that no Service has are dropped.
-    service_cidrs: Vec<Cidr>,
-    /// Node ports are served on 127.0.0.1, for which the kernel lets loopback addresses out of `lo`, and a rule guards
-    /// them.
-    localhost_node_ports: bool,
-    /// Node ports are refused on loopback addresses by rule (KEP-6032).
-    refuses_on_loopback: bool,
-    /// Only endpoints on this node get their source rewritten when they call themselves.
-    local_hairpin_only: bool,
-    /// What the node itself sends is checked before it is forwarded.
-    checks_output_first: bool,
-}
-
-impl SideFacts {
-    /// Of a plan.
-    pub fn new(plan: &Plan<'_>) -> SideFacts {
-        let nftables = plan.mode() == ProxyMode::Nftables;
-        SideFacts {
-            mode: plan.mode(),
-            node_ports: plan.node_ports().clone(),
-            service_cidrs: if nftables { plan.service_cidrs().to_vec() } else { Vec::new() },
-            localhost_node_ports: !nftables && plan.localhost_node_ports(),
-            refuses_on_loopback: plan.loopback_node_ports() != LoopbackNodePorts::Untouched,
-            local_hairpin_only: nftables && plan.release().nftables.direct_dnat,
-            checks_output_first: nftables && plan.release().nftables.layout == BaseLayout::Old,
-        }
-    }
-
-    fn serves_node_ports_on(&self, ip: IpAddr) -> bool {
-        match &self.node_ports {
-            NodePorts::AllLocal => !ip.is_loopback() || self.localhost_node_ports,
-            NodePorts::Addresses(addresses) => addresses.contains(&ip),
-        }
-    }
-}
+//! Known differences between modes and releases, with their codes and a sentence each.
 
 /// Why the outcome differs. Codes are stable; words are for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,11 +16,19 @@ pub enum Reason {
     SourceRangesBeforeReject,
     RefusalFromNode,
     CheckedBeforeForwarding,
+    SourceRangesFromNode,
+    NodePortAddressesRead,
+    HeadlessLabel,
+    SlicesOfOtherProxies,
+    DuplicateEndpoints,
+    ZoneHints,
+    NodeHints,
+    EmptyZone,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 20] = [
         Reason::UndefinedPort,
         Reason::UnallocatedClusterIp,
         Reason::LocalhostNodePorts,
@@ -85,6 +41,14 @@ impl Reason {
         Reason::SourceRangesBeforeReject,
         Reason::RefusalFromNode,
         Reason::CheckedBeforeForwarding,
+        Reason::SourceRangesFromNode,
+        Reason::NodePortAddressesRead,
+        Reason::HeadlessLabel,
+        Reason::SlicesOfOtherProxies,
+        Reason::DuplicateEndpoints,
+        Reason::ZoneHints,
+        Reason::NodeHints,
+        Reason::EmptyZone,
     ];
 
     /// The code, in kebab case.
@@ -102,7 +66,30 @@ impl Reason {
             Reason::SourceRangesBeforeReject => "source-ranges-before-reject",
             Reason::RefusalFromNode => "refusal-from-node",
             Reason::CheckedBeforeForwarding => "checked-before-forwarding",
+            Reason::SourceRangesFromNode => "source-ranges-from-node",
+            Reason::NodePortAddressesRead => "node-port-addresses-read",
+            Reason::HeadlessLabel => "headless-label",
+            Reason::SlicesOfOtherProxies => "slices-of-other-proxies",
+            Reason::DuplicateEndpoints => "duplicate-endpoints",
+            Reason::ZoneHints => "zone-hints-without-annotation",
+            Reason::NodeHints => "node-hints",
+            Reason::EmptyZone => "empty-zone",
         }
+    }
+
+    /// Whether it is a difference between releases only, in both modes or in one.
+    pub fn is_of_releases(self) -> bool {
+        matches!(
+            self,
+            Reason::SourceRangesFromNode
+                | Reason::NodePortAddressesRead
+                | Reason::HeadlessLabel
+                | Reason::SlicesOfOtherProxies
+                | Reason::DuplicateEndpoints
+                | Reason::ZoneHints
+                | Reason::NodeHints
+                | Reason::EmptyZone
+        )
     }
 
     /// A sentence for people.
@@ -112,164 +99,62 @@ impl Reason {
                 "nftables mode rejects ports of a cluster IP that no Service has; iptables mode leaves such packets alone."
             }
             Reason::UnallocatedClusterIp => {
-                "nftables mode drops packets to cluster IPs that no Service has, where ServiceCIDRs are known (from 1.33 on by default)."
+                "nftables mode drops packets to cluster IPs that no Service has, if it knows the ServiceCIDRs (by default from 1.33 on)."
             }
             Reason::LocalhostNodePorts => {
-                "iptables mode serves IPv4 node ports on 127.0.0.1 (iptables.localhostNodePorts); no rule of nftables mode does."
+                "iptables mode serves IPv4 node ports on 127.0.0.1 (iptables.localhostNodePorts); nftables mode has no rules for that."
             }
             Reason::RefusedOnLoopback => {
-                "with the feature gate KubeProxyNFTablesLocalhostNodePorts (1.37), nftables mode refuses node ports on loopback addresses; those of TCP kube-proxy may serve itself."
+                "with the feature gate KubeProxyNFTablesLocalhostNodePorts (1.37), nftables mode refuses node ports on loopback addresses; kube-proxy itself can serve TCP ones."
             }
             Reason::LocalnetGuard => {
-                "where iptables mode serves node ports on 127.0.0.1, the chain KUBE-FIREWALL drops packets to loopback addresses from others; nftables mode needs no such guard."
+                "where iptables mode serves node ports on 127.0.0.1, the chain KUBE-FIREWALL drops packets from elsewhere to loopback addresses; nftables mode needs no such guard."
             }
             Reason::LoopbackSource => {
                 "where iptables mode serves node ports on 127.0.0.1, it sets route_localnet, so that packets from a loopback address can leave; nftables mode does not."
             }
             Reason::NodePortAddresses => {
-                "the default of nodePortAddresses is every local address in iptables mode, the node's primary address in nftables mode."
+                "by default (nodePortAddresses), iptables mode serves node ports on every local address, nftables mode only on the node's primary address."
             }
             Reason::NodePortRefusedEverywhere => {
                 "a node port without usable endpoints is refused on every local address in iptables mode, only on those that serve node ports in nftables mode."
             }
             Reason::HairpinLocalOnly => {
-                "from 1.36 on, nftables mode rewrites the source of an endpoint that calls itself only on the endpoint's own node."
+                "from 1.36 on, nftables mode masquerades an endpoint that connects to itself only on the endpoint's own node."
             }
             Reason::SourceRangesBeforeReject => {
-                "without endpoints, iptables mode rejects traffic to the load balancer's address from everywhere; nftables mode drops what lies outside the source ranges first."
+                "without endpoints, iptables mode refuses connections to the load balancer's IP from everywhere; nftables mode first drops those from outside the source ranges."
             }
             Reason::RefusalFromNode => {
-                "iptables mode refuses traffic to external addresses without usable endpoints in INPUT and FORWARD; nftables mode also on the way out of the node."
+                "for external addresses without usable endpoints, iptables mode refuses only what passes INPUT and FORWARD; nftables mode also refuses what the node itself sends."
             }
             Reason::CheckedBeforeForwarding => {
-                "up to 1.33.5 and 1.34.1, nftables mode asks for local endpoints before it forwards what the node itself sends: with externalTrafficPolicy Local and no endpoint on the node that is dropped, though endpoints elsewhere would serve it (kubernetes/kubernetes 131765)."
+                "up to 1.33.5, nftables mode checks for local endpoints before it forwards what the node itself sends: with externalTrafficPolicy Local and no endpoint on the node, that is dropped although endpoints elsewhere would serve it (kubernetes/kubernetes 131765)."
+            }
+            Reason::SourceRangesFromNode => {
+                "up to 1.33.5, nftables mode refuses what the node itself sends to a load balancer's IP without endpoints; from 1.33.6 on it first drops what comes from outside the source ranges."
+            }
+            Reason::NodePortAddressesRead => {
+                "releases read the same nodePortAddresses differently: where networks are given but none of the family, nftables mode of 1.30 serves node ports on the node's IP, later releases on every local address; any network of length 0 means every address from 1.34 on, before only 0.0.0.0/0 and ::/0."
+            }
+            Reason::HeadlessLabel => {
+                "kube-proxy up to 1.35 ignores a Service with the label service.kubernetes.io/headless even where it has a cluster IP; from 1.36 on it serves it."
+            }
+            Reason::SlicesOfOtherProxies => {
+                "kube-proxy up to 1.35 ignores EndpointSlices with the label service.kubernetes.io/service-proxy-name; from 1.36 on it uses their endpoints: only the Service's label counts."
+            }
+            Reason::DuplicateEndpoints => {
+                "where several EndpointSlices have the same address and port, kube-proxy up to 1.35 prefers the entry with the node's own name; from 1.36 on, one that is not terminating."
+            }
+            Reason::ZoneHints => {
+                "kube-proxy 1.30 uses zone hints only where an annotation of the Service asks for them; from 1.31 on (ServiceTrafficDistribution) they count for every Service whose endpoints all have them."
+            }
+            Reason::NodeHints => {
+                "from 1.34 on (PreferSameTrafficDistribution) node hints count: a node for which an endpoint is hinted sends to no other."
+            }
+            Reason::EmptyZone => {
+                "from 1.33 on a Node without a zone uses endpoints that are hinted for the zone \"\"; before it ignored all zone hints."
             }
         }
     }
-}
-
-/// The reason for a difference, where it is a known one.
-pub fn explain(
-    difference: &Difference,
-    names: &Names,
-    (old, new): (&SideFacts, &SideFacts),
-) -> Option<Reason> {
-    let forward = View { difference, names, a: (&difference.old, old), b: (&difference.new, new) };
-    let backward = View { difference, names, a: (&difference.new, new), b: (&difference.old, old) };
-    Reason::ALL.into_iter().find(|reason| forward.is(*reason) || backward.is(*reason))
-}
-
-/// A difference, seen from the side `a` that does what `b` does not.
-struct View<'d> {
-    difference: &'d Difference,
-    names: &'d Names,
-    a: (&'d OutcomeSet, &'d SideFacts),
-    b: (&'d OutcomeSet, &'d SideFacts),
-}
-
-impl View<'_> {
-    fn is(&self, reason: Reason) -> bool {
-        let destination = self.difference.to.representative.ip();
-        let kind = self.kind();
-        let node_port = kind == Some("node port");
-        let iptables_and_nftables =
-            self.a.1.mode == ProxyMode::Iptables && self.b.1.mode == ProxyMode::Nftables;
-        let by_localhost = self.a.1.localhost_node_ports && !self.b.1.localhost_node_ports;
-        match reason {
-            Reason::RefusedOnLoopback => {
-                self.a.1.refuses_on_loopback
-                    && !self.b.1.refuses_on_loopback
-                    && destination.is_loopback()
-                    && self.a.0.all(rejected)
-            }
-            Reason::UndefinedPort => {
-                iptables_and_nftables
-                    && self.names.cluster_ip(destination).is_some()
-                    && kind.is_none()
-                    && self.untouched(self.a.0)
-                    && self.b.0.all(rejected)
-            }
-            Reason::UnallocatedClusterIp => {
-                self.b.1.service_cidrs.iter().any(|net| net.contains(destination))
-                    && !self.a.1.service_cidrs.iter().any(|net| net.contains(destination))
-                    && kind.is_none()
-                    && self.untouched(self.a.0)
-                    && self.b.0.all(dropped)
-            }
-            Reason::LocalhostNodePorts => by_localhost && destination.is_loopback() && node_port,
-            Reason::LocalnetGuard => {
-                by_localhost
-                    && destination.is_loopback()
-                    && !self.difference.packet.source.is_loopback()
-                    && self.a.0.all(dropped)
-                    && self.untouched(self.b.0)
-            }
-            Reason::LoopbackSource => by_localhost && self.difference.packet.source.is_loopback(),
-            Reason::NodePortAddresses => {
-                node_port
-                    && self.a.1.serves_node_ports_on(destination)
-                    && !self.b.1.serves_node_ports_on(destination)
-            }
-            Reason::NodePortRefusedEverywhere => {
-                iptables_and_nftables
-                    && node_port
-                    && !self.b.1.serves_node_ports_on(destination)
-                    && self.a.0.all(|end| rejected(end) || dropped(end))
-            }
-            Reason::HairpinLocalOnly => {
-                self.b.1.local_hairpin_only && !self.a.1.local_hairpin_only && self.differs_in_hairpin()
-            }
-            Reason::SourceRangesBeforeReject => {
-                iptables_and_nftables
-                    && kind == Some("load-balancer IP")
-                    && self.a.0.all(rejected)
-                    && self.b.0.all(dropped)
-            }
-            Reason::CheckedBeforeForwarding => {
-                self.b.1.checks_output_first
-                    && !self.a.1.checks_output_first
-                    && self.difference.packet.client == ClientKind::Node
-                    && matches!(kind, Some("load-balancer IP" | "external IP" | "node port"))
-                    && self.a.0.all(|end| end.verdict == Verdict::Accept)
-                    && self.b.0.all(dropped)
-            }
-            Reason::RefusalFromNode => {
-                iptables_and_nftables
-                    && self.difference.packet.client == ClientKind::Node
-                    && matches!(kind, Some("load-balancer IP" | "external IP"))
-                    && self.untouched(self.a.0)
-                    && self.b.0.all(|end| rejected(end) || dropped(end))
-            }
-        }
-    }
-
-    fn kind(&self) -> Option<&'static str> {
-        let to = &self.difference.to;
-        let port = to.port?;
-        let name = self.names.find(to.representative.ip(), to.protocol, port, to.own)?;
-        Some(name.kind)
-    }
-
-    fn untouched(&self, outcome_set: &OutcomeSet) -> bool {
-        let original = self.difference.to.representative;
-        outcome_set
-            .all(|end| end.verdict == Verdict::Accept && end.destination == Some(original) && !end.snat)
-    }
-
-    /// Whether nothing differs but whether the source is rewritten when it is the destination.
-    fn differs_in_hairpin(&self) -> bool {
-        let source = self.difference.packet.source;
-        let plain = |outcome_set: &OutcomeSet| {
-            outcome_set.with_snat(|end| end.snat && end.destination.is_none_or(|to| to.ip() != source))
-        };
-        plain(self.a.0).contrast(&plain(self.b.0)).is_none()
-    }
-}
-
-fn rejected(end: &End) -> bool {
-    matches!(end.verdict, Verdict::Reject(_))
-}
-
-fn dropped(end: &End) -> bool {
-    end.verdict == Verdict::Drop
 }

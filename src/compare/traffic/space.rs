@@ -1,5 +1,5 @@
-//! Partitions of addresses and ports: every value falls into exactly one value_class, and no question that is asked tells two
-//! values of an value_class apart.
+//! Partitions of addresses and ports: every value is in exactly one value class, and no question that is asked can tell
+//! two values of a class apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -17,7 +17,7 @@ pub struct Traffic {
     pub unknown: Vec<Unknown>,
 }
 
-/// Kinds of connections of which it is not known whether their outcome differs.
+/// Kinds of connections for which it is not known whether the outcome differs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -51,7 +51,7 @@ impl Unknown {
         }
     }
 
-    /// Those with one reason on one side as one, each with the first example.
+    /// Folded by side and reason, each with its first example.
     pub fn merged(all: impl IntoIterator<Item = Unknown>) -> Vec<Unknown> {
         let mut merged: BTreeMap<(String, &'static str), Unknown> = BTreeMap::new();
         for unknown in all {

@@ -14,9 +14,9 @@ use crate::walk::Verdict;
 pub enum ConnectionVerdict {
     /// It goes to an endpoint.
     Works,
-    /// The client is told at once that nobody answers.
+    /// The client gets a refusal at once.
     Refused,
-    /// The client is told nothing and waits until its time is up.
+    /// The client gets no answer and waits for its timeout.
     TimesOut,
     /// No Service has this address and port: the packet goes on as if there were no Services.
     NotAServicePort,
@@ -45,7 +45,7 @@ impl ConnectionVerdict {
         if verdicts.all(|other| other == first) { first } else { ConnectionVerdict::Mixed }
     }
 
-    /// Whether somebody answers for the Service.
+    /// Whether an endpoint of the Service answers, at least sometimes.
     pub fn is_served(self) -> bool {
         matches!(self, ConnectionVerdict::Works | ConnectionVerdict::Mixed)
     }

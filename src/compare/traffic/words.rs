@@ -8,6 +8,10 @@ use super::outcome_set::{End, Given, OutcomeSet};
 use super::verdict::ConnectionVerdict;
 use crate::walk::Verdict;
 
+/// kube-proxy listens on a loopback address itself (KEP-6032).
+pub(super) const BY_KUBE_PROXY: &str =
+    "works: kube-proxy itself answers and connects to an endpoint, the Pod sees the node's IP";
+
 /// At most this many destinations are named; more are counted.
 const NAMED: usize = 4;
 

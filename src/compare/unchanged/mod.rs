@@ -4,8 +4,8 @@
 //! Why they can be left out. Both compilers turn a Service port into rules that depend on nothing but its own plan and
 //! the plan's other fields, and put them in the order of the plan. Such a rule can match a packet only if the packet
 //! goes to one of the Service port's addresses or to one of its node ports, or gets to the rule by a chain of the
-//! Service port itself. So two Service ports can take part in the way of one packet only if they share an address,
-//! be it their own or an endpoint's (a packet that one of them sends to an endpoint can meet rules of the other), or
+//! Service port itself. So one packet can meet rules of two Service ports only if they share an address,
+//! their own or an endpoint's (a packet that one of them sends to an endpoint can meet rules of the other), or
 //! if a node port of one is a port of the other, or if one claims an address of the node and the other has a node
 //! port. Everything that is linked to a changed Service port in this way, directly or through others, is kept. For the
 //! rest: a packet that meets rules of what is left out meets none of what is kept, and the same ones on both sides;

@@ -4,7 +4,7 @@ mod base;
 mod service;
 mod sink;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub(super) use base::{head, tail};
 pub(super) use sink::Sink;
@@ -15,12 +15,29 @@ use crate::plan::{Plan, ServicePortPlan};
 
 /// The whole ruleset of a node with kube-proxy alone, as the kernel holds it.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
+    written(plan, |collector| services(plan, 0, plan.service_ports(), collector))
+}
+
+/// The same, but of the Service ports' own chains only those of some Service ports, by their index in the plan: every
+/// rule that is there is the same, and stands where it stands in the whole.
+pub fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
+    written(plan, |collector| {
+        for (index, service_port) in plan.service_ports().iter().enumerate() {
+            match indices.contains(&index) {
+                true => service::rules(plan, index, service_port, collector),
+                false => service::shared_rules(plan, index, service_port, collector),
+            }
+        }
+    })
+}
+
+fn written(plan: &Plan<'_>, of_service_ports: impl FnOnce(&mut Collector)) -> Ruleset {
     let tables = TABLES.map(|name| Table { name, chains: Vec::new() }).into();
     let ruleset = Ruleset { family: plan.family(), tables };
     let mut collector = Collector { ruleset, index: HashMap::new() };
     whole_tables(&mut collector);
     head(plan, &mut collector);
-    services(plan, 0, plan.service_ports(), &mut collector);
+    of_service_ports(&mut collector);
     tail(plan, &mut collector);
     collector.finish()
 }

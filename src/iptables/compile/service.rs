@@ -19,27 +19,25 @@ use crate::plan::{
 
 /// Writes the rules of the Service port at `index` of the plan.
 pub(super) fn rules(plan: &Plan<'_>, index: usize, service_port: &ServicePortPlan<'_>, sink: &mut impl Sink) {
-    let of_cluster = service_port.service_port();
-    let chains = ServiceChains::new(&of_cluster.name);
-    let endpoint_chains =
-        service_port.reachable_endpoints().iter().map(|e| chains.endpoint(&e.text)).collect::<Vec<_>>();
-    let mut writer = Writer {
-        plan,
-        this: service_port,
-        name: format_compact!("{}", of_cluster.name),
-        protocol: of_cluster.name.protocol(),
-        index: u32::try_from(index).unwrap_or(u32::MAX),
-        chains,
-        endpoint_chains,
-        sink,
-    };
-    writer.cluster_ip();
-    writer.external();
-    writer.health_check();
+    let mut writer = Writer::new(plan, index, service_port, sink);
+    let endpoints = service_port.reachable_endpoints().iter();
+    writer.endpoint_chains = endpoints.map(|e| writer.chains.endpoint(&e.text)).collect();
+    writer.shared_chains();
     writer.masquerade_cluster_ip();
     writer.external_chain();
     writer.balancing_chains();
     writer.endpoint_chains();
+}
+
+/// Writes the rules of the Service port at `index` of the plan that stand in chains of all Service ports, and none of its
+/// own chains.
+pub(super) fn shared_rules(
+    plan: &Plan<'_>,
+    index: usize,
+    service_port: &ServicePortPlan<'_>,
+    sink: &mut impl Sink,
+) {
+    Writer::new(plan, index, service_port, sink).shared_chains();
 }
 
 struct Writer<'a, 'c, S> {
@@ -55,7 +53,27 @@ struct Writer<'a, 'c, S> {
     sink: &'a mut S,
 }
 
-impl<S: Sink> Writer<'_, '_, S> {
+impl<'a, 'c, S: Sink> Writer<'a, 'c, S> {
+    fn new(plan: &'a Plan<'c>, index: usize, this: &'a ServicePortPlan<'c>, sink: &'a mut S) -> Self {
+        let name = &this.service_port().name;
+        Writer {
+            plan,
+            this,
+            name: format_compact!("{name}"),
+            protocol: name.protocol(),
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            chains: ServiceChains::new(name),
+            endpoint_chains: Vec::new(),
+            sink,
+        }
+    }
+
+    fn shared_chains(&mut self) {
+        self.cluster_ip();
+        self.external();
+        self.health_check();
+    }
+
     fn nat(&mut self, chain: ChainName, rule: Rule, field: Field) {
         self.sink.rule(Nat, chain, rule, Origin { service_port: Some(self.index), field });
     }

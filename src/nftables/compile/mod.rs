@@ -12,6 +12,8 @@ mod service_port;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use super::ruleset::{Chain, Ruleset, Set, Table, TableFamily};
 use crate::parallel;
 use crate::plan::{Plan, ServicePortPlan};
@@ -26,7 +28,17 @@ pub const TABLE: &str = "kube-proxy";
 /// Where two Services claim one address and port, the last in the plan's order has the element; where both want the
 /// same verdict, the first's comment stays.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
-    let (mut sets, own) = parallel::both(|| fixed_sets(plan), || of_service_ports(plan));
+    written(plan, |_| true)
+}
+
+/// The same, but of the Service ports' own chains and sets only those of some Service ports, by their index in the plan:
+/// all that is there is the same.
+pub fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
+    written(plan, |index| indices.contains(&index))
+}
+
+fn written(plan: &Plan<'_>, is_wanted: impl Fn(usize) -> bool + Sync) -> Ruleset {
+    let (mut sets, own) = parallel::both(|| fixed_sets(plan), || of_service_ports(plan, is_wanted));
     let mut chains: Vec<Chain> = base::chains(plan);
     for (affinity_sets, chains_of_ports) in own {
         sets.extend(affinity_sets);
@@ -56,10 +68,14 @@ fn fixed_sets(plan: &Plan<'_>) -> Vec<Set> {
 const SHORTEST_STRETCH: usize = 256;
 
 /// The sets and chains of the Service ports themselves, in order.
-fn of_service_ports(plan: &Plan<'_>) -> Vec<(Vec<Set>, Vec<Chain>)> {
+fn of_service_ports(
+    plan: &Plan<'_>,
+    is_wanted: impl Fn(usize) -> bool + Sync,
+) -> Vec<(Vec<Set>, Vec<Chain>)> {
     parallel::by_stretch(plan.service_ports(), SHORTEST_STRETCH, |first, ports| {
         let (mut sets, mut chains) = (Vec::new(), Vec::new());
-        for compiler in compilers(plan, first, ports) {
+        let wanted = (first..).zip(compilers(plan, first, ports)).filter(|(index, _)| is_wanted(*index));
+        for (_, compiler) in wanted {
             sets.extend(compiler.affinity_sets());
             chains.extend(compiler.chains());
         }

@@ -144,7 +144,7 @@ fn print_migration(page: &mut Page, told: &migration::Told) {
             let lines = [
                 known.whom.clone(),
                 known.words.to_owned(),
-                format!("such as {}", known.example),
+                format!("for example {}", known.example),
                 format!("to do: {}", known.remedy),
             ];
             let lines: Vec<String> = lines.iter().map(|line| format!("  {}", text(line))).collect();

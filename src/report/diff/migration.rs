@@ -38,13 +38,15 @@ pub(super) fn tell(diff: &Diff) -> Option<Told> {
     let (touching, others): (Vec<_>, Vec<_>) = known.iter().partition(|one| !one.services.is_empty());
     let met: Vec<Reason> = known.iter().map(|one| one.reason).collect();
     let modes_differ = migration.from.mode != migration.to.mode;
-    let not_met = Reason::ALL.into_iter().filter(|reason| modes_differ && !met.contains(reason));
+    let not_met = Reason::ALL
+        .into_iter()
+        .filter(|reason| modes_differ && !reason.is_of_releases() && !met.contains(reason));
     let nobody: Vec<&str> = not_met.map(title).collect();
     Some(Told {
         verdict: verdict(diff, &migration.pre_flight, &touching),
         touching: touching.iter().map(|one| touching_words(one, diff)).collect(),
         without_service: without_service(&others),
-        nobody: (!nobody.is_empty()).then(|| format!("Touch nobody here: {}.", nobody.join("; "))),
+        nobody: (!nobody.is_empty()).then(|| format!("These touch nobody here: {}.", nobody.join("; "))),
         pre_flight: pre_flight(&migration.pre_flight),
     })
 }
@@ -67,9 +69,34 @@ fn verdict(diff: &Diff, pre_flight: &[PreFlight], touching: &[&KnownDifference])
         1 => format!("1 known difference touches {}", plural(services.len(), "Service")),
         many => format!("{many} known differences touch {}", plural(services.len(), "Service")),
     };
-    match against.as_slice() {
+    let verdict = match against.as_slice() {
         [] => format!("ready: nothing unexpected; {known}"),
         against => format!("not ready: {}; {known}", against.join(", ")),
+    };
+    match stops_working(touching) {
+        Some(what) => format!("{verdict}; stops working: {what}"),
+        None if diff.loses() => verdict,
+        None => format!("{verdict}; nothing stops working"),
+    }
+}
+
+/// At most this many Services are named in the verdict for each known difference.
+const NAMED_IN_VERDICT: usize = 2;
+
+/// What stops working by known differences, and for which Services.
+fn stops_working(touching: &[&KnownDifference]) -> Option<String> {
+    let losing = touching.iter().filter(|one| !one.stops_working.is_empty());
+    let words: Vec<String> = losing
+        .map(|one| format!("{} ({})", title(one.reason), listed(&one.stops_working, NAMED_IN_VERDICT)))
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn listed(names: &[String], at_most: usize) -> String {
+    let listed = names.iter().take(at_most).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(at_most) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
     }
 }
 
@@ -90,9 +117,7 @@ fn kinds(count: usize) -> String {
 const NAMED: usize = 6;
 
 fn touching_words(known: &KnownDifference, diff: &Diff) -> Touching {
-    let named = known.services.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    let more = known.services.len().saturating_sub(NAMED);
-    let named = if more == 0 { named } else { format!("{named} and {more} more") };
+    let named = listed(&known.services, NAMED);
     let mut clients = known.clients.clone();
     clients.dedup();
     let clients = match clients.len() {
@@ -122,7 +147,7 @@ fn touching_words(known: &KnownDifference, diff: &Diff) -> Touching {
 fn without_service(others: &[&KnownDifference]) -> Option<String> {
     let words: Vec<String> =
         others.iter().map(|one| format!("{} ({})", one.reason.code(), kinds(one.kinds))).collect();
-    (!words.is_empty()).then(|| format!("No port of a Service is concerned by: {}.", words.join(", ")))
+    (!words.is_empty()).then(|| format!("These touch no Service port: {}.", words.join(", ")))
 }
 
 /// The page of a known difference in the documentation.
@@ -144,6 +169,14 @@ fn title(reason: Reason) -> &'static str {
         Reason::SourceRangesBeforeReject => "source ranges without endpoints",
         Reason::RefusalFromNode => "refusals to the node itself",
         Reason::CheckedBeforeForwarding => "policy Local from the node itself",
+        Reason::SourceRangesFromNode => "source ranges without endpoints, from the node itself",
+        Reason::NodePortAddressesRead => "nodePortAddresses read differently",
+        Reason::HeadlessLabel => "Services with the label headless",
+        Reason::SlicesOfOtherProxies => "EndpointSlices with the label service-proxy-name",
+        Reason::DuplicateEndpoints => "one address in several EndpointSlices",
+        Reason::ZoneHints => "zone hints without an annotation",
+        Reason::NodeHints => "node hints",
+        Reason::EmptyZone => "zone hints on a Node without a zone",
     }
 }
 
@@ -161,7 +194,7 @@ fn remedy(reason: Reason) -> &'static str {
         }
         Reason::LocalnetGuard => "nothing: the kernel drops these packets itself without route_localnet",
         Reason::LoopbackSource => {
-            "programs in the host network that bind to 127.0.0.1 before they connect must not; others are not concerned"
+            "let programs in the node's network not bind to 127.0.0.1 before they connect; others are not affected"
         }
         Reason::NodePortAddresses => {
             "list the networks in nodePortAddresses (for all of them: 0.0.0.0/0, ::/0), or point clients and health checks at the node's primary IP"
@@ -175,10 +208,34 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::SourceRangesBeforeReject => {
             "nothing: clients outside the source ranges wait instead of being refused"
         }
-        Reason::RefusalFromNode => "nothing: the node is refused at once instead of sending into the network",
-        Reason::CheckedBeforeForwarding => {
-            "upgrade to 1.33.6, 1.34.2 or newer before the switch, or let the node use the cluster IP"
+        Reason::RefusalFromNode => {
+            "nothing: the node is refused at once, instead of sending packets into the network"
         }
+        Reason::CheckedBeforeForwarding => {
+            "upgrade to 1.33.6 or newer before the switch, or let the node use the cluster IP"
+        }
+        Reason::SourceRangesFromNode => {
+            "nothing: a node outside the source ranges waits instead of being refused"
+        }
+        Reason::NodePortAddressesRead => {
+            "write down the networks meant in nodePortAddresses, one for each family; for all of them 0.0.0.0/0 and ::/0"
+        }
+        Reason::HeadlessLabel => {
+            "remove the label from Services with a cluster IP that are to be served on both sides; give those that are not clusterIP None, or the label service-proxy-name"
+        }
+        Reason::SlicesOfOtherProxies => {
+            "label the Service, not its slices, where another proxy is to serve it; delete slices that nobody means any more"
+        }
+        Reason::DuplicateEndpoints => {
+            "find out who writes the second slice (kubectl get endpointslices), and remove the entry that is out of date"
+        }
+        Reason::ZoneHints => {
+            "check that the endpoints of each zone can carry its load; remove trafficDistribution from Services that should use all zones"
+        }
+        Reason::NodeHints => {
+            "check that each node's endpoints can carry its load; use trafficDistribution PreferSameZone or none where they cannot"
+        }
+        Reason::EmptyZone => "give every Node the label topology.kubernetes.io/zone",
     }
 }
 

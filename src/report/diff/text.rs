@@ -110,7 +110,7 @@ impl Page<'_> {
             self.line(1, &format!("{} [{}]", known.title, known.code));
             self.line(2, &known.whom);
             self.line(2, known.words);
-            self.line(2, &format!("such as {}", known.example));
+            self.line(2, &format!("for example {}", known.example));
             self.line(2, &format!("to do: {}", known.remedy));
             self.line(2, &known.page);
         }
