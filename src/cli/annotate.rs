@@ -12,7 +12,7 @@ use super::session::{Answer, Session, Stop};
 use super::stdin::{self, Piped};
 use crate::annotate::counters::{self, Counters};
 use crate::annotate::{Index, annotations, json, suffix};
-use crate::diagnostic::{Diagnostic, Inert};
+use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 
 /// Says what the hashed names of kube-proxy's chains and sets in a text stand for.
 ///
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 }
 
 /// The text, which is opened ahead of the cluster: at a bare terminal nothing waits.
-fn text(arguments: &Arguments) -> Result<Box<dyn Read>, Diagnostic> {
+fn text(arguments: &Arguments) -> Result<Box<dyn Read>, Diagnostics> {
     let Some(path) = &arguments.text else { return Ok(Box::new(stdin::open(Piped::Text)?)) };
     let file = File::open(path).map_err(|error| {
         Diagnostic::error(format!("cannot read {}: {error}", Inert(&path.display().to_string())))

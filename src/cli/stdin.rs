@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, StdinLock};
 
 use super::program;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What is read from standard input.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +22,9 @@ pub(super) enum Piped {
 ///
 /// # Errors
 /// It is a terminal.
-pub(super) fn open(wanted: Piped) -> Result<StdinLock<'static>, Diagnostic> {
+pub(super) fn open(wanted: Piped) -> Result<StdinLock<'static>, Diagnostics> {
     let stdin = io::stdin();
-    if stdin.is_terminal() { Err(nothing(wanted)) } else { Ok(stdin.lock()) }
+    if stdin.is_terminal() { Err(nothing(wanted).into()) } else { Ok(stdin.lock()) }
 }
 
 /// That nothing is piped in, with commands that do.

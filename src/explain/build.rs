@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use super::clients::{self, Source};
+use super::few::{Few, LeftOutOf};
 use super::rules::{Happens, Rules};
 use super::why::Why;
 use super::{
-    Address, AddressKind, Case, Chance, ClientOutcome, Decision, End, Endpoint, Port, Share, client_ip,
-    describe,
+    Address, AddressKind, Case, Chance, ClientOutcome, Decision, End, Endpoint, Masqueraded, MoreEndpoints,
+    Port, Share, client_ip, describe,
 };
 use crate::cluster;
 use crate::diagnostic::Inert;
@@ -51,17 +52,48 @@ struct Target {
     note: String,
 }
 
-/// A packet with all that can happen to a client that connects for the first time.
+/// A packet with what can happen to a client that connects for the first time.
 struct Walked<'s> {
     client: usize,
     address: usize,
     packet: Packet,
+    /// Where it goes, by all outcomes.
+    sharing: Sharing,
+    masqueraded: Masqueraded,
+    /// How many outcomes there are.
+    count: usize,
+    /// Some of each kind.
     outcomes: Vec<Outcome<'s>>,
     /// What happens to one that has connected before (session affinity).
     conditional: Vec<Outcome<'s>>,
 }
 
 impl<'s> Walked<'s> {
+    fn of((client, address): (usize, usize), packet: Packet, all: Vec<Outcome<'s>>, few: &Few) -> Walked<'s> {
+        let (outcomes, conditional): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|outcome| outcome.given.is_empty());
+        let mut sharing: BTreeMap<SocketAddr, walk::Chance> = BTreeMap::new();
+        for outcome in &outcomes {
+            let chance = sharing.entry(outcome.destination);
+            chance.and_modify(|chance| *chance = chance.plus(outcome.chance)).or_insert(outcome.chance);
+        }
+        let masqueraded = match outcomes.iter().filter(|outcome| outcome.snat).count() {
+            0 => Masqueraded::None,
+            n if n == outcomes.len() => Masqueraded::All,
+            _ => Masqueraded::Some,
+        };
+        Walked {
+            client,
+            address,
+            packet,
+            sharing: sharing.into_iter().collect(),
+            masqueraded,
+            count: outcomes.len(),
+            outcomes: few.thinned(outcomes),
+            conditional: few.thinned(conditional),
+        }
+    }
+
     fn happens(&self) -> impl Iterator<Item = Happens<'_, 's>> {
         let first = self.outcomes.iter().map(|outcome| (Some(self.client), outcome));
         first.chain(self.conditional.iter().map(|outcome| (None, outcome)))
@@ -72,7 +104,10 @@ impl<'s> Builder<'s> {
     pub(super) fn port(&self, port: &'s ServicePortPlan<'s>) -> Result<Port, WalkError> {
         let sources = clients::sources(self.plan, port, self.host);
         let targets = self.targets(port);
-        let walked = self.walk(port, &sources, &targets)?;
+        let left_out: LeftOutOf =
+            port.left_out().into_iter().map(|(endpoint, why)| (std::ptr::from_ref(endpoint), why)).collect();
+        let few = Few::of(port, &left_out, self.plan.node_name());
+        let walked = self.walk(port, &sources, &targets, &few)?;
         let mut shares: Vec<Sharing> = Vec::new();
         let rules = Rules::reached_by(walked.iter().flat_map(Walked::happens));
         let ends: Vec<End> = walked.iter().map(|walked| self.end(walked, port, &mut shares)).collect();
@@ -81,6 +116,7 @@ impl<'s> Builder<'s> {
         let case = |(walked, end): (&Walked<'s>, End)| self.case(walked, end, port, &shared);
         let cases = walked.iter().zip(ends).map(case).collect();
         let family = self.plan.family();
+        let (endpoints, more_endpoints) = self.endpoints(port, &shares, &left_out, &few);
         Ok(Port {
             name: port.service_port().name.port().to_owned(),
             family: family.api_name(),
@@ -88,7 +124,8 @@ impl<'s> Builder<'s> {
             port: port.service_port().port.get(),
             addresses: targets.into_iter().map(Target::into_address).collect(),
             clients: sources.iter().map(|source| source.client(self.host, self.plan)).collect(),
-            endpoints: self.endpoints(port, &shares),
+            endpoints,
+            more_endpoints,
             decisions: decisions(port),
             affinity_seconds: port.service_port().affinity_seconds,
             shares: shares.iter().enumerate().map(share).collect(),
@@ -149,14 +186,14 @@ impl<'s> Builder<'s> {
         port: &ServicePortPlan<'_>,
         sources: &[Source],
         targets: &[Target],
+        few: &Few,
     ) -> Result<Vec<Walked<'s>>, WalkError> {
         let mut walked = Vec::new();
         for (address, target) in targets.iter().enumerate() {
             for (client, source) in sources.iter().enumerate() {
                 let Some(packet) = self.packet(port, source, target) else { continue };
                 let all = self.walker.walk(&packet)?;
-                let (outcomes, conditional) = all.into_iter().partition(|outcome| outcome.given.is_empty());
-                walked.push(Walked { client, address, packet, outcomes, conditional });
+                walked.push(Walked::of((client, address), packet, all, few));
             }
         }
         Ok(walked)
@@ -192,7 +229,9 @@ impl<'s> Builder<'s> {
                 self.other_service(walked, port).map(service_name),
             ),
             why: self.why(walked, port),
+            masqueraded: walked.masqueraded,
             outcomes: walked.outcomes.iter().map(|outcome| client_outcome(outcome, shared)).collect(),
+            more_outcomes: walked.count - walked.outcomes.len(),
         }
     }
 
@@ -264,7 +303,6 @@ impl<'s> Builder<'s> {
     }
 
     fn case_words(&self, walked: &Walked<'s>, end: End, shares: &[Sharing], other: Option<String>) -> String {
-        let outcomes = &walked.outcomes;
         match end {
             End::Dropped => "times out (dropped)".to_owned(),
             End::Refused => "refused".to_owned(),
@@ -274,18 +312,22 @@ impl<'s> Builder<'s> {
             }
             End::Node => "not served: reaches the node itself".to_owned(),
             End::Passed => "not served: goes on to the network".to_owned(),
-            End::Other => other_words(outcomes, &other.unwrap_or_default()),
+            End::Other => other_words(walked, &other.unwrap_or_default()),
             End::Shared(i) => {
                 let letter = if shares.len() > 1 { format!("{}: ", letter(i)) } else { String::new() };
                 let count = shares.get(i).map_or(0, Vec::len);
-                format!("{letter}{}, {}", endpoints_words(count), client_ip_words(outcomes))
+                format!("{letter}{}, {}", endpoints_words(count), client_ip_words(walked.masqueraded))
             }
         }
     }
 
-    fn endpoints(&self, port: &ServicePortPlan<'_>, shares: &[Sharing]) -> Vec<Endpoint> {
-        let left_out: HashMap<*const cluster::Endpoint, LeftOut> =
-            port.left_out().into_iter().map(|(endpoint, why)| (std::ptr::from_ref(endpoint), why)).collect();
+    fn endpoints(
+        &self,
+        port: &ServicePortPlan<'_>,
+        shares: &[Sharing],
+        left_out: &LeftOutOf,
+        few: &Few,
+    ) -> (Vec<Endpoint>, Vec<MoreEndpoints>) {
         let row = |endpoint: &cluster::Endpoint| {
             let at = SocketAddr::new(endpoint.ip, endpoint.port.get());
             let chance_in = |share: &Sharing| {
@@ -309,7 +351,20 @@ impl<'s> Builder<'s> {
                 }),
             }
         };
-        port.service_port().endpoints.iter().map(row).collect()
+        let (mut listed, mut more) = (Vec::new(), Vec::<MoreEndpoints>::new());
+        for (index, endpoint) in port.service_port().endpoints.iter().enumerate() {
+            let like = row(endpoint);
+            let is_alike = |other: &&mut MoreEndpoints| {
+                let other = &other.like;
+                (other.state, &other.chances, &other.left_out) == (like.state, &like.chances, &like.left_out)
+            };
+            match more.iter_mut().find(is_alike) {
+                _ if few.shows(index) => listed.push(like),
+                Some(known) => known.count += 1,
+                None => more.push(MoreEndpoints { count: 1, like }),
+            }
+        }
+        (listed, more)
     }
 }
 
@@ -361,39 +416,29 @@ fn end(walked: &Walked<'_>, shares: &mut Vec<Sharing>) -> End {
     if first.destination == walked.packet.destination {
         return if first.delivered_locally { End::Node } else { End::Passed };
     }
-    let mut share: BTreeMap<SocketAddr, walk::Chance> = BTreeMap::new();
-    for outcome in &walked.outcomes {
-        let chance = share.entry(outcome.destination);
-        chance.and_modify(|chance| *chance = chance.plus(outcome.chance)).or_insert(outcome.chance);
-    }
-    let share: Sharing = share.into_iter().collect();
-    let known = shares.iter().position(|known| *known == share);
+    let known = shares.iter().position(|known| *known == walked.sharing);
     End::Shared(known.unwrap_or_else(|| {
-        shares.push(share);
+        shares.push(walked.sharing.clone());
         shares.len() - 1
     }))
 }
 
-fn client_ip_words(outcomes: &[Outcome<'_>]) -> &'static str {
-    let masqueraded = outcomes.iter().filter(|outcome| outcome.snat).count();
+fn client_ip_words(masqueraded: Masqueraded) -> &'static str {
     match masqueraded {
-        0 => "client IP preserved",
-        n if n == outcomes.len() => "masqueraded",
-        _ => "masqueraded in part",
+        Masqueraded::None => "client IP preserved",
+        Masqueraded::All => "masqueraded",
+        Masqueraded::Some => "masqueraded in part",
     }
 }
 
 /// What happens at an address that another Service has too, and whose rules come first.
-fn other_words(outcomes: &[Outcome<'_>], other: &str) -> String {
+fn other_words(walked: &Walked<'_>, other: &str) -> String {
     let other = Inert(other);
-    match outcomes.first().map(|outcome| outcome.verdict) {
+    match walked.outcomes.first().map(|outcome| outcome.verdict) {
         Some(Verdict::Drop) => format!("times out: taken and dropped by Service {other}"),
         Some(Verdict::Reject(_)) => format!("refused by Service {other}, which takes it"),
         Some(Verdict::Accept) | None => {
-            let mut all: Vec<SocketAddr> = outcomes.iter().map(|outcome| outcome.destination).collect();
-            all.sort_unstable();
-            all.dedup();
-            format!("taken by Service {other}: {} of it", endpoints_words(all.len()))
+            format!("taken by Service {other}: {} of it", endpoints_words(walked.sharing.len()))
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::lecture::Question;
-use super::stage::Stage;
+use super::stage::{Stage, compact};
 use super::{
     Address, AssumedObject, Client, ClientOutcome, Decision, End, Endpoint, Explanation, Port, Share, tables,
     text,
@@ -18,8 +18,8 @@ const BODY: &str = include_str!("page/body.html");
 /// Nothing may be fetched, whatever gets into the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/// So many endpoints, and outcomes of one client, stand in the page; of the others it has the number.
-const MOST: usize = 60;
+/// A text of more rules is left out of the page.
+const MOST_RULES: usize = 2_000;
 
 /// What a page shows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,7 +38,7 @@ pub struct Page<'p> {
 #[derive(Serialize)]
 struct Data<'p> {
     entries: Vec<Entry<'p>>,
-    stages: &'p [Stage],
+    stages: Vec<serde_json::Value>,
     questions: &'p [Question],
 }
 
@@ -70,7 +70,7 @@ struct ToldPort<'p> {
     addresses: &'p [Address],
     clients: &'p [Client],
     endpoints: &'p [Endpoint],
-    more_endpoints: usize,
+    more_endpoints: Vec<String>,
     decisions: &'p [Decision],
     affinity_seconds: Option<u32>,
     shares: &'p [Share],
@@ -97,7 +97,8 @@ pub fn print(page: &Page<'_>) -> String {
         [only] => format!("Service {}", only.service),
         _ => "Services".to_owned(),
     };
-    let data = Data { entries, stages: page.stages, questions: page.questions };
+    let stages = page.stages.iter().map(compact).collect();
+    let data = Data { entries, stages, questions: page.questions };
     let data = serde_json::to_string(&data).unwrap_or_default();
     let (comment, note) = match escaped(page.banner) {
         empty if empty.is_empty() => (String::new(), String::new()),
@@ -125,7 +126,7 @@ pub fn print(page: &Page<'_>) -> String {
 /// For readers whose browser runs no script: the text, unless it is so long that the page would double.
 fn without_script(explanations: &[Explanation]) -> String {
     let ports = explanations.iter().flat_map(|explanation| &explanation.ports);
-    match ports.map(|port| port.endpoints.len()).sum::<usize>() > 20 * MOST {
+    match ports.map(|port| port.rules.len()).sum::<usize>() > MOST_RULES {
         true => "This page needs JavaScript. The same as text: kuberules explain".to_owned(),
         false => text::print(explanations, Style::default()),
     }
@@ -162,26 +163,22 @@ fn told(explanation: &Explanation) -> Told<'_> {
 
 fn told_port(port: &Port) -> ToldPort<'_> {
     let (notes, numbers) = tables::footnotes(port);
-    let cases = port.cases.iter().zip(numbers).map(|(case, numbers)| {
-        let outcomes = case.outcomes.get(..MOST).unwrap_or(&case.outcomes);
-        ToldCase {
-            client: case.client,
-            address: case.address,
-            end: case.end,
-            words: &case.words,
-            why: numbers.iter().filter_map(|number| number.checked_sub(1)).collect(),
-            outcomes,
-            more_outcomes: case.outcomes.len() - outcomes.len(),
-        }
+    let cases = port.cases.iter().zip(numbers).map(|(case, numbers)| ToldCase {
+        client: case.client,
+        address: case.address,
+        end: case.end,
+        words: &case.words,
+        why: numbers.iter().filter_map(|number| number.checked_sub(1)).collect(),
+        outcomes: &case.outcomes,
+        more_outcomes: case.more_outcomes,
     });
-    let endpoints = port.endpoints.get(..MOST).unwrap_or(&port.endpoints);
     ToldPort {
         title: tables::port_title(port),
         protocol: port.protocol,
         addresses: &port.addresses,
         clients: &port.clients,
-        endpoints,
-        more_endpoints: port.endpoints.len() - endpoints.len(),
+        endpoints: &port.endpoints,
+        more_endpoints: port.more_endpoints.iter().map(|more| tables::more_words(more, port)).collect(),
         decisions: &port.decisions,
         affinity_seconds: port.affinity_seconds,
         shares: &port.shares,

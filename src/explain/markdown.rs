@@ -81,10 +81,17 @@ fn endpoints(port: &Port, out: &mut String) {
         );
     }
     out.push('\n');
+    for more in &port.more_endpoints {
+        let _ = writeln!(out, "{}.\n", tables::more_words(more, port));
+    }
 }
 
 fn rules(port: &Port, out: &mut String) {
     out.push_str("\n### The rules, in the order in which they are evaluated\n\n");
+    match tables::left_out_rules(port).as_str() {
+        "" => {}
+        words => _ = writeln!(out, "{words}\n"),
+    }
     for stretch in tables::by_client(port) {
         let _ = writeln!(out, "For {}:\n", escaped(&stretch.who));
         for shown in &stretch.rules {

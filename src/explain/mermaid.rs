@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Case, End, Explanation, Port, tables};
+use super::{Case, End, Endpoint, Explanation, Masqueraded, Port, tables};
 use crate::markup::mermaid as escaped;
 
 /// Prints the chart of each port, without fences around it: one chart with a subgraph for each.
@@ -36,6 +36,9 @@ fn chart(p: usize, port: &Port, out: &mut String) {
             None => String::new(),
         };
         let _ = writeln!(out, "    p{p}e{i}[\"{pod}{}<br/>{node}{why}\"]", escaped(&endpoint.text));
+    }
+    for (i, more) in port.more_endpoints.iter().enumerate() {
+        let _ = writeln!(out, "    p{p}m{i}[\"{}\"]", escaped(&tables::more_words(more, port)));
     }
     for (address, _) in port.addresses.iter().enumerate() {
         address_edges(p, address, port, out);
@@ -88,10 +91,9 @@ fn end_name(end: End) -> String {
 }
 
 fn label(case: &Case) -> &'static str {
-    let masqueraded = case.outcomes.iter().filter(|outcome| outcome.snat).count();
     match case.end {
-        End::Shared(_) if masqueraded == case.outcomes.len() => "masqueraded",
-        End::Shared(_) if masqueraded > 0 => "masqueraded in part",
+        End::Shared(_) if case.masqueraded == Masqueraded::All => "masqueraded",
+        End::Shared(_) if case.masqueraded == Masqueraded::Some => "masqueraded in part",
         End::Shared(_) => "client IP preserved",
         End::Dropped => "dropped",
         End::Refused => "refused",
@@ -104,9 +106,15 @@ fn label(case: &Case) -> &'static str {
 fn endpoint_edges(p: usize, port: &Port, out: &mut String) {
     for (s, share) in port.shares.iter().enumerate() {
         let _ = writeln!(out, "    p{p}s{s}((\"{}\"))", share.letter);
+        let chance = |endpoint: &Endpoint| endpoint.chances.get(s).cloned().flatten();
         for (e, endpoint) in port.endpoints.iter().enumerate() {
-            if let Some(Some(chance)) = endpoint.chances.get(s) {
+            if let Some(chance) = chance(endpoint) {
                 let _ = writeln!(out, "    p{p}s{s} -- \"{}\" --> p{p}e{e}", chance.text);
+            }
+        }
+        for (m, more) in port.more_endpoints.iter().enumerate() {
+            if let Some(chance) = chance(&more.like) {
+                let _ = writeln!(out, "    p{p}s{s} -- \"{} each\" --> p{p}m{m}", chance.text);
             }
         }
     }

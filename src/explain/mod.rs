@@ -10,6 +10,7 @@ mod clients;
 mod describe;
 mod description;
 pub mod example;
+mod few;
 pub mod handout;
 pub mod html;
 pub mod lecture;
@@ -87,8 +88,10 @@ pub struct Port {
     pub addresses: Vec<Address>,
     /// Who may reach it.
     pub clients: Vec<Client>,
-    /// All endpoints of its name and protocol.
+    /// The endpoints of its name and protocol; of very many some of each kind.
     pub endpoints: Vec<Endpoint>,
+    /// The others, by their kinds.
+    pub more_endpoints: Vec<MoreEndpoints>,
     /// Why the endpoints are chosen as they are, for the cluster IP and for addresses from outside.
     pub decisions: Vec<Decision>,
     /// Seconds for which a client stays with its endpoint.
@@ -189,6 +192,16 @@ pub struct Endpoint {
     pub left_out: Option<Decision>,
 }
 
+/// Endpoints of one kind that are not listed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MoreEndpoints {
+    /// How many there are.
+    pub count: usize,
+    /// What they have in common: all but address, Pod and node.
+    pub like: Endpoint,
+}
+
 /// A chance, as text and number.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Chance {
@@ -232,8 +245,24 @@ pub struct Case {
     pub words: String,
     /// Why, each a sentence.
     pub why: Vec<String>,
-    /// Everything that can happen to the connection.
+    /// How many of its outcomes are masqueraded.
+    pub masqueraded: Masqueraded,
+    /// What can happen to the connection; of very many outcomes some of each kind.
     pub outcomes: Vec<ClientOutcome>,
+    /// How many more outcomes there are.
+    pub more_outcomes: usize,
+}
+
+/// How many outcomes of a case are masqueraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Masqueraded {
+    /// None: the client IP is preserved.
+    None,
+    /// Some.
+    Some,
+    /// All.
+    All,
 }
 
 /// What a case comes to.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::few::shortened;
 use super::{Met, Rule, describe};
 use crate::diagnostic::Inert;
 use crate::input::Sources;
@@ -30,6 +31,9 @@ type RuleKey<'s> = (RuleRef<'s>, Option<*const Element>);
 /// An outcome with the client that it happens to; none where it happens to one that connected before.
 pub(super) type Happens<'o, 's> = (Option<usize>, &'o Outcome<'s>);
 
+/// The steps of an outcome, each with the depth of its chain.
+type Path<'o, 's> = Vec<(&'o Step<'s>, usize)>;
+
 /// A rule, with the element of a map that decided.
 struct Reached<'s> {
     rule: RuleRef<'s>,
@@ -46,7 +50,7 @@ impl<'s> Rules<'s> {
     {
         let mut positions = Positions::default();
         let mut rules = Rules::default();
-        let mut paths: Vec<(Option<usize>, Vec<(&'o Step<'s>, usize)>)> = Vec::new();
+        let mut paths: Vec<(Option<usize>, Path<'o, 's>)> = Vec::new();
         for (client, outcome) in outcomes {
             positions.begin();
             let mut path = Vec::new();
@@ -138,7 +142,7 @@ impl Reached<'_> {
         Rule {
             table: Inert(&self.rule.table_name()).to_string(),
             chain: Inert(self.rule.chain_name()).to_string(),
-            text: Inert(&self.rule.text()).to_string(),
+            text: Inert(&shortened(self.rule.text())).to_string(),
             names_chain: matches!(self.rule, RuleRef::Iptables { .. }),
             element: self.element.clone(),
             sentence: describe::describe(&self.step, plan).to_string(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Client, Endpoint, Explanation, Met, Port, Rule};
+use super::{Client, Endpoint, Explanation, Met, MoreEndpoints, Port, Rule};
 use crate::cluster::ServicePort;
 use crate::net::Family;
 
@@ -57,6 +57,24 @@ pub(super) fn chance_words(endpoint: &Endpoint, port: &Port) -> String {
         None if chances.is_empty() => "not used from here".to_owned(),
         None if chances == ["1"] => "every connection".to_owned(),
         None => format!("chance {}", chances.join(", ")),
+    }
+}
+
+/// `and 9,940 more, ready: chance 1/10000 each`
+pub(super) fn more_words(more: &MoreEndpoints, port: &Port) -> String {
+    let words = chance_words(&more.like, port);
+    let each = if words.starts_with("chance") && more.count > 1 { " each" } else { "" };
+    format!("and {} more, {}: {words}{each}", more.count, more.like.state)
+}
+
+/// That rules of endpoints that are not listed are not shown; empty where all are.
+pub(super) fn left_out_rules(port: &Port) -> String {
+    let used = |more: &&MoreEndpoints| more.like.chances.iter().any(Option::is_some);
+    match port.more_endpoints.iter().filter(used).map(|more| more.count).sum::<usize>() {
+        0 => String::new(),
+        count => format!(
+            "Those of the endpoints that are listed above; the other {count} have rules of their own that are alike."
+        ),
     }
 }
 

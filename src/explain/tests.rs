@@ -1,6 +1,6 @@
 //! Tests of the whole.
 
-use super::{End, Explanation, Scene, example, markdown, mermaid, tables, text};
+use super::{End, Explanation, Scene, example, few, markdown, mermaid, tables, text};
 use crate::cluster::Cluster;
 use crate::net::Family;
 use crate::node::{Host, NodePlan, NodeRules};
@@ -259,6 +259,42 @@ fn prerouting_and_output_are_told_apart() {
             ];
             assert_eq!(heads[..3], expected, "{mode:?}");
         }
+    }
+}
+
+/// Of very many endpoints some of each kind are shown, with their rules, and the others counted.
+#[test]
+fn very_many_endpoints_are_summed_up() {
+    let pod = "- addresses: [10.32.0.15]";
+    let (head, tail) = example::TEXT.split_once(pod).unwrap();
+    let others: String = (0..200)
+        .map(|i| {
+            format!(
+                "- addresses: [10.32.2.{i}]\n  conditions: {{ready: {}}}\n  nodeName: node-2\n\
+                 \u{20} targetRef: {{kind: Pod, name: more-{i}, namespace: default}}\n",
+                i != 7
+            )
+        })
+        .collect();
+    for mode in MODES {
+        let all = explained(&format!("{head}{others}{pod}{tail}"), None, example::NODE, mode);
+        let db = all.iter().find(|e| e.service == example::SERVICE).unwrap();
+        let port = &db.ports[0];
+        let more: usize = port.more_endpoints.iter().map(|more| more.count).sum();
+        assert!(port.endpoints.len() <= few::MOST && port.endpoints.len() + more == 201, "{mode:?}: {more}");
+        assert!(
+            port.endpoints.iter().any(|endpoint| endpoint.pod == "more-7"),
+            "the one that is not ready is shown"
+        );
+        let text = text::print(std::slice::from_ref(db), Style::default());
+        assert!(
+            text.contains("more, ready: chance 1/200 each") && text.lines().count() < 600,
+            "{mode:?} {text}"
+        );
+        let rules: Vec<&str> = port.rules.iter().map(|rule| rule.text.as_str()).collect();
+        assert!(rules.len() < 200 && rules.iter().all(|text| text.len() < 2_100), "{rules:?}");
+        let drawn = mermaid::print(std::slice::from_ref(db));
+        assert!(drawn.contains("each\" --> p0m0") && drawn.lines().count() < 200, "{drawn}");
     }
 }
 

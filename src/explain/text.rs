@@ -86,6 +86,9 @@ fn endpoints(port: &Port, style: Style, out: &mut String) {
         let words = tables::chance_words(endpoint, port);
         out.push_str(&style.wrap("  ", "      ", &format!("{line}: {words}")));
     }
+    for more in &port.more_endpoints {
+        out.push_str(&style.wrap("  ", "      ", &tables::more_words(more, port)));
+    }
     out.push('\n');
 }
 
@@ -106,6 +109,7 @@ fn rules(port: &Port, style: Style, out: &mut String) {
         out.push('\n');
     }
     let _ = writeln!(out, "  {}", style.bold("The rules, in the order in which they are evaluated"));
+    out.push_str(&style.wrap("  ", "  ", &tables::left_out_rules(port)));
     for stretch in tables::by_client(port) {
         out.push_str(&style.wrap("  ", "    ", &format!("For {}:", stretch.who)));
         for shown in &stretch.rules {

@@ -66,9 +66,35 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
+/// The data of a page, with texts and steps where it has their numbers, as its script reads it.
 fn data(page: &str) -> Value {
     let (_, data) = page.split_once("id=\"data\">").unwrap();
-    serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap()
+    let mut data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+    for stage in data["stages"].as_array_mut().unwrap() {
+        let text = |number: &Value| stage["texts"][index(number)].clone();
+        let step = |step: &Value| {
+            let mut full = serde_json::json!({ "row": step[0], "hook": text(&step[1]) });
+            if let Some(packet) = step[2].as_array() {
+                full["packet"] = packet.iter().map(text).collect();
+            }
+            full
+        };
+        let steps: Vec<Value> = list(&stage["steps"]).iter().map(step).collect();
+        stage["journeys"] = full(&stage["journeys"], "", &text, &steps);
+    }
+    data
+}
+
+fn full(value: &Value, key: &str, text: &impl Fn(&Value) -> Value, steps: &[Value]) -> Value {
+    match value {
+        Value::Number(_) => text(value),
+        Value::Array(all) if key == "steps" => all.iter().map(|one| steps[index(one)].clone()).collect(),
+        Value::Array(all) => all.iter().map(|one| full(one, "", text, steps)).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| (key.clone(), full(value, key, text, steps))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// The cases that the input has an answer for; what if is left out.

@@ -1,6 +1,15 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  // Journeys have numbers for texts and steps, each of which stands in the page once.
+  for (const stage of data.stages) {
+    const text = (number) => stage.texts[number];
+    const steps = stage.steps.map(([row, hook, packet]) => ({ row, hook: text(hook), packet: packet?.map(text) }));
+    const full = (value, key) => typeof value === "number" ? text(value)
+      : Array.isArray(value) ? value.map((one) => key === "steps" ? steps[one] : full(one))
+      : value === null ? null : Object.fromEntries(Object.entries(value).map(([name, one]) => [name, full(one, name)]));
+    stage.journeys = full(stage.journeys);
+  }
   const byId = (id) => document.getElementById(id);
   // Text from the input reaches the page as text nodes and attributes alone.
   const make = (name, attributes, ...children) => {
@@ -389,7 +398,7 @@
     byId("endpoints").replaceChildren(port.endpoints.length ? tableOf(["Endpoint", "Pod", "Node", "State", "Chance"], port.endpoints.map((one) => make("tr", {},
       make("td", {}, make("code", {}, one.text)), make("td", {}, one.pod || "-"), make("td", {}, one.here ? `${one.node} (this node)` : one.node || "-"),
       make("td", {}, one.state), make("td", { class: one.leftOut ? "warn" : "good" }, outcomeOf(one))))) : make("p", {}, "None."),
-      ...(port.moreEndpoints ? [make("p", { class: "soft" }, `and ${port.moreEndpoints} more`)] : []));
+      ...port.moreEndpoints.map((words) => make("p", { class: "soft" }, words)));
     const affinity = port.affinitySeconds ? [make("li", {}, `session affinity: a client stays with its endpoint for ${port.affinitySeconds} s after its last new connection, at this port only`)] : [];
     byId("decisions").replaceChildren(...port.decisions.map((one) => make("li", {}, `${one.about}: ${one.words} (${one.code})`)), ...affinity);
     const assumed = explanation.assumed.flatMap((one) => one.rules.map((rule) => make("tr", {}, make("td", {}, one.object),

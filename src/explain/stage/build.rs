@@ -84,8 +84,8 @@ struct Builder<'b, 'n, 'c> {
 
 /// What fills up while cases are played.
 #[derive(Default)]
-struct Filled {
-    rows: Rows,
+struct Filled<'r> {
+    rows: Rows<'r>,
     journeys: Vec<Play>,
     cases: Vec<StageCase>,
     policies: Vec<Policy>,
@@ -130,7 +130,7 @@ impl Builder<'_, '_, '_> {
     }
 }
 
-impl Filled {
+impl Filled<'_> {
     fn add(&mut self, view: &View<'_>, policy: usize, asker: &Asker, address: usize, journey: Play) {
         let known = self.journeys.iter().position(|known| *known == journey);
         let journey = known.unwrap_or_else(|| {
@@ -214,12 +214,12 @@ fn connection(
     Connection { protocol: port.name.protocol(), client, destination: to }
 }
 
-fn play(
-    network: &Network<'_, '_>,
+fn play<'r>(
+    network: &'r Network<'_, '_>,
     view: &View<'_>,
     connection: Connection,
     chosen: Option<&NodeIndex>,
-    rows: &mut Rows,
+    rows: &mut Rows<'r>,
 ) -> Play {
     let journey = network.follow(connection, chosen.copied());
     let told = document(&Told { journey: &journey, network });
@@ -240,12 +240,12 @@ fn play(
     }
 }
 
-fn play_hop(
+fn play_hop<'r>(
     hop: &Hop,
-    walked: &journey::Hop<'_>,
+    walked: &journey::Hop<'r>,
     network: &Network<'_, '_>,
     view: &View<'_>,
-    rows: &mut Rows,
+    rows: &mut Rows<'r>,
 ) -> Option<PlayHop> {
     let plan = network.rules(walked.node)?.plan.as_ref()?;
     let mut before = &hop.arrives;

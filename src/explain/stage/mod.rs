@@ -3,12 +3,14 @@
 
 mod build;
 mod cast;
+mod compact;
 mod rows;
 
 use serde::Serialize;
 
 pub use build::{View, stages};
 pub use cast::turn_policies;
+pub(super) use compact::compact;
 
 /// One port of a Service in one family.
 #[derive(Debug, Clone, Serialize)]
@@ -165,7 +167,7 @@ pub struct PlayHop {
 }
 
 /// A step: the rule, the hook, and what became of the addresses where they changed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct PlayStep {
     /// Index in [`Stage::rows`].
     pub row: usize,

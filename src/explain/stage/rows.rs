@@ -1,25 +1,32 @@
 //! Rules in words, each once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Row;
 use crate::diagnostic::Inert;
 use crate::explain::describe;
+use crate::explain::few::shortened;
 use crate::input::Sources;
 use crate::plan::Plan;
 use crate::plan::origin::Field;
-use crate::walk::{Effect, Step};
+use crate::walk::{Effect, RuleRef, Step};
 
 /// Rows, each once, by number.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(super) struct Rows<'r> {
     rows: Vec<Row>,
     numbers: BTreeMap<Row, usize>,
+    /// Texts of rules: one of a Service with thousands of endpoints takes its time to print.
+    texts: HashMap<RuleRef<'r>, String>,
 }
 
-impl Rows {
-    pub(super) fn number(&mut self, step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> usize {
-        let row = row(step, plan, sources);
+impl<'r> Rows<'r> {
+    pub(super) fn number(&mut self, step: &Step<'r>, plan: &Plan<'_>, sources: &Sources) -> usize {
+        let text = step.rule.map(|rule| {
+            let text = self.texts.entry(rule).or_insert_with(|| Inert(&shortened(rule.text())).to_string());
+            text.clone()
+        });
+        let row = row(step, text.unwrap_or_default(), plan, sources);
         let next = self.rows.len();
         let number = *self.numbers.entry(row.clone()).or_insert(next);
         if number == next {
@@ -33,14 +40,14 @@ impl Rows {
     }
 }
 
-fn row(step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> Row {
+fn row(step: &Step<'_>, text: String, plan: &Plan<'_>, sources: &Sources) -> Row {
     let inert = |text: &str| Inert(text).to_string();
     let element = step.element.map(|element| format!("\nelement {}", inert(&element.to_string())));
     Row {
         kind: kind(step),
         table: step.rule.map(|rule| inert(&rule.table_name())).unwrap_or_default(),
         chain: step.rule.map(|rule| inert(rule.chain_name())).unwrap_or_default(),
-        text: step.rule.map(|rule| inert(&rule.text())).unwrap_or_default() + &element.unwrap_or_default(),
+        text: text + &element.unwrap_or_default(),
         sentence: describe::describe(step, plan).to_string(),
         origin: describe::place(step, plan, sources),
     }
