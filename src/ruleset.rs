@@ -42,7 +42,7 @@ impl Ruleset {
     /// The same, but of the Service ports' own chains only those of some Service ports, by their index in the plan. Every
     /// rule that is there is the same and stands where it stands in the whole, so that a packet that has to do with no
     /// other Service port meets the same rules.
-    pub(crate) fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
+    pub fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
         match plan.mode() {
             ProxyMode::Iptables => iptables::compile_around(plan, indices).into(),
             ProxyMode::Nftables => Ruleset::nftables(nftables::compile_around(plan, indices), plan.family()),

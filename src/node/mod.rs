@@ -133,7 +133,7 @@ impl<'c> NodePlan<'c> {
 
     /// The same for who asks about some Service ports only, by their index in the plan: of the others' own chains there
     /// are none.
-    pub(crate) fn compile_around(self, indices: &BTreeSet<usize>) -> NodeRules<'c> {
+    pub fn compile_around(self, indices: &BTreeSet<usize>) -> NodeRules<'c> {
         let ruleset = Ruleset::compile_around(&self.plan, indices);
         NodeRules { plan: Some(self.plan), host: self.host, ruleset, side_by_side: Vec::new() }
     }
