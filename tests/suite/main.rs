@@ -9,6 +9,7 @@ mod support;
 
 mod action;
 mod api_server;
+mod archives;
 mod assume;
 mod captured;
 mod check;
