@@ -57,7 +57,7 @@ pub(super) struct Evaluator<'w, 'r> {
     /// The source port that the asker told.
     pub(super) source_port: Option<u16>,
     /// Destinations by their number ([`PacketState::class`]).
-    classes: Vec<SocketAddr>,
+    classes: HashMap<SocketAddr, u32>,
     /// The element of a map whose verdict is being carried out.
     pub(super) element: Option<&'r Element>,
     rules_seen: usize,
@@ -126,7 +126,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             toward: HashMap::new(),
             client: ClientKind::Outside,
             source_port: None,
-            classes: Vec::new(),
+            classes: HashMap::new(),
             element: None,
             rules_seen: 0,
             unknown: 0,
@@ -134,7 +134,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     }
 
     pub(super) fn run(&mut self, entry: PacketState<'r>) -> Walked<()> {
-        self.classes.push(entry.view.destination);
+        self.class_of(entry.view.destination);
         self.pending.push(entry);
         self.follow_pending()
     }
@@ -174,12 +174,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
 
     /// The number of a destination.
     pub(super) fn class_of(&mut self, destination: SocketAddr) -> u32 {
-        let known = self.classes.iter().position(|known| *known == destination);
-        let number = known.unwrap_or_else(|| {
-            self.classes.push(destination);
-            self.classes.len() - 1
-        });
-        u32::try_from(number).unwrap_or(u32::MAX)
+        let next = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
+        *self.classes.entry(destination).or_insert(next)
     }
 
     /// One rule, or what is left of it. False once this branch has ended.
