@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::arrange::{at_head, in_place};
 use super::{Pair, right};
-use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::{TABLE, ruleset as nft};
 use crate::ruleset::Ruleset;
@@ -78,30 +78,4 @@ fn chains(expected: &[ipt::Chain], captured: &[ipt::Chain], arrange: Arrange) ->
     let is_foreign = |chain: &&ipt::Chain| !own.contains(&chain.name) && chain.owner != ipt::Owner::KubeProxy;
     chains.extend(captured.iter().filter(is_foreign).cloned());
     chains
-}
-
-/// Foreign rules and expected jumps as they stand; a jump that is not there comes behind the one that it should follow,
-/// the first to the head.
-pub(super) fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
-    let mut kept: Vec<&ipt::PlacedRule> = Vec::new();
-    for placed in captured {
-        let own = is_own_jump(&placed.rule);
-        if !own || (expected.contains(placed) && !kept.contains(&placed)) {
-            kept.push(placed);
-        }
-    }
-    let mut behind = 0;
-    for jump in expected {
-        let at = kept.iter().position(|placed| *placed == jump).unwrap_or_else(|| {
-            kept.insert(behind, jump);
-            behind
-        });
-        behind = at + 1;
-    }
-    kept.into_iter().cloned().collect()
-}
-
-fn at_head(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
-    let foreign = captured.iter().filter(|placed| !is_own_jump(&placed.rule));
-    expected.iter().chain(foreign).cloned().collect()
 }

@@ -2,6 +2,7 @@
 //! to traffic. The walk is the judge: rules that differ without any packet faring differently are told as such.
 
 mod altered;
+mod arrange;
 mod base_jumps;
 mod blame;
 mod delta;

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Pair;
-use super::intended::in_place;
+use super::arrange::in_place;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
