@@ -319,8 +319,8 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
     let mut old = Pipeline::of(old, &settings.0, session)?;
     let mut new = Pipeline::after(Some(&old), new, &settings.1, session)?;
     match told {
-        (true, false) => old.share_local_traffic(&mut new),
-        (false, true) => new.share_local_traffic(&mut old),
+        (true, false) => old.infer_for_both(&mut new),
+        (false, true) => new.infer_for_both(&mut old),
         (true, true) | (false, false) => {}
     }
     Ok((old, new))

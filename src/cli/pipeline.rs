@@ -22,12 +22,9 @@ pub(super) struct Pipeline {
     pub(super) assumed: Option<Assumed>,
     /// The pods' networks, where the Nodes suggest them and nothing else tells them.
     pub(super) inferred_networks: Vec<Cidr>,
-    /// How traffic of local pods is told on both sides of a comparison, where only one of them says so.
-    agreed: Option<Agreed>,
+    /// The pods' networks that were inferred for both sides of a comparison.
+    agreed: Option<Vec<Cidr>>,
 }
-
-/// How traffic of local pods is told, and the networks that were inferred for it.
-type Agreed = (DetectLocal, Vec<Cidr>);
 
 impl Pipeline {
     /// Reads the input and resolves the settings.
@@ -79,8 +76,11 @@ impl Pipeline {
         let cluster = cluster?;
         let inferred_networks = match previous {
             Some(previous) if !previous.inferred_networks.is_empty() => previous.inferred_networks.clone(),
-            Some(_) => Vec::new(),
-            None => cluster.suggested_pod_networks(),
+            // Its Nodes suggest none: nothing was inferred.
+            Some(previous) if previous.settings.detect_local == DetectLocal::ClusterCidr(Vec::new()) => {
+                Vec::new()
+            }
+            _ => cluster.suggested_pod_networks(),
         };
         let agreed = previous.and_then(|previous| previous.agreed.clone());
         let mut pipeline = Pipeline { cluster, snapshot, settings, assumed, inferred_networks, agreed };
@@ -90,8 +90,8 @@ impl Pipeline {
 
     /// How traffic from local pods is detected, where nothing says so and only an answer depends on it.
     fn infer_local_traffic(&mut self, arguments: &SettingsArguments) {
-        if let Some((detect_local, networks)) = &self.agreed {
-            self.settings.detect_local = detect_local.clone();
+        if let Some(networks) = &self.agreed {
+            self.settings.detect_local = DetectLocal::ClusterCidr(networks.clone());
             self.inferred_networks.clone_from(networks);
             return;
         }
@@ -106,21 +106,18 @@ impl Pipeline {
         }
     }
 
-    /// Lets the other side tell traffic of local pods as this one does, which says how; where it says nothing after all,
-    /// as a configuration without `clusterCIDR`, both infer it from this side's Nodes. Otherwise what only one side says
-    /// would be a difference that nobody asked for.
-    pub(super) fn share_local_traffic(&mut self, other: &mut Pipeline) {
-        let says_nothing = self.settings.detect_local == DetectLocal::ClusterCidr(Vec::new());
-        let agreed = match says_nothing {
-            false => (self.settings.detect_local.clone(), Vec::new()),
-            true => {
-                let networks = self.cluster.suggested_pod_networks();
-                (DetectLocal::ClusterCidr(networks.clone()), networks)
-            }
-        };
+    /// Infers the pods' networks for both sides of a comparison, where this side alone has a configuration, and that says
+    /// nothing of them: a file that only sets the mode does not mean that no traffic is local. What it does say is a
+    /// difference from what is inferred for the other side.
+    pub(super) fn infer_for_both(&mut self, other: &mut Pipeline) {
+        if self.settings.detect_local != DetectLocal::ClusterCidr(Vec::new()) {
+            return;
+        }
+        let networks = self.cluster.suggested_pod_networks();
         for side in [self, other] {
-            (side.settings.detect_local, side.inferred_networks) = agreed.clone();
-            side.agreed = Some(agreed.clone());
+            side.settings.detect_local = DetectLocal::ClusterCidr(networks.clone());
+            side.inferred_networks.clone_from(&networks);
+            side.agreed = Some(networks.clone());
         }
     }
 

@@ -136,9 +136,9 @@ impl Plan<'_> {
 /// A plan and one of its Service ports.
 pub type PlannedPort<'a> = (&'a Plan<'a>, &'a ServicePortPlan<'a>);
 
-/// The rule for which two plans of a node send the traffic of a Service port to different endpoints: one
-/// side's objects, planned by the other's rules, would have their traffic go where the other's goes. None where the endpoints are the same, or where the
-/// objects have a part in it.
+/// The rule because of which two plans of a node send the traffic of a Service port to different endpoints: planned by the
+/// other side's rules, the objects of one side give what the other side has. None where the endpoints are the same, or where
+/// the objects have a part in the difference.
 pub fn rule_that_differs(old: PlannedPort<'_>, new: PlannedPort<'_>) -> Option<EndpointRule> {
     // The side that ignores no slice knows the endpoints of both.
     let (known, other) = if new.0.own.rules.proxy_name_label_hides_slice { (old, new) } else { (new, old) };

@@ -307,6 +307,22 @@ fn what_is_inferred_is_inferred_for_both_sides() {
     assert_eq!(flows(&both(&fragment)), flows(&["--config", &fragment]));
 }
 
+/// What a configuration does say is a difference, though the other side has none.
+#[test]
+fn another_way_to_detect_local_traffic_is_a_difference() {
+    let mut other = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    let text = "kind: KubeProxyConfiguration\napiVersion: kubeproxy.config.k8s.io/v1alpha1\ndetectLocalMode: \
+                InterfaceNamePrefix\ndetectLocal: {interfaceNamePrefix: cali}\n";
+    other.write_all(text.as_bytes()).unwrap();
+    let (shop, other) = (shop("before.yaml"), other.path().display().to_string());
+    for side in ["--old-config", "--new-config"] {
+        let diff = kuberules(&["diff", "-q", &shop, side, &other, "--node", "worker-1"]);
+        let text = String::from_utf8(diff.stdout).unwrap();
+        assert_eq!(diff.status.code(), Some(1), "{text}");
+        assert!(text.contains("-i cali+"), "{text}");
+    }
+}
+
 const LOCAL_ELSEWHERE: &str = "
 kind: Node
 apiVersion: v1
