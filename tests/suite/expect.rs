@@ -46,9 +46,20 @@ impl World {
         Some(World { name, snapshot, cluster, settings }).filter(|world| !world.cluster.nodes.is_empty())
     }
 
-    pub(crate) fn ground(&self) -> Ground<'_> {
+    fn ground(&self) -> Ground<'_> {
         let side = Side { cluster: &self.cluster, settings: &self.settings };
         Ground::new(&self.snapshot, vec![(side, None)], Family::ALL.to_vec())
+    }
+
+    /// Whether each expectation of a file holds, with all that is told of it.
+    pub(crate) fn verdicts(&self, file: &str) -> Vec<(bool, String)> {
+        let (expectations, _) =
+            expect::read("expectations.yaml", file).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let verdicts = expect::evaluate(&expectations, &self.ground()).unwrap_or_else(|faults| {
+            let all: Vec<String> = faults.iter().take(5).map(ToString::to_string).collect();
+            panic!("{}: {}", self.name, all.join("\n"))
+        });
+        verdicts.iter().map(|verdict| (verdict.holds(), format!("{verdict:?}"))).collect()
     }
 
     pub(crate) fn rules(&self, node: &Node, family: Family) -> NodeRules<'_> {
@@ -219,7 +230,6 @@ pub(crate) const WANTED: [&str; 4] = ["works", "refused", "times-out", "not-serv
 fn expectations_hold_where_a_trace_says_so() {
     let (mut asked, mut held) = (0, BTreeMap::<&str, usize>::new());
     for world in worlds() {
-        let ground = world.ground();
         let nodes: Vec<&Node> = world.cluster.nodes.iter().take(2).collect();
         let mut expected = Vec::new();
         let mut text = "apiVersion: kuberules/v1\nexpectations:\n".to_owned();
@@ -246,15 +256,10 @@ fn expectations_hold_where_a_trace_says_so() {
         if expected.is_empty() {
             continue;
         }
-        let (expectations, _) =
-            expect::read("expectations.yaml", &text).unwrap_or_else(|faults| panic!("{faults:?}"));
-        let verdicts = expect::evaluate(&expectations, &ground).unwrap_or_else(|faults| {
-            let all: Vec<String> = faults.iter().take(5).map(ToString::to_string).collect();
-            panic!("{}: {}", world.name, all.join("\n"))
-        });
+        let verdicts = world.verdicts(&text);
         assert_eq!(verdicts.len(), expected.len());
-        for (verdict, (wanted, should)) in verdicts.iter().zip(&expected) {
-            assert_eq!(verdict.holds(), *should, "{}: {wanted}: {verdict:?}", world.name);
+        for ((holds, told), (wanted, should)) in verdicts.iter().zip(&expected) {
+            assert_eq!(holds, should, "{}: {wanted}: {told}", world.name);
             asked += 1;
             *held.entry(wanted).or_default() += usize::from(*should);
         }
