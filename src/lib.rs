@@ -47,6 +47,8 @@
 //! A program that has its objects as types of the crate `k8s-openapi` hands them to `Snapshot::from_k8s`, with the
 //! feature `k8s-openapi`; which version of Kubernetes they are of is the program's choice.
 
+#![cfg_attr(not(feature = "cli"), forbid(unsafe_code))]
+
 #[cfg(test)]
 #[macro_use]
 mod testing;

@@ -24,6 +24,7 @@ mod render;
 mod services;
 mod session;
 mod stdin;
+mod stdout;
 mod test;
 mod trace;
 mod upgrade;

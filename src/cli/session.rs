@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::output::PendingFiles;
 use super::program;
 use super::progress::Progress;
+use super::stdout;
 use crate::diagnostic::{Checked, Diagnostic, Diagnostics, Severity};
 use crate::question::Inference;
 use crate::style::{self, Style};
@@ -265,17 +266,11 @@ impl Session {
         self.tell();
         self.remarks.clear();
         self.found = Diagnostics::default();
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        match write(&mut out).and_then(|()| out.flush()) {
+        match stream_stdout(write) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                // What is left in the buffer is not tried again when it is dropped.
-                let _ = out.into_parts();
                 Err(self.stop(Diagnostic::error(format!("cannot go on: {error}"))))
             }
-            _ => {
-                let _ = out.into_parts();
-                Ok(Answer::default())
-            }
+            _ => Ok(Answer::default()),
         }
     }
 
@@ -401,8 +396,20 @@ fn kind(warning: &Diagnostic) -> String {
     warning.message.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
 }
 
+fn stream_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = io::BufWriter::new(stdout::open()?);
+    let written = write(&mut out).and_then(|()| out.flush());
+    // What is left in the buffer is not tried again when it is dropped.
+    let _ = out.into_parts();
+    written
+}
+
+/// Nothing is written of an empty text: where all there is to say is the exit status, standard output may be closed.
 fn write_stdout(text: &Text) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    if text.pieces().all(str::is_empty) {
+        return Ok(());
+    }
+    let mut out = stdout::open()?;
     text.pieces().try_for_each(|piece| out.write_all(piece.as_bytes()))?;
     out.flush()
 }

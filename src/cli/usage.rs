@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{is_command, program};
+use super::{is_command, program, stdout};
 use crate::diagnostic::{Diagnostic, Inert};
 
 /// Could not do it.
@@ -67,7 +67,8 @@ pub(super) fn show(message: &clap::Error) -> ExitCode {
     if failed && std::env::args_os().any(|argument| !is_printable(&argument.to_string_lossy())) {
         return show_inert(message);
     }
-    match message.print() {
+    let printed = if failed { Ok(()) } else { stdout::open().map(drop) }.and_then(|()| message.print());
+    match printed {
         Err(error) if !failed && error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
         _ if failed => ExitCode::from(FAILED),
         _ => ExitCode::SUCCESS,

@@ -177,6 +177,27 @@ fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
     assert_eq!((closed.status.code(), text(&closed.stderr)), (Some(0), String::new()));
 }
 
+/// Rust's runtime puts /dev/null in the place of a closed descriptor, which takes whatever is written.
+#[test]
+fn a_closed_standard_output_is_an_error_where_there_is_something_to_say() {
+    let run = |line: &str| {
+        let line = format!("exec {} {line}", env!("CARGO_BIN_EXE_kuberules"));
+        let output = Command::new("bash").args(["-c", &line, "bash", &shop()]).output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    let failed = (Some(2), "error: cannot write to standard output: it is closed\n".to_owned());
+    let fine = (Some(0), String::new());
+    assert_eq!(run("compile \"$1\" --node worker-1 --quiet >&-"), failed);
+    assert_eq!(run("services \"$1\" --quiet >&-"), failed);
+    assert_eq!(run("--version >&-").0, Some(2));
+    assert_eq!(run("completions bash >&-").0, Some(2));
+    assert_eq!(run("compile \"$1\" --node worker-1 --quiet >/dev/null"), fine);
+    assert_eq!(run("compile \"$1\" --node worker-1 --quiet <>/dev/null >&0"), fine);
+    let folder = tempfile::tempdir().unwrap();
+    let files = format!("compile \"$1\" --all-nodes --quiet --out-dir {} >&-", folder.path().display());
+    assert_eq!(run(&files), fine);
+}
+
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
