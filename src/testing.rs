@@ -1,5 +1,10 @@
 //! What the tests of modules and of the program share: snapshots in one folder, one seed.
 
+// Named by its path, since the suite reads this file from elsewhere.
+#[path = "testing/scope.rs"]
+#[allow(dead_code, reason = "each asks for some of it")]
+pub(crate) mod scope;
+
 /// `insta::assert_snapshot!`, whose files are in the top-level folder `snapshots`.
 macro_rules! assert_snapshot {
     ($($arguments:tt)*) => {

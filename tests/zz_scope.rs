@@ -1,6 +1,6 @@
 //! The last lines of `cargo test`: what only the full run covers. No test, so that it is seen without `--nocapture`.
 
-#[path = "suite/support/scope.rs"]
+#[path = "../src/testing/scope.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the suite uses the rest")]
 mod scope;
 

@@ -10,6 +10,7 @@ use kuberules::node::{ClientKind, NodeRules};
 use kuberules::walk::Packet;
 
 use crate::expect::{Traced, WANTED, World, free, traced, worlds};
+use crate::support::scope::share;
 
 /// A Pod where it runs, with its address of a family.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,7 +213,7 @@ fn on_several_nodes(world: &World, nodes: &Nodes<'_>, (protocol, to): (Protocol,
 #[test]
 fn groups_of_clients_and_nodes_hold_where_a_trace_of_each_says_so() {
     let (mut asked, mut held) = (0, BTreeMap::<String, (usize, usize)>::new());
-    for world in worlds() {
+    for world in share("expect_groups", 3, worlds()) {
         let (mut text, mut expected) = ("apiVersion: kuberules/v1\nexpectations:\n".to_owned(), Vec::new());
         for entry in Family::ALL.into_iter().flat_map(|family| entries(&world, family)) {
             for wanted in WANTED {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::browser::{self, Browser};
+use crate::support::scope::share;
 use crate::support::{kuberules, testdata};
 
 /// The page as a file in a folder of its own.
@@ -254,6 +255,9 @@ fn everything_of_the_example_is_within_the_window() {
 
 #[test]
 fn everything_of_the_shop_is_within_the_window() {
+    if share("explain_page", 2, vec!["example", "shop"]).len() < 2 {
+        return;
+    }
     let Some(program) = browser::chromium() else { return };
     let mut browser = shop().open(program);
     fits(&mut browser, "shop", 60);

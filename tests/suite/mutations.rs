@@ -169,7 +169,7 @@ fn seeds_and_their_mutations_break_nothing() {
     let seeds = seeds();
     let targets = seeds.targets();
     let seed = crate::testing::seed();
-    let mutations = share("mutations", 5, (0..mutations()).collect::<Vec<_>>()).len();
+    let mutations = share("mutations", 30, (0..mutations()).collect::<Vec<_>>()).len();
     let faults = crate::support::in_parallel(&targets, |(name, run, texts)| {
         texts.iter().for_each(|text| run(text.as_bytes()));
         corpus(name).iter().for_each(|input| run(input));

@@ -15,6 +15,7 @@ use crate::nftables::ruleset as nft;
 use crate::node::{NodePlan, NodeRules};
 use crate::ruleset::Ruleset;
 use crate::settings::{Configuration, Flags, HostFacts, Origin, Release, Settings};
+use crate::testing::scope::share;
 use crate::walk::{Packet, Walker};
 use crate::{input, iptables, nftables};
 
@@ -278,9 +279,9 @@ fn alter(rule: &mut ipt::Rule) {
     }
 }
 
-/// So many mutations, ten times as many in the full run.
+/// So many mutations, of which a quick run tries one in 40.
 fn scaled(count: usize) -> usize {
-    if std::env::var("KUBERULES_FULL").is_ok_and(|value| value == "1") { 10 * count } else { count }
+    share("compare::check", 40, vec![(); 10 * count]).len()
 }
 
 /// Changes one thing after the other, and judges what the check says of it; how often traffic changes.
@@ -398,8 +399,8 @@ fn mutations_in_random_clusters_are_judged_by_the_walk() {
             .filter(|path| path.join("case.json").exists())
             .collect();
     folders.sort_unstable();
-    let some = if scaled(1) > 1 { folders.len() } else { 2 };
-    for (seed, folder) in (41..).zip(folders.iter().take(some)) {
+    let folders = share("compare::check", 10, folders);
+    for (seed, folder) in (41..).zip(&folders) {
         for run in Run::all(folder) {
             run.with_rules(|expected| {
                 let mut random = Random(seed);

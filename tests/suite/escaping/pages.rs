@@ -110,14 +110,20 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
         ("text", explain::text::print(&all, Style::default())),
         ("markdown", explain::markdown::print(&all)),
         ("mermaid", explain::mermaid::print(&all)),
-        ("html", page(&all, &view, node)),
+        ("html", page(&all, &view, node, mark)),
     ]);
     Some(forms)
 }
 
-fn page(explanations: &[explain::Explanation], view: &View<'_>, node: &Node) -> String {
-    let services: Vec<ServiceName> =
-        explanations.iter().filter_map(|explanation| ServiceName::parse(&explanation.service)).collect();
+/// The page, which plays the connections of those Services alone of which something holds the mark; of all where it is
+/// something of the node.
+fn page(explanations: &[explain::Explanation], view: &View<'_>, node: &Node, mark: &str) -> String {
+    let name = |explanation: &explain::Explanation| ServiceName::parse(&explanation.service);
+    let is_marked = |explanation: &&explain::Explanation| format!("{explanation:?}").contains(mark);
+    let mut services: Vec<ServiceName> = explanations.iter().filter(is_marked).filter_map(name).collect();
+    if services.is_empty() {
+        services = explanations.iter().filter_map(name).collect();
+    }
     let stages = stages(&[*view], node, &services);
     explain::html::print(&Page { explanations, stages: &stages, ..Page::default() })
 }
@@ -202,7 +208,7 @@ fn hostile_text_in_every_field_stays_text() {
     let objects = json!({"apiVersion": "v1", "kind": "List", "items": objects()});
     let harmless = spoilt(&objects, HARMLESS);
     let by_text: Vec<Vec<Value>> = HOSTILE.iter().map(|text| spoilt(&objects, text)).collect();
-    let fields = share("escaping::pages", 3, (0..harmless.len()).collect());
+    let fields = share("escaping::pages", 7, (0..harmless.len()).collect());
     let fields: Vec<_> =
         fields.into_iter().flat_map(|field| ["iptables", "nftables"].map(|mode| (field, mode))).collect();
     let tallies = crate::support::in_parallel(&fields, |(field, mode)| {

@@ -120,7 +120,7 @@ struct Tally {
 fn diff_says_the_same_exactly_where_every_walk_does() {
     let seeds: Vec<u64> =
         (0..500).filter(|seed| has_traffic(*seed)).take(if full() { 3 } else { 2 }).collect();
-    let all: Vec<Case> = share("judges::diff", 7, seeds.into_iter().flat_map(cases).collect());
+    let all: Vec<Case> = share("judges::diff", 20, seeds.into_iter().flat_map(cases).collect());
     let tallies = in_parallel(&all, judge);
     let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
     let (compared, differing, walked) = (sum(|t| t.compared), sum(|t| t.differing), sum(|t| t.walked));

@@ -7,6 +7,7 @@ mod judge;
 
 use crate::support::in_parallel;
 use crate::support::kernel::{available, tell};
+use crate::support::scope::{all, share};
 use fragments::{Setting, random, single};
 use judge::{Count, judge};
 
@@ -21,11 +22,12 @@ fn packets_end_past_rules_of_others_as_walk_says() {
         return;
     }
     // Some minutes more: by hand.
-    let full = crate::support::scope::all();
+    let full = all();
     let only = std::env::var("KUBERULES_KERNEL_ONLY").unwrap_or_default();
     let mut settings: Vec<Setting> = single(full);
     settings.extend(random(if full { RANDOM.1 } else { RANDOM.0 }));
     settings.retain(|setting| setting.rules.iter().any(|rule| rule.contains(&only)));
+    let settings = share("kernel::foreign_nftables", 8, settings);
     let batches: Vec<&[Setting]> = settings.chunks(settings.len().div_ceil(2).max(1)).collect();
     let results = in_parallel(&batches, |batch| judge(batch));
     let mut count = Count::default();

@@ -8,8 +8,9 @@ pub mod library;
 pub mod loaders;
 pub mod nft;
 pub mod schemas;
-pub mod scope;
 pub mod spoil;
+
+pub(crate) use crate::testing::scope;
 
 use std::collections::BTreeMap;
 use std::io::Write;
