@@ -65,7 +65,7 @@ fn each_cell_is_what_trace_says() {
     for mode in ["iptables", "nftables"] {
         let mut seen = std::collections::BTreeSet::new();
         let clusters = cases(mode).into_iter().filter(|case| seen.insert(case.cluster.clone()));
-        for case in share("services", 8, clusters.collect()) {
+        for case in share("services", 6, clusters.collect()) {
             let config = case.folder.join(format!("kube-proxy.{mode}.json"));
             let mut common = vec![case.cluster.to_str().unwrap(), "--config", config.to_str().unwrap()];
             common.extend(["--kube-version", &case.version]);
