@@ -323,7 +323,9 @@ impl SettingsArguments {
             && flags.proxy_mode.is_none()
             && configuration.mode.as_deref() == Some("ipvs")
         {
-            session.note("mode ipvs is not compiled: what depends on the mode is told of iptables mode");
+            session.note(
+                "mode ipvs is not compiled: answers that depend on the mode are those of iptables mode",
+            );
             flags.proxy_mode = Some("iptables".to_owned());
         }
         configuration.override_with(&flags, &release);

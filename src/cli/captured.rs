@@ -76,7 +76,7 @@ const EXPECTED: &str = "the text of iptables-save, ip6tables-save, nft list rule
 fn nothing(paths: &[PathBuf]) -> Diagnostic {
     let names: Vec<String> =
         paths.iter().map(|path| Inert(&path.display().to_string()).to_string()).collect();
-    Diagnostic::error(format!("nothing that --captured reads is in {}", names.join(", ")))
+    Diagnostic::error(format!("there is nothing that --captured reads in {}", names.join(", ")))
         .help(format!("expect {EXPECTED}"))
 }
 

@@ -101,9 +101,10 @@ fn tell_others(files: &PendingFiles, format: Format, directory: &Path, session: 
     let (count, more) = (others.len(), others.len().saturating_sub(LISTED));
     let listed = others.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let what = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    let what =
+        if count == 1 { "1 file that belongs".to_owned() } else { format!("{count} files that belong") };
     session.note(format!(
-        "{} has {what} of no node of this run, perhaps of nodes that are gone: {}{more}; nothing is deleted",
+        "{} has {what} to no node of this run, perhaps to nodes that are gone: {}{more}; nothing is deleted",
         Inert(&directory.display().to_string()),
         Inert(&listed)
     ));

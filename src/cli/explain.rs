@@ -161,7 +161,7 @@ fn pointing(fault: Diagnostic) -> Diagnostic {
 
 fn no_rules(service: &str) -> Diagnostic {
     Diagnostic::error(format!("no rules are made for Service {}", Inert(service)))
-        .help("a Service without a cluster IP (headless, ExternalName) is a matter of DNS only")
+        .help("a Service without a cluster IP (headless, ExternalName) is resolved by DNS alone")
 }
 
 /// The input, and the Service that the last argument names.

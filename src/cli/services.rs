@@ -69,7 +69,7 @@ fn nodes(arguments: &Arguments, pipeline: &Pipeline, session: &mut Session) -> R
         return Ok(pipeline.cluster.nodes.clone());
     }
     session.warn(
-        "the input has no Nodes: those are taken that endpoints name, without addresses (add kubectl get nodes -o yaml)",
+        "the input has no Nodes: the nodes that endpoints name are used, without addresses (add kubectl get nodes -o yaml)",
     );
     let ports = Family::ALL.into_iter().flat_map(|family| &pipeline.cluster.family(family).service_ports);
     let endpoints = ports.flat_map(|port| &port.endpoints);

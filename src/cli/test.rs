@@ -107,7 +107,7 @@ impl Inputs {
         session.take_each_node_by_its_release();
         let first = Pipeline::read(input, settings, session)?;
         if first.cluster.nodes.is_empty() {
-            let fault = Diagnostic::error("the input has no Nodes: nobody can be asked");
+            let fault = Diagnostic::error("the input has no Nodes, so there is no node to ask");
             let help = "add the output of kubectl get nodes -o yaml to the input, or --assume some";
             return Err(session.stop(fault.help(help)));
         }
@@ -183,8 +183,8 @@ fn write(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
 fn check_target(path: &OsStr, session: &mut Session) -> Result<(), Stop> {
     match std::fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() && !expect::is_expectations(&text) => {
-            let message = format!("{} is there and is no file of expectations", path.to_string_lossy());
-            let help = "name the file to write first, then the cluster; it is not written over";
+            let message = format!("{} exists and is not a file of expectations", path.to_string_lossy());
+            let help = "name the file to write first, then the cluster; this one is not overwritten";
             Err(session.stop(Diagnostic::error(message).help(help)))
         }
         _ => Ok(()),

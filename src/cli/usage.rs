@@ -92,12 +92,12 @@ fn unknown_flag(argument: &str) -> Option<Diagnostic> {
     let fault = Diagnostic::error(format!("there is no flag {argument}"));
     let command = std::env::args().skip(1).find(|word| is_command(word));
     let Some(command) = command else {
-        return Some(fault.help("flags stand behind their subcommand: kuberules trace --node worker-1 ..."));
+        return Some(fault.help("flags come after their subcommand: kuberules trace --node worker-1 ..."));
     };
     // The first argument decides what the line is about.
     if !std::env::args().nth(1).is_some_and(|first| is_command(&first)) && argument.starts_with('-') {
         return Some(
-            fault.help(format!("flags stand behind their subcommand: kuberules {command} {argument}")),
+            fault.help(format!("flags come after their subcommand: kuberules {command} {argument}")),
         );
     }
     if OF_CLUSTERS.contains(&name) {
@@ -107,7 +107,7 @@ fn unknown_flag(argument: &str) -> Option<Diagnostic> {
         )));
     }
     let (_, meant) = FLAGS.iter().find(|(others, _)| others.contains(&name))?;
-    Some(fault.help(format!("{meant} is meant; kuberules {command} --help has them all")))
+    Some(fault.help(format!("use {meant}; kuberules {command} --help lists them all")))
 }
 
 fn unknown_command(word: &str) -> Option<Diagnostic> {
@@ -124,7 +124,7 @@ fn unknown_command(word: &str) -> Option<Diagnostic> {
     let (_, meant) = COMMANDS.iter().find(|(others, _)| others.contains(&word))?;
     Some(
         Diagnostic::error(format!("there is no subcommand {word}"))
-            .help(format!("{meant} is meant: see kuberules {meant} -h")),
+            .help(format!("use {meant}: see kuberules {meant} -h")),
     )
 }
 

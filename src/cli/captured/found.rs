@@ -24,8 +24,8 @@ impl Found {
     pub(super) fn note(&self) -> Option<String> {
         let example = Inert(self.example.as_deref()?).to_string();
         Some(match self.ignored {
-            1 => format!("ignored {example}, which is nothing that --captured reads"),
-            many => format!("ignored {many} files that are nothing --captured reads, such as {example}"),
+            1 => format!("ignored {example}, which --captured does not read"),
+            many => format!("ignored {many} files that --captured does not read, such as {example}"),
         })
     }
     /// Takes the text of a file that is something a node is asked for.
