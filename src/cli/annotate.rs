@@ -17,7 +17,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 /// Says what the hashed names of kube-proxy's chains and sets in a text stand for.
 ///
 /// The text comes from standard input, line by line: a ruleset, `nft monitor trace`, the kernel's TRACE lines, `conntrack
-/// -L`. Every line is printed as it is; behind those with a name of kube-proxy, or with a connection to a Service, stands
+/// -L`. Every line is printed as it is; those with a name of kube-proxy, or with a connection to a Service, are followed by
 /// what it is about. Where the text has counters, the rules that refuse or drop come last, by packets.
 #[derive(Debug, Args)]
 #[command(before_help = "\
@@ -85,7 +85,7 @@ impl Annotator<'_> {
         let mut text = BufReader::with_capacity(1 << 16, text);
         let mut line = Vec::new();
         loop {
-            // What was written is shown before this waits for more.
+            // Shows what was written before waiting for more.
             if text.buffer().is_empty() {
                 out.flush()?;
             }

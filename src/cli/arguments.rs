@@ -31,8 +31,8 @@ use crate::settings::{
 pub(super) struct InputArguments {
     /// Files, folders (with all below) or `-`; none means standard input.
     ///
-    /// YAML (one or many documents, List kinds) and JSON are told apart by content. Objects of other kinds are passed
-    /// over.
+    /// YAML (one or many documents, List kinds) and JSON are told apart by content. Objects of other kinds are
+    /// ignored.
     #[arg(value_name = "INPUT", add = ArgValueCompleter::new(complete::inputs))]
     pub(super) input: Vec<OsString>,
     /// An INPUT, as with kubectl (repeatable)
@@ -81,12 +81,12 @@ impl InputArguments {
     /// Reads the input.
     ///
     /// # Errors
-    /// It cannot be read, or not be understood; told in the session.
+    /// It cannot be read or understood, which the session reports.
     pub(super) fn read(&self, session: &mut Session) -> Result<Snapshot, Stop> {
         session.take_checked(self.load())
     }
 
-    /// Reads the input without telling anybody.
+    /// Reads the input without reporting anything.
     ///
     /// # Errors
     /// It cannot be read, or not be understood.
@@ -112,7 +112,7 @@ impl InputArguments {
     }
 }
 
-/// A file that is not there, with those of much the same name; nothing where there are none.
+/// A file that does not exist, with those of a similar name; nothing where there are none.
 fn not_there(path: &OsString) -> Option<Diagnostic> {
     let path = Path::new(path);
     if path.as_os_str() == "-" || path.symlink_metadata().is_ok() {
@@ -283,7 +283,7 @@ impl FamilyChoice {
 }
 
 impl SettingsArguments {
-    /// Lets 1.30 be in nftables mode, for which it needs a feature gate.
+    /// Turns on the feature gate that 1.30 needs for nftables mode.
     pub(super) fn allow_nftables(&mut self) {
         self.flags.feature_gates.push(BTreeMap::from([("NFTablesProxyMode".to_owned(), true)]));
     }

@@ -123,7 +123,7 @@ fn one_node(
     let families = pipeline.families();
     let Pipeline { mut snapshot, settings, cluster, assumed, .. } = pipeline;
     let mut sources = std::mem::take(&mut snapshot.sources);
-    // The program ends after this: to free a million objects one by one would only keep the user waiting.
+    // The program ends after this: freeing a million objects would only keep the user waiting.
     let (_, cluster) = (ManuallyDrop::new(snapshot), ManuallyDrop::new(cluster));
     let mut plans = ManuallyDrop::new(Vec::new());
     for family in families {

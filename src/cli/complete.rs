@@ -10,7 +10,7 @@ use crate::input::{self, InputPath, Options, Snapshot};
 use crate::lint;
 use crate::settings::Release;
 
-/// Larger files take longer to read than anybody waits for a completion.
+/// Nobody waits for a completion as long as a larger file takes to read.
 const LARGEST: u64 = 64 << 20;
 
 /// The words of the line that is completed; shells put them behind `--`.

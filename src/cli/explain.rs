@@ -21,7 +21,7 @@ use crate::net::Family;
 use crate::node::{Host, NodePlan, NodeRules, PerFamily};
 use crate::question::{Inference, Objects, Target, Written, around, node};
 
-/// So many Services are explained at once; more make no page that a person reads.
+/// At most this many Services are explained at once: nobody reads a longer page.
 const MOST: usize = 300;
 
 /// Explains how a Service forwards on a node, to each kind of client, and by which rules.
@@ -151,7 +151,7 @@ fn meant(
     Ok((Some(service), node))
 }
 
-/// Where nothing much like the name is known, all are to be seen elsewhere.
+/// Where no known name is similar, says where all are listed.
 fn pointing(fault: Diagnostic) -> Diagnostic {
     match fault.help.starts_with("did you mean") {
         true => fault,
@@ -249,7 +249,7 @@ fn node_rules<'p>(
     Ok(plans.into_iter().map(compile).collect())
 }
 
-/// The Service ports that a Service has to do with, its own among them.
+/// The Service ports that the answer about a Service depends on, its own among them.
 fn around(cluster: &Cluster, service: &ServiceName) -> PerFamily<BTreeSet<usize>> {
     let ports = Family::ALL.into_iter().flat_map(|family| &cluster.family(family).service_ports);
     let its = ports.filter(|port| port.name.service_name() == *service);

@@ -129,7 +129,7 @@ fn definition() -> clap::Command {
 /// Flags of messages, which say nothing where there is no input.
 const MESSAGES: [(&str, Option<char>); 3] = [("quiet", Some('q')), ("strict", None), ("force", None)];
 
-/// Settings that change the text of rules and no answer.
+/// Settings that change the text of rules but no answer.
 const OF_RULES: [&str; 3] = ["no_nfacct", "no_random_fully", "conntrack_liberal"];
 
 /// The definition by the name of the program, without what a subcommand cannot use.

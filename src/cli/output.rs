@@ -9,7 +9,7 @@ use tempfile::TempPath;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::text::Text;
 
-/// Files written beside their final names; dropped, they vanish.
+/// Files written next to their final names; they are removed when this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct PendingFiles {
     files: Vec<(TempPath, PathBuf)>,
@@ -35,7 +35,7 @@ impl PendingFiles {
     /// Names of files in a folder that have one of the endings and that are not about to be written.
     pub(super) fn others_in(&self, directory: &Path, endings: &[String]) -> Vec<String> {
         let written: HashSet<&Path> = self.files.iter().map(|(_, path)| path.as_path()).collect();
-        // What cannot be listed cannot be told of; the files can be written all the same.
+        // A folder that cannot be listed is not reported on; the files can still be written.
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         let others = entries.filter(|entry| !written.contains(directory.join(entry.file_name()).as_path()));
         let names = others.filter_map(|entry| entry.file_name().into_string().ok());

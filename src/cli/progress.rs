@@ -1,4 +1,4 @@
-//! A line on standard error that tells what is going on, where work takes over a second and somebody watches.
+//! A line on standard error that says what is going on, where work takes over a second and somebody watches.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -27,7 +27,7 @@ struct Shared {
 }
 
 impl Progress {
-    /// Tells the progress if standard error is a terminal.
+    /// Shows progress if standard error is a terminal.
     pub(super) fn start() -> Progress {
         if !io::stderr().is_terminal() {
             return Progress::default();
@@ -45,7 +45,7 @@ impl Progress {
         }
     }
 
-    /// Says which of many like things is worked on.
+    /// Says which of many similar things is being worked on.
     pub(super) fn step(&self, number: usize, count: usize, what: &str) {
         if self.watched.is_some() {
             self.stage(format!("{} {number} of {count}: {what}", bar(number, count)));

@@ -59,7 +59,7 @@ impl ProjectFile {
         self.kube_version.as_ref().and_then(|text| text.parse().ok())
     }
 
-    /// What to leave out of folders; patterns that are none are told when the file is read.
+    /// What to leave out of folders; invalid patterns are reported when the file is read.
     pub(super) fn patterns(&self) -> impl Iterator<Item = Pattern> {
         self.exclude.iter().filter_map(|text| Pattern::new(text).ok())
     }

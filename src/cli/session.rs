@@ -15,7 +15,7 @@ use crate::question::Inference;
 use crate::style::{self, Style};
 use crate::text::Text;
 
-/// Could not do it.
+/// The exit status of what could not be done.
 const FAILED: u8 = 2;
 
 /// Flags that every subcommand has.

@@ -141,7 +141,7 @@ impl Inputs {
         Ok(Ground::new(&self.first.snapshot, sides, families))
     }
 
-    /// What keeps kube-proxy from starting on a node is told as for any other subcommand.
+    /// What keeps kube-proxy from starting on a node is reported as by any other subcommand.
     fn check_nodes(&self, session: &mut Session) -> Result<(), Stop> {
         for node in self.first.cluster.nodes.iter().take(1) {
             for family in self.first.families() {
@@ -179,7 +179,7 @@ fn write(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     Ok(Answer { files, ..Answer::default() })
 }
 
-/// A file that is there is written over only if it is one of expectations.
+/// An existing file is overwritten only if it is a file of expectations.
 fn check_target(path: &OsStr, session: &mut Session) -> Result<(), Stop> {
     match std::fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() && !expect::is_expectations(&text) => {

@@ -18,7 +18,7 @@ use arguments::OutputFormat;
 use inputs::{Inputs, Stage};
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
-    // The process ends with the answer: to give back the memory of a hundred thousand chains would only take time.
+    // The process ends with the answer: freeing a hundred thousand chains would only take time.
     session.ask_about([]);
     let mut inputs = ManuallyDrop::new(Inputs::read(arguments, session)?);
     if arguments.end_to_end {

@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::{is_command, program, stdout};
 use crate::diagnostic::{Diagnostic, Inert};
 
-/// Could not do it.
+/// The exit status of what could not be done.
 const FAILED: u8 = 2;
 
 /// Flags that other programs have, and what is meant here.

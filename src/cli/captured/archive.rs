@@ -8,7 +8,7 @@ use super::bounds::{Budget, HEAD, Unpacked};
 use super::found::{Found, text_of};
 use crate::capture::Source;
 
-/// So many bytes tell that a file is a tar.
+/// How many bytes it takes to tell that a file is a tar.
 pub(super) const HEADER: u64 = 512;
 
 /// By its magic number (RFC 1952).

@@ -1,19 +1,19 @@
-//! How much is read at most, so that an archive made to harm cannot take all memory or time.
+//! Limits of what is read, so that a malicious archive cannot use up memory or time.
 
 use std::io;
 
 /// The largest text read; a node with 10,000 Services of 25 endpoints prints 100 MB.
 pub(super) const LARGEST: u64 = 1 << 30;
-/// So much of a file tells what it is.
+/// How many bytes of a file are read to tell what it is.
 pub(super) const HEAD: u64 = 1 << 16;
-/// So many files are looked at.
+/// At most this many files are looked at.
 const MOST_FILES: usize = 200_000;
-/// So much is unpacked, of what is ignored, too.
+/// At most this many bytes are unpacked, ignored files included.
 const MOST_UNPACKED: u64 = 8 << 30;
 /// Folders within folders.
 pub(super) const DEEPEST: usize = 64;
 
-/// What may still be read in this run.
+/// How much may still be read in this run.
 #[derive(Debug)]
 pub(super) struct Budget {
     files: usize,

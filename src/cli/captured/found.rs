@@ -10,7 +10,7 @@ use crate::diagnostic::Inert;
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) sources: Vec<Source>,
-    /// Files that are nothing a node is asked for, and the first of them.
+    /// How many files are nothing that a node is asked for, and the first of them.
     ignored: usize,
     example: Option<String>,
 }

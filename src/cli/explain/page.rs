@@ -17,10 +17,10 @@ use crate::names::ServiceName;
 use crate::net::Family;
 use crate::settings::{ProxyMode, Settings};
 
-/// A cluster, and the settings that it is seen by.
+/// A cluster, and the settings to see it by.
 type Seen = (Settings, Cluster);
 
-/// A page of more does not answer what if: every policy turned doubles the rules that are made.
+/// A page of more Services leaves out what-if: each policy that is turned doubles the rules to make.
 const MOST_TURNED: usize = 2_000;
 
 /// What a page is made of.

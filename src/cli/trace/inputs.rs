@@ -114,14 +114,14 @@ impl Inputs {
         Ok(true)
     }
 
-    /// The Service ports that the destination has to do with.
+    /// The Service ports that the answer about the destination depends on.
     pub(super) fn around(&self, to: &Target) -> Result<Option<PerFamily<BTreeSet<usize>>>, Diagnostics> {
         let Some(objects) = self.objects() else { return Ok(None) };
         let seeds = around::seeds(&objects, to)?;
         Ok(Some(around::Index::of(objects.cluster).indices_around(seeds)))
     }
 
-    /// Leaves of the cluster what the destination has to do with, for a question about every node.
+    /// Keeps of the cluster only what has to do with the destination, for a question about every node.
     pub(super) fn narrow(&mut self, arguments: &Arguments, session: &mut Session) -> Result<(), Stop> {
         let Some(objects) = self.objects() else { return Ok(()) };
         if let Source::Pod(pod) = &arguments.from {
