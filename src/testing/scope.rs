@@ -1,7 +1,7 @@
 //! What a quick run leaves out: with `KUBERULES_FULL=1`, as `.ci/run` sets it, nothing.
 
 /// Tests that take their share of what they are given in a quick run, and what only the full run covers.
-pub(crate) const LEFT_OUT: [(&str, &str); 33] = [
+pub(crate) const LEFT_OUT: [(&str, &str); 34] = [
     ("check", "eleven of twelve captured rulesets of the corpus"),
     ("compare::check", "39 of 40 changes of one rule of a capture, nine of ten random clusters"),
     ("compare::nodes", "four of five random clusters"),
@@ -25,7 +25,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 33] = [
     ),
     ("expect_groups", "two of three clusters"),
     ("explain_page", "whether everything of the shop is within the window, not only of the example"),
-    ("explain_trace", "two of three nodes, five of six addresses"),
+    ("explain_trace", "seven of eight nodes, five of six addresses"),
     ("expect::corpus", "five of six clusters of the corpus"),
     ("expect::random", "eleven of twelve random clusters"),
     ("judges::agreement", "23 of 24 nodes of the corpus"),
@@ -36,6 +36,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 33] = [
         "seven of eight rulesets with rules of other programs, and packets sent through",
     ),
     ("kernel::iptables", "six of seven rulesets"),
+    ("kernel::journey", "two of three destinations over two nodes"),
     ("kernel::nftables", "23 of 24 rulesets"),
     ("kernel::random_clusters", "nine of ten batches of random clusters"),
     ("kernel::trace", "23 of 24 rulesets with packets sent through"),

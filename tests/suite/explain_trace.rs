@@ -45,10 +45,10 @@ fn scenes() -> Vec<Scene> {
 
 #[test]
 fn both_say_the_same() {
-    let compared: Vec<usize> = in_parallel(&share("explain_trace", 3, scenes()), compare);
+    let compared: Vec<usize> = in_parallel(&share("explain_trace", 8, scenes()), compare);
     let total: usize = compared.iter().sum();
     assert!(compared.iter().all(|count| *count > part(20, EVERY)), "{compared:?}");
-    assert!(total > part(1000, 3 * EVERY), "{total} cases are too few");
+    assert!(total > part(1000, 8 * EVERY), "{total} cases are too few");
 }
 
 /// A quick run asks for one of so many addresses.
