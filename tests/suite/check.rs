@@ -81,7 +81,7 @@ fn findings(case: &Case) -> Vec<String> {
 #[test]
 fn every_captured_ruleset_of_the_corpus_is_clean() {
     let all: Vec<Case> = ["iptables", "nftables"].into_iter().flat_map(cases).collect();
-    let all = share("check", 12, all);
+    let all = share("check", 24, all);
     let found: Vec<String> = in_parallel(&all, findings).into_iter().flatten().collect();
     assert!(found.is_empty(), "{} are not\n{}", found.len(), found.join("\n"));
 }

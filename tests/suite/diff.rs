@@ -149,7 +149,7 @@ fn reasons_of(diff: &Value) -> Reasons {
 
 #[test]
 fn between_the_modes_only_known_differences_are_found() {
-    let cases = share("diff", 18, cases("nftables"));
+    let cases = share("diff", 36, cases("nftables"));
     let found = in_parallel(&cases, |case| (case.name(), mode_change(case)));
     let unexplained: Vec<_> = found.iter().filter(|(_, reasons)| reasons.contains_key(&None)).collect();
     assert!(unexplained.is_empty(), "{unexplained:#?}");
@@ -182,7 +182,7 @@ fn from_release_to_release_only_known_differences_are_found() {
     assert!(nodes.len() > 15, "{}", nodes.len());
     let changes = nodes.iter().flat_map(|case| steps.iter().map(move |step| (case, *step))).collect();
     let found =
-        in_parallel(&share("diff", 24, changes), |(case, step)| (case.name(), *step, change(case, *step)));
+        in_parallel(&share("diff", 48, changes), |(case, step)| (case.name(), *step, change(case, *step)));
     let refused = found.iter().filter(|(.., reasons)| reasons.is_none()).count();
     // Only random/20 has a configuration that one release refuses: 1.30 does not know the word `primary`.
     assert!(refused <= 5, "{refused} changes were not compared");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::browser::{self, Browser};
-use crate::support::scope::share;
+use crate::support::scope::{full, share};
 use crate::support::{kuberules, testdata};
 
 /// The page as a file in a folder of its own.
@@ -249,7 +249,7 @@ fn fits(browser: &mut Browser, name: &str, turns: usize) {
 fn everything_of_the_example_is_within_the_window() {
     let Some(program) = browser::chromium() else { return };
     let mut browser = Page::new(&["--example"]).open(program);
-    fits(&mut browser, "example", 60);
+    fits(&mut browser, "example", if full() { 60 } else { 12 });
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

@@ -39,7 +39,7 @@ fn random_clusters_load_and_list_as_printed() {
     }
     let first = seed();
     let seeds: Vec<u64> = (first..first + CLUSTERS).collect();
-    let batches: Vec<&[u64]> = share("kernel::random_clusters", 10, seeds.chunks(BATCH).collect());
+    let batches: Vec<&[u64]> = share("kernel::random_clusters", 20, seeds.chunks(BATCH).collect());
     let mut all = Judgement::default();
     for judgement in crate::support::in_parallel(&batches, |seeds| {
         let compiled: Vec<_> = seeds.iter().map(|seed| (format!("seed {seed}"), compiled(*seed))).collect();
