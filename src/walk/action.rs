@@ -175,7 +175,7 @@ impl<'r> Evaluator<'_, 'r> {
         let mut others = u64::from(modulus);
         let mut branches = Vec::new();
         for (_, action) in choices.filter(|(number, _)| *number < modulus) {
-            let mut branch = state.clone();
+            let mut branch = Box::new(state.clone());
             branch.chance = state.chance.times(each);
             go_to(&mut branch, position.rule, position.part);
             if let Some(frame) = branch.frames.last_mut() {
@@ -185,7 +185,7 @@ impl<'r> Evaluator<'_, 'r> {
             others = others.saturating_sub(1);
         }
         if others > 0 {
-            let mut branch = state.clone();
+            let mut branch = Box::new(state.clone());
             branch.chance = state.chance.times(Chance::of(others, u64::from(modulus)));
             go_to(&mut branch, position.rule + 1, 0);
             self.pending.push(branch);
