@@ -1,6 +1,6 @@
 //! Evaluates rules: runs a packet through chains, with one packet state for each branch that it can take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::net::Family;
@@ -46,6 +46,8 @@ pub(super) struct Evaluator<'w, 'r> {
     pub(super) sets_aside: bool,
     /// Whether it is kept what happened on the way, and not the ends alone.
     pub(super) keeps_steps: bool,
+    /// The destinations that packets are followed to, where not to all: the others end with their translation.
+    pub(super) only: Option<HashSet<SocketAddr>>,
     pub(super) weights: Weights,
     pub(super) questions: Questions<'r>,
     /// The interfaces in and out that the asker told.
@@ -120,6 +122,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             routed: Vec::new(),
             sets_aside: false,
             keeps_steps: true,
+            only: None,
             weights: Weights::new(),
             questions: Questions::default(),
             told: (None, None),

@@ -15,6 +15,9 @@ use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
 const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 64 };
 
+/// Where a packet can go so many ways, most of them are not told step by step. Tests do it always.
+const MANY_WAYS: usize = if cfg!(test) { 1 } else { 64 };
+
 /// A ruleset and its node, made ready for many walks.
 pub struct Walker<'r> {
     pub(super) program: Program<'r>,
@@ -82,6 +85,30 @@ impl<'r> Walker<'r> {
     /// As [`Walker::walk`].
     pub fn ends(&self, packet: &Packet) -> Result<Vec<Outcome<'r>>, WalkError> {
         self.follow(packet, false)
+    }
+
+    /// As [`Walker::walk`], with the steps on the way of the first `count` outcomes, and of others where that costs
+    /// nothing: to note what happens on each of ten thousand ways takes longer than to find where they end.
+    ///
+    /// # Errors
+    /// As [`Walker::walk`].
+    pub fn walk_telling(&self, packet: &Packet, count: usize) -> Result<Vec<Outcome<'r>>, WalkError> {
+        let mut outcomes = self.ends(packet)?;
+        if outcomes.len() <= count.max(MANY_WAYS) || self.has_many_foreign_rules() {
+            return self.walk(packet);
+        }
+        let told = outcomes.get_mut(..count).unwrap_or_default();
+        let mut evaluator = self.evaluator(packet)?;
+        evaluator.only = Some(told.iter().map(|outcome| outcome.destination).collect());
+        evaluator.run(hooks::entry(packet, self.host))?;
+        let mut with_steps = merge::outcomes(evaluator);
+        for outcome in told {
+            match with_steps.iter_mut().find(|other| other.ends_as(outcome)) {
+                Some(found) => outcome.steps = std::mem::take(&mut found.steps),
+                None => return self.walk(packet),
+            }
+        }
+        Ok(outcomes)
     }
 
     fn follow(&self, packet: &Packet, keeps_steps: bool) -> Result<Vec<Outcome<'r>>, WalkError> {

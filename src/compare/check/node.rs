@@ -116,11 +116,12 @@ pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Ca
     // A family without any rule is as far from every release.
     let pairs = plans.into_iter().map(|plan| pair(plan, captured));
     let pairs = pairs.filter(|(_, captured)| captured.ruleset.has_kube_proxys_rules());
-    let distance = |(expected, captured): (NodePlan<'c>, NodeRules<'c>)| {
-        match spotless::has_no_difference(&expected.plan, &captured.ruleset) {
-            true => 0,
-            false => difference(&expected.compile(), &captured),
-        }
+    let distance = |(expected, captured): (NodePlan<'c>, NodeRules<'c>)| match spotless::has_no_difference(
+        &expected.plan,
+        &captured.ruleset,
+    ) {
+        true => 0,
+        false => difference(&expected.compile(), &captured),
     };
     pairs.map(distance).sum()
 }
@@ -143,7 +144,7 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
             report.findings.extend(finding.filter(|finding| !report.findings.contains(finding)));
         }
         let family = expected.plan.family().lower_name();
-        let spotless = spotless::find(&expected, &captured);
+        let spotless = spotless::find(&expected.plan, &expected.host, &captured);
         let mut found = spotless.unwrap_or_else(|| check(&expected.compile(), &captured));
         report.findings.append(&mut found.findings);
         report.notes.append(&mut found.notes);

@@ -10,7 +10,7 @@ use super::{Found, is_followed_alike, policy, preceded};
 use crate::compare::subject::{comment, is_own_jump};
 use crate::iptables::ruleset::{self as ipt, ChainName, Owner, Rule, TableName};
 use crate::iptables::{self, Sink};
-use crate::node::{NodePlan, NodeRules};
+use crate::node::{Host, NodeRules};
 use crate::plan::Plan;
 use crate::plan::origin::Origin;
 use crate::ruleset::Ruleset;
@@ -18,14 +18,14 @@ use crate::settings::ProxyMode;
 
 /// What there is to say of a node whose rules are those that it should have, with no other program's in the way; none where
 /// that is not so, or not certain.
-pub(super) fn find(expected: &NodePlan<'_>, captured: &NodeRules<'_>) -> Option<Found> {
+pub(super) fn find(plan: &Plan<'_>, host: &Host, captured: &NodeRules<'_>) -> Option<Found> {
     let ruleset = &captured.ruleset;
     let is_alone = captured.others().is_empty() && ruleset.has_kube_proxys_rules();
     let is_spotless = is_alone
         && !policy::drops_by_policy(ruleset)
         && !preceded::may_be(captured)
-        && has_no_difference(&expected.plan, ruleset)
-        && is_followed_alike(&expected.host, captured);
+        && has_no_difference(plan, ruleset)
+        && is_followed_alike(host, captured);
     is_spotless.then(|| Found { same_rules: true, ..Found::default() })
 }
 
@@ -130,7 +130,8 @@ impl Place<'_> {
 
     /// Whether the chain has no rule but the kubelet's own.
     fn is_kubelets(&self) -> bool {
-        let guard = |placed: &ipt::PlacedRule| comment(&placed.rule) == Some("block incoming localnet connections");
+        let guard =
+            |placed: &ipt::PlacedRule| comment(&placed.rule) == Some("block incoming localnet connections");
         self.chain.rules.iter().all(guard)
     }
 }

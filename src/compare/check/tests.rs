@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Found, Kind, check};
+use super::{Found, Kind, check, difference, spotless};
 use crate::cluster::{Cluster, Node};
 use crate::compare::subject::is_own_jump;
 use crate::compare::traffic::{Flow, OutcomeSet};
@@ -283,6 +283,16 @@ fn scaled(count: usize) -> usize {
     if std::env::var("KUBERULES_FULL").is_ok_and(|value| value == "1") { 10 * count } else { count }
 }
 
+/// What is found without making the rules that should be there is what is found with them.
+fn judge_spotless(expected: &NodeRules<'_>, captured: &NodeRules<'_>, found: &Found) {
+    let plan = expected.plan.as_ref().unwrap();
+    if spotless::has_no_difference(plan, &captured.ruleset) {
+        assert_eq!(difference(expected, captured), 0);
+    }
+    let Some(spotless) = spotless::find(plan, &expected.host, captured) else { return };
+    assert_eq!(format!("{spotless:?}"), format!("{found:?}"));
+}
+
 /// Changes one thing after the other, and judges what the check says of it; how often traffic changes.
 fn judge_mutations<R: Clone + Into<Ruleset>>(
     expected: &NodeRules<'_>,
@@ -292,6 +302,7 @@ fn judge_mutations<R: Clone + Into<Ruleset>>(
 ) -> usize {
     let right = captured(expected, original.clone());
     assert_eq!(check(expected, &right).findings, []);
+    judge_spotless(expected, &right, &check(expected, &right));
     let right = Walker::of(&right);
     let packets = packets(expected);
     let outcome_sets = outcome_sets(&right, &packets);
@@ -301,6 +312,7 @@ fn judge_mutations<R: Clone + Into<Ruleset>>(
         let mutation = mutate(&mut mutated);
         let mutated = captured(expected, mutated);
         let found = check(expected, &mutated);
+        judge_spotless(expected, &mutated, &found);
         let walkers = (&right, &Walker::of(&mutated));
         with_traffic += usize::from(judge(&found, (&packets, &outcome_sets), walkers, (&mutation, n)));
     }
@@ -317,6 +329,25 @@ fn mutate_iptables(text: &str, seed: u64, count: usize) {
         let with_traffic =
             judge_mutations(expected, &original, count, |ruleset| mutate(ruleset, &mut random));
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
+    });
+}
+
+#[test]
+fn a_plain_node_is_spotless() {
+    let text = testdata("shop/before-worker-1/expected/1.36.3-iptables/iptables-save.txt");
+    with_shop("iptables", |expected| {
+        let parts = iptables::parse::parse(&text, Some(Family::Ipv4)).unwrap().parts;
+        let ruleset = parts.into_iter().find(|part| part.ruleset.family == Family::Ipv4).unwrap().ruleset;
+        let right = captured(expected, ruleset.clone());
+        let plan = expected.plan.as_ref().unwrap();
+        assert!(spotless::find(plan, &expected.host, &right).is_some_and(|found| found.same_rules));
+        let places = places(&ruleset).into_iter();
+        let own = |(t, c): &(usize, usize)| ruleset.tables[*t].chains[*c].owner == ipt::Owner::KubeProxy;
+        for (t, c) in places.filter(own) {
+            let mut short = ruleset.clone();
+            short.tables[t].chains[c].rules.pop();
+            assert!(spotless::find(plan, &expected.host, &captured(expected, short)).is_none());
+        }
     });
 }
 

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use super::cast::{self, Asker};
 use super::rows::Rows;
 use super::{
-    Play, PlayBack, PlayHop, PlayStep, PlayWay, Policy, Stage, StageAddress, StageCase, StageEndpoint, StageNode,
+    Play, PlayBack, PlayHop, PlayStep, PlayWay, Policy, Stage, StageAddress, StageCase, StageEndpoint,
+    StageNode,
 };
 use crate::cluster::{Cluster, Node, ServicePort};
 use crate::diagnostic::Inert;
@@ -173,13 +174,12 @@ impl<'r> Asked<'r> {
         connection: Connection,
         chosen: Option<NodeIndex>,
     ) -> usize {
-        let is_same =
-            |known: &Followed<'_>| known.connection == connection && known.chosen == chosen;
+        let is_same = |known: &Followed<'_>| known.connection == connection && known.chosen == chosen;
         if let Some(known) = self.followed.iter().position(is_same) {
             return known;
         }
         let journey = network.follow(connection, chosen);
-        let told = document(&Told { journey: &journey, network });
+        let told = document(&Told { journey: &journey, network, with_texts: false });
         self.followed.push(Followed { connection, chosen, journey, told });
         self.followed.len() - 1
     }
@@ -263,12 +263,7 @@ fn endpoints(
     port.endpoints.iter().filter_map(row).take(MOST_ENDPOINTS).collect()
 }
 
-fn connection(
-    network: &Network<'_, '_>,
-    asker: &Asker,
-    port: &ServicePort,
-    to: SocketAddr,
-) -> Connection {
+fn connection(network: &Network<'_, '_>, asker: &Asker, port: &ServicePort, to: SocketAddr) -> Connection {
     let mut client = asker.client;
     if let ClientPlace::Node(node) = client.place
         && let Some(rules) = network.rules(node)
