@@ -1,6 +1,9 @@
 //! The rules and the node, ready for walks.
 
-use crate::node::{Host, NodeRules};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::node::{ClientKind, Host, NodeRules};
 use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
@@ -24,7 +27,15 @@ pub struct Walker<'r> {
     pub(super) host: &'r Host,
     pub(super) onward: Onward<'r>,
     many_foreign: usize,
+    /// The ends of packets that were followed already, where they are kept.
+    kept: Option<Mutex<Kept<'r>>>,
 }
+
+/// Ends by their packets, and how many there are.
+type Kept<'r> = (HashMap<Packet, Vec<Outcome<'r>>>, usize);
+
+/// So many ends are kept: one packet can have ten thousand.
+const MOST_KEPT: usize = 1 << 14;
 
 impl<'r> Walker<'r> {
     /// Makes a node's rules ready: all that its kernel follows.
@@ -50,7 +61,15 @@ impl<'r> Walker<'r> {
     }
 
     fn following(program: Program<'r>, host: &'r Host) -> Walker<'r> {
-        Walker { program, host, onward: Onward::default(), many_foreign: MANY_FOREIGN }
+        let many_foreign = MANY_FOREIGN;
+        Walker { program, host, onward: Onward::default(), many_foreign, kept: None }
+    }
+
+    /// The same, keeping where packets of the node and from outside end: a comparison asks for the same ones again, to tell
+    /// what a change means.
+    #[must_use]
+    pub fn keeping_ends(self) -> Walker<'r> {
+        Walker { kept: Some(Mutex::default()), ..self }
     }
 
     /// The same, following each packet by itself.
@@ -84,7 +103,19 @@ impl<'r> Walker<'r> {
     /// # Errors
     /// As [`Walker::walk`].
     pub fn ends(&self, packet: &Packet) -> Result<Vec<Outcome<'r>>, WalkError> {
-        self.follow(packet, false)
+        let is_kept = matches!(packet.client, ClientKind::Node | ClientKind::Outside);
+        let Some(kept) = self.kept.as_ref().filter(|_| is_kept) else { return self.follow(packet, false) };
+        let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().0.get(packet) {
+            return Ok(known.clone());
+        }
+        let outcomes = self.follow(packet, false)?;
+        let (all, count) = &mut *lock();
+        if *count + outcomes.len() <= MOST_KEPT {
+            *count += outcomes.len();
+            all.insert(*packet, outcomes.clone());
+        }
+        Ok(outcomes)
     }
 
     /// As [`Walker::walk`], with the steps on the way of the first `count` outcomes, and of others where that costs

@@ -334,19 +334,17 @@ fn mutate_iptables(text: &str, seed: u64, count: usize) {
 
 #[test]
 fn a_plain_node_is_spotless() {
-    let text = testdata("shop/before-worker-1/expected/1.36.3-iptables/iptables-save.txt");
     with_shop("iptables", |expected| {
-        let parts = iptables::parse::parse(&text, Some(Family::Ipv4)).unwrap().parts;
-        let ruleset = parts.into_iter().find(|part| part.ruleset.family == Family::Ipv4).unwrap().ruleset;
-        let right = captured(expected, ruleset.clone());
+        let ruleset = expected.ruleset.as_iptables().unwrap();
         let plan = expected.plan.as_ref().unwrap();
-        assert!(spotless::find(plan, &expected.host, &right).is_some_and(|found| found.same_rules));
-        let places = places(&ruleset).into_iter();
-        let own = |(t, c): &(usize, usize)| ruleset.tables[*t].chains[*c].owner == ipt::Owner::KubeProxy;
-        for (t, c) in places.filter(own) {
+        let find = |ruleset: &ipt::Ruleset| {
+            spotless::find(plan, &expected.host, &captured(expected, ruleset.clone()))
+        };
+        assert!(find(ruleset).is_some_and(|found| found.same_rules));
+        for (t, c) in places(ruleset) {
             let mut short = ruleset.clone();
             short.tables[t].chains[c].rules.pop();
-            assert!(spotless::find(plan, &expected.host, &captured(expected, short)).is_none());
+            assert!(find(&short).is_none());
         }
     });
 }
