@@ -6,6 +6,7 @@ mod arrange;
 mod base_jumps;
 mod blame;
 mod delta;
+mod dispatch;
 mod early;
 mod intended;
 mod leftovers;
@@ -65,7 +66,7 @@ pub struct Report {
     /// Packet classes that could not be compared.
     pub unknown: u64,
     /// The IP families in which kube-proxy's rules are those that the node should have, line for line, so that no packet
-    /// had to be followed to know that all have the outcome that they should have.
+    /// had to be followed to know that all have the outcome that they should have. The order of Services is random.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub same_rules: Vec<&'static str>,
     /// What is wrong; the worst first.

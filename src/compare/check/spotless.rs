@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::dispatch::{DISPATCH, do_the_same};
 use super::{Found, is_followed_alike, policy, preceded};
 use crate::compare::subject::{comment, is_own_jump};
 use crate::iptables::ruleset::{self as ipt, ChainName, Owner, Rule, TableName};
@@ -52,6 +53,8 @@ struct Place<'r> {
     chain: &'r ipt::Chain,
     is_written: bool,
     read: usize,
+    /// What is written to a chain that all Services share: its order is looked at when all is there.
+    shared: Option<Vec<Rule>>,
 }
 
 impl<'r> Reader<'r> {
@@ -69,7 +72,9 @@ impl<'r> Reader<'r> {
             }
             for chain in &table.chains {
                 let number = reader.chains.len();
-                reader.chains.push(Place { chain, is_written: false, read: 0 });
+                let is_shared = chain.owner == Owner::KubeProxy && DISPATCH.contains(&chain.name.as_str());
+                let shared = is_shared.then(Vec::new);
+                reader.chains.push(Place { chain, is_written: false, read: 0, shared });
                 if reader.numbers.insert((table.name, chain.name), number).is_some() {
                     return None;
                 }
@@ -96,24 +101,31 @@ impl Sink for Reader<'_> {
     }
 
     fn rule(&mut self, table: TableName, chain: ChainName, rule: Rule, _: Origin) {
-        self.differs = self.differs || !self.place(table, chain).is_some_and(|place| place.is_next(&rule));
+        self.differs = self.differs || !self.place(table, chain).is_some_and(|place| place.is_next(rule));
     }
 }
 
 impl Place<'_> {
-    /// Whether a rule is the next one. In a built-in chain rules of other programs may stand before it.
-    fn is_next(&mut self, rule: &Rule) -> bool {
+    /// Whether a rule is the next one, as far as that is known. In a built-in chain rules of other programs may stand before it.
+    fn is_next(&mut self, rule: Rule) -> bool {
+        if let Some(shared) = &mut self.shared {
+            shared.push(rule);
+            return true;
+        }
         let rest = self.chain.rules.get(self.read..).unwrap_or_default();
         let foreign = match self.chain.owner {
             Owner::Kernel => rest.iter().take_while(|placed| !is_own_jump(&placed.rule)).count(),
             Owner::KubeProxy | Owner::Kubelet | Owner::Foreign => 0,
         };
         self.read += foreign + 1;
-        rest.get(foreign).is_some_and(|placed| placed.rule == *rule)
+        rest.get(foreign).is_some_and(|placed| placed.rule == rule)
     }
 
     /// Whether nothing is left but what is not kube-proxy's.
     fn is_at_the_end(&self) -> bool {
+        if let Some(shared) = &self.shared {
+            return do_the_same(shared.iter(), self.chain.rules.iter().map(|placed| &placed.rule));
+        }
         let rest = self.chain.rules.get(self.read..).unwrap_or_default();
         match self.chain.owner {
             Owner::Foreign => true,
