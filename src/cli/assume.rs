@@ -1,5 +1,7 @@
 //! `--assume` and what belongs to it.
 
+use std::sync::Arc;
+
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
@@ -52,13 +54,13 @@ impl AssumeArguments {
     /// Something cannot be assumed; told in the session.
     pub(super) fn apply(
         &self,
-        snapshot: &mut Snapshot,
+        snapshot: &mut Arc<Snapshot>,
         settings: &Settings,
         previous: Option<&Assumed>,
         session: &mut Session,
     ) -> Result<Option<Assumed>, Stop> {
         if let Some(namespace) = &self.namespace {
-            snapshot.put_into_namespace(namespace);
+            Arc::make_mut(snapshot).put_into_namespace(namespace);
         }
         if !self.assume {
             return Ok(None);
@@ -68,7 +70,7 @@ impl AssumeArguments {
             nodes: self.assume_nodes,
             previous: previous.cloned(),
         };
-        let (assumed, found) = assume::fill(snapshot, &options, settings);
+        let (assumed, found) = assume::fill(Arc::make_mut(snapshot), &options, settings);
         session.take(found)?;
         Ok(Some(assumed))
     }

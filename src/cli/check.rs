@@ -1,6 +1,8 @@
 //! `kuberules check`
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
@@ -52,9 +54,10 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let hint = arguments.answer.settings.family.only();
-    let mut captured = captured::read(&arguments.captured, hint, session)?;
+    // The program ends after this: to free millions of rules one by one would only keep the user waiting.
+    let mut captured = ManuallyDrop::new(captured::read(&arguments.captured, hint, session)?);
     let snapshot = arguments.input.read(session)?;
-    let (report, assumed) = examine(arguments, &mut captured, snapshot, session)?;
+    let (report, assumed) = examine(arguments, &mut captured, snapshot.into(), session)?;
     let assumed = assumed.as_ref();
     let text = match arguments.answer.output {
         OutputFormat::Text => {
@@ -69,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 fn examine(
     arguments: &Arguments,
     captured: &mut Captured,
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     session: &mut Session,
 ) -> Result<(Report, Option<Assumed>), Stop> {
     session.look_at(arguments.node.name());
@@ -108,7 +111,7 @@ fn examine(
     }
     settings.kube_version = Some(release);
     settings.release_is_meant = true;
-    let pipeline = Pipeline::of(snapshot, &settings, session)?;
+    let mut pipeline = ManuallyDrop::new(Pipeline::of(snapshot, &settings, session)?);
     let node = pipeline.node(arguments.node.name(), session)?;
     let mut report = Report {
         schema: check::SCHEMA,
@@ -130,7 +133,8 @@ fn examine(
         let plans = pipeline.node_plans(&node, &families.checked, session)?;
         check::node(plans, captured, &mut report);
     }
-    Ok((report, pipeline.assumed))
+    let assumed = pipeline.assumed.take();
+    Ok((report, assumed))
 }
 
 /// How many lines differ from those that a release would write.
@@ -138,10 +142,10 @@ fn distance(
     arguments: &Arguments,
     settings: &SettingsArguments,
     captured: &Captured,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
 ) -> Option<usize> {
     let mut session = Session::silent();
-    let pipeline = Pipeline::of(snapshot.clone(), settings, &mut session).ok()?;
+    let pipeline = Pipeline::of(Arc::clone(snapshot), settings, &mut session).ok()?;
     let node = pipeline.node(arguments.node.name(), &mut session).ok()?;
     let families = check::families(captured, &pipeline.families());
     let plans = pipeline.node_plans(&node, &families.checked, &mut session).ok()?;

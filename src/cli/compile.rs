@@ -2,6 +2,7 @@
 
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::{Args, ValueEnum};
@@ -121,7 +122,8 @@ fn one_node(
 ) -> Result<Answer, Stop> {
     session.progress().stage("compiling the rules");
     let families = pipeline.families();
-    let Pipeline { mut snapshot, settings, cluster, assumed, .. } = pipeline;
+    let Pipeline { snapshot, settings, cluster, assumed, .. } = pipeline;
+    let mut snapshot = Arc::unwrap_or_clone(snapshot);
     let mut sources = std::mem::take(&mut snapshot.sources);
     // The program ends after this: freeing a million objects would only keep the user waiting.
     let (_, cluster) = (ManuallyDrop::new(snapshot), ManuallyDrop::new(cluster));

@@ -1,5 +1,7 @@
 //! From arguments to plans: the stages that every subcommand over a cluster goes through.
 
+use std::sync::Arc;
+
 use super::arguments::{InputArguments, SettingsArguments};
 use super::session::{Session, Stop};
 use crate::assume::{Assumed, check_nothing_missing};
@@ -15,7 +17,8 @@ use crate::settings::{DetectLocal, Settings};
 /// A cluster with the settings to see it by.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    pub(super) snapshot: Snapshot,
+    /// Shared by all that see it by other settings.
+    pub(super) snapshot: Arc<Snapshot>,
     pub(super) settings: Settings,
     pub(super) cluster: Cluster,
     /// What was assumed, with `--assume`.
@@ -46,7 +49,7 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::read`].
     pub(super) fn of(
-        snapshot: Snapshot,
+        snapshot: impl Into<Arc<Snapshot>>,
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
@@ -59,12 +62,12 @@ impl Pipeline {
     /// As [`Pipeline::read`].
     pub(super) fn after(
         previous: Option<&Pipeline>,
-        mut snapshot: Snapshot,
+        snapshot: impl Into<Arc<Snapshot>>,
         settings: &SettingsArguments,
         session: &mut Session,
     ) -> Result<Pipeline, Stop> {
         session.progress().stage("joining Services and endpoints");
-        let arguments = settings;
+        let (arguments, mut snapshot) = (settings, snapshot.into());
         let mut settings = arguments.resolve(&snapshot, session)?;
         let assumed_before = previous.and_then(|previous| previous.assumed.as_ref());
         let assumed = arguments.assume.apply(&mut snapshot, &settings, assumed_before, session)?;

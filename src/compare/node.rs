@@ -188,7 +188,8 @@ impl PartComparison<'_> {
         change.rules.extend(self.with_rules.then(|| rules_by_subject(&old, &new)));
         if self.with_traffic {
             let hosts = self.ground.hosts();
-            let walkers = (&Walker::new(&old.ruleset, hosts.0), &Walker::new(&new.ruleset, hosts.1));
+            let walker = |ruleset, host| Walker::new(ruleset, host).keeping_ends();
+            let walkers = (&walker(&old.ruleset, hosts.0), &walker(&new.ruleset, hosts.1));
             let bounds = Bounds { ground: self.ground, scope, alike };
             let plans = (old.plan.as_ref(), new.plan.as_ref());
             let traffic = traffic::flows_of_part(walkers, bounds, plans, self.assumed);

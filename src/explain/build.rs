@@ -14,6 +14,7 @@ use super::{
 use crate::cluster;
 use crate::diagnostic::Inert;
 use crate::input::Sources;
+use crate::parallel;
 use crate::plan::reasons::LeftOut;
 use crate::plan::{Listener, NodePorts, Plan, ServicePortPlan};
 use crate::report::trace::remark::Remark;
@@ -29,6 +30,9 @@ pub(super) struct Builder<'s> {
     pub(super) walker: Walker<'s>,
     pub(super) host: &'s Host,
 }
+
+/// Walks to a Service of so many endpoints are worth threads of their own.
+const WORTH_THREADS: usize = 256;
 
 /// Endpoints with the chance of each, sorted.
 type Sharing = Vec<(SocketAddr, walk::Chance)>;
@@ -188,15 +192,20 @@ impl<'s> Builder<'s> {
         targets: &[Target],
         few: &Few,
     ) -> Result<Vec<Walked<'s>>, WalkError> {
-        let mut walked = Vec::new();
+        let mut packets = Vec::new();
         for (address, target) in targets.iter().enumerate() {
             for (client, source) in sources.iter().enumerate() {
-                let Some(packet) = self.packet(port, source, target) else { continue };
-                let all = self.walker.walk(&packet)?;
-                walked.push(Walked::of((client, address), packet, all, few));
+                let packet = self.packet(port, source, target);
+                packets.extend(packet.map(|packet| ((client, address), packet)));
             }
         }
-        Ok(walked)
+        let walk = |(at, packet): &((usize, usize), Packet)| {
+            Ok(Walked::of(*at, *packet, self.walker.walk(packet)?, few))
+        };
+        match port.service_port().endpoints.len() < WORTH_THREADS {
+            true => packets.iter().map(walk).collect(),
+            false => parallel::each(&packets, walk).into_iter().collect(),
+        }
     }
 
     /// Nobody else's packets to a loopback address leave their own host.

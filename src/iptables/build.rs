@@ -56,7 +56,7 @@ impl Rule {
 
     /// `-s ip`, where `text` is how kube-proxy writes the address.
     pub(super) fn source_ip(mut self, ip: IpAddr, text: &str) -> Rule {
-        let written = (text != format_compact!("{ip}")).then(|| text.into());
+        let written = (text != format_compact!("{ip}")).then(|| Box::new(text.into()));
         self.source = Some(AddressMatch { negated: false, net: Cidr::host(ip), written });
         self
     }
@@ -73,7 +73,7 @@ impl Rule {
 
     /// Traffic of local pods, or all other traffic.
     pub(super) fn local_traffic(mut self, local: &LocalTraffic, negated: bool) -> Rule {
-        let interface = |name| Some(InterfaceMatch { negated, name });
+        let interface = |name| Some(Box::new(InterfaceMatch { negated, name }));
         match local {
             LocalTraffic::From(cidr) => self.source = Some(as_network(negated, *cidr)),
             LocalTraffic::Interface(name) => self.in_interface = interface(name.clone()),
@@ -121,13 +121,13 @@ impl Rule {
 
     /// `-j DNAT`, where `text` is how kube-proxy writes the destination.
     pub(super) fn dnat(self, address: SocketAddr, text: &str) -> Rule {
-        let written = (text != format_compact!("{address}")).then(|| text.into());
+        let written = (text != format_compact!("{address}")).then(|| Box::new(text.into()));
         self.then(Target::Dnat(Destination { address, written }))
     }
 }
 
 /// A network that kube-proxy writes with its length even if it holds a single address.
 fn as_network(negated: bool, net: Cidr) -> AddressMatch {
-    let written = net.is_host().then(|| format_compact!("{net}"));
+    let written = net.is_host().then(|| Box::new(format_compact!("{net}")));
     AddressMatch { negated, net, written }
 }

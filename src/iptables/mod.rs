@@ -18,4 +18,5 @@ pub(crate) mod strategies;
 mod stretches;
 mod values;
 
+pub(crate) use compile::{Sink, write};
 pub use compile::{compile, compile_around};

@@ -124,7 +124,7 @@ fn rule_line(chain: &ChainName, rule: &Rule, out: &mut String) {
         }
     }
     address(" -s ", rule.source.as_ref(), out);
-    interface(rule.in_interface.as_ref(), out);
+    interface(rule.in_interface.as_deref(), out);
     for matched in rule.matches.iter().filter(|m| !precedes_addresses(m)) {
         matching(matched, out);
     }

@@ -193,7 +193,8 @@ impl PartialEq for PlacedRule {
 
 impl Eq for PlacedRule {}
 
-/// One rule. The fields stand in the order in which `iptables-save` prints them.
+/// One rule. The fields stand in the order in which `iptables-save` prints them. There can be millions: what few have is
+/// boxed.
 #[derive(Debug, Clone, Default)]
 pub struct Rule {
     /// `-s`
@@ -201,9 +202,9 @@ pub struct Rule {
     /// `-d`
     pub destination: Option<AddressMatch>,
     /// `-i`
-    pub in_interface: Option<InterfaceMatch>,
+    pub in_interface: Option<Box<InterfaceMatch>>,
     /// `-o`
-    pub out_interface: Option<InterfaceMatch>,
+    pub out_interface: Option<Box<InterfaceMatch>>,
     /// `-p`
     pub protocol: Option<ProtocolMatch>,
     /// `-m ...`, in order.
@@ -240,7 +241,7 @@ pub struct AddressMatch {
     pub net: Cidr,
     /// What kube-proxy hands to `iptables-restore`, where it is not the usual text: a single address bare, a network
     /// with its length.
-    pub written: Option<CompactString>,
+    pub written: Option<Box<CompactString>>,
 }
 
 impl PartialEq for AddressMatch {
@@ -379,7 +380,7 @@ pub struct Destination {
     /// Address and port.
     pub address: SocketAddr,
     /// What kube-proxy hands to `iptables-restore`, where it is not the canonical text.
-    pub written: Option<CompactString>,
+    pub written: Option<Box<CompactString>>,
 }
 
 impl PartialEq for Destination {

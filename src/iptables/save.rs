@@ -97,8 +97,8 @@ impl Printer<'_> {
         self.text(&["-A ", chain.as_str()]);
         self.address("-s ", effective(&rule.source));
         self.address("-d ", effective(&rule.destination));
-        self.interface("-i ", rule.in_interface.as_ref());
-        self.interface("-o ", rule.out_interface.as_ref());
+        self.interface("-i ", rule.in_interface.as_deref());
+        self.interface("-o ", rule.out_interface.as_deref());
         self.protocol(rule.protocol.as_ref());
         for m in &rule.matches {
             self.out.push(' ');
@@ -299,8 +299,8 @@ mod tests {
         let rule = Rule {
             source: address("0.0.0.0/0", false),
             destination: address("10.96.0.10/32", true),
-            in_interface: Some(InterfaceMatch { negated: true, name: "cni0".into() }),
-            out_interface: Some(InterfaceMatch { negated: false, name: "veth+".into() }),
+            in_interface: Some(Box::new(InterfaceMatch { negated: true, name: "cni0".into() })),
+            out_interface: Some(Box::new(InterfaceMatch { negated: false, name: "veth+".into() })),
             protocol: Some(ProtocolMatch { negated: false, protocol: ProtocolName::Known(Protocol::Udp) }),
             matches: vec![
                 Match::Comment("ns/svc:p".into()),

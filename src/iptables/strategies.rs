@@ -55,9 +55,9 @@ fn address_matches(family: Family) -> impl Strategy<Value = AddressMatch> {
     })
 }
 
-fn interface_matches() -> impl Strategy<Value = InterfaceMatch> {
+fn interface_matches() -> impl Strategy<Value = Box<InterfaceMatch>> {
     (any::<bool>(), "[a-z0-9._-]{1,14}\\+?")
-        .prop_map(|(negated, name)| InterfaceMatch { negated, name: name.into() })
+        .prop_map(|(negated, name)| Box::new(InterfaceMatch { negated, name: name.into() }))
 }
 
 fn protocols() -> impl Strategy<Value = Protocol> {

@@ -115,9 +115,9 @@ impl<'r, 'c: 'r> Follower<'r, '_, 'c> {
         };
         let packet = Packet::plain(self.connection.protocol, source, seen.destination, kind);
         let walker = self.walkers.entry(node).or_insert_with(|| Walker::of(rules));
-        match walker.walk(&packet) {
+        let room = self.network.limits().ways.saturating_sub(self.ways.len()).max(1);
+        match walker.walk_telling(&packet, room) {
             Ok(outcomes) => {
-                let room = self.network.limits().ways.saturating_sub(self.ways.len()).max(1);
                 let more = outcomes.get(room..).unwrap_or_default();
                 let rest = more.iter().filter(|outcome| outcome.given.is_empty());
                 let chance = rest.clone().fold(None, |sum: Option<Chance>, outcome| {

@@ -1,9 +1,10 @@
 //! The nodes of a cluster and what lies where. Rules are made for the nodes that a journey comes to, and for no others: a
 //! cluster can have thousands.
 
-use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cluster::{Cluster, Node, ServicePort};
 use crate::net::{Cidr, Family};
@@ -28,9 +29,10 @@ pub enum Place {
     Outside,
 }
 
-type Compile<'n, 'c> = Box<dyn Fn(&Node) -> Option<NodeRules<'c>> + 'n>;
+type Compile<'n, 'c> = Box<dyn Fn(&Node) -> Option<NodeRules<'c>> + Send + Sync + 'n>;
 
-/// The nodes of a cluster in one IP family, each with its own rules.
+/// The nodes of a cluster in one IP family, each with its own rules. Which nodes get rules depends on which were come to
+/// first: one network's connections are followed by one thread.
 pub struct Network<'n, 'c> {
     family: Family,
     cluster: &'c Cluster,
@@ -39,7 +41,7 @@ pub struct Network<'n, 'c> {
     /// Networks of Pods that no node names as its own.
     pod_networks: Vec<Cidr>,
     compile: Compile<'n, 'c>,
-    made: Cell<usize>,
+    made: AtomicUsize,
     limits: Limits,
 }
 
@@ -68,7 +70,7 @@ struct Pod {
 
 struct Member<'c> {
     node: Node,
-    rules: OnceCell<Option<NodeRules<'c>>>,
+    rules: OnceLock<Option<NodeRules<'c>>>,
 }
 
 impl<'n, 'c> Network<'n, 'c> {
@@ -76,9 +78,9 @@ impl<'n, 'c> Network<'n, 'c> {
     pub fn new(
         cluster: &'c Cluster,
         family: Family,
-        compile: impl Fn(&Node) -> Option<NodeRules<'c>> + 'n,
+        compile: impl Fn(&Node) -> Option<NodeRules<'c>> + Send + Sync + 'n,
     ) -> Network<'n, 'c> {
-        let member = |node: &Node| Member { node: node.clone(), rules: OnceCell::new() };
+        let member = |node: &Node| Member { node: node.clone(), rules: OnceLock::new() };
         let mut network = Network {
             family,
             cluster,
@@ -86,7 +88,7 @@ impl<'n, 'c> Network<'n, 'c> {
             pods: BTreeMap::new(),
             pod_networks: Vec::new(),
             compile: Box::new(compile),
-            made: Cell::new(0),
+            made: AtomicUsize::new(0),
             limits: Limits::default(),
         };
         let names: BTreeMap<&str, NodeIndex> =
@@ -108,12 +110,12 @@ impl<'n, 'c> Network<'n, 'c> {
     pub fn set_rules(&mut self, node: &Node, rules: NodeRules<'c>) -> NodeIndex {
         let known = self.find(&node.name);
         let index = known.unwrap_or_else(|| {
-            self.nodes.push(Member { node: node.clone(), rules: OnceCell::new() });
+            self.nodes.push(Member { node: node.clone(), rules: OnceLock::new() });
             NodeIndex(self.nodes.len() - 1)
         });
         self.pod_networks.extend(&rules.host.cluster_networks);
         if let Some(member) = self.nodes.get_mut(index.0) {
-            member.rules = OnceCell::from(Some(rules));
+            member.rules = OnceLock::from(Some(rules));
         }
         index
     }
@@ -175,8 +177,7 @@ impl<'n, 'c> Network<'n, 'c> {
     pub fn rules(&self, node: NodeIndex) -> Option<&NodeRules<'c>> {
         let member = self.nodes.get(node.0)?;
         let make = || {
-            let made = self.made.get();
-            self.made.set(made + 1);
+            let made = self.made.fetch_add(1, Ordering::Relaxed);
             (made < self.limits.nodes).then(|| (self.compile)(&member.node)).flatten()
         };
         member.rules.get_or_init(make).as_ref()

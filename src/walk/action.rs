@@ -142,14 +142,21 @@ impl<'r> Evaluator<'_, 'r> {
         to: SocketAddr,
         position: RulePosition,
     ) -> Next {
-        self.note(state, position, Effect::Dnat(to));
         if !translates_destination(state.phase.hook()) {
+            self.note(state, position, Effect::Dnat(to));
             return Next::Part;
         }
+        // Numbered all the same, so that all others wait in the same order.
+        let class = self.class_of(to);
+        if self.only.as_ref().is_some_and(|only| !only.contains(&to)) {
+            self.element = None;
+            return Next::Gone;
+        }
+        self.note(state, position, Effect::Dnat(to));
         // What stays as it is does not count as translated (net/netfilter/nf_nat_core.c, `nf_nat_setup_info`).
         state.view.translated |= state.view.destination != to;
         state.view.destination = to;
-        state.class = self.class_of(to);
+        state.class = class;
         state.bound = true;
         state.frames.clear();
         if state.phase.hook() == Hook::Output {
@@ -175,7 +182,7 @@ impl<'r> Evaluator<'_, 'r> {
         let mut others = u64::from(modulus);
         let mut branches = Vec::new();
         for (_, action) in choices.filter(|(number, _)| *number < modulus) {
-            let mut branch = state.clone();
+            let mut branch = Box::new(state.clone());
             branch.chance = state.chance.times(each);
             go_to(&mut branch, position.rule, position.part);
             if let Some(frame) = branch.frames.last_mut() {
@@ -185,7 +192,7 @@ impl<'r> Evaluator<'_, 'r> {
             others = others.saturating_sub(1);
         }
         if others > 0 {
-            let mut branch = state.clone();
+            let mut branch = Box::new(state.clone());
             branch.chance = state.chance.times(Chance::of(others, u64::from(modulus)));
             go_to(&mut branch, position.rule + 1, 0);
             self.pending.push(branch);
@@ -352,7 +359,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     fn target(&self, name: &str, position: RulePosition) -> Walked<ChainId> {
-        self.program.find(position.chain, name).ok_or_else(|| {
+        self.program.target(position.chain, position.rule, name).ok_or_else(|| {
             let (table, chain) = self.names(position);
             let target = name.into();
             WalkError::NoSuchChain { table, chain, target }

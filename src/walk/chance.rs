@@ -127,6 +127,17 @@ impl Chance {
 
 fn greatest_common_divisor(mut a: u128, mut b: u128) -> u128 {
     while b != 0 {
+        // Most numbers are short, and those are divided many times as fast.
+        if let (Ok(a), Ok(b)) = (u64::try_from(a), u64::try_from(b)) {
+            return u128::from(short_greatest_common_divisor(a, b));
+        }
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+fn short_greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
         (a, b) = (b, a % b);
     }
     a

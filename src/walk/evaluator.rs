@@ -1,6 +1,6 @@
 //! Evaluates rules: runs a packet through chains, with one packet state for each branch that it can take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::net::Family;
@@ -46,6 +46,8 @@ pub(super) struct Evaluator<'w, 'r> {
     pub(super) sets_aside: bool,
     /// Whether it is kept what happened on the way, and not the ends alone.
     pub(super) keeps_steps: bool,
+    /// The destinations that packets are followed to, where not to all: the others end with their translation.
+    pub(super) only: Option<HashSet<SocketAddr>>,
     pub(super) weights: Weights,
     pub(super) questions: Questions<'r>,
     /// The interfaces in and out that the asker told.
@@ -120,6 +122,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             routed: Vec::new(),
             sets_aside: false,
             keeps_steps: true,
+            only: None,
             weights: Weights::new(),
             questions: Questions::default(),
             told: (None, None),
@@ -155,7 +158,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     }
 
     /// Follows a packet until it ends, forks, or has got further than another.
-    fn follow(&mut self, mut state: PacketState<'r>) -> Walked<()> {
+    fn follow(&mut self, mut state: Box<PacketState<'r>>) -> Walked<()> {
         state.branch = 0;
         loop {
             let goes_on = match state.frames.last().copied() {
@@ -316,7 +319,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             return;
         }
         self.unknown += 1;
-        let mut branch = state.clone();
+        let mut branch = Box::new(state.clone());
         branch.weight = weight;
         branch.branch = number + 1;
         go_to(&mut branch, position.rule, position.part);
@@ -331,11 +334,11 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     }
 
     fn fork_random(&mut self, state: &mut PacketState<'r>, chance: Chance, position: RulePosition) {
-        let mut passed_over = state.clone();
+        let mut passed_over = Box::new(state.clone());
         passed_over.chance = state.chance.times(chance.otherwise());
         go_to(&mut passed_over, position.rule + 1, 0);
         self.pending.push(passed_over);
-        let mut taken = state.clone();
+        let mut taken = Box::new(state.clone());
         taken.chance = state.chance.times(chance);
         go_to(&mut taken, position.rule, position.part + 1);
         if let Some(frame) = taken.frames.last_mut() {
@@ -355,7 +358,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         if let Some(affinity) = state.affinity {
             return Ok(Some((affinity.list == list) != negated));
         }
-        let mut known = state.clone();
+        let mut known = Box::new(state.clone());
         let key = [Field::SourceAddress(self.family)];
         let found = self.program.look_up(position.chain, list, &key, &state.view);
         known.affinity = Some(Affinity { list, listed: matches!(found, Lookup::Hit(_)), position });

@@ -259,7 +259,7 @@ impl<'r> Evaluator<'_, 'r> {
         for (i, start) in starts.iter().enumerate().rev() {
             let next = starts.get(i + 1).copied().unwrap_or(end);
             let chance = Chance::of(next - start, count);
-            let mut branch = state.clone();
+            let mut branch = Box::new(state.clone());
             branch.chance = state.chance.times(chance);
             branch.drawn = Some((position, *start));
             go_to(&mut branch, position.rule, position.part);

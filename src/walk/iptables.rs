@@ -53,6 +53,8 @@ struct Slot<'r> {
     table: TableName,
     chain: &'r Chain,
     index: OnceLock<RuleIndex>,
+    /// Where each rule jumps to, once a packet jumps: to find a chain by its name takes longer than most rules do.
+    targets: OnceLock<Box<[Option<ChainId>]>>,
 }
 
 impl<'r> Program<'r> {
@@ -79,7 +81,7 @@ impl<'r> Program<'r> {
 
     fn add(&mut self, part: usize, table: TableName, chain: &'r Chain) {
         let id = ChainId(u32::try_from(self.chains.len()).unwrap_or(u32::MAX));
-        self.chains.push(Slot { part, table, chain, index: OnceLock::new() });
+        self.chains.push(Slot { part, table, chain, index: OnceLock::new(), targets: OnceLock::new() });
         self.names.insert((part, table, chain.name), id);
         if let Some((hook, priority)) = base_place(table, chain.name.as_str()) {
             self.bases.add(
@@ -182,6 +184,20 @@ impl<'r> Program<'r> {
     pub(super) fn find(&self, from: ChainId, name: &str) -> Option<ChainId> {
         let slot = self.chains.get(from.index())?;
         self.names.get(&(slot.part, slot.table, ChainName::new(name)?)).copied()
+    }
+
+    /// Where a rule of kube-proxy's kind jumps to, if there is such a chain.
+    pub(super) fn target(&self, chain: ChainId, rule: usize) -> Option<ChainId> {
+        let slot = self.chains.get(chain.index())?;
+        let target = |rule: &Rule| match &rule.target {
+            Some(Target::Jump(to) | Target::Goto(to)) => {
+                self.names.get(&(slot.part, slot.table, *to)).copied()
+            }
+            _ => None,
+        };
+        let targets =
+            slot.targets.get_or_init(|| slot.chain.rules.iter().map(|placed| target(&placed.rule)).collect());
+        targets.get(rule).copied().flatten()
     }
 
     pub(super) fn rule_ref(&self, chain: ChainId, index: Option<usize>) -> Option<RuleRef<'r>> {

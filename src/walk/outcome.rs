@@ -37,6 +37,22 @@ pub struct Outcome<'r> {
     pub steps: Vec<Step<'r>>,
 }
 
+impl Outcome<'_> {
+    /// Whether two are the same but for the steps.
+    pub(super) fn ends_as(&self, other: &Self) -> bool {
+        let end = |outcome: &Self| {
+            (
+                outcome.verdict,
+                outcome.destination,
+                outcome.snat,
+                outcome.delivered_locally,
+                outcome.chance.key(),
+            )
+        };
+        end(self) == end(other) && self.given == other.given
+    }
+}
+
 /// Whether a packet gets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {

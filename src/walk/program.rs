@@ -215,6 +215,12 @@ impl<'r> Program<'r> {
         }
     }
 
+    /// Where a rule that jumps leads to.
+    pub(super) fn target(&self, from: ChainId, rule: usize, name: &str) -> Option<ChainId> {
+        let known = self.as_iptables().and_then(|program| program.target(from, rule));
+        known.or_else(|| self.find(from, name))
+    }
+
     /// How many rules a chain has.
     pub(super) fn rule_count(&self, chain: ChainId) -> usize {
         match self.rule_ref(chain, None) {

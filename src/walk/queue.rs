@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::chance::Chance;
 use super::packet::{Interface, Tracking};
-use super::packet_state::{Frame, PacketState, RulePosition};
+use super::packet_state::{Frame, PacketState, Phase, RulePosition};
 use super::weights::{Weight, Weights};
 
 /// Packets that wait.
@@ -19,16 +19,28 @@ pub(super) struct Queue<'r> {
     open: usize,
 }
 
-struct Waiting<'r>(PacketState<'r>);
+/// A heap moves what it holds with every step up or down: the packet is boxed, and what decides most often stands beside.
+struct Waiting<'r> {
+    progress: Progress,
+    state: Box<PacketState<'r>>,
+}
+
+/// How far a packet got, as far as that decides first, and where to.
+type Progress = (bool, Phase, u32, usize);
+
+fn progress(state: &PacketState<'_>) -> Progress {
+    (state.affinity.is_some(), state.phase, state.class, state.begun)
+}
 
 fn is_open(state: &PacketState<'_>) -> bool {
     state.weight != Weight::ALWAYS
 }
 
 impl<'r> Queue<'r> {
-    pub(super) fn push(&mut self, state: PacketState<'r>) {
+    pub(super) fn push(&mut self, state: impl Into<Box<PacketState<'r>>>) {
+        let state = state.into();
         self.open += usize::from(is_open(&state));
-        self.waiting.push(Waiting(state));
+        self.waiting.push(Waiting { progress: progress(&state), state });
     }
 
     /// How many of them depend on answers that nothing tells.
@@ -36,8 +48,8 @@ impl<'r> Queue<'r> {
         self.open
     }
 
-    fn next(&mut self) -> Option<PacketState<'r>> {
-        let Waiting(state) = self.waiting.pop()?;
+    fn next(&mut self) -> Option<Box<PacketState<'r>>> {
+        let Waiting { state, .. } = self.waiting.pop()?;
         self.open = self.open.saturating_sub(usize::from(is_open(&state)));
         Some(state)
     }
@@ -48,22 +60,22 @@ impl<'r> Queue<'r> {
 
     /// Whether a packet got further than one that waits, or as far.
     pub(super) fn has_before(&self, state: &PacketState<'r>) -> bool {
-        self.waiting.peek().is_some_and(|first| compare(&first.0, state) != Ordering::Greater)
+        self.waiting.peek().is_some_and(|first| compare(&first.state, state) != Ordering::Greater)
     }
 
     /// The packet that got least far, with all that agree with it.
-    pub(super) fn pop(&mut self, weights: &mut Weights) -> Option<PacketState<'r>> {
+    pub(super) fn pop(&mut self, weights: &mut Weights) -> Option<Box<PacketState<'r>>> {
         let mut first = self.next()?;
-        while self.waiting.peek().is_some_and(|next| compare(&next.0, &first) == Ordering::Equal) {
+        while self.waiting.peek().is_some_and(|next| compare(&next.state, &first) == Ordering::Equal) {
             if let Some(next) = self.next() {
-                merge(&mut first, next, weights);
+                merge(&mut first, &next, weights);
             }
         }
         Some(first)
     }
 }
 
-fn merge(first: &mut PacketState<'_>, other: PacketState<'_>, weights: &mut Weights) {
+fn merge(first: &mut PacketState<'_>, other: &PacketState<'_>, weights: &mut Weights) {
     (first.weight, first.chance) = sum(weights, (first.weight, first.chance), (other.weight, other.chance));
 }
 
@@ -82,9 +94,12 @@ pub(super) fn sum(
 
 /// What comes first is followed first; equal packets agree in all that rules can ask.
 fn compare<'r>(a: &PacketState<'r>, b: &PacketState<'r>) -> Ordering {
-    (a.affinity.is_some(), a.phase, a.class, a.begun)
-        .cmp(&(b.affinity.is_some(), b.phase, b.class, b.begun))
-        .then_with(|| compare_frames(&a.frames, &b.frames))
+    progress(a).cmp(&progress(b)).then_with(|| compare_within(a, b))
+}
+
+/// The same of two that got equally far.
+fn compare_within<'r>(a: &PacketState<'r>, b: &PacketState<'r>) -> Ordering {
+    compare_frames(&a.frames, &b.frames)
         .then_with(|| b.branch.cmp(&a.branch))
         .then_with(|| identity(a).cmp(&identity(b)))
         .then_with(|| a.listed.cmp(&b.listed))
@@ -136,6 +151,6 @@ impl PartialOrd for Waiting<'_> {
 /// A heap gives the greatest first.
 impl Ord for Waiting<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        compare(&other.0, &self.0)
+        other.progress.cmp(&self.progress).then_with(|| compare_within(&other.state, &self.state))
     }
 }

@@ -1,6 +1,9 @@
 //! The rules and the node, ready for walks.
 
-use crate::node::{Host, NodeRules};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::node::{ClientKind, Host, NodeRules};
 use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
@@ -15,13 +18,24 @@ use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
 const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 64 };
 
+/// Where a packet can go so many ways, most of them are not told step by step. Tests do it always.
+const MANY_WAYS: usize = if cfg!(test) { 1 } else { 64 };
+
 /// A ruleset and its node, made ready for many walks.
 pub struct Walker<'r> {
     pub(super) program: Program<'r>,
     pub(super) host: &'r Host,
     pub(super) onward: Onward<'r>,
     many_foreign: usize,
+    /// The ends of packets that were followed already, where they are kept.
+    kept: Option<Mutex<Kept<'r>>>,
 }
+
+/// Ends by their packets, and how many there are.
+type Kept<'r> = (HashMap<Packet, Vec<Outcome<'r>>>, usize);
+
+/// So many ends are kept: one packet can have ten thousand.
+const MOST_KEPT: usize = 1 << 14;
 
 impl<'r> Walker<'r> {
     /// Makes a node's rules ready: all that its kernel follows.
@@ -47,7 +61,15 @@ impl<'r> Walker<'r> {
     }
 
     fn following(program: Program<'r>, host: &'r Host) -> Walker<'r> {
-        Walker { program, host, onward: Onward::default(), many_foreign: MANY_FOREIGN }
+        let many_foreign = MANY_FOREIGN;
+        Walker { program, host, onward: Onward::default(), many_foreign, kept: None }
+    }
+
+    /// The same, keeping where packets of the node and from outside end: a comparison asks for the same ones again, to tell
+    /// what a change means.
+    #[must_use]
+    pub fn keeping_ends(self) -> Walker<'r> {
+        Walker { kept: Some(Mutex::default()), ..self }
     }
 
     /// The same, following each packet by itself.
@@ -81,7 +103,43 @@ impl<'r> Walker<'r> {
     /// # Errors
     /// As [`Walker::walk`].
     pub fn ends(&self, packet: &Packet) -> Result<Vec<Outcome<'r>>, WalkError> {
-        self.follow(packet, false)
+        let is_kept = matches!(packet.client, ClientKind::Node | ClientKind::Outside);
+        let Some(kept) = self.kept.as_ref().filter(|_| is_kept) else { return self.follow(packet, false) };
+        let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().0.get(packet) {
+            return Ok(known.clone());
+        }
+        let outcomes = self.follow(packet, false)?;
+        let (all, count) = &mut *lock();
+        if *count + outcomes.len() <= MOST_KEPT {
+            *count += outcomes.len();
+            all.insert(*packet, outcomes.clone());
+        }
+        Ok(outcomes)
+    }
+
+    /// As [`Walker::walk`], with the steps on the way of the first `count` outcomes, and of others where that costs
+    /// nothing: to note what happens on each of ten thousand ways takes longer than to find where they end.
+    ///
+    /// # Errors
+    /// As [`Walker::walk`].
+    pub fn walk_telling(&self, packet: &Packet, count: usize) -> Result<Vec<Outcome<'r>>, WalkError> {
+        let mut outcomes = self.ends(packet)?;
+        if outcomes.len() <= count.max(MANY_WAYS) || self.has_many_foreign_rules() {
+            return self.walk(packet);
+        }
+        let told = outcomes.get_mut(..count).unwrap_or_default();
+        let mut evaluator = self.evaluator(packet)?;
+        evaluator.only = Some(told.iter().map(|outcome| outcome.destination).collect());
+        evaluator.run(hooks::entry(packet, self.host))?;
+        let mut with_steps = merge::outcomes(evaluator);
+        for outcome in told {
+            match with_steps.iter_mut().find(|other| other.ends_as(outcome)) {
+                Some(found) => outcome.steps = std::mem::take(&mut found.steps),
+                None => return self.walk(packet),
+            }
+        }
+        Ok(outcomes)
     }
 
     fn follow(&self, packet: &Packet, keeps_steps: bool) -> Result<Vec<Outcome<'r>>, WalkError> {

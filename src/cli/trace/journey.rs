@@ -89,7 +89,8 @@ fn print(
     session: &mut Session,
 ) -> Result<Answer, Stop> {
     let assumed = pipeline.assumed.as_ref();
-    let told: Vec<Told<'_, '_, '_, '_>> = journeys.iter().map(|journey| Told { journey, network }).collect();
+    let told: Vec<Told<'_, '_, '_, '_>> =
+        journeys.iter().map(|journey| Told { journey, network, with_texts: true }).collect();
     let text = match (arguments.output, told.as_slice()) {
         (OutputFormat::Text, all) => {
             let style = session.style();

@@ -6,6 +6,7 @@ mod arrange;
 mod base_jumps;
 mod blame;
 mod delta;
+mod dispatch;
 mod early;
 mod intended;
 mod leftovers;
@@ -19,6 +20,7 @@ mod pinned;
 mod policy;
 mod preceded;
 mod right;
+mod spotless;
 mod stale;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,7 @@ use serde::Serialize;
 
 use super::rules_change::LineChange;
 use super::traffic::{Cause, Difference, Flow, Traffic, flows_of_plans};
-use crate::node::NodeRules;
+use crate::node::{Host, NodeRules};
 use crate::ruleset::Ruleset;
 use crate::walk::Walker;
 use blame::Blame;
@@ -64,7 +66,7 @@ pub struct Report {
     /// Packet classes that could not be compared.
     pub unknown: u64,
     /// The IP families in which kube-proxy's rules are those that the node should have, line for line, so that no packet
-    /// had to be followed to know that all have the outcome that they should have.
+    /// had to be followed to know that all have the outcome that they should have. The order of Services is random.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub same_rules: Vec<&'static str>,
     /// What is wrong; the worst first.
@@ -259,7 +261,7 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let intended = intended::of(pair);
     // Foreign rules in the other language, or of the other variant of iptables, are the same on both sides.
     let others = captured.others();
-    found.same_rules = intended.is_captured && is_followed_alike(pair);
+    found.same_rules = intended.is_captured && is_followed_alike(&expected.host, captured);
     let Traffic { classes, flows, mut unknown, .. } = match found.same_rules {
         true => Traffic::default(),
         false => {
@@ -298,10 +300,9 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
 
 /// Whether packets through the same rules have the same outcome on both sides, and every jump leads somewhere, so that none
 /// has to be followed to know that it can be.
-fn is_followed_alike(pair: Pair<'_>) -> bool {
-    let Pair { expected, captured } = pair;
+fn is_followed_alike(expected: &Host, captured: &NodeRules<'_>) -> bool {
     captured.rulesets().first() == Some(&captured.ruleset)
-        && expected.host.is_like(&captured.host)
+        && expected.is_like(&captured.host)
         && !Walker::of(captured).leads_nowhere()
 }
 

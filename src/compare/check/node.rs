@@ -1,6 +1,6 @@
 //! A whole node: which mode and release its rules are of, which families can be checked, and the check of each.
 
-use super::{Finding, Kind, Report, check, difference, leftovers, legacy, masquerade_mark, pinned};
+use super::{Finding, Kind, Report, check, difference, leftovers, legacy, masquerade_mark, pinned, spotless};
 use crate::capture::Captured;
 use crate::iptables::ruleset as ipt;
 use crate::net::Family;
@@ -116,7 +116,14 @@ pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Ca
     // A family without any rule is as far from every release.
     let pairs = plans.into_iter().map(|plan| pair(plan, captured));
     let pairs = pairs.filter(|(_, captured)| captured.ruleset.has_kube_proxys_rules());
-    pairs.map(|(expected, captured)| difference(&expected, &captured)).sum()
+    let distance = |(expected, captured): (NodePlan<'c>, NodeRules<'c>)| match spotless::has_no_difference(
+        &expected.plan,
+        &captured.ruleset,
+    ) {
+        true => 0,
+        false => difference(&expected.compile(), &captured),
+    };
+    pairs.map(distance).sum()
 }
 
 /// Checks a node in the families of the plans, each of what the node should have.
@@ -136,12 +143,14 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
             let finding = masquerade_mark::finding(configured, mark);
             report.findings.extend(finding.filter(|finding| !report.findings.contains(finding)));
         }
-        let mut found = check(&expected, &captured);
+        let family = expected.plan.family().lower_name();
+        let spotless = spotless::find(&expected.plan, &expected.host, &captured);
+        let mut found = spotless.unwrap_or_else(|| check(&expected.compile(), &captured));
         report.findings.append(&mut found.findings);
         report.notes.append(&mut found.notes);
         report.classes += found.classes;
         report.unknown += found.unknown;
-        report.same_rules.extend(found.same_rules.then(|| expected.family().lower_name()));
+        report.same_rules.extend(found.same_rules.then_some(family));
     }
     let is_compared = report.classes > 0 || !report.same_rules.is_empty();
     if has_rules && !is_compared && report.findings.is_empty() {
@@ -165,7 +174,7 @@ fn connections(plan: &NodePlan<'_>, captured: &Captured, report: &mut Report) {
 /// What a node should have, and what it has: nothing in a family of which the capture says nothing. Where it marks
 /// packets by another bit than it should, that is one thing to be told and not a difference in every rule that asks for
 /// the mark.
-fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodeRules<'c>, NodeRules<'c>) {
+fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodePlan<'c>, NodeRules<'c>) {
     let family = plan.plan.family();
     let none = || ipt::Ruleset { family, tables: Vec::new() }.into();
     let ruleset: Ruleset = captured.ruleset(family).cloned().unwrap_or_else(none);
@@ -174,5 +183,5 @@ fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodeRules<'c>, Node
     }
     captured.facts.tell(&mut plan.host);
     let captured = NodeRules::new(ruleset, plan.host.clone()).beside(captured.rulesets(family));
-    (plan.compile(), captured)
+    (plan, captured)
 }

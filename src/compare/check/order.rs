@@ -2,13 +2,10 @@
 
 use super::delta::Draft;
 use super::delta::{Delta, by_service};
+use super::dispatch::DISPATCH;
 use super::{Finding, Kind, Pair};
 use crate::compare::traffic::Flow;
 use crate::iptables::ruleset as ipt;
-
-/// Chains in which kube-proxy's own order of Services is random.
-const DISPATCH: [&str; 4] =
-    ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL"];
 
 pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let moved = deltas.iter().filter(|delta| delta.change.reordered);

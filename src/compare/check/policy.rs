@@ -43,7 +43,7 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
 }
 
 /// Whether any policy drops.
-fn drops_by_policy(ruleset: &Ruleset) -> bool {
+pub(super) fn drops_by_policy(ruleset: &Ruleset) -> bool {
     match ruleset {
         Ruleset::Iptables(rules) => {
             let mut chains = rules.tables.iter().flat_map(|table| &table.chains);

@@ -7,6 +7,7 @@ use crate::compare::subject::is_own_jump;
 use crate::compare::traffic::{Difference, OutcomeSet, Unknown};
 use crate::iptables::ruleset as ipt;
 use crate::iptables::save::rule_text;
+use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 
 /// That foreign rules take connections to Services first; and what cannot be told.
@@ -39,6 +40,13 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
         format!("foreign rules take packets to Services first, in {}{}", chains.join(", "), early.whose());
     let places = early.places;
     (Some(Finding { places, traffic: flows, ..Finding::general(Kind::Preceded, message) }), found.unknown)
+}
+
+/// Whether any foreign rule stands where it could take packets first.
+pub(super) fn may_be(captured: &NodeRules<'_>) -> bool {
+    let mut early = Early::default();
+    captured.ruleset.as_iptables().iter().for_each(|rules| before_jumps(rules, &mut early));
+    !early.places.is_empty() || Early::is_in(&captured.ruleset, true)
 }
 
 /// Whether packets end otherwise or elsewhere: to mark them, or to rewrite their source, is not to take them.

@@ -1,10 +1,11 @@
-//! Whether kube-proxy's part of what a node has is right line for line: then no packet has to be followed to know that all have
-//! the outcome that they should have.
+//! Whether kube-proxy's part of what a node has is right line for line, whatever the order of Services: then no packet has to be
+//! followed to know that all have the outcome that they should have.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Pair;
 use super::arrange::in_place;
+use super::dispatch::{DISPATCH, do_the_same};
 use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
@@ -52,12 +53,20 @@ fn are_right(expected: &[ipt::Chain], captured: &[ipt::Chain]) -> bool {
         (Some(found), ipt::Owner::Kernel) => in_place(&chain.rules, &found.rules) == found.rules,
         // The kubelet may have put a rule there.
         (Some(_), ipt::Owner::Kubelet) if chain.rules.is_empty() => true,
+        (Some(found), _) if DISPATCH.contains(&chain.name.as_str()) => {
+            (found.policy, found.owner) == (chain.policy, chain.owner)
+                && do_the_same(rules(chain), rules(found))
+        }
         (Some(found), _) => *found == chain,
     };
     // Of two chains of one name it would not be known which is meant.
     found.len() == captured.len()
         && expected.iter().all(is_right)
         && captured.iter().all(|chain| own.contains(&chain.name) || is_foreign(chain))
+}
+
+fn rules(chain: &ipt::Chain) -> impl Iterator<Item = &ipt::Rule> + Clone {
+    chain.rules.iter().map(|placed| &placed.rule)
 }
 
 /// Whether a table is the same but for the order of its objects and for what they counted.

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::{Found, Kind, check};
+use super::{Found, Kind, Pair, check, delta, spotless};
 use crate::cluster::{Cluster, Node};
 use crate::compare::subject::is_own_jump;
 use crate::compare::traffic::{Flow, OutcomeSet};
@@ -284,6 +284,19 @@ fn scaled(count: usize) -> usize {
     share("compare::check", 40, vec![(); 10 * count]).len()
 }
 
+/// What is found without making the rules that should be there is what is found with them, but that rules which no packet can
+/// tell apart may stand in another order.
+fn judge_spotless(expected: &NodeRules<'_>, captured: &NodeRules<'_>, found: &Found) {
+    let plan = expected.plan.as_ref().unwrap();
+    if spotless::has_no_difference(plan, &captured.ruleset) {
+        assert_eq!(found.findings, []);
+        let deltas = delta::deltas(Pair { expected, captured });
+        assert!(deltas.iter().all(|delta| delta.is_harmless() || delta.change.reordered), "{deltas:?}");
+    }
+    let Some(spotless) = spotless::find(plan, &expected.host, captured) else { return };
+    assert_eq!(format!("{spotless:?}"), format!("{found:?}"));
+}
+
 /// Changes one thing after the other, and judges what the check says of it; how often traffic changes.
 fn judge_mutations<R: Clone + Into<Ruleset>>(
     expected: &NodeRules<'_>,
@@ -293,6 +306,7 @@ fn judge_mutations<R: Clone + Into<Ruleset>>(
 ) -> usize {
     let right = captured(expected, original.clone());
     assert_eq!(check(expected, &right).findings, []);
+    judge_spotless(expected, &right, &check(expected, &right));
     let right = Walker::of(&right);
     let packets = packets(expected);
     let outcome_sets = outcome_sets(&right, &packets);
@@ -302,6 +316,7 @@ fn judge_mutations<R: Clone + Into<Ruleset>>(
         let mutation = mutate(&mut mutated);
         let mutated = captured(expected, mutated);
         let found = check(expected, &mutated);
+        judge_spotless(expected, &mutated, &found);
         let walkers = (&right, &Walker::of(&mutated));
         with_traffic += usize::from(judge(&found, (&packets, &outcome_sets), walkers, (&mutation, n)));
     }
@@ -318,6 +333,23 @@ fn mutate_iptables(text: &str, seed: u64, count: usize) {
         let with_traffic =
             judge_mutations(expected, &original, count, |ruleset| mutate(ruleset, &mut random));
         assert!(with_traffic > count / 5 && with_traffic < count, "{with_traffic} of {count}");
+    });
+}
+
+#[test]
+fn a_plain_node_is_spotless() {
+    with_shop("iptables", |expected| {
+        let ruleset = expected.ruleset.as_iptables().unwrap();
+        let plan = expected.plan.as_ref().unwrap();
+        let find = |ruleset: &ipt::Ruleset| {
+            spotless::find(plan, &expected.host, &captured(expected, ruleset.clone()))
+        };
+        assert!(find(ruleset).is_some_and(|found| found.same_rules));
+        for (t, c) in places(ruleset) {
+            let mut short = ruleset.clone();
+            short.tables[t].chains[c].rules.pop();
+            assert!(find(&short).is_none());
+        }
     });
 }
 

@@ -1,18 +1,24 @@
 //! From clusters to the stages of a Service.
 
+use std::net::SocketAddr;
+
 use super::cast::{self, Asker};
 use super::rows::Rows;
-use super::{Play, PlayBack, PlayHop, PlayStep, PlayWay, Policy, Stage, StageCase, StageEndpoint, StageNode};
+use super::{
+    Play, PlayBack, PlayHop, PlayStep, PlayWay, Policy, Stage, StageAddress, StageCase, StageEndpoint,
+    StageNode,
+};
 use crate::cluster::{Cluster, Node, ServicePort};
 use crate::diagnostic::Inert;
 use crate::explain::build::{chance, state};
 use crate::explain::tables::port_words;
 use crate::input::Sources;
-use crate::journey::{self, ClientPlace, Connection, Limits, Network, NodeIndex};
+use crate::journey::{self, ClientPlace, Connection, Journey, Limits, Network, NodeIndex};
 use crate::names::ServiceName;
 use crate::net::Family;
 use crate::node::{NodePlan, NodeRules};
-use crate::report::journey::{Addresses, BackHop, Hop, Outcome, Told, document};
+use crate::parallel;
+use crate::report::journey::{Addresses, BackHop, Document, Hop, Outcome, Told, document};
 use crate::settings::{HostFacts, Settings};
 
 /// A cluster as a page shows it: in one mode, with the traffic policies as they are or turned.
@@ -82,6 +88,21 @@ struct Builder<'b, 'n, 'c> {
     home: &'b Node,
 }
 
+/// A connection that was followed, and what is told of it.
+struct Followed<'r> {
+    connection: Connection,
+    chosen: Option<NodeIndex>,
+    journey: Journey<'r>,
+    told: Document,
+}
+
+/// What is asked in one view: by whom, the number of the address, and the number of what was followed for it.
+#[derive(Default)]
+struct Asked<'r> {
+    cases: Vec<(Asker, usize, usize)>,
+    followed: Vec<Followed<'r>>,
+}
+
 /// What fills up while cases are played.
 #[derive(Default)]
 struct Filled<'r> {
@@ -97,18 +118,13 @@ impl Builder<'_, '_, '_> {
         let nodes = cast::nodes(network, &self.home.name, port);
         let addresses = cast::addresses(network, &nodes, port);
         let mut filled = Filled::default();
-        for (view, network) in self.views.iter().zip(self.networks) {
-            let policy = policy(view, network, port, &mut filled.policies)?;
-            for asker in cast::askers(network, &nodes, port) {
-                for (number, (_, to)) in addresses.iter().enumerate() {
-                    if cast::may_ask(&asker, *to) {
-                        let connection = connection(network, &asker, port, *to);
-                        let journey =
-                            play(network, view, connection, nodes.get(asker.node), &mut filled.rows);
-                        filled.add(view, policy, &asker, number, journey);
-                    }
-                }
-            }
+        let views: Vec<_> = self.views.iter().zip(self.networks).collect();
+        let policies = views.iter().map(|(view, network)| policy(view, network, port, &mut filled.policies));
+        let policies: Vec<usize> = policies.collect::<Option<_>>()?;
+        // Each view has a network of its own.
+        let asked = parallel::each(&views, |(_, network)| ask(network, &nodes, &addresses, port));
+        for (((view, network), policy), asked) in views.into_iter().zip(policies).zip(asked) {
+            filled.play(view, network, policy, asked);
         }
         let endpoints = endpoints(network, &nodes, port, self.home);
         Some(Stage {
@@ -130,21 +146,69 @@ impl Builder<'_, '_, '_> {
     }
 }
 
-impl Filled<'_> {
-    fn add(&mut self, view: &View<'_>, policy: usize, asker: &Asker, address: usize, journey: Play) {
+/// Follows what every client on some nodes asks; two who ask the same of the same way are followed once.
+fn ask<'r>(
+    network: &'r Network<'_, '_>,
+    nodes: &[NodeIndex],
+    addresses: &[(StageAddress, SocketAddr)],
+    port: &ServicePort,
+) -> Asked<'r> {
+    let mut asked = Asked::default();
+    for asker in cast::askers(network, nodes, port) {
+        for (number, (_, to)) in addresses.iter().enumerate() {
+            if cast::may_ask(&asker, *to) {
+                let connection = connection(network, &asker, port, *to);
+                let followed = asked.followed(network, connection, nodes.get(asker.node).copied());
+                asked.cases.push((asker, number, followed));
+            }
+        }
+    }
+    asked
+}
+
+impl<'r> Asked<'r> {
+    /// The number of a connection that is followed, or was.
+    fn followed(
+        &mut self,
+        network: &'r Network<'_, '_>,
+        connection: Connection,
+        chosen: Option<NodeIndex>,
+    ) -> usize {
+        let is_same = |known: &Followed<'_>| known.connection == connection && known.chosen == chosen;
+        if let Some(known) = self.followed.iter().position(is_same) {
+            return known;
+        }
+        let journey = network.follow(connection, chosen);
+        let told = document(&Told { journey: &journey, network, with_texts: false });
+        self.followed.push(Followed { connection, chosen, journey, told });
+        self.followed.len() - 1
+    }
+}
+
+impl<'r> Filled<'r> {
+    fn play(&mut self, view: &View<'_>, network: &Network<'_, '_>, policy: usize, asked: Asked<'r>) {
+        let plays = asked.followed.into_iter().map(|followed| play(followed, network, view, &mut self.rows));
+        let plays: Vec<Play> = plays.collect();
+        let numbers: Vec<usize> = plays.into_iter().map(|play| self.number(play)).collect();
+        for (asker, address, followed) in asked.cases {
+            let Some(journey) = numbers.get(followed).copied() else { continue };
+            self.cases.push(StageCase {
+                mode: view.settings.mode.name(),
+                policy,
+                client: asker.id,
+                node: asker.node,
+                address,
+                journey,
+            });
+        }
+    }
+
+    fn number(&mut self, journey: Play) -> usize {
         let known = self.journeys.iter().position(|known| *known == journey);
-        let journey = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             self.journeys.push(journey);
             self.journeys.len() - 1
-        });
-        self.cases.push(StageCase {
-            mode: view.settings.mode.name(),
-            policy,
-            client: asker.id,
-            node: asker.node,
-            address,
-            journey,
-        });
+        })
     }
 }
 
@@ -199,12 +263,7 @@ fn endpoints(
     port.endpoints.iter().filter_map(row).take(MOST_ENDPOINTS).collect()
 }
 
-fn connection(
-    network: &Network<'_, '_>,
-    asker: &Asker,
-    port: &ServicePort,
-    to: std::net::SocketAddr,
-) -> Connection {
+fn connection(network: &Network<'_, '_>, asker: &Asker, port: &ServicePort, to: SocketAddr) -> Connection {
     let mut client = asker.client;
     if let ClientPlace::Node(node) = client.place
         && let Some(rules) = network.rules(node)
@@ -215,14 +274,11 @@ fn connection(
 }
 
 fn play<'r>(
-    network: &'r Network<'_, '_>,
+    Followed { journey, told, .. }: Followed<'r>,
+    network: &Network<'_, '_>,
     view: &View<'_>,
-    connection: Connection,
-    chosen: Option<&NodeIndex>,
     rows: &mut Rows<'r>,
 ) -> Play {
-    let journey = network.follow(connection, chosen.copied());
-    let told = document(&Told { journey: &journey, network });
     let unconditional = told.outcomes.into_iter().zip(&journey.ways).filter(|(_, way)| way.given.is_empty());
     let ways = unconditional.map(|(outcome, way)| {
         let there = outcome.there.iter().zip(&way.hops);

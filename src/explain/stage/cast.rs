@@ -12,6 +12,7 @@ use crate::journey::{Client, ClientPlace, Network, NodeIndex};
 const MOST_NODES: usize = 3;
 
 /// A client of one of the kinds on the page.
+#[derive(Clone, Copy)]
 pub(super) struct Asker {
     pub(super) id: &'static str,
     /// Index among the nodes that are drawn.

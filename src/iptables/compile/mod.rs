@@ -7,7 +7,7 @@ mod sink;
 use std::collections::{BTreeSet, HashMap};
 
 pub(super) use base::{head, tail};
-pub(super) use sink::Sink;
+pub(crate) use sink::Sink;
 
 use super::ruleset::{Chain, ChainName, Owner, PlacedRule, Policy, Rule, Ruleset, Table, TableName};
 use crate::plan::origin::Origin;
@@ -40,6 +40,14 @@ fn written(plan: &Plan<'_>, of_service_ports: impl FnOnce(&mut Collector)) -> Ru
     of_service_ports(&mut collector);
     tail(plan, &mut collector);
     collector.finish()
+}
+
+/// Hands all that [`compile`] gathers to a sink instead, which need not keep it.
+pub(crate) fn write(plan: &Plan<'_>, sink: &mut impl Sink) {
+    whole_tables(sink);
+    head(plan, sink);
+    services(plan, 0, plan.service_ports(), sink);
+    tail(plan, sink);
 }
 
 /// The tables in which kube-proxy has chains, in the order of `iptables-save`.

@@ -122,8 +122,8 @@ impl Reading {
             Own::Destination => {
                 once(&mut rule.destination, option, address(&mut self.families, negated, &value)?)?
             }
-            Own::InInterface => once(&mut rule.in_interface, option, interface(negated, &value)?)?,
-            Own::OutInterface => once(&mut rule.out_interface, option, interface(negated, &value)?)?,
+            Own::InInterface => once(&mut rule.in_interface, option, interface(negated, &value)?.into())?,
+            Own::OutInterface => once(&mut rule.out_interface, option, interface(negated, &value)?.into())?,
             Own::Protocol => once(&mut rule.protocol, option, protocol(negated, &value)?)?,
             Own::Counters => return self.counters(&value, after),
         }

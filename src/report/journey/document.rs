@@ -299,19 +299,19 @@ fn hop(hop: &journey::Hop<'_>, told: &Told<'_, '_, '_, '_>) -> Hop {
                 _ => {}
             }
         }
-        self::step(step, packet.clone())
+        self::step(step, packet.clone(), told.with_texts)
     };
     let steps = hop.outcome.steps.iter().map(step).collect();
     Hop { node: told.node(hop.node), arrives: seen(hop.arrives), steps, leaves }
 }
 
-fn step(step: &walk::Step<'_>, packet: Addresses) -> Step {
+fn step(step: &walk::Step<'_>, packet: Addresses, with_texts: bool) -> Step {
     let inert = |text: &str| Inert(text).to_string();
     Step {
         hook: step.hook.name(),
         table: step.rule.map(|rule| inert(&rule.table_name())),
         chain: step.rule.map(|rule| inert(rule.chain_name())),
-        rule: step.rule.map(|rule| inert(&rule.text())),
+        rule: step.rule.filter(|_| with_texts).map(|rule| inert(&rule.text())),
         element: step.element.map(|element| inert(&element.to_string())),
         why: why::words(step),
         effect: trace_words::effects(step),

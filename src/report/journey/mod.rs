@@ -25,6 +25,8 @@ pub struct Told<'j, 'r, 'n, 'c> {
     pub journey: &'j Journey<'r>,
     /// The network.
     pub network: &'j Network<'n, 'c>,
+    /// Whether the texts of rules are told: one that chooses among thousands of endpoints is as long as they are many.
+    pub with_texts: bool,
 }
 
 /// What is assumed of every journey; said in every form.

@@ -299,7 +299,7 @@ fn a_rule_that_cannot_match_or_makes_no_difference_is_passed_over() {
 #[test]
 fn one_assumption_holds_for_the_whole_way() {
     let out = |negated, rule| Rule {
-        out_interface: Some(InterfaceMatch { negated, name: "docker0".into() }),
+        out_interface: Some(Box::new(InterfaceMatch { negated, name: "docker0".into() })),
         ..rule
     };
     let rules =

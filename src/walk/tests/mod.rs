@@ -3,6 +3,7 @@
 mod iptables;
 mod nftables;
 mod onward;
+mod telling;
 
 use super::{Host, Outcome, Packet, Verdict, Walker};
 use crate::net::{Cidr, Protocol};

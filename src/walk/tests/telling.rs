@@ -1,0 +1,62 @@
+//! Where the steps of some outcomes alone are told, they are those that are told with all others.
+
+use crate::cluster::Cluster;
+use crate::input;
+use crate::net::Family;
+use crate::node::{NodePlan, NodeRules};
+use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings};
+use crate::testing::corpus;
+use crate::walk::{Outcome, Packet, Walker};
+
+fn without_steps(outcomes: Vec<Outcome<'_>>) -> Vec<String> {
+    outcomes.into_iter().map(|outcome| format!("{:?}", Outcome { steps: Vec::new(), ..outcome })).collect()
+}
+
+/// How many packets to the Services of a node go more ways than are told.
+fn judge(rules: &NodeRules<'_>) -> usize {
+    let (walker, mut many) = (Walker::of(rules), 0);
+    let ports = rules.plan.iter().flat_map(|plan| plan.service_ports()).map(|port| port.service_port());
+    for port in ports {
+        let protocol = port.name.protocol();
+        let to = (port.cluster_ip, port.port.get()).into();
+        let sources = port.endpoints.iter().map(|endpoint| endpoint.ip).take(2);
+        let packets = sources.map(|ip| Packet::plain(protocol, ip, to, rules.host.client_kind(ip)));
+        for packet in packets.chain([Packet::from_node(&rules.host, protocol, to)]) {
+            let all = walker.walk(&packet).unwrap();
+            for count in 1..4 {
+                let told = walker.walk_telling(&packet, count).unwrap();
+                let steps = |outcomes: &[Outcome<'_>]| {
+                    let told = outcomes.iter().take(count).map(|outcome| format!("{:?}", outcome.steps));
+                    told.collect::<Vec<_>>()
+                };
+                assert_eq!(steps(&told), steps(&all), "{packet:?}");
+                assert_eq!(without_steps(told), without_steps(all.clone()), "{packet:?}");
+                many += usize::from(all.len() > count);
+            }
+        }
+    }
+    many
+}
+
+#[test]
+fn the_steps_of_some_are_those_that_are_told_with_all() {
+    let mut many = 0;
+    for path in corpus("cluster.yaml", 10) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (snapshot, _) = input::read_text("cluster.yaml", &text).unwrap();
+        for mode in [ProxyMode::Iptables, ProxyMode::Nftables] {
+            let flags = Flags { proxy_mode: Some(mode.name().to_owned()), ..Flags::default() };
+            let mut configuration = Configuration::default();
+            configuration.override_with(&flags, &Release::NEWEST);
+            let host = HostFacts::default();
+            let (settings, _) = Settings::resolve(&configuration, Release::NEWEST, host, None).unwrap();
+            let Ok((cluster, _)) = Cluster::build(&snapshot, &settings) else { continue };
+            let Some(node) = cluster.nodes.first() else { continue };
+            for family in Family::ALL {
+                let plan = NodePlan::new(&cluster, &settings, &snapshot.sources, node, family);
+                many += plan.map_or(0, |(plan, _)| judge(&plan.compile()));
+            }
+        }
+    }
+    assert!(many > 100, "{many}");
+}
