@@ -1,6 +1,9 @@
 //! The rules and the node, ready for walks.
 
-use crate::node::{Host, NodeRules};
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use crate::node::{Host, InterfaceName, NodeRules};
 use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
@@ -10,6 +13,7 @@ use super::onward::{self, Onward};
 use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::{Both, Program};
+use super::told_apart::{Place, ToldApart};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
@@ -20,8 +24,14 @@ pub struct Walker<'r> {
     pub(super) program: Program<'r>,
     pub(super) host: &'r Host,
     pub(super) onward: Onward<'r>,
+    by_others: OnceLock<Option<ToldApart>>,
     many_foreign: usize,
 }
+
+/// What other programs can tell of an address: where it lies among those that their rules and the captured sets name, and
+/// the interface that leads to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ToldByOthers(Place, Place, Option<InterfaceName>, Option<String>);
 
 impl<'r> Walker<'r> {
     /// Makes a node's rules ready: all that its kernel follows.
@@ -47,7 +57,8 @@ impl<'r> Walker<'r> {
     }
 
     fn following(program: Program<'r>, host: &'r Host) -> Walker<'r> {
-        Walker { program, host, onward: Onward::default(), many_foreign: MANY_FOREIGN }
+        let (onward, by_others) = (Onward::default(), OnceLock::new());
+        Walker { program, host, onward, by_others, many_foreign: MANY_FOREIGN }
     }
 
     /// The same, following each packet by itself.
@@ -64,6 +75,23 @@ impl<'r> Walker<'r> {
     /// Whether a rule leads to a chain, or asks a set, that is not there, whatever packets come by.
     pub fn leads_nowhere(&self) -> bool {
         leads_nowhere(&self.program)
+    }
+
+    /// What other programs can tell of an address; none where that is not known, as some of their rules are of nftables, or
+    /// make new addresses.
+    pub fn told_by_others(&self, ip: IpAddr) -> Option<ToldByOthers> {
+        let apart = self.by_others.get_or_init(|| {
+            let rules = self.program.as_iptables()?.rules_of_others();
+            Some(ToldApart::by(rules, self.host)).filter(|apart| !apart.makes_new)
+        });
+        let apart = apart.as_ref()?;
+        let host = self.host;
+        Some(ToldByOthers(
+            apart.source(ip, host),
+            apart.destination(ip, host),
+            host.interface_toward(ip),
+            host.pod_interface_hash(ip).filter(|_| host.is_local_pod(ip)),
+        ))
     }
 
     /// Everything that can happen to a packet: first what can happen as things are known, most specific rules

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::arrange::{at_head, in_place};
 use super::{Pair, right};
+use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::{TABLE, ruleset as nft};
 use crate::ruleset::Ruleset;
@@ -35,6 +36,19 @@ pub(super) fn of(pair: Pair<'_>) -> Intended {
 pub(super) fn with_jumps_first(pair: Pair<'_>) -> Option<Ruleset> {
     let (expected, captured) = (pair.expected.ruleset.as_iptables()?, pair.captured.ruleset.as_iptables()?);
     Some(with_own_chains(expected, captured, at_head).into())
+}
+
+/// kube-proxy's rules and the kubelet's alone, as they stand: the built-in chains without what is foreign, and no policy that
+/// drops.
+pub(super) fn without_others(ruleset: &Ruleset) -> Option<Ruleset> {
+    let mut rules = ruleset.as_iptables()?.clone();
+    for chain in rules.tables.iter_mut().flat_map(|table| &mut table.chains) {
+        if chain.owner == ipt::Owner::Kernel {
+            chain.rules.retain(|placed| is_own_jump(&placed.rule));
+            chain.policy = chain.policy.map(|_| ipt::Policy::Accept);
+        }
+    }
+    Some(rules.into())
 }
 
 fn with_own_table(expected: &nft::Ruleset, captured: &nft::Ruleset) -> nft::Ruleset {

@@ -4,7 +4,7 @@ use super::early::{Early, writer_of};
 use super::{Finding, Kind, Lines, Pair, intended, traffic};
 use crate::compare::rules_change::LineChange;
 use crate::compare::subject::is_own_jump;
-use crate::compare::traffic::{Difference, OutcomeSet, Unknown};
+use crate::compare::traffic::{Difference, OutcomeSet, Traffic, Unknown};
 use crate::iptables::ruleset as ipt;
 use crate::iptables::save::rule_text;
 use crate::ruleset::Ruleset;
@@ -28,17 +28,16 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
         return (None, Vec::new());
     }
     let (should, is) = ((&first, cleared.as_slice()), (intended, others.as_slice()));
-    let found = traffic(pair, (should, is), &|difference| takes(difference).then_some(0));
-    let is_taken = |flow: &crate::compare::traffic::Flow| flow.cause.is_some() && !flow.target.is_empty();
-    let flows: Vec<_> = found.flows.into_iter().filter(is_taken).collect();
+    let alone = intended::without_others(intended);
+    let Traffic { flows, unknown, .. } = traffic(pair, (should, is), &takes, alone.as_ref());
     if flows.is_empty() {
-        return (None, found.unknown);
+        return (None, unknown);
     }
     let chains: Vec<&str> = early.places.iter().map(|lines| lines.name.as_str()).collect();
     let message =
         format!("foreign rules take packets to Services first, in {}{}", chains.join(", "), early.whose());
     let places = early.places;
-    (Some(Finding { places, traffic: flows, ..Finding::general(Kind::Preceded, message) }), found.unknown)
+    (Some(Finding { places, traffic: flows, ..Finding::general(Kind::Preceded, message) }), unknown)
 }
 
 /// Whether packets end otherwise or elsewhere: to mark them, or to rewrite their source, is not to take them.
