@@ -38,17 +38,24 @@ pub(super) fn with_jumps_first(pair: Pair<'_>) -> Option<Ruleset> {
     Some(with_own_chains(expected, captured, at_head).into())
 }
 
-/// kube-proxy's rules and the kubelet's alone, as they stand: the built-in chains without what is foreign, and no policy that
-/// drops.
+/// kube-proxy's rules and the kubelet's alone, as they stand: no foreign chains, the built-in ones without what is foreign, and
+/// no policy that drops.
 pub(super) fn without_others(ruleset: &Ruleset) -> Option<Ruleset> {
-    let mut rules = ruleset.as_iptables()?.clone();
-    for chain in rules.tables.iter_mut().flat_map(|table| &mut table.chains) {
-        if chain.owner == ipt::Owner::Kernel {
-            chain.rules.retain(|placed| is_own_jump(&placed.rule));
-            chain.policy = chain.policy.map(|_| ipt::Policy::Accept);
+    let rules = ruleset.as_iptables()?;
+    let own_part = |chain: &ipt::Chain| match chain.owner {
+        ipt::Owner::Foreign => None,
+        ipt::Owner::KubeProxy | ipt::Owner::Kubelet => Some(chain.clone()),
+        ipt::Owner::Kernel => {
+            let jumps = chain.rules.iter().filter(|placed| is_own_jump(&placed.rule)).cloned().collect();
+            let policy = chain.policy.map(|_| ipt::Policy::Accept);
+            Some(ipt::Chain { rules: jumps, policy, ..chain.clone() })
         }
-    }
-    Some(rules.into())
+    };
+    let table = |table: &ipt::Table| {
+        let chains = table.chains.iter().filter_map(own_part).collect();
+        ipt::Table { name: table.name, chains }
+    };
+    Some(ipt::Ruleset { family: rules.family, tables: rules.tables.iter().map(table).collect() }.into())
 }
 
 fn with_own_table(expected: &nft::Ruleset, captured: &nft::Ruleset) -> nft::Ruleset {

@@ -18,6 +18,8 @@ mod order;
 mod pinned;
 mod policy;
 mod preceded;
+#[cfg(test)]
+mod preceded_tests;
 mod right;
 mod stale;
 #[cfg(test)]

@@ -160,20 +160,44 @@ pub fn flows(
 /// Of connections to Services those that differ in what is meant: of many like ones some, and how many more were not followed.
 /// `moved` are rules that are all that stands in another place behind routing on the other side, if so.
 pub fn examples_of_plan(
-    (old, new): (&Walker<'_>, &Walker<'_>),
+    walkers: (&Walker<'_>, &Walker<'_>),
     plan: &Plan<'_>,
     is_meant: &(dyn Fn(&Difference) -> bool + Sync),
     moved: Option<&dyn DoesNothing>,
 ) -> Traffic {
+    let facts = SideFacts::new(plan);
+    with_examples(walkers, plan, (is_meant, moved), |bounds, names| {
+        flows_within(walkers, bounds, names, Some((&facts, &facts)), &|_| None)
+    })
+}
+
+/// The same, not yet folded for people.
+#[cfg(test)]
+pub(in crate::compare) fn example_differences(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
+    moved: Option<&dyn DoesNothing>,
+) -> super::Comparison {
+    with_examples(walkers, plan, (is_meant, moved), |bounds, _| super::compare_within(walkers, bounds))
+}
+
+/// What is meant, and rules that are all that stands in another place.
+type Meant<'m> = (&'m (dyn Fn(&Difference) -> bool + Sync), Option<&'m dyn DoesNothing>);
+
+fn with_examples<T>(
+    (old, new): (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    (is_meant, moved): Meant<'_>,
+    work: impl FnOnce(Bounds<'_>, &Names) -> T,
+) -> T {
     let mut names = Names::default();
     names.learn(plan);
-    let facts = SideFacts::new(plan);
     let examples = Examples { names: &names, is_meant, moved };
     let ground = Ground::new(old.host(), new.host(), plan.family());
     let alike = &alike_to_both((old, new), plan, &ground);
-    let bounds =
-        Bounds { ground: &ground, scope: Scope::Everything, alike, search: Search::Services(&examples) };
-    flows_within((old, new), bounds, &names, Some((&facts, &facts)), &|_| None)
+    let search = Search::Services(&examples);
+    work(Bounds { ground: &ground, scope: Scope::Everything, alike, search }, &names)
 }
 
 fn flows_within(

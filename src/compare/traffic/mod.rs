@@ -33,7 +33,7 @@ mod classes;
 mod explain;
 mod flows;
 #[cfg(test)]
-mod foreign_tests;
+pub(super) mod foreign_tests;
 mod ground;
 mod names;
 pub mod outcome_set;
@@ -54,6 +54,8 @@ pub use alike::Alike;
 pub(super) use classes::compare_within;
 pub use classes::{Bounds, Examples, Scope, Search, compare};
 pub use explain::{SideFacts, explain};
+#[cfg(test)]
+pub(super) use flows::example_differences;
 pub(super) use flows::flows_of_part;
 pub use flows::{Cause, Flow, Place, Special, examples_of_plan, flows, flows_of_plans};
 pub use ground::{Ground, Naming};

@@ -74,7 +74,7 @@ impl Names {
     }
 
     /// The Service port that a destination is.
-    pub(super) fn of(&self, to: &To) -> Option<&Name> {
+    pub(in crate::compare) fn of(&self, to: &To) -> Option<&Name> {
         // A node port is one on every loopback address.
         let ip = to.address.or_else(|| Some(to.representative.ip()).filter(|_| to.own));
         ip.zip(to.port).and_then(|(ip, port)| self.find(ip, to.protocol, port, to.own))

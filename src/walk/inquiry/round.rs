@@ -184,13 +184,17 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
 
     /// Notes what the packets reach in a chain of another program, if that can be looked at apart.
     fn enter_apart(&mut self, chain: ChainId) -> bool {
-        let Some(found) = self.inquiry.apart(chain, &self.packets, self.open) else { return false };
-        self.seen.extend(&found.seen);
-        self.asked.sources.extend(&found.sources);
-        self.asked.ports.extend(&found.ports);
-        self.reach(Reached::Apart(found.digest));
-        if found.is_cut_short {
-            self.reach(Reached::Missing);
+        let Some(all) = self.inquiry.apart(chain, &self.packets, self.open) else { return false };
+        for found in all {
+            if self.open {
+                self.seen.extend(&found.seen);
+            }
+            self.asked.sources.extend(&found.sources);
+            self.asked.ports.extend(&found.ports);
+            self.reach(Reached::Apart(found.digest));
+            if found.is_cut_short {
+                self.reach(Reached::Missing);
+            }
         }
         true
     }
