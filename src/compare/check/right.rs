@@ -2,10 +2,12 @@
 //! the outcome that they should have.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use super::Pair;
 use super::arrange::in_place;
 use crate::iptables::ruleset as ipt;
+use crate::net::{Port, Protocol};
 use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
 
@@ -52,12 +54,49 @@ fn are_right(expected: &[ipt::Chain], captured: &[ipt::Chain]) -> bool {
         (Some(found), ipt::Owner::Kernel) => in_place(&chain.rules, &found.rules) == found.rules,
         // The kubelet may have put a rule there.
         (Some(_), ipt::Owner::Kubelet) if chain.rules.is_empty() => true,
-        (Some(found), _) => *found == chain,
+        (Some(found), _) => *found == chain || is_dispatched_alike(chain, found),
     };
     // Of two chains of one name it would not be known which is meant.
     found.len() == captured.len()
         && expected.iter().all(is_right)
         && captured.iter().all(|chain| own.contains(&chain.name) || is_foreign(chain))
+}
+
+/// Whether chains differ only in the order of rules of which no packet meets two: kube-proxy writes those that dispatch to Services
+/// in any order. What stands between other rules stays between them, and rules for the same packets stay in order.
+fn is_dispatched_alike(expected: &ipt::Chain, found: &ipt::Chain) -> bool {
+    let others = |chain: &ipt::Chain| (chain.name, chain.policy, chain.owner);
+    expected.rules.len() == found.rules.len()
+        && others(expected) == others(found)
+        && groups(&expected.rules) == groups(&found.rules)
+}
+
+/// The one destination that a rule is for: an address where it names one, a protocol, a port.
+type Destination = (Option<IpAddr>, Protocol, Port);
+
+/// Rules in order, those next to one another sorted by their destinations, as long as all name an address or none does.
+fn groups(rules: &[ipt::PlacedRule]) -> Vec<(Option<Destination>, &ipt::Rule)> {
+    let mut keyed: Vec<(Option<Destination>, &ipt::Rule)> =
+        rules.iter().map(|placed| (destination(&placed.rule), &placed.rule)).collect();
+    let is_together = |a: &(Option<Destination>, &ipt::Rule), b: &(Option<Destination>, &ipt::Rule)| {
+        let names_address = |key: &Option<Destination>| key.map(|(address, ..)| address.is_some());
+        a.0.is_some() && names_address(&a.0) == names_address(&b.0)
+    };
+    for group in keyed.chunk_by_mut(is_together) {
+        group.sort_by_key(|(key, _)| *key);
+    }
+    keyed
+}
+
+fn destination(rule: &ipt::Rule) -> Option<Destination> {
+    let address = match &rule.destination {
+        Some(asked) if asked.negated || !asked.net.is_host() => return None,
+        asked => asked.as_ref().map(|asked| asked.net.network()),
+    };
+    rule.matches.iter().find_map(|asked| match asked {
+        ipt::Match::Transport { protocol, destination_port: Some(port) } => Some((address, *protocol, *port)),
+        _ => None,
+    })
 }
 
 /// Whether a table is the same but for the order of its objects and for what they counted.
@@ -89,4 +128,35 @@ fn is_same_set(own: &nft::Set, found: &nft::Set) -> bool {
     properties(own) == properties(found)
         && own.elements.len() == found.elements.len()
         && (own.elements == found.elements || sorted(own) == sorted(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iptables::parse::parse;
+    use crate::net::Family;
+
+    fn chain(rules: &[&str]) -> ipt::Chain {
+        let rules: String = rules.iter().map(|rule| format!("-A KUBE-SERVICES {rule}\n")).collect();
+        let text = format!("*nat\n:KUBE-SERVICES - [0:0]\n:A - [0:0]\n:B - [0:0]\n{rules}COMMIT\n");
+        let read = parse(&text, Some(Family::Ipv4)).unwrap().parts.remove(0).ruleset;
+        read.tables[0].chain("KUBE-SERVICES").unwrap().clone()
+    }
+
+    #[test]
+    fn rules_for_other_destinations_may_change_places() {
+        let a = "-d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j A";
+        let b = "-d 10.96.0.2/32 -p tcp -m tcp --dport 80 -j B";
+        let again = "-d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j B";
+        let port = "-p tcp -m tcp --dport 80 -j B";
+        let last = "-m addrtype --dst-type LOCAL -j B";
+        let is_alike = |one: &[&str], other: &[&str]| is_dispatched_alike(&chain(one), &chain(other));
+        assert!(is_alike(&[a, b, last], &[b, a, last]));
+        assert!(is_alike(&[a, again, b], &[b, a, again]));
+        assert!(!is_alike(&[a, b, last], &[a, last, b]));
+        assert!(!is_alike(&[a, again], &[again, a]));
+        assert!(!is_alike(&[a, port], &[port, a]));
+        assert!(!is_alike(&[a, b], &[a, a]));
+        assert!(!is_alike(&[a, b], &[a]));
+    }
 }
