@@ -1,5 +1,6 @@
 //! `kuberules check`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     let mut captured = ManuallyDrop::new(captured::read(&arguments.captured, hint, session)?);
     let snapshot = arguments.input.read(session)?;
     let (report, assumed) = examine(arguments, &mut captured, snapshot.into(), session)?;
+    note_missing(&captured, &report, session);
     let assumed = assumed.as_ref();
     let text = match arguments.answer.output {
         OutputFormat::Text => {
@@ -67,6 +69,28 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         OutputFormat::Github => assume::annotation(assumed) + &report::check::github::print(&report),
     };
     Ok(Answer { differs: !report.findings.is_empty(), ..Answer::text(text) })
+}
+
+/// Names once what was not captured and leaves outcomes open, and how many.
+fn note_missing(captured: &Captured, report: &Report, session: &mut Session) {
+    let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+    for flow in report.findings.iter().flat_map(|finding| &finding.traffic) {
+        // What outcomes depend on stands in quotes.
+        let asked =
+            [&flow.before, &flow.after].into_iter().flat_map(|text| text.split('\'').skip(1).step_by(2));
+        let commands: BTreeSet<&str> = asked.filter_map(|text| captured.facts.missing_for(text)).collect();
+        commands.into_iter().for_each(|command| *open.entry(command).or_default() += flow.classes);
+    }
+    for (command, classes) in open {
+        let kinds = if classes == 1 {
+            "1 kind of connection".to_owned()
+        } else {
+            format!("{classes} kinds of connections")
+        };
+        session.note(format!(
+            "what happens to {kinds} stays open, because {command} was not captured: kuberules collect gathers it"
+        ));
+    }
 }
 
 fn examine(

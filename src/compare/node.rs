@@ -8,7 +8,7 @@ use super::change::{FamilyChange, NodeChange, TrafficChange};
 use super::consequence::{self, Neighbours, ServiceOnNode};
 use super::parts::{self, Part, Parts};
 use super::rules_change::{RulesChange, SubjectChange, rules, rules_by_subject};
-use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Traffic};
+use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Search, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
 use crate::names::ServiceName;
@@ -190,7 +190,7 @@ impl PartComparison<'_> {
             let hosts = self.ground.hosts();
             let walker = |ruleset, host| Walker::new(ruleset, host).keeping_ends();
             let walkers = (&walker(&old.ruleset, hosts.0), &walker(&new.ruleset, hosts.1));
-            let bounds = Bounds { ground: self.ground, scope, alike };
+            let bounds = Bounds { ground: self.ground, scope, alike, search: Search::All };
             let plans = (old.plan.as_ref(), new.plan.as_ref());
             let traffic = traffic::flows_of_part(walkers, bounds, plans, self.assumed);
             let subjects = change.rules.iter().flatten().filter_map(|(subject, _)| subject.service());

@@ -8,8 +8,8 @@ use crate::iptables::foreign::{
     Alteration, Connection, ForeignTarget, MarkOf, Means, RejectAnswer, Test, TestKind, Translation,
 };
 use crate::iptables::ruleset::{
-    Chain, ChainName, End as RuleEnd, Match as RuleMatch, Policy, ProtocolName, RecentAction, Rule, Ruleset,
-    TableName, Target,
+    Chain, ChainName, End as RuleEnd, Match as RuleMatch, Owner, Policy, ProtocolName, RecentAction, Rule,
+    Ruleset, TableName, Target,
 };
 use crate::net::Family;
 
@@ -175,6 +175,22 @@ impl<'r> Program<'r> {
             }
             changes
         })
+    }
+
+    /// Bits of the packet's mark that other rules can change than those in chains of kube-proxy and the kubelet in the first
+    /// ruleset.
+    pub(super) fn mark_altered_by_others(&self) -> u32 {
+        let is_of_others =
+            |slot: &&Slot<'_>| slot.part > 0 || matches!(slot.chain.owner, Owner::Kernel | Owner::Foreign);
+        let of_others = self.chains.iter().filter(is_of_others);
+        of_others.flat_map(|slot| &slot.chain.rules).fold(0, |bits, placed| bits | altered_mark(&placed.rule))
+    }
+
+    /// All rules but those in kube-proxy's chains in the first ruleset.
+    pub(super) fn rules_of_others(&self) -> impl Iterator<Item = &'r Rule> {
+        let is_of_others = |slot: &&Slot<'r>| slot.part > 0 || slot.chain.owner != Owner::KubeProxy;
+        let chains = self.chains.iter().filter(is_of_others).map(|slot| slot.chain);
+        chains.flat_map(|chain| &chain.rules).map(|placed| &placed.rule)
     }
 
     pub(super) fn chain_count(&self) -> usize {
@@ -385,6 +401,19 @@ fn destination(translation: &Translation) -> Action<'_> {
             Action::Dnat(SocketAddr::new(*ip, *port))
         }
         _ => Action::DnatTo(translation),
+    }
+}
+
+/// Bits of the packet's mark that a rule can change. What is not known of a target may change all.
+fn altered_mark(rule: &Rule) -> u32 {
+    match &rule.target {
+        Some(Target::SetMark { value, mask }) => mask | value,
+        Some(Target::Foreign(foreign)) => match foreign.means() {
+            Means::Mark(Alteration { of: MarkOf::Packet, keep, other, flip }) => !keep | other | flip,
+            Means::ToSocket | Means::Queue | Means::Unknown => u32::MAX,
+            _ => 0,
+        },
+        _ => 0,
     }
 }
 

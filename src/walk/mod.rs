@@ -32,6 +32,7 @@ mod expression;
 mod foreign;
 mod hook;
 mod hooks;
+mod idle;
 mod inquiry;
 mod interfaces;
 mod iptables;
@@ -68,11 +69,12 @@ mod weights;
 
 pub use chance::Chance;
 pub use error::WalkError;
+pub use idle::{DoesNothing, Idle, RoutedView, SourcePlace};
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, Reached};
 pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
 pub use routed::{EndsOfPair, Entrance, RoutedPair};
-pub use walker::Walker;
+pub use walker::{ToldByOthers, Walker};
 
 pub use crate::node::{ClientKind, Host, InterfaceName, PodInterface};

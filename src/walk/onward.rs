@@ -6,8 +6,8 @@
 //! like in the eyes of the rules is its [`Kind`]; the first of a kind is followed to its ends, and those are the ends of
 //! all others, with their own addresses in place of its own.
 //!
-//! It is right where all that a rule of iptables can ask is in the kind: fields, marks and interfaces as they are, an address by
-//! where it lies among those that any rule, or a member of a captured set, names. A question that nothing answers is
+//! It is right where all that a rule of iptables can ask is in the kind: fields, marks and interfaces as they are, an address
+//! or port by where it lies among those that any rule, or a member of a captured set, names. A question that nothing answers is
 //! asked by its text for one packet, so that the answers of two packets are never mixed. What can come together with another
 //! branch of the same packet later on, or carries something of its own, is followed as it is.
 
@@ -23,6 +23,7 @@ use super::merge;
 use super::outcome::{Condition, Outcome};
 use super::packet::{Original, View};
 use super::packet_state::{PacketState, Phase};
+use super::program::Program;
 use super::rule_part::InterfaceDirection;
 use super::told_apart::{Place, ToldApart, is_of_its_own};
 use crate::node::{ClientKind, Host, InterfaceName};
@@ -52,12 +53,14 @@ struct Ends<'r> {
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     phase: Phase,
-    /// Without its addresses.
+    /// Without its addresses and ports.
     view: View,
     source: Place,
     destination: Place,
     routed: Place,
     original: (Place, Place),
+    /// Where its destination port and the original one lie among those that rules name.
+    ports: (usize, usize),
     state: [bool; 3],
     client: ClientKind,
     source_port: Option<u16>,
@@ -119,6 +122,14 @@ impl<'r> Onward<'r> {
         !host.is_local(ip) && !is_of_its_own(ip, host)
     }
 
+    /// Where a source lies among those that rules tell apart; each is by itself where that is not known.
+    pub(super) fn place_of_source(&self, ip: IpAddr, program: &Program<'_>, host: &Host) -> Place {
+        match program.as_iptables() {
+            Some(program) => self.told_apart.get_or_init(|| ToldApart::new(program, host)).source(ip, host),
+            None => Place::Itself(ip),
+        }
+    }
+
     pub(super) fn kind(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<Kind> {
         let view = &state.view;
         let host = evaluator.host;
@@ -131,13 +142,12 @@ impl<'r> Onward<'r> {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let original_port = view.original.destination.port();
-        let original = Original { source: nowhere, destination: SocketAddr::new(nowhere, original_port) };
+        let original = Original { source: nowhere, destination: SocketAddr::new(nowhere, 0) };
         Some(Kind {
             phase: state.phase,
             view: View {
                 source: nowhere,
-                destination: SocketAddr::new(nowhere, view.destination.port()),
+                destination: SocketAddr::new(nowhere, 0),
                 routed: nowhere,
                 original,
                 ..*view
@@ -149,6 +159,7 @@ impl<'r> Onward<'r> {
                 apart.source(view.original.source, host),
                 apart.destination(view.original.destination.ip(), host),
             ),
+            ports: (apart.port(view.destination.port()), apart.port(view.original.destination.port())),
             state: [state.untracked, state.snat, state.bound],
             client: evaluator.client,
             source_port: evaluator.source_port,

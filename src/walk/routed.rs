@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use super::evaluator::Evaluator;
+use super::idle::{DoesNothing, RoutedView, SourcePlace};
 use super::onward::Kind;
 use super::packet::{Interface, Packet};
 use super::packet_state::PacketState;
@@ -40,6 +41,10 @@ pub struct RoutedPair<'w, 'o, 'n> {
     new: Routed<'w, 'n>,
     /// Which kinds of the one side stand where which of the other do; none where the branches differ before.
     same_branches: Option<BTreeSet<(usize, usize)>>,
+    packet: Packet,
+    /// Whether rules that stand in another place on the other side do nothing to packets, by where their source lies among
+    /// those that these rules tell apart.
+    idle: HashMap<SourcePlace, bool>,
 }
 
 /// What decides the ends of packets from one source on two sides: where two agree in it, the ends do.
@@ -132,7 +137,33 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
         let is_same = branches(&old.branches) == branches(&new.branches);
         let pairs = || numbers(&old.branches).into_iter().zip(numbers(&new.branches)).collect();
         let same_branches = is_same.then(pairs);
-        Some(RoutedPair { old, new, same_branches })
+        Some(RoutedPair { old, new, same_branches, packet: *packets.0, idle: HashMap::new() })
+    }
+
+    /// Whether packets from a source come to routing alike on both sides, and rules that are all that stands in another place
+    /// behind it do nothing to them: then they have the same ends.
+    pub fn are_left_alone(&mut self, source: IpAddr, rules: &dyn DoesNothing) -> bool {
+        let Some(pairs) = &self.same_branches else { return false };
+        let place = rules.place(source);
+        if let Some(known) = self.idle.get(&place) {
+            return *known;
+        }
+        let packet = Packet { source, ..self.packet };
+        let is_left_alone =
+            |(old, new): &(usize, usize)| match (self.old.kinds.get(*old), self.new.kinds.get(*new)) {
+                (Some(old), Some(new)) if old.view == new.view && old.phase == new.phase => {
+                    let is_plain = |state: &PacketState<'_>| !(state.untracked || state.snat || state.bound);
+                    let mut view = old.view;
+                    (view.source, view.original.source) = (source, source);
+                    is_plain(old)
+                        && is_plain(new)
+                        && rules.does_nothing(&packet, &RoutedView { view, phase: old.phase })
+                }
+                _ => false,
+            };
+        let found = pairs.iter().all(is_left_alone);
+        self.idle.insert(place, found);
+        found
     }
 
     /// What decides the ends of a packet from another source; none where it must be followed.

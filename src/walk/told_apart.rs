@@ -1,4 +1,4 @@
-//! Which addresses the rules of iptables tell from others.
+//! Which addresses and ports the rules of iptables tell from others.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -9,11 +9,13 @@ use crate::iptables::ruleset::{End, Match, Rule, Target};
 use crate::net::Cidr;
 use crate::node::{Host, Part};
 
-/// Addresses that rules tell from others, as sources and as destinations: those rules that routed packets meet.
+/// What rules tell from others of sources and destinations; as a rule those rules that routed packets meet.
 #[derive(Default)]
 pub(super) struct ToldApart {
     sources: Named,
     destinations: Named,
+    /// Where ranges of destination ports begin, and what follows their ends; ascending.
+    ports: Vec<u32>,
     /// Some rule makes new addresses out of those of packets (NETMAP): where those lie tells nothing of the new ones.
     pub(super) makes_new: bool,
 }
@@ -36,17 +38,24 @@ struct Named {
 
 impl ToldApart {
     pub(super) fn new(program: &Program<'_>, host: &Host) -> ToldApart {
+        ToldApart::by(program.rules_from_routing_on(), host)
+    }
+
+    /// By some rules, and by every set.
+    pub(super) fn by<'r>(rules: impl Iterator<Item = &'r Rule>, host: &Host) -> ToldApart {
         let mut apart = ToldApart::default();
-        for rule in program.rules_from_routing_on() {
-            apart.learn(rule);
-        }
+        rules.for_each(|rule| apart.learn(rule));
         for (_, set) in host.sets.iter().flat_map(|sets| sets.iter()) {
             for (_, part) in set.parts() {
-                if let Part::Network(net) = part {
-                    apart.learn_both(*net);
+                match part {
+                    Part::Network(net) => apart.learn_both(*net),
+                    Part::Port { port, .. } => apart.add_ports(*port, *port),
+                    _ => {}
                 }
             }
         }
+        apart.ports.sort_unstable();
+        apart.ports.dedup();
         for named in [&mut apart.sources, &mut apart.destinations] {
             named.ends.sort_unstable();
             named.ends.dedup();
@@ -58,8 +67,12 @@ impl ToldApart {
         rule.source.iter().for_each(|asked| self.sources.add_net(asked.net));
         rule.destination.iter().for_each(|asked| self.destinations.add_net(asked.net));
         for asked in &rule.matches {
-            if let Match::Foreign(foreign) = asked {
-                self.learn_match(foreign);
+            match asked {
+                Match::Foreign(foreign) => self.learn_match(foreign),
+                Match::Transport { destination_port: Some(port), .. } => {
+                    self.add_ports(port.get(), port.get());
+                }
+                _ => {}
             }
         }
         if let Some(Target::Foreign(target)) = &rule.target {
@@ -82,9 +95,17 @@ impl ToldApart {
                     self.destinations.add(*first, *last);
                 }
                 TestKind::Connection(Connection::Address(_, _, net)) => self.learn_both(*net),
+                TestKind::Connection(Connection::Port(_, _, first, last)) => self.add_ports(*first, *last),
+                TestKind::Ports { ranges, .. } => {
+                    ranges.iter().for_each(|(first, last)| self.add_ports(*first, *last));
+                }
                 _ => {}
             }
         }
+    }
+
+    fn add_ports(&mut self, first: u16, last: u16) {
+        self.ports.extend([u32::from(first), u32::from(last) + 1]);
     }
 
     fn learn_both(&mut self, net: Cidr) {
@@ -94,6 +115,11 @@ impl ToldApart {
 
     pub(super) fn source(&self, ip: IpAddr, host: &Host) -> Place {
         self.sources.place(ip, host)
+    }
+
+    /// Behind how many ends of ranges a destination port lies.
+    pub(super) fn port(&self, port: u16) -> usize {
+        self.ports.partition_point(|end| *end <= u32::from(port))
     }
 
     pub(super) fn destination(&self, ip: IpAddr, host: &Host) -> Place {

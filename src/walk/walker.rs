@@ -1,9 +1,10 @@
 //! The rules and the node, ready for walks.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::node::{ClientKind, Host, NodeRules};
+use crate::node::{ClientKind, Host, InterfaceName, NodeRules};
 use crate::ruleset::Ruleset;
 
 use super::error::WalkError;
@@ -13,6 +14,7 @@ use super::onward::{self, Onward};
 use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::{Both, Program};
+use super::told_apart::{Place, ToldApart};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
@@ -26,10 +28,16 @@ pub struct Walker<'r> {
     pub(super) program: Program<'r>,
     pub(super) host: &'r Host,
     pub(super) onward: Onward<'r>,
+    by_others: OnceLock<Option<ToldApart>>,
     many_foreign: usize,
     /// The ends of packets that were followed already, where they are kept.
     kept: Option<Mutex<Kept<'r>>>,
 }
+
+/// What other programs can tell of an address: where it lies among those that their rules and the captured sets name, and
+/// the interface that leads to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ToldByOthers(Place, Place, Option<InterfaceName>, Option<String>);
 
 /// Ends by their packets, and how many there are.
 type Kept<'r> = (HashMap<Packet, Vec<Outcome<'r>>>, usize);
@@ -61,8 +69,8 @@ impl<'r> Walker<'r> {
     }
 
     fn following(program: Program<'r>, host: &'r Host) -> Walker<'r> {
-        let many_foreign = MANY_FOREIGN;
-        Walker { program, host, onward: Onward::default(), many_foreign, kept: None }
+        let (onward, by_others) = (Onward::default(), OnceLock::new());
+        Walker { program, host, onward, by_others, many_foreign: MANY_FOREIGN, kept: None }
     }
 
     /// The same, keeping where packets of the node and from outside end: a comparison asks for the same ones again, to tell
@@ -86,6 +94,23 @@ impl<'r> Walker<'r> {
     /// Whether a rule leads to a chain, or asks a set, that is not there, whatever packets come by.
     pub fn leads_nowhere(&self) -> bool {
         leads_nowhere(&self.program)
+    }
+
+    /// What other programs can tell of an address; none where that is not known, as some of their rules are of nftables, or
+    /// make new addresses.
+    pub fn told_by_others(&self, ip: IpAddr) -> Option<ToldByOthers> {
+        let apart = self.by_others.get_or_init(|| {
+            let rules = self.program.as_iptables()?.rules_of_others();
+            Some(ToldApart::by(rules, self.host)).filter(|apart| !apart.makes_new)
+        });
+        let apart = apart.as_ref()?;
+        let host = self.host;
+        Some(ToldByOthers(
+            apart.source(ip, host),
+            apart.destination(ip, host),
+            host.interface_toward(ip),
+            host.pod_interface_hash(ip).filter(|_| host.is_local_pod(ip)),
+        ))
     }
 
     /// Everything that can happen to a packet: first what can happen as things are known, most specific rules

@@ -109,6 +109,10 @@ mod tests {
             assert!(do_the_same(forth.iter(), forth.iter()));
             assert!(!do_the_same(forth.iter(), forth.iter().take(1)));
         }
+        let again = "-d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j B";
+        assert!(do_the_same(rules(&[one, other, last]).iter(), rules(&[other, one, last]).iter()));
+        assert!(do_the_same(rules(&[one, again, other]).iter(), rules(&[other, one, again]).iter()));
+        assert!(!do_the_same(rules(&[one, other, last]).iter(), rules(&[one, last, other]).iter()));
         // What stands between rules that change places and could match the packets of both keeps them where they are.
         assert!(!do_the_same(rules(&[one, last, other]).iter(), rules(&[other, last, one]).iter()));
         assert!(!do_the_same(rules(&[one, port, other]).iter(), rules(&[other, port, one]).iter()));

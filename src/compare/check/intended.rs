@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::arrange::{at_head, in_place};
 use super::{Pair, right};
+use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::{TABLE, ruleset as nft};
 use crate::ruleset::Ruleset;
@@ -35,6 +36,26 @@ pub(super) fn of(pair: Pair<'_>) -> Intended {
 pub(super) fn with_jumps_first(pair: Pair<'_>) -> Option<Ruleset> {
     let (expected, captured) = (pair.expected.ruleset.as_iptables()?, pair.captured.ruleset.as_iptables()?);
     Some(with_own_chains(expected, captured, at_head).into())
+}
+
+/// kube-proxy's rules and the kubelet's alone, as they stand: no foreign chains, the built-in ones without what is foreign, and
+/// no policy that drops.
+pub(super) fn without_others(ruleset: &Ruleset) -> Option<Ruleset> {
+    let rules = ruleset.as_iptables()?;
+    let own_part = |chain: &ipt::Chain| match chain.owner {
+        ipt::Owner::Foreign => None,
+        ipt::Owner::KubeProxy | ipt::Owner::Kubelet => Some(chain.clone()),
+        ipt::Owner::Kernel => {
+            let jumps = chain.rules.iter().filter(|placed| is_own_jump(&placed.rule)).cloned().collect();
+            let policy = chain.policy.map(|_| ipt::Policy::Accept);
+            Some(ipt::Chain { rules: jumps, policy, ..chain.clone() })
+        }
+    };
+    let table = |table: &ipt::Table| {
+        let chains = table.chains.iter().filter_map(own_part).collect();
+        ipt::Table { name: table.name, chains }
+    };
+    Some(ipt::Ruleset { family: rules.family, tables: rules.tables.iter().map(table).collect() }.into())
 }
 
 fn with_own_table(expected: &nft::Ruleset, captured: &nft::Ruleset) -> nft::Ruleset {

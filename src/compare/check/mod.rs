@@ -19,6 +19,8 @@ mod order;
 mod pinned;
 mod policy;
 mod preceded;
+#[cfg(test)]
+mod preceded_tests;
 mod right;
 mod spotless;
 mod stale;
@@ -32,10 +34,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::rules_change::LineChange;
-use super::traffic::{Cause, Difference, Flow, Traffic, flows_of_plans};
+use super::traffic::{Difference, Flow, Traffic, examples_of_plan, flows_of_plans};
 use crate::node::{Host, NodeRules};
 use crate::ruleset::Ruleset;
-use crate::walk::Walker;
+use crate::walk::{DoesNothing, Idle, Walker};
 use blame::Blame;
 use delta::Delta;
 use delta::Draft;
@@ -318,12 +320,21 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
 /// A ruleset, and those beside it.
 type State<'r> = (&'r Ruleset, &'r [Ruleset]);
 
-/// What becomes otherwise of packets between two states of a node.
-fn traffic(pair: Pair<'_>, (should, is): (State<'_>, State<'_>), cause: &Cause<'_>) -> Traffic {
+/// What becomes otherwise of packets to Services between two states of a node, as far as it is meant. Where nothing but
+/// kube-proxy's jumps stands in another place behind routing, `moved` are its rules alone.
+fn traffic(
+    pair: Pair<'_>,
+    (should, is): (State<'_>, State<'_>),
+    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
+    moved: Option<&Ruleset>,
+) -> Traffic {
+    let Some(plan) = &pair.expected.plan else { return Traffic::default() };
     let host = &pair.expected.host;
-    let walkers = (&Walker::beside(should.0, should.1, host), &Walker::beside(is.0, is.1, host));
-    let plans = (pair.expected.plan.as_ref(), None);
-    flows_of_plans(walkers, pair.expected.family(), plans, &Arc::default(), cause)
+    let (should, is) = (Walker::beside(should.0, should.1, host), Walker::beside(is.0, is.1, host));
+    let alone = moved.map(|rules| Walker::new(rules, host));
+    let moved = alone.as_ref().and_then(|alone| Idle::beside(&is, alone));
+    let moved = moved.as_ref().map(|idle| idle as &dyn DoesNothing);
+    examples_of_plan((&should, &is), plan, is_meant, moved)
 }
 
 /// Hands flows to the findings that are to blame for them; those that nothing is to blame for come back.

@@ -3,7 +3,7 @@
 
 use super::{Finding, Kind, Lines, Pair, traffic};
 use crate::compare::rules_change::LineChange;
-use crate::compare::traffic::Unknown;
+use crate::compare::traffic::{Traffic, Unknown};
 use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
@@ -25,13 +25,10 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
     if places.is_empty() {
         return (None, Vec::new());
     }
-    let found = {
-        let (should, is) = ((&lenient, lenient_others.as_slice()), (intended, others.as_slice()));
-        traffic(pair, (should, is), &|_| None)
-    };
-    let flows: Vec<_> = found.flows.into_iter().filter(|flow| !flow.target.is_empty()).collect();
+    let (should, is) = ((&lenient, lenient_others.as_slice()), (intended, others.as_slice()));
+    let Traffic { flows, unknown, .. } = traffic(pair, (should, is), &|_| true, None);
     if flows.is_empty() {
-        return (None, found.unknown);
+        return (None, unknown);
     }
     let chains: Vec<String> = places.iter().map(|place| format!("{} {}", place.table, place.name)).collect();
     let message = format!(
@@ -39,7 +36,7 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
         chains.join(", ")
     );
     let finding = Finding { places, traffic: flows, ..Finding::general(Kind::PolicyDrop, message) };
-    (Some(finding), found.unknown)
+    (Some(finding), unknown)
 }
 
 /// Whether any policy drops.

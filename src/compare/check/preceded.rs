@@ -4,7 +4,7 @@ use super::early::{Early, writer_of};
 use super::{Finding, Kind, Lines, Pair, intended, traffic};
 use crate::compare::rules_change::LineChange;
 use crate::compare::subject::is_own_jump;
-use crate::compare::traffic::{Difference, OutcomeSet, Unknown};
+use crate::compare::traffic::{Difference, OutcomeSet, Traffic, Unknown};
 use crate::iptables::ruleset as ipt;
 use crate::iptables::save::rule_text;
 use crate::node::NodeRules;
@@ -12,34 +12,48 @@ use crate::ruleset::Ruleset;
 
 /// That foreign rules take connections to Services first; and what cannot be told.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
-    let mut early = Early::default();
-    if let Some(captured) = pair.captured.ruleset.as_iptables() {
-        before_jumps(captured, &mut early);
-    }
     let others = pair.captured.others();
-    let stands_early =
-        Early::is_in(intended, true) || others.iter().any(|ruleset| Early::is_in(ruleset, false));
-    if early.places.is_empty() && !stands_early {
+    let Some(Cleared { first, others: cleared, early }) = cleared(pair, intended, &others) else {
         return (None, Vec::new());
-    }
-    let first = intended::with_jumps_first(pair).unwrap_or_else(|| intended.clone());
-    let first = early.without(&first, true);
-    let cleared: Vec<Ruleset> = others.iter().map(|ruleset| early.without(ruleset, false)).collect();
-    if early.places.is_empty() {
-        return (None, Vec::new());
-    }
+    };
     let (should, is) = ((&first, cleared.as_slice()), (intended, others.as_slice()));
-    let found = traffic(pair, (should, is), &|difference| takes(difference).then_some(0));
-    let is_taken = |flow: &crate::compare::traffic::Flow| flow.cause.is_some() && !flow.target.is_empty();
-    let flows: Vec<_> = found.flows.into_iter().filter(is_taken).collect();
+    let alone = intended::without_others(intended);
+    let Traffic { flows, unknown, .. } = traffic(pair, (should, is), &takes, alone.as_ref());
     if flows.is_empty() {
-        return (None, found.unknown);
+        return (None, unknown);
     }
     let chains: Vec<&str> = early.places.iter().map(|lines| lines.name.as_str()).collect();
     let message =
         format!("foreign rules take packets to Services first, in {}{}", chains.join(", "), early.whose());
     let places = early.places;
-    (Some(Finding { places, traffic: flows, ..Finding::general(Kind::Preceded, message) }), found.unknown)
+    (Some(Finding { places, traffic: flows, ..Finding::general(Kind::Preceded, message) }), unknown)
+}
+
+/// The rules of a node with nothing foreign before kube-proxy's.
+pub(super) struct Cleared {
+    /// kube-proxy's jumps at the head, and what is foreign behind them.
+    pub(super) first: Ruleset,
+    /// The rulesets beside it.
+    pub(super) others: Vec<Ruleset>,
+    /// What came before.
+    early: Early,
+}
+
+/// With what comes before kube-proxy's rules taken away; none where nothing does.
+pub(super) fn cleared(pair: Pair<'_>, intended: &Ruleset, others: &[Ruleset]) -> Option<Cleared> {
+    let mut early = Early::default();
+    if let Some(captured) = pair.captured.ruleset.as_iptables() {
+        before_jumps(captured, &mut early);
+    }
+    let stands_early =
+        Early::is_in(intended, true) || others.iter().any(|ruleset| Early::is_in(ruleset, false));
+    if early.places.is_empty() && !stands_early {
+        return None;
+    }
+    let first = intended::with_jumps_first(pair).unwrap_or_else(|| intended.clone());
+    let first = early.without(&first, true);
+    let others = others.iter().map(|ruleset| early.without(ruleset, false)).collect();
+    (!early.places.is_empty()).then_some(Cleared { first, others, early })
 }
 
 /// Whether any foreign rule stands where it could take packets first.
@@ -50,7 +64,7 @@ pub(super) fn may_be(captured: &NodeRules<'_>) -> bool {
 }
 
 /// Whether packets end otherwise or elsewhere: to mark them, or to rewrite their source, is not to take them.
-fn takes(difference: &Difference) -> bool {
+pub(super) fn takes(difference: &Difference) -> bool {
     let ends = |set: &OutcomeSet| {
         let mut ends: Vec<_> = set.ends().map(|(_, end, _)| (end.verdict, end.destination)).collect();
         ends.sort();

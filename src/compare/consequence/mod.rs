@@ -210,6 +210,7 @@ impl OnNode<'_, '_, '_, '_> {
                 address: None,
                 addresses: [single(packet.source)].into(),
                 alike: [].into(),
+                not_followed: 0,
             },
             old: old.into(),
             new: new.into(),

@@ -3,7 +3,7 @@
 
 use super::{Groups, Part, Parts, split};
 use crate::compare::traffic::tests::{Random, judge};
-use crate::compare::traffic::{Alike, Bounds, Comparison, Ground, Scope, compare_within};
+use crate::compare::traffic::{Alike, Bounds, Comparison, Ground, Scope, Search, compare_within};
 use crate::compare::unchanged::tests::{SERVICES, cluster, packet, planned, read, settings};
 use crate::net::Family;
 use crate::node::{Host, NodePlan};
@@ -22,7 +22,7 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>) -> (Comparison, usize, usize) 
         let compile = |plan| NodePlan { plan, host: Host::default() }.compile();
         let (old, new) = (compile(part.old), compile(part.new));
         let walkers = (&Walker::new(&old.ruleset, &old_host), &Walker::new(&new.ruleset, &new_host));
-        compare_within(walkers, Bounds { ground: &ground, scope, alike })
+        compare_within(walkers, Bounds { ground: &ground, scope, alike, search: Search::All })
     };
     let base = Part { old: base.0, new: base.1 };
     let mut whole = compare(base, Scope::Rest(&of_parts), &Alike::default());

@@ -8,10 +8,12 @@
 //! same ones. The order of endpoints decides nothing but which of them has which share, and the shares are equal.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use super::ground::{AddressKind, Ground};
-use super::space::number;
+use super::space::{address, number};
+use crate::net::Family;
 use crate::plan::{EndpointSet, Plan};
 use crate::walk::Host;
 
@@ -51,6 +53,16 @@ impl Alike {
             numbers.into_values().filter(|(_, count)| *count > 1).map(|(number, _)| number).collect();
         found.retain(|_, number| many.contains(number));
         Alike(found)
+    }
+
+    /// Those that are alike in something more.
+    pub fn that_agree_in<T: Eq + Hash>(self, tells: impl Fn(IpAddr) -> T, family: Family) -> Alike {
+        let mut numbers: HashMap<(u32, T), u32> = HashMap::new();
+        let renumbered = self.0.into_iter().map(|(value, number)| {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            (value, *numbers.entry((number, tells(address(family, value)))).or_insert(next))
+        });
+        Alike(renumbered.collect())
     }
 
     /// What an address is alike in with others.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::alike::Alike;
 use super::ground::{AddressKind, Ground};
+use super::names::Names;
 use super::shared::Sources;
 use super::space::{Questions, Range, Special, ValueClass, address, elsewhere, number, whole};
 use super::{Comparison, Contrast, Difference, From, To};
@@ -13,13 +14,15 @@ use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::parallel::{self, both};
 use crate::walk::{
-    Asked, Chains, ClientKind, Destination, Destinations, Inquiry, Packet, PortRange, Reached, Walker,
+    Asked, Chains, ClientKind, Destination, Destinations, DoesNothing, Inquiry, Packet, PortRange, Reached,
+    Walker,
 };
 
 /// Compares two rulesets in one family, each on its node.
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
     let ground = Ground::new(old.host(), new.host(), family);
-    compare_within((old, new), Bounds { ground: &ground, scope: Scope::Everything, alike: &Alike::default() })
+    let (scope, alike) = (Scope::Everything, &Alike::default());
+    compare_within((old, new), Bounds { ground: &ground, scope, alike, search: Search::All })
 }
 
 /// Compares a part of two rulesets.
@@ -40,6 +43,51 @@ pub struct Bounds<'a> {
     pub scope: Scope<'a>,
     /// Which addresses one stands for.
     pub alike: &'a Alike,
+    /// What is looked for.
+    pub search: Search<'a>,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+pub enum Search<'a> {
+    /// Every difference.
+    All,
+    /// Whether packets to Services differ in some way.
+    Services(&'a Examples<'a>),
+}
+
+/// Differences of packets to Services, one for many: of the addresses that only some rule names, which can be every Pod of the
+/// node, one that differs stands for those after it.
+pub struct Examples<'a> {
+    /// The Services.
+    pub names: &'a Names,
+    /// What is looked for in a difference.
+    pub is_meant: &'a (dyn Fn(&Difference) -> bool + Sync),
+    /// Rules that are all that stands in another place on the other side behind routing, if so.
+    pub moved: Option<&'a dyn DoesNothing>,
+}
+
+impl<'a> Search<'a> {
+    fn wants_address(self, ip: IpAddr, is_single: bool, is_own: bool) -> bool {
+        match self {
+            Search::All => true,
+            Search::Services(examples) => is_own || (is_single && examples.names.has_address(ip)),
+        }
+    }
+
+    fn wants(self, to: &To) -> bool {
+        match self {
+            Search::All => true,
+            Search::Services(examples) => examples.names.of(to).is_some(),
+        }
+    }
+
+    fn examples(self) -> Option<&'a Examples<'a>> {
+        match self {
+            Search::All => None,
+            Search::Services(examples) => Some(examples),
+        }
+    }
 }
 
 /// Destinations that are compared.
@@ -215,6 +263,9 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     ) -> BTreeMap<(Vec<bool>, AddressKind), Like> {
         let mut like: BTreeMap<(Vec<bool>, AddressKind), Like> = BTreeMap::new();
         for value_class in others {
+            if !self.is_wanted(value_class) {
+                continue;
+            }
             let (ports, chains) = self.open_ports(value_class.representative, None);
             self.ports(value_class, &ports, &[]);
             like.insert(
@@ -247,6 +298,13 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         found
     }
 
+    /// Whether packets to some port of these addresses are looked at.
+    fn is_wanted(&self, value_class: &ValueClass<AddressKind>) -> bool {
+        let ip = address(self.family, value_class.representative);
+        let is_own = value_class.kind.1 == ClientKind::Node;
+        self.bounds.search.wants_address(ip, is_single(value_class), is_own)
+    }
+
     /// The same with nothing found yet.
     fn worker(&self) -> Self {
         Classes { counts: HashMap::new(), compared: 0, walked: 0, found: Vec::new(), ..*self }
@@ -260,6 +318,9 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         questions: &Questions,
         like: &BTreeMap<(Vec<bool>, AddressKind), Like>,
     ) {
+        if !self.is_wanted(value_class) {
+            return;
+        }
         let ip = address(self.family, value_class.representative);
         let like = like
             .get(&(questions.signature(value_class.representative), value_class.kind))
@@ -307,7 +368,9 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
                     own: value_class.kind.1 == ClientKind::Node,
                     representative,
                 };
-                self.sources(&to);
+                if self.bounds.search.wants(&to) {
+                    self.sources(&to);
+                }
             }
         }
     }
@@ -336,9 +399,17 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let early =
             |asked: &Asked<'_>| asked.sources.iter().take(asked.before_routing).map(range_of).collect();
         let early: [Vec<Range>; 2] = [early(&old), early(&new)];
-        let mut sources = Sources::new(self.walkers, early.concat());
-        let difference = |(class, alike): &Represented<'_>| self.difference(to, class, alike, &mut sources);
-        let differences: Vec<Difference> = represented.iter().filter_map(difference).collect();
+        let examples = self.bounds.search.examples();
+        let moved = examples.and_then(|examples| examples.moved);
+        let mut sources = Sources::new(self.walkers, moved, early.concat());
+        let differences = match examples {
+            None => {
+                let difference =
+                    |(class, alike): &Represented<'_>| self.difference(to, class, alike, &mut sources);
+                represented.iter().filter_map(difference).collect()
+            }
+            Some(examples) => self.examples(to, &represented, examples, &mut sources),
+        };
         self.walked += sources.walked;
         let is_unknown = |difference: &&Difference| difference.contrast == Contrast::Unknown;
         let unknown: u64 = differences.iter().filter(is_unknown).map(Difference::classes).sum();
@@ -346,6 +417,37 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         if !differences.is_empty() {
             self.found.extend((self.fold)(differences));
         }
+    }
+
+    /// Differences that are meant, and what cannot be compared. Of the addresses that rules name alone, one that differs
+    /// stands for those after it of its kind.
+    fn examples(
+        &self,
+        to: &To,
+        represented: &[Represented<'_>],
+        examples: &Examples<'_>,
+        sources: &mut Sources<'_, '_, '_>,
+    ) -> Vec<Difference> {
+        let mut found: Vec<Difference> = Vec::new();
+        let mut first: BTreeMap<(AddressKind, bool), usize> = BTreeMap::new();
+        for (class, alike) in represented {
+            let is_of_many = is_single(class) && !self.nature_is_own(class.representative);
+            let group = (class.kind, sources.is_asked_alone(class.representative));
+            let known = first.get(&group).filter(|_| is_of_many).and_then(|at| found.get_mut(*at));
+            if let Some(like) = known {
+                like.from.not_followed += 1;
+                continue;
+            }
+            let Some(difference) = self.difference(to, class, alike, sources) else { continue };
+            let is_unknown = difference.contrast == Contrast::Unknown;
+            if is_unknown || (examples.is_meant)(&difference) {
+                if is_of_many && !is_unknown {
+                    first.insert(group, found.len());
+                }
+                found.push(difference);
+            }
+        }
+        found
     }
 
     /// How many classes of sources there are. Each single address that is asked for is one; how many the ranges make
@@ -415,6 +517,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
             address: is_single(value_class).then_some(source),
             alike: alike.into(),
             addresses: self.intervals(value_class),
+            not_followed: 0,
         };
         Some(Difference { packet: packets.1, to: to.clone(), from, old, new, contrast })
     }

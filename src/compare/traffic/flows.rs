@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::alike::Alike;
-use super::classes::{Bounds, Scope, compare_and_fold};
+use super::classes::{Bounds, Examples, Scope, Search, compare_and_fold};
 use super::explain::{SideFacts, explain};
 use super::ground::Ground;
 use super::names::Names;
@@ -17,7 +17,7 @@ use super::words::{self, Scene};
 use super::{Contrast, Difference, OutcomeSet, To, Traffic, Unknown};
 use crate::net::Family;
 use crate::plan::Plan;
-use crate::walk::{ClientKind, Walker};
+use crate::walk::{ClientKind, DoesNothing, Walker};
 
 /// Connections whose outcome changes in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -58,6 +58,9 @@ pub struct Flow {
     pub destination: String,
     /// How many kinds of connections it folds together.
     pub classes: usize,
+    /// How many more may be like them, from single addresses that rules name: those were not followed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub not_followed: usize,
     /// The cause, as a [`Cause`] numbers it.
     #[serde(skip)]
     pub cause: Option<usize>,
@@ -98,6 +101,11 @@ pub enum Special {
 /// Finds the cause of a difference, by its number, if one is known; flows with different causes are kept apart.
 pub type Cause<'c> = dyn Fn(&Difference) -> Option<usize> + Sync + 'c;
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 impl Flow {
     /// What flows to several destinations agree in.
     fn without_destination(&self) -> Flow {
@@ -107,6 +115,7 @@ impl Flow {
             source: nothing(),
             destination: nothing(),
             classes: 0,
+            not_followed: 0,
             begins_with_address: false,
             ..self.clone()
         }
@@ -115,8 +124,9 @@ impl Flow {
     /// A single address comes before what is only an example of many.
     fn absorb(&mut self, mut other: Flow) {
         self.classes += other.classes;
+        self.not_followed += other.not_followed;
         if other.begins_with_address && !self.begins_with_address {
-            other.classes = self.classes;
+            (other.classes, other.not_followed) = (self.classes, self.not_followed);
             std::mem::swap(self, &mut other);
         }
         self.to.append(&mut other.to);
@@ -137,8 +147,57 @@ pub fn flows(
     cause: &Cause<'_>,
 ) -> Traffic {
     let ground = Ground::new(old.host(), new.host(), family);
-    let bounds = Bounds { ground: &ground, scope: Scope::Everything, alike: &Alike::default() };
-    flows_within((old, new), bounds, names, facts, cause)
+    let (scope, alike) = (Scope::Everything, &Alike::default());
+    flows_within(
+        (old, new),
+        Bounds { ground: &ground, scope, alike, search: Search::All },
+        names,
+        facts,
+        cause,
+    )
+}
+
+/// Of connections to Services those that differ in what is meant: of many like ones some, and how many more were not followed.
+/// `moved` are rules that are all that stands in another place behind routing on the other side, if so.
+pub fn examples_of_plan(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
+    moved: Option<&dyn DoesNothing>,
+) -> Traffic {
+    let facts = SideFacts::new(plan);
+    with_examples(walkers, plan, (is_meant, moved), |bounds, names| {
+        flows_within(walkers, bounds, names, Some((&facts, &facts)), &|_| None)
+    })
+}
+
+/// The same, not yet folded for people.
+#[cfg(test)]
+pub(in crate::compare) fn example_differences(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
+    moved: Option<&dyn DoesNothing>,
+) -> super::Comparison {
+    with_examples(walkers, plan, (is_meant, moved), |bounds, _| super::compare_within(walkers, bounds))
+}
+
+/// What is meant, and rules that are all that stands in another place.
+type Meant<'m> = (&'m (dyn Fn(&Difference) -> bool + Sync), Option<&'m dyn DoesNothing>);
+
+fn with_examples<T>(
+    (old, new): (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    (is_meant, moved): Meant<'_>,
+    work: impl FnOnce(Bounds<'_>, &Names) -> T,
+) -> T {
+    let mut names = Names::default();
+    names.learn(plan);
+    let examples = Examples { names: &names, is_meant, moved };
+    let ground = Ground::new(old.host(), new.host(), plan.family());
+    let alike = &alike_to_both((old, new), plan, &ground);
+    let search = Search::Services(&examples);
+    work(Bounds { ground: &ground, scope: Scope::Everything, alike, search }, &names)
 }
 
 fn flows_within(
@@ -197,6 +256,16 @@ pub(in crate::compare) fn flows_of_part(
     [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
     let facts = old.zip(new).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
     flows_within(walkers, bounds, &names, facts.as_ref().map(|(old, new)| (old, new)), &|_| None)
+}
+
+/// Endpoints that neither kube-proxy's rules, which both sides have as they should be, nor those of other programs tell apart.
+fn alike_to_both((old, new): (&Walker<'_>, &Walker<'_>), plan: &Plan<'_>, ground: &Ground<'_>) -> Alike {
+    let is_told = |walker: &Walker<'_>| walker.told_by_others(plan.family().loopback()).is_some();
+    if !(is_told(old) && is_told(new)) {
+        return Alike::default();
+    }
+    let tells = |ip: IpAddr| (old.told_by_others(ip), new.told_by_others(ip));
+    Alike::of_plans(plan, plan, ground).that_agree_in(tells, plan.family())
 }
 
 /// What is known for putting flows into words.
@@ -312,9 +381,7 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
     let names = side.names;
     let first = list.first()?;
     let to = &first.to;
-    // A node port is one on every loopback address.
-    let ip = to.address.or_else(|| Some(to.representative.ip()).filter(|_| to.own));
-    let name = ip.zip(to.port).and_then(|(ip, port)| names.find(ip, to.protocol, port, to.own));
+    let name = names.of(to);
     let service = name.map(|name| name.service.to_string());
     let (before, after) =
         (side.outcome(to, (&key.old, &key.new)), side.reversed().outcome(to, (&key.new, &key.old)));
@@ -340,6 +407,7 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
         source: side.ground.name_source(&first.packet, &first.from),
         destination: side.ground.name_socket(to),
         classes: list.iter().map(|difference| difference.classes() as usize).sum(),
+        not_followed: list.iter().map(|difference| difference.from.not_followed).sum(),
         cause: key.cause,
         from_node: list.iter().any(|difference| difference.from.client == ClientKind::Node),
         begins_with_address: to.address.is_some(),
@@ -406,6 +474,11 @@ fn sources(list: &[&Difference], calls_itself: bool, Side { names, ground, .. }:
     } else {
         let name = |ip: &IpAddr| names.client(*ip).unwrap_or_else(|| ground.name(*ip));
         sources.extend(single.iter().map(name));
+    }
+    match list.iter().map(|difference| difference.from.not_followed).sum() {
+        0 => {}
+        1 => sources.push("perhaps 1 more single address".to_owned()),
+        many => sources.push(format!("perhaps {many} more single addresses")),
     }
     let likewise: usize = list.iter().map(|difference| difference.from.alike.len()).sum();
     if calls_itself && likewise > 0 {

@@ -101,7 +101,7 @@ fn told(found: &Comparison) -> Vec<String> {
 
 /// All ends but for how several questions are counted, which depends on how packets are followed. What happens to a client
 /// that is remembered is left out where it can happen to others, too: whether a walk tells it depends on that count.
-fn ends(outcomes: &OutcomeSet) -> String {
+pub(in crate::compare) fn ends(outcomes: &OutcomeSet) -> String {
     let plain =
         |text: &str| text.split_once("(and more").map_or(text.to_owned(), |(first, _)| first.to_owned());
     let assumed = |given: &Given| -> Vec<(String, bool)> {

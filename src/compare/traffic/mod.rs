@@ -33,7 +33,7 @@ mod classes;
 mod explain;
 mod flows;
 #[cfg(test)]
-mod foreign_tests;
+pub(super) mod foreign_tests;
 mod ground;
 mod names;
 pub mod outcome_set;
@@ -52,10 +52,12 @@ use std::sync::Arc;
 pub use alike::Alike;
 #[cfg(test)]
 pub(super) use classes::compare_within;
-pub use classes::{Bounds, Scope, compare};
+pub use classes::{Bounds, Examples, Scope, Search, compare};
 pub use explain::{SideFacts, explain};
+#[cfg(test)]
+pub(super) use flows::example_differences;
 pub(super) use flows::flows_of_part;
-pub use flows::{Cause, Flow, Place, Special, flows, flows_of_plans};
+pub use flows::{Cause, Flow, Place, Special, examples_of_plan, flows, flows_of_plans};
 pub use ground::{Ground, Naming};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
@@ -134,4 +136,6 @@ pub struct From {
     pub alike: Arc<[IpAddr]>,
     /// All addresses, ascending.
     pub addresses: Arc<[Interval]>,
+    /// How many more addresses, each named by rules, it may stand for: packets from these were not followed.
+    pub not_followed: usize,
 }

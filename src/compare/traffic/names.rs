@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 
+use super::To;
 use crate::names::ServiceName;
 use crate::net::Protocol;
 use crate::plan::Plan;
@@ -70,6 +71,19 @@ impl Names {
     pub fn find(&self, ip: IpAddr, protocol: Protocol, port: u16, is_own: bool) -> Option<&Name> {
         let by_address = self.by_address.get(&(ip, protocol, port));
         by_address.or_else(|| self.by_node_port.get(&(protocol, port)).filter(|_| is_own))
+    }
+
+    /// The Service port that a destination is.
+    pub(in crate::compare) fn of(&self, to: &To) -> Option<&Name> {
+        // A node port is one on every loopback address.
+        let ip = to.address.or_else(|| Some(to.representative.ip()).filter(|_| to.own));
+        ip.zip(to.port).and_then(|(ip, port)| self.find(ip, to.protocol, port, to.own))
+    }
+
+    /// Whether a Service port is served on an address by itself.
+    pub(super) fn has_address(&self, ip: IpAddr) -> bool {
+        let first = (ip, Protocol::ALL.into_iter().min().unwrap_or(Protocol::Tcp), 0);
+        self.by_address.range(first..).next().is_some_and(|((known, ..), _)| *known == ip)
     }
 
     /// The Pod that has an address, for people, where it is known.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ground::AddressKind;
 use super::outcome_set::{Contrast, OutcomeSet};
 use super::space::{Range, number};
-use crate::walk::{EndsOfPair, Entrance, Packet, RoutedPair, Walker};
+use crate::walk::{DoesNothing, EndsOfPair, Entrance, Packet, RoutedPair, Walker};
 
 /// What happens to the packets of a class on both sides, and in what that differs.
 pub(super) type Walked = (Arc<OutcomeSet>, Arc<OutcomeSet>, Contrast);
@@ -27,6 +27,8 @@ struct Beginning {
 /// The sources of packets to one destination.
 pub(super) struct Sources<'a, 'o, 'n> {
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
+    /// Rules that are all that stands in another place behind routing, where that is so.
+    moved: Option<&'a dyn DoesNothing>,
     /// What rules ask for before routing.
     asked: Vec<Range>,
     numbers: HashMap<Beginning, usize>,
@@ -37,11 +39,16 @@ pub(super) struct Sources<'a, 'o, 'n> {
 }
 
 impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
-    pub(super) fn new(walkers: (&'a Walker<'o>, &'a Walker<'n>), mut asked: Vec<Range>) -> Self {
+    pub(super) fn new(
+        walkers: (&'a Walker<'o>, &'a Walker<'n>),
+        moved: Option<&'a dyn DoesNothing>,
+        mut asked: Vec<Range>,
+    ) -> Self {
         asked.sort_unstable();
         asked.dedup();
         Sources {
             walkers,
+            moved,
             asked,
             numbers: HashMap::new(),
             begun: Vec::new(),
@@ -54,8 +61,8 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
     pub(super) fn difference(&mut self, packets: (&Packet, &Packet), kind: AddressKind) -> Option<Walked> {
         match self.ends(packets, kind) {
             None => self.walk(packets),
-            Some((_, ends)) if ends.are_same => None,
-            Some(key) => {
+            Some(None) => None,
+            Some(Some(key)) => {
                 if let Some(known) = self.known.get(&key) {
                     return known.clone();
                 }
@@ -73,8 +80,18 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
         Some((Arc::new(old), Arc::new(new), contrast))
     }
 
-    /// What decides the ends of packets from a source, with the number of how they begin.
-    fn ends(&mut self, packets: (&Packet, &Packet), kind: AddressKind) -> Option<(usize, EndsOfPair)> {
+    /// Whether rules before routing ask for an address alone.
+    pub(super) fn is_asked_alone(&self, value: u128) -> bool {
+        self.asked.binary_search(&(value, value)).is_ok()
+    }
+
+    /// What decides the ends of packets from a source, with the number of how they begin; none inside where they are the same
+    /// on both sides.
+    fn ends(
+        &mut self,
+        packets: (&Packet, &Packet),
+        kind: AddressKind,
+    ) -> Option<Option<(usize, EndsOfPair)>> {
         let entrances = (self.walkers.0.entrance(packets.0)?, self.walkers.1.entrance(packets.1)?);
         let value = number(packets.0.source);
         let lies_in = self.asked.iter().map(|(first, last)| (*first..=*last).contains(&value)).collect();
@@ -86,7 +103,12 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
                 *new.insert(next)
             }
         };
-        let ends = self.begun.get_mut(at)?.as_mut()?.ends_from(packets.0.source)?;
-        Some((at, ends))
+        let pair = self.begun.get_mut(at)?.as_mut()?;
+        let source = packets.0.source;
+        if self.moved.is_some_and(|rules| pair.are_left_alone(source, rules)) {
+            return Some(None);
+        }
+        let ends = pair.ends_from(source)?;
+        Some((!ends.are_same).then_some((at, ends)))
     }
 }

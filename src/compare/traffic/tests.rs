@@ -56,7 +56,7 @@ status: {addresses: [{type: InternalIP, address: 192.168.0.12}]}
 ";
 
 /// A cluster of some Services; `change` makes one that differs a little.
-pub(super) fn cluster(seed: u64, change: u64) -> String {
+pub(in crate::compare) fn cluster(seed: u64, change: u64) -> String {
     let mut random = Random(seed);
     let mut text = NODE.to_owned();
     for i in 0..4u64 {
@@ -132,6 +132,17 @@ fn endpoints(text: &mut String, i: u64, protocol: &str, random: &mut Random) {
 
 /// The ruleset of worker-1, and the node.
 pub(super) fn compile(text: &str, mode: &str, release: Release, localhost: bool) -> NodeRules<'static> {
+    with_plan(text, (mode, release, localhost), |plan| {
+        NodeRules::new(Ruleset::compile(&plan.plan), plan.host)
+    })
+}
+
+/// Works with the plan of worker-1 in a mode and release.
+pub(in crate::compare) fn with_plan<T>(
+    text: &str,
+    (mode, release, localhost): (&str, Release, bool),
+    work: impl FnOnce(NodePlan<'_>) -> T,
+) -> T {
     let (snapshot, _) = input::read_text("test", text).unwrap();
     let flags = Flags {
         proxy_mode: Some(mode.to_owned()),
@@ -146,7 +157,7 @@ pub(super) fn compile(text: &str, mode: &str, release: Release, localhost: bool)
     let (cluster, _) = Cluster::build(&snapshot, &settings).unwrap();
     let node = cluster.node("worker-1").unwrap();
     let (plan, _) = NodePlan::new(&cluster, &settings, &snapshot.sources, node, Family::Ipv4).unwrap();
-    NodeRules::new(Ruleset::compile(&plan.plan), plan.host)
+    work(plan)
 }
 
 fn packet(random: &mut Random, host: &Host) -> Packet {

@@ -28,14 +28,15 @@ fn is_served_otherwise(report: &Report) -> bool {
 /// What a finding does to packets of new connections.
 fn effect(finding: &Finding) -> String {
     let classes: usize = finding.traffic.iter().map(|flow| flow.classes).sum();
+    let at_least = if finding.traffic.iter().any(|flow| flow.not_followed > 0) { "at least " } else { "" };
     match classes {
         0 if finding.kind == Kind::NoRules => "no Service is served; what that does is told below".to_owned(),
         0 if finding.kind == Kind::PinnedConnections => "new connections are not concerned".to_owned(),
         0 if finding.kind == Kind::Unknown => "it is not known what happens to them".to_owned(),
         0 if finding.effect_unknown => "whether a new connection has another outcome is not known".to_owned(),
         0 => "no new connection has another outcome".to_owned(),
-        1 => "1 kind of connection has another outcome".to_owned(),
-        many => format!("{many} kinds of connections have another outcome"),
+        1 => format!("{at_least}1 kind of connection has another outcome"),
+        many => format!("{at_least}{many} kinds of connections have another outcome"),
     }
 }
 

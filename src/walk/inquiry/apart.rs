@@ -30,8 +30,8 @@ pub(super) struct Apart {
     texts: OnceLock<HashMap<usize, Vec<u64>>>,
 }
 
-/// A chain, and where packets lie.
-type Key = (ChainId, Vec<Place>);
+/// A chain, whether protocol and port are left open, and where a packet lies.
+type Key = (ChainId, bool, Place);
 
 /// Where a packet lies among what a chain asks: protocol, destination, whether that is the node's, port.
 type Place = (Protocol, usize, bool, usize);
@@ -46,6 +46,7 @@ struct Cuts {
 /// What packets reach in a chain and in those that it leads to.
 pub(super) struct Found {
     pub(super) sources: Vec<Interval>,
+    pub(super) ports: Vec<PortRange>,
     pub(super) seen: Chains,
     pub(super) digest: u128,
     /// Whether a jump leads nowhere.
@@ -81,25 +82,39 @@ fn number(ip: IpAddr) -> u128 {
 }
 
 impl<'r> Inquiry<'_, 'r> {
-    /// What packets reach in a chain of another program; none where it must be looked at by itself.
-    pub(super) fn apart(&self, chain: ChainId, packets: &[View]) -> Option<Arc<Found>> {
+    /// What packets reach in a chain of another program, for each place where some lie; none where it must be looked at by
+    /// itself. Packets that reach the same one by one reach the same together.
+    pub(super) fn apart(&self, chain: ChainId, packets: &[View], open: bool) -> Option<Vec<Arc<Found>>> {
         let cuts = self.cuts(chain)?;
         let host = self.walker.host;
         let place = |packet: &View| cuts.place(packet, host.is_local(packet.destination.ip()));
-        let mut places: Vec<Place> = packets.iter().map(place).collect();
-        places.sort_unstable();
-        places.dedup();
-        let key = (chain, places);
+        let mut placed: Vec<(Place, &View)> = packets.iter().map(|packet| (place(packet), packet)).collect();
+        placed.sort_unstable_by_key(|(place, _)| *place);
+        placed.dedup_by_key(|(place, _)| *place);
+        Some(
+            placed.into_iter().map(|(place, packet)| self.reached_in((chain, open, place), packet)).collect(),
+        )
+    }
+
+    fn reached_in(&self, key: Key, packet: &View) -> Arc<Found> {
         if let Some(known) = self.apart.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Some(known.clone());
+            return known.clone();
         }
-        let round = Round::within(self, chain, packets.to_vec());
-        let Asked { sources, reached, .. } = round.asked;
+        let (chain, open, _) = key;
+        let round = Round::within(self, chain, vec![*packet], open);
+        let Asked { mut sources, mut ports, reached, .. } = round.asked;
+        ports.sort_unstable();
+        ports.dedup();
+        if open {
+            sources.clear();
+        }
+        sources.sort_unstable();
+        sources.dedup();
         let is_cut_short = reached.contains(&Reached::Missing);
-        let found =
-            Arc::new(Found { sources, seen: round.seen, digest: self.digest(&reached), is_cut_short });
+        let digest = self.digest(&reached);
+        let found = Arc::new(Found { sources, ports, seen: round.seen, digest, is_cut_short });
         self.apart.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
-        Some(found)
+        found
     }
 
     fn cuts(&self, chain: ChainId) -> Option<Arc<Cuts>> {

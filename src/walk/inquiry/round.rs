@@ -31,7 +31,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
         let view = |to| self.view(protocol, to);
         let packets = vec![view(SocketAddr::new(destination.address, port))];
         let open = destination.transport.is_none();
-        let mut round = Round { open, known, looks_apart: !open, ..Round::new(self, packets) };
+        let mut round = Round { open, known, looks_apart: true, ..Round::new(self, packets) };
         // What the packets reach at one of these hooks they reach at the other.
         for hook in [Hook::Prerouting, Hook::Output] {
             round.hook(hook, |base| base.nat);
@@ -122,8 +122,13 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
     }
 
     /// What packets reach in one chain, and in those that it leads to.
-    pub(super) fn within(inquiry: &'a Inquiry<'w, 'r>, chain: ChainId, packets: Vec<View>) -> Self {
-        let mut round = Round::new(inquiry, packets);
+    pub(super) fn within(
+        inquiry: &'a Inquiry<'w, 'r>,
+        chain: ChainId,
+        packets: Vec<View>,
+        open: bool,
+    ) -> Self {
+        let mut round = Round { open, ..Round::new(inquiry, packets) };
         round.chain(chain);
         round
     }
@@ -179,12 +184,17 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
 
     /// Notes what the packets reach in a chain of another program, if that can be looked at apart.
     fn enter_apart(&mut self, chain: ChainId) -> bool {
-        let Some(found) = self.inquiry.apart(chain, &self.packets) else { return false };
-        self.seen.extend(&found.seen);
-        self.asked.sources.extend(&found.sources);
-        self.reach(Reached::Apart(found.digest));
-        if found.is_cut_short {
-            self.reach(Reached::Missing);
+        let Some(all) = self.inquiry.apart(chain, &self.packets, self.open) else { return false };
+        for found in all {
+            if self.open {
+                self.seen.extend(&found.seen);
+            }
+            self.asked.sources.extend(&found.sources);
+            self.asked.ports.extend(&found.ports);
+            self.reach(Reached::Apart(found.digest));
+            if found.is_cut_short {
+                self.reach(Reached::Missing);
+            }
         }
         true
     }

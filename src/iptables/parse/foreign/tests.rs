@@ -1,6 +1,12 @@
 use super::{matches, read_match, read_target, targets};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
 use crate::iptables::foreign::{Means, TestKind};
+use crate::iptables::parse::parse;
 use crate::iptables::ruleset::{Match, Target};
+use crate::iptables::save::rule_text;
+use crate::net::Family;
 
 /// Matches as iptables-save prints them, with what stands for nothing else.
 const MATCHES: [&str; 47] = [
@@ -9,7 +15,7 @@ const MATCHES: [&str; 47] = [
     "-m connmark --mark 0x80/0xf0",
     "-m connmark ! --mark 0x80",
     "-m conntrack --ctstate RELATED,ESTABLISHED,DNAT",
-    "-m conntrack ! --ctstate SNAT,UNTRACKED",
+    "-m conntrack ! --ctstate UNTRACKED,SNAT",
     "-m conntrack --ctstatus CONFIRMED,ASSURED",
     "-m conntrack --ctstate NEW --ctproto 6 --ctorigsrc 10.0.0.0/8 --ctorigdst 10.96.0.1 --ctorigsrcport 1:1024 --ctorigdstport 443 --ctreplsrcport 8443 --ctdir ORIGINAL",
     "-m conntrack --ctexpire 1:10",
@@ -142,5 +148,56 @@ fn what_is_not_understood_is_not_known() {
     }
     for text in ["-j", "-g X", "-j MARK --set-mark x", "-j SNAT --to-source 10.0.0.1 --odd", "-j CT --odd"] {
         assert_eq!(targets::read(text), Means::Unknown, "{text}");
+    }
+}
+
+/// What stands before the matches of a rule.
+const HEADERS: [&str; 6] = [
+    "",
+    "-s 10.0.0.0/8 ",
+    "! -d 10.96.0.1/32 ",
+    "-s 10.244.1.9/32 ! -d 10.96.0.0/12 -i cali+ ",
+    "! -i eth0 -o cali1 ",
+    "-p tcp ",
+];
+
+proptest! {
+    #![proptest_config(crate::testing::cases(300))]
+
+    /// No word is lost between the text of a rule, its value and its text, nor what any match means: each means what it does by
+    /// itself, wherever it stands, and what is not understood is not known.
+    #[test]
+    fn no_match_of_a_rule_is_lost(
+        header in 0..HEADERS.len(),
+        chosen in proptest::collection::vec((any::<Index>(), 0..12u8), 0..5),
+        target in any::<Index>(),
+        odd_target in 0..12u8,
+    ) {
+        let odd = "-m frob --frob-level 7";
+        let parts: Vec<&str> =
+            chosen.iter().map(|(at, number)| if *number == 0 { odd } else { at.get(&MATCHES) }).collect();
+        let of_family: Vec<&str> = TARGETS.into_iter().filter(|text| !text.contains("fd00")).collect();
+        let target = if odd_target == 0 { "-j FROB --frob-to 7" } else { target.get(&of_family) };
+        let mut line = format!("-A C {}", HEADERS[header]);
+        parts.iter().chain([&target]).for_each(|part| line = format!("{}{part} ", line));
+        let line = line.trim_end();
+        let read = parse(&format!("*filter\n:C - [0:0]\n{line}\nCOMMIT\n"), Some(Family::Ipv4)).unwrap();
+        let chain = read.parts[0].ruleset.tables[0].chain("C").unwrap();
+        let rule = &chain.rules[0].rule;
+        prop_assert_eq!(rule_text(&chain.name, rule, Family::Ipv4), line);
+        prop_assert_eq!(rule.matches.len(), parts.len());
+        for (found, part) in rule.matches.iter().zip(&parts) {
+            let Match::Foreign(found) = found else { continue };
+            prop_assert_eq!(found.text(), *part);
+            let alone = matches::read(part);
+            prop_assert_eq!(found.tests(), alone.as_slice());
+            let is_unknown = found.tests().iter().any(|test| matches!(test.kind, TestKind::Unknown(_)));
+            prop_assert!(*part != odd || is_unknown);
+        }
+        if let Some(Target::Foreign(found)) = &rule.target {
+            prop_assert_eq!(found.text(), target);
+            prop_assert_eq!(found.means(), &targets::read(target));
+            prop_assert!(odd_target != 0 || matches!(found.means(), Means::Unknown));
+        }
     }
 }
