@@ -1,6 +1,6 @@
 //! `kuberules diff`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::net::IpAddr;
@@ -394,10 +394,12 @@ fn compare_all(
     }
     let pairs = NodePairs::of(&old.cluster, &new.cluster);
     (found.nodes_added, found.nodes_removed) = (pairs.added, pairs.removed);
+    let reported = (release::by_node(&old.snapshot), release::by_node(&new.snapshot));
     let mut groups: Vec<(Releases, Vec<(&Node, &Node)>)> = Vec::new();
     for pair in pairs.both {
         let releases = settings.map_or((None, None), |settings| {
-            (other_release(old, pair.0, settings.0), other_release(new, pair.1, settings.1))
+            let of_old = other_release((old, &reported.0), pair.0, settings.0);
+            (of_old, other_release((new, &reported.1), pair.1, settings.1))
         });
         match groups.iter_mut().find(|(known, _)| *known == releases) {
             Some((_, nodes)) => nodes.push(pair),
@@ -429,9 +431,13 @@ fn compare_all(
 type Releases = (Option<Release>, Option<Release>);
 
 /// The release that a node reports, where it is another than that of most, and no flag gives one for all.
-fn other_release(side: &Pipeline, node: &Node, settings: &SettingsArguments) -> Option<Release> {
+fn other_release(
+    (side, reported): (&Pipeline, &BTreeMap<String, Release>),
+    node: &Node,
+    settings: &SettingsArguments,
+) -> Option<Release> {
     let is_given = settings.kube_version.is_some() || settings.release_is_meant;
-    let reported = release::reported(&side.snapshot, Some(&node.name)).filter(|_| !is_given);
+    let reported = reported.get(&node.name.trim().to_lowercase()).copied().filter(|_| !is_given);
     reported.filter(|release| *release != side.settings.release)
 }
 

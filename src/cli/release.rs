@@ -1,6 +1,8 @@
 //! Which release of kube-proxy the rules are of: what `--kube-version` says, else what the Node reports
 //! (`status.nodeInfo.kubeletVersion`; kube-proxy is installed with the kubelet), else the newest.
 
+use std::collections::BTreeMap;
+
 use super::session::Session;
 use crate::diagnostic::Inert;
 use crate::input::Snapshot;
@@ -60,8 +62,20 @@ pub(super) fn of_nodes(snapshot: &Snapshot) -> Vec<(Release, Vec<String>)> {
 
 /// The release that the Node reports, or that all of them do.
 pub(super) fn reported(snapshot: &Snapshot, node: Option<&str>) -> Option<Release> {
-    let reports = reports(snapshot, node);
-    reports.first().filter(|_| agree(&reports)).map(|report| report.reported.release)
+    agreed(&reports(snapshot, node))
+}
+
+/// The release that each Node reports, by its name: as [`reported`] tells it of one, for who asks of thousands.
+pub(super) fn by_node(snapshot: &Snapshot) -> BTreeMap<String, Release> {
+    let mut by_name: BTreeMap<String, Vec<Report>> = BTreeMap::new();
+    for report in reports(snapshot, None) {
+        by_name.entry(report.node.clone()).or_default().push(report);
+    }
+    by_name.into_iter().filter_map(|(name, reports)| Some((name, agreed(&reports)?))).collect()
+}
+
+fn agreed(reports: &[Report]) -> Option<Release> {
+    reports.first().filter(|_| agree(reports)).map(|report| report.reported.release)
 }
 
 /// What the Node reports, or all Nodes where none is named.
@@ -129,4 +143,25 @@ fn most_reported(reports: &[Report], session: &mut Session) -> Release {
         ));
     }
     most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_node_reports_is_what_one_is_asked_for() {
+        let node = |name: &str, version: &str| {
+            format!(
+                "apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{nodeInfo: {{kubeletVersion: {version}}}}}\n"
+            )
+        };
+        let nodes = [node("a", "v1.37.0"), node("b", "v1.31.2"), node("c", "v9.9.9"), node("d", "unknown")];
+        let (snapshot, _) = crate::input::read_text("nodes.yaml", nodes.join("---\n")).unwrap();
+        let all = by_node(&snapshot);
+        for name in ["a", "b", "c", "d", "e"] {
+            assert_eq!(all.get(name).copied(), reported(&snapshot, Some(name)), "{name}");
+        }
+        assert!(all.len() >= 2);
+    }
 }
