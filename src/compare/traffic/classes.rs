@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::alike::Alike;
 use super::ground::{AddressKind, Ground};
-use super::names::Names;
+use super::search::{Examples, Search};
 use super::shared::Sources;
 use super::space::{Questions, Range, Special, ValueClass, address, elsewhere, number, whole};
 use super::{Comparison, Contrast, Difference, From, To};
@@ -14,8 +14,7 @@ use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::parallel::{self, both};
 use crate::walk::{
-    Asked, Chains, ClientKind, Destination, Destinations, DoesNothing, Inquiry, Packet, PortRange, Reached,
-    Walker,
+    Asked, Chains, ClientKind, Destination, Destinations, Inquiry, Packet, PortRange, Reached, Walker,
 };
 
 /// Compares two rulesets in one family, each on its node.
@@ -45,49 +44,6 @@ pub struct Bounds<'a> {
     pub alike: &'a Alike,
     /// What is looked for.
     pub search: Search<'a>,
-}
-
-/// What is looked for.
-#[derive(Clone, Copy)]
-pub enum Search<'a> {
-    /// Every difference.
-    All,
-    /// Whether packets to Services differ in some way.
-    Services(&'a Examples<'a>),
-}
-
-/// Differences of packets to Services, one for many: of the addresses that only some rule names, which can be every Pod of the
-/// node, one that differs stands for those after it.
-pub struct Examples<'a> {
-    /// The Services.
-    pub names: &'a Names,
-    /// What is looked for in a difference.
-    pub is_meant: &'a (dyn Fn(&Difference) -> bool + Sync),
-    /// Rules that are all that stands in another place on the other side behind routing, if so.
-    pub moved: Option<&'a dyn DoesNothing>,
-}
-
-impl<'a> Search<'a> {
-    fn wants_address(self, ip: IpAddr, is_single: bool, is_own: bool) -> bool {
-        match self {
-            Search::All => true,
-            Search::Services(examples) => is_own || (is_single && examples.names.has_address(ip)),
-        }
-    }
-
-    fn wants(self, to: &To) -> bool {
-        match self {
-            Search::All => true,
-            Search::Services(examples) => examples.names.of(to).is_some(),
-        }
-    }
-
-    fn examples(self) -> Option<&'a Examples<'a>> {
-        match self {
-            Search::All => None,
-            Search::Services(examples) => Some(examples),
-        }
-    }
 }
 
 /// Destinations that are compared.

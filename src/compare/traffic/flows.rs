@@ -7,17 +7,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::alike::Alike;
-use super::classes::{Bounds, Examples, Scope, Search, compare_and_fold};
+use super::classes::{Bounds, Scope, compare_and_fold};
 use super::explain::{SideFacts, explain};
 use super::ground::Ground;
 use super::names::Names;
 use super::reasons::Reason;
+use super::search::Search;
 use super::verdict::ConnectionVerdict;
 use super::words::{self, Scene};
 use super::{Contrast, Difference, OutcomeSet, To, Traffic, Unknown};
 use crate::net::Family;
 use crate::plan::Plan;
-use crate::walk::{ClientKind, DoesNothing, Walker};
+use crate::walk::{ClientKind, Walker};
 
 /// Connections whose outcome changes in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -157,50 +158,8 @@ pub fn flows(
     )
 }
 
-/// Of connections to Services those that differ in what is meant: of many like ones some, and how many more were not followed.
-/// `moved` are rules that are all that stands in another place behind routing on the other side, if so.
-pub fn examples_of_plan(
-    walkers: (&Walker<'_>, &Walker<'_>),
-    plan: &Plan<'_>,
-    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
-    moved: Option<&dyn DoesNothing>,
-) -> Traffic {
-    let facts = SideFacts::new(plan);
-    with_examples(walkers, plan, (is_meant, moved), |bounds, names| {
-        flows_within(walkers, bounds, names, Some((&facts, &facts)), &|_| None)
-    })
-}
-
-/// The same, not yet folded for people.
-#[cfg(test)]
-pub(in crate::compare) fn example_differences(
-    walkers: (&Walker<'_>, &Walker<'_>),
-    plan: &Plan<'_>,
-    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
-    moved: Option<&dyn DoesNothing>,
-) -> super::Comparison {
-    with_examples(walkers, plan, (is_meant, moved), |bounds, _| super::compare_within(walkers, bounds))
-}
-
-/// What is meant, and rules that are all that stands in another place.
-type Meant<'m> = (&'m (dyn Fn(&Difference) -> bool + Sync), Option<&'m dyn DoesNothing>);
-
-fn with_examples<T>(
-    (old, new): (&Walker<'_>, &Walker<'_>),
-    plan: &Plan<'_>,
-    (is_meant, moved): Meant<'_>,
-    work: impl FnOnce(Bounds<'_>, &Names) -> T,
-) -> T {
-    let mut names = Names::default();
-    names.learn(plan);
-    let examples = Examples { names: &names, is_meant, moved };
-    let ground = Ground::new(old.host(), new.host(), plan.family());
-    let alike = &alike_to_both((old, new), plan, &ground);
-    let search = Search::Services(&examples);
-    work(Bounds { ground: &ground, scope: Scope::Everything, alike, search }, &names)
-}
-
-fn flows_within(
+/// What differs within bounds, in words.
+pub(super) fn flows_within(
     walkers: (&Walker<'_>, &Walker<'_>),
     bounds: Bounds<'_>,
     names: &Names,
@@ -256,16 +215,6 @@ pub(in crate::compare) fn flows_of_part(
     [new, old].into_iter().flatten().for_each(|plan| names.learn(plan));
     let facts = old.zip(new).map(|(old, new)| (SideFacts::new(old), SideFacts::new(new)));
     flows_within(walkers, bounds, &names, facts.as_ref().map(|(old, new)| (old, new)), &|_| None)
-}
-
-/// Endpoints that neither kube-proxy's rules, which both sides have as they should be, nor those of other programs tell apart.
-fn alike_to_both((old, new): (&Walker<'_>, &Walker<'_>), plan: &Plan<'_>, ground: &Ground<'_>) -> Alike {
-    let is_told = |walker: &Walker<'_>| walker.told_by_others(plan.family().loopback()).is_some();
-    if !(is_told(old) && is_told(new)) {
-        return Alike::default();
-    }
-    let tells = |ip: IpAddr| (old.told_by_others(ip), new.told_by_others(ip));
-    Alike::of_plans(plan, plan, ground).that_agree_in(tells, plan.family())
 }
 
 /// What is known for putting flows into words.

@@ -30,6 +30,7 @@
 
 mod alike;
 mod classes;
+mod examples;
 mod explain;
 mod flows;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod ground;
 mod names;
 pub mod outcome_set;
 mod reasons;
+mod search;
 mod shared;
 mod space;
 #[cfg(test)]
@@ -52,16 +54,18 @@ use std::sync::Arc;
 pub use alike::Alike;
 #[cfg(test)]
 pub(super) use classes::compare_within;
-pub use classes::{Bounds, Examples, Scope, Search, compare};
-pub use explain::{SideFacts, explain};
+pub use classes::{Bounds, Scope, compare};
 #[cfg(test)]
-pub(super) use flows::example_differences;
+pub(super) use examples::example_differences;
+pub use examples::examples_of_plan;
+pub use explain::{SideFacts, explain};
 pub(super) use flows::flows_of_part;
-pub use flows::{Cause, Flow, Place, Special, examples_of_plan, flows, flows_of_plans};
+pub use flows::{Cause, Flow, Place, Special, flows, flows_of_plans};
 pub use ground::{Ground, Naming};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
 pub use reasons::Reason;
+pub use search::{Examples, Search};
 pub use unknown::{Traffic, Unknown};
 pub use verdict::ConnectionVerdict;
 

@@ -1,0 +1,67 @@
+//! Examples of what differs for packets to Services, where all of it would be told for every Pod of the node.
+
+use std::net::IpAddr;
+
+use super::alike::Alike;
+use super::classes::{Bounds, Scope};
+use super::explain::SideFacts;
+use super::flows::flows_within;
+use super::ground::Ground;
+use super::names::Names;
+use super::search::{Examples, Search};
+use super::{Difference, Traffic};
+use crate::plan::Plan;
+use crate::walk::{DoesNothing, Walker};
+
+/// Of connections to Services those that differ in what is meant: of many like ones some, and how many more were not followed.
+/// `moved` are rules that are all that stands in another place behind routing on the other side, if so.
+pub fn examples_of_plan(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
+    moved: Option<&dyn DoesNothing>,
+) -> Traffic {
+    let facts = SideFacts::new(plan);
+    with_examples(walkers, plan, (is_meant, moved), |bounds, names| {
+        flows_within(walkers, bounds, names, Some((&facts, &facts)), &|_| None)
+    })
+}
+
+/// The same, not yet folded for people.
+#[cfg(test)]
+pub(in crate::compare) fn example_differences(
+    walkers: (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    is_meant: &(dyn Fn(&Difference) -> bool + Sync),
+    moved: Option<&dyn DoesNothing>,
+) -> super::Comparison {
+    with_examples(walkers, plan, (is_meant, moved), |bounds, _| super::compare_within(walkers, bounds))
+}
+
+/// What is meant, and rules that are all that stands in another place.
+type Meant<'m> = (&'m (dyn Fn(&Difference) -> bool + Sync), Option<&'m dyn DoesNothing>);
+
+fn with_examples<T>(
+    (old, new): (&Walker<'_>, &Walker<'_>),
+    plan: &Plan<'_>,
+    (is_meant, moved): Meant<'_>,
+    work: impl FnOnce(Bounds<'_>, &Names) -> T,
+) -> T {
+    let mut names = Names::default();
+    names.learn(plan);
+    let examples = Examples { names: &names, is_meant, moved };
+    let ground = Ground::new(old.host(), new.host(), plan.family());
+    let alike = &alike_to_both((old, new), plan, &ground);
+    let search = Search::Services(&examples);
+    work(Bounds { ground: &ground, scope: Scope::Everything, alike, search }, &names)
+}
+
+/// Endpoints that neither kube-proxy's rules, which both sides have as they should be, nor those of other programs tell apart.
+fn alike_to_both((old, new): (&Walker<'_>, &Walker<'_>), plan: &Plan<'_>, ground: &Ground<'_>) -> Alike {
+    let is_told = |walker: &Walker<'_>| walker.told_by_others(plan.family().loopback()).is_some();
+    if !(is_told(old) && is_told(new)) {
+        return Alike::default();
+    }
+    let tells = |ip: IpAddr| (old.told_by_others(ip), new.told_by_others(ip));
+    Alike::of_plans(plan, plan, ground).that_agree_in(tells, plan.family())
+}
