@@ -75,10 +75,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
 fn note_missing(captured: &Captured, report: &Report, session: &mut Session) {
     let mut open: BTreeMap<&str, usize> = BTreeMap::new();
     for flow in report.findings.iter().flat_map(|finding| &finding.traffic) {
-        // What outcomes depend on stands in quotes.
-        let asked =
-            [&flow.before, &flow.after].into_iter().flat_map(|text| text.split('\'').skip(1).step_by(2));
-        let commands: BTreeSet<&str> = asked.filter_map(|text| captured.facts.missing_for(text)).collect();
+        let commands: BTreeSet<&str> =
+            flow.open_questions.iter().filter_map(|asked| captured.facts.missing_for(asked)).collect();
         commands.into_iter().for_each(|command| *open.entry(command).or_default() += flow.classes);
     }
     for (command, classes) in open {

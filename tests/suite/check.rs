@@ -233,6 +233,24 @@ fn a_missing_jump_and_a_foreign_rule_before_it_are_told() {
     assert!(told.contains("192.168.0.99:80"), "{told}");
 }
 
+/// The set of a foreign rule that stands first was not captured: that is named once, whatever depends on it.
+#[test]
+fn what_was_not_captured_is_named_once() {
+    let foreign = "-A FORWARD -m set --match-set blocked src -j DROP\n";
+    let file = edited(|text| {
+        let filter = text.find("*filter").unwrap();
+        let rule = filter + text[filter..].find("-A FORWARD").unwrap();
+        let line = text[..rule].rfind('\n').unwrap() + 1;
+        format!("{}{foreign}{}", &text[..line], &text[line..])
+    });
+    let cluster = testdata().join("shop/before.yaml");
+    let arguments = ["check", cluster.to_str().unwrap(), "--node", "worker-1", "--captured"];
+    let output = kuberules(&[&arguments[..], &[file.path().to_str().unwrap()]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told.matches("because ipset save was not captured").count(), 1, "{told}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
 #[test]
 fn annotations_for_github() {
     let file = edited(|text| {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::Serialize;
 
 use super::alike::Alike;
@@ -62,6 +63,9 @@ pub struct Flow {
     /// How many more may be like them, from single addresses that rules name: those were not followed.
     #[serde(skip_serializing_if = "is_none")]
     pub not_followed: usize,
+    /// What the outcomes depend on that is not known, as the rules ask it.
+    #[serde(skip)]
+    pub open_questions: BTreeSet<CompactString>,
     /// The cause, as a [`Cause`] numbers it.
     #[serde(skip)]
     pub cause: Option<usize>,
@@ -117,6 +121,7 @@ impl Flow {
             destination: nothing(),
             classes: 0,
             not_followed: 0,
+            open_questions: BTreeSet::new(),
             begins_with_address: false,
             ..self.clone()
         }
@@ -130,6 +135,7 @@ impl Flow {
             (other.classes, other.not_followed) = (self.classes, self.not_followed);
             std::mem::swap(self, &mut other);
         }
+        self.open_questions.append(&mut other.open_questions);
         self.to.append(&mut other.to);
     }
 
@@ -324,6 +330,12 @@ impl Key {
         };
         Key { old, new, contrast: *contrast, reason, cause: None, calls_itself }
     }
+
+    /// What the outcomes depend on that is not known.
+    fn open_questions(&self) -> BTreeSet<CompactString> {
+        let given = self.old.ends().chain(self.new.ends()).flat_map(|(given, ..)| &given.assumed);
+        given.map(|(text, _)| text.clone()).collect()
+    }
 }
 
 fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
@@ -357,6 +369,7 @@ fn flow(key: &Key, list: &[&Difference], side: Side<'_>) -> Option<Flow> {
         destination: side.ground.name_socket(to),
         classes: list.iter().map(|difference| difference.classes() as usize).sum(),
         not_followed: list.iter().map(|difference| difference.from.not_followed).sum(),
+        open_questions: key.open_questions(),
         cause: key.cause,
         from_node: list.iter().any(|difference| difference.from.client == ClientKind::Node),
         begins_with_address: to.address.is_some(),
