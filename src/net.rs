@@ -1,10 +1,13 @@
 //! Addresses, networks, ports and protocols, read and written as kube-proxy does.
 
+mod text;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
 use ipnet::{IpNet, Ipv4Net};
+pub use text::AddressText;
 
 /// An IP family. kube-proxy keeps one ruleset per family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -10,7 +10,7 @@ use super::values::{HEADLESS_LABEL, PROXY_NAME_LABEL, special_purpose};
 use super::{Endpoint, EndpointPlace, Hints, decided_by_chance};
 use crate::input::{Located, Snapshot, api};
 use crate::names::{ServicePortName, is_dns_label};
-use crate::net::{Family, Port, Protocol, parse_ip_lenient};
+use crate::net::{AddressText, Family, Port, Protocol, parse_ip_lenient};
 use crate::settings::Settings;
 
 const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
@@ -245,7 +245,7 @@ fn endpoint_address(
 ) -> Option<(IpAddr, CompactString)> {
     let parsed = parse_ip_lenient(written);
     if let Some(ip) = parsed.filter(|ip| Family::of(*ip) == family && special_purpose(*ip).is_none()) {
-        let text = format_compact!("{}", SocketAddr::new(ip, port.get()));
+        let text = CompactString::from(AddressText::socket(SocketAddr::new(ip, port.get())).as_str());
         if !settings.release.model.endpoint_text_as_written || super::ip_of(&text) == written {
             return Some((ip, text));
         }

@@ -1,12 +1,14 @@
 //! JSON: values one after the other, objects decoded straight into the API types.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json_tape::tape;
+use super::object::Kind;
 use super::position::Position;
+use super::typed::Typed;
 use super::written::{Repeated, Type, Where, Written, Wrong};
 use super::yaml::{Fault, Tape};
 
@@ -58,6 +60,72 @@ impl Written for Text<'_> {
     fn repeated(&self) -> Vec<Repeated> {
         self.repeated.take()
     }
+}
+
+/// An object at the beginning of a text, believed to be of a type.
+#[derive(Debug)]
+pub(super) struct Leading<'a> {
+    text: &'a str,
+    /// The type of objects that do not say it.
+    default: &'a Type,
+    believed: Kind,
+    /// The position; its length is known once the object is decoded.
+    position: Cell<Position>,
+}
+
+impl<'a> Leading<'a> {
+    pub(super) fn new(text: &'a str, default: &'a Type, believed: Kind, position: Position) -> Self {
+        Leading { text, default, believed, position: Cell::new(position) }
+    }
+}
+
+impl Written for Leading<'_> {
+    fn decode<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Wrong> {
+        let wrong = || Wrong { message: String::new(), place: Where::Object, path: None };
+        let (typed, length) = decode_first::<Typed<T>>(self.text).ok_or_else(wrong)?;
+        let type_ = if typed.type_.kind.is_empty() { self.default } else { &typed.type_ };
+        if Kind::of(type_) != Some(self.believed) {
+            return Err(wrong());
+        }
+        self.position.set(Position { length, ..self.position.get() });
+        Ok(typed.object)
+    }
+
+    fn standalone(&self) -> String {
+        String::new()
+    }
+
+    fn position(&self) -> Position {
+        self.position.get()
+    }
+}
+
+/// What an object of a kind that clusters have many of seems to be by its first fields. kubectl sorts them: an
+/// EndpointSlice alone begins with another than `apiVersion`.
+pub(super) fn guess(text: &str, default: &Type) -> Option<(Type, Kind)> {
+    let type_ = if default.kind.is_empty() { leading_type(text)? } else { default.clone() };
+    let kind = Kind::of(&type_)?;
+    matches!(kind, Kind::Service | Kind::EndpointSlice | Kind::Node | Kind::Pod).then_some((type_, kind))
+}
+
+fn leading_type(text: &str) -> Option<Type> {
+    let (first, value, rest) = leading_field(text.strip_prefix('{')?)?;
+    let (second, other, _) = leading_field(rest.trim_ascii_start().strip_prefix(',')?)?;
+    let (api_version, kind) = match (first, second) {
+        ("addressType", "apiVersion") => (other, "EndpointSlice"),
+        ("apiVersion", "kind") => (value, other),
+        ("kind", "apiVersion") => (other, value),
+        _ => return None,
+    };
+    Some(Type { api_version: api_version.to_owned(), kind: kind.to_owned() })
+}
+
+/// The name and value of a field of text, and what follows.
+fn leading_field(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.trim_ascii_start().strip_prefix('"')?.split_once('"')?;
+    let value = rest.trim_ascii_start().strip_prefix(':')?.trim_ascii_start().strip_prefix('"')?;
+    let (value, rest) = value.split_once('"')?;
+    Some((name, value, rest))
 }
 
 /// The message without the place that serde_json adds to it.
@@ -169,4 +237,11 @@ pub(super) fn close_list(text: &str) -> Option<(Type, usize)> {
 
 fn frame_type(object: &str) -> Option<Type> {
     Some(serde_json::from_str::<Fields>(object).ok()?.type_())
+}
+
+/// Decodes the value at the beginning of a text; tells its length too.
+pub(super) fn decode_first<'a, T: Deserialize<'a>>(text: &'a str) -> Option<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    Some((value, values.byte_offset()))
 }

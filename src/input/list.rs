@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::document::{Reader, YamlDocument, is_list, yaml_type};
 use super::json;
 use super::object::Batch;
-use super::written::Type;
+use super::written::{Type, Written};
 use super::yaml::{Tape, cut};
 use crate::parallel;
 
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             if rest.starts_with(']') {
                 return Some(JsonItems { batch: self.batch, end: at + 1, closed: true });
             }
-            at += self.json_item(rest, default)?;
+            at += self.json_item(at, rest, default)?;
             at += blanks(self.text.get(at..)?);
             match self.text.as_bytes().get(at)? {
                 b',' => at += 1 + blanks(self.text.get(at + 1..)?),
@@ -127,19 +127,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the item at the beginning of a text; tells its length.
-    fn json_item(&mut self, rest: &'a str, default: &Type) -> Option<usize> {
-        let value = match json::first_object(rest) {
-            Some((value, outline)) => {
-                self.json_outlined(value, outline, default, 1);
-                value
+    fn json_item(&mut self, at: usize, rest: &'a str, default: &Type) -> Option<usize> {
+        let length = match json::guess(rest, default) {
+            Some((type_, kind)) => {
+                let leading = json::Leading::new(rest, default, kind, self.position(at..at));
+                self.batch.add(&type_, &leading);
+                leading.position().length
             }
             None => {
-                let value = json::first_value(rest).ok()?;
-                self.json_value(value, default, 1);
-                value
+                let (value, outline) = json::first_object(rest)?;
+                self.json_outlined(value, outline, default, 1);
+                value.len()
             }
         };
-        self.batch.findings.is_empty().then_some(value.len())
+        (self.batch.findings.is_empty() && length > 0).then_some(length)
     }
 }
 

@@ -22,6 +22,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
+mod typed;
 mod wording;
 mod written;
 mod yaml;

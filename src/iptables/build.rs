@@ -8,7 +8,7 @@ use super::ruleset::{
     AddressMatch, ChainName, Destination, End, InterfaceMatch, Match, Probability, ProtocolMatch,
     ProtocolName, RecentAction, Rule, StateSet, Target,
 };
-use crate::net::{Cidr, Port, Protocol};
+use crate::net::{AddressText, Cidr, Port, Protocol};
 use crate::plan::LocalTraffic;
 
 impl Rule {
@@ -56,7 +56,7 @@ impl Rule {
 
     /// `-s ip`, where `text` is how kube-proxy writes the address.
     pub(super) fn source_ip(mut self, ip: IpAddr, text: &str) -> Rule {
-        let written = (text != format_compact!("{ip}")).then(|| Box::new(text.into()));
+        let written = (text != AddressText::ip(ip).as_str()).then(|| Box::new(text.into()));
         self.source = Some(AddressMatch { negated: false, net: Cidr::host(ip), written });
         self
     }
@@ -78,7 +78,7 @@ impl Rule {
             LocalTraffic::From(cidr) => self.source = Some(as_network(negated, *cidr)),
             LocalTraffic::Interface(name) => self.in_interface = interface(name.clone()),
             LocalTraffic::InterfacePrefix(prefix) => {
-                self.in_interface = interface(format_compact!("{prefix}+"));
+                self.in_interface = interface(compact_str::format_compact!("{prefix}+"));
             }
         }
         self
@@ -121,7 +121,7 @@ impl Rule {
 
     /// `-j DNAT`, where `text` is how kube-proxy writes the destination.
     pub(super) fn dnat(self, address: SocketAddr, text: &str) -> Rule {
-        let written = (text != format_compact!("{address}")).then(|| Box::new(text.into()));
+        let written = (text != AddressText::socket(address).as_str()).then(|| Box::new(text.into()));
         self.then(Target::Dnat(Destination { address, written }))
     }
 }

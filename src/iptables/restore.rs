@@ -10,6 +10,7 @@ use super::ruleset::{
     TableName, Target,
 };
 use super::stretches::Stretches;
+use crate::net::AddressText;
 use crate::plan::Plan;
 use crate::plan::origin::Origin;
 use crate::text::Text;
@@ -149,7 +150,7 @@ fn address(option: &str, address: Option<&AddressMatch>, out: &mut String) {
     append(out, &[if address.negated { " !" } else { "" }, option]);
     let _ = match &address.written {
         Some(text) => out.write_str(text),
-        None if address.net.is_host() => write!(out, "{}", address.net.network()),
+        None if address.net.is_host() => out.write_str(AddressText::ip(address.net.network()).as_str()),
         None => write!(out, "{}", address.net),
     };
 }
@@ -208,11 +209,9 @@ fn append_target(target: &Target, out: &mut String) {
         Target::Masquerade { random_fully: true } => out.write_str(" -j MASQUERADE --random-fully"),
         Target::Masquerade { random_fully: false } => out.write_str(" -j MASQUERADE"),
         Target::Dnat(Destination { address, written }) => {
-            out.push_str(" -j DNAT --to-destination ");
-            match written {
-                Some(text) => out.write_str(text),
-                None => write!(out, "{address}"),
-            }
+            let canonical = AddressText::socket(*address);
+            let text = written.as_ref().map_or(canonical.as_str(), |text| text.as_str());
+            return append(out, &[" -j DNAT --to-destination ", text]);
         }
         Target::Foreign(_) => Ok(()),
     };

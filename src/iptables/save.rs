@@ -4,7 +4,7 @@
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
-use crate::net::{Family, InetNtop, Port, Protocol};
+use crate::net::{AddressText, Family, InetNtop, Port, Protocol};
 
 use super::ruleset::{
     AddressMatch, ChainName, Counters, Destination, End, InterfaceMatch, Match, PlacedRule, Policy,
@@ -120,7 +120,7 @@ impl Printer<'_> {
     /// As the C library writes it; for IPv4 that is the canonical text.
     fn ip(&mut self, ip: IpAddr) {
         match ip {
-            IpAddr::V4(ip) => self.format(format_args!("{ip}")),
+            IpAddr::V4(_) => self.out.push_str(AddressText::ip(ip).as_str()),
             IpAddr::V6(_) => self.format(format_args!("{}", InetNtop(ip))),
         }
     }
