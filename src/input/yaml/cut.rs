@@ -25,15 +25,19 @@ pub(in crate::input) fn cut(text: &str, start: usize) -> Option<Cut> {
     let header = text.get(start..header_end)?;
     let mut bounds = Vec::new();
     let items_start = lines.start;
-    let items_end = loop {
-        let line_start = lines.start;
-        let Some(line) = lines.next_line() else { break text.len() };
-        match line {
+    let line_starts =
+        memchr::memchr_iter(b'\n', bytes.get(items_start..)?).map(|newline| items_start + newline + 1);
+    let mut items_end = text.len();
+    for line_start in std::iter::once(items_start).chain(line_starts) {
+        match bytes.get(line_start..).unwrap_or_default() {
             [b'-', b' ' | b'\n' | b'\r', ..] => bounds.push(line_start),
             [b' ' | b'\n' | b'\r' | b'#', ..] if !bounds.is_empty() => {}
-            _ => break line_start,
+            _ => {
+                items_end = line_start;
+                break;
+            }
         }
-    };
+    }
     if bounds.first() != Some(&items_start) || header.contains('%') || header.contains('&') {
         return None;
     }

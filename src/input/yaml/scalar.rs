@@ -34,8 +34,12 @@ pub(in crate::input) fn resolve(text: &str) -> Resolved {
     }
 }
 
+/// The longest word that means something else than itself: `false`.
+const LONGEST_WORD: usize = 5;
+
 fn word(text: &str) -> Resolved {
     match text {
+        _ if text.len() > LONGEST_WORD => Resolved::String,
         "~" | "null" | "Null" | "NULL" => Resolved::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
             Resolved::Bool(true)
@@ -99,8 +103,12 @@ fn radix(magnitude: &str) -> (u32, &str) {
 }
 
 fn float(text: &str) -> Option<Resolved> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
-    let value = text.parse::<f64>().ok().filter(|value| plain && value.is_finite())?;
+    let is_plain = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
+    // Most of what begins with a digit is an address.
+    if !text.bytes().all(is_plain) || text.bytes().filter(|b| *b == b'.').count() > 1 {
+        return None;
+    }
+    let value = text.parse::<f64>().ok().filter(|value| value.is_finite())?;
     Some(whole(value).map_or(Resolved::Float(value), Resolved::Int))
 }
 
@@ -118,6 +126,9 @@ pub(super) fn is_no_json(text: &str) -> bool {
 
 /// The string that a plain key becomes in JSON, unless it is one; `sigs.k8s.io/yaml`, convertToJSONableObject.
 pub(super) fn key_text(text: &str) -> Result<Option<String>, &'static str> {
+    if text.len() > LONGEST_WORD && text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return Ok(None);
+    }
     Ok(Some(match resolve(text) {
         Resolved::String => return Ok(None),
         Resolved::Null => return Err("a map's key is null"),
