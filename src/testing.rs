@@ -30,7 +30,7 @@ pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
     proptest::test_runner::Config { cases: count, rng_seed, failure_persistence: None, ..Default::default() }
 }
 
-/// The files of that name in `testdata`, of which there are at least so many.
+/// The files of that name in `testdata`; there have to be at least this many.
 #[allow(dead_code, reason = "for tests of modules")]
 pub(crate) fn corpus(name: &str, least: usize) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();

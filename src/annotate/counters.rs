@@ -12,7 +12,7 @@ pub struct Counted {
     pub packets: u64,
     /// Its line, counted from 1.
     pub line: usize,
-    /// The table and chain, as far as the text tells.
+    /// The table and chain, where the text names them.
     pub chain: String,
     /// The rule without its counters.
     pub rule: String,

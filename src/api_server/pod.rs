@@ -1,4 +1,4 @@
-//! `v1` Pod and the templates of workloads, as far as they matter to Services (pkg/apis/core/validation,
+//! `v1` Pod and the templates of workloads: what matters to Services (pkg/apis/core/validation,
 //! ValidatePodSpec).
 
 use std::collections::BTreeSet;

@@ -93,7 +93,7 @@ impl<'s> Rules<'s> {
     }
 
     /// What each kind of client meets. Clients that meet the same in the same order are one kind; of one that connected
-    /// before there are only the rules that nobody else meets.
+    /// before there are only the rules that no other packet meets.
     pub(super) fn met(&self) -> Vec<Met> {
         let mut kinds: Vec<Met> = Vec::new();
         for (client, order) in &self.orders {

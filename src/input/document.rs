@@ -7,7 +7,7 @@ use super::object::Batch;
 use super::position::{Position, SourceId};
 use super::template::{TEMPLATE, is_template};
 use super::written::{Repeated, Type, Where, Written, Wrong};
-use super::yaml::{Fault, Resolved, Tape, Value, resolve};
+use super::yaml::{Fault, Misfit, Resolved, Tape, Value, resolve};
 use crate::diagnostic::Diagnostic;
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ const MAX_LISTS: usize = 16;
 
 const CUT_OFF: &str = "the dump was cut off: take it again";
 const LOG_START: &str = "==== START logs for container ";
-/// Separates documents wherever a line begins with it, be it within a scalar (apimachinery, YAMLReader).
+/// Separates documents wherever a line begins with it, even within a scalar (apimachinery, YAMLReader).
 const SEPARATOR: &str = "---";
 
 /// How a text is read.
@@ -316,10 +316,10 @@ struct YamlObject<'t, 'a> {
 impl Written for YamlObject<'_, '_> {
     fn decode<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Wrong> {
         let YamlDocument { tape, start, .. } = self.document;
-        tape.decode(self.index).map_err(|Fault { message, offset }| Wrong {
-            message,
-            place: Where::Byte(start + offset),
-            path: tape.wrong_path::<T>(self.index),
+        tape.decode(self.index).map_err(|Misfit { fault, path }| Wrong {
+            message: fault.message,
+            place: Where::Byte(start + fault.offset),
+            path,
         })
     }
 
@@ -354,12 +354,11 @@ fn skip_blank_lines(text: &str, mut position: usize) -> usize {
 
 /// Where the YAML document ends that begins at a position: at the next separator or log section.
 pub(super) fn yaml_end(text: &str, start: usize) -> usize {
-    let bytes = text.as_bytes().get(start..).unwrap_or_default();
-    let mut newlines = memchr::memchr_iter(b'\n', bytes).map(|newline| newline + 1);
-    let end = newlines.find(|line| bytes.get(*line..).is_some_and(ends_document));
-    end.map_or(text.len(), |line| start + line)
-}
-
-fn ends_document(line: &[u8]) -> bool {
-    line.starts_with(SEPARATOR.as_bytes()) || line.starts_with(LOG_START.as_bytes())
+    let next_line = |begins_with: &str, end: usize| {
+        let bytes = text.as_bytes().get(start..end)?;
+        let newline = memmem::find(bytes, format!("\n{begins_with}").as_bytes())?;
+        Some(start + newline + 1)
+    };
+    let end = next_line(SEPARATOR, text.len()).unwrap_or(text.len());
+    next_line(LOG_START, end).unwrap_or(end)
 }

@@ -173,7 +173,7 @@ fn parts(kustomization: &Tree) -> Vec<&str> {
     texts.chain(paths).filter(|path| !path.is_empty() && !path.contains('\n')).collect()
 }
 
-/// A path without `.` and, as far as they can be resolved, `..`.
+/// A path without `.` and without those `..` that can be resolved.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {

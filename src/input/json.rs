@@ -10,7 +10,7 @@ use super::object::Kind;
 use super::position::Position;
 use super::typed::Typed;
 use super::written::{Repeated, Type, Where, Written, Wrong};
-use super::yaml::{Fault, Tape};
+use super::yaml::{Misfit, Tape};
 
 /// An object's text.
 #[derive(Debug)]
@@ -35,9 +35,9 @@ impl<'a> Text<'a> {
             let place = Where::Lines(lines_before(error));
             return Err(Wrong { message: message(error), place, path: None });
         };
-        let object = tape.decode(0).map_err(|Fault { message, offset }| {
-            let place = if has_places { Where::Byte(self.position.offset + offset) } else { Where::Object };
-            Wrong { message, place, path: tape.wrong_path::<T>(0) }
+        let object = tape.decode(0).map_err(|Misfit { fault, path }| {
+            let place = if has_places { Where::Byte(self.position.offset + fault.offset) } else { Where::Object };
+            Wrong { message: fault.message, place, path }
         })?;
         *self.repeated.borrow_mut() = Repeated::all(&tape, 0, self.position.offset);
         Ok(object)
@@ -203,7 +203,7 @@ fn elements(array: &str) -> Result<Vec<&str>, serde_json::Error> {
     Ok(elements.into_iter().map(RawValue::get).collect())
 }
 
-/// A list of which the items were not yet looked at.
+/// A list whose items were not looked at yet.
 #[derive(Debug)]
 pub(super) struct OpenList {
     /// What stands before the items says it is.

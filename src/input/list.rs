@@ -151,7 +151,7 @@ struct JsonItems {
     closed: bool,
 }
 
-/// What stands between two items, if each begins a line, as far as the first item shows.
+/// What stands between two items, going by the first, if each begins a line.
 fn separator(items: &str) -> Option<String> {
     let indent = items.get(..blanks(items)).filter(|indent| indent.contains('\n'))?;
     Some(format!("{indent}}},{indent}{{"))

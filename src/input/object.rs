@@ -280,7 +280,7 @@ impl Batch {
 
     fn find_wrong(&mut self, kind: &str, written: &impl Written, wrong: Wrong) {
         let Wording { message, help } = wording::of(&wrong.message);
-        let message = match wrong.path.filter(|path| path != ".") {
+        let message = match wrong.path {
             Some(path) => format!("{path}: {message}"),
             None => message,
         };
@@ -354,7 +354,7 @@ impl Batch {
     }
 }
 
-/// Names an object, as far as its metadata can be decoded.
+/// Names an object by whatever of its metadata can be decoded.
 fn object_ref(kind: &str, written: &impl Written) -> ObjectRef {
     let header: api::Header = written.decode().unwrap_or_default();
     ObjectRef {

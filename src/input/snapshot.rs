@@ -39,7 +39,7 @@ pub struct Snapshot {
     pub configurations: Vec<Located<api::ConfigurationText>>,
     /// How many objects of other kinds were ignored, by kind.
     pub skipped: BTreeMap<String, usize>,
-    /// Kinds of which an empty list says that there are none, such as `EndpointSlice`.
+    /// Kinds that an empty list says there are none of, such as `EndpointSlice`.
     pub declared_empty: BTreeSet<String>,
 }
 

@@ -61,7 +61,7 @@ fn stays_in_pod<'r>(connection: &Connection) -> Option<Way<'r>> {
     })
 }
 
-/// A way as far as it has been followed.
+/// The part of a way that has been followed.
 #[derive(Clone)]
 struct Started<'r> {
     chance: Chance,

@@ -66,7 +66,7 @@ pub struct SeenBack {
     pub destination: Party,
 }
 
-/// An address, as far as it is known.
+/// What is known of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Party {
     /// This one.

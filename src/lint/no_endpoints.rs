@@ -96,7 +96,7 @@ fn unknown_makers(subject: &Subject<'_>, service: &api::Service) -> Option<Strin
         .then(|| words::list(makers.iter().map(|maker| maker.metadata.object_ref(&maker.kind))))
 }
 
-/// The labels of the Pod that comes nearest to a selector, as far as they are not those selected.
+/// Of the Pod that comes nearest to a selector, the labels that differ from those selected.
 fn nearest(pods: &[&api::Pod], selector: &[(api::Text, api::Text)]) -> Option<String> {
     let likeness = |pod: &api::Pod| -> f64 {
         let of = |(key, value): &(api::Text, api::Text)| match pod.metadata.label(key) {

@@ -25,7 +25,7 @@ pub struct Subject<'a> {
     pub(super) nodes: Vec<&'a Node>,
     /// Objects that the API server refuses.
     pub(super) refusals: Vec<Refusal>,
-    /// The networks of cluster IPs, as far as they are known.
+    /// The networks of cluster IPs that are known.
     pub(super) service_networks: ServiceNetworks,
     /// The nodes' network, where it is told.
     pub(super) node_network: Option<Cidr>,
@@ -142,7 +142,7 @@ impl<'a> Subject<'a> {
         of.any(|refusal| refusal.faults.iter().any(|fault| fault.field == field))
     }
 
-    /// Whether there is a Service of this name, be it one that is refused.
+    /// Whether there is a Service of this name, even if it is refused.
     pub(super) fn knows_service(&self, namespace: &str, name: &str) -> bool {
         let refused = |refusal: &Refusal| {
             let object = &refusal.object;
@@ -151,7 +151,7 @@ impl<'a> Subject<'a> {
         self.services.contains_key(&(namespace, name)) || self.refusals.iter().any(refused)
     }
 
-    /// Whether slices of a cluster say what a Service has, be it nothing.
+    /// Whether slices of a cluster say what a Service has, even if they say that it has nothing.
     pub(super) fn cluster_told(&self, view: &ServiceView<'_>) -> bool {
         let is_dump = self.snapshot.services.iter().any(|service| service.object.metadata.stored.0);
         !self.is_assumed

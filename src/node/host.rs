@@ -40,7 +40,7 @@ pub struct Host {
     pub route_localnet: bool,
     /// The sets that `-m set` asks; none where they were not asked for.
     pub sets: Option<Arc<IpSets>>,
-    /// Its interfaces and routes, as far as it was asked for them.
+    /// Its interfaces and routes, where its capture has them.
     pub network: Arc<Network>,
     /// Settings of its kernel.
     pub sysctls: Sysctls,

@@ -1,4 +1,4 @@
-//! A node's interfaces and routes, as far as it was asked for them.
+//! A node's interfaces and routes, where its capture has them.
 
 use std::net::IpAddr;
 

@@ -158,13 +158,13 @@ impl<'c> External<'c> {
         self.node_port
     }
 
-    /// To whom the load-balancer IPs are open; none where they are open to all, or there are none.
+    /// Which clients the load-balancer IPs are open to; none where they are open to all, or there are no such IPs.
     pub fn source_ranges(&self) -> Option<SourceRanges<'c>> {
         self.source_ranges
     }
 }
 
-/// To whom load-balancer IPs are open.
+/// Which clients load-balancer IPs are open to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceRanges<'c> {
     pub(super) ranges: &'c [Indexed<Cidr>],

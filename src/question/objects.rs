@@ -23,7 +23,7 @@ pub struct Objects<'i> {
     pub namespace: Option<&'i str>,
 }
 
-/// A Pod, as far as it is known.
+/// What is known of a Pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundPod {
     /// `namespace/name`

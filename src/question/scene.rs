@@ -18,7 +18,7 @@ pub struct Scene<'i> {
     pub captured: Vec<NamedAddress>,
     /// The node; without a name where only its rules are known.
     pub node: Node,
-    /// The node as far as it is known without its rules.
+    /// What is known of the node without its rules.
     pub host: Host,
     /// The family asked for.
     pub family: Option<Family>,

@@ -38,7 +38,7 @@ enum To {
 }
 
 impl Packets {
-    /// The packets of a question, as far as they are known without the rules.
+    /// What is known of a question's packets without the rules.
     ///
     /// # Errors
     /// Source and destination do not go together, or there is no such source.
@@ -241,7 +241,7 @@ fn pod(
     Ok((Resolved::Pod(ip, client), family))
 }
 
-/// Whether the node has an address of a family, as far as is known.
+/// Whether the node is known to have an address of a family.
 fn may_be(scene: &Scene<'_>, family: Family) -> bool {
     scene.host.addresses.is_empty() || scene.host.primary_address(family).is_some()
 }

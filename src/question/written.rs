@@ -204,7 +204,7 @@ impl FromStr for Target {
     }
 }
 
-/// Whether it is meant for an address, be it a wrong one: no name begins with a digit or has a colon twice.
+/// Whether it is meant as an address, even a wrong one: no name begins with a digit or has two colons.
 fn looks_like_address(text: &str) -> bool {
     let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
     let numeric =

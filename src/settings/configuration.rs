@@ -44,7 +44,7 @@ pub struct Configuration {
     pub client_burst: Option<i32>,
 }
 
-/// `iptables`, `ipvs` or `nftables`, as far as they are alike.
+/// What `iptables`, `ipvs` and `nftables` have in common.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs, reason = "named as the fields are")]
 pub struct Backend {

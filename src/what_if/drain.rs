@@ -105,7 +105,7 @@ impl Story<'_> {
         self.keep(title, None, Vec::new());
     }
 
-    /// Pods that nobody makes anew.
+    /// Pods that no controller replaces.
     fn bare_words(&self, pods: &BTreeSet<Key>) -> Option<String> {
         let bare: Vec<String> = (self.now.pods.iter().map(|pod| &pod.object))
             .filter(|pod| pods.contains(&key(&pod.metadata)) && pod.metadata.owner.is_none())

@@ -155,7 +155,7 @@ impl<'s> Story<'s> {
         self.now.pods.extend(made.into_values());
     }
 
-    /// The Pods that run and of which something says so.
+    /// The Pods that something says are running.
     pub(super) fn pods(&self, is_meant: impl Fn(&api::Pod) -> bool) -> BTreeSet<Key> {
         let pods = self.now.pods.iter().map(|pod| &pod.object);
         pods.filter(|pod| !has_run(pod) && is_meant(pod)).map(|pod| key(&pod.metadata)).collect()

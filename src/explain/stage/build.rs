@@ -96,7 +96,7 @@ struct Followed<'r> {
     told: Document,
 }
 
-/// What is asked in one view: by whom, the number of the address, and the number of what was followed for it.
+/// What one view asks: the client, the number of the address, and the number of what was followed for it.
 #[derive(Default)]
 struct Asked<'r> {
     cases: Vec<(Asker, usize, usize)>,

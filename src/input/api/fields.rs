@@ -48,7 +48,7 @@ pub(super) fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<S
     Ok(map.into_values().flatten().collect())
 }
 
-/// A string that nobody reads.
+/// A string that is not used.
 struct AnyText;
 
 impl<'de> Deserialize<'de> for AnyText {

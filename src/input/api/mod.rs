@@ -170,7 +170,7 @@ pub struct ConfigurationText {
     pub text: String,
 }
 
-/// `v1` ConfigMap, as far as a kube-proxy configuration may be in it.
+/// `v1` ConfigMap: the part that may hold a kube-proxy configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, expecting = "a map")]
 pub(super) struct ConfigMap {

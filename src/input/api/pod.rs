@@ -8,7 +8,7 @@ use super::fields::nullable;
 use super::scheduling::{Affinity, Labels, Scheduling, Toleration};
 use super::{Metadata, Text};
 
-/// `v1` Pod, as far as the EndpointSlice controller reads it.
+/// `v1` Pod: the fields that the EndpointSlice controller reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Wire")]
 pub struct Pod {

@@ -40,7 +40,7 @@ impl WorkloadKind {
     }
 }
 
-/// An object that makes Pods, as far as the Pods it would make can be told from it.
+/// An object that makes Pods: what tells which Pods it would make.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Wire")]
 pub struct Workload {

@@ -11,31 +11,54 @@ use super::{Fault, MAX_ALIASED_NODES};
 
 impl Tape<'_> {
     /// Decodes the node at an index.
-    pub(in crate::input) fn decode<'t, T: Deserialize<'t>>(&'t self, index: usize) -> Result<T, Fault> {
-        let cursor = Cursor::new(self, index);
-        T::deserialize(cursor)
-            .map_err(|error| Fault { offset: error.offset.unwrap_or_default(), message: error.message })
-    }
-
-    /// The path of the field at which decoding the node fails.
-    pub(in crate::input) fn wrong_path<'t, T: Deserialize<'t>>(&'t self, index: usize) -> Option<String> {
-        self.aliased.set(0);
-        let cursor = Cursor::new(self, index);
-        let error = serde_path_to_error::deserialize::<_, T>(cursor).err()?;
-        Some(error.path().to_string())
+    pub(in crate::input) fn decode<'t, T: Deserialize<'t>>(&'t self, index: usize) -> Result<T, Misfit> {
+        T::deserialize(Cursor::new(self, index)).map_err(|Error(wrong)| Misfit {
+            path: wrong.path(),
+            fault: Fault { offset: wrong.offset.unwrap_or_default(), message: wrong.message },
+        })
     }
 }
 
-/// A decoding error; the byte is that of the innermost value that has one.
+/// A node that is not what its place asks for.
 #[derive(Debug)]
-pub(super) struct Error {
+pub(in crate::input) struct Misfit {
+    /// What is wrong, and where.
+    pub(in crate::input) fault: Fault,
+    /// The path of the field, such as `spec.ports[0].port`; none where the whole value is wrong.
+    pub(in crate::input) path: Option<String>,
+}
+
+/// A decoding error. In a box, since every value that is decoded has room for one.
+#[derive(Debug)]
+pub(super) struct Error(Box<Wrong>);
+
+#[derive(Debug)]
+struct Wrong {
     message: String,
+    /// The byte of the innermost value that has one.
     offset: Option<usize>,
+    /// The way to the field, from the inside out.
+    steps: Vec<String>,
+}
+
+impl Wrong {
+    fn path(&self) -> Option<String> {
+        let path: String = self.steps.iter().rev().map(String::as_str).collect();
+        (!path.is_empty()).then(|| path.trim_start_matches('.').to_owned())
+    }
+}
+
+impl Error {
+    /// The error of a value within another.
+    fn below(mut self, step: String) -> Self {
+        self.0.steps.push(step);
+        self
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -43,7 +66,7 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Error { message: message.to_string(), offset: None }
+        Error(Box::new(Wrong { message: message.to_string(), offset: None, steps: Vec::new() }))
     }
 }
 
@@ -92,6 +115,11 @@ impl<'t, 'a> Cursor<'t, 'a> {
         self.tape.node(self.index).map(|node| &node.value)
     }
 
+    /// Decodes the value of a map's key.
+    fn value_of<S: DeserializeSeed<'t>>(self, key: &str, seed: S) -> Result<S::Value, Error> {
+        seed.deserialize(self).map_err(|error| error.below(format!(".{key}")))
+    }
+
     fn next(self) -> usize {
         self.tape.node(self.index).map_or(usize::MAX, |node| node.next)
     }
@@ -105,9 +133,10 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 
     fn located<T>(self, result: Result<T, Error>) -> Result<T, Error> {
-        result.map_err(|error| Error {
-            offset: error.offset.or_else(|| self.tape.node(self.index).map(|node| node.start as usize)),
-            ..error
+        result.map_err(|mut error| {
+            let start = || self.tape.node(self.index).map(|node| node.start as usize);
+            error.0.offset = error.0.offset.or_else(start);
+            error
         })
     }
 
@@ -170,11 +199,13 @@ impl<'t> de::Deserializer<'t> for Cursor<'t, '_> {
 struct Elements<'t, 'a> {
     next: Cursor<'t, 'a>,
     end: usize,
+    /// How many came before the next.
+    passed: usize,
 }
 
 impl<'t, 'a> Elements<'t, 'a> {
     fn new(sequence: Cursor<'t, 'a>) -> Self {
-        Elements { next: sequence.at(sequence.index + 1), end: sequence.next() }
+        Elements { next: sequence.at(sequence.index + 1), end: sequence.next(), passed: 0 }
     }
 }
 
@@ -185,12 +216,12 @@ impl<'t> de::SeqAccess<'t> for Elements<'t, '_> {
         if self.next.index >= self.end {
             return Ok(None);
         }
-        let element = self.next;
+        let (element, position) = (self.next, self.passed);
         self.next = element.at(element.next());
-        if element.is_null()? {
-            return seed.deserialize(Zero).map(Some);
-        }
-        seed.deserialize(element).map(Some)
+        self.passed += 1;
+        let decoded =
+            if element.is_null()? { seed.deserialize(Zero) } else { seed.deserialize(element) };
+        decoded.map(Some).map_err(|error| error.below(format!("[{position}]")))
     }
 }
 
@@ -275,7 +306,8 @@ impl<'t> de::MapAccess<'t> for Entries<'t, '_> {
     fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<S::Value, Error> {
         let value = self.next;
         self.next = value.at(value.next());
-        seed.deserialize(value)
+        let key = value.index.checked_sub(1).and_then(|key| value.at(key).value()).and_then(Value::text);
+        value.value_of(key.unwrap_or_default(), seed)
     }
 }
 
@@ -288,17 +320,17 @@ fn deserialize_key<'t, K: DeserializeSeed<'t>>(key: Cursor<'t, '_>, seed: K) -> 
     key.located(seed.deserialize(deserializer))
 }
 
-/// What any other map contains: of a key that occurs twice the last value, be it merged, as go-yaml v2 has it.
+/// What any other map contains: for a key that occurs twice the last value, even if it is merged, as in go-yaml v2.
 struct Merged<'t, 'a> {
     entries: std::vec::IntoIter<(Cursor<'t, 'a>, Cursor<'t, 'a>)>,
-    value: Option<Cursor<'t, 'a>>,
+    entry: Option<(Cursor<'t, 'a>, Cursor<'t, 'a>)>,
 }
 
 impl<'t, 'a> Merged<'t, 'a> {
     fn new(map: Cursor<'t, 'a>) -> Result<Self, Error> {
         let mut collector = MergeCollector::default();
         collector.add(map, 0)?;
-        Ok(Merged { entries: collector.entries.into_iter(), value: None })
+        Ok(Merged { entries: collector.entries.into_iter(), entry: None })
     }
 }
 
@@ -337,7 +369,7 @@ impl<'t, 'a> MergeCollector<'t, 'a> {
         }
     }
 
-    /// Merges a map, or the maps of a list, of which the first comes before the others.
+    /// Merges a map, or the maps of a list; the first of them wins over the others.
     fn merge(&mut self, value: Cursor<'t, 'a>, chain: usize) -> Result<(), Error> {
         let is_alias = matches!(value.value(), Some(Value::Alias(_)));
         let (node, target) = value.located(value.resolved())?;
@@ -370,16 +402,13 @@ impl<'t> de::MapAccess<'t> for Merged<'t, '_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'t>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.entries.next() else {
-            return Ok(None);
-        };
-        self.value = Some(value);
-        deserialize_key(key, seed).map(Some)
+        self.entry = self.entries.next();
+        self.entry.map(|(key, _)| deserialize_key(key, seed)).transpose()
     }
 
     fn next_value_seed<S: DeserializeSeed<'t>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        match self.value.take() {
-            Some(value) => seed.deserialize(value),
+        match self.entry.take() {
+            Some((key, value)) => value.value_of(key.value().and_then(Value::text).unwrap_or_default(), seed),
             None => seed.deserialize(().into_deserializer()),
         }
     }

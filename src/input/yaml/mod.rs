@@ -9,6 +9,7 @@ mod tape;
 mod value;
 
 pub(super) use cut::cut;
+pub(super) use de::Misfit;
 pub(super) use scalar::{Resolved, resolve};
 pub(super) use tape::{Builder, Tape};
 pub(super) use value::Value;

@@ -83,7 +83,7 @@ fn of_service_ports(
     })
 }
 
-/// Compilers of a stretch of the plan's Service ports, the first of which has the index `first`.
+/// Compilers of a stretch of the plan's Service ports that starts at the index `first`.
 fn compilers<'p, 'c>(
     plan: &'p Plan<'c>,
     first: usize,

@@ -242,7 +242,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
         }
     }
 
-    /// The name of the Service port, as far as the release sends it.
+    /// The name of the Service port, as the release sends it.
     fn element_comment(&self) -> CompactString {
         let name = self.service_port.service_port().name.to_string();
         match self.plan.release().nftables.comments_cut {

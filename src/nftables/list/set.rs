@@ -83,7 +83,7 @@ impl Set {
     }
 }
 
-/// Ahead of which property nft lists one that the types do not know.
+/// The property before which nft lists one that the types do not know.
 #[derive(PartialEq)]
 enum Ahead {
     Size,

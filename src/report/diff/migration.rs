@@ -20,7 +20,7 @@ pub(super) struct Told {
     pub(super) pre_flight: Vec<String>,
 }
 
-/// A known difference and whom it touches.
+/// A known difference and the Services it affects.
 pub(super) struct Touching {
     pub(super) title: &'static str,
     pub(super) code: &'static str,

@@ -138,7 +138,7 @@ impl Words<'_> {
         }
     }
 
-    /// What happens, to whom, and where.
+    /// What happens, to which clients, and on which nodes.
     fn sentence(&self, statement: &Statement) -> String {
         let nodes = nodes::on(&statement.nodes, self.all);
         let way = self.way(statement);
@@ -185,7 +185,7 @@ impl Words<'_> {
         if now.is_empty() { String::new() } else { format!("; {}", targets(&now)) }
     }
 
-    /// By which addresses, and from whom.
+    /// At which addresses, and for which clients.
     fn way(&self, statement: &Statement) -> String {
         if statement.effect.loses() && statement.every {
             return "every connection, from everywhere".to_owned();

@@ -38,7 +38,7 @@ pub struct Document {
     pub outcomes: Vec<Outcome>,
 }
 
-/// Who asks whom.
+/// The client and what it calls.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

@@ -34,7 +34,7 @@ fn service(port: &ServicePort) -> String {
     port.name.service_name().to_string()
 }
 
-/// An address as far as it is known.
+/// What is known of an address.
 pub(super) fn party(party: Party, network: &Network<'_, '_>) -> String {
     match party {
         Party::Ip(ip) => ip.to_string(),

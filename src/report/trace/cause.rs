@@ -1,6 +1,6 @@
 //! Why a packet is dropped or refused, read from the rule that did it: its table, its chain and its form, as kube-proxy
 //! writes them (pkg/proxy/iptables/proxier.go, pkg/proxy/nftables/proxier.go). A rule of another form is not
-//! kube-proxy's, wherever it stands, and none of kube-proxy's reasons applies to it.
+//! kube-proxy's, no matter which chain it is in, and none of kube-proxy's reasons applies to it.
 
 use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;

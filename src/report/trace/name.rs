@@ -16,7 +16,7 @@ pub enum Name {
     ExternalIp(String),
     /// A Service has it as load-balancer IP.
     LoadBalancerIp(String),
-    /// An endpoint of a Service, of which no Pod is known.
+    /// An endpoint of a Service whose Pod is not known.
     Endpoint(String),
     /// A node.
     Node(String),

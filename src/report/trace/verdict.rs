@@ -152,7 +152,7 @@ fn endpoints(outcomes: &[&Outcome<'_>], trace: &Trace<'_, '_>) -> String {
     format!("{nodes}, {}{}", client_ip(outcomes, trace), share(outcomes, count))
 }
 
-/// Where endpoints run, as far as that is known.
+/// Where endpoints run, where that is known.
 fn places<'t>(ips: impl Iterator<Item = IpAddr>, trace: &'t Trace<'_, '_>) -> Vec<&'t str> {
     let node = |ip| match trace.names.of(ip) {
         Some(Name::Pod { node, .. }) if !node.is_empty() => Some(node.as_str()),
