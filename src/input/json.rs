@@ -36,7 +36,8 @@ impl<'a> Text<'a> {
             return Err(Wrong { message: message(error), place, path: None });
         };
         let object = tape.decode(0).map_err(|Misfit { fault, path }| {
-            let place = if has_places { Where::Byte(self.position.offset + fault.offset) } else { Where::Object };
+            let place =
+                if has_places { Where::Byte(self.position.offset + fault.offset) } else { Where::Object };
             Wrong { message: fault.message, place, path }
         })?;
         *self.repeated.borrow_mut() = Repeated::all(&tape, 0, self.position.offset);

@@ -219,8 +219,7 @@ impl<'t> de::SeqAccess<'t> for Elements<'t, '_> {
         let (element, position) = (self.next, self.passed);
         self.next = element.at(element.next());
         self.passed += 1;
-        let decoded =
-            if element.is_null()? { seed.deserialize(Zero) } else { seed.deserialize(element) };
+        let decoded = if element.is_null()? { seed.deserialize(Zero) } else { seed.deserialize(element) };
         decoded.map(Some).map_err(|error| error.below(format!("[{position}]")))
     }
 }
