@@ -102,7 +102,7 @@ impl Chance {
     }
 
     /// The same for equal chances, and no others.
-    pub(super) fn key(self) -> (u128, u128) {
+    pub fn key(self) -> (u128, u128) {
         match self.0 {
             Value::Exact { numerator, denominator } => (numerator, denominator),
             Value::Approximate(value) => (u128::from(value.to_bits()), 0),

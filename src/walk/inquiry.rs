@@ -62,6 +62,7 @@ mod foreign;
 mod general;
 mod reached;
 mod round;
+mod same;
 mod scan;
 
 use std::collections::{HashMap, HashSet};
@@ -76,6 +77,7 @@ use crate::nftables::ruleset::{Addresses, Element, Expression, Field, Interval, 
 use self::apart::Apart;
 use self::elements::ByAddress;
 pub use self::reached::Reached;
+use self::same::Differing;
 use super::outcome::RuleRef;
 use super::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 use super::walker::Walker;
@@ -130,6 +132,8 @@ pub struct Asked<'r> {
     pub translated: Vec<SocketAddr>,
     /// What they reach, in order; empty where the port is left open.
     pub reached: Vec<Reached<'r>>,
+    /// Whether they reach a chain that another ruleset may not have like it, or one that is not there.
+    pub reaches_differing: bool,
 }
 
 /// A destination of packets.
@@ -152,6 +156,7 @@ pub struct Inquiry<'w, 'r> {
     /// table.
     asking_ports: HashSet<&'r str>,
     apart: Apart,
+    differing: Differing,
 }
 
 struct Indexed<'r> {
@@ -175,7 +180,8 @@ impl<'w, 'r> Inquiry<'w, 'r> {
             }
         }
         let (destinations, asking_ports) = (Destinations::default(), HashSet::new());
-        let mut this = Inquiry { walker, family, sets, destinations, asking_ports, apart: Apart::default() };
+        let (apart, differing) = (Apart::default(), Differing::Any);
+        let mut this = Inquiry { walker, family, sets, destinations, asking_ports, apart, differing };
         this.read_all(count);
         this
     }

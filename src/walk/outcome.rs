@@ -174,7 +174,7 @@ pub struct Step<'r> {
 }
 
 /// What a rule or the kernel did with a packet.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect<'r> {
     /// On to another chain, and back when that is through.
     Jump(&'r str),

@@ -18,7 +18,7 @@ use crate::iptables::ruleset::TableName;
 use crate::net::Family;
 use crate::nftables::ruleset::Element;
 use crate::ruleset::listing::{Line, Place};
-use crate::walk::{Condition, Destination, Hook, Inquiry, Outcome, Reached, RuleRef, Step, Walker};
+use crate::walk::{Chance, Condition, Destination, Hook, Inquiry, Outcome, Reached, RuleRef, Step, Walker};
 
 /// Hands differences to findings, by the findings' numbers.
 pub(super) struct Blame<'w, 'r> {
@@ -160,8 +160,18 @@ type At = (u8, u8, usize);
 /// Where outcomes of one side first meet something that a finding tells of, from where they part from all of the other
 /// side; and the finding.
 fn first_told(these: &[Outcome<'_>], others: &[Outcome<'_>], told: &Told) -> Option<(At, usize)> {
+    let meets = |outcome: &&Outcome<'_>| {
+        let memory = told.memory(outcome);
+        let steps = outcome.steps.iter().map(|step| told.step(step));
+        memory.into_iter().chain(steps.flatten()).next().is_some()
+    };
+    // Most outcomes meet nothing that is told of: where they part need not be found.
+    let these: Vec<&Outcome<'_>> = these.iter().filter(meets).collect();
+    if these.is_empty() {
+        return None;
+    }
     let known: HashSet<u64> = others.iter().flat_map(beginnings).collect();
-    let of = |outcome: &Outcome<'_>| {
+    let of = |outcome: &&Outcome<'_>| {
         let parts = beginnings(outcome).iter().position(|beginning| !known.contains(beginning))?;
         let memory = (parts == 0).then(|| told.memory(outcome)).flatten().map(|number| ((0, 0, 0), number));
         memory.or_else(|| {
@@ -210,7 +220,7 @@ fn beginnings(outcome: &Outcome<'_>) -> Vec<u64> {
         if let Some(rule) = &step.rule {
             (rule.table_name(), rule.chain_name()).hash(&mut hasher);
         }
-        format!("{:?} {:?} {:?}", step.hook, step.chance, step.effects).hash(&mut hasher);
+        (step.hook, step.chance.map(Chance::key), &step.effects).hash(&mut hasher);
         beginnings.push(hasher.finish());
     }
     beginnings

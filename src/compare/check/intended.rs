@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::Pair;
 use super::arrange::{at_head, in_place};
-use super::{Pair, right};
+use super::dispatch::{DISPATCH, do_the_same};
+use super::right::{self, rules};
 use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::{TABLE, ruleset as nft};
@@ -93,6 +95,11 @@ fn chains(expected: &[ipt::Chain], captured: &[ipt::Chain], arrange: Arrange) ->
             ipt::Owner::Kubelet if chain.rules.is_empty() => {
                 counterpart(chain.name).cloned().unwrap_or_else(|| chain.clone())
             }
+            // In the node's own order of Services, where that is as good: it is another one on every node.
+            _ if DISPATCH.contains(&chain.name.as_str()) => match counterpart(chain.name) {
+                Some(found) if do_the_same(rules(chain), rules(found)) => found.clone(),
+                _ => chain.clone(),
+            },
             _ => chain.clone(),
         });
     }

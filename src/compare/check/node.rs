@@ -6,6 +6,7 @@ use crate::iptables::ruleset as ipt;
 use crate::net::Family;
 use crate::nftables::TABLE;
 use crate::node::{NodePlan, NodeRules};
+use crate::parallel;
 use crate::ruleset::Ruleset;
 use crate::settings::release::RELEASES;
 use crate::settings::{ProxyMode, Release};
@@ -56,14 +57,23 @@ pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<F
 /// The release that captured rules look most like: of several that are equally near the one told, else the newest.
 /// `distance` is how far they are from what a release writes (see [`distance`]), none for a release that cannot have
 /// written them.
-pub fn release(told: Option<Release>, mut distance: impl FnMut(Release) -> Option<usize>) -> Option<Release> {
+pub fn release(
+    told: Option<Release>,
+    distance: impl Fn(Release) -> Option<usize> + Sync,
+) -> Option<Release> {
+    let others = RELEASES.into_iter().rev().filter(|release| told != Some(*release));
+    let all: Vec<Release> = told.into_iter().chain(others).collect();
+    // The first is the right one, as a rule; the others are tried side by side.
+    let (first, rest) = all.split_at(1.min(all.len()));
     let mut best: Option<(usize, Release)> = None;
-    for release in told.into_iter().chain(RELEASES.into_iter().rev()) {
-        let Some(distance) = distance(release) else { continue };
-        if best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, release));
+    for some in std::iter::once(first).chain(rest.chunks(parallel::threads())) {
+        let found = parallel::each(some, |release| Some((distance(*release)?, *release)));
+        for (distance, release) in found.into_iter().flatten() {
+            if best.is_none_or(|(least, _)| distance < least) {
+                best = Some((distance, release));
+            }
         }
-        if distance == 0 {
+        if best.is_some_and(|(distance, _)| distance == 0) {
             break;
         }
     }

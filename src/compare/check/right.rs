@@ -65,7 +65,8 @@ fn are_right(expected: &[ipt::Chain], captured: &[ipt::Chain]) -> bool {
         && captured.iter().all(|chain| own.contains(&chain.name) || is_foreign(chain))
 }
 
-fn rules(chain: &ipt::Chain) -> impl Iterator<Item = &ipt::Rule> + Clone {
+/// The rules of a chain.
+pub(super) fn rules(chain: &ipt::Chain) -> impl Iterator<Item = &ipt::Rule> + Clone {
     chain.rules.iter().map(|placed| &placed.rule)
 }
 

@@ -8,7 +8,10 @@ use super::alike::Alike;
 use super::ground::{AddressKind, Ground};
 use super::search::{Examples, Search};
 use super::shared::Sources;
-use super::space::{Questions, Range, Special, ValueClass, address, elsewhere, number, whole};
+use super::space::{
+    ORDINARY_PORTS, Questions, Range, Special, ValueClass, address, elsewhere, number, ports_of, sorted,
+    whole,
+};
 use super::{Comparison, Contrast, Difference, From, To};
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::Interval;
@@ -94,7 +97,7 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
     let inquire = |walker| Inquiry::new(walker, family);
     let inquiries = match bounds.scope {
         Scope::Part { .. } => (Inquiry::new(old, family), inquire(new)),
-        Scope::Everything | Scope::Rest(_) => both(|| Inquiry::new(old, family), || inquire(new)),
+        Scope::Everything | Scope::Rest(_) => both(|| Inquiry::new(old, family).beside(new), || inquire(new)),
     };
     let mut classes = Classes {
         bounds,
@@ -150,6 +153,9 @@ struct Like {
     ports: Vec<PortRange>,
 }
 
+/// By the ranges that addresses lie in, and their kind.
+type Likes = BTreeMap<(Vec<bool>, AddressKind), Like>;
+
 /// Classes that one stands for: its number among the alike, and the ranges that it lies in.
 type Shape = (u32, Vec<bool>);
 
@@ -172,20 +178,21 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let is_compared = |class: &&ValueClass<AddressKind>| scope.ports(class, self.family).is_some();
         let (single, others): (Vec<_>, Vec<_>) =
             value_classes.iter().filter(is_compared).partition(|class| is_single(class));
-        let like = self.others(&others, &questions);
+        let like = self.like(&others, &questions);
         let single = self.represented(single, &questions, None);
         let this = &*self;
-        let share = single.len().div_ceil(parallel::threads()).max(1);
-        let shares: Vec<&[Represented<'_>]> = single.chunks(share).collect();
-        let work = |represented: &&[Represented<'_>]| {
-            let mut worker = this.worker();
-            represented.iter().for_each(|class| worker.single(class, asked, &questions, &like));
-            (worker.compared, worker.walked, worker.found)
+        let of_others = || this.worked(|worker| worker.others(&others, &questions, &like));
+        let of_some = |some: &[Represented<'_>]| {
+            this.worked(|worker| some.iter().for_each(|class| worker.single(class, asked, &questions, &like)))
         };
-        let found: Vec<(u64, u64, Vec<T>)> = match scope {
+        let found = match scope {
             // Parts are compared side by side.
-            Scope::Part { .. } => shares.iter().map(work).collect(),
-            Scope::Everything | Scope::Rest(_) => parallel::each(&shares, work),
+            Scope::Part { .. } => vec![of_others(), of_some(&single)],
+            Scope::Everything | Scope::Rest(_) => {
+                let all = || parallel::by_stretch(&single, 1, |_, some| of_some(some));
+                let (first, rest) = both(of_others, all);
+                std::iter::once(first).chain(rest).collect()
+            }
         };
         for (compared, walked, mut part) in found {
             self.compared += compared;
@@ -211,25 +218,22 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         questions
     }
 
-    /// Packets to addresses that no rule asks for alone.
-    fn others(
-        &mut self,
-        others: &[&ValueClass<AddressKind>],
-        questions: &Questions,
-    ) -> BTreeMap<(Vec<bool>, AddressKind), Like> {
-        let mut like: BTreeMap<(Vec<bool>, AddressKind), Like> = BTreeMap::new();
-        for value_class in others {
-            if !self.is_wanted(value_class) {
-                continue;
-            }
-            let (ports, chains) = self.open_ports(value_class.representative, None);
-            self.ports(value_class, &ports, &[]);
-            like.insert(
-                (questions.signature(value_class.representative), value_class.kind),
-                Like { chains, ports },
-            );
+    /// What rules ask of packets to addresses for which no rule asks alone.
+    fn like(&self, others: &[&ValueClass<AddressKind>], questions: &Questions) -> Likes {
+        let wanted = others.iter().filter(|class| self.is_wanted(class));
+        let like = |class: &&ValueClass<AddressKind>| {
+            let (ports, chains) = self.open_ports(class.representative, None);
+            ((questions.signature(class.representative), class.kind), Like { chains, ports })
+        };
+        wanted.map(like).collect()
+    }
+
+    /// Packets to these addresses.
+    fn others(&mut self, others: &[&ValueClass<AddressKind>], questions: &Questions, like: &Likes) {
+        for class in others {
+            let found = like.get(&(questions.signature(class.representative), class.kind));
+            found.iter().for_each(|like| self.ports(class, &like.ports, &[]));
         }
-        like
     }
 
     /// One class for all that are alike and lie in the same ranges; `but` is the destination itself.
@@ -261,9 +265,12 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         self.bounds.search.wants_address(ip, is_single(value_class), is_own)
     }
 
-    /// The same with nothing found yet.
-    fn worker(&self) -> Self {
-        Classes { counts: HashMap::new(), compared: 0, walked: 0, found: Vec::new(), ..*self }
+    /// What some work finds, which begins with nothing found yet.
+    fn worked(&self, work: impl FnOnce(&mut Self)) -> (u64, u64, Vec<T>) {
+        let mut worker =
+            Classes { counts: HashMap::new(), compared: 0, walked: 0, found: Vec::new(), ..*self };
+        work(&mut worker);
+        (worker.compared, worker.walked, worker.found)
     }
 
     /// All packets to one address.
@@ -272,7 +279,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         (value_class, alike): &Represented<'_>,
         (old, new): (&Destinations, &Destinations),
         questions: &Questions,
-        like: &BTreeMap<(Vec<bool>, AddressKind), Like>,
+        like: &Likes,
     ) {
         if !self.is_wanted(value_class) {
             return;
@@ -338,10 +345,13 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
             transport: Some((to.protocol, to.representative.port())),
         };
         let (old, _) = self.inquiries.0.ask(destination, None);
+        if self.bounds.ground.same_host && !old.reaches_differing {
+            let asked = sorted(old.sources.iter().map(range_of).collect());
+            self.compared += self.count(asked, to) * (1 + to.alike.len() as u64);
+            return;
+        }
         let (new, _) = self.inquiries.1.ask(destination, None);
-        let mut asked: Vec<Range> = old.sources.iter().chain(&new.sources).map(range_of).collect();
-        asked.sort_unstable();
-        asked.dedup();
+        let asked = sorted(old.sources.iter().chain(&new.sources).map(range_of).collect());
         let stands_for = 1 + to.alike.len() as u64;
         // No walk gets past a chain or set that is not there.
         let can_be_followed = !old.reached.contains(&Reached::Missing);
@@ -478,14 +488,6 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         Some(Difference { packet: packets.1, to: to.clone(), from, old, new, contrast })
     }
 }
-
-fn ports_of(value_class: &ValueClass<()>) -> Arc<[(u16, u16)]> {
-    let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
-    value_class.ranges.iter().map(|(first, last)| (port(*first), port(*last))).collect()
-}
-
-/// Ports that no Service is likely to have, for "any other port".
-const ORDINARY_PORTS: [u128; 3] = [9, 65_000, 64_999];
 
 fn is_single<K>(value_class: &ValueClass<K>) -> bool {
     matches!(value_class.ranges.as_slice(), [(first, last)] if first == last)

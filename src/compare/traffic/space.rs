@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::net::Family;
 
@@ -212,6 +213,22 @@ fn pieces(singles: &BTreeSet<u128>, (first, last): Range) -> Vec<Range> {
     pieces.extend(from.filter(|from| *from <= last).map(|from| (from, last)));
     pieces
 }
+
+/// Ranges in order, each once.
+pub(super) fn sorted(mut ranges: Vec<Range>) -> Vec<Range> {
+    ranges.sort_unstable();
+    ranges.dedup();
+    ranges
+}
+
+/// The ports of a class of ports.
+pub(super) fn ports_of(value_class: &ValueClass<()>) -> Arc<[(u16, u16)]> {
+    let port = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
+    value_class.ranges.iter().map(|(first, last)| (port(*first), port(*last))).collect()
+}
+
+/// Ports that no Service is likely to have, for "any other port".
+pub(super) const ORDINARY_PORTS: [u128; 3] = [9, 65_000, 64_999];
 
 /// An address as a number.
 pub(super) fn number(ip: IpAddr) -> u128 {

@@ -51,6 +51,7 @@ pub(super) struct Found {
     pub(super) digest: u128,
     /// Whether a jump leads nowhere.
     pub(super) is_cut_short: bool,
+    pub(super) reaches_differing: bool,
 }
 
 impl Cuts {
@@ -102,7 +103,7 @@ impl<'r> Inquiry<'_, 'r> {
         }
         let (chain, open, _) = key;
         let round = Round::within(self, chain, vec![*packet], open);
-        let Asked { mut sources, mut ports, reached, .. } = round.asked;
+        let Asked { mut sources, mut ports, reached, reaches_differing, .. } = round.asked;
         ports.sort_unstable();
         ports.dedup();
         if open {
@@ -112,7 +113,8 @@ impl<'r> Inquiry<'_, 'r> {
         sources.dedup();
         let is_cut_short = reached.contains(&Reached::Missing);
         let digest = self.digest(&reached);
-        let found = Arc::new(Found { sources, ports, seen: round.seen, digest, is_cut_short });
+        let seen = round.seen;
+        let found = Arc::new(Found { sources, ports, seen, digest, is_cut_short, reaches_differing });
         self.apart.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
         found
     }

@@ -165,6 +165,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
     /// The rules of a chain; none where what the same packets reach in it is noted already.
     fn enter(&mut self, chain: ChainId) -> Option<Open> {
         self.reach(self.inquiry.walker.program.rule_ref(chain, None).map_or(Reached::Missing, Reached::Rule));
+        self.asked.reaches_differing |= self.inquiry.differing.contains(chain);
         if !self.visited.insert(chain.0) {
             return None;
         }
@@ -192,6 +193,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
             self.asked.sources.extend(&found.sources);
             self.asked.ports.extend(&found.ports);
             self.reach(Reached::Apart(found.digest));
+            self.asked.reaches_differing |= found.reaches_differing;
             if found.is_cut_short {
                 self.reach(Reached::Missing);
             }
@@ -215,6 +217,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
     }
 
     pub(super) fn reach(&mut self, reached: Reached<'r>) {
+        self.asked.reaches_differing |= matches!(reached, Reached::Missing);
         if !self.open {
             self.asked.reached.push(reached);
         }
