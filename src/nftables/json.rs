@@ -5,6 +5,7 @@
 //! its chain. That nft does not read comments of tables, chains and sets from JSON; newer ones do.
 
 mod datum;
+mod elsewhere;
 mod expression;
 mod statement;
 

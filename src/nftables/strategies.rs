@@ -21,6 +21,31 @@ const OPAQUE: [&str; 5] = [
     "",
 ];
 
+/// Statements that send a packet elsewhere, and others that are kept as text.
+const DIVERTING: [&str; 13] = [
+    "queue",
+    "queue to 3",
+    "queue flags bypass to 0-3",
+    "queue flags bypass,fanout to 1-65535",
+    "tproxy to :50080",
+    "tproxy to 127.0.0.1:50080",
+    "tproxy ip to 127.0.0.1",
+    "tproxy ip6 to [2001:db8::1]:50080",
+    "fwd to \"eth0\"",
+    "fwd ip6 to 2001:db8::1 device \"eth0\"",
+    "synproxy mss 1460 wscale 7 timestamp sack-perm",
+    "synproxy name \"web\"",
+    "synproxy",
+];
+const ASIDE: [&str; 4] = ["dup to 10.0.0.1 device \"lo\"", "dup to 2001:db8::1", "flow add @offload", "last"];
+
+fn elsewhere() -> impl Strategy<Value = Statement> {
+    prop_oneof![
+        sample::select(&DIVERTING[..]).prop_map(|text| Statement::Divert(text.into())),
+        sample::select(&ASIDE[..]).prop_map(|text| Statement::Aside(text.into())),
+    ]
+}
+
 fn addresses(family: Family) -> BoxedStrategy<IpAddr> {
     match family {
         Family::Ipv4 => any::<u32>().prop_map(|n| IpAddr::V4(n.into())).boxed(),
@@ -164,7 +189,7 @@ fn actions() -> impl Strategy<Value = Statement> {
 fn statements(with_opaque: bool) -> BoxedStrategy<Statement> {
     let opaque = sample::select(&OPAQUE[..]).prop_map(|text| Statement::Opaque(text.into()));
     let weight = u32::from(with_opaque);
-    let typed = prop_oneof![packet_matches(), actions()];
+    let typed = prop_oneof![4 => packet_matches(), 4 => actions(), 1 => elsewhere()];
     if with_opaque { prop_oneof![3 => typed, weight => opaque].boxed() } else { typed.boxed() }
 }
 

@@ -355,6 +355,23 @@ impl<'r> Evaluator<'_, 'r> {
         elements: impl Iterator<Item = &'r Element>,
         position: RulePosition,
     ) -> Found<Option<&'r Element>> {
+        if let [(_, Value::Interface(direction))] = key.as_slice() {
+            let elements: Vec<&'r Element> = elements.collect();
+            return match self.element_by_interface(state, *direction, &elements, position) {
+                Some(found) => found,
+                None => self.first_of_all(state, key, elements.into_iter(), position),
+            };
+        }
+        self.first_of_all(state, key, elements, position)
+    }
+
+    fn first_of_all(
+        &mut self,
+        state: &mut PacketState<'r>,
+        key: &Key<'r>,
+        elements: impl Iterator<Item = &'r Element>,
+        position: RulePosition,
+    ) -> Found<Option<&'r Element>> {
         let mut otherwise = None;
         for element in elements {
             if element.key.as_slice() == [Datum::Any] {

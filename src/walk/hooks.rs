@@ -135,10 +135,7 @@ impl<'r> Evaluator<'_, 'r> {
 
     /// Sets a routed packet aside that brings nothing with it but what rules can see.
     fn set_aside(&mut self, state: &PacketState<'r>) -> bool {
-        let is_plain = state.weight == Weight::ALWAYS
-            && state.drawn.is_none()
-            && state.filled.is_empty()
-            && state.listed.is_empty();
+        let is_plain = state.drawn.is_none() && state.filled.is_empty() && state.listed.is_empty();
         if self.sets_aside && is_plain {
             self.routed.push(state.clone());
         }

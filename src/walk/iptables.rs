@@ -110,10 +110,14 @@ impl<'r> Program<'r> {
     /// The rules that packets can meet once they are routed: over `lo` those of prerouting, too, but for its nat chain.
     pub(super) fn rules_from_routing_on(&self) -> impl Iterator<Item = &'r Rule> {
         let hooks = [Hook::Input, Hook::Forward, Hook::Postrouting, Hook::Prerouting];
-        let meets = |hook: Hook, base: &BaseChain| hook != Hook::Prerouting || !base.nat;
-        let bases =
-            hooks.into_iter().flat_map(|hook| self.bases(hook).iter().filter(move |base| meets(hook, base)));
-        let mut open: Vec<ChainId> = bases.map(|base| base.chain).collect();
+        let bases = hooks.into_iter().flat_map(|hook| {
+            self.bases(hook).iter().filter(move |base| hook != Hook::Prerouting || !base.nat)
+        });
+        self.rules_reached_from(bases.map(|base| base.chain).collect())
+    }
+
+    /// The rules of some chains, and of all to which they lead.
+    fn rules_reached_from(&self, mut open: Vec<ChainId>) -> impl Iterator<Item = &'r Rule> + use<'r> {
         let mut met: HashSet<ChainId> = open.iter().copied().collect();
         let mut chains: Vec<&'r Chain> = Vec::new();
         while let Some(id) = open.pop() {
@@ -128,6 +132,32 @@ impl<'r> Program<'r> {
             open.extend(targets.filter(|to| met.insert(*to)));
         }
         chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule)
+    }
+
+    /// Names and patterns of interfaces that rules ask for at some hooks; none where they ask for more of an interface.
+    pub(super) fn interfaces_asked_at(&self, hooks: &[Hook]) -> Option<Vec<&'r str>> {
+        let mut names = Vec::new();
+        let bases = hooks.iter().flat_map(|hook| self.bases(*hook)).map(|base| base.chain);
+        for rule in self.rules_reached_from(bases.collect()) {
+            names.extend(
+                [&rule.in_interface, &rule.out_interface].into_iter().flatten().map(|i| i.name.as_str()),
+            );
+            let tests = rule.matches.iter().flat_map(|asked| match asked {
+                RuleMatch::Foreign(foreign) => foreign.tests(),
+                _ => &[],
+            });
+            let asks_more = |test: &Test| {
+                matches!(test.kind, TestKind::AddressType { limit: Some(_), .. } | TestKind::Set { .. })
+            };
+            let goes_there = |target: &Target| match target {
+                Target::Foreign(foreign) => matches!(foreign.means(), Means::Redirect(_)),
+                _ => false,
+            };
+            if tests.into_iter().any(asks_more) || rule.target.as_ref().is_some_and(goes_there) {
+                return None;
+            }
+        }
+        Some(names)
     }
 
     /// The interfaces that rules name, in either direction.

@@ -16,11 +16,19 @@ use super::weights::{QuestionId, Weight, Weights};
 const MOST_TOLD: usize = 16;
 
 /// The outcomes of a walk: those without a condition first, then by what they depend on: "yes" before "no".
-pub(super) fn outcomes<'r>(evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>> {
-    let Evaluator { program, path, path_ends, mut weights, questions, .. } = evaluator;
+pub(super) fn outcomes<'r>(mut evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>> {
+    let path_ends = std::mem::take(&mut evaluator.path_ends);
+    outcomes_of(&mut evaluator, path_ends)
+}
+
+/// The same of some of its ends, which no other can come together with.
+pub(super) fn outcomes_of<'r>(
+    evaluator: &mut Evaluator<'_, 'r>,
+    path_ends: Vec<PathEnd<'r>>,
+) -> Vec<Outcome<'r>> {
+    let Evaluator { program, path, weights, questions, .. } = evaluator;
     let groups = groups(path_ends);
-    let mut found: Vec<Found<'r>> =
-        groups.iter().flat_map(|group| group.cases(&mut weights, &questions)).collect();
+    let mut found: Vec<Found<'r>> = groups.iter().flat_map(|group| group.cases(weights, questions)).collect();
     found.sort_by(|a, b| {
         let key = |case: &Found<'_>| (case.end.affinity.is_some(), case.several.is_some());
         key(a).cmp(&key(b)).then_with(|| a.answers.cmp(&b.answers))
@@ -31,8 +39,8 @@ pub(super) fn outcomes<'r>(evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>> {
         destination: case.end.state.destination,
         snat: case.end.state.snat,
         delivered_locally: case.end.state.local,
-        given: conditions(program, &questions, &case),
-        steps: steps(program, &path, case.end.path),
+        given: conditions(program, questions, &case),
+        steps: steps(program, path, case.end.path),
     };
     found.into_iter().map(build).collect()
 }

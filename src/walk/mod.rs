@@ -26,6 +26,7 @@ mod address_type;
 mod base_chain;
 mod cases;
 mod chance;
+mod entrance;
 mod error;
 mod evaluator;
 mod expression;
@@ -68,13 +69,14 @@ mod walker;
 mod weights;
 
 pub use chance::Chance;
+pub use entrance::Entrance;
 pub use error::WalkError;
 pub use idle::{DoesNothing, Idle, RoutedView, SourcePlace};
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, Reached};
 pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Verdict};
 pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
-pub use routed::{EndsOfPair, Entrance, RoutedPair};
+pub use routed::{EndsOfPair, RoutedPair};
 pub use walker::{ToldByOthers, Walker};
 
 pub use crate::node::{ClientKind, Host, InterfaceName, PodInterface};

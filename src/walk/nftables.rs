@@ -1,5 +1,7 @@
 //! A ruleset of nftables, ready to be walked.
 
+mod rules;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 

@@ -6,16 +6,18 @@
 //! like in the eyes of the rules is its [`Kind`]; the first of a kind is followed to its ends, and those are the ends of
 //! all others, with their own addresses in place of its own.
 //!
-//! It is right where all that a rule of iptables can ask is in the kind: fields, marks and interfaces as they are, an address
-//! or port by where it lies among those that any rule, or a member of a captured set, names. A question that nothing answers is
-//! asked by its text for one packet, so that the answers of two packets are never mixed. What can come together with another
-//! branch of the same packet later on, or carries something of its own, is followed as it is.
+//! It is right where all that a rule can ask is in the kind: fields, marks and interfaces as they are, an address or port by
+//! where it lies among those that any rule, or a member of a set, names. A question that nothing answers is asked by its text
+//! for one packet, so that the answers of two packets are never mixed. Branches that can come together later on are followed
+//! together (see [`group`]); what carries something of its own is followed as it is.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod group;
+
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+pub(super) use self::group::{Group, GroupKind};
 use super::chance::Chance;
 use super::error::WalkError;
 use super::evaluator::{Evaluator, Walked};
@@ -26,6 +28,7 @@ use super::packet_state::{PacketState, Phase};
 use super::program::Program;
 use super::rule_part::InterfaceDirection;
 use super::told_apart::{Place, ToldApart, is_of_its_own};
+use crate::net::Family;
 use crate::node::{ClientKind, Host, InterfaceName};
 
 /// The most kinds whose ends are kept.
@@ -35,7 +38,7 @@ const MOST_KINDS: usize = 1 << 14;
 #[derive(Default)]
 pub(super) struct Onward<'r> {
     told_apart: OnceLock<ToldApart>,
-    known: Mutex<HashMap<Kind, Known<'r>>>,
+    known: Mutex<HashMap<GroupKind, Known<'r>>>,
 }
 
 /// The ends of one packet of a kind; none where each must be followed by itself.
@@ -59,6 +62,8 @@ pub(super) struct Kind {
     destination: Place,
     routed: Place,
     original: (Place, Place),
+    /// Source and destination, where rules ask for them together.
+    pair: Option<(IpAddr, IpAddr)>,
     /// Where its destination port and the original one lie among those that rules name.
     ports: (usize, usize),
     state: [bool; 3],
@@ -70,41 +75,31 @@ pub(super) struct Kind {
 }
 
 impl<'r> Onward<'r> {
-    /// Follows packets that were set aside; those that are not of a known kind, or not alone on their way to a
-    /// destination, are followed by the evaluator itself.
+    /// Follows packets that were set aside; those that are not of a known kind, or can come together with others, are followed
+    /// by the evaluator itself.
     pub(super) fn follow(&self, evaluator: &mut Evaluator<'_, 'r>) -> Walked<Vec<Outcome<'r>>> {
         let routed = std::mem::take(&mut evaluator.routed);
         evaluator.sets_aside = false;
-        let mut at: BTreeMap<(Option<&str>, SocketAddr), usize> = BTreeMap::new();
-        let list =
-            |affinity: Option<super::packet_state::Affinity<'r>>| affinity.map(|affinity| affinity.list);
-        for state in &routed {
-            *at.entry((list(state.affinity), state.view.destination)).or_default() += 1;
-        }
-        for end in &evaluator.path_ends {
-            *at.entry((list(end.affinity), end.state.destination)).or_default() += 1;
-        }
         let mut found = Vec::new();
-        for state in routed {
-            let alone = at.get(&(list(state.affinity), state.view.destination)) == Some(&1);
-            let ends = if alone { self.ends(evaluator, &state)? } else { None };
-            match ends {
+        for group in Group::of(routed, &evaluator.path_ends) {
+            match self.ends(evaluator, &group)? {
                 Some(ends) => {
-                    found.extend(ends.outcomes.iter().map(|end| moved(evaluator, &state, &ends.of, end)))
+                    let state = group.first();
+                    found.extend(ends.outcomes.iter().map(|end| moved(evaluator, state, &ends.of, end)));
                 }
-                None => evaluator.pending.push(state),
+                None => group.into_states().for_each(|state| evaluator.pending.push(state)),
             }
         }
         evaluator.follow_pending()?;
         Ok(found)
     }
 
-    fn ends(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Known<'r> {
-        let Some(kind) = self.kind(evaluator, state) else { return Ok(None) };
+    fn ends(&self, evaluator: &mut Evaluator<'_, 'r>, group: &Group<'r>) -> Known<'r> {
+        let Some(kind) = self.group_kind(evaluator, group) else { return Ok(None) };
         if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&kind) {
             return known.clone();
         }
-        let known = ends_of_one(evaluator, state);
+        let known = ends_of_one(evaluator, group);
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() < MOST_KINDS {
             all.insert(kind, known.clone());
@@ -112,9 +107,9 @@ impl<'r> Onward<'r> {
         known
     }
 
-    /// A number for the ends of a packet, as [`Ends::digest`]; none where it must be followed by itself.
-    pub(super) fn digest(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<u128> {
-        Some(self.ends(evaluator, state).ok()??.digest)
+    /// A number for the ends of branches, as [`Ends::digest`]; none where they must be followed by themselves.
+    pub(super) fn digest(&self, evaluator: &mut Evaluator<'_, 'r>, group: &Group<'r>) -> Option<u128> {
+        Some(self.ends(evaluator, group).ok()??.digest)
     }
 
     /// Whether an address is as others are: not the node's, and of no kind of its own.
@@ -124,17 +119,15 @@ impl<'r> Onward<'r> {
 
     /// Where a source lies among those that rules tell apart; each is by itself where that is not known.
     pub(super) fn place_of_source(&self, ip: IpAddr, program: &Program<'_>, host: &Host) -> Place {
-        match program.as_iptables() {
-            Some(program) => self.told_apart.get_or_init(|| ToldApart::new(program, host)).source(ip, host),
-            None => Place::Itself(ip),
-        }
+        let apart = self.told_apart.get_or_init(|| ToldApart::new(program, Family::of(ip), host));
+        if apart.is_of_single_ends() { apart.source(ip, host) } else { Place::Itself(ip) }
     }
 
     pub(super) fn kind(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<Kind> {
         let view = &state.view;
         let host = evaluator.host;
-        let program = evaluator.program.as_iptables()?;
-        let apart = self.told_apart.get_or_init(|| ToldApart::new(program, host));
+        let (program, family) = (evaluator.program, evaluator.family);
+        let apart = self.told_apart.get_or_init(|| ToldApart::new(program, family, host));
         if apart.makes_new {
             return None;
         }
@@ -159,6 +152,7 @@ impl<'r> Onward<'r> {
                 apart.source(view.original.source, host),
                 apart.destination(view.original.destination.ip(), host),
             ),
+            pair: apart.pair(view.source, view.destination.ip()),
             ports: (apart.port(view.destination.port()), apart.port(view.original.destination.port())),
             state: [state.untracked, state.snat, state.bound],
             client: evaluator.client,
@@ -173,47 +167,66 @@ impl<'r> Onward<'r> {
     }
 }
 
-/// Follows one packet by itself. None where a rule asks for what it brought with it, or sends it elsewhere.
-fn ends_of_one<'r>(evaluator: &Evaluator<'_, 'r>, state: &PacketState<'r>) -> Known<'r> {
+/// Follows branches by themselves. None where a rule asks for what they brought with them, or sends them elsewhere.
+fn ends_of_one<'r>(evaluator: &Evaluator<'_, 'r>, group: &Group<'r>) -> Known<'r> {
     let mut alone = Evaluator::new(evaluator.program, evaluator.host, evaluator.family);
     alone.told = evaluator.told;
     alone.client = evaluator.client;
     alone.source_port = evaluator.source_port;
     alone.keeps_steps = evaluator.keeps_steps;
-    let mut entry = state.clone();
-    (entry.class, entry.chance, entry.affinity, entry.path) = (0, Chance::CERTAIN, None, None);
-    alone.run(entry)?;
+    if group.only().is_none() {
+        (alone.weights, alone.questions) = (evaluator.weights.clone(), evaluator.questions.clone());
+    }
+    for state in group.states() {
+        let mut entry = state.clone();
+        (entry.class, entry.chance, entry.affinity, entry.path) = (0, Chance::CERTAIN, None, None);
+        alone.class_of(entry.view.destination);
+        alone.pending.push(entry);
+    }
+    alone.follow_pending()?;
     let outcomes = merge::outcomes(alone);
+    let of = group.first().view;
     let stays = |outcome: &Outcome<'r>| {
-        outcome.destination == state.view.destination
+        outcome.destination == of.destination
             && !outcome.given.iter().any(|condition| matches!(condition, Condition::Affinity { .. }))
     };
-    let ends = || Arc::new(Ends { of: state.view, digest: digest(&outcomes), outcomes: outcomes.clone() });
+    let ends = || Arc::new(Ends { of, digest: digest(&outcomes), outcomes: outcomes.clone() });
     Ok(outcomes.iter().all(stays).then(ends))
 }
 
 /// A number for what can happen: verdicts, chances, and what they depend on.
 fn digest(outcomes: &[Outcome<'_>]) -> u128 {
+    let mut all: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| (outcome.verdict, outcome.snat, outcome.chance.key(), conditions(outcome)))
+        .collect();
+    all.sort_unstable();
+    group::number(&all)
+}
+
+/// The same of what ends before packets are routed: where it goes to, too.
+pub(super) fn digest_of_ended(outcomes: &[Outcome<'_>]) -> u128 {
+    let mut all: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| {
+            let remembered = outcome.given.iter().map(Condition::seconds).collect::<Vec<_>>();
+            let end = (outcome.verdict, outcome.snat, outcome.delivered_locally, outcome.destination);
+            (end, outcome.chance.key(), conditions(outcome), remembered)
+        })
+        .collect();
+    all.sort_unstable();
+    group::number(&all)
+}
+
+fn conditions(outcome: &Outcome<'_>) -> Vec<(String, bool, u64)> {
     let condition = |condition: &Condition<'_>| match condition {
         Condition::Opaque { text, matches, .. } => (text.to_string(), *matches, 0),
         Condition::Several { text, digest, .. } => (text.to_string(), true, *digest),
         Condition::Supposed { .. } | Condition::Affinity { .. } => (String::new(), false, 0),
     };
-    let mut all: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| {
-            let mut given: Vec<_> = outcome.given.iter().map(condition).collect();
-            given.sort_unstable();
-            (outcome.verdict, outcome.snat, outcome.chance.key(), given)
-        })
-        .collect();
-    all.sort_unstable();
-    let half = |seed: u8| {
-        let mut hasher = DefaultHasher::new();
-        (seed, &all).hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(0) << 64 | half(1)
+    let mut given: Vec<_> = outcome.given.iter().map(condition).collect();
+    given.sort_unstable();
+    given
 }
 
 /// The end of a packet of a kind as that of another.

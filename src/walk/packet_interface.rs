@@ -6,12 +6,15 @@
 
 use std::net::IpAddr;
 
-use super::evaluator::{Evaluator, MatchResult};
+use super::cases::CaseSet;
+use super::evaluator::{Decision, Evaluator, MatchResult};
+use super::expression::{Found, Stop};
 use super::interfaces::InterfaceCase;
 use super::packet::{Interface, View};
-use super::packet_state::RulePosition;
+use super::packet_state::{PacketState, RulePosition};
 use super::questions::{Answers, Question};
 use super::rule_part::InterfaceDirection;
+use crate::nftables::ruleset::{Datum, Element};
 use crate::node::{InterfaceName, PodInterface};
 
 impl<'r> Evaluator<'_, 'r> {
@@ -24,6 +27,45 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> MatchResult<'r> {
         self.interface_that(view, direction, (position, name), |case| case.fits(name))
+    }
+
+    /// The first element whose name or pattern an interface of the packet fits, which is one question with as many answers as
+    /// there are elements; `*` comes after all others. None where an element asks for something else.
+    pub(super) fn element_by_interface(
+        &mut self,
+        state: &mut PacketState<'r>,
+        direction: InterfaceDirection,
+        elements: &[&'r Element],
+        position: RulePosition,
+    ) -> Option<Found<Option<&'r Element>>> {
+        let mut otherwise = None;
+        let mut open: Vec<(&'r Element, CaseSet)> = Vec::new();
+        let mut question = None;
+        for element in elements {
+            match element.key.as_slice() {
+                [Datum::Any] => otherwise = Some(*element),
+                [Datum::Name(name)] => match self.has_interface(&state.view, direction, name, position) {
+                    MatchResult::Known(true) => return Some(Ok(Some(element))),
+                    MatchResult::Open(asked, answers) => {
+                        question = Some(asked);
+                        let rest = open.iter().fold(answers, |rest, (_, taken)| rest.without(taken));
+                        open.push((element, rest));
+                    }
+                    _ => {}
+                },
+                _ => return None,
+            }
+        }
+        let Some(question) = question else { return Some(Ok(otherwise)) };
+        let groups: Vec<CaseSet> = open.iter().map(|(_, answers)| answers.clone()).collect();
+        Some(match self.decided(state, question, &groups) {
+            Decision::Group(None) => Ok(otherwise),
+            Decision::Group(Some(number)) => Ok(open.get(number).map(|(element, _)| *element)),
+            Decision::Open => {
+                self.fork_open(state, question, &groups, position);
+                Err(Stop::Forked)
+            }
+        })
     }
 
     /// Whether the packet crosses an interface of which something holds; it must hold of all interfaces of a case or of none.

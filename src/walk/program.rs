@@ -173,6 +173,30 @@ impl<'r> Program<'r> {
         }
     }
 
+    /// The rules of iptables, perhaps beside others.
+    pub(super) fn iptables_part(&self) -> Option<&iptables::Program<'r>> {
+        match self {
+            Program::Iptables(program) => Some(program),
+            Program::Both(both) => Some(&both.iptables),
+            Program::Nftables(_) => None,
+        }
+    }
+
+    /// The rules of nftables, perhaps beside others.
+    pub(super) fn nftables_part(&self) -> Option<&nftables::Program<'r>> {
+        match self {
+            Program::Nftables(program) => Some(program),
+            Program::Both(both) => Some(&both.nftables),
+            Program::Iptables(_) => None,
+        }
+    }
+
+    /// How many rules there are that kube-proxy never writes.
+    pub(super) fn foreign_rules(&self) -> usize {
+        let of_iptables = self.iptables_part().map_or(0, |program| program.changes().foreign);
+        of_iptables + self.nftables_part().map_or(0, nftables::Program::foreign_rules)
+    }
+
     /// The rules of iptables, where there are no others.
     pub(super) fn as_iptables(&self) -> Option<&iptables::Program<'r>> {
         match self {

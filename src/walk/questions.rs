@@ -1,11 +1,13 @@
 //! What a packet can be asked that nothing tells, and the answers that there can be.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use super::cases::CaseSet;
 use super::hook::Hook;
 use super::interfaces::{InterfaceCase, Interfaces};
+use super::packet::View;
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
 use super::weights::QuestionId;
@@ -47,7 +49,7 @@ pub(super) struct Moment {
 }
 
 /// The answers that a question can have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) enum Answers<'r> {
     /// Yes (0) or no (1).
     YesNo,
@@ -61,7 +63,7 @@ pub(super) enum Answers<'r> {
 pub(super) const YES: usize = 0;
 
 /// A question that was asked, and where that was first done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct OpenQuestion<'r> {
     pub(super) answers: Answers<'r>,
     pub(super) all: CaseSet,
@@ -73,7 +75,7 @@ pub(super) struct OpenQuestion<'r> {
 }
 
 /// The questions of one walk, in the order in which they were first asked.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Questions<'r> {
     numbers: HashMap<Question<'r>, QuestionId>,
     asked: Vec<OpenQuestion<'r>>,
@@ -103,6 +105,24 @@ impl<'r> Questions<'r> {
     pub(super) fn supposed(&self) -> impl Iterator<Item = QuestionId> {
         let usual = (0..).zip(&self.asked).filter(|(_, question)| question.is_usual);
         usual.map(|(number, _)| QuestionId::new(number, false))
+    }
+
+    /// A number for what was asked, and in which order. The ends of the packet that was asked for count by whether a packet
+    /// still has them.
+    pub(super) fn digest(&self, view: &View) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for open in &self.asked {
+            (open.position, open.text, &open.answers).hash(&mut hasher);
+            match open.question {
+                Question::OutInterface(routed) => (0, routed == view.routed).hash(&mut hasher),
+                Question::Text(text, Some(Moment { hook, source, destination })) => {
+                    let has_both = (source == view.source, destination == view.destination);
+                    (1, text, hook, has_both).hash(&mut hasher);
+                }
+                other => (2, other).hash(&mut hasher),
+            }
+        }
+        hasher.finish()
     }
 
     pub(super) fn get(&self, number: QuestionId) -> Option<&OpenQuestion<'r>> {

@@ -10,26 +10,22 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::evaluator::Evaluator;
 use super::idle::{DoesNothing, RoutedView, SourcePlace};
-use super::onward::Kind;
-use super::packet::{Interface, Packet};
+use super::onward::{self, Group, GroupKind};
+use super::packet::Packet;
 use super::packet_state::PacketState;
-use super::rule_part::InterfaceDirection;
 use super::walker::Walker;
 use super::{hooks, merge};
-use crate::node::InterfaceName;
-
-/// What rules before routing can see of where a packet comes in, beside the addresses that they ask for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Entrance(Interface, Option<Option<InterfaceName>>);
 
 /// A packet at the point where it has been routed, in all its branches.
 struct Routed<'w, 'r> {
     walker: &'w Walker<'r>,
     evaluator: Evaluator<'w, 'r>,
-    /// One branch of each kind.
-    kinds: Vec<PacketState<'r>>,
-    /// What else each branch has, and the number of its kind.
+    /// One group of branches of each kind.
+    kinds: Vec<Group<'r>>,
+    /// What else each group has, and the number of its kind.
     branches: Vec<(Branch, usize)>,
+    /// A number for what ended before.
+    ended: u128,
 }
 
 /// What tells branches apart beside their kinds: for how long the client was remembered, where it is sent to, and the chance.
@@ -57,17 +53,7 @@ pub struct EndsOfPair {
 }
 
 impl<'r> Walker<'r> {
-    /// Where a packet comes in; none where its source is of a kind of its own, or where rules of other programs are few.
-    pub fn entrance(&self, packet: &Packet) -> Option<Entrance> {
-        if !self.has_many_foreign_rules() || !self.onward.is_plain(packet.source, self.host) {
-            return None;
-        }
-        let mut evaluator = self.evaluator(packet).ok()?;
-        let view = hooks::entry(packet, self.host).view;
-        Some(Entrance(view.input, evaluator.known_interface(&view, InterfaceDirection::In, view.input)))
-    }
-
-    /// Follows a packet until it is routed. None where a branch of it ends before, or brings with it what is not in its kind.
+    /// Follows a packet until it is routed. None where a branch of it brings with it what is not in its kind.
     fn routed(&self, packet: &Packet) -> Option<Routed<'_, 'r>> {
         let mut evaluator = self.evaluator(packet).ok()?;
         evaluator.keeps_steps = false;
@@ -76,19 +62,16 @@ impl<'r> Walker<'r> {
         let states = std::mem::take(&mut evaluator.routed);
         let is_like_others =
             |state: &PacketState<'_>| state.view.source == packet.source && state.path.is_none();
-        let mut places = BTreeSet::new();
-        let mut alone = |state: &PacketState<'r>| {
-            places.insert((state.affinity.map(|affinity| affinity.list), state.view.destination))
-        };
-        if !evaluator.path_ends.is_empty()
-            || !states.iter().all(|state| is_like_others(state) && alone(state))
-        {
+        if !states.iter().all(is_like_others) {
             return None;
         }
-        let mut routed = Routed { walker: self, evaluator, kinds: Vec::new(), branches: Vec::new() };
-        let mut numbers: HashMap<Kind, usize> = HashMap::new();
-        for state in states {
-            routed.add(state, &mut numbers)?;
+        let groups = Group::of(states, &evaluator.path_ends);
+        let path_ends = std::mem::take(&mut evaluator.path_ends);
+        let ended = onward::digest_of_ended(&merge::outcomes_of(&mut evaluator, path_ends));
+        let mut routed = Routed { walker: self, evaluator, kinds: Vec::new(), branches: Vec::new(), ended };
+        let mut numbers: HashMap<GroupKind, usize> = HashMap::new();
+        for group in groups {
+            routed.add(group, &mut numbers)?;
         }
         routed.branches.sort_unstable();
         Some(routed)
@@ -96,8 +79,9 @@ impl<'r> Walker<'r> {
 }
 
 impl<'r> Routed<'_, 'r> {
-    fn add(&mut self, state: PacketState<'r>, numbers: &mut HashMap<Kind, usize>) -> Option<()> {
-        let kind = self.walker.onward.kind(&mut self.evaluator, &state)?;
+    fn add(&mut self, group: Group<'r>, numbers: &mut HashMap<GroupKind, usize>) -> Option<()> {
+        let kind = self.walker.onward.group_kind(&mut self.evaluator, &group)?;
+        let state = group.first();
         let remembered = match state.affinity {
             Some(affinity) => Some(merge::affinity(self.evaluator.program, affinity)?.seconds()),
             None => None,
@@ -105,7 +89,7 @@ impl<'r> Routed<'_, 'r> {
         let branch = ((remembered, state.view.destination), state.chance.key());
         let number = *numbers.entry(kind).or_insert(self.kinds.len());
         if number == self.kinds.len() {
-            self.kinds.push(state);
+            self.kinds.push(group);
         }
         self.branches.push((branch, number));
         Some(())
@@ -114,10 +98,8 @@ impl<'r> Routed<'_, 'r> {
     /// The ends of each kind of branch from a source, as numbers.
     fn ends_from(&mut self, source: IpAddr) -> Option<Vec<u128>> {
         let mut found = Vec::with_capacity(self.kinds.len());
-        for state in &self.kinds {
-            let mut state = state.clone();
-            (state.view.source, state.view.original.source) = (source, source);
-            found.push(self.walker.onward.digest(&mut self.evaluator, &state)?);
+        for group in &self.kinds {
+            found.push(self.walker.onward.digest(&mut self.evaluator, &group.from(source))?);
         }
         Some(found)
     }
@@ -134,7 +116,7 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
             |branches: &[(Branch, usize)]| branches.iter().map(|(branch, _)| *branch).collect::<Vec<_>>();
         let numbers =
             |branches: &[(Branch, usize)]| branches.iter().map(|(_, kind)| *kind).collect::<Vec<_>>();
-        let is_same = branches(&old.branches) == branches(&new.branches);
+        let is_same = branches(&old.branches) == branches(&new.branches) && old.ended == new.ended;
         let pairs = || numbers(&old.branches).into_iter().zip(numbers(&new.branches)).collect();
         let same_branches = is_same.then(pairs);
         Some(RoutedPair { old, new, same_branches, packet: *packets.0, idle: HashMap::new() })
@@ -149,18 +131,15 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
             return *known;
         }
         let packet = Packet { source, ..self.packet };
-        let is_left_alone =
-            |(old, new): &(usize, usize)| match (self.old.kinds.get(*old), self.new.kinds.get(*new)) {
-                (Some(old), Some(new)) if old.view == new.view && old.phase == new.phase => {
-                    let is_plain = |state: &PacketState<'_>| !(state.untracked || state.snat || state.bound);
-                    let mut view = old.view;
-                    (view.source, view.original.source) = (source, source);
-                    is_plain(old)
-                        && is_plain(new)
-                        && rules.does_nothing(&packet, &RoutedView { view, phase: old.phase })
-                }
-                _ => false,
-            };
+        let only = |side: &[Group<'_>], number: usize| side.get(number).and_then(Group::only).map(plain);
+        let is_left_alone = |(old, new): &(usize, usize)| {
+            let (old, new) = (only(&self.old.kinds, *old).flatten(), only(&self.new.kinds, *new).flatten());
+            old.filter(|_| old == new).is_some_and(|routed| {
+                let mut view = routed.view;
+                (view.source, view.original.source) = (source, source);
+                rules.does_nothing(&packet, &RoutedView { view, ..routed })
+            })
+        };
         let found = pairs.iter().all(is_left_alone);
         self.idle.insert(place, found);
         found
@@ -174,4 +153,10 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
         let are_same = self.same_branches.as_ref().is_some_and(|pairs| pairs.iter().all(is_same));
         Some(EndsOfPair { old, new, are_same })
     }
+}
+
+/// A packet as rules see it, of which nothing more is to be known.
+fn plain(state: &PacketState<'_>) -> Option<RoutedView> {
+    let is_plain = !(state.untracked || state.snat || state.bound);
+    is_plain.then_some(RoutedView { view: state.view, phase: state.phase })
 }

@@ -1,12 +1,14 @@
-//! Which addresses and ports the rules of iptables tell from others.
+//! Which addresses and ports rules tell from others.
+
+mod nftables;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::iptables::Program;
+use super::program::Program;
 use crate::iptables::foreign::{Connection, ForeignMatch, Means, TestKind};
 use crate::iptables::ruleset::{End, Match, Rule, Target};
-use crate::net::Cidr;
+use crate::net::{Cidr, Family};
 use crate::node::{Host, Part};
 
 /// What rules tell from others of sources and destinations; as a rule those rules that routed packets meet.
@@ -16,7 +18,10 @@ pub(super) struct ToldApart {
     destinations: Named,
     /// Where ranges of destination ports begin, and what follows their ends; ascending.
     ports: Vec<u32>,
-    /// Some rule makes new addresses out of those of packets (NETMAP): where those lie tells nothing of the new ones.
+    /// Source and destination that rules ask for together.
+    pairs: HashSet<(IpAddr, IpAddr)>,
+    /// Some rule makes new addresses out of those of packets (NETMAP), or asks for what the ranges do not tell: where those
+    /// lie tells nothing of the new ones.
     pub(super) makes_new: bool,
 }
 
@@ -37,30 +42,77 @@ struct Named {
 }
 
 impl ToldApart {
-    pub(super) fn new(program: &Program<'_>, host: &Host) -> ToldApart {
-        ToldApart::by(program.rules_from_routing_on(), host)
+    /// By the rules that packets can meet once they are routed, and by every set.
+    pub(super) fn new(program: &Program<'_>, family: Family, host: &Host) -> ToldApart {
+        let mut apart = ToldApart::default();
+        if let Some(iptables) = program.iptables_part() {
+            iptables.rules_from_routing_on().for_each(|rule| apart.learn(rule));
+        }
+        if let Some(nftables) = program.nftables_part() {
+            nftables.each_rule_from_routing_on(family, |rule, elements| apart.learn_nftables(rule, elements));
+        }
+        apart.completed(host)
     }
 
-    /// By some rules, and by every set.
-    pub(super) fn by<'r>(rules: impl Iterator<Item = &'r Rule>, host: &Host) -> ToldApart {
+    /// By the rules of other programs, and by every set.
+    pub(super) fn by_others(program: &Program<'_>, host: &Host) -> ToldApart {
         let mut apart = ToldApart::default();
-        rules.for_each(|rule| apart.learn(rule));
+        if let Some(iptables) = program.iptables_part() {
+            iptables.rules_of_others().for_each(|rule| apart.learn(rule));
+        }
+        if let Some(nftables) = program.nftables_part() {
+            nftables.each_rule_of_others(|rule, elements| apart.learn_nftables(rule, elements));
+        }
+        apart.completed(host)
+    }
+
+    fn completed(mut self, host: &Host) -> ToldApart {
+        self.name_pairs(host);
         for (_, set) in host.sets.iter().flat_map(|sets| sets.iter()) {
             for (_, part) in set.parts() {
                 match part {
-                    Part::Network(net) => apart.learn_both(*net),
-                    Part::Port { port, .. } => apart.add_ports(*port, *port),
+                    Part::Network(net) => self.learn_both(*net),
+                    Part::Port { port, .. } => self.add_ports(*port, *port),
                     _ => {}
                 }
             }
         }
-        apart.ports.sort_unstable();
-        apart.ports.dedup();
-        for named in [&mut apart.sources, &mut apart.destinations] {
+        self.ports.sort_unstable();
+        self.ports.dedup();
+        for named in [&mut self.sources, &mut self.destinations] {
             named.ends.sort_unstable();
             named.ends.dedup();
         }
-        apart
+        self
+    }
+
+    /// A source that packets can get on their way is asked for later than the pair is looked at: such pairs tell both ends from
+    /// others.
+    fn name_pairs(&mut self, host: &Host) {
+        let pairs = std::mem::take(&mut self.pairs);
+        let ends: HashSet<u128> = self.sources.ends.iter().copied().collect();
+        let is_plain = |source: IpAddr| {
+            let is_named = self.sources.single.contains(&source) || ends.contains(&number(source));
+            !(is_named || host.is_local(source))
+        };
+        let (kept, named): (HashSet<_>, HashSet<_>) =
+            pairs.into_iter().partition(|(source, _)| is_plain(*source));
+        self.pairs = kept;
+        #[allow(clippy::iter_over_hash_type, reason = "sets are made of it")]
+        for (source, destination) in named {
+            self.sources.add(source, source);
+            self.destinations.add(destination, destination);
+        }
+    }
+
+    /// Both ends of a packet, where rules ask for them together.
+    pub(super) fn pair(&self, source: IpAddr, destination: IpAddr) -> Option<(IpAddr, IpAddr)> {
+        Some((source, destination)).filter(|pair| self.pairs.contains(pair))
+    }
+
+    /// Whether it is known where each address lies by itself.
+    pub(super) fn is_of_single_ends(&self) -> bool {
+        !self.makes_new && self.pairs.is_empty()
     }
 
     fn learn(&mut self, rule: &Rule) {

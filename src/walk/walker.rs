@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::node::{ClientKind, Host, InterfaceName, NodeRules};
 use crate::ruleset::Ruleset;
 
+use super::entrance::EarlyNames;
 use super::error::WalkError;
 use super::evaluator::Evaluator;
 use super::nowhere::leads_nowhere;
@@ -29,6 +30,7 @@ pub struct Walker<'r> {
     pub(super) host: &'r Host,
     pub(super) onward: Onward<'r>,
     by_others: OnceLock<Option<ToldApart>>,
+    pub(super) early_names: EarlyNames<'r>,
     many_foreign: usize,
     /// The ends of packets that were followed already, where they are kept.
     kept: Option<Mutex<Kept<'r>>>,
@@ -70,7 +72,8 @@ impl<'r> Walker<'r> {
 
     fn following(program: Program<'r>, host: &'r Host) -> Walker<'r> {
         let (onward, by_others) = (Onward::default(), OnceLock::new());
-        Walker { program, host, onward, by_others, many_foreign: MANY_FOREIGN, kept: None }
+        let early_names = EarlyNames::default();
+        Walker { program, host, onward, by_others, early_names, many_foreign: MANY_FOREIGN, kept: None }
     }
 
     /// The same, keeping where packets of the node and from outside end: a comparison asks for the same ones again, to tell
@@ -96,12 +99,10 @@ impl<'r> Walker<'r> {
         leads_nowhere(&self.program)
     }
 
-    /// What other programs can tell of an address; none where that is not known, as some of their rules are of nftables, or
-    /// make new addresses.
+    /// What other programs can tell of an address; none where that is not known, as some of their rules make new addresses.
     pub fn told_by_others(&self, ip: IpAddr) -> Option<ToldByOthers> {
         let apart = self.by_others.get_or_init(|| {
-            let rules = self.program.as_iptables()?.rules_of_others();
-            Some(ToldApart::by(rules, self.host)).filter(|apart| !apart.makes_new)
+            Some(ToldApart::by_others(&self.program, self.host)).filter(|apart| apart.is_of_single_ends())
         });
         let apart = apart.as_ref()?;
         let host = self.host;
@@ -195,7 +196,7 @@ impl<'r> Walker<'r> {
 
     /// Whether rules of other programs take most of the time.
     pub(super) fn has_many_foreign_rules(&self) -> bool {
-        self.program.as_iptables().is_some_and(|program| program.changes().foreign >= self.many_foreign)
+        self.program.foreign_rules() >= self.many_foreign
     }
 }
 

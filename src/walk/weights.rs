@@ -55,6 +55,7 @@ enum Node {
 }
 
 /// All weights of a walk; like ones have the same number.
+#[derive(Clone)]
 pub(super) struct Weights {
     nodes: Vec<Node>,
     leaves: NumberMap<(u128, u128), Weight>,

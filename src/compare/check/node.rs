@@ -57,10 +57,7 @@ pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<F
 /// The release that captured rules look most like: of several that are equally near the one told, else the newest.
 /// `distance` is how far they are from what a release writes (see [`distance`]), none for a release that cannot have
 /// written them.
-pub fn release(
-    told: Option<Release>,
-    distance: impl Fn(Release) -> Option<usize> + Sync,
-) -> Option<Release> {
+pub fn release(told: Option<Release>, distance: impl Fn(Release) -> Option<usize> + Sync) -> Option<Release> {
     let others = RELEASES.into_iter().rev().filter(|release| told != Some(*release));
     let all: Vec<Release> = told.into_iter().chain(others).collect();
     // The first is the right one, as a rule; the others are tried side by side.

@@ -1,5 +1,7 @@
 //! Which connections foreign rules take: found with what many have in common, and by following each packet by itself.
 
+mod nftables;
+
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -90,7 +92,15 @@ fn beside(own: &NodeRules<'_>, random: &mut Random) -> NodeRules<'static> {
         text += "*mangle\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n";
         let chain = random.pick(&["PREROUTING", "FORWARD"]);
         let target = random.pick(&["DROP", "MARK --set-xmark 0x10000/0x10000"]);
-        let _ = writeln!(text, "-A {chain} -s 10.244.1.10/32 -j {target}\nCOMMIT");
+        let asked = random.pick(&[
+            "-s 10.244.1.10/32",
+            "-i cali1",
+            "-i cali+",
+            "-m ttl --ttl-gt 3",
+            "-m rpfilter --invert",
+            "-m limit --limit 10/min",
+        ]);
+        let _ = writeln!(text, "-A {chain} {asked} -j {target}\nCOMMIT");
     }
     let foreign = parse(&text, Some(Family::Ipv4)).unwrap().parts.remove(0).ruleset;
     let mut rules = own.ruleset.as_iptables().unwrap().clone();
@@ -161,9 +171,9 @@ fn judge(expected: &NodeRules<'_>, captured: &NodeRules<'_>, seed: u64, tally: &
         .flat_map(|one| [one.packet.source].into_iter().map(move |ip| (key(one, ip), one)))
         .collect();
     let (old, new) = walkers();
-    let alone = intended::without_others(&intended).unwrap();
-    let alone = Walker::new(&alone, &expected.host);
-    let idle = Idle::beside(&new, &alone);
+    let alone = intended::without_others(&intended);
+    let alone = alone.as_ref().map(|alone| Walker::new(alone, &expected.host));
+    let idle = alone.as_ref().and_then(|alone| Idle::beside(&new, alone));
     tally.left_alone += usize::from(idle.is_some());
     let moved = idle.as_ref().map(|idle| idle as &dyn DoesNothing);
     let found = example_differences((&old, &new), plan, &takes, moved);

@@ -89,7 +89,8 @@ fn rules_of(seed: u64) -> NodeRules<'static> {
     compile(&cluster(seed, 9), "iptables", Release::NEWEST, true)
 }
 
-fn told(found: &Comparison) -> Vec<String> {
+/// Every difference, in words.
+pub(in crate::compare) fn told(found: &Comparison) -> Vec<String> {
     let line = |d: &Difference| {
         let of = format!("{:?} {:?} {:?} {:?}", d.packet, d.to, d.from, d.contrast);
         format!("{of} {} {}", ends(&d.old), ends(&d.new))

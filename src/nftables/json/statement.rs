@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::datum::{concatenation, network, range, verdict};
-use super::expression as general;
+use super::{elsewhere, expression as general};
 use crate::net::{Family, inet_ntop};
 use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Statement, TableFamily};
 
@@ -67,7 +67,10 @@ pub(super) fn expression(statement: &Statement, family: Family) -> Value {
         Statement::Log(of) => general::log(of),
         Statement::ChangeSet(of) => general::change(of, |inner| expression(inner, family)),
         Statement::Spelled(_, meaning) => expression(meaning, family),
-        Statement::Divert(text) | Statement::Aside(text) | Statement::Opaque(text) => json!(text),
+        Statement::Divert(text) | Statement::Aside(text) => {
+            elsewhere::statement(text).unwrap_or_else(|| json!(text))
+        }
+        Statement::Opaque(text) => json!(text),
     }
 }
 

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::reached::Reached;
 use super::round::Round;
-use super::{Asked, Chains, Inquiry, PortRange};
+use super::{Asked, Chains, Inquiry, PortRange, elements};
 use crate::iptables::foreign::{ForeignMatch, TestKind};
-use crate::iptables::ruleset::{Chain, End, Owner, Policy};
+use crate::iptables::ruleset::{End, Owner, Policy};
 use crate::iptables::save::rule_text;
 use crate::net::Protocol;
-use crate::nftables::ruleset::Interval;
+use crate::nftables::TABLE;
+use crate::nftables::ruleset::{Field, Interval, Selector, Statement};
 use crate::walk::outcome::RuleRef;
 use crate::walk::packet::View;
 use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
@@ -132,8 +133,11 @@ impl<'r> Inquiry<'_, 'r> {
     }
 
     fn is_foreign(&self, chain: ChainId) -> bool {
-        let found = self.walker.program.rule_ref(chain, None);
-        matches!(found, Some(RuleRef::Iptables { chain, .. }) if chain.owner == Owner::Foreign)
+        match self.walker.program.rule_ref(chain, None) {
+            Some(RuleRef::Iptables { chain, .. }) => chain.owner == Owner::Foreign,
+            Some(RuleRef::Nftables { table, .. }) => table.name != TABLE,
+            None => false,
+        }
     }
 
     /// None where a rule does to packets what depends on more than where they lie.
@@ -147,8 +151,8 @@ impl<'r> Inquiry<'_, 'r> {
             }
             for rule in 0..self.rule_count(chain) {
                 for part in self.parts(chain, rule) {
-                    let to = Self::cut_by(part, &mut cuts)?;
-                    let to = to.and_then(|to| self.walker.program.find(chain, to));
+                    let to = self.cut_by(chain, part, &mut cuts)?;
+                    let to = to.into_iter().filter_map(|to| self.walker.program.find(chain, to));
                     open.extend(to.filter(|to| met.insert(*to)));
                 }
             }
@@ -160,15 +164,24 @@ impl<'r> Inquiry<'_, 'r> {
         Some(cuts)
     }
 
-    /// Adds what a part of a rule asks; the chain that it leads to comes back.
-    fn cut_by(part: RulePart<'r>, cuts: &mut Cuts) -> Option<Option<&'r str>> {
+    /// Adds what a part of a rule asks; the chains that it leads to come back.
+    fn cut_by(&self, chain: ChainId, part: RulePart<'r>, cuts: &mut Cuts) -> Option<Vec<&'r str>> {
         match part {
-            RulePart::Action(Action::Jump(to) | Action::Goto(to)) => return Some(Some(to)),
+            RulePart::Action(Action::Jump(to) | Action::Goto(to)) => return Some(vec![to]),
+            RulePart::Action(Action::VerdictMap(key, map)) => {
+                self.cut_by_elements(chain, (key, map), cuts);
+                return Some(self.elements(chain, map).iter().filter_map(elements::leads_to).collect());
+            }
+            RulePart::Action(Action::Statement(statement)) => return self.led_to(chain, statement),
             RulePart::Match(Match { kind, .. }) => match kind {
                 MatchKind::Network(Side::Destination, net) => cuts.add(super::interval(net)),
                 MatchKind::Port(protocol, port) => cuts.add_port(PortRange::one(protocol, port.get())),
                 MatchKind::Foreign(foreign) => cut_by_match(foreign, cuts),
-                MatchKind::Addresses(..) | MatchKind::InSet(..) | MatchKind::Statement(_) => return None,
+                MatchKind::Addresses(Side::Destination, _, addresses) => {
+                    self.intervals(chain, addresses).into_iter().for_each(|interval| cuts.add(interval));
+                }
+                MatchKind::InSet(key, set) => self.cut_by_elements(chain, (key, set), cuts),
+                // What any other statement asks is noted for every packet.
                 _ => {}
             },
             RulePart::Action(
@@ -176,17 +189,46 @@ impl<'r> Inquiry<'_, 'r> {
                 | Action::Drop
                 | Action::Reject(_)
                 | Action::Return
+                | Action::Continue
                 | Action::SetMark { .. }
+                | Action::OrMark(_)
                 | Action::Mark { .. }
                 | Action::Masquerade
                 | Action::SnatTo(_)
                 | Action::List(_)
+                | Action::Remember(_)
+                | Action::Untrack
                 | Action::Unknown(_),
             )
             | RulePart::Nothing => {}
             RulePart::Action(_) => return None,
         }
-        Some(None)
+        Some(Vec::new())
+    }
+
+    fn cut_by_elements(&self, chain: ChainId, (key, set): (&[Field], &str), cuts: &mut Cuts) {
+        for element in self.elements(chain, set) {
+            for (field, datum) in key.iter().zip(&element.key) {
+                if matches!(field, Field::DestinationAddress(_)) {
+                    elements::interval(datum).into_iter().for_each(|interval| cuts.add(interval));
+                }
+            }
+            elements::ports(element, key).into_iter().for_each(|range| cuts.add_port(range));
+        }
+    }
+
+    /// The chains to which a statement leads; none where it makes new destinations.
+    fn led_to(&self, chain: ChainId, statement: &'r Statement) -> Option<Vec<&'r str>> {
+        match statement {
+            Statement::LookUp(lookup) => {
+                Some(self.elements_of(chain, &lookup.1).iter().filter_map(elements::leads_to).collect())
+            }
+            Statement::Assign(assignment) if !matches!(assignment.0, Selector::Payload(..)) => {
+                Some(Vec::new())
+            }
+            Statement::RejectWith(_) => Some(Vec::new()),
+            _ => None,
+        }
     }
 
     /// A number for what is reached: the same rules in the same order have the same.
@@ -214,13 +256,16 @@ impl<'r> Inquiry<'_, 'r> {
                 let text = |rule| hashed(&rule_text(&chain.name, rule, family));
                 Some((place_of(chain), chain.rules.iter().map(|placed| text(&placed.rule)).collect()))
             }
-            RuleRef::Nftables { .. } => None,
+            RuleRef::Nftables { chain, .. } => {
+                let texts = chain.rules.iter().map(|placed| hashed(&placed.rule.to_string())).collect();
+                Some((place_of(chain), texts))
+            }
         });
         texts.collect()
     }
 }
 
-fn place_of(chain: &Chain) -> usize {
+fn place_of<C>(chain: &C) -> usize {
     std::ptr::from_ref(chain) as usize
 }
 
@@ -240,8 +285,18 @@ fn hash(reached: &Reached<'_>, texts: &HashMap<usize, Vec<u64>>, hasher: &mut De
         Reached::Apart(digest) => (1, digest).hash(hasher),
         Reached::EndOfChain => 2.hash(hasher),
         Reached::Missing => 3.hash(hasher),
-        // Chains of nftables are not looked at apart.
-        Reached::Rule(RuleRef::Nftables { .. }) | Reached::Set(_) | Reached::Element(_) => 4.hash(hasher),
+        Reached::Rule(RuleRef::Nftables { table, chain, index }) => match index {
+            Some(index) => {
+                let text = texts.get(&place_of(*chain)).and_then(|texts| texts.get(*index));
+                (4, text).hash(hasher);
+            }
+            None => (5, &table.name, &chain.name, format!("{:?}", chain.base)).hash(hasher),
+        },
+        Reached::Set(set) => {
+            (6, &set.name, format!("{:?} {:?}", set.key, set.maps_to), &set.flags, set.timeout_seconds)
+                .hash(hasher);
+        }
+        Reached::Element(element) => (7, element).hash(hasher),
     }
 }
 

@@ -31,7 +31,7 @@ impl<'r> Inquiry<'_, 'r> {
     }
 
     /// The elements of a set, named or not.
-    fn elements_of(&self, chain: ChainId, set: &'r Expression) -> &'r [Element] {
+    pub(super) fn elements_of(&self, chain: ChainId, set: &'r Expression) -> &'r [Element] {
         match set {
             Expression::Set(elements) => elements,
             Expression::Named(name) => self.elements(chain, name),

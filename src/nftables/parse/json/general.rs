@@ -160,7 +160,10 @@ fn target(name: &str, body: &Value) -> Option<CompactString> {
     }
     out.push_str(" to ");
     if let Some(address) = body.get("addr") {
-        out.push_str(&text(address)?);
+        let address = text(address)?;
+        // Of IPv6, so that the port can be told from it.
+        let is_apart = body.get("port").is_some() && address.contains(':');
+        out.push_str(&if is_apart { format!("[{address}]") } else { address });
     }
     if let Some(port) = body.get("port") {
         out = format_compact!("{out}:{}", text(port)?);
@@ -176,6 +179,9 @@ fn target(name: &str, body: &Value) -> Option<CompactString> {
 
 fn synproxy(body: &Value) -> Option<CompactString> {
     let mut text = CompactString::from("synproxy");
+    if let Some(name) = body.as_str() {
+        return Some(format_compact!("{text} name \"{name}\""));
+    }
     for option in ["mss", "wscale"] {
         if let Some(value) = body.get(option) {
             text = format_compact!("{text} {option} {value}");

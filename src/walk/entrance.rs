@@ -1,0 +1,73 @@
+//! What rules before routing can tell of where a packet comes in.
+//!
+//! Every Pod has an interface of its own, and rules behind routing that ask for it. Those before ask less: whether it is a
+//! Pod's at all. Packets of which they cannot tell more have the same beginning.
+
+use std::sync::OnceLock;
+
+use super::hook::Hook;
+use super::hooks;
+use super::interfaces::fits;
+use super::packet::{Interface, Packet};
+use super::program::Program;
+use super::rule_part::InterfaceDirection;
+use super::walker::Walker;
+use crate::net::Family;
+use crate::node::InterfaceName;
+
+/// What rules before routing can see of where a packet comes in, beside the addresses that they ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Entrance(Interface, Seen);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Seen {
+    /// The name is not known.
+    Unknown,
+    /// Which of the names and patterns that rules ask for it fits.
+    Fits(Vec<bool>),
+    /// All that there is to know of an interface; none inside where there is none.
+    Itself(Option<InterfaceName>),
+}
+
+/// Names and patterns that rules before routing ask for; none where they ask for more of an interface than its name.
+#[derive(Default)]
+pub(super) struct EarlyNames<'r>(OnceLock<Option<Vec<&'r str>>>);
+
+impl<'r> EarlyNames<'r> {
+    fn of(&self, program: &Program<'r>, family: Family) -> Option<&[&'r str]> {
+        let found = || {
+            let mut names = Vec::new();
+            if let Some(iptables) = program.iptables_part() {
+                names.extend(iptables.interfaces_asked_at(&[Hook::Prerouting, Hook::Output])?);
+            }
+            if let Some(nftables) = program.nftables_part() {
+                names.extend(nftables.interfaces_asked_at(&[Hook::Prerouting, Hook::Output], family)?);
+            }
+            names.sort_unstable();
+            names.dedup();
+            Some(names)
+        };
+        self.0.get_or_init(found).as_deref()
+    }
+}
+
+impl Walker<'_> {
+    /// Where a packet comes in; none where its source is of a kind of its own, or where rules of other programs are few.
+    pub fn entrance(&self, packet: &Packet) -> Option<Entrance> {
+        if !self.has_many_foreign_rules() || !self.onward.is_plain(packet.source, self.host) {
+            return None;
+        }
+        let mut evaluator = self.evaluator(packet).ok()?;
+        let view = hooks::entry(packet, self.host).view;
+        let known = evaluator.known_interface(&view, InterfaceDirection::In, view.input);
+        let seen = match (known, self.early_names.of(&self.program, packet.family())) {
+            (None, _) => Seen::Unknown,
+            (Some(interface), None) => Seen::Itself(interface),
+            (Some(interface), Some(names)) => {
+                let interface = interface.as_ref().map_or("", InterfaceName::as_str);
+                Seen::Fits(names.iter().map(|name| fits(interface, name)).collect())
+            }
+        };
+        Some(Entrance(view.input, seen))
+    }
+}
