@@ -32,6 +32,8 @@ pub(super) struct Program<'r> {
     filled: OnceLock<HashSet<(usize, &'r str)>>,
     bases: [BaseChains; 2],
     interfaces: OnceLock<Interfaces<'r>>,
+    /// How many rules other programs have.
+    foreign: OnceLock<usize>,
 }
 
 struct SetSlot<'r> {
@@ -49,6 +51,7 @@ impl<'r> Program<'r> {
             filled: OnceLock::new(),
             bases: Default::default(),
             interfaces: OnceLock::new(),
+            foreign: OnceLock::new(),
         };
         // A table that sleeps has no chains at any hook.
         for table in ruleset.tables.iter().filter(|table| !table.is_dormant()) {

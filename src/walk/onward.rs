@@ -112,6 +112,11 @@ impl<'r> Onward<'r> {
         Some(self.ends(evaluator, group).ok()??.digest)
     }
 
+    /// Whether rules ask for these two ends of a packet together.
+    pub(super) fn are_asked_together(&self, source: IpAddr, destination: IpAddr) -> bool {
+        self.told_apart.get().is_some_and(|apart| apart.pair(source, destination).is_some())
+    }
+
     /// Whether an address is as others are: not the node's, and of no kind of its own.
     pub(super) fn is_plain(&self, ip: IpAddr, host: &Host) -> bool {
         !host.is_local(ip) && !is_of_its_own(ip, host)

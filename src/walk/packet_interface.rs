@@ -4,12 +4,13 @@
 //! the node's routes, or from the names that CNI plugins give to a Pod's end on the node. Otherwise it is a question with
 //! one answer for each of the [`Interfaces`](super::interfaces::Interfaces) that the packet could have.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::cases::CaseSet;
 use super::evaluator::{Decision, Evaluator, MatchResult};
 use super::expression::{Found, Stop};
-use super::interfaces::InterfaceCase;
+use super::interfaces::{InterfaceCase, prefix};
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::{Answers, Question};
@@ -38,31 +39,24 @@ impl<'r> Evaluator<'_, 'r> {
         elements: &[&'r Element],
         position: RulePosition,
     ) -> Option<Found<Option<&'r Element>>> {
-        let mut otherwise = None;
-        let mut open: Vec<(&'r Element, CaseSet)> = Vec::new();
-        let mut question = None;
-        for element in elements {
-            match element.key.as_slice() {
-                [Datum::Any] => otherwise = Some(*element),
-                [Datum::Name(name)] => match self.has_interface(&state.view, direction, name, position) {
-                    MatchResult::Known(true) => return Some(Ok(Some(element))),
-                    MatchResult::Open(asked, answers) => {
-                        question = Some(asked);
-                        let rest = open.iter().fold(answers, |rest, (_, taken)| rest.without(taken));
-                        open.push((element, rest));
-                    }
-                    _ => {}
-                },
-                _ => return None,
-            }
+        let index = ByInterface::new(elements)?;
+        let (kind, question) = asked(&state.view, direction);
+        if let Some(known) = self.known_interface(&state.view, direction, kind) {
+            let known = known.as_ref().map_or("", InterfaceName::as_str);
+            let found = index.first(&InterfaceCase::Named(known));
+            return Some(Ok(found.map_or(index.otherwise, |at| elements.get(at).copied())));
         }
-        let Some(question) = question else { return Some(Ok(otherwise)) };
-        let groups: Vec<CaseSet> = open.iter().map(|(_, answers)| answers.clone()).collect();
-        Some(match self.decided(state, question, &groups) {
-            Decision::Group(None) => Ok(otherwise),
-            Decision::Group(Some(number)) => Ok(open.get(number).map(|(element, _)| *element)),
+        let (interfaces, pods) = (self.program.interfaces(), self.host.pod_interface.as_ref());
+        let id = self.questions.number(question, (position, index.text), || {
+            Answers::Interfaces(direction, interfaces.possible(kind, pods))
+        });
+        let by_element = self.questions.get(id)?.interfaces_by(|case| index.first(case));
+        let (places, groups): (Vec<usize>, Vec<CaseSet>) = by_element.into_iter().unzip();
+        Some(match self.decided(state, id, &groups) {
+            Decision::Group(None) => Ok(index.otherwise),
+            Decision::Group(Some(number)) => Ok(places.get(number).and_then(|at| elements.get(*at)).copied()),
             Decision::Open => {
-                self.fork_open(state, question, &groups, position);
+                self.fork_open(state, id, &groups, position);
                 Err(Stop::Forked)
             }
         })
@@ -76,10 +70,7 @@ impl<'r> Evaluator<'_, 'r> {
         (position, text): (RulePosition, &'r str),
         holds: impl Fn(&InterfaceCase<'_>) -> bool,
     ) -> MatchResult<'r> {
-        let (kind, question) = match direction {
-            InterfaceDirection::In => (view.input, Question::InInterface),
-            InterfaceDirection::Out => (view.output, Question::OutInterface(view.routed)),
-        };
+        let (kind, question) = asked(view, direction);
         if let Some(known) = self.known_interface(view, direction, kind) {
             let known = known.as_ref().map_or("", InterfaceName::as_str);
             return MatchResult::Known(holds(&InterfaceCase::Named(known)));
@@ -129,5 +120,53 @@ impl<'r> Evaluator<'_, 'r> {
             (Some(prefix), None) => InterfaceName::new(&format!("{prefix}{hash}")),
             _ => None,
         }
+    }
+}
+
+/// What is asked for where an interface is, and of what kind that is.
+fn asked<'r>(view: &View, direction: InterfaceDirection) -> (Interface, Question<'r>) {
+    match direction {
+        InterfaceDirection::In => (view.input, Question::InInterface),
+        InterfaceDirection::Out => (view.output, Question::OutInterface(view.routed)),
+    }
+}
+
+/// Elements by the interfaces that they name.
+struct ByInterface<'r> {
+    names: HashMap<&'r str, usize>,
+    patterns: Vec<(&'r str, usize)>,
+    /// `*`
+    otherwise: Option<&'r Element>,
+    /// The first name.
+    text: &'r str,
+}
+
+impl<'r> ByInterface<'r> {
+    /// None where an element asks for something else.
+    fn new(elements: &[&'r Element]) -> Option<ByInterface<'r>> {
+        let mut index =
+            ByInterface { names: HashMap::new(), patterns: Vec::new(), otherwise: None, text: "" };
+        for (at, element) in elements.iter().enumerate() {
+            if let ([Datum::Name(name)], "") = (element.key.as_slice(), index.text) {
+                index.text = name;
+            }
+            match element.key.as_slice() {
+                [Datum::Any] => index.otherwise = Some(element),
+                [Datum::Name(name)] if prefix(name).is_some() => index.patterns.push((name, at)),
+                [Datum::Name(name)] => _ = index.names.entry(name).or_insert(at),
+                _ => return None,
+            }
+        }
+        Some(index)
+    }
+
+    /// The place of the first element that the interfaces of a case fit.
+    fn first(&self, case: &InterfaceCase<'_>) -> Option<usize> {
+        let named = match case {
+            InterfaceCase::Named(name) => self.names.get(name).copied(),
+            InterfaceCase::Prefixed(_) | InterfaceCase::Other => None,
+        };
+        let fitting = self.patterns.iter().find(|(pattern, _)| case.fits(pattern)).map(|(_, at)| *at);
+        named.into_iter().chain(fitting).min()
     }
 }

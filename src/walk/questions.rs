@@ -1,6 +1,6 @@
 //! What a packet can be asked that nothing tells, and the answers that there can be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
@@ -152,6 +152,22 @@ impl OpenQuestion<'_> {
             Answers::Interfaces(_, cases) => CaseSet::of(cases.len(), |i| cases.get(i).is_some_and(&holds)),
             _ => self.all.without(&self.all),
         }
+    }
+
+    /// For each thing that some interfaces lead to, ascending, the answers that say that it is one of those.
+    pub(super) fn interfaces_by(
+        &self,
+        leads_to: impl Fn(&InterfaceCase<'_>) -> Option<usize>,
+    ) -> BTreeMap<usize, CaseSet> {
+        let mut found: BTreeMap<usize, CaseSet> = BTreeMap::new();
+        if let Answers::Interfaces(_, cases) = &self.answers {
+            for (number, case) in cases.iter().enumerate() {
+                if let Some(at) = leads_to(case) {
+                    found.entry(at).or_insert_with(|| CaseSet::none(cases.len())).insert(number);
+                }
+            }
+        }
+        found
     }
 
     /// The answers that say that the port is one of some; they were cut so that all ports of an answer agree.

@@ -22,8 +22,8 @@ struct Routed<'w, 'r> {
     evaluator: Evaluator<'w, 'r>,
     /// One group of branches of each kind.
     kinds: Vec<Group<'r>>,
-    /// What else each group has, and the number of its kind.
-    branches: Vec<(Branch, usize)>,
+    /// What else each group has, the number of its kind, and the group.
+    branches: Vec<(Branch, usize, Group<'r>)>,
     /// A number for what ended before.
     ended: u128,
 }
@@ -73,7 +73,7 @@ impl<'r> Walker<'r> {
         for group in groups {
             routed.add(group, &mut numbers)?;
         }
-        routed.branches.sort_unstable();
+        routed.branches.sort_by_key(|(branch, kind, _)| (*branch, *kind));
         Some(routed)
     }
 }
@@ -89,17 +89,24 @@ impl<'r> Routed<'_, 'r> {
         let branch = ((remembered, state.view.destination), state.chance.key());
         let number = *numbers.entry(kind).or_insert(self.kinds.len());
         if number == self.kinds.len() {
-            self.kinds.push(group);
+            self.kinds.push(group.clone());
         }
-        self.branches.push((branch, number));
+        self.branches.push((branch, number, group));
         Some(())
     }
 
-    /// The ends of each kind of branch from a source, as numbers.
+    /// The ends of each kind of branch from a source, as numbers, and behind them those of each branch by itself whose
+    /// destination rules ask for together with that source.
     fn ends_from(&mut self, source: IpAddr) -> Option<Vec<u128>> {
+        let onward = &self.walker.onward;
         let mut found = Vec::with_capacity(self.kinds.len());
         for group in &self.kinds {
-            found.push(self.walker.onward.digest(&mut self.evaluator, &group.from(source))?);
+            found.push(onward.digest(&mut self.evaluator, &group.from(source))?);
+        }
+        for (number, (_, _, group)) in (0..).zip(&self.branches) {
+            if onward.are_asked_together(source, group.first().view.destination.ip()) {
+                found.extend([number, onward.digest(&mut self.evaluator, &group.from(source))?]);
+            }
         }
         Some(found)
     }
@@ -112,12 +119,11 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
         packets: (&Packet, &Packet),
     ) -> Option<RoutedPair<'w, 'o, 'n>> {
         let (old, new) = (old.routed(packets.0)?, new.routed(packets.1)?);
-        let branches =
-            |branches: &[(Branch, usize)]| branches.iter().map(|(branch, _)| *branch).collect::<Vec<_>>();
-        let numbers =
-            |branches: &[(Branch, usize)]| branches.iter().map(|(_, kind)| *kind).collect::<Vec<_>>();
-        let is_same = branches(&old.branches) == branches(&new.branches) && old.ended == new.ended;
-        let pairs = || numbers(&old.branches).into_iter().zip(numbers(&new.branches)).collect();
+        let both = || old.branches.iter().zip(&new.branches);
+        let is_same = old.branches.len() == new.branches.len()
+            && both().all(|((old, ..), (new, ..))| old == new)
+            && old.ended == new.ended;
+        let pairs = || both().map(|((_, old, _), (_, new, _))| (*old, *new)).collect();
         let same_branches = is_same.then(pairs);
         Some(RoutedPair { old, new, same_branches, packet: *packets.0, idle: HashMap::new() })
     }
@@ -150,7 +156,8 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
         let (old, new) = (self.old.ends_from(source)?, self.new.ends_from(source)?);
         let is_same =
             |(a, b): &(usize, usize)| matches!((old.get(*a), new.get(*b)), (Some(a), Some(b)) if a == b);
-        let are_same = self.same_branches.as_ref().is_some_and(|pairs| pairs.iter().all(is_same));
+        let are_same = self.same_branches.as_ref().is_some_and(|pairs| pairs.iter().all(is_same))
+            && old.get(self.old.kinds.len()..) == new.get(self.new.kinds.len()..);
         Some(EndsOfPair { old, new, are_same })
     }
 }

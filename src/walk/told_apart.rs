@@ -2,7 +2,7 @@
 
 mod nftables;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::program::Program;
@@ -30,13 +30,17 @@ pub(super) struct ToldApart {
 pub(super) enum Place {
     /// It is named itself, or is of a kind of its own.
     Itself(IpAddr),
-    /// Behind so many ends of ranges, of one family.
-    Between(bool, usize),
+    /// Behind so many ends of ranges, of one family, and a member of some sets, which are counted together.
+    Between(bool, usize, u32),
 }
 
 #[derive(Default)]
 struct Named {
     single: HashSet<IpAddr>,
+    /// Members of sets that rules ask for as a whole: two of the same sets are alike.
+    members: HashMap<IpAddr, Vec<usize>>,
+    /// A number for the sets that an address is a member of.
+    memberships: HashMap<IpAddr, u32>,
     /// Where ranges begin, and what follows their ends; ascending.
     ends: Vec<u128>,
 }
@@ -82,6 +86,7 @@ impl ToldApart {
         for named in [&mut self.sources, &mut self.destinations] {
             named.ends.sort_unstable();
             named.ends.dedup();
+            named.count_memberships();
         }
         self
     }
@@ -197,7 +202,27 @@ impl Named {
             return Place::Itself(ip);
         }
         let number = number(ip);
-        Place::Between(ip.is_ipv4(), self.ends.partition_point(|end| *end <= number))
+        let memberships = self.memberships.get(&ip).copied().unwrap_or_default();
+        Place::Between(ip.is_ipv4(), self.ends.partition_point(|end| *end <= number), memberships)
+    }
+
+    /// A member of a set that has no more parts than this, by a number of the set.
+    fn add_member(&mut self, set: usize, net: Cidr) {
+        match net.is_host() {
+            true => self.members.entry(net.network()).or_default().push(set),
+            false => self.add_net(net),
+        }
+    }
+
+    fn count_memberships(&mut self) {
+        let mut numbers: HashMap<Vec<usize>, u32> = HashMap::new();
+        #[allow(clippy::iter_over_hash_type, reason = "which number stands for which sets is told to nobody")]
+        for (ip, mut sets) in std::mem::take(&mut self.members) {
+            sets.sort_unstable();
+            sets.dedup();
+            let next = u32::try_from(numbers.len() + 1).unwrap_or(u32::MAX);
+            self.memberships.insert(ip, *numbers.entry(sets).or_insert(next));
+        }
     }
 }
 

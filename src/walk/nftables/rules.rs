@@ -43,8 +43,10 @@ impl<'r> Program<'r> {
 
     /// How many rules other programs have.
     pub(in crate::walk) fn foreign_rules(&self) -> usize {
-        let of_others = (0..).map(ChainId).zip(&self.chains).filter(|(chain, _)| self.is_foreign(*chain));
-        of_others.map(|(_, (_, chain))| chain.rules.len()).sum()
+        *self.foreign.get_or_init(|| {
+            let of_others = (0..).map(ChainId).zip(&self.chains).filter(|(chain, _)| self.is_foreign(*chain));
+            of_others.map(|(_, (_, chain))| chain.rules.len()).sum()
+        })
     }
 
     /// Names and patterns of interfaces that rules ask for at some hooks; none where they ask for more of an interface.

@@ -1,5 +1,6 @@
 //! Which addresses and ports the rules of nftables tell from others.
 
+use crate::net::Cidr;
 use crate::nftables::ruleset::{
     Addresses, Datum, Element, Expression, Field, Header, MapValue, Operator, Rule, Selector, Statement,
     TranslationKind,
@@ -50,8 +51,17 @@ impl ToldApart {
                 }
             }
             Addresses::Named(set) => {
-                for element in elements(set) {
-                    element.key.iter().for_each(|datum| self.learn_field(field, datum));
+                let elements = elements(set);
+                for element in elements {
+                    match (element.key.as_slice(), &element.value, field) {
+                        ([Datum::Address(ip)], None, Field::SourceAddress(_)) => {
+                            self.sources.add_member(number_of(elements), Cidr::host(*ip));
+                        }
+                        ([Datum::Address(ip)], None, Field::DestinationAddress(_)) => {
+                            self.destinations.add_member(number_of(elements), Cidr::host(*ip));
+                        }
+                        (key, ..) => key.iter().for_each(|datum| self.learn_field(field, datum)),
+                    }
                 }
             }
         }
@@ -135,6 +145,11 @@ impl ToldApart {
             number => return self.learn_number(number),
         };
     }
+}
+
+/// A number for a set: where its elements are in memory.
+fn number_of(elements: &[Element]) -> usize {
+    elements.as_ptr() as usize
 }
 
 fn is_order_of_addresses(operator: Operator, right: &Expression) -> bool {
