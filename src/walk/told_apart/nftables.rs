@@ -136,14 +136,15 @@ impl ToldApart {
 
     /// Whatever it is compared with.
     fn learn_datum(&mut self, datum: &Datum) {
-        match datum {
-            Datum::Address(ip) => [&mut self.sources, &mut self.destinations].map(|ends| ends.add(*ip, *ip)),
-            Datum::Network(net) => [&mut self.sources, &mut self.destinations].map(|ends| ends.add_net(*net)),
-            Datum::Range(first, last) => {
-                [&mut self.sources, &mut self.destinations].map(|ends| ends.add(*first, *last))
+        for named in [&mut self.sources, &mut self.destinations] {
+            match datum {
+                Datum::Address(ip) => named.add(*ip, *ip),
+                Datum::Network(net) => named.add_net(*net),
+                Datum::Range(first, last) => named.add(*first, *last),
+                _ => {}
             }
-            number => return self.learn_number(number),
-        };
+        }
+        self.learn_number(datum);
     }
 }
 
