@@ -9,6 +9,7 @@ mod links;
 pub mod migration;
 pub mod node;
 pub mod nodes;
+mod part_comparison;
 mod parts;
 pub mod pre_flight;
 mod purpose;

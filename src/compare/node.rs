@@ -5,17 +5,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::change::{FamilyChange, NodeChange, TrafficChange};
-use super::consequence::{self, Neighbours, ServiceOnNode};
+use super::consequence::{self, Neighbours};
+use super::part_comparison::{PartChange, PartComparison, changed_services};
 use super::parts::{self, Part, Parts};
-use super::rules_change::{RulesChange, SubjectChange, rules, rules_by_subject};
-use super::traffic::{Alike, Bounds, Ground, Naming, Scope, Search, Traffic};
+use super::rules_change::{RulesChange, rules};
+use super::traffic::{Alike, Ground, Naming, Scope, Traffic};
 use super::{traffic, unchanged};
 use crate::cluster::{Cluster, Node};
 use crate::names::ServiceName;
 use crate::net::Family;
-use crate::node::{self, Host, NodePlan, NodeRules};
-use crate::parallel::{self, both};
-use crate::plan::Plan;
+use crate::node::{self, NodePlan, NodeRules};
+use crate::parallel::both;
 use crate::settings::Settings;
 use crate::walk::Walker;
 
@@ -133,8 +133,9 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Nam
     };
     let Parts { base, parts } = parts::split(old.plan, new.plan);
     let of_parts: BTreeSet<IpAddr> = parts.iter().flat_map(Part::addresses).collect();
-    let base = comparison.of(Part { old: base.0, new: base.1 }, Scope::Rest(&of_parts), &Alike::default());
-    let parts = parallel::map(parts, |part| comparison.of_part(part));
+    let base = Part { old: base.0, new: base.1 };
+    let base = comparison.of(base, Scope::Rest(&of_parts), &Alike::default(), None);
+    let parts = comparison.of_parts(parts);
     let mut all = PartChange::default();
     std::iter::once(base).chain(parts).for_each(|part| all.absorb(part));
     let rules = comparison.with_rules.then(|| RulesChange::of_parts(all.rules));
@@ -142,65 +143,6 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Nam
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
     let traffic = traffic.map(TrafficChange::new);
     (FamilyChange { family: family.lower_name(), rules, traffic, services: all.services }, classes)
-}
-
-/// How the parts of a node are compared.
-pub(super) struct PartComparison<'g> {
-    pub(super) ground: &'g Ground<'g>,
-    pub(super) neighbours: &'g Neighbours<'g>,
-    pub(super) with_rules: bool,
-    pub(super) with_traffic: bool,
-    pub(super) assumed: &'g Arc<BTreeSet<IpAddr>>,
-}
-
-/// What a part, or several, add to the changes of a node.
-#[derive(Default)]
-pub(super) struct PartChange {
-    pub(super) rules: Vec<Vec<SubjectChange>>,
-    pub(super) traffic: Vec<Traffic>,
-    pub(super) services: Vec<ServiceOnNode>,
-}
-
-impl PartChange {
-    pub(super) fn absorb(&mut self, other: PartChange) {
-        self.rules.extend(other.rules);
-        self.traffic.extend(other.traffic);
-        self.services.extend(other.services);
-    }
-}
-
-impl PartComparison<'_> {
-    /// A part of the whole.
-    pub(super) fn of_part(&self, part: Part<'_, '_>) -> PartChange {
-        let (addresses, node_ports) = (part.addresses(), part.node_ports());
-        let alike = Alike::of_plans(&part.old, &part.new, self.ground);
-        let mut change =
-            self.of(part, Scope::Part { addresses: &addresses, node_ports: &node_ports }, &alike);
-        // What every node has is reported once.
-        change.rules.iter_mut().for_each(|rules| rules.retain(|(subject, _)| subject.service().is_some()));
-        change
-    }
-
-    pub(super) fn of(&self, part: Part<'_, '_>, scope: Scope<'_>, alike: &Alike) -> PartChange {
-        let on_no_host = |plan| NodePlan { plan, host: Host::default() }.compile();
-        let (old, new) = (on_no_host(part.old), on_no_host(part.new));
-        let mut change = PartChange::default();
-        change.rules.extend(self.with_rules.then(|| rules_by_subject(&old, &new)));
-        if self.with_traffic {
-            let hosts = self.ground.hosts();
-            let walker = |ruleset, host| Walker::new(ruleset, host).keeping_ends();
-            let walkers = (&walker(&old.ruleset, hosts.0), &walker(&new.ruleset, hosts.1));
-            let bounds = Bounds { ground: self.ground, scope, alike, search: Search::All };
-            let plans = (old.plan.as_ref(), new.plan.as_ref());
-            let traffic = traffic::flows_of_part(walkers, bounds, plans, self.assumed);
-            let subjects = change.rules.iter().flatten().filter_map(|(subject, _)| subject.service());
-            let changed = changed_services(subjects.cloned().collect(), &traffic, plans);
-            change.services =
-                consequence::on_node(&changed, plans, (hosts, self.neighbours), walkers, self.assumed);
-            change.traffic.push(traffic);
-        }
-        change
-    }
 }
 
 /// Compares a node's rules in one family, and counts the kinds of connections compared. Rules of different languages
@@ -223,27 +165,9 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
         let named = groups.filter_map(|group| ServiceName::parse(group.service.as_deref()?)).collect();
         let changed = changed_services(named, traffic, plans);
         let around = ((&old.host, &new.host), &Neighbours::of(&new.host));
-        services = consequence::on_node(&changed, plans, around, walkers, &assumed);
+        services = consequence::on_node(&changed, plans, around, walkers, None, &assumed);
     }
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
     let traffic = traffic.map(TrafficChange::new);
     (FamilyChange { family: new.family().lower_name(), rules, traffic, services }, classes)
-}
-
-/// Services for which anything changes, including those whose rules do.
-fn changed_services(
-    mut changed: BTreeSet<ServiceName>,
-    traffic: &Traffic,
-    (old, new): (Option<&Plan<'_>>, Option<&Plan<'_>>),
-) -> BTreeSet<ServiceName> {
-    let flows = traffic.flows.iter().filter(|flow| !flow.target.is_empty());
-    changed.extend(flows.filter_map(|flow| ServiceName::parse(flow.service.as_deref()?)));
-    // No rule shows the sockets that kube-proxy opens itself.
-    if let (Some(old), Some(new)) = (old, new)
-        && old.loopback_node_ports() != new.loopback_node_ports()
-    {
-        let with_node_port = new.service_ports().iter().filter(|port| port.node_port().is_some());
-        changed.extend(with_node_port.map(|port| port.service_port().name.service_name()));
-    }
-    changed
 }

@@ -69,7 +69,7 @@ impl<'c> ServicePortPlan<'c> {
 }
 
 /// Where traffic goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
     /// It is balanced over a set of endpoints.
     Balance(EndpointSet),
@@ -97,7 +97,7 @@ pub struct External<'c> {
 }
 
 /// Where traffic to node port, external and load-balancer IPs goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExternalRoute {
     /// It is rejected: there is no usable endpoint anywhere.
     RejectNoEndpoints,
@@ -109,7 +109,7 @@ pub enum ExternalRoute {
 }
 
 /// Where traffic goes that only endpoints on this node may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LocalRoute {
     /// It is balanced over the local endpoints.
     Balance,

@@ -26,7 +26,7 @@ pub use neighbours::Neighbours;
 pub use statement::{Consequences, ServiceConsequence, Statement};
 
 use super::traffic::{
-    ConnectionVerdict, Difference, From, Names, OutcomeSet, Reason, SideFacts, To, explain,
+    ConnectionVerdict, Difference, From, Known, Names, OutcomeSet, Outcomes, Reason, SideFacts, To, explain,
 };
 use crate::names::ServiceName;
 use crate::net::Cidr;
@@ -103,6 +103,7 @@ pub fn on_node<'r, 'o, 'n>(
     plans: (Option<&'r Plan<'_>>, Option<&'r Plan<'_>>),
     (hosts, neighbours): ((&'r Host, &'r Host), &'r Neighbours<'r>),
     walkers: (&'r Walker<'o>, &'r Walker<'n>),
+    known: Option<&Known<'_>>,
     assumed: &Arc<BTreeSet<IpAddr>>,
 ) -> Vec<ServiceOnNode> {
     let (Some(old), Some(new)) = plans else { return Vec::new() };
@@ -116,6 +117,7 @@ pub fn on_node<'r, 'o, 'n>(
         hosts,
         neighbours,
         walkers,
+        known,
         facts: (SideFacts::new(old), SideFacts::new(new)),
         names,
         assumed,
@@ -129,6 +131,7 @@ struct OnNode<'a, 'r, 'o, 'n> {
     /// The Pods around the new side's node.
     neighbours: &'r Neighbours<'r>,
     walkers: (&'r Walker<'o>, &'r Walker<'n>),
+    known: Option<&'a Known<'a>>,
     facts: (SideFacts<'r>, SideFacts<'r>),
     names: Names,
     assumed: &'a BTreeSet<IpAddr>,
@@ -162,16 +165,20 @@ impl OnNode<'_, '_, '_, '_> {
         let hosts = self.hosts;
         let packet =
             |host: &Host| Packet::plain(probe.entry.protocol, source, probe.to, host.client_kind(source));
-        let old = OutcomeSet::of(self.walkers.0, &packet(hosts.0));
-        let new = OutcomeSet::of(self.walkers.1, &packet(hosts.1));
+        let packets = (&packet(hosts.0), &packet(hosts.1));
+        let outcomes = match self.known {
+            Some(known) => known.outcomes(self.walkers, packets),
+            None => Outcomes::of(self.walkers, packets),
+        };
+        let Outcomes { old, new, .. } = &outcomes;
         let own = (hosts.0.is_local(probe.to.ip()), hosts.1.is_local(probe.to.ip()));
-        let before = Seen::new(&old, verdict(&old, probe, own.0, self.plans.0));
-        let after = Seen::new(&new, verdict(&new, probe, own.1, self.plans.1));
+        let before = Seen::new(old, verdict(old, probe, own.0, self.plans.0));
+        let after = Seen::new(new, verdict(new, probe, own.1, self.plans.1));
         found.endpoints.0.extend(before.endpoints.iter().map(|to| self.target(*to)));
         found.endpoints.1.extend(after.endpoints.iter().map(|to| self.target(*to)));
-        let packet = packet(hosts.1);
+        let packet = *packets.1;
         let effects = before.effects(&after);
-        let reason = (!effects.is_empty()).then(|| self.reason(packet, old, new, own.1)).flatten();
+        let reason = (!effects.is_empty()).then(|| self.reason(packet, outcomes, own.1)).flatten();
         found.cells.push(Cell {
             service_port: probe.service_port.clone(),
             entry: probe.entry.clone(),
@@ -189,10 +196,11 @@ impl OnNode<'_, '_, '_, '_> {
         Target { pod, address: to.ip(), port: to.port(), assumed: self.assumed.contains(&to.ip()) }
     }
 
-    fn reason(&self, packet: Packet, old: OutcomeSet, new: OutcomeSet, own: bool) -> Option<Reason> {
+    fn reason(&self, packet: Packet, outcomes: Outcomes, own: bool) -> Option<Reason> {
+        let Outcomes { old, new, contrast } = outcomes;
         let to = packet.destination;
         let single = |ip| Interval { first: ip, last: ip };
-        let contrast = old.contrast(&new)?;
+        let contrast = contrast?;
         let difference = Difference {
             packet,
             to: To {
@@ -212,8 +220,8 @@ impl OnNode<'_, '_, '_, '_> {
                 alike: [].into(),
                 not_followed: 0,
             },
-            old: old.into(),
-            new: new.into(),
+            old,
+            new,
             contrast,
         };
         explain(&difference, &self.names, (&self.facts.0, &self.facts.1))

@@ -41,7 +41,8 @@ use self::owners::Owners;
 use self::part_answer::{PartAnswer, PartAnswers, exceptions};
 use super::change::{FamilyChange, NodesAnswer, TrafficChange};
 use super::consequence::Neighbours;
-use super::node::{self, Level, Options, PartChange, PartComparison};
+use super::node::{self, Level, Options};
+use super::part_comparison::{PartChange, PartComparison};
 use super::parts::{self, Part, Parts};
 use super::rules_change::RulesChange;
 use super::traffic::{Alike, Ground, Naming, Scope, Traffic};
@@ -278,7 +279,7 @@ impl<'a> FamilyNodes<'a> {
         self.compared(node, hosts, |comparison, old, new| {
             let part =
                 Part { old: old.with_service_ports(Vec::new()), new: new.with_service_ports(Vec::new()) };
-            vec![comparison.of(part, Scope::Rest(&of_parts), &Alike::default())]
+            vec![comparison.of(part, Scope::Rest(&of_parts), &Alike::default(), None)]
         })
     }
 
@@ -366,7 +367,7 @@ impl<'a> FamilyNodes<'a> {
                 unchanged = unchanged::leave_out_of_plans(&mut old, &mut new);
             }
             let Parts { parts, .. } = parts::split(old, new);
-            parts.into_iter().map(|part| comparison.of_part(part)).collect()
+            comparison.of_parts(parts)
         });
         answer.unchanged = unchanged;
         answer

@@ -22,7 +22,7 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>) -> (Comparison, usize, usize) 
         let compile = |plan| NodePlan { plan, host: Host::default() }.compile();
         let (old, new) = (compile(part.old), compile(part.new));
         let walkers = (&Walker::new(&old.ruleset, &old_host), &Walker::new(&new.ruleset, &new_host));
-        compare_within(walkers, Bounds { ground: &ground, scope, alike, search: Search::All })
+        compare_within(walkers, Bounds { ground: &ground, scope, alike, search: Search::All, known: None })
     };
     let base = Part { old: base.0, new: base.1 };
     let mut whole = compare(base, Scope::Rest(&of_parts), &Alike::default());

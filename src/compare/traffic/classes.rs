@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::alike::Alike;
 use super::ground::{AddressKind, Ground};
+use super::known::Known;
 use super::search::{Examples, Search};
 use super::shared::Sources;
 use super::space::{
@@ -24,7 +25,7 @@ use crate::walk::{
 pub fn compare(old: &Walker<'_>, new: &Walker<'_>, family: Family) -> Comparison {
     let ground = Ground::new(old.host(), new.host(), family);
     let (scope, alike) = (Scope::Everything, &Alike::default());
-    compare_within((old, new), Bounds { ground: &ground, scope, alike, search: Search::All })
+    compare_within((old, new), Bounds { ground: &ground, scope, alike, search: Search::All, known: None })
 }
 
 /// Compares a part of two rulesets.
@@ -47,6 +48,8 @@ pub struct Bounds<'a> {
     pub alike: &'a Alike,
     /// What is looked for.
     pub search: Search<'a>,
+    /// Outcomes that are known.
+    pub known: Option<&'a Known<'a>>,
 }
 
 /// Destinations that are compared.
@@ -215,6 +218,12 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
             questions.singles.extend(side.addresses.keys().map(|ip| number(*ip)));
             side.ranges.iter().for_each(|range| questions.add(range_of(range)));
         }
+        if let Some(known) = self.bounds.known {
+            let singles = [old, new].into_iter().flat_map(|side| side.addresses.keys());
+            known.note_asked(
+                singles.map(|ip| (number(*ip), number(*ip))).chain(questions.ranges.iter().copied()),
+            );
+        }
         questions
     }
 
@@ -338,6 +347,11 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         }
     }
 
+    /// Where outcomes are known, what rules ask must be known, too.
+    fn note_asked(&self, asked: &[Range]) {
+        self.bounds.known.iter().for_each(|known| known.note_asked(asked.iter().copied()));
+    }
+
     /// All sources of packets to one destination.
     fn sources(&mut self, to: &To) {
         let destination = Destination {
@@ -347,11 +361,13 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let (old, _) = self.inquiries.0.ask(destination, None);
         if self.bounds.ground.same_host && !old.reaches_differing {
             let asked = sorted(old.sources.iter().map(range_of).collect());
+            self.note_asked(&asked);
             self.compared += self.count(asked, to) * (1 + to.alike.len() as u64);
             return;
         }
         let (new, _) = self.inquiries.1.ask(destination, None);
         let asked = sorted(old.sources.iter().chain(&new.sources).map(range_of).collect());
+        self.note_asked(&asked);
         let stands_for = 1 + to.alike.len() as u64;
         // No walk gets past a chain or set that is not there.
         let can_be_followed = !old.reached.contains(&Reached::Missing);
@@ -367,7 +383,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let early: [Vec<Range>; 2] = [early(&old), early(&new)];
         let examples = self.bounds.search.examples();
         let moved = examples.and_then(|examples| examples.moved);
-        let mut sources = Sources::new(self.walkers, moved, early.concat());
+        let mut sources = Sources::new(self.walkers, (moved, self.bounds.known), early.concat());
         let differences = match examples {
             None => {
                 let difference =

@@ -53,7 +53,7 @@ fn with_examples<T>(
     let ground = Ground::new(old.host(), new.host(), plan.family());
     let alike = &alike_to_both((old, new), plan, &ground);
     let search = Search::Services(&examples);
-    work(Bounds { ground: &ground, scope: Scope::Everything, alike, search }, &names)
+    work(Bounds { ground: &ground, scope: Scope::Everything, alike, search, known: None }, &names)
 }
 
 /// Endpoints that neither kube-proxy's rules, which both sides have as they should be, nor those of other programs tell apart.

@@ -157,7 +157,7 @@ pub fn flows(
     let (scope, alike) = (Scope::Everything, &Alike::default());
     flows_within(
         (old, new),
-        Bounds { ground: &ground, scope, alike, search: Search::All },
+        Bounds { ground: &ground, scope, alike, search: Search::All, known: None },
         names,
         facts,
         cause,

@@ -36,10 +36,13 @@ mod flows;
 #[cfg(test)]
 pub(super) mod foreign_tests;
 mod ground;
+mod known;
+mod members;
 mod names;
 pub mod outcome_set;
 mod reasons;
 mod search;
+mod shape;
 mod shared;
 mod space;
 #[cfg(test)]
@@ -62,10 +65,13 @@ pub use explain::{SideFacts, explain};
 pub(super) use flows::flows_of_part;
 pub use flows::{Cause, Flow, Place, Special, flows, flows_of_plans};
 pub use ground::{Ground, Naming};
+pub use known::Known;
+pub(super) use known::{KnownOutcomes, Outcomes};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
 pub use reasons::Reason;
 pub use search::{Examples, Search};
+pub(super) use shape::Shape;
 pub use unknown::{Traffic, Unknown};
 pub use verdict::ConnectionVerdict;
 

@@ -98,6 +98,11 @@ impl OutcomeSet {
         self.ends.iter().map(|((given, end), chance)| (given, end, *chance))
     }
 
+    /// How many ends there are.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Why the rules cannot be followed, if so.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
@@ -115,6 +120,30 @@ impl OutcomeSet {
     /// Whether every end satisfies something; not so where the rules cannot be followed.
     pub fn all(&self, holds: impl Fn(&End) -> bool) -> bool {
         self.fault.is_none() && self.ends.keys().all(|(_, end)| holds(end))
+    }
+
+    /// The same with other destinations. None where one has no counterpart, or where more than destinations would differ: in
+    /// what is not known, and where the rules cannot be followed.
+    pub(super) fn with_destinations(
+        &self,
+        counterpart: impl Fn(SocketAddr) -> Option<SocketAddr>,
+    ) -> Option<OutcomeSet> {
+        let mut ends = BTreeMap::new();
+        for ((given, end), chance) in &self.ends {
+            let Given { affinity, assumed } = given;
+            let affinity = match affinity {
+                Some((to, seconds)) => Some((counterpart(*to)?, *seconds)),
+                None => None,
+            };
+            let destination = match end.destination {
+                Some(to) => Some(counterpart(to)?),
+                None => None,
+            };
+            let is_known = assumed.is_empty();
+            let key = (Given { affinity, assumed: Vec::new() }, End { destination, ..*end });
+            is_known.then(|| ends.insert(key, *chance))?;
+        }
+        self.fault.is_none().then_some(OutcomeSet { ends, fault: None })
     }
 
     /// The same with another value for the rewriting of sources, for those ends.

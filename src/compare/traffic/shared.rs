@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::ground::AddressKind;
+use super::known::{Known, Outcomes};
 use super::outcome_set::{Contrast, OutcomeSet};
 use super::space::{Range, number};
 use crate::walk::{DoesNothing, EndsOfPair, Entrance, Packet, RoutedPair, Walker};
@@ -29,6 +30,8 @@ pub(super) struct Sources<'a, 'o, 'n> {
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     /// Rules that are all that stands in another place behind routing, where that is so.
     moved: Option<&'a dyn DoesNothing>,
+    /// Outcomes that are known without following packets.
+    shared: Option<&'a Known<'a>>,
     /// What rules ask for before routing.
     asked: Vec<Range>,
     numbers: HashMap<Beginning, usize>,
@@ -41,7 +44,7 @@ pub(super) struct Sources<'a, 'o, 'n> {
 impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
     pub(super) fn new(
         walkers: (&'a Walker<'o>, &'a Walker<'n>),
-        moved: Option<&'a dyn DoesNothing>,
+        (moved, shared): (Option<&'a dyn DoesNothing>, Option<&'a Known<'a>>),
         mut asked: Vec<Range>,
     ) -> Self {
         asked.sort_unstable();
@@ -49,6 +52,7 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
         Sources {
             walkers,
             moved,
+            shared,
             asked,
             numbers: HashMap::new(),
             begun: Vec::new(),
@@ -73,11 +77,14 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
         }
     }
 
-    fn walk(&mut self, (old, new): (&Packet, &Packet)) -> Option<Walked> {
-        self.walked += 1;
-        let (old, new) = (OutcomeSet::of(self.walkers.0, old), OutcomeSet::of(self.walkers.1, new));
-        let contrast = old.contrast(&new)?;
-        Some((Arc::new(old), Arc::new(new), contrast))
+    fn walk(&mut self, packets: (&Packet, &Packet)) -> Option<Walked> {
+        let (found, is_followed) = match self.shared {
+            Some(known) => known.difference(self.walkers, packets),
+            None => (Some(Outcomes::of(self.walkers, packets)), true),
+        };
+        self.walked += u64::from(is_followed);
+        let Outcomes { old, new, contrast } = found?;
+        Some((old, new, contrast?))
     }
 
     /// Whether rules before routing ask for an address alone.
