@@ -327,7 +327,7 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
 }
 
 /// Reads two snapshots at once; one that is named twice, or alone, is read once.
-fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Snapshot, Snapshot), Stop> {
+fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Arc<Snapshot>, Arc<Snapshot>), Stop> {
     session.progress().stage("reading the input");
     let input = |path: &OsString| InputArguments::of(vec![path.clone()]);
     let (old, new) = match paths {
@@ -338,9 +338,9 @@ fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Snapshot, Sna
         [path, ..] => (input(path).load(), None),
         [] => (InputArguments::default().load(), None),
     };
-    let old = session.take_checked(old)?;
-    let new = new.map(|new| session.take_checked(new)).transpose()?.unwrap_or_else(|| old.clone());
-    Ok((old, new))
+    let old = Arc::new(session.take_checked(old)?);
+    let new = new.map(|new| session.take_checked(new)).transpose()?.map(Arc::new);
+    Ok((old.clone(), new.unwrap_or(old)))
 }
 
 fn settings_of(arguments: &Arguments, old: bool) -> SettingsArguments {
