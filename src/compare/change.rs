@@ -1,10 +1,12 @@
 //! What changes on a node, or on several in the same way: the rules and the traffic of each IP family.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::consequence::ServiceOnNode;
 use super::rules_change::RulesChange;
-use super::traffic::{Flow, Reason, Traffic, Unknown};
+use super::traffic::{Flow, Reason, SharedTraffic, Traffic, Unknown};
 
 /// A change that some nodes share.
 #[derive(Debug, Clone, Serialize)]
@@ -17,7 +19,7 @@ pub struct NodesChange {
 }
 
 /// What changes in one IP family.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FamilyChange {
     /// `ipv4` or `ipv6`.
@@ -30,7 +32,7 @@ pub struct FamilyChange {
     pub traffic: Option<TrafficChange>,
     /// What happens to the Services that change; told for all nodes together.
     #[serde(skip)]
-    pub services: Vec<ServiceOnNode>,
+    pub services: Vec<Arc<ServiceOnNode>>,
 }
 
 /// What changes for packets of new connections.
@@ -39,7 +41,7 @@ pub struct FamilyChange {
 #[serde(rename_all = "camelCase")]
 pub struct TrafficChange {
     /// The connections whose outcome changes.
-    pub flows: Vec<Flow>,
+    pub flows: Vec<Arc<Flow>>,
     /// The known differences between modes and releases that explain some of them.
     pub reasons: Vec<KnownReason>,
     /// Kinds of connections that could not be compared.
@@ -91,7 +93,7 @@ impl FamilyChange {
 
 impl TrafficChange {
     /// What a comparison found.
-    pub fn new(Traffic { flows, unknown, .. }: Traffic) -> TrafficChange {
+    pub fn new(Traffic { flows, unknown, .. }: SharedTraffic) -> TrafficChange {
         let codes = flows.iter().filter_map(|flow| flow.reason);
         let mut reasons: Vec<KnownReason> = codes.filter_map(KnownReason::of).collect();
         reasons.sort_by_key(|reason| reason.code);

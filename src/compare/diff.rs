@@ -187,7 +187,7 @@ impl Diff {
     /// Whether somebody who was served no longer is.
     pub fn loses(&self) -> bool {
         let flows = || self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
-        self.services.iter().any(|report| report.consequence.loses()) || flows().any(Flow::loses)
+        self.services.iter().any(|report| report.consequence.loses()) || flows().any(|flow| flow.loses())
     }
 
     /// Whether there is a difference of traffic without a known reason.
@@ -295,7 +295,7 @@ fn flows_of(diff: &Diff) -> Vec<(&str, &'static str, &Flow)> {
         for node in &change.nodes {
             for family in &change.families {
                 let traffic = family.traffic.iter().flat_map(|traffic| &traffic.flows);
-                flows.extend(traffic.map(|flow| (node.as_str(), family.family, flow)));
+                flows.extend(traffic.map(|flow| (node.as_str(), family.family, flow.as_ref())));
             }
         }
     }

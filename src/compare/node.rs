@@ -165,9 +165,10 @@ pub fn family(old: &NodeRules<'_>, new: &NodeRules<'_>, level: Level) -> (Family
         let named = groups.filter_map(|group| ServiceName::parse(group.service.as_deref()?)).collect();
         let changed = changed_services(named, traffic, plans);
         let around = ((&old.host, &new.host), &Neighbours::of(&new.host));
-        services = consequence::on_node(&changed, plans, around, walkers, None, &assumed);
+        let found = consequence::on_node(&changed, plans, around, walkers, None, &assumed);
+        services.extend(found.into_iter().map(Arc::new));
     }
     let classes = traffic.as_ref().map_or(0, |traffic| traffic.classes);
-    let traffic = traffic.map(TrafficChange::new);
+    let traffic = traffic.map(|traffic| TrafficChange::new(traffic.into()));
     (FamilyChange { family: new.family().lower_name(), rules, traffic, services }, classes)
 }

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use super::consequence::{self, Neighbours, ServiceOnNode};
 use super::parts::Part;
 use super::rules_change::{SubjectChange, rules_by_subject};
-use super::traffic::{self, Alike, Bounds, Ground, Known, KnownOutcomes, Scope, Search, Shape, Traffic};
+use super::traffic::{
+    self, Alike, Bounds, Ground, Known, KnownOutcomes, Scope, Search, Shape, SharedTraffic, Traffic,
+};
 use crate::names::ServiceName;
 use crate::node::{Host, NodePlan};
 use crate::parallel;
@@ -31,8 +33,8 @@ pub(super) struct PartComparison<'g> {
 #[derive(Default)]
 pub(super) struct PartChange {
     pub(super) rules: Vec<Vec<SubjectChange>>,
-    pub(super) traffic: Vec<Traffic>,
-    pub(super) services: Vec<ServiceOnNode>,
+    pub(super) traffic: Vec<SharedTraffic>,
+    pub(super) services: Vec<Arc<ServiceOnNode>>,
 }
 
 impl PartChange {
@@ -140,8 +142,9 @@ impl PartComparison<'_> {
             let subjects = change.rules.iter().flatten().filter_map(|(subject, _)| subject.service());
             let changed = changed_services(subjects.cloned().collect(), &traffic, plans);
             let around = (hosts, self.neighbours);
-            change.services = consequence::on_node(&changed, plans, around, walkers, known, self.assumed);
-            change.traffic.push(traffic);
+            let services = consequence::on_node(&changed, plans, around, walkers, known, self.assumed);
+            change.services.extend(services.into_iter().map(Arc::new));
+            change.traffic.push(traffic.into());
         }
         change
     }

@@ -2,6 +2,7 @@
 //! one statement, and nodes with the same statement are named together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use serde::Serialize;
@@ -125,8 +126,8 @@ struct Gathered {
 
 impl Consequences {
     /// Adds what happens to Services on each of some nodes; one that has two families is there twice.
-    pub fn add(&mut self, nodes: &[String], services: Vec<ServiceOnNode>) {
-        let mut by_name: BTreeMap<String, Vec<ServiceOnNode>> = BTreeMap::new();
+    pub fn add(&mut self, nodes: &[String], services: Vec<Arc<ServiceOnNode>>) {
+        let mut by_name: BTreeMap<String, Vec<Arc<ServiceOnNode>>> = BTreeMap::new();
         for one in services {
             by_name.entry(one.service.to_string()).or_default().push(one);
         }
@@ -173,7 +174,7 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, nodes: &[String], families: &[ServiceOnNode]) {
+    fn add(&mut self, nodes: &[String], families: &[Arc<ServiceOnNode>]) {
         let cells: Vec<&Cell> = families.iter().flat_map(|one| &one.cells).collect();
         for one in families {
             self.endpoints.0.extend(one.endpoints.0.iter().cloned());

@@ -89,7 +89,7 @@ fn every_is_every(consequence: &ServiceConsequence, one: &ServiceOnNode, case: &
 
 fn told(one: &ServiceOnNode) -> ServiceConsequence {
     let mut gathered = Consequences::default();
-    gathered.add(&["worker-1".to_owned()], vec![one.clone()]);
+    gathered.add(&["worker-1".to_owned()], vec![std::sync::Arc::new(one.clone())]);
     gathered.finish(|_| Presence::Both, &|_| false).remove(0)
 }
 

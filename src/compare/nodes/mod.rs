@@ -82,15 +82,18 @@ pub fn compare(
     let answers: Vec<Vec<NodeAnswer>> = all.iter_mut().map(FamilyNodes::answers).collect();
     let mut sets: Vec<NodesAnswer> = Vec::new();
     let mut places: HashMap<Vec<usize>, usize> = HashMap::new();
+    let is_only = families.len() == 1;
     for i in 0..nodes.len() {
         let of_node: Vec<&NodeAnswer> = answers.iter().filter_map(|answers| answers.get(i)).collect();
         let key = of_node.iter().map(|answer| answer.number).collect();
         let place = *places.entry(key).or_insert(sets.len());
         if place == sets.len() {
-            let change = |(family, answer): (&FamilyNodes<'_>, &&NodeAnswer)| {
-                family.changes.get(answer.number).cloned()
+            let change = |(family, answer): (&mut FamilyNodes<'_>, &&NodeAnswer)| {
+                let change = family.changes.get_mut(answer.number)?;
+                // In one family every change is that of one set.
+                Some(if is_only { std::mem::take(change) } else { change.clone() })
             };
-            let families = all.iter().zip(&of_node).filter_map(change).collect();
+            let families = all.iter_mut().zip(&of_node).filter_map(change).collect();
             sets.push(NodesAnswer { nodes: Vec::new(), families, classes: 0, unchanged_service_ports: 0 });
         }
         if let Some(set) = sets.get_mut(place) {

@@ -1,17 +1,18 @@
 //! What a part of the Services adds to the changes of a node, kept once for all nodes where it is the same.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::compare::consequence::ServiceOnNode;
 use crate::compare::rules_change::SubjectChange;
-use crate::compare::traffic::Traffic;
+use crate::compare::traffic::SharedTraffic;
 
 /// What a part adds to the changes of a node.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PartAnswer {
     pub(super) rules: Vec<SubjectChange>,
-    pub(super) traffic: Traffic,
-    pub(super) services: Vec<ServiceOnNode>,
+    pub(super) traffic: SharedTraffic,
+    pub(super) services: Vec<Arc<ServiceOnNode>>,
     pub(super) unchanged: usize,
 }
 
@@ -37,12 +38,28 @@ pub(super) struct PartAnswers {
 }
 
 impl PartAnswers {
-    pub(super) fn add(&mut self, answer: PartAnswer) -> usize {
+    pub(super) fn add(&mut self, mut answer: PartAnswer) -> usize {
         let known = self.answers.iter().position(|other| other.means_the_same_as(&answer));
         known.unwrap_or_else(|| {
+            self.share(&mut answer);
             self.answers.push(answer);
             self.answers.len() - 1
         })
+    }
+
+    /// What a node has of the rules or of the traffic like others is kept once.
+    fn share(&self, answer: &mut PartAnswer) {
+        fn all<T: PartialEq>(list: &mut [Arc<T>], others: &[Arc<T>]) {
+            for (one, other) in list.iter_mut().zip(others).filter(|(one, other)| *one == *other) {
+                *one = other.clone();
+            }
+        }
+        let Some(first) = self.answers.first() else { return };
+        for ((_, one), (_, other)) in answer.rules.iter_mut().zip(&first.rules) {
+            all(std::slice::from_mut(one), std::slice::from_ref(other));
+        }
+        all(&mut answer.traffic.flows, &first.traffic.flows);
+        all(&mut answer.services, &first.services);
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::alike::Alike;
 use super::ground::{AddressKind, Ground};
 use super::known::Known;
+use super::scope::{Scope, is_single};
 use super::search::{Examples, Search};
 use super::shared::Sources;
 use super::space::{
@@ -50,42 +51,6 @@ pub struct Bounds<'a> {
     pub search: Search<'a>,
     /// Outcomes that are known.
     pub known: Option<&'a Known<'a>>,
-}
-
-/// Destinations that are compared.
-#[derive(Debug, Clone, Copy)]
-pub enum Scope<'a> {
-    /// All.
-    Everything,
-    /// All but those of parts of the whole: their addresses.
-    Rest(&'a BTreeSet<IpAddr>),
-    /// Those of a part of the whole.
-    Part {
-        /// Its addresses.
-        addresses: &'a BTreeSet<IpAddr>,
-        /// Its ports on the addresses of the node.
-        node_ports: &'a BTreeSet<u16>,
-    },
-}
-
-impl Scope<'_> {
-    /// On which ports packets to these addresses are compared; none where on no port, or the only ones, if not all.
-    fn ports(&self, value_class: &ValueClass<AddressKind>, family: Family) -> Option<Option<&BTreeSet<u16>>> {
-        let is_single = is_single(value_class);
-        let holds = |addresses: &BTreeSet<IpAddr>| {
-            is_single && addresses.contains(&address(family, value_class.representative))
-        };
-        let (old, new, _) = value_class.kind;
-        match self {
-            Scope::Everything => Some(None),
-            Scope::Rest(addresses) => (!holds(addresses)).then_some(None),
-            Scope::Part { addresses, .. } if holds(addresses) => Some(None),
-            Scope::Part { node_ports, .. } => {
-                let is_own = old == ClientKind::Node || new == ClientKind::Node;
-                (is_own && !node_ports.is_empty()).then_some(Some(node_ports))
-            }
-        }
-    }
 }
 
 /// Compares two rulesets in one family, each on its node, and folds the differences of each destination at once: there
@@ -503,10 +468,6 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         };
         Some(Difference { packet: packets.1, to: to.clone(), from, old, new, contrast })
     }
-}
-
-fn is_single<K>(value_class: &ValueClass<K>) -> bool {
-    matches!(value_class.ranges.as_slice(), [(first, last)] if first == last)
 }
 
 fn range_of(interval: &Interval) -> (u128, u128) {

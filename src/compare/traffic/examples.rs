@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use super::alike::Alike;
-use super::classes::{Bounds, Scope};
+use super::classes::Bounds;
 use super::explain::SideFacts;
 use super::flows::flows_within;
 use super::ground::Ground;
 use super::names::Names;
+use super::scope::Scope;
 use super::search::{Examples, Search};
 use super::{Difference, Traffic};
 use crate::plan::Plan;

@@ -1,6 +1,6 @@
 //! Classes whose outcome changes, folded for people: those to one destination with the same outcomes are one flow.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,11 +8,13 @@ use compact_str::CompactString;
 use serde::Serialize;
 
 use super::alike::Alike;
-use super::classes::{Bounds, Scope, compare_and_fold};
+use super::classes::{Bounds, compare_and_fold};
 use super::explain::{SideFacts, explain};
 use super::ground::Ground;
+use super::merged::merged;
 use super::names::Names;
 use super::reasons::Reason;
+use super::scope::Scope;
 use super::search::Search;
 use super::verdict::ConnectionVerdict;
 use super::words::{self, Scene};
@@ -74,7 +76,7 @@ pub struct Flow {
     pub from_node: bool,
     /// Whether the first destination is a single address.
     #[serde(skip)]
-    begins_with_address: bool,
+    pub(super) begins_with_address: bool,
 }
 
 /// Whose address a destination is.
@@ -112,33 +114,6 @@ fn is_none(count: &usize) -> bool {
 }
 
 impl Flow {
-    /// What flows to several destinations agree in.
-    fn without_destination(&self) -> Flow {
-        let nothing = String::new;
-        Flow {
-            to: Vec::new(),
-            source: nothing(),
-            destination: nothing(),
-            classes: 0,
-            not_followed: 0,
-            open_questions: BTreeSet::new(),
-            begins_with_address: false,
-            ..self.clone()
-        }
-    }
-
-    /// A single address comes before what is only an example of many.
-    fn absorb(&mut self, mut other: Flow) {
-        self.classes += other.classes;
-        self.not_followed += other.not_followed;
-        if other.begins_with_address && !self.begins_with_address {
-            (other.classes, other.not_followed) = (self.classes, self.not_followed);
-            std::mem::swap(self, &mut other);
-        }
-        self.open_questions.append(&mut other.open_questions);
-        self.to.append(&mut other.to);
-    }
-
     /// Whether connections that worked no longer do.
     pub fn loses(&self) -> bool {
         self.verdict_before.is_served() && !self.verdict_after.is_served()
@@ -179,20 +154,6 @@ pub(super) fn flows_within(
     let flows = merged(flows.into_iter().flatten().collect());
     let unknown = Unknown::merged(unknown.into_iter().flatten());
     Traffic { classes: work.compared, walked: work.walked, flows, unknown }
-}
-
-impl Traffic {
-    /// What was found in parts of a whole, as one.
-    pub fn of_parts(parts: impl IntoIterator<Item = Traffic>) -> Traffic {
-        let (mut classes, mut walked, mut flows, mut unknown) = (0, 0, Vec::new(), Vec::new());
-        for mut part in parts {
-            classes += part.classes;
-            walked += part.walked;
-            flows.append(&mut part.flows);
-            unknown.append(&mut part.unknown);
-        }
-        Traffic { classes, walked, flows: merged(flows), unknown: Unknown::merged(unknown) }
-    }
 }
 
 /// The same, with names and known differences from the plans that the rulesets were compiled from. A side without a plan,
@@ -267,23 +228,6 @@ fn of_destination(
     }
     let flows = folded.iter().filter_map(|(key, list)| flow(key, list, side)).collect();
     (flows, Unknown::merged(unknown.into_iter().map(|difference| Unknown::of(difference, side.ground))))
-}
-
-/// Flows that differ in nothing but their destination are one.
-fn merged(all: Vec<Flow>) -> Vec<Flow> {
-    let mut flows: Vec<Flow> = Vec::new();
-    let mut places: HashMap<Flow, usize> = HashMap::new();
-    for new in all {
-        match places.get(&new.without_destination()).and_then(|place| flows.get_mut(*place)) {
-            Some(like) => like.absorb(new),
-            None => {
-                places.insert(new.without_destination(), flows.len());
-                flows.push(new);
-            }
-        }
-    }
-    flows.sort_by(|a, b| (a.service.is_none(), &a.service).cmp(&(b.service.is_none(), &b.service)));
-    flows
 }
 
 /// What the classes of one flow have in common.

@@ -38,9 +38,11 @@ pub(super) mod foreign_tests;
 mod ground;
 mod known;
 mod members;
+mod merged;
 mod names;
 pub mod outcome_set;
 mod reasons;
+mod scope;
 mod search;
 mod shape;
 mod shared;
@@ -57,7 +59,7 @@ use std::sync::Arc;
 pub use alike::Alike;
 #[cfg(test)]
 pub(super) use classes::compare_within;
-pub use classes::{Bounds, Scope, compare};
+pub use classes::{Bounds, compare};
 #[cfg(test)]
 pub(super) use examples::example_differences;
 pub use examples::examples_of_plan;
@@ -70,9 +72,10 @@ pub(super) use known::{KnownOutcomes, Outcomes};
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
 pub use reasons::Reason;
+pub use scope::Scope;
 pub use search::{Examples, Search};
 pub(super) use shape::Shape;
-pub use unknown::{Traffic, Unknown};
+pub use unknown::{SharedTraffic, Traffic, Unknown};
 pub use verdict::ConnectionVerdict;
 
 use crate::net::Protocol;

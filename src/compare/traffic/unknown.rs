@@ -1,22 +1,39 @@
 //! Kinds of connections that cannot be compared: an outcome of its own, never "the same".
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{Difference, Flow, Ground};
 
 /// What a comparison of traffic found, for people.
-#[derive(Debug, Clone, Default)]
-pub struct Traffic {
+#[derive(Debug, Clone)]
+pub struct Traffic<F = Flow> {
     /// Kinds of connections that could be followed on both sides.
     pub classes: u64,
     /// For how many of them packets were followed all the way.
     pub walked: u64,
     /// Those with another outcome.
-    pub flows: Vec<Flow>,
+    pub flows: Vec<F>,
     /// Those that could not be followed on one side or on both.
     pub unknown: Vec<Unknown>,
+}
+
+/// The same, with flows that several nodes can have.
+pub type SharedTraffic = Traffic<Arc<Flow>>;
+
+impl<F> Default for Traffic<F> {
+    fn default() -> Self {
+        Traffic { classes: 0, walked: 0, flows: Vec::new(), unknown: Vec::new() }
+    }
+}
+
+impl From<Traffic> for SharedTraffic {
+    fn from(traffic: Traffic) -> Self {
+        let Traffic { classes, walked, flows, unknown } = traffic;
+        Traffic { classes, walked, flows: flows.into_iter().map(Arc::new).collect(), unknown }
+    }
 }
 
 /// Kinds of connections for which it is not known whether the outcome differs.

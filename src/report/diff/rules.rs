@@ -1,9 +1,11 @@
 //! Rules that differ, folded: what several nodes share is told once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::compare::diff::Diff;
-use crate::compare::rules_change::PlaceChange;
+use crate::compare::rules_change::{GroupChange, PlaceChange};
 
 /// The rules of a Service, or those that every node has, that differ on some nodes.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(super) struct Group<'d> {
 #[derive(Debug)]
 pub(super) struct PlaceOnNodes<'d> {
     pub(super) place: &'d PlaceChange,
-    pub(super) nodes: Vec<String>,
+    pub(super) nodes: Rc<[String]>,
 }
 
 /// All groups, by Service; what every node has comes last.
@@ -28,7 +30,7 @@ pub(super) fn groups(diff: &Diff) -> Vec<Group<'_>> {
             for group in family.rules.iter().flat_map(|rules| &rules.groups) {
                 let service = group.service.as_deref();
                 let places = groups.entry((service.is_none(), service, family.family)).or_default();
-                group.places.iter().for_each(|place| places.add(place, &change.nodes));
+                places.add(group, &change.nodes);
             }
         }
     }
@@ -40,32 +42,56 @@ pub(super) fn groups(diff: &Diff) -> Vec<Group<'_>> {
     all
 }
 
-/// Chains and sets, those that are shown alike once.
+/// Chains and sets of a Service. Thousands of nodes can have the same change: it is looked at once.
 #[derive(Debug, Default)]
 struct Places<'d> {
-    index: BTreeMap<Vec<String>, usize>,
-    all: Vec<PlaceOnNodes<'d>>,
+    numbers: HashMap<*const GroupChange, usize>,
+    /// Each change with its nodes.
+    changes: Vec<(&'d GroupChange, Vec<&'d str>)>,
 }
 
 impl<'d> Places<'d> {
-    fn add(&mut self, place: &'d PlaceChange, nodes: &[String]) {
-        let mut shown = vec![place_title(place)];
-        shown.extend(place.lines.iter().map(|line| format!("{}{}", line.op, line.text)));
-        shown.extend(rewritten(place));
-        match self.index.get(&shown).and_then(|i| self.all.get_mut(*i)) {
-            Some(like) => like.nodes.extend(nodes.iter().cloned()),
-            None => {
-                self.index.insert(shown, self.all.len());
-                self.all.push(PlaceOnNodes { place, nodes: nodes.to_vec() });
-            }
+    fn add(&mut self, group: &'d Arc<GroupChange>, nodes: &'d [String]) {
+        let number = *self.numbers.entry(Arc::as_ptr(group)).or_insert(self.changes.len());
+        if number == self.changes.len() {
+            self.changes.push((group, Vec::new()));
+        }
+        if let Some((_, all)) = self.changes.get_mut(number) {
+            all.extend(nodes.iter().map(String::as_str));
         }
     }
 
-    /// By the order of the first node; the same chain in several ways side by side.
-    fn finish(mut self) -> Vec<PlaceOnNodes<'d>> {
-        self.all.iter_mut().for_each(|place| place.nodes.sort_unstable());
-        self.all.sort_by(|a, b| (&a.place.table, &a.place.name).cmp(&(&b.place.table, &b.place.name)));
-        self.all
+    /// Those that are shown alike once, the same chain in several ways side by side.
+    fn finish(self) -> Vec<PlaceOnNodes<'d>> {
+        let mut index: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+        let mut all: Vec<(&PlaceChange, BTreeSet<usize>)> = Vec::new();
+        for (number, (change, _)) in self.changes.iter().enumerate() {
+            for place in &change.places {
+                let mut shown = vec![place_title(place)];
+                shown.extend(place.lines.iter().map(|line| format!("{}{}", line.op, line.text)));
+                shown.extend(rewritten(place));
+                let at = *index.entry(shown).or_insert(all.len());
+                if at == all.len() {
+                    all.push((place, BTreeSet::new()));
+                }
+                all.get_mut(at).into_iter().for_each(|(_, numbers)| _ = numbers.insert(number));
+            }
+        }
+        all.sort_by(|(a, _), (b, _)| (&a.table, &a.name).cmp(&(&b.table, &b.name)));
+        let mut lists: HashMap<BTreeSet<usize>, Rc<[String]>> = HashMap::new();
+        let on_nodes = |(place, numbers): (&'d PlaceChange, BTreeSet<usize>)| {
+            let nodes = lists.entry(numbers).or_insert_with_key(|numbers| self.nodes(numbers)).clone();
+            PlaceOnNodes { place, nodes }
+        };
+        all.into_iter().map(on_nodes).collect()
+    }
+
+    fn nodes(&self, numbers: &BTreeSet<usize>) -> Rc<[String]> {
+        let of_changes = numbers.iter().filter_map(|number| self.changes.get(*number));
+        let mut nodes: Vec<String> =
+            of_changes.flat_map(|(_, nodes)| nodes).map(|node| (*node).to_owned()).collect();
+        nodes.sort_unstable();
+        nodes.into()
     }
 }
 

@@ -98,7 +98,7 @@ fn agree(should: &NodeRules<'_>, is: &NodeRules<'_>, service: &str, case: &str) 
     let traffic = change.traffic.unwrap();
     assert!(traffic.unknown.is_empty(), "{case}");
     let found = check(should, is);
-    let by_diff: BTreeSet<_> = traffic.flows.iter().flat_map(said).collect();
+    let by_diff: BTreeSet<_> = traffic.flows.iter().flat_map(|flow| said(flow)).collect();
     let by_check: BTreeSet<_> = found.findings.iter().flat_map(|f| &f.traffic).flat_map(said).collect();
     assert_eq!(by_diff, by_check, "{case}: diff and check differ");
     blames(&found, service, case);

@@ -174,7 +174,7 @@ fn judge(case: &Case) -> Tally {
 fn flows(change: &NodeChange) -> Vec<&Flow> {
     let traffic: Vec<_> = change.families.iter().map(|family| family.traffic.as_ref().unwrap()).collect();
     assert!(traffic.iter().all(|traffic| traffic.unknown.is_empty()), "compiled rules can be followed");
-    traffic.into_iter().flat_map(|traffic| &traffic.flows).collect()
+    traffic.into_iter().flat_map(|traffic| &traffic.flows).map(AsRef::as_ref).collect()
 }
 
 /// Protocol, source and destination.
