@@ -4,7 +4,7 @@ use super::description::{Description, Entry, From, MarkedBecause, Part, Refused,
 use crate::diagnostic::Inert;
 use crate::input::{Position, Sources};
 use crate::nftables::is_loopback_object;
-use crate::plan::origin::{Field, Origin};
+use crate::plan::origin::{Field, FieldSource, Origin};
 use crate::plan::{External, Plan, ServicePortPlan};
 use crate::report::trace::why::{self, Clause, Side};
 use crate::report::trace::words;
@@ -32,8 +32,16 @@ pub(super) fn origin(step: &Step<'_>) -> Option<Origin> {
 
 /// File, line and field that made the rule of a step; empty where nothing of the input did.
 pub(super) fn place(step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> String {
-    let Some(origin) = origin(step) else { return String::new() };
-    let source = origin.source(plan);
+    source(step, plan).map_or(String::new(), |source| place_of(&source, sources))
+}
+
+/// The field that made the rule of a step.
+pub(super) fn source(step: &Step<'_>, plan: &Plan<'_>) -> Option<FieldSource> {
+    Some(origin(step)?.source(plan))
+}
+
+/// File, line and field; the field alone where nothing of the input has it.
+pub(super) fn place_of(source: &FieldSource, sources: &Sources) -> String {
     let place = source.position.and_then(|position| sources.field_place(position, &source.path));
     match place {
         Some(place) => format!("{place} {}", Inert(&source.path)),

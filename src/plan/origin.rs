@@ -55,7 +55,7 @@ pub enum Field {
 }
 
 /// Where an origin's field stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldSource {
     /// Position of the object; none for fields of the configuration and for rules that every node has.
     pub position: Option<Position>,

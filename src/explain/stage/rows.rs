@@ -8,7 +8,7 @@ use crate::explain::describe;
 use crate::explain::few::shortened;
 use crate::input::Sources;
 use crate::plan::Plan;
-use crate::plan::origin::Field;
+use crate::plan::origin::{Field, FieldSource};
 use crate::walk::{Effect, RuleRef, Step};
 
 /// Rows, each once, by number.
@@ -18,6 +18,8 @@ pub(super) struct Rows<'r> {
     numbers: BTreeMap<Row, usize>,
     /// Texts of rules: one of a Service with thousands of endpoints takes its time to print.
     texts: HashMap<RuleRef<'r>, String>,
+    /// Where the fields stand that made the rules: to find one, the text of its object is read.
+    places: HashMap<FieldSource, String>,
 }
 
 impl<'r> Rows<'r> {
@@ -26,7 +28,11 @@ impl<'r> Rows<'r> {
             let text = self.texts.entry(rule).or_insert_with(|| Inert(&shortened(rule.text())).to_string());
             text.clone()
         });
-        let row = row(step, text.unwrap_or_default(), plan, sources);
+        let origin = describe::source(step, plan).map(|source| {
+            let place = self.places.entry(source);
+            place.or_insert_with_key(|source| describe::place_of(source, sources)).clone()
+        });
+        let row = row(step, text.unwrap_or_default(), plan, origin.unwrap_or_default());
         let next = self.rows.len();
         let number = *self.numbers.entry(row.clone()).or_insert(next);
         if number == next {
@@ -40,7 +46,7 @@ impl<'r> Rows<'r> {
     }
 }
 
-fn row(step: &Step<'_>, text: String, plan: &Plan<'_>, sources: &Sources) -> Row {
+fn row(step: &Step<'_>, text: String, plan: &Plan<'_>, origin: String) -> Row {
     let inert = |text: &str| Inert(text).to_string();
     let element = step.element.map(|element| format!("\nelement {}", inert(&element.to_string())));
     Row {
@@ -49,7 +55,7 @@ fn row(step: &Step<'_>, text: String, plan: &Plan<'_>, sources: &Sources) -> Row
         chain: step.rule.map(|rule| inert(rule.chain_name())).unwrap_or_default(),
         text: text + &element.unwrap_or_default(),
         sentence: describe::describe(step, plan).to_string(),
-        origin: describe::place(step, plan, sources),
+        origin,
     }
 }
 
