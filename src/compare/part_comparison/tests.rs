@@ -313,3 +313,56 @@ fn parts_of_one_shape_fare_alike() {
 }
 
 const CASES: u64 = 100;
+
+/// Services that differ in nothing but their names, addresses and node ports.
+fn uniform(services: u64, endpoints: u64) -> String {
+    let addresses = Addresses::of(Family::Ipv4);
+    let mut text = nodes(&addresses);
+    for i in 0..services {
+        let ip = addresses.at("10.96.0.", "", 16 + i);
+        let list: Vec<String> = (0..endpoints)
+            .map(|e| {
+                format!(
+                    "{{addresses: [10.244.{}.{}], nodeName: n{}}}",
+                    1 + e % 3,
+                    1 + (i * endpoints + e) / 3,
+                    1 + e % 3
+                )
+            })
+            .collect();
+        _ = write!(
+            text,
+            "---\nkind: Service\napiVersion: v1\nmetadata: {{name: s{i}, namespace: ns}}\n\
+             spec: {{type: NodePort, clusterIP: {ip}, clusterIPs: [{ip}], ports: [{{name: p, port: 80, nodePort: {}}}]}}\n\
+             ---\nkind: EndpointSlice\napiVersion: discovery.k8s.io/v1\naddressType: IPv4\n\
+             metadata: {{name: s{i}-x, namespace: ns, labels: {{kubernetes.io/service-name: s{i}}}}}\n\
+             ports: [{{name: p, port: 8080}}]\nendpoints: [{}]\n",
+            30000 + i,
+            list.join(", ")
+        );
+    }
+    text
+}
+
+/// What a comparison between the modes costs is the packets that it follows: as many for four times the Services of one shape,
+/// or the endpoints of each.
+#[test]
+fn packets_followed_do_not_grow_with_services_or_endpoints_of_one_shape() {
+    let release = RELEASES[RELEASES.len() - 1];
+    let followed = |services, endpoints| -> u64 {
+        let text = uniform(services, endpoints);
+        let (snapshot, _) = input::read_text("test", &text).unwrap();
+        let settings = ["iptables", "nftables"]
+            .map(|mode| settings(&mut Random(3), mode, release, Family::Ipv4).unwrap());
+        let clusters = settings.each_ref().map(|settings| Cluster::build(&snapshot, settings).unwrap().0);
+        let planned = |i: usize| {
+            let node = clusters[i].node("n1").unwrap();
+            NodePlan::new(&clusters[i], &settings[i], &Sources::default(), node, Family::Ipv4).unwrap().0
+        };
+        let changes = compared(planned(0), planned(1), false);
+        changes.iter().flat_map(|change| &change.traffic).map(|traffic| traffic.walked).sum()
+    };
+    let few = followed(12, 3);
+    assert!(few > 0);
+    assert!(followed(48, 3) <= few + few / 4 && followed(12, 12) <= few + few / 4, "{few}");
+}
