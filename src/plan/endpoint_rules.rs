@@ -1,4 +1,4 @@
-//! By which rules endpoints are chosen, as far as releases differ in them; and which of these rules is the reason that
+//! The rules for choosing endpoints in which releases differ, and which of them is the reason that
 //! two plans send the traffic of one Service port to different endpoints.
 
 use std::net::SocketAddr;
@@ -136,7 +136,7 @@ impl Plan<'_> {
 /// A plan and one of its Service ports.
 pub type PlannedPort<'a> = (&'a Plan<'a>, &'a ServicePortPlan<'a>);
 
-/// The rule because of which two plans of a node send the traffic of a Service port to different endpoints: planned by the
+/// The rule that makes two plans of a node send the traffic of a Service port to different endpoints: planned by the
 /// other side's rules, the objects of one side give what the other side has. None where the endpoints are the same, or where
 /// the objects have a part in the difference.
 pub fn rule_that_differs(old: PlannedPort<'_>, new: PlannedPort<'_>) -> Option<EndpointRule> {

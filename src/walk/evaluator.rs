@@ -269,7 +269,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         (id, OpenQuestion::yes())
     }
 
-    /// In which of some groups of answers the answer lies, as far as it is known on this branch.
+    /// Which of some groups of answers the answer is in, where this branch knows.
     pub(super) fn decided(
         &self,
         state: &PacketState<'r>,

@@ -196,7 +196,7 @@ impl<'r> Evaluator<'_, 'r> {
         Ok(())
     }
 
-    /// The value of an expression. What a chooser gives is told apart at the `cuts` only.
+    /// The value of an expression. Values of a chooser are kept apart only at the `cuts`.
     pub(super) fn value(
         &mut self,
         state: &mut PacketState<'r>,

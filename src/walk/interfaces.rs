@@ -112,7 +112,7 @@ impl<'r> Interfaces<'r> {
             .map_or(InterfaceCase::Other, |prefix| InterfaceCase::Prefixed(prefix))
     }
 
-    /// With what the names of Pods' interfaces begin, as far as CNI plugins and the rules tell.
+    /// The prefixes of the names of Pods' interfaces, from CNI plugins and the rules.
     pub(super) fn pod_prefixes(&self) -> impl Iterator<Item = &'static str> {
         let named = |prefix: &&str| self.cases().any(|case| case.begins(prefix));
         POD_PREFIXES.into_iter().filter(named)

@@ -12,7 +12,7 @@ use super::questions::{OpenQuestion, Questions, YES};
 use super::queue::sum;
 use super::weights::{QuestionId, Weight, Weights};
 
-/// The most outcomes of one kind that are told apart by their conditions, and the most conditions of one.
+/// The most outcomes of one kind that are kept apart by their conditions, and the most conditions of one.
 const MOST_TOLD: usize = 16;
 
 /// The outcomes of a walk: those without a condition first, then by what they depend on: "yes" before "no".

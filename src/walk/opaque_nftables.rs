@@ -7,7 +7,7 @@ use super::opaque_iptables;
 use super::outcome::Answer;
 use super::rule_part::{Action, RulePart};
 
-/// Whether an opaque statement of nftables is a match, as far as that can be told.
+/// Whether an opaque statement of nftables is a match, where that can be told.
 pub fn is_opaque_match(text: &str) -> bool {
     matches!(statement(text, true), RulePart::Match(_))
 }

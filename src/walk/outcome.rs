@@ -119,7 +119,7 @@ pub enum Condition<'r> {
         /// Whether it is taken to match.
         matches: bool,
     },
-    /// More is asked that is not known than can be told apart: the outcome is that of some answers.
+    /// More unknown things are asked than can be kept apart: this is the outcome for some of the answers.
     Several {
         /// How many questions.
         count: usize,

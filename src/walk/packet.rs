@@ -28,7 +28,7 @@ pub struct Packet {
     pub out_interface: Option<InterfaceName>,
 }
 
-/// An interface that a packet crosses, as far as it is known.
+/// What is known of an interface that a packet crosses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Interface {
     /// None: the packet was made on the node, or stays there.
@@ -68,7 +68,7 @@ impl Packet {
         Ok(Packet::plain(protocol, source, destination, host.client_kind(source)))
     }
 
-    /// A packet without a mark, of which the asker tells nothing more.
+    /// A packet without a mark, with nothing more given.
     pub fn plain(protocol: Protocol, source: IpAddr, destination: SocketAddr, client: ClientKind) -> Packet {
         Packet {
             protocol,

@@ -62,7 +62,7 @@ impl<'r> Evaluator<'_, 'r> {
         })
     }
 
-    /// Whether the packet crosses an interface of which something holds; it must hold of all interfaces of a case or of none.
+    /// Whether something holds for the interface that the packet crosses; it must hold for all interfaces of a case or for none.
     pub(super) fn interface_that(
         &mut self,
         view: &View,

@@ -33,7 +33,7 @@ pub(super) struct Frame {
     pub(super) chain: ChainId,
     pub(super) rule: usize,
     pub(super) part: usize,
-    /// How many chains took one another's place here. No kernel loads rules that come by a chain twice.
+    /// How many chains handed over to another here (goto). No kernel loads rules that pass a chain twice.
     pub(super) gotos: usize,
     /// The chance with which the current rule was taken.
     pub(super) chance: Option<Chance>,

@@ -25,7 +25,7 @@ struct Waiting<'r> {
     state: Box<PacketState<'r>>,
 }
 
-/// How far a packet got, as far as that decides first, and where to.
+/// How far a packet got, which decides what comes first, and where to.
 type Progress = (bool, Phase, u32, usize);
 
 fn progress(state: &PacketState<'_>) -> Progress {

@@ -2,7 +2,7 @@
 //!
 //! Rules of other programs ask for the address of every Pod on the node, most of them behind routing, so that packets from 250
 //! Pods to one Service are 250 kinds of packets. Up to routing they are one: it is followed once, and each of its branches
-//! goes on from every source. From there on what happens is known by kinds (see [`super::onward`]), of which a source makes few.
+//! goes on from every source. From there on, sources fall into a few kinds (see [`super::onward`]).
 //! So it costs some look-ups to find whether packets from two sources have the same ends, or the same on two sides.
 
 use std::collections::{BTreeSet, HashMap};

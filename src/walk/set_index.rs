@@ -72,7 +72,7 @@ impl<'r> SetIndex<'r> {
         }
     }
 
-    /// The element of one value that has a key of which all is known.
+    /// The element of one value for a key that is fully known.
     pub(super) fn exact(&self, values: &[Value]) -> Option<&'r Element> {
         let part = |value: &Value| match value {
             Value::Address(ip) => Some(KeyPart::Address(*ip)),

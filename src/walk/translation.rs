@@ -10,7 +10,7 @@ use super::questions::Question;
 use super::rule_part::Action;
 use crate::iptables::foreign::Translation;
 
-/// The most destinations that are told apart.
+/// The most destinations that are kept apart.
 const MOST: usize = 64;
 
 impl<'r> Evaluator<'_, 'r> {

@@ -7,7 +7,7 @@ use crate::nftables::ruleset::{DataType, Datum};
 
 use super::rule_part::InterfaceDirection;
 
-/// What a packet has where a rule asks, as far as it is known.
+/// What is known of the value that a rule asks a packet for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value {
     /// An address.

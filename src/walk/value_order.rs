@@ -1,4 +1,4 @@
-//! Arithmetic and order of the values of nftables, as far as they are known.
+//! Arithmetic and order of the values of nftables, for the bits that are known.
 
 use super::value::{Holds, Value, number_of};
 use crate::nftables::ruleset::{Binary, Datum, Element, Operator};

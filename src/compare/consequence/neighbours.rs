@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::net::{Cidr, Family};
 use crate::node::{ClientKind, Host, merged};
 
-/// The Pods around a node, as far as its networks and the endpoints show them.
+/// The Pods around a node that its networks and the endpoints show.
 #[derive(Debug)]
 pub struct Neighbours<'h> {
     host: &'h Host,

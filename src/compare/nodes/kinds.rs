@@ -3,7 +3,7 @@
 //! What a node has of a part of the Services depends on its zone, where hints ask for it; on which endpoints it has; and
 //! on its addresses and networks of Pods. Two nodes are of one kind if all that stays the same when the one's addresses
 //! and networks take the place of the other's: they lie alike in every range that a rule asks for, no one else has them,
-//! and none of them is an address of a part. A node of which that cannot be said is of no kind: it is compared by itself.
+//! and none of them is an address of a part. A node for which that cannot be said has no kind: it is compared by itself.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;

@@ -63,7 +63,7 @@ impl PartAnswers {
     }
 }
 
-/// Parts of which a node has another answer than its kind.
+/// Parts whose answer for this node differs from that of its kind.
 pub(super) fn exceptions(
     node: usize,
     answers: &[PartAnswers],

@@ -23,7 +23,7 @@ pub(super) fn command(trace: &Trace<'_, '_>) -> Option<String> {
         return None;
     }
     let (packet, to) = (&trace.packet, trace.packet.destination);
-    // The address of a client outside is made up, and so is that of a Pod of which only the kind is known.
+    // The address of a client outside is made up, as is that of a Pod known only by its kind.
     let is_made_up = packet.client == ClientKind::Outside || trace.names.of(packet.source).is_none();
     let source = if is_made_up { String::new() } else { format!(" --orig-src {}", packet.source) };
     Some(format!(

@@ -216,7 +216,7 @@ enum ConditionKind<'t> {
         /// Whether it is taken to match.
         matches: bool,
     },
-    /// More that is not known than can be told apart.
+    /// More unknown things than can be kept apart.
     Several {
         /// How many things.
         count: usize,

@@ -22,7 +22,7 @@ use crate::walk::outcome::RuleRef;
 use crate::walk::packet::View;
 use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 
-/// What packets reach in chains of other programs, as far as it is known.
+/// What is known of how packets end in chains of other programs.
 #[derive(Default)]
 pub(super) struct Apart {
     chains: Mutex<HashMap<ChainId, Option<Arc<Cuts>>>>,

@@ -84,7 +84,7 @@ impl AskedByMatch {
     }
 }
 
-/// Whether a packet can pass, as far as its destination tells.
+/// Whether a packet can pass, going by its destination.
 pub(super) fn can_pass(foreign: &ForeignMatch, packet: &View) -> bool {
     foreign.tests().iter().all(|test| holds(test, packet).is_none_or(|holds| holds != test.negated))
 }

@@ -1,4 +1,4 @@
-//! Numbers and addresses in text that is not understood: wherever it may tell packets apart, they do.
+//! Numbers and addresses in text that is not understood: packets that differ in one of them may fare differently.
 
 use std::net::IpAddr;
 
