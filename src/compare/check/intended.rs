@@ -8,7 +8,7 @@ use super::dispatch::{DISPATCH, do_the_same};
 use super::right::{self, rules};
 use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
-use crate::nftables::{TABLE, ruleset as nft};
+use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
 
 /// What the node would hold.
@@ -60,11 +60,21 @@ pub(super) fn without_others(ruleset: &Ruleset) -> Option<Ruleset> {
     Some(ipt::Ruleset { family: rules.family, tables: rules.tables.iter().map(table).collect() }.into())
 }
 
+/// Where the node has its table: of base chains at one hook with one priority the first in the listing runs first.
 fn with_own_table(expected: &nft::Ruleset, captured: &nft::Ruleset) -> nft::Ruleset {
-    let families: Vec<nft::TableFamily> = expected.tables.iter().map(|table| table.family).collect();
-    let is_own = |table: &&nft::Table| table.name == TABLE && families.contains(&table.family);
-    let foreign = captured.tables.iter().filter(|table| !is_own(table));
-    nft::Ruleset { tables: foreign.chain(&expected.tables).cloned().collect() }
+    let is_same = |a: &nft::Table, b: &nft::Table| (a.family, &a.name) == (b.family, &b.name);
+    let own = |table: &nft::Table| expected.tables.iter().find(|own| is_same(own, table));
+    let mut tables: Vec<nft::Table> = Vec::new();
+    for table in &captured.tables {
+        match own(table) {
+            Some(own) if tables.iter().any(|placed| is_same(placed, own)) => {}
+            Some(own) => tables.push(own.clone()),
+            None => tables.push(table.clone()),
+        }
+    }
+    let is_missing = |own: &&nft::Table| !captured.tables.iter().any(|table| is_same(own, table));
+    tables.extend(expected.tables.iter().filter(is_missing).cloned());
+    nft::Ruleset { tables }
 }
 
 type Arrange = fn(&[ipt::PlacedRule], &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule>;
