@@ -7,8 +7,8 @@ use super::{PartChange, PartComparison};
 use crate::cluster::Cluster;
 use crate::compare::consequence::Neighbours;
 use crate::compare::parts::{Parts, split};
-use crate::compare::traffic::Ground;
 use crate::compare::traffic::tests::Random;
+use crate::compare::traffic::{Ground, Shape};
 use crate::input::{self, Sources};
 use crate::net::Family;
 use crate::node::NodePlan;
@@ -365,4 +365,29 @@ fn packets_followed_do_not_grow_with_services_or_endpoints_of_one_shape() {
     let few = followed(12, 3);
     assert!(few > 0);
     assert!(followed(48, 3) <= few + few / 4 && followed(12, 12) <= few + few / 4, "{few}");
+}
+
+/// Whether each part of a cluster has a shape.
+fn have_shapes(text: &str) -> Vec<bool> {
+    let (snapshot, _) = input::read_text("test", text).unwrap();
+    let settings = settings(&mut Random(3), "iptables", RELEASES[RELEASES.len() - 1], Family::Ipv4).unwrap();
+    let cluster = Cluster::build(&snapshot, &settings).unwrap().0;
+    let node = cluster.node("n1").unwrap();
+    let planned = || NodePlan::new(&cluster, &settings, &Sources::default(), node, Family::Ipv4).unwrap().0;
+    let (old, new) = (planned(), planned());
+    let (old_host, new_host) = (old.host, new.host);
+    let ground = Ground::new(&old_host, &new_host, Family::Ipv4);
+    let parts = split(old.plan, new.plan).parts;
+    parts.iter().map(|part| Shape::of(&part.old, &part.new, &ground).is_some()).collect()
+}
+
+/// A packet to that number on a cluster IP would else count as one to the node port, which every other part has elsewhere.
+#[test]
+fn a_part_has_no_shape_where_a_node_port_is_also_another_port() {
+    let text = uniform(2, 3);
+    assert_eq!(have_shapes(&text), [true, true]);
+    for other in ["80", "8080"] {
+        let ambiguous = have_shapes(&text.replace("nodePort: 30000", &format!("nodePort: {other}")));
+        assert!(ambiguous.contains(&false), "{other}");
+    }
 }
