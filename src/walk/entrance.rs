@@ -3,16 +3,11 @@
 //! Every Pod has an interface of its own, and rules behind routing that ask for it. Those before ask less: whether it is a
 //! Pod's at all. Packets of which they cannot tell more have the same beginning.
 
-use std::sync::OnceLock;
-
-use super::hook::Hook;
 use super::hooks;
 use super::interfaces::fits;
 use super::packet::{Interface, Packet};
-use super::program::Program;
 use super::rule_part::InterfaceDirection;
 use super::walker::Walker;
-use crate::net::Family;
 use crate::node::InterfaceName;
 
 /// What rules before routing can see of where a packet comes in, beside the addresses that they ask for.
@@ -27,28 +22,6 @@ enum Seen {
     Fits(Vec<bool>),
     /// All that there is to know of an interface; none inside where there is none.
     Itself(Option<InterfaceName>),
-}
-
-/// Names and patterns that rules before routing ask for; none where they ask for more of an interface than its name.
-#[derive(Default)]
-pub(super) struct EarlyNames<'r>(OnceLock<Option<Vec<&'r str>>>);
-
-impl<'r> EarlyNames<'r> {
-    fn of(&self, program: &Program<'r>, family: Family) -> Option<&[&'r str]> {
-        let found = || {
-            let mut names = Vec::new();
-            if let Some(iptables) = program.iptables_part() {
-                names.extend(iptables.interfaces_asked_at(&[Hook::Prerouting, Hook::Output])?);
-            }
-            if let Some(nftables) = program.nftables_part() {
-                names.extend(nftables.interfaces_asked_at(&[Hook::Prerouting, Hook::Output], family)?);
-            }
-            names.sort_unstable();
-            names.dedup();
-            Some(names)
-        };
-        self.0.get_or_init(found).as_deref()
-    }
 }
 
 impl Walker<'_> {

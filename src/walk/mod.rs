@@ -26,6 +26,7 @@ mod address_type;
 mod base_chain;
 mod cases;
 mod chance;
+mod early_names;
 mod entrance;
 mod error;
 mod evaluator;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::node::{ClientKind, Host, InterfaceName, NodeRules};
 use crate::ruleset::Ruleset;
 
-use super::entrance::EarlyNames;
+use super::early_names::EarlyNames;
 use super::error::WalkError;
 use super::evaluator::Evaluator;
 use super::nowhere::leads_nowhere;

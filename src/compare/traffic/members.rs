@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::ground::Ground;
-use super::shape::lies_in;
 use super::space::{Range, number};
 use crate::net::{Cidr, Protocol};
 use crate::walk::{ClientKind, Packet};
@@ -55,6 +54,12 @@ enum AddressPlace {
 enum PortPlace {
     NodePort(usize),
     Number(u16),
+}
+
+/// In which of some networks an address lies; none where there are too many to tell.
+pub(super) fn lies_in(networks: &[Cidr], ip: IpAddr) -> Option<u64> {
+    let bit = |(i, net): (u32, &Cidr)| u64::from(net.contains(ip)) << i;
+    (networks.len() <= 64).then(|| (0..).zip(networks).map(bit).sum())
 }
 
 impl Members {

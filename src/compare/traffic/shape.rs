@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 
 use super::ground::{AddressKind, Ground};
-use super::members::Members;
+use super::members::{Members, lies_in};
 use super::space::number;
 use crate::cluster::{ServicePort, TrafficPolicy};
 use crate::names::ServiceName;
@@ -161,12 +161,6 @@ fn tells_more_than_addresses(host: &Host) -> bool {
     } = host;
     let is_plain = *sysctls == Sysctls::default() && **network == Network::default();
     pod_interface.is_some() || sets.is_some() || !is_plain
-}
-
-/// In which of some networks an address lies; none where there are too many to tell.
-pub(super) fn lies_in(networks: &[Cidr], ip: IpAddr) -> Option<u64> {
-    let bit = |(i, net): (u32, &Cidr)| u64::from(net.contains(ip)) << i;
-    (networks.len() <= 64).then(|| (0..).zip(networks).map(bit).sum())
 }
 
 /// Networks that the rules of two plans ask for.
