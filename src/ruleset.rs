@@ -174,7 +174,7 @@ mod tests {
     use crate::cluster::Cluster;
     use crate::net::Family;
     use crate::plan::Plan;
-    use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings};
+    use crate::settings::{ProxyMode, Settings};
     use crate::testing::corpus;
     use crate::testing::scope::{part, share};
     use crate::{input, nftables, nftables::ruleset as nft};
@@ -221,11 +221,7 @@ mod tests {
             let text = std::fs::read_to_string(&path).unwrap();
             let (snapshot, _) = input::read_text("cluster.yaml", &text).unwrap();
             for mode in [ProxyMode::Iptables, ProxyMode::Nftables] {
-                let flags = Flags { proxy_mode: Some(mode.name().to_owned()), ..Flags::default() };
-                let mut configuration = Configuration::default();
-                configuration.override_with(&flags, &Release::NEWEST);
-                let host = HostFacts::default();
-                let (settings, _) = Settings::resolve(&configuration, Release::NEWEST, host, None).unwrap();
+                let settings = Settings::newest(mode);
                 let Ok((cluster, _)) = Cluster::build(&snapshot, &settings) else { continue };
                 count += left_out(&cluster, &settings);
             }

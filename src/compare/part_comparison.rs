@@ -12,7 +12,7 @@ use super::consequence::{self, Neighbours, ServiceOnNode};
 use super::parts::Part;
 use super::rules_change::{SubjectChange, rules_by_subject};
 use super::traffic::{
-    self, Alike, Bounds, Ground, Known, KnownOutcomes, Scope, Search, Shape, SharedTraffic, Traffic,
+    self, Alike, Bounds, Ground, Known, KnownOutcomes, Members, Scope, Search, Shape, SharedTraffic, Traffic,
 };
 use crate::names::ServiceName;
 use crate::node::{Host, NodePlan};
@@ -67,11 +67,15 @@ impl PartComparison<'_> {
         changes
     }
 
+    /// The shape of a part, and what stands where in it; none where it is like no other, or no packets are followed.
+    fn shape(&self, part: &Part<'_, '_>) -> Option<(Shape, Members)> {
+        self.with_traffic.then(|| Shape::of(&part.old, &part.new, self.ground)).flatten()
+    }
+
     /// Parts of one shape together.
     fn batches<'o, 'n>(&self, parts: Vec<Part<'o, 'n>>) -> Vec<Batch<'o, 'n>> {
         let hashes = parallel::each(&parts, |part| {
-            let shape = Shape::of(&part.old, &part.new, self.ground).filter(|_| self.with_traffic);
-            shape.map(|(shape, _)| BuildHasherDefault::<DefaultHasher>::default().hash_one(shape))
+            self.shape(part).map(|(shape, _)| BuildHasherDefault::<DefaultHasher>::default().hash_one(shape))
         });
         let mut batches: Vec<Batch<'o, 'n>> = Vec::new();
         let mut open: HashMap<u64, usize> = HashMap::new();
@@ -80,7 +84,9 @@ impl PartComparison<'_> {
             match known.filter(|batch| batch.len() < BATCH) {
                 Some(batch) => batch.push((place, part)),
                 None => {
-                    hash.and_then(|hash| open.insert(hash, batches.len()));
+                    if let Some(hash) = hash {
+                        open.insert(hash, batches.len());
+                    }
                     batches.push(vec![(place, part)]);
                 }
             }
@@ -93,8 +99,7 @@ impl PartComparison<'_> {
         let mut shapes: Vec<(Shape, KnownOutcomes)> = Vec::new();
         let mut changes = Vec::with_capacity(batch.len());
         for (place, part) in batch {
-            let shape = Shape::of(&part.old, &part.new, self.ground);
-            let known = shape.and_then(|(shape, members)| {
+            let known = self.shape(&part).and_then(|(shape, members)| {
                 let at = shapes.iter().position(|(other, _)| *other == shape).unwrap_or(shapes.len());
                 if at == shapes.len() {
                     shapes.push((shape, KnownOutcomes::default()));

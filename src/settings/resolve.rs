@@ -34,6 +34,17 @@ impl Default for Settings {
     }
 }
 
+#[cfg(test)]
+impl Settings {
+    /// What the newest release does in a mode without any other configuration.
+    pub(crate) fn newest(mode: super::ProxyMode) -> Settings {
+        let flags = super::Flags { proxy_mode: Some(mode.name().to_owned()), ..super::Flags::default() };
+        let mut configuration = Configuration::default();
+        configuration.override_with(&flags, &Release::NEWEST);
+        Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).unwrap().0
+    }
+}
+
 impl Settings {
     /// The settings that a configuration means to a release.
     ///

@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 use super::hook::Hook;
 use super::program::Program;
 use crate::net::Family;
+use crate::node::PerFamily;
 
 /// Names and patterns that rules before routing ask for; none where they ask for more of an interface than its name.
 #[derive(Default)]
-pub(super) struct EarlyNames<'r>(OnceLock<Option<Vec<&'r str>>>);
+pub(super) struct EarlyNames<'r>(PerFamily<OnceLock<Option<Vec<&'r str>>>>);
 
 impl<'r> EarlyNames<'r> {
     pub(super) fn of(&self, program: &Program<'r>, family: Family) -> Option<&[&'r str]> {
@@ -24,6 +25,6 @@ impl<'r> EarlyNames<'r> {
             names.dedup();
             Some(names)
         };
-        self.0.get_or_init(found).as_deref()
+        self.0.get(family).get_or_init(found).as_deref()
     }
 }

@@ -29,7 +29,7 @@ use super::program::Program;
 use super::rule_part::InterfaceDirection;
 use super::told_apart::{Place, ToldApart, is_of_its_own};
 use crate::net::Family;
-use crate::node::{ClientKind, Host, InterfaceName};
+use crate::node::{ClientKind, Host, InterfaceName, PerFamily};
 
 /// The most kinds whose ends are kept.
 const MOST_KINDS: usize = 1 << 14;
@@ -37,7 +37,7 @@ const MOST_KINDS: usize = 1 << 14;
 /// The ends of packets by their kind.
 #[derive(Default)]
 pub(super) struct Onward<'r> {
-    told_apart: OnceLock<ToldApart>,
+    told_apart: PerFamily<OnceLock<ToldApart>>,
     known: Mutex<HashMap<GroupKind, Known<'r>>>,
 }
 
@@ -114,7 +114,10 @@ impl<'r> Onward<'r> {
 
     /// Whether rules ask for these two ends of a packet together.
     pub(super) fn are_asked_together(&self, source: IpAddr, destination: IpAddr) -> bool {
-        self.told_apart.get().is_some_and(|apart| apart.pair(source, destination).is_some())
+        self.told_apart
+            .get(Family::of(source))
+            .get()
+            .is_some_and(|apart| apart.pair(source, destination).is_some())
     }
 
     /// Whether an address is as others are: not the node's, and of no kind of its own.
@@ -122,17 +125,21 @@ impl<'r> Onward<'r> {
         !host.is_local(ip) && !is_of_its_own(ip, host)
     }
 
+    /// What rules tell apart in a family: a ruleset of nftables can have rules for both.
+    fn told_apart(&self, program: &Program<'_>, family: Family, host: &Host) -> &ToldApart {
+        self.told_apart.get(family).get_or_init(|| ToldApart::new(program, family, host))
+    }
+
     /// Where a source lies among those that rules tell apart; each is by itself where that is not known.
     pub(super) fn place_of_source(&self, ip: IpAddr, program: &Program<'_>, host: &Host) -> Place {
-        let apart = self.told_apart.get_or_init(|| ToldApart::new(program, Family::of(ip), host));
+        let apart = self.told_apart(program, Family::of(ip), host);
         if apart.is_of_single_ends() { apart.source(ip, host) } else { Place::Itself(ip) }
     }
 
     pub(super) fn kind(&self, evaluator: &mut Evaluator<'_, 'r>, state: &PacketState<'r>) -> Option<Kind> {
         let view = &state.view;
         let host = evaluator.host;
-        let (program, family) = (evaluator.program, evaluator.family);
-        let apart = self.told_apart.get_or_init(|| ToldApart::new(program, family, host));
+        let apart = self.told_apart(evaluator.program, evaluator.family, host);
         if apart.makes_new {
             return None;
         }

@@ -69,6 +69,7 @@ pub use flows::{Cause, Flow, Place, Special, flows, flows_of_plans};
 pub use ground::{Ground, Naming};
 pub use known::Known;
 pub(super) use known::{KnownOutcomes, Outcomes};
+pub(super) use members::Members;
 pub use names::Names;
 pub use outcome_set::{Contrast, End, OutcomeSet};
 pub use reasons::Reason;

@@ -74,7 +74,9 @@ impl<'d> Places<'d> {
                 if at == all.len() {
                     all.push((place, BTreeSet::new()));
                 }
-                all.get_mut(at).into_iter().for_each(|(_, numbers)| _ = numbers.insert(number));
+                if let Some((_, numbers)) = all.get_mut(at) {
+                    numbers.insert(number);
+                }
             }
         }
         all.sort_by(|(a, _), (b, _)| (&a.table, &a.name).cmp(&(&b.table, &b.name)));

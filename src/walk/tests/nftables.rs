@@ -381,3 +381,22 @@ fn a_table_that_sleeps_does_nothing() {
         assert_eq!(walked(&Walker::new(&read(&text), &host), &packet), [expected]);
     }
 }
+
+/// One ruleset can have rules for both families; what those of the one tell apart says nothing of the other.
+#[test]
+fn packets_of_both_families_pass_one_ruleset() {
+    let table = |family: &str, rule: &str| {
+        let chain = format!(
+            "\tchain forward {{\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t{rule} drop\n\t}}\n"
+        );
+        format!("table {family} filter {{\n{chain}}}\n")
+    };
+    let rules = read(&(table("ip", "ip saddr 10.244.1.9") + &table("ip6", "ip6 saddr fd00:10:244:1::9")));
+    let host = host();
+    let walker = Walker::new(&rules, &host);
+    let is_dropped = |from: &str, to: &str| walked(&walker, &tcp(from, to))[0].starts_with("drop");
+    for (last, dropped) in [("8", false), ("9", true)] {
+        assert_eq!(is_dropped(&format!("10.244.1.{last}"), "10.244.2.4:80"), dropped);
+        assert_eq!(is_dropped(&format!("fd00:10:244:1::{last}"), "[fd00:10:244:2::4]:80"), dropped);
+    }
+}

@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::input;
 use crate::net::Family;
 use crate::node::{NodePlan, NodeRules};
-use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Release, Settings};
+use crate::settings::{ProxyMode, Settings};
 use crate::testing::corpus;
 use crate::walk::{Outcome, Packet, Walker};
 
@@ -48,11 +48,7 @@ fn the_steps_of_some_are_those_that_are_told_with_all() {
         let text = std::fs::read_to_string(&path).unwrap();
         let (snapshot, _) = input::read_text("cluster.yaml", &text).unwrap();
         for mode in [ProxyMode::Iptables, ProxyMode::Nftables] {
-            let flags = Flags { proxy_mode: Some(mode.name().to_owned()), ..Flags::default() };
-            let mut configuration = Configuration::default();
-            configuration.override_with(&flags, &Release::NEWEST);
-            let host = HostFacts::default();
-            let (settings, _) = Settings::resolve(&configuration, Release::NEWEST, host, None).unwrap();
+            let settings = Settings::newest(mode);
             let Ok((cluster, _)) = Cluster::build(&snapshot, &settings) else { continue };
             let Some(node) = cluster.nodes.first() else { continue };
             for family in Family::ALL {
