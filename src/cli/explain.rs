@@ -4,6 +4,7 @@ mod page;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
@@ -91,6 +92,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     if arguments.output == OutputFormat::Html {
         return page::of(pipeline, &arguments.settings, wanted, session);
     }
+    // The program ends after this: freeing a million objects would only keep the user waiting.
+    let pipeline = ManuallyDrop::new(pipeline);
     let explanations = explanations(&pipeline, wanted, session)?;
     let assumed = pipeline.assumed.as_ref();
     Ok(Answer::text(match arguments.output {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs::DirEntry;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -125,7 +126,8 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     for mut snapshot in snapshots(arguments, &project, session)? {
         let refusals = api_server::judge(&snapshot, release(&settings, &snapshot));
         remove(&refusals, &mut snapshot);
-        let mut pipeline = Pipeline::of(snapshot, &settings, session)?;
+        // The program ends after this: freeing a million objects would only keep the user waiting.
+        let mut pipeline = ManuallyDrop::new(Pipeline::of(snapshot, &settings, session)?);
         // No finding depends on it.
         pipeline.inferred_networks.clear();
         let node = arguments.node.name().map(|name| pipeline.node(Some(name), session)).transpose()?;
@@ -133,7 +135,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
             pipeline.node_plans(node, &pipeline.families(), session)?;
         }
         findings.extend(look(arguments, &project, &pipeline, refusals, node.as_ref(), session));
-        assumed = pipeline.assumed;
+        assumed = pipeline.assumed.take();
     }
     let differs = findings.iter().any(|finding| finding.severity >= arguments.fail_on.severity());
     Ok(Answer { differs, ..Answer::text(print(arguments.output, &findings, assumed.as_ref(), session)) })

@@ -1,5 +1,7 @@
 //! `kuberules services`
 
+use std::mem::ManuallyDrop;
+
 use clap::{Args, ValueEnum};
 
 use super::arguments::{AnswerArguments, InputArguments, NodeArgument};
@@ -41,7 +43,8 @@ enum OutputFormat {
 
 pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     session.look_at(arguments.node.name());
-    let pipeline = Pipeline::read(&arguments.input, &arguments.answer.settings, session)?;
+    // The program ends after this: freeing a million objects would only keep the user waiting.
+    let pipeline = ManuallyDrop::new(Pipeline::read(&arguments.input, &arguments.answer.settings, session)?);
     let nodes = nodes(arguments, &pipeline, session)?;
     session.progress().stage("following packets to every Service");
     let mut report = services::look(&pipeline.snapshot, &pipeline.cluster, &pipeline.settings, &nodes);

@@ -109,7 +109,7 @@ fn cases(data: &Value) -> Vec<(&Value, &Value)> {
 
 #[test]
 fn the_page_plays_what_a_trace_says() {
-    for (cluster, every, least) in [(Cluster::example(), 1, 60), (Cluster::shop(), 24, 40)] {
+    for (cluster, every, least) in [(Cluster::example(), 1, 60), (Cluster::shop(), 48, 20)] {
         let data = data(&cluster.page());
         let cases = match every {
             1 => cases(&data),

@@ -45,14 +45,14 @@ fn scenes() -> Vec<Scene> {
 
 #[test]
 fn both_say_the_same() {
-    let compared: Vec<usize> = in_parallel(&share("explain_trace", 8, scenes()), compare);
+    let compared: Vec<usize> = in_parallel(&share("explain_trace", 12, scenes()), compare);
     let total: usize = compared.iter().sum();
     assert!(compared.iter().all(|count| *count > part(20, EVERY)), "{compared:?}");
-    assert!(total > part(1000, 8 * EVERY), "{total} cases are too few");
+    assert!(total > part(1000, 12 * EVERY), "{total} cases are too few");
 }
 
 /// A quick run asks for one of so many addresses.
-const EVERY: usize = 6;
+const EVERY: usize = 12;
 
 fn compare(scene: &Scene) -> usize {
     let mut asked = Vec::new();

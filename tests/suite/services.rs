@@ -73,7 +73,7 @@ fn each_cell_is_what_trace_says() {
                 common.extend(["--feature-gates", "NFTablesProxyMode=true"]);
             }
             let report = json(&[&["services"], &common[..]].concat());
-            let probes = share("services", 29, probes(&report));
+            let probes = share("services", 58, probes(&report));
             assert!(!probes.is_empty(), "{}", case.cluster.display());
             let faults: Vec<String> =
                 in_parallel(&probes, |probe| fault(probe, &common)).into_iter().flatten().collect();

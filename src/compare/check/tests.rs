@@ -431,7 +431,7 @@ fn mutations_in_random_clusters_are_judged_by_the_walk() {
             .filter(|path| path.join("case.json").exists())
             .collect();
     folders.sort_unstable();
-    let folders = share("compare::check", 10, folders);
+    let folders = share("compare::check", 25, folders);
     for (seed, folder) in (41..).zip(&folders) {
         for run in Run::all(folder) {
             run.with_rules(|expected| {

@@ -157,7 +157,7 @@ fn walked(pods: u64, by_address: bool) -> (u64, u64) {
 #[test]
 fn walks_do_not_grow_with_pods_times_services() {
     for by_address in [true, false] {
-        let few = if full() { 20 } else { 8 };
+        let few = if full() { 20 } else { 5 };
         let (few, many) = (walked(few, by_address), walked(4 * few, by_address));
         assert!(
             many.0 <= 3 * few.0,

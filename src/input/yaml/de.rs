@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, IntoDeserializer, Visitor};
 
-use super::scalar::{Resolved, resolve};
+use super::scalar::{Resolved, is_null, resolve};
 use super::tape::Tape;
 use super::value::Value;
 use super::{Fault, MAX_ALIASED_NODES};
@@ -126,7 +126,7 @@ impl<'t, 'a> Cursor<'t, 'a> {
 
     fn is_null(self) -> Result<bool, Error> {
         Ok(match self.resolved()?.1 {
-            Some(Value::Plain(text)) => resolve(text) == Resolved::Null,
+            Some(Value::Plain(text)) => is_null(text),
             Some(_) => false,
             None => true,
         })

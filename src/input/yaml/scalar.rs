@@ -51,7 +51,26 @@ fn word(text: &str) -> Resolved {
     }
 }
 
+/// Whether a plain scalar is null; resolving it would find out which number most others are.
+pub(super) fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+/// Whether a plain scalar begins as no number and no word does, or is longer than any word: it is text.
+pub(super) fn is_surely_text(text: &str) -> bool {
+    match text.as_bytes().first() {
+        Some(b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'y' | b'Y' | b'o' | b'O') => {
+            text.len() > LONGEST_WORD
+        }
+        Some(first) => first.is_ascii_alphabetic(),
+        None => false,
+    }
+}
+
 fn number(text: &str) -> Resolved {
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return integer(text).or_else(|| float(text)).unwrap_or(Resolved::String);
+    }
     match text {
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Resolved::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => return Resolved::Float(f64::NEG_INFINITY),
@@ -88,6 +107,9 @@ fn integer(text: &str) -> Option<Resolved> {
 }
 
 fn radix(magnitude: &str) -> (u32, &str) {
+    if !magnitude.starts_with('0') {
+        return (10, magnitude);
+    }
     let after = |prefixes: [&str; 2]| prefixes.iter().find_map(|prefix| magnitude.strip_prefix(prefix));
     if let Some(digits) = after(["0x", "0X"]) {
         (16, digits)
@@ -95,7 +117,7 @@ fn radix(magnitude: &str) -> (u32, &str) {
         (8, digits)
     } else if let Some(digits) = after(["0b", "0B"]) {
         (2, digits)
-    } else if magnitude.len() > 1 && magnitude.starts_with('0') {
+    } else if magnitude.len() > 1 {
         (8, magnitude)
     } else {
         (10, magnitude)
@@ -126,9 +148,6 @@ pub(super) fn is_no_json(text: &str) -> bool {
 
 /// The string that a plain key becomes in JSON, unless it is one; `sigs.k8s.io/yaml`, convertToJSONableObject.
 pub(super) fn key_text(text: &str) -> Result<Option<String>, &'static str> {
-    if text.len() > LONGEST_WORD && text.starts_with(|first: char| first.is_ascii_alphabetic()) {
-        return Ok(None);
-    }
     Ok(Some(match resolve(text) {
         Resolved::String => return Ok(None),
         Resolved::Null => return Err("a map's key is null"),
@@ -228,5 +247,19 @@ mod tests {
         ] {
             assert_eq!(resolve(text), meaning, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_told_without_resolving_is_right() {
+        let words = [
+            "~", "null", "NULL", "nulls", "no", "none", "true", "Truth", "false", "falsey", "on", "only", "y",
+        ];
+        let others =
+            ["", "name", "kind", "addresses", "10", "0x1f", "0", "00", "é", "<<", "-", ".5", "Off", "NUL"];
+        for text in words.into_iter().chain(others) {
+            assert_eq!(is_null(text), resolve(text) == Resolved::Null, "{text}");
+            assert!(!is_surely_text(text) || resolve(text) == Resolved::String, "{text}");
+        }
+        assert!(is_surely_text("kind") && is_surely_text("nodeName") && !is_surely_text("no"));
     }
 }

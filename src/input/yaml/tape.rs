@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use libyaml_safer::{EventData, ScalarStyle};
 
 use super::events::{Event, Events};
-use super::scalar::{is_no_json, key_text, tagged};
+use super::scalar::{is_no_json, is_surely_text, key_text, tagged};
 use super::value::Value;
 use super::{Fault, MAX_DEPTH};
 
@@ -214,7 +214,9 @@ impl<'a> Builder<'a> {
         let mut key = map + 1;
         while let Some(node) = self.nodes.get(key) {
             let next = node.next;
-            if node.value.is_merge_key() {
+            if matches!(&node.value, Value::Plain(text) if is_surely_text(text)) {
+                self.keys.push(key);
+            } else if node.value.is_merge_key() {
                 merges = true;
             } else {
                 if let Some(value) = self.settled(node)? {

@@ -19,7 +19,7 @@ use crate::support::{Case, cases, in_parallel};
 #[test]
 fn diff_check_and_trace_agree() {
     let all: Vec<Case> = ["iptables", "nftables"].into_iter().flat_map(cases).collect();
-    let all = share("judges::agreement", 60, all);
+    let all = share("judges::agreement", 120, all);
     let tallies = in_parallel(&all, judge);
     let (services, flows) = tallies.iter().fold((0, 0), |(s, f), tally| (s + tally.0, f + tally.1));
     eprintln!("{} nodes, {services} Services without their endpoints, {flows} flows", all.len());
