@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::net::Family;
-use crate::node::{Connection, Host, IpSets, Network, Routed, Sysctls};
+use crate::node::{Connection, Host, IpSets, Lookup, Network, Routed, Sysctls};
 
 /// What a node was asked for beside its rules; none of what it was not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl Facts {
             Family::Ipv4 => "192.0.2.1".parse(),
             Family::Ipv6 => "2001:db8::1".parse(),
         };
-        let Routed::By(device) = self.network.route(None, somewhere.ok()?) else { return None };
+        let asked = Lookup { source: None, destination: somewhere.ok()?, mark: None };
+        let Routed::By(device) = self.network.route(&asked) else { return None };
         let link = self.network.link(device)?;
         let own = link.addresses.iter().find(|a| Family::of(a.ip) == family && !a.is_link_local);
         own.map(|address| address.ip)

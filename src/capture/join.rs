@@ -13,7 +13,7 @@ use crate::iptables::parse::Variant;
 use crate::iptables::ruleset as ipt;
 use crate::net::Family;
 use crate::nftables::ruleset as nft;
-use crate::node::{Connection, IpSets, Link, Route, RoutingRule, Sysctls};
+use crate::node::{Connection, IpSets, Link, Route, RoutingRule, RuleAction, Sysctls};
 use crate::ruleset::Ruleset;
 use crate::settings::ProxyMode;
 use crate::{iptables, nftables};
@@ -258,7 +258,7 @@ impl<'s> Joined<'s> {
 
     fn add_rules(&mut self, place: Place<'s>, mut rules: Vec<RoutingRule>) -> Result<(), Diagnostics> {
         // `ip -6 rule` has no table "default"; nothing else tells the families apart.
-        let family = if rules.iter().any(|rule| rule.table.as_deref() == Some("default")) {
+        let family = if rules.iter().any(|rule| rule.action == RuleAction::Table("default".into())) {
             Family::Ipv4
         } else {
             Family::Ipv6

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::diagnostic::ParseError;
 use crate::net::{Cidr, Family};
-use crate::node::{Route, RouteKind, RoutingRule};
+use crate::node::{Refusal, Route, RouteKind, RoutingRule, RuleAction};
 
 const KINDS: [(&str, RouteKind); 9] = [
     ("unicast", RouteKind::Unicast),
@@ -16,9 +16,9 @@ const KINDS: [(&str, RouteKind); 9] = [
     ("anycast", RouteKind::Local),
     ("multicast", RouteKind::Multicast),
     ("throw", RouteKind::Throw),
-    ("unreachable", RouteKind::Refusal),
-    ("prohibit", RouteKind::Refusal),
-    ("blackhole", RouteKind::Refusal),
+    ("unreachable", RouteKind::Refusal(Refusal::Unreachable)),
+    ("prohibit", RouteKind::Refusal(Refusal::Prohibit)),
+    ("blackhole", RouteKind::Refusal(Refusal::Blackhole)),
 ];
 
 /// Whether a line is a route: `10.0.0.0/8 dev eth0 ...`, `default via ...`, `local 10.0.0.1 dev ...`.
@@ -56,17 +56,24 @@ pub(super) fn read(text: &str) -> Vec<Route> {
     for line in text.lines() {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match (words.first(), routes.last_mut()) {
-            // Of several ways to go, which one is taken is not known.
-            (Some(&"nexthop"), Some(route)) => {
-                let device = after(&words, "dev");
-                let same = route.device.as_deref() == device || route.device.is_none();
-                route.device = device.filter(|_| same).map(CompactString::from);
+            // One that is dead is not taken (net/ipv4/fib_semantics.c, `fib_select_multipath`).
+            (Some(&"nexthop"), Some(route)) if !words.contains(&"dead") => {
+                add_device(route, after(&words, "dev").map(CompactString::from));
             }
+            (Some(&"nexthop"), _) => {}
             _ => routes.extend(route(&words)),
         }
     }
     routes
 }
+
+fn add_device(route: &mut Route, device: Option<CompactString>) {
+    let new = device.filter(|device| !route.devices.contains(device));
+    route.devices.extend(new);
+}
+
+/// What a route asks of packets beside their destination.
+const ASKED: [&str; 3] = ["from", "tos", "dsfield"];
 
 fn after<'t>(words: &[&'t str], word: &str) -> Option<&'t str> {
     let at = words.iter().position(|found| *found == word)?;
@@ -81,10 +88,11 @@ fn route(words: &[&str]) -> Option<Route> {
     let family = if is_ipv6 { Family::Ipv6 } else { Family::Ipv4 };
     Some(Route {
         destination: network(destination, family)?,
-        device: after(words, "dev").map(CompactString::from),
+        devices: after(words, "dev").map(CompactString::from).into_iter().collect(),
         table: after(words, "table").unwrap_or("main").into(),
         kind: kind.unwrap_or(RouteKind::Unicast),
         metric: after(words, "metric").and_then(|metric| metric.parse().ok()).unwrap_or_default(),
+        asks_more: words.iter().any(|word| ASKED.contains(word)),
     })
 }
 
@@ -97,25 +105,49 @@ pub(super) fn read_rules(text: &str) -> Vec<RoutingRule> {
 fn rule(line: &str) -> Option<RoutingRule> {
     let (priority, rest) = line.split_once(':')?;
     let words: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let known = ["from", "to", "lookup", "proto"];
     let net = |word: &str| {
         after(&words, word).filter(|text| *text != "all").and_then(|text| network(text, Family::Ipv4))
     };
     let (source, destination) = (net("from"), net("to"));
-    let asks = |word: &&&str| !known.contains(*word) && !is_value(&words, word);
+    let mark = after(&words, "fwmark");
+    let known_mark = mark.and_then(|text| match text.split_once('/') {
+        Some((value, mask)) => Some((number(value)?, number(mask)?)),
+        None => Some((number(text)?, u32::MAX)),
+    });
+    let refusal = words.last().and_then(|word| refusal(word));
+    let table = after(&words, "lookup").map(|table| RuleAction::Table(table.into()));
+    // Each is followed by its value. With `not` the rule is for packets that fit no part, or not all.
+    let is_opposite = words.contains(&"not");
+    let known = ["from", "to", "fwmark", "lookup", "proto"].iter();
+    let count = known.filter(|word| words.contains(word)).count() * 2 + usize::from(refusal.is_some());
     Some(RoutingRule {
         priority: priority.parse().ok()?,
         family: source.or(destination).map(Cidr::family),
-        source,
-        destination,
-        asks_more: words.iter().filter(|word| asks(word)).count() > 0,
-        table: after(&words, "lookup").map(CompactString::from),
+        source: source.filter(|_| !is_opposite),
+        destination: destination.filter(|_| !is_opposite),
+        mark: known_mark.filter(|_| !is_opposite),
+        asks_more: count != words.len() || known_mark.is_some() != mark.is_some(),
+        action: table.or(refusal.map(RuleAction::Refuse)).unwrap_or(RuleAction::Other),
     })
 }
 
-/// Whether a word is the value of one that is understood.
-fn is_value(words: &[&str], word: &&str) -> bool {
-    ["from", "to", "lookup", "proto"].iter().any(|known| after(words, known) == Some(*word))
+/// `0x80`, `128`
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// What a rule without a table does. `unreachable` is an answer as if there were no route (net/ipv4/fib_rules.c,
+/// `fib4_rule_action`).
+fn refusal(action: &str) -> Option<Refusal> {
+    match action {
+        "unreachable" => Some(Refusal::NoRoute),
+        "prohibit" => Some(Refusal::Prohibit),
+        "blackhole" => Some(Refusal::Blackhole),
+        _ => None,
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,6 +160,8 @@ struct JsonRoute {
     kind: Option<String>,
     metric: Option<u32>,
     pref: Option<String>,
+    from: Option<String>,
+    tos: Option<serde_json::Value>,
     #[serde(default)]
     nexthops: Vec<JsonHop>,
 }
@@ -135,6 +169,8 @@ struct JsonRoute {
 #[derive(Deserialize)]
 struct JsonHop {
     dev: Option<CompactString>,
+    #[serde(default)]
+    flags: Vec<String>,
 }
 
 /// Reads the text of `ip -j route show table all`.
@@ -155,15 +191,17 @@ fn of_json(route: JsonRoute) -> Option<Route> {
         route.pref.is_some() || route.gateway.as_deref().is_some_and(|gateway| gateway.contains(':'));
     let family = if is_ipv6 { Family::Ipv6 } else { Family::Ipv4 };
     let kind = route.kind.as_deref().unwrap_or("unicast");
-    let first = route.nexthops.first().and_then(|hop| hop.dev.clone());
-    let hops_agree = route.nexthops.iter().all(|hop| hop.dev == first);
-    Some(Route {
+    let mut read = Route {
         destination: network(route.dst.as_deref()?, family)?,
-        device: route.dev.or(first.filter(|_| hops_agree)),
+        devices: route.dev.into_iter().collect(),
         table: route.table.unwrap_or("main".into()),
         kind: KINDS.iter().find(|(name, _)| *name == kind)?.1,
         metric: route.metric.unwrap_or_default(),
-    })
+        asks_more: route.from.is_some() || route.tos.is_some(),
+    };
+    let alive = route.nexthops.into_iter().filter(|hop| !hop.flags.iter().any(|flag| flag == "dead"));
+    alive.for_each(|hop| add_device(&mut read, hop.dev));
+    Some(read)
 }
 
 #[derive(Deserialize)]
@@ -174,6 +212,9 @@ struct JsonRule {
     dst: Option<String>,
     dstlen: Option<u8>,
     table: Option<CompactString>,
+    fwmark: Option<String>,
+    fwmask: Option<String>,
+    action: Option<String>,
     #[serde(flatten)]
     more: serde_json::Map<String, serde_json::Value>,
 }
@@ -193,14 +234,19 @@ fn rule_of_json(rule: JsonRule) -> RoutingRule {
         Cidr::new(ip, length.unwrap_or(Family::of(ip).bits()))
     };
     let (source, destination) = (net(rule.src, rule.srclen), net(rule.dst, rule.dstlen));
-    let is_plain = |name: &String| name == "protocol" || name == "action";
+    let mask = rule.fwmask.as_deref().map_or(Some(u32::MAX), number);
+    let mark = rule.fwmark.as_deref().and_then(number).zip(mask);
+    let is_plain = |name: &String| name == "protocol";
+    let refusal = rule.action.as_deref().and_then(refusal).map(RuleAction::Refuse);
+    let is_opposite = rule.more.contains_key("not");
     RoutingRule {
         priority: rule.priority,
         family: source.or(destination).map(Cidr::family),
-        source,
-        destination,
-        asks_more: !rule.more.keys().all(is_plain),
-        table: rule.table,
+        source: source.filter(|_| !is_opposite),
+        destination: destination.filter(|_| !is_opposite),
+        mark: mark.filter(|_| !is_opposite),
+        asks_more: !rule.more.keys().all(is_plain) || rule.fwmark.is_some() != mark.is_some(),
+        action: rule.table.map(RuleAction::Table).or(refusal).unwrap_or(RuleAction::Other),
     }
 }
 
@@ -241,7 +287,9 @@ multicast ff00::/8 dev v0 table local proto kernel metric 256 pref medium
     fn rules_know_what_they_ask_for() {
         assert_eq!(read_rules(RULES), read_rules_json(RULES_JSON).unwrap());
         let asks: Vec<bool> = read_rules(RULES).iter().map(|rule| rule.asks_more).collect();
-        assert_eq!(asks, [false, true, false, true, false]);
+        assert_eq!(asks, [false, true, false, false, false]);
+        assert_eq!(read_rules(RULES)[3].mark, Some((0x80, 0x80)));
+        assert_eq!(read_rules(RULES)[1].action, RuleAction::Refuse(Refusal::Blackhole));
         assert!(read_rules("32765:\tnot from fd00::/64 lookup 7\n")[0].asks_more);
     }
 }

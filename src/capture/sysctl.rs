@@ -33,10 +33,18 @@ fn learn(found: &mut Sysctls, name: &str, value: &str) {
         "net.bridge.bridge-nf-call-iptables" => found.bridge_calls_iptables = Some(is_on),
         _ => {
             let Some(rest) = name.strip_prefix("net.ipv4.conf.") else { return };
-            if let Some(interface) = rest.strip_suffix(".rp_filter") {
-                found.reverse_path.extend(reverse_path(value).map(|mode| (interface.into(), mode)));
-            } else if let Some(interface) = rest.strip_suffix(".route_localnet") {
-                found.route_localnet.insert(interface.into(), is_on);
+            let Some((interface, setting)) = rest.rsplit_once('.') else { return };
+            // A dot in the name of an interface is written as a slash.
+            let interface = interface.replace('/', ".").into();
+            match setting {
+                "rp_filter" => {
+                    found.reverse_path.extend(reverse_path(value).map(|mode| (interface, mode)));
+                }
+                "route_localnet" => _ = found.route_localnet.insert(interface, is_on),
+                "accept_local" => _ = found.accept_local.insert(interface, is_on),
+                "src_valid_mark" => _ = found.source_valid_mark.insert(interface, is_on),
+                "forwarding" => _ = found.interface_forwarding.insert(interface, is_on),
+                _ => {}
             }
         }
     }
@@ -62,7 +70,7 @@ mod tests {
              net.ipv4.conf.all.route_localnet = 1\nnet.netfilter.nf_conntrack_tcp_be_liberal=1\nnet.ipv4.ip_forward = 0\n\
              sysctl: permission denied on key 'x'\n",
         );
-        assert_eq!(found.reverse_path_of("eth0/5"), Some(ReversePath::Loose));
+        assert_eq!(found.reverse_path_of("eth0.5"), Some(ReversePath::Loose));
         assert_eq!(found.allows_route_localnet(), Some(true));
         assert_eq!(found.conntrack_liberal, Some(true));
         assert_eq!(found.forwarding.get(&Family::Ipv4), Some(&false));

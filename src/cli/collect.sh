@@ -65,6 +65,8 @@ fi
 command -v ipvsadm >/dev/null && gather ipvsadm ipvsadm -Ln
 for setting in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding \
     /proc/sys/net/ipv4/conf/*/rp_filter /proc/sys/net/ipv4/conf/*/route_localnet \
+    /proc/sys/net/ipv4/conf/*/accept_local /proc/sys/net/ipv4/conf/*/src_valid_mark \
+    /proc/sys/net/ipv4/conf/*/forwarding \
     /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal /proc/sys/net/bridge/bridge-nf-call-iptables; do
     [ -r "$setting" ] || continue
     name=${setting#/proc/sys/}

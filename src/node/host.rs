@@ -1,6 +1,7 @@
 //! What is known of a node beside its rules: addresses, pod networks, a sysctl.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -13,8 +14,7 @@ use crate::plan::{LocalTraffic, Plan};
 
 use super::client_kind::ClientKind;
 use super::interface_name::InterfaceName;
-use super::network::Network;
-use super::network::Routed;
+use super::network::{Lookup, Network, Routed};
 use super::sets::IpSets;
 use super::sysctls::Sysctls;
 
@@ -224,10 +224,40 @@ impl Host {
 
     /// The interface by which packets from or to an address cross the node, where its routes are known.
     pub fn interface_toward(&self, ip: IpAddr) -> Option<InterfaceName> {
-        match self.network.route(None, ip) {
+        match self.network.route(&Lookup { source: None, destination: ip, mark: None }) {
             Routed::By(name) => InterfaceName::new(name),
-            Routed::Local | Routed::Nowhere | Routed::Unknown => None,
+            _ => None,
         }
+    }
+
+    /// A number for what routing makes of packets from and to an address: of two with the same, it makes the same. None where
+    /// the node tells nothing of it.
+    pub fn routing_place(&self, ip: IpAddr) -> Option<u64> {
+        let family = Family::of(ip);
+        if self.network.routes.is_none() && self.sysctls == Sysctls::default() {
+            return None;
+        }
+        let of_pods = match &self.pod_interface {
+            Some(PodInterface::Name(name)) if self.is_local_pod(ip) => InterfaceName::new(name),
+            _ => None,
+        };
+        let toward = self.interface_toward(ip).or(of_pods);
+        let name = toward.as_ref().map(InterfaceName::as_str);
+        let mut hasher = DefaultHasher::new();
+        // Which interface that is decides only for rules.
+        let way = |device: &str| match Some(device) == name {
+            true => 0,
+            false => device.bytes().fold(1, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into())),
+        };
+        self.network.place(ip, &way).hash(&mut hasher);
+        let sysctls = &self.sysctls;
+        sysctls.forwards(family, name).hash(&mut hasher);
+        let mode = name.map_or_else(|| sysctls.reverse_path_anywhere(), |name| sysctls.reverse_path_of(name));
+        mode.hash(&mut hasher);
+        name.map(|name| (sysctls.accepts_local_at(name), sysctls.heeds_mark_at(name))).hash(&mut hasher);
+        let is_bare = |link: &super::network::Link| !link.addresses.iter().any(|own| own.ip.is_ipv4());
+        name.and_then(|name| self.network.link(name)).is_some_and(is_bare).hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     /// The interface that has an address of the node, where its addresses are known by interface.

@@ -25,6 +25,7 @@ mod interface_name;
 mod learn;
 mod network;
 mod per_family;
+mod routes;
 mod sets;
 mod sysctls;
 
@@ -33,8 +34,9 @@ pub use connection::{Connection, ConnectionState, ending_command};
 pub(crate) use host::merged;
 pub use host::{Host, PodInterface};
 pub use interface_name::InterfaceName;
-pub use network::{Link, LinkAddress, Network, Route, RouteKind, Routed, RoutingRule};
+pub use network::{Link, LinkAddress, Lookup, Network, Routed, RoutingRule, RuleAction};
 pub use per_family::PerFamily;
+pub use routes::{Refusal, Route, RouteKind, Routes};
 pub use sets::{AskedInterface, Dimension, IpSet, IpSets, Membership, Part, SetQuery};
 pub use sysctls::{ReversePath, Sysctls};
 

@@ -1,9 +1,12 @@
 //! A node's interfaces and routes, where its capture has them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
+use super::routes::{Refusal, RouteKind, Routes};
 use crate::net::{Cidr, Family};
 
 /// What `ip addr`, `ip route show table all` and `ip rule` tell of a node.
@@ -12,7 +15,7 @@ pub struct Network {
     /// Its interfaces; none where they were not asked for.
     pub links: Option<Vec<Link>>,
     /// Its routes, of both families; none where they were not asked for.
-    pub routes: Option<Vec<Route>>,
+    pub routes: Option<Routes>,
     /// Its routing rules; none where they were not asked for, and then taken to be the three that every node has.
     pub rules: Option<Vec<RoutingRule>>,
 }
@@ -43,38 +46,6 @@ pub struct LinkAddress {
     pub is_link_local: bool,
 }
 
-/// A route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    /// Where to; everything for `default`.
-    pub destination: Cidr,
-    /// The interface to send by.
-    pub device: Option<CompactString>,
-    /// The table: `main`, `local`, `default`, or a number or name.
-    pub table: CompactString,
-    /// What it does.
-    pub kind: RouteKind,
-    /// Of two to the same network the smaller one counts.
-    pub metric: u32,
-}
-
-/// What a route does with a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RouteKind {
-    /// Sends it on.
-    Unicast,
-    /// Delivers it on the node.
-    Local,
-    /// The address is that of all hosts of a network.
-    Broadcast,
-    /// The address is that of a group.
-    Multicast,
-    /// Has the next routing rule decide.
-    Throw,
-    /// Drops or refuses it.
-    Refusal,
-}
-
 /// A routing rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutingRule {
@@ -86,21 +57,49 @@ pub struct RoutingRule {
     pub source: Option<Cidr>,
     /// `to`
     pub destination: Option<Cidr>,
-    /// Whether it asks for anything else: a mark, an interface, a port, or the opposite of something.
+    /// `fwmark`: the mark, and the bits of it that count.
+    pub mark: Option<(u32, u32)>,
+    /// Whether it asks for anything else: an interface, a port, or the opposite of something.
     pub asks_more: bool,
-    /// The table that it looks up; none for another action.
-    pub table: Option<CompactString>,
+    /// What it does.
+    pub action: RuleAction,
+}
+
+/// What a routing rule does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RuleAction {
+    /// Looks up a table.
+    Table(CompactString),
+    /// Drops or refuses the packet.
+    Refuse(Refusal),
+    /// Something else, such as `goto`.
+    Other,
+}
+
+/// What routing is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lookup {
+    /// The packet's source; none where it is not known.
+    pub source: Option<IpAddr>,
+    /// Where it goes to.
+    pub destination: IpAddr,
+    /// Its mark; none where it is not known.
+    pub mark: Option<u32>,
 }
 
 /// Where routing sends a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Routed<'n> {
     /// Out by an interface.
     By(&'n str),
+    /// Out by one of several interfaces.
+    ByOneOf(&'n [CompactString]),
     /// To the node itself.
     Local,
+    /// To all hosts of a network or a group.
+    Many,
     /// Nowhere: no route, or one that refuses.
-    Nowhere,
+    Nowhere(Refusal),
     /// Routes were not captured, or what decides is not known.
     Unknown,
 }
@@ -124,77 +123,152 @@ impl Network {
     /// Whether an address is that of all hosts of a network of the node.
     pub fn is_broadcast(&self, ip: IpAddr) -> bool {
         let by_link = self.links.iter().flatten().any(|link| link.broadcasts.contains(&ip));
-        let by_route = self.routes.iter().flatten().any(|route| {
-            route.kind == RouteKind::Broadcast
-                && route.destination.is_host()
-                && route.destination.contains(ip)
-        });
+        let host = Cidr::host(ip);
+        let by_route = self
+            .routes
+            .iter()
+            .flat_map(Routes::iter)
+            .any(|route| route.kind == RouteKind::Broadcast && route.destination == host);
         by_link || by_route
     }
 
-    /// Where a packet is sent: rules in the order of their priorities, in each table the narrowest route
-    /// (net/ipv4/fib_rules.c, fib_table_lookup).
-    pub fn route(&self, source: Option<IpAddr>, destination: IpAddr) -> Routed<'_> {
-        let Some(routes) = self.routes.as_deref().filter(|routes| {
-            routes.iter().any(|route| route.destination.family() == Family::of(destination))
-        }) else {
-            return Routed::Unknown;
-        };
-        let Some(rules) = &self.rules else {
-            let tables = ["local", "main", "default"].into_iter();
-            return tables
-                .filter_map(|table| in_table(routes, table, destination))
-                .next()
-                .unwrap_or(Routed::Nowhere);
-        };
-        let family = Family::of(destination);
-        let mut rules: Vec<&RoutingRule> =
-            rules.iter().filter(|rule| rule.family.is_none_or(|f| f == family)).collect();
+    /// The routing rules of a family, in their order; none where they were not captured.
+    fn rules_of(&self, family: Family) -> Option<SmallVec<[&RoutingRule; 8]>> {
+        let rules = self.rules.iter().flatten();
+        let mut rules: SmallVec<[&RoutingRule; 8]> =
+            rules.filter(|rule| rule.family.is_none_or(|of| of == family)).collect();
         rules.sort_by_key(|rule| rule.priority);
-        for rule in rules {
-            let found = || rule.table.as_deref().map(|table| in_table(routes, table, destination));
-            match (rule.fits(source, destination), rule.asks_more) {
-                (Some(false), _) => {}
-                (Some(true), false) => match found() {
-                    Some(Some(routed)) => return routed,
-                    Some(None) => {}
-                    None => return Routed::Nowhere,
-                },
-                // What is asked is not known, but it matters only if the table has a route.
-                _ if found() == Some(None) => {}
-                _ => return Routed::Unknown,
+        (!rules.is_empty()).then_some(rules)
+    }
+
+    /// Whether a family has other routing rules than every node has: the kernel then looks at routes where it would look at
+    /// addresses alone.
+    pub fn has_own_rules(&self, family: Family) -> bool {
+        let is_usual = |rule: &&RoutingRule| {
+            let asks = rule.source.is_some() || rule.destination.is_some() || rule.mark.is_some();
+            let looks_up = |table: &CompactString| USUAL.contains(&table.as_str());
+            !asks && !rule.asks_more && matches!(&rule.action, RuleAction::Table(table) if looks_up(table))
+        };
+        self.rules_of(family).is_some_and(|rules| !rules.iter().all(is_usual))
+    }
+
+    /// Networks and addresses that routes and routing rules tell from others.
+    pub fn networks(&self) -> impl Iterator<Item = Cidr> {
+        let routes = self.routes.iter().flat_map(Routes::iter).map(|route| route.destination);
+        let rules = self.rules.iter().flatten();
+        routes.chain(rules.flat_map(|rule| rule.source.into_iter().chain(rule.destination)))
+    }
+
+    /// All that routing can tell of an address from others, as the source of packets and as their destination; `way` has a
+    /// number for each interface.
+    pub fn place(&self, ip: IpAddr, way: &dyn Fn(&str) -> u64) -> Option<u64> {
+        let family = Family::of(ip);
+        let routes = self.routes.as_ref().filter(|routes| routes.has(family))?;
+        let mut hasher = DefaultHasher::new();
+        let add = |found: Routed<'_>, hasher: &mut DefaultHasher| match found {
+            Routed::By(device) => (0, way(device)).hash(hasher),
+            Routed::ByOneOf(devices) => {
+                (1, devices.iter().map(|device| way(device)).collect::<Vec<_>>()).hash(hasher);
+            }
+            other => (2, other).hash(hasher),
+        };
+        let Some(rules) = self.rules_of(family) else {
+            add(by_usual_tables(routes, ip), &mut hasher);
+            return Some(hasher.finish());
+        };
+        for rule in rules.iter().filter(|rule| rule.destination.is_none_or(|net| net.contains(ip))) {
+            if let Some(found) = rule.found(routes, ip) {
+                add(found, &mut hasher);
+                (rule.priority, rule.source, rule.mark, rule.asks_more).hash(&mut hasher);
             }
         }
-        Routed::Nowhere
+        for rule in rules.iter().filter(|rule| rule.source.is_some_and(|net| net.contains(ip))) {
+            (rule.priority, rule.destination, rule.mark, rule.asks_more, &rule.action).hash(&mut hasher);
+        }
+        Some(hasher.finish())
+    }
+
+    /// Where a packet is sent: rules in the order of their priorities, in each table the narrowest route
+    /// (net/core/fib_rules.c, `fib_rules_lookup`; net/ipv4/fib_trie.c, `fib_table_lookup`).
+    pub fn route(&self, asked: &Lookup) -> Routed<'_> {
+        let family = Family::of(asked.destination);
+        let Some(routes) = self.routes.as_ref().filter(|routes| routes.has(family)) else {
+            return Routed::Unknown;
+        };
+        let found = match self.rules_of(family) {
+            Some(rules) => by_rules(routes, &rules, asked),
+            None => by_usual_tables(routes, asked.destination),
+        };
+        match found {
+            Routed::Nowhere(_) if !routes.are_whole(family) => Routed::Unknown,
+            found => found,
+        }
     }
 }
 
+/// The tables that every node looks up.
+const USUAL: [&str; 3] = ["local", "main", "default"];
+
+fn by_usual_tables(routes: &Routes, to: IpAddr) -> Routed<'_> {
+    // Where there are further tables, there are rules for them.
+    let has_others = || routes.tables(Family::of(to)).any(|table| !USUAL.contains(&table));
+    match USUAL.iter().find_map(|table| in_table(routes, table, to)) {
+        None | Some(Routed::Nowhere(_)) if has_others() => Routed::Unknown,
+        found => found.unwrap_or(Routed::Nowhere(Refusal::NoRoute)),
+    }
+}
+
+fn by_rules<'n>(routes: &'n Routes, rules: &[&RoutingRule], asked: &Lookup) -> Routed<'n> {
+    for rule in rules {
+        match (rule.fits(asked), rule.found(routes, asked.destination)) {
+            (Some(false), _) | (_, None) => {}
+            (Some(true), Some(routed)) => return routed,
+            // What is asked is not known.
+            (None, Some(_)) => return Routed::Unknown,
+        }
+    }
+    Routed::Nowhere(Refusal::NoRoute)
+}
+
 impl RoutingRule {
-    /// Whether its addresses fit; none where the source is not known and asked for.
-    fn fits(&self, source: Option<IpAddr>, destination: IpAddr) -> Option<bool> {
-        if self.destination.is_some_and(|net| !net.contains(destination)) {
+    /// What it says of a destination; none where the next rule is asked.
+    fn found<'n>(&self, routes: &'n Routes, destination: IpAddr) -> Option<Routed<'n>> {
+        match &self.action {
+            RuleAction::Table(table) => in_table(routes, table, destination),
+            RuleAction::Refuse(refusal) => Some(Routed::Nowhere(*refusal)),
+            RuleAction::Other => Some(Routed::Unknown),
+        }
+    }
+
+    /// Whether a packet fits; none where what is asked for is not known.
+    fn fits(&self, asked: &Lookup) -> Option<bool> {
+        if self.destination.is_some_and(|net| !net.contains(asked.destination)) {
             return Some(false);
         }
-        match (self.source, source) {
-            (None, _) => Some(true),
-            (Some(net), Some(ip)) => Some(net.contains(ip)),
-            (Some(_), None) => None,
+        let by_source = self.source.map_or(Some(true), |net| asked.source.map(|ip| net.contains(ip)));
+        let by_mark =
+            self.mark.map_or(Some(true), |(value, mask)| asked.mark.map(|mark| mark & mask == value & mask));
+        match (by_source, by_mark) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) if !self.asks_more => Some(true),
+            _ => None,
         }
     }
 }
 
 /// What a table says of a destination; none where it says nothing.
-fn in_table<'n>(routes: &'n [Route], table: &str, destination: IpAddr) -> Option<Routed<'n>> {
-    let fits = |route: &&Route| route.table == table && route.destination.contains(destination);
-    let best = routes
-        .iter()
-        .filter(fits)
-        .min_by_key(|route| (std::cmp::Reverse(route.destination.length()), route.metric))?;
+fn in_table<'n>(routes: &'n Routes, table: &str, destination: IpAddr) -> Option<Routed<'n>> {
+    let (best, is_open) = routes.find(table, destination)?;
     Some(match best.kind {
+        _ if is_open => Routed::Unknown,
         RouteKind::Local => Routed::Local,
-        RouteKind::Unicast => best.device.as_deref().map_or(Routed::Unknown, Routed::By),
-        RouteKind::Broadcast | RouteKind::Multicast => Routed::Local,
-        RouteKind::Refusal => Routed::Nowhere,
+        RouteKind::Unicast => match best.devices.as_slice() {
+            [] => Routed::Unknown,
+            [only] => Routed::By(only),
+            several => Routed::ByOneOf(several),
+        },
+        RouteKind::Broadcast | RouteKind::Multicast => Routed::Many,
+        RouteKind::Refusal(refusal) => Routed::Nowhere(refusal),
         RouteKind::Throw => return None,
     })
 }
@@ -202,15 +276,42 @@ fn in_table<'n>(routes: &'n [Route], table: &str, destination: IpAddr) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::Route;
 
     fn route(destination: &str, device: &str, table: &str) -> Route {
         Route {
             destination: Cidr::parse_lenient(destination).unwrap(),
-            device: Some(device.into()),
+            devices: vec![device.into()],
             table: table.into(),
             kind: RouteKind::Unicast,
             metric: 0,
+            asks_more: false,
         }
+    }
+
+    fn refusal(destination: &str, refusal: Refusal) -> Route {
+        Route { devices: Vec::new(), kind: RouteKind::Refusal(refusal), ..route(destination, "", "main") }
+    }
+
+    fn local() -> Route {
+        Route { kind: RouteKind::Local, ..route("10.0.0.1/32", "lo", "local") }
+    }
+
+    fn rule(priority: u32, source: Option<&str>, mark: Option<(u32, u32)>, table: &str) -> RoutingRule {
+        RoutingRule {
+            priority,
+            family: None,
+            source: source.map(|net| Cidr::parse_lenient(net).unwrap()),
+            destination: None,
+            mark,
+            asks_more: false,
+            action: RuleAction::Table(table.into()),
+        }
+    }
+
+    fn told(network: &Network, source: Option<&str>, to: &str, mark: Option<u32>) -> String {
+        let source = source.map(|ip| ip.parse().unwrap());
+        format!("{:?}", network.route(&Lookup { source, destination: to.parse().unwrap(), mark }))
     }
 
     #[test]
@@ -221,33 +322,67 @@ mod tests {
             route("10.244.0.0/16", "vxlan", "main"),
             route("0.0.0.0/0", "eth1", "7"),
         ];
-        let mut network = Network { routes: Some(routes), ..Network::default() };
-        let to = |network: &Network, ip: &str| format!("{:?}", network.route(None, ip.parse().unwrap()));
+        let mut network = Network { routes: Some(routes.into()), ..Network::default() };
+        let to = |network: &Network, ip: &str| told(network, None, ip, None);
         assert_eq!(to(&network, "10.244.1.7"), "By(\"cali1\")");
         assert_eq!(to(&network, "10.244.2.7"), "By(\"vxlan\")");
         assert_eq!(to(&network, "192.0.2.7"), "By(\"eth0\")");
         assert_eq!(to(&network, "fd00::7"), "Unknown");
-        let rule = |priority, source: Option<&str>, asks_more, table: &str| RoutingRule {
-            priority,
-            family: None,
-            source: source.map(|net| Cidr::parse_lenient(net).unwrap()),
-            destination: None,
-            asks_more,
-            table: Some(table.into()),
-        };
         network.rules = Some(vec![
-            rule(0, None, false, "local"),
-            rule(32766, None, false, "main"),
-            rule(100, Some("10.244.1.0/24"), false, "7"),
+            rule(0, None, None, "local"),
+            rule(32766, None, None, "main"),
+            rule(100, Some("10.244.1.0/24"), None, "7"),
+            rule(90, None, Some((0x80, 0xf0)), "7"),
         ]);
-        let from = |ip: &str| format!("{:?}", network.route(ip.parse().ok(), "192.0.2.7".parse().unwrap()));
-        assert_eq!(from("10.244.1.9"), "By(\"eth1\")");
-        assert_eq!(from("10.244.2.9"), "By(\"eth0\")");
+        let from = |network: &Network, ip: &str, mark| told(network, Some(ip), "192.0.2.7", Some(mark));
+        assert_eq!(from(&network, "10.244.1.9", 0), "By(\"eth1\")");
+        assert_eq!(from(&network, "10.244.2.9", 0), "By(\"eth0\")");
+        assert_eq!(from(&network, "10.244.2.9", 0x81), "By(\"eth1\")");
         assert_eq!(to(&network, "192.0.2.7"), "Unknown");
-        network.rules.as_mut().unwrap().push(rule(50, None, true, "empty"));
-        assert_eq!(
-            format!("{:?}", network.route("10.244.2.9".parse().ok(), "192.0.2.7".parse().unwrap())),
-            "By(\"eth0\")"
-        );
+        let asking = RoutingRule { asks_more: true, ..rule(50, None, None, "empty") };
+        network.rules.as_mut().unwrap().push(asking);
+        assert_eq!(from(&network, "10.244.2.9", 0), "By(\"eth0\")");
+    }
+
+    #[test]
+    fn there_is_no_way_only_where_all_tables_are_known() {
+        let refused = [
+            refusal("10.1.0.0/16", Refusal::Unreachable),
+            refusal("10.2.0.0/16", Refusal::Prohibit),
+            refusal("10.3.0.0/16", Refusal::Blackhole),
+        ];
+        let routes = [vec![route("192.0.2.0/24", "eth0", "main")], refused.to_vec()].concat();
+        let mut network = Network { routes: Some(routes.clone().into()), ..Network::default() };
+        assert_eq!(told(&network, None, "10.1.0.1", None), "Unknown");
+        assert_eq!(told(&network, None, "10.96.0.1", None), "Unknown");
+        network.routes.as_mut().unwrap().extend([local()]);
+        let to = |network: &Network, ip: &str| told(network, None, ip, None);
+        assert_eq!(to(&network, "10.0.0.1"), "Local");
+        assert_eq!(to(&network, "10.1.0.1"), "Nowhere(Unreachable)");
+        assert_eq!(to(&network, "10.2.0.1"), "Nowhere(Prohibit)");
+        assert_eq!(to(&network, "10.3.0.1"), "Nowhere(Blackhole)");
+        assert_eq!(to(&network, "10.96.0.1"), "Nowhere(NoRoute)");
+        // Rules for a further table were not captured.
+        network.routes.as_mut().unwrap().extend([route("0.0.0.0/0", "eth1", "7")]);
+        assert_eq!(to(&network, "10.96.0.1"), "Unknown");
+        // Those of the other family say nothing of this one.
+        network.rules =
+            Some(vec![RoutingRule { family: Some(Family::Ipv6), ..rule(0, None, None, "local") }]);
+        assert_eq!(to(&network, "192.0.2.9"), "By(\"eth0\")");
+        let refuses =
+            RoutingRule { action: RuleAction::Refuse(Refusal::Prohibit), ..rule(9, None, None, "") };
+        network.rules = Some(vec![rule(0, None, None, "local"), refuses]);
+        assert_eq!(to(&network, "192.0.2.9"), "Nowhere(Prohibit)");
+    }
+
+    #[test]
+    fn a_route_for_some_packets_alone_leaves_it_open() {
+        let asking = Route { asks_more: true, ..route("0.0.0.0/0", "eth1", "main") };
+        let wide = Route { metric: 100, ..route("0.0.0.0/0", "eth0", "main") };
+        let several =
+            Route { devices: vec!["eth0".into(), "eth1".into()], ..route("10.0.0.0/8", "", "main") };
+        let network = Network { routes: Some(vec![asking, wide, several].into()), ..Network::default() };
+        assert_eq!(told(&network, None, "192.0.2.9", None), "Unknown");
+        assert_eq!(told(&network, None, "10.0.0.9", None), "ByOneOf([\"eth0\", \"eth1\"])");
     }
 }

@@ -13,6 +13,12 @@ pub struct Sysctls {
     pub reverse_path: BTreeMap<CompactString, ReversePath>,
     /// `net.ipv4.conf.INTERFACE.route_localnet`, also of `all` and `default`.
     pub route_localnet: BTreeMap<CompactString, bool>,
+    /// `net.ipv4.conf.INTERFACE.accept_local`, also of `all` and `default`.
+    pub accept_local: BTreeMap<CompactString, bool>,
+    /// `net.ipv4.conf.INTERFACE.src_valid_mark`, also of `all` and `default`.
+    pub source_valid_mark: BTreeMap<CompactString, bool>,
+    /// `net.ipv4.conf.INTERFACE.forwarding`, also of `all` and `default`.
+    pub interface_forwarding: BTreeMap<CompactString, bool>,
     /// `net.netfilter.nf_conntrack_tcp_be_liberal`
     pub conntrack_liberal: Option<bool>,
     /// `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`
@@ -22,7 +28,7 @@ pub struct Sysctls {
 }
 
 /// How strictly the kernel asks whether a source can be reached the way it came (ip-sysctl.rst, `rp_filter`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ReversePath {
     /// Not at all.
     Off,
@@ -41,6 +47,11 @@ impl Sysctls {
         let interfaces = |name: &str, interface: &str| format!("net.ipv4.conf.{interface}.{name}");
         merge(&mut self.reverse_path, &more.reverse_path, |name| interfaces("rp_filter", name))?;
         merge(&mut self.route_localnet, &more.route_localnet, |name| interfaces("route_localnet", name))?;
+        merge(&mut self.accept_local, &more.accept_local, |name| interfaces("accept_local", name))?;
+        let name = |name: &CompactString| interfaces("src_valid_mark", name);
+        merge(&mut self.source_valid_mark, &more.source_valid_mark, name)?;
+        let name = |name: &CompactString| interfaces("forwarding", name);
+        merge(&mut self.interface_forwarding, &more.interface_forwarding, name)?;
         merge(&mut self.forwarding, &more.forwarding, |family| format!("forwarding of {family}"))?;
         let settings = [
             (&mut self.conntrack_liberal, more.conntrack_liberal, "nf_conntrack_tcp_be_liberal"),
@@ -62,6 +73,48 @@ impl Sysctls {
         Some(all.max(own))
     }
 
+    /// Whether packets that come in by an interface may have an own address of the node as their source
+    /// (`IN_DEV_ACCEPT_LOCAL`: on for all, or for this one).
+    pub fn accepts_local_at(&self, interface: &str) -> bool {
+        is_on_at(&self.accept_local, interface)
+    }
+
+    /// Whether the mark of packets that come in by an interface counts where the way back to their source is looked up
+    /// (`IN_DEV_SRC_VMARK`: on for all, or for this one).
+    pub fn heeds_mark_at(&self, interface: &str) -> bool {
+        is_on_at(&self.source_valid_mark, interface)
+    }
+
+    /// Whether packets of a family that come in by an interface are sent on; none where it is not told. Of IPv4 the
+    /// interface's own setting counts alone, which `ip_forward` sets for all (net/ipv4/devinet.c, `inet_forward_change`).
+    pub fn forwards(&self, family: Family, interface: Option<&str>) -> Option<bool> {
+        let whole = self.forwarding.get(&family).copied();
+        if family == Family::Ipv6 {
+            return whole;
+        }
+        let of_interfaces = || {
+            let named = |name: &str| !["all", "default", "lo"].contains(&name);
+            let mut values =
+                self.interface_forwarding.iter().filter(|(name, _)| named(name)).map(|(_, on)| *on);
+            let first = values.next()?;
+            Some(values.all(|on| on == first).then_some(first))
+        };
+        match interface {
+            Some(name) => self.interface_forwarding.get(name).copied().or(whole),
+            None => of_interfaces().unwrap_or(whole),
+        }
+    }
+
+    /// How strict it is for packets whose interface is not known, where it is the same for all.
+    pub fn reverse_path_anywhere(&self) -> Option<ReversePath> {
+        let all = self.reverse_path.get("all").copied()?;
+        let named = |name: &str| !["all", "default", "lo"].contains(&name);
+        let mut modes =
+            self.reverse_path.iter().filter(|(name, _)| named(name)).map(|(_, own)| all.max(*own));
+        let first = modes.next()?;
+        modes.all(|mode| mode == first).then_some(first)
+    }
+
     /// Whether packets from or to 127.0.0.0/8 may cross interfaces other than `lo`; none where it is not told. One that
     /// allows it is enough: kube-proxy sets `all`.
     pub fn allows_route_localnet(&self) -> Option<bool> {
@@ -73,6 +126,11 @@ impl Sysctls {
         let values: Vec<bool> = named.map(|(_, allowed)| *allowed).collect();
         Some(values.contains(&true))
     }
+}
+
+fn is_on_at(settings: &BTreeMap<CompactString, bool>, interface: &str) -> bool {
+    let is_on = |name: &str| settings.get(name).copied();
+    is_on("all") == Some(true) || is_on(interface).or_else(|| is_on("default")) == Some(true)
 }
 
 fn merge<K: Ord + Clone, V: PartialEq + Copy>(

@@ -12,7 +12,7 @@ use crate::node::InterfaceName;
 
 /// What rules before routing can see of where a packet comes in, beside the addresses that they ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Entrance(Interface, Seen);
+pub struct Entrance(Interface, Seen, Option<(Option<u64>, Option<bool>)>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Seen {
@@ -41,6 +41,12 @@ impl Walker<'_> {
                 Seen::Fits(names.iter().map(|name| fits(interface, name)).collect())
             }
         };
-        Some(Entrance(view.input, seen))
+        // Routing asks whether the way back leads by this very interface.
+        let input = known.flatten();
+        let routed = self.host.routing_place(packet.source).map(|place| {
+            let toward = self.host.interface_toward(packet.source);
+            (Some(place), input.map(|input| Some(input) == toward))
+        });
+        Some(Entrance(view.input, seen, routed))
     }
 }

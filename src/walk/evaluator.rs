@@ -11,7 +11,7 @@ use super::chance::Chance;
 use super::error::WalkError;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::View;
-use super::packet_state::{Affinity, FinalState, Frame, PacketState, PathEnd, PathId, RulePosition};
+use super::packet_state::{Affinity, FinalState, Frame, PacketState, PathEnd, PathId, Phase, RulePosition};
 use super::program::Program;
 use super::questions::{Answers, OpenQuestion, Question, Questions};
 use super::queue::Queue;
@@ -136,8 +136,11 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    pub(super) fn run(&mut self, entry: PacketState<'r>) -> Walked<()> {
+    pub(super) fn run(&mut self, mut entry: PacketState<'r>) -> Walked<()> {
         self.class_of(entry.view.destination);
+        if entry.phase == Phase::Output && !self.can_be_sent(&mut entry) {
+            return Ok(());
+        }
         self.pending.push(entry);
         self.follow_pending()
     }

@@ -1,7 +1,8 @@
 //! Evaluates matches and lookups of nftables that kube-proxy never writes.
 
 use crate::nftables::ruleset::{
-    Chooser, Comparison, Datum, Element, Expression, Limit, MapValue, Operator, SetChange, Statement,
+    Chooser, Comparison, Datum, Element, Expression, FibResult, Limit, MapValue, Operator, Selector,
+    SetChange, Statement,
 };
 
 use super::chance::Chance;
@@ -205,6 +206,11 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Found<Value> {
         match of {
+            Expression::Selector(Selector::Fib(keys, FibResult::Oif | FibResult::OifName))
+                if let Some(way) = self.fib_way(keys, &state.view) =>
+            {
+                Ok(way)
+            }
             Expression::Selector(of) => selector::value(of, state, self.host).ok_or(Stop::Absent),
             Expression::Datum(datum) => Ok(value_of(datum)),
             Expression::Binary(operator, left, right) => {

@@ -107,7 +107,10 @@ impl<'r> Evaluator<'_, 'r> {
             TestKind::Owner(_) => false,
             TestKind::Chance { units, of } => return MatchResult::Random(Chance::of(*units, *of)),
             TestKind::Limit { until, .. } => return self.usually(*until, text, position),
-            TestKind::ReversePath(_) => return self.usually(true, text, position),
+            TestKind::ReversePath(asked) => match self.leads_back(view, *asked) {
+                Some(known) => known,
+                None => return self.usually(true, text, position),
+            },
             TestKind::Recent { list, at_once, .. } if state.listed.contains(&list.as_str()) => *at_once,
             TestKind::Recent { .. } => return self.usually(false, text, position),
             TestKind::RecentSet(_) => true,

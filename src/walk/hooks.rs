@@ -10,7 +10,7 @@ use super::packet::{Interface, Packet, Tracking, View};
 use super::packet_state::{Frame, PacketState, Phase};
 use super::weights::Weight;
 use crate::node::ClientKind;
-use crate::node::Host;
+use crate::node::{Host, Routed};
 
 /// A packet where it enters the node, or leaves one of its sockets.
 pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
@@ -99,6 +99,9 @@ impl<'r> Evaluator<'_, 'r> {
         match state.phase {
             Phase::Prerouting => return self.route_input(state),
             Phase::Output => {
+                if !self.can_be_rerouted(state) {
+                    return false;
+                }
                 state.view.output = output_of(self.host, &state.view);
                 state.view.routed = state.view.destination.ip();
                 self.note_route(state);
@@ -122,14 +125,19 @@ impl<'r> Evaluator<'_, 'r> {
         if is_martian(self.host, &state.view) {
             return self.martian(state);
         }
-        if self.host.is_local(state.view.destination.ip()) {
+        let way = self.way(&state.view);
+        if !self.is_routed(state, way) {
+            return false;
+        }
+        let is_local = matches!(way, Routed::Local | Routed::Many);
+        if is_local {
             state.phase = Phase::Input;
         } else {
             state.phase = Phase::Forward;
             state.view.output = output_of(self.host, &state.view);
             state.view.routed = state.view.destination.ip();
         }
-        self.note_route(state);
+        self.record_routing(state, if is_local { Effect::RouteLocal } else { Effect::RouteForward });
         !self.set_aside(state)
     }
 

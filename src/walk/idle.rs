@@ -91,7 +91,13 @@ fn is_left_alone(outcome: &Outcome<'_>) -> bool {
     let passes = |effect: &Effect<'_>| {
         matches!(
             effect,
-            Effect::Jump(_) | Effect::Goto(_) | Effect::Return | Effect::RouteLocal | Effect::RouteForward
+            Effect::Jump(_)
+                | Effect::Goto(_)
+                | Effect::Return
+                | Effect::RouteLocal
+                | Effect::RouteForward
+                | Effect::SourceNotChecked
+                | Effect::WayNotKnown
         )
     };
     outcome.verdict == Verdict::Accept

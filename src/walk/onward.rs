@@ -71,6 +71,8 @@ pub(super) struct Kind {
     source_port: Option<u16>,
     told: (Option<InterfaceName>, Option<InterfaceName>),
     interfaces: [Option<Option<InterfaceName>>; 2],
+    /// What routing tells of source and destination.
+    routes: [Option<u64>; 2],
     keeps_steps: bool,
 }
 
@@ -174,6 +176,8 @@ impl<'r> Onward<'r> {
                 evaluator.known_interface(view, InterfaceDirection::In, view.input),
                 evaluator.known_interface(view, InterfaceDirection::Out, view.output),
             ],
+            routes: [view.source, view.destination.ip()]
+                .map(|ip| host.network.place(ip, &super::routing::number)),
             keeps_steps: evaluator.keeps_steps,
         })
     }

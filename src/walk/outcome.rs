@@ -9,6 +9,7 @@ use crate::iptables::ruleset::{Match, RecentAction};
 use crate::iptables::{ruleset as iptables, save};
 use crate::net::Family;
 use crate::nftables::ruleset as nftables;
+use crate::node::{Refusal, ReversePath};
 use crate::plan::origin::Origin;
 use crate::ruleset::writer::Writer;
 
@@ -84,9 +85,29 @@ pub enum Answer {
     TcpReset,
     /// Another ICMP message.
     OtherIcmp,
+    /// There is no route: ICMP network unreachable, ICMPv6 no route; to a process of the node `ENETUNREACH`.
+    NetworkUnreachable,
+    /// A route of type `unreachable`: ICMP host unreachable; to a process of the node `EHOSTUNREACH`.
+    HostUnreachable,
+    /// A route of type `prohibit`: ICMP packet filtered, ICMPv6 administratively prohibited; to a process of the node
+    /// `EACCES`.
+    Prohibited,
+    /// A route of type `blackhole`, to a process of the node: `EINVAL`.
+    InvalidArgument,
 }
 
 impl Answer {
+    /// Whether it says that there is no way to the destination, rather than that nobody is there.
+    pub fn is_unreachable(self) -> bool {
+        match self {
+            Answer::PortUnreachable | Answer::TcpReset | Answer::OtherIcmp => false,
+            Answer::NetworkUnreachable
+            | Answer::HostUnreachable
+            | Answer::Prohibited
+            | Answer::InvalidArgument => true,
+        }
+    }
+
     /// The word in JSON.
     pub fn name(self, family: Family) -> &'static str {
         match (self, family) {
@@ -94,6 +115,13 @@ impl Answer {
             (Answer::PortUnreachable, Family::Ipv6) => "icmp6-port-unreachable",
             (Answer::TcpReset, _) => "tcp-reset",
             (Answer::OtherIcmp, _) => "icmp",
+            (Answer::NetworkUnreachable, Family::Ipv4) => "icmp-net-unreachable",
+            (Answer::NetworkUnreachable, Family::Ipv6) => "icmp6-no-route",
+            (Answer::HostUnreachable, Family::Ipv4) => "icmp-host-unreachable",
+            (Answer::HostUnreachable, Family::Ipv6) => "icmp6-addr-unreachable",
+            (Answer::Prohibited, Family::Ipv4) => "icmp-admin-prohibited",
+            (Answer::Prohibited, Family::Ipv6) => "icmp6-adm-prohibited",
+            (Answer::InvalidArgument, _) => "invalid-argument",
         }
     }
 }
@@ -210,11 +238,48 @@ pub enum Effect<'r> {
     RouteForward,
     /// The kernel drops it: a loopback address on another interface (`martian`).
     Martian,
+    /// Routing ends it.
+    Unrouted(Unrouted),
+    /// The node checks where the way back to the source leads (`rp_filter`), and that is not known: taken to pass.
+    SourceNotChecked,
+    /// Which way it goes is not known, though routes are, as routing rules decide: taken to be sent on.
+    WayNotKnown,
     /// A target that is not understood: taken to drop it or to let it through, as the condition says.
     Unknown {
         /// Whether it is taken to drop the packet.
         drops: bool,
     },
+}
+
+/// Why routing ends a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unrouted {
+    /// There is no way to its destination.
+    NoWay(Refusal),
+    /// The node does not forward what comes in there (`ip_forward`).
+    NotForwarded,
+    /// There is no way back to its source, which is asked for (`rp_filter`).
+    NoWayBack(ReversePath),
+    /// The way back to its source leaves by another interface (`rp_filter`).
+    BackElsewhere(ReversePath),
+    /// It comes from the network with an address of the node itself as its source.
+    OwnSource,
+    /// Its source is the address of all hosts of a network (`rp_filter`).
+    SourceOfMany,
+}
+
+impl Unrouted {
+    /// The word in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unrouted::NoWay(refusal) => refusal.name(),
+            Unrouted::NotForwarded => "forwarding-off",
+            Unrouted::NoWayBack(_) => "no-way-back",
+            Unrouted::BackElsewhere(_) => "way-back-elsewhere",
+            Unrouted::OwnSource => "own-source",
+            Unrouted::SourceOfMany => "broadcast-source",
+        }
+    }
 }
 
 /// A rule of a ruleset, or the policy of a base chain.

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use crate::net::Family;
 use crate::nftables::ruleset::{DataType, Datum};
 
+use super::interfaces::fits;
 use super::rule_part::InterfaceDirection;
+use crate::node::InterfaceName;
 
 /// What is known of the value that a rule asks a packet for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(super) enum Value {
     SourcePort,
     /// Some interface, as a rule: the source is reached the way that it came.
     Present,
+    /// The interface by which routes lead; none where there is no way.
+    Way(Option<InterfaceName>),
     /// Nothing is known.
     Open,
 }
@@ -79,7 +83,19 @@ pub(super) fn holds<'r>(value: Value, datum: &'r Datum, kind: Option<&DataType>)
             Datum::Number(0) => Holds::Usually(false),
             _ => Holds::Open,
         },
+        Value::Way(way) => way_holds(way, datum),
         Value::Open => Holds::Open,
+    }
+}
+
+fn way_holds<'r>(way: Option<InterfaceName>, datum: &Datum) -> Holds<'r> {
+    let name = way.as_ref().map(InterfaceName::as_str);
+    match datum {
+        Datum::Word(word) if word == "exists" => Holds::Known(way.is_some()),
+        Datum::Word(word) if word == "missing" => Holds::Known(way.is_none()),
+        Datum::Number(0) => Holds::Known(way.is_none()),
+        Datum::Name(asked) => Holds::Known(name.is_some_and(|name| fits(name, asked))),
+        _ => Holds::Open,
     }
 }
 

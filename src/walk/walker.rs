@@ -16,7 +16,7 @@ use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::{Both, Program};
 use super::told_apart::{Place, ToldApart};
-use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
+use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables, routing};
 
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
 const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 64 };
@@ -37,9 +37,9 @@ pub struct Walker<'r> {
 }
 
 /// What other programs can tell of an address: where it lies among those that their rules and the captured sets name, and
-/// the interface that leads to it.
+/// the interface that leads to it, and what else routing tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ToldByOthers(Place, Place, Option<InterfaceName>, Option<String>);
+pub struct ToldByOthers(Place, Place, Option<InterfaceName>, Option<String>, Option<u64>);
 
 /// Ends by their packets, and how many there are.
 type Kept<'r> = (HashMap<Packet, Vec<Outcome<'r>>>, usize);
@@ -111,6 +111,7 @@ impl<'r> Walker<'r> {
             apart.destination(ip, host),
             host.interface_toward(ip),
             host.pod_interface_hash(ip).filter(|_| host.is_local_pod(ip)),
+            host.network.place(ip, &routing::number),
         ))
     }
 

@@ -81,5 +81,6 @@ mod kernel {
     mod journey;
     mod nftables;
     mod random_clusters;
+    mod routing;
     mod trace;
 }

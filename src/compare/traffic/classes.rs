@@ -424,7 +424,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     }
 
     fn nature_is_own(&self, value: u128) -> bool {
-        let (old, new, _) = self.bounds.ground.kind(value);
+        let (old, new, ..) = self.bounds.ground.kind(value);
         old == ClientKind::Node || new == ClientKind::Node
     }
 

@@ -9,8 +9,9 @@ use crate::net::{Cidr, Family};
 use crate::walk::{ClientKind, Host, Packet};
 
 /// What the nodes of both sides know about an address; all addresses of one value class have the same.
-/// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
-pub(super) type AddressKind = (ClientKind, ClientKind, bool);
+/// Loopback addresses are apart from the nodes' others: the kernel does not let them out. So are addresses of which routing
+/// makes something else.
+pub(super) type AddressKind = (ClientKind, ClientKind, bool, (Option<u64>, Option<u64>));
 
 /// How addresses are named that differ from node to node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +138,11 @@ impl<'h> Ground<'h> {
 }
 
 fn kind_of((old, new): &(Host, Host), ip: IpAddr) -> AddressKind {
-    (old.client_kind(ip), new.client_kind(ip), ip.is_loopback())
+    let routing = match ip.is_loopback() {
+        true => (None, None),
+        false => (old.routing_place(ip), new.routing_place(ip)),
+    };
+    (old.client_kind(ip), new.client_kind(ip), ip.is_loopback(), routing)
 }
 
 /// Where a range of addresses of another kind begins.
@@ -153,8 +158,11 @@ fn cuts(
         Family::Ipv6 => Cidr::host(family.loopback()),
     };
     let networks = [&hosts.0, &hosts.1].into_iter();
-    let networks = networks.flat_map(|host| host.pod_networks.iter().chain(&host.cluster_networks));
-    for net in networks.filter(|net| net.family() == family).chain([&loopback]) {
+    let networks = networks.flat_map(|host| {
+        let routed = host.network.networks().filter(|net| !net.is_host());
+        host.pod_networks.iter().chain(&host.cluster_networks).copied().chain(routed)
+    });
+    for net in networks.filter(|net| net.family() == family).chain([loopback]) {
         begins.insert(number(net.network()));
         begins.extend(number(net.last()).checked_add(1).filter(|next| *next <= whole(family).1));
     }
@@ -181,11 +189,15 @@ fn own_addresses(hosts: &(Host, Host), family: Family) -> BTreeSet<u128> {
 }
 
 fn special_addresses(hosts: &(Host, Host), family: Family) -> BTreeSet<u128> {
-    let hosts = [&hosts.0, &hosts.1].into_iter();
+    let both = [&hosts.0, &hosts.1].into_iter();
     let mut special = of_family(
         family,
-        hosts.flat_map(|host| host.addresses.iter().chain(&host.local_pods).chain(&host.remote_pods)),
+        both.flat_map(|host| host.addresses.iter().chain(&host.local_pods).chain(&host.remote_pods)),
     );
+    let hosts = [&hosts.0, &hosts.1].into_iter();
+    let routed = hosts.flat_map(|host| host.network.networks());
+    let routed = routed.filter(|net| net.is_host() && net.family() == family);
+    special.extend(routed.map(|net| number(net.network())));
     special.insert(number(family.loopback()));
     special
 }

@@ -67,7 +67,8 @@ fn kind(step: &Step<'_>) -> &'static str {
         "dnat"
     } else if has(|e| matches!(e, Effect::Masquerade | Effect::Snat)) {
         "masquerade"
-    } else if has(|e| matches!(e, Effect::Drop | Effect::PolicyDrop | Effect::Martian)) {
+    } else if has(|e| matches!(e, Effect::Drop | Effect::PolicyDrop | Effect::Martian | Effect::Unrouted(_)))
+    {
         "drop"
     } else if has(|e| matches!(e, Effect::Reject(_))) {
         "reject"

@@ -71,6 +71,17 @@ pub struct Test {
     pub kind: TestKind,
 }
 
+/// What `-m rpfilter` asks of the way back to a source (net/ipv4/netfilter/ipt_rpfilter.c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct WayBackTest {
+    /// `--loose`: by any interface.
+    pub loose: bool,
+    /// `--validmark`: with the packet's mark.
+    pub valid_mark: bool,
+    /// `--accept-local`: to the node itself, too.
+    pub accept_local: bool,
+}
+
 /// What an option of a match asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TestKind {
@@ -147,7 +158,7 @@ pub enum TestKind {
         until: bool,
     },
     /// `-m rpfilter`: whether the source is reached the way the packet came.
-    ReversePath(CompactString),
+    ReversePath(WayBackTest),
     /// `-m recent` that asks for a list.
     Recent {
         /// Name of the list.

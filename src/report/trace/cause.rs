@@ -4,7 +4,7 @@
 
 use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
-use crate::walk::{Effect, Outcome, RuleRef, Step};
+use crate::walk::{Effect, Outcome, RuleRef, Step, Unrouted, View};
 
 /// Why a packet is dropped or refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +25,8 @@ pub(crate) enum Cause<'r> {
     LoopbackNodePort,
     /// A loopback address that would cross another interface.
     Martian,
+    /// Routing ends it, at this view of the packet.
+    Unrouted(Unrouted, View),
     /// A DNAT rule without an address.
     NoAddress,
     /// The policy of a base chain.
@@ -41,6 +43,9 @@ pub(crate) fn cause<'r>(outcome: &Outcome<'r>) -> Option<Cause<'r>> {
     let (last, before) = outcome.steps.split_last()?;
     if last.effects.contains(&Effect::Martian) {
         return Some(Cause::Martian);
+    }
+    if let Some(Effect::Unrouted(fault)) = last.effects.last() {
+        return Some(Cause::Unrouted(*fault, last.seen));
     }
     let rule = last.rule?;
     match last.effects.last()? {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::cause::{Cause, cause};
 use super::meaning::meaning;
 use super::observed::listener;
 use super::remark::Remark;
@@ -139,6 +140,10 @@ struct OutcomeJson<'t> {
     /// The rule that decides, where another program than kube-proxy wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_by: Option<DecidedByJson<'t>>,
+    /// Why routing ends the packet, where it does: `no-route`, `unreachable`, `prohibit`, `blackhole` (of its destination),
+    /// `forwarding-off`, `no-way-back`, `way-back-elsewhere`, `own-source`, `broadcast-source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unrouted: Option<&'static str>,
     /// The rules that the packet meets.
     steps: Vec<StepJson<'t>>,
 }
@@ -329,6 +334,7 @@ fn outcome<'t>(outcome: &'t Outcome<'_>, trace: &'t Trace<'_, '_>) -> OutcomeJso
         remarks: remarks::remarks(outcome, trace).iter().map(Remark::to_string).collect(),
         answered_by_kube_proxy: listener(outcome, trace).map(answered),
         decided_by: remarks::decided_by_others(outcome).map(decided_by),
+        unrouted: unrouted(outcome),
         steps: outcome.steps.iter().map(step).collect(),
     }
 }
@@ -340,6 +346,13 @@ fn answered(listener: Listener<'_>) -> ListenerJson {
         endpoints: listener.endpoints.iter().map(|endpoint| endpoint.text.to_string()).collect(),
         source: "node",
         sticky: service_port.affinity_seconds.is_some(),
+    }
+}
+
+fn unrouted(outcome: &Outcome<'_>) -> Option<&'static str> {
+    match cause(outcome)? {
+        Cause::Unrouted(fault, _) => Some(fault.name()),
+        _ => None,
     }
 }
 

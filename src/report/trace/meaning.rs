@@ -61,6 +61,7 @@ impl Meaning {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Meaning::Works { .. } => "works",
+            Meaning::Refused(answer) if answer.is_unreachable() => "unreachable",
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times-out",
             Meaning::AnsweredByKubeProxy => "answered-by-kube-proxy",
@@ -73,6 +74,7 @@ impl Meaning {
     pub(crate) fn headline(self) -> &'static str {
         match self {
             Meaning::Works { .. } => "works",
+            Meaning::Refused(answer) if answer.is_unreachable() => "unreachable",
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times out",
             Meaning::AnsweredByKubeProxy => "works",

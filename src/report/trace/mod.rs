@@ -16,6 +16,7 @@ pub(crate) mod remark;
 pub(crate) mod remarks;
 mod table;
 mod text;
+mod unroutable;
 pub(crate) mod verdict;
 pub(crate) mod why;
 pub(crate) mod words;

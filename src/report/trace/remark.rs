@@ -12,11 +12,19 @@ use crate::net::{Cidr, Protocol};
 use crate::plan::reasons::Reason;
 use crate::ruleset::writer::Writer;
 
+use super::unroutable::Unroutable;
+
 /// A remark on an outcome; its words are a sentence or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Remark {
     /// Routing drops a packet with a loopback address.
     Martian,
+    /// Routing ends it.
+    Unrouted(Unroutable),
+    /// Whether the way back to the source passes the node's check is not known.
+    SourceNotChecked { source: IpAddr },
+    /// Whether there is a way to the destination is not known.
+    WayNotKnown { to: IpAddr },
     /// A cluster IP without such a port.
     NoSuchPort { to: SocketAddr, protocol: Protocol, service: Option<String>, decided: bool },
     /// A port that the Service has, and no rule of the node serves.
@@ -89,6 +97,16 @@ impl fmt::Display for Remark {
             Remark::Martian => f.write_str(
                 "A packet with a loopback address would have to cross another interface, and the sysctl route_localnet \
                  is off.",
+            ),
+            Remark::Unrouted(unroutable) => unroutable.fmt(f),
+            Remark::SourceNotChecked { source } => write!(
+                f,
+                "The node checks by which interface the way back to {source} leaves (rp_filter). Routing rules or several \
+                 routes leave that open; the check is taken to pass."
+            ),
+            Remark::WayNotKnown { to } => write!(
+                f,
+                "Routing rules decide which way a packet to {to} goes, by more than is known of it; it is taken to be sent on."
             ),
             Remark::NoSuchPort { to, protocol, service, decided } => {
                 no_such_port(f, *to, *protocol, service.as_deref(), *decided)
@@ -192,6 +210,7 @@ impl Remark {
             Remark::Martian | Remark::Localnet => {
                 "the node's loopback addresses cannot be reached from outside it".to_owned()
             }
+            Remark::Unrouted(unroutable) => unroutable.short(),
             Remark::NoSuchPort { to, protocol, service: Some(service), .. } => {
                 format!("Service {} has no port {}/{protocol}", Inert(service), to.port())
             }
@@ -233,6 +252,8 @@ impl Remark {
                 Inert(service)
             ),
             Remark::Hairpin { masqueraded: true }
+            | Remark::SourceNotChecked { .. }
+            | Remark::WayNotKnown { .. }
             | Remark::RangesDoNotApply { .. }
             | Remark::TranslatedByOthers(..) => return None,
         })
@@ -241,6 +262,11 @@ impl Remark {
     /// What to do about it.
     pub(crate) fn remedy(&self) -> Option<String> {
         Some(match self {
+            Remark::Unrouted(unroutable) => unroutable.remedy()?,
+            Remark::SourceNotChecked { source } => {
+                format!("ask the node: ip route get {source}, and ip rule for the packet's mark")
+            }
+            Remark::WayNotKnown { to } => format!("ask the node: ip route get {to}"),
             Remark::NoSuchPort { service: Some(service), .. } => {
                 format!("use a port that Service {} has, or add it to spec.ports", Inert(service))
             }

@@ -4,11 +4,12 @@ use super::Trace;
 use super::cause::{Cause, cause};
 use super::observed::{is_hairpin, is_translated, listener, meets_rule_without_address};
 use super::remark::{Location, NotServed, Remark, Subject};
+use super::unroutable::Unroutable;
 use crate::plan::origin::Origin;
 use crate::plan::reasons::Reason;
 use crate::plan::{External, LoopbackNodePorts, NodePorts, ServicePortPlan};
 use crate::ruleset::writer::Writer;
-use crate::walk::{Effect, Outcome, RuleRef, Step, Verdict};
+use crate::walk::{ClientKind, Effect, Outcome, RuleRef, Step, Verdict};
 
 /// The remarks on an outcome.
 pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
@@ -22,6 +23,14 @@ pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remar
 fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     Some(match cause(outcome)? {
         Cause::Martian => Remark::Martian,
+        Cause::Unrouted(fault, seen) => Remark::Unrouted(Unroutable {
+            fault,
+            source: seen.source,
+            to: seen.destination.ip(),
+            is_own: trace.packet.client == ClientKind::Node,
+            is_translated: seen.destination.ip() != seen.original.destination.ip(),
+            is_told: outcome.verdict != Verdict::Drop,
+        }),
         Cause::NoAddress => Remark::NoAddress,
         Cause::Localnet => Remark::Localnet,
         Cause::LoopbackNodePort => Remark::LoopbackNodePort {
@@ -132,6 +141,8 @@ fn accepted(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remark> {
         node_port_not_served(outcome, trace),
         untranslated_cluster_ip(outcome, trace),
         without_address(outcome),
+        source_not_checked(outcome, trace),
+        way_not_known(outcome),
     ];
     all.into_iter().flatten().collect()
 }
@@ -206,6 +217,18 @@ fn untranslated_cluster_ip(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Opti
     }
     let in_networks = trace.plan?.service_cidrs().iter().any(|net| net.contains(ip));
     in_networks.then_some(Remark::UnallocatedClusterIp(ip))
+}
+
+fn source_not_checked(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
+    let mut effects = outcome.steps.iter().flat_map(|step| &step.effects);
+    let is_assumed = effects.any(|effect| *effect == Effect::SourceNotChecked);
+    is_assumed.then_some(Remark::SourceNotChecked { source: trace.packet.source })
+}
+
+fn way_not_known(outcome: &Outcome<'_>) -> Option<Remark> {
+    let is_open = |step: &&Step<'_>| step.effects.contains(&Effect::WayNotKnown);
+    let step = outcome.steps.iter().rev().find(is_open)?;
+    Some(Remark::WayNotKnown { to: step.seen.destination.ip() })
 }
 
 fn without_address(outcome: &Outcome<'_>) -> Option<Remark> {

@@ -1,7 +1,8 @@
 //! The walk's data in words.
 
 use crate::diagnostic::Inert;
-use crate::walk::{Answer, Condition, Effect, Interface, Outcome, RuleRef, Step};
+use crate::node::Refusal;
+use crate::walk::{Answer, Condition, Effect, Interface, Outcome, RuleRef, Step, Unrouted};
 
 use super::Trace;
 use super::meaning::{Instead, Meaning, Silence, meaning};
@@ -34,6 +35,13 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         Effect::Martian => {
             "drop: a loopback address may not cross other interfaces (route_localnet is off)".to_owned()
         }
+        Effect::Unrouted(fault) => unrouted(fault, step),
+        Effect::SourceNotChecked => {
+            "the way back to the source is checked (rp_filter) and not known: taken to be right".to_owned()
+        }
+        Effect::WayNotKnown => {
+            "routing rules decide which way it goes, and that is not known: taken to be sent on".to_owned()
+        }
         Effect::Unknown { drops: true } => "not understood, taken to drop".to_owned(),
         Effect::Unknown { drops: false } => "not understood, taken to let through".to_owned(),
     }
@@ -47,6 +55,24 @@ fn route(step: &Step<'_>) -> String {
     match step.seen.input {
         Interface::None => format!("send {way}"),
         _ => format!("forward {way}"),
+    }
+}
+
+/// What routing does with a packet that it ends.
+fn unrouted(fault: Unrouted, step: &Step<'_>) -> String {
+    let (source, to) = (step.seen.source, step.seen.destination.ip());
+    match fault {
+        Unrouted::NoWay(Refusal::NoRoute) => format!("no route leads to {to}: the packet ends here"),
+        Unrouted::NoWay(refusal) => {
+            format!("a route of type {} has {to}: the packet ends here", refusal.name())
+        }
+        Unrouted::NotForwarded => "drop: the node does not forward packets".to_owned(),
+        Unrouted::NoWayBack(_) => format!("drop: no route leads back to {source} (rp_filter)"),
+        Unrouted::BackElsewhere(_) => {
+            format!("drop: the way back to {source} leaves by another interface (rp_filter)")
+        }
+        Unrouted::OwnSource => format!("drop: the source {source} is the node's own (martian)"),
+        Unrouted::SourceOfMany => format!("drop: the source {source} is a broadcast address (rp_filter)"),
     }
 }
 
@@ -126,6 +152,10 @@ fn refusal(answer: Answer) -> &'static str {
         }
         Answer::TcpReset => "the client gets a TCP reset (\"connection refused\")",
         Answer::OtherIcmp => "the client gets an ICMP error",
+        Answer::NetworkUnreachable => "the connection fails at once (\"Network is unreachable\")",
+        Answer::HostUnreachable => "the connection fails at once (\"No route to host\")",
+        Answer::Prohibited => "the connection fails at once (\"No route to host\" or \"Permission denied\")",
+        Answer::InvalidArgument => "the connection fails at once (\"Invalid argument\")",
     }
 }
 
@@ -151,6 +181,9 @@ pub(crate) fn condition(condition: &Condition<'_>) -> String {
                 place(rule),
                 Inert(text)
             )
+        }
+        Condition::Supposed { text, rule } if ["rpfilter", "fib"].iter().any(|word| text.contains(word)) => {
+            format!("supposing that the way back to the source is as {} asks: {}", place(rule), Inert(text))
         }
         Condition::Supposed { text, rule } => {
             format!("supposing that {} is not over its limit: {}", place(rule), Inert(text))

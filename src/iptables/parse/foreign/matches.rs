@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::options::{Given, Options};
 use super::{conntrack, values};
-use crate::iptables::foreign::{Crossing, RecentDoes, Test, TestKind};
+use crate::iptables::foreign::{Crossing, RecentDoes, Test, TestKind, WayBackTest};
 use crate::iptables::probability::Probability;
 use crate::iptables::values::End;
 use crate::net::Protocol;
@@ -71,7 +71,7 @@ fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
         "hashlimit" => limit(text, given, ("--hashlimit-upto", "--hashlimit-above"), &OF_HASHLIMIT),
         "connlimit" => limit(text, given, ("--connlimit-upto", "--connlimit-above"), &OF_CONNLIMIT),
         "quota" => limit(text, given, ("--quota", "--quota"), &[]),
-        "rpfilter" => return reverse_path(text, given),
+        "rpfilter" => return reverse_path(given),
         "statistic" => return statistic(given),
         "recent" => return recent(text, given),
         "addrtype" => return address_types(given),
@@ -111,15 +111,20 @@ fn limit(text: &str, given: &[Given], (until, above): (&str, &str), beside: &[&s
     Some(TestKind::Limit { text: text.into(), until: passes != is_never_kept })
 }
 
-fn reverse_path(text: &str, given: &[Given]) -> Option<Vec<Test>> {
+fn reverse_path(given: &[Given]) -> Option<Vec<Test>> {
     const OPTIONS: [&str; 4] = ["--loose", "--validmark", "--accept-local", "--invert"];
     let known =
         |option: &Given| option.is_bare() && !option.negated && OPTIONS.contains(&option.name.as_str());
     if !given.iter().all(known) {
         return None;
     }
-    let negated = given.iter().any(|option| option.name == "--invert");
-    Some(vec![Test { negated, kind: TestKind::ReversePath(text.into()) }])
+    let has = |name: &str| given.iter().any(|option| option.name == name);
+    let asked = WayBackTest {
+        loose: has("--loose"),
+        valid_mark: has("--validmark"),
+        accept_local: has("--accept-local"),
+    };
+    Some(vec![Test { negated: has("--invert"), kind: TestKind::ReversePath(asked) }])
 }
 
 fn statistic(given: &[Given]) -> Option<Vec<Test>> {

@@ -109,16 +109,24 @@ fn crc32c(bytes: &[u8]) -> u32 {
 
 /// Protocol number and source port of the packet that an ICMP "unreachable" answers.
 pub(crate) fn refused_packet(icmp: &[u8], ipv6: bool) -> Option<(u8, u16)> {
-    let (message, inner_at) = if ipv6 { (icmp, 8) } else { (icmp.get(ihl(icmp)?..)?, 8) };
+    let (tag, (_, code)) = unreachable(icmp, ipv6)?;
     // Port unreachable; or prohibited, which no router of these namespaces says by itself.
-    let (kind, codes): (u8, &[u8]) = if ipv6 { (1, &[1, 3, 4]) } else { (3, &[3, 9, 10, 13]) };
-    if *message.first()? != kind || !codes.contains(message.get(1)?) {
+    let codes: &[u8] = if ipv6 { &[1, 3, 4] } else { &[3, 9, 10, 13] };
+    codes.contains(&code).then_some(tag)
+}
+
+/// The same of any "unreachable", with its type and code.
+pub(crate) fn unreachable(icmp: &[u8], ipv6: bool) -> Option<((u8, u16), (u8, u8))> {
+    let (message, inner_at) = if ipv6 { (icmp, 8) } else { (icmp.get(ihl(icmp)?..)?, 8) };
+    let kind = if ipv6 { 1 } else { 3 };
+    let code = *message.get(1)?;
+    if *message.first()? != kind {
         return None;
     }
     let inner = message.get(inner_at..)?;
     let (protocol, transport) = if ipv6 { (*inner.get(6)?, 40) } else { (*inner.get(9)?, ihl(inner)?) };
     let port = inner.get(transport..transport + 2)?;
-    Some((protocol, u16::from_be_bytes([port[0], port[1]])))
+    Some(((protocol, u16::from_be_bytes([port[0], port[1]])), (kind, code)))
 }
 
 fn ihl(ipv4: &[u8]) -> Option<usize> {

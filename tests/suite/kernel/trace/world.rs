@@ -45,7 +45,7 @@ END";
 /// kernel without SCTP says so, the answer passes rules of others, which can take the mark away. Behind all rules the
 /// connection is marked with where its first packet ends: on the node, or on a link. Packets that are not tracked are
 /// noted in a set.
-const MARKS: &str = "nft -f - <<'END'
+pub(crate) const MARKS: &str = "nft -f - <<'END'
 table inet marks {
     set untracked_here {
         type inet_proto . inet_service
@@ -76,7 +76,7 @@ table inet marks {
 }
 END";
 
-const NODE_SYSCTLS: [(&str, &str); 12] = [
+pub(crate) const NODE_SYSCTLS: [(&str, &str); 12] = [
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),
     ("ipv4/conf/all/rp_filter", "0"),
@@ -108,9 +108,9 @@ pub(crate) struct World {
 }
 
 /// The sockets of a namespace.
-struct Wire {
-    send: [Socket; 2],
-    icmp: [Socket; 2],
+pub(crate) struct Wire {
+    pub(crate) send: [Socket; 2],
+    pub(crate) icmp: [Socket; 2],
 }
 
 impl World {
@@ -300,7 +300,7 @@ fn pod_interface(host: &Host) -> String {
 }
 
 /// A namespace linked to the node, which takes packets to any address and sends any by the link.
-fn side(node: &Namespace, interface: &str) -> Namespace {
+pub(crate) fn side(node: &Namespace, interface: &str) -> Namespace {
     let side = Namespace::new();
     let path = side.path();
     node.run(&format!(
@@ -357,7 +357,7 @@ pub(crate) fn load(node: &Namespace, rules: &Rules) {
 }
 
 impl Wire {
-    fn new() -> Wire {
+    pub(crate) fn new() -> Wire {
         let socket = |domain, protocol| {
             let socket = Socket::new(domain, Type::RAW, Some(protocol)).unwrap();
             let _ = socket.set_recv_buffer_size(1 << 20);

@@ -1,0 +1,298 @@
+//! What the kernel's routing makes of a packet, where the node's routes and sysctls tell: whether there is a way to its
+//! destination, whether its source is checked and passes, whether the node forwards at all.
+//!
+//! For IPv4 this is `ip_route_input_slow`, `__mkroute_input`, `ip_error` (net/ipv4/route.c) and `fib_validate_source`
+//! (net/ipv4/fib_frontend.c), for IPv6 `ip6_forward` (net/ipv6/ip6_output.c) and `ip6_pkt_drop` (net/ipv6/route.c); of packets
+//! that the node itself sends `ip_route_output_key_hash_rcu` before the output hook and `ip_route_me_harder`
+//! (net/ipv4/netfilter.c) behind it. What routes and rules do not tell is taken to let the packet through.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+use compact_str::CompactString;
+
+use super::evaluator::Evaluator;
+use super::outcome::{Answer, Effect, Unrouted, Verdict};
+use super::packet::{Interface, View};
+use super::packet_state::PacketState;
+use super::rule_part::InterfaceDirection;
+use super::value::Value;
+use crate::iptables::foreign::WayBackTest;
+use crate::net::Family;
+use crate::node::{InterfaceName, Lookup, Refusal, ReversePath, Route, Routed, Routes};
+
+/// What is known of the way back to a source.
+enum WayBack {
+    /// It can be, or nothing asks.
+    Passes,
+    /// It is asked for and not known; taken to pass.
+    Assumed,
+    Fails(Unrouted),
+}
+
+impl<'w, 'r> Evaluator<'w, 'r> {
+    /// Where routing sends a packet as it is now.
+    pub(super) fn way(&self, view: &View) -> Routed<'w> {
+        if self.host.is_local(view.destination.ip()) {
+            return Routed::Local;
+        }
+        let (source, destination) = (Some(view.source), view.destination.ip());
+        let asked = Lookup { source, destination, mark: known_mark(view) };
+        self.host.network.route(&asked)
+    }
+
+    /// Whether a packet that comes in gets past routing, which ends it otherwise.
+    pub(super) fn is_routed(&mut self, state: &mut PacketState<'r>, way: Routed<'w>) -> bool {
+        let family = self.family;
+        let input = self.input(&state.view);
+        let interface = input.as_ref().map(InterfaceName::as_str);
+        self.note_unknown(state, way);
+        let forwards = self.host.sysctls.forwards(family, interface) != Some(false);
+        match (way, family) {
+            (Routed::Nowhere(_), Family::Ipv4) if !forwards => self.unrouted(state, Unrouted::NotForwarded),
+            (Routed::Nowhere(refusal), _) => self.unrouted(state, Unrouted::NoWay(refusal)),
+            (Routed::By(_) | Routed::ByOneOf(_) | Routed::Unknown, _) if !forwards => {
+                self.unrouted(state, Unrouted::NotForwarded)
+            }
+            (_, Family::Ipv6) => true,
+            (_, Family::Ipv4) => match self.way_back(&state.view, interface) {
+                WayBack::Passes => true,
+                WayBack::Assumed => {
+                    self.record_routing(state, Effect::SourceNotChecked);
+                    true
+                }
+                WayBack::Fails(fault) => self.unrouted(state, fault),
+            },
+        }
+    }
+
+    /// Whether there is a way for a packet of the node itself before any rule sees it. A process that has not chosen its
+    /// source asks without one first.
+    pub(super) fn can_be_sent(&mut self, state: &mut PacketState<'r>) -> bool {
+        let view = state.view;
+        if view.destination.ip().is_multicast() || view.destination.ip() == IpAddr::from([255; 4]) {
+            return true;
+        }
+        let unbound = View { source: unspecified(self.family), ..view };
+        match (self.way(&unbound), self.way(&view)) {
+            (Routed::Nowhere(refusal), Routed::Nowhere(_)) => {
+                self.record_routing(state, Effect::Unrouted(Unrouted::NoWay(refusal)));
+                self.end(state, Verdict::Reject(told_to_process(refusal)), false)
+            }
+            (_, way) => {
+                self.note_unknown(state, way);
+                true
+            }
+        }
+    }
+
+    /// Whether there is a way for a packet of the node itself to the destination that rules at the output hook gave it.
+    pub(super) fn can_be_rerouted(&mut self, state: &mut PacketState<'r>) -> bool {
+        if state.view.destination.ip() == state.view.routed {
+            return true;
+        }
+        match self.way(&state.view) {
+            Routed::Nowhere(refusal) => {
+                self.record_routing(state, Effect::Unrouted(Unrouted::NoWay(refusal)));
+                self.end(state, Verdict::Drop, false)
+            }
+            way => {
+                self.note_unknown(state, way);
+                true
+            }
+        }
+    }
+
+    /// Notes that routes are known and yet do not tell the way.
+    fn note_unknown(&mut self, state: &mut PacketState<'r>, way: Routed<'w>) {
+        let routes = self.host.network.routes.as_ref();
+        if way == Routed::Unknown && routes.is_some_and(|routes| routes.are_whole(self.family)) {
+            self.record_routing(state, Effect::WayNotKnown);
+        }
+    }
+
+    fn input(&mut self, view: &View) -> Option<InterfaceName> {
+        self.known_interface(view, InterfaceDirection::In, view.input).flatten()
+    }
+
+    fn unrouted(&mut self, state: &mut PacketState<'r>, fault: Unrouted) -> bool {
+        self.record_routing(state, Effect::Unrouted(fault));
+        let verdict = match fault {
+            Unrouted::NoWay(refusal) if self.can_be_told(&state.view) => told(refusal, self.family),
+            _ => Verdict::Drop,
+        };
+        self.end(state, verdict, false)
+    }
+
+    /// Whether an ICMP message finds its way to the source.
+    fn can_be_told(&self, view: &View) -> bool {
+        let asked = Lookup { source: None, destination: view.source, mark: Some(0) };
+        !matches!(self.host.network.route(&asked), Routed::Nowhere(_))
+    }
+
+    /// Where the way back to a source leads. The packet's own destination is the source there, and its mark counts only if a
+    /// sysctl says so.
+    pub(super) fn back(&self, view: &View, mark: Option<u32>) -> Routed<'w> {
+        let asked = Lookup { source: Some(view.destination.ip()), destination: view.source, mark };
+        self.host.network.route(&asked)
+    }
+
+    fn way_back(&self, view: &View, interface: Option<&str>) -> WayBack {
+        let sysctls = &self.host.sysctls;
+        let mode = match interface {
+            Some(name) => sysctls.reverse_path_of(name),
+            None => sysctls.reverse_path_anywhere(),
+        };
+        let mark = match interface.is_some_and(|name| sysctls.heeds_mark_at(name)) {
+            true => known_mark(view),
+            false => Some(0),
+        };
+        let back = self.back(view, mark);
+        let accepts_local = interface.is_some_and(|name| sysctls.accepts_local_at(name));
+        match (mode, back) {
+            (_, Routed::Local) if accepts_local => WayBack::Assumed,
+            (Some(ReversePath::Strict | ReversePath::Loose), Routed::Local) => {
+                WayBack::Fails(Unrouted::OwnSource)
+            }
+            (_, Routed::Local) if self.looks_like_own(view.source) => WayBack::Fails(Unrouted::OwnSource),
+            (None | Some(ReversePath::Off), _) => WayBack::Passes,
+            (_, Routed::Unknown) => WayBack::Assumed,
+            (_, Routed::Many) => WayBack::Fails(Unrouted::SourceOfMany),
+            (Some(mode), Routed::Nowhere(_)) => WayBack::Fails(Unrouted::NoWayBack(mode)),
+            (Some(mode), _) => match interface {
+                None => WayBack::Assumed,
+                Some(name) if self.leads_by(back, name) => WayBack::Passes,
+                Some(name) if mode == ReversePath::Strict || !self.has_address(name) => {
+                    WayBack::Fails(Unrouted::BackElsewhere(mode))
+                }
+                Some(_) => WayBack::Passes,
+            },
+        }
+    }
+
+    /// Whether a packet passes `-m rpfilter`; none where routes do not tell.
+    pub(super) fn leads_back(&mut self, view: &View, asked: WayBackTest) -> Option<bool> {
+        if view.input == Interface::Loopback {
+            return Some(true);
+        }
+        let input = self.input(view);
+        let mark = if asked.valid_mark { known_mark(view) } else { Some(0) };
+        match self.back(view, mark) {
+            Routed::Unknown => None,
+            Routed::Nowhere(_) | Routed::Many => Some(false),
+            Routed::Local if !asked.accept_local => Some(false),
+            Routed::Local if asked.loose || self.family == Family::Ipv6 => Some(true),
+            Routed::Local => None,
+            Routed::By(_) | Routed::ByOneOf(_) if asked.loose => Some(true),
+            way => self.leads_by_any(way, view.source, input?.as_str()),
+        }
+    }
+
+    /// Whether a way leads out by an interface. IPv6 asks for a route by that interface, of whatever metric
+    /// (net/ipv6/route.c, `rt6_device_match`): where there is one, it is not known which is found.
+    fn leads_by_any(&self, way: Routed<'_>, to: IpAddr, name: &str) -> Option<bool> {
+        let is_by = |route: &Route| {
+            route.destination.contains(to) && route.devices.iter().any(|device| device == name)
+        };
+        let mut routes = self.host.network.routes.iter().flat_map(Routes::iter);
+        match self.leads_by(way, name) {
+            true => Some(true),
+            false if self.family == Family::Ipv6 && routes.any(is_by) => None,
+            false => Some(false),
+        }
+    }
+
+    /// The interface by which routes lead to an end of a packet, as `fib` of nftables asks; none where they do not tell
+    /// (net/ipv4/netfilter/nft_fib_ipv4.c, `nft_fib4_eval`).
+    pub(super) fn fib_way(&mut self, keys: &[CompactString], view: &View) -> Option<Value> {
+        let has = |name: &str| keys.iter().any(|key| key == name);
+        if view.input == Interface::Loopback {
+            return None;
+        }
+        let crossed = match (has("oif"), has("iif")) {
+            (true, _) => self.known_interface(view, InterfaceDirection::Out, view.output)?,
+            (_, true) => self.known_interface(view, InterfaceDirection::In, view.input)?,
+            _ => None,
+        };
+        let mark = if has("mark") { known_mark(view) } else { Some(0) };
+        let (from, to) = match has("saddr") {
+            true => (view.destination.ip(), view.source),
+            false => (view.source, view.destination.ip()),
+        };
+        let way = self.host.network.route(&Lookup { source: Some(from), destination: to, mark });
+        match (way, crossed) {
+            (Routed::Unknown | Routed::Many, _) => None,
+            (Routed::Nowhere(_) | Routed::Local, _) => Some(Value::Way(None)),
+            (Routed::By(device), None) => Some(Value::Way(Some(InterfaceName::new(device)?))),
+            (_, None) => Some(Value::Present),
+            (way, Some(name)) => {
+                let leads = self.leads_by_any(way, to, name.as_str())?;
+                Some(Value::Way(leads.then_some(name)))
+            }
+        }
+    }
+
+    /// Without a check of the way back the kernel looks whether an interface has the source, with rules of its own whether a
+    /// route delivers it.
+    fn looks_like_own(&self, source: IpAddr) -> bool {
+        let network = &self.host.network;
+        network.link_with(source).is_some() || network.has_own_rules(self.family)
+    }
+
+    /// Whether a way leads out by an interface, or by a port of it.
+    pub(super) fn leads_by(&self, way: Routed<'_>, name: &str) -> bool {
+        let master = |device: &str| self.host.network.link(device).and_then(|link| link.master.as_deref());
+        let is_it = |device: &str| device == name || master(device) == Some(name);
+        match way {
+            Routed::By(device) => is_it(device),
+            Routed::ByOneOf(devices) => devices.iter().any(|device| is_it(device)),
+            _ => false,
+        }
+    }
+
+    /// Whether an interface has an address of IPv4: without one, a loose check is as a strict one.
+    fn has_address(&self, name: &str) -> bool {
+        let Some(link) = self.host.network.link(name) else { return true };
+        link.addresses.iter().any(|address| address.ip.is_ipv4())
+    }
+}
+
+/// A number for an interface.
+pub(super) fn number(device: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    device.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn known_mark(view: &View) -> Option<u32> {
+    (view.open_mark == 0).then_some(view.mark)
+}
+
+fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::from([0; 4]),
+        Family::Ipv6 => IpAddr::from([0; 16]),
+    }
+}
+
+/// What the sender of a packet is told. IPv6 says of a route of type `unreachable` that there is none.
+fn told(refusal: Refusal, family: Family) -> Verdict {
+    match (refusal, family) {
+        (Refusal::NoRoute, _) | (Refusal::Unreachable, Family::Ipv6) => {
+            Verdict::Reject(Answer::NetworkUnreachable)
+        }
+        (Refusal::Unreachable, Family::Ipv4) => Verdict::Reject(Answer::HostUnreachable),
+        (Refusal::Prohibit, _) => Verdict::Reject(Answer::Prohibited),
+        (Refusal::Blackhole, _) => Verdict::Drop,
+    }
+}
+
+/// The error of a process on the node.
+fn told_to_process(refusal: Refusal) -> Answer {
+    match refusal {
+        Refusal::NoRoute => Answer::NetworkUnreachable,
+        Refusal::Unreachable => Answer::HostUnreachable,
+        Refusal::Prohibit => Answer::Prohibited,
+        Refusal::Blackhole => Answer::InvalidArgument,
+    }
+}

@@ -1,0 +1,257 @@
+//! Random routes, routing rules, sysctls and rules that ask for routes.
+
+use kuberules::net::Family;
+
+/// Random numbers (SplitMix64).
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % n as u64) as usize
+    }
+
+    pub(super) fn one_of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+
+    pub(super) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// The interfaces of the node: of the first and the second network, of Pods.
+pub(super) const INTERFACES: [&str; 3] = ["eth0", "eth1", "cali1"];
+
+/// Where addresses lie: a network for each number.
+pub(super) fn address(family: Family, network: u8, host: u16) -> String {
+    match family {
+        Family::Ipv4 => format!("10.{network}.{}.{}", host >> 8, host & 0xff),
+        Family::Ipv6 => format!("fd00:{network:x}::{host:x}"),
+    }
+}
+
+fn network(family: Family, number: u8) -> String {
+    match family {
+        Family::Ipv4 => format!("10.{number}.0.0/16"),
+        Family::Ipv6 => format!("fd00:{number:x}::/32"),
+    }
+}
+
+/// The networks that packets come from and go to: of eth0, of eth1, of Pods here and elsewhere, of clients, and one that
+/// routes seldom have.
+pub(super) const NETWORKS: [u8; 6] = [1, 2, 11, 12, 50, 60];
+/// That of cluster IPs.
+pub(super) const CLUSTER_IPS: u8 = 96;
+
+/// A cluster IP for each network, whose endpoint is in it, and one whose endpoint is the node.
+pub(super) fn endpoint(family: Family, number: usize) -> String {
+    match NETWORKS.get(number) {
+        Some(network) => address(family, *network, 0x0505),
+        None => own(family, 0),
+    }
+}
+
+/// The node's addresses on eth0 and eth1.
+pub(super) fn own(family: Family, interface: usize) -> String {
+    address(family, NETWORKS[interface], 0x000b)
+}
+
+/// What a node is set up with.
+pub(super) struct Setup {
+    pub(super) family: Family,
+    /// Arguments of `ip`, each with `add`.
+    pub(super) commands: Vec<String>,
+    /// Files below /proc/sys/net, and their values.
+    pub(super) sysctls: Vec<(String, String)>,
+    /// Input of `iptables-restore`.
+    pub(super) iptables: String,
+    /// Input of `nft -f`: rules that ask for routes.
+    pub(super) nftables: String,
+}
+
+impl Setup {
+    pub(super) fn random(family: Family, dice: &mut Dice) -> Setup {
+        let mut commands = addresses(family, dice);
+        commands.extend(routes(family, dice));
+        commands.extend(rules(family, dice));
+        let with_nft = dice.one_in(4);
+        Setup {
+            family,
+            commands,
+            sysctls: if family == Family::Ipv4 { sysctls(dice) } else { sysctls_of_ipv6(dice) },
+            iptables: iptables(family, dice),
+            nftables: if with_nft { nftables(family, dice) } else { String::new() },
+        }
+    }
+}
+
+fn addresses(family: Family, dice: &mut Dice) -> Vec<String> {
+    let prefix = if family == Family::Ipv4 { 24 } else { 64 };
+    let mut found = vec![format!("address add {}/{prefix} dev eth0", own(family, 0))];
+    if !dice.one_in(3) {
+        found.push(format!("address add {}/{prefix} dev eth1", own(family, 1)));
+    }
+    found
+}
+
+fn target(dice: &mut Dice) -> String {
+    match dice.below(10) {
+        0 => "unreachable".into(),
+        1 => "prohibit".into(),
+        2 => "blackhole".into(),
+        3 => "throw".into(),
+        n => ["eth0", "eth1", "cali1", "cali1", "eth0", "eth1"][n - 4].into(),
+    }
+}
+
+fn route(net: &str, target: &str, table: &str) -> String {
+    match target {
+        "unreachable" | "prohibit" | "blackhole" | "throw" => format!("route add {target} {net} {table}"),
+        device => format!("route add {net} dev {device} {table}"),
+    }
+}
+
+fn routes(family: Family, dice: &mut Dice) -> Vec<String> {
+    let mut found = Vec::new();
+    match dice.below(4) {
+        0 => {}
+        1 => found.push(route("default", &target(dice).replace("throw", "eth0"), "")),
+        _ => found.push(route("default", "eth0", "")),
+    }
+    for number in NETWORKS.into_iter().chain([CLUSTER_IPS]) {
+        let usual = match number {
+            1 => "eth0",
+            2 => "eth1",
+            11 => "cali1",
+            12 | 50 => "eth0",
+            _ => "",
+        };
+        let net = network(family, number);
+        if dice.one_in(3) {
+            found.push(route(&net, &target(dice), ""));
+        } else if !usual.is_empty() && !dice.one_in(4) {
+            found.push(route(&net, usual, ""));
+        }
+        if dice.one_in(8) {
+            found.push(route(&net, &target(dice), "table 100"));
+        }
+        if dice.one_in(6) && family == Family::Ipv4 {
+            let host = address(family, number, 0x0505);
+            found.push(route(&host, &target(dice).replace("throw", "cali1"), "metric 5"));
+        }
+        if dice.one_in(12) && family == Family::Ipv4 {
+            found.push(format!(
+                "route add {} nexthop dev eth0 weight 1 nexthop dev eth1 weight 1 metric 7",
+                net.replace("/16", "/17")
+            ));
+        }
+    }
+    if dice.one_in(3) {
+        found.push(route("default", dice.one_of(&["eth0", "eth1", "unreachable"]), "table 100"));
+    }
+    found
+}
+
+fn rules(family: Family, dice: &mut Dice) -> Vec<String> {
+    let mut found = Vec::new();
+    if !dice.one_in(3) {
+        return found;
+    }
+    for priority in 0..1 + dice.below(3) {
+        let net = network(family, *dice.one_of(&NETWORKS));
+        let asked = match dice.below(8) {
+            0 | 1 => format!("from {net}"),
+            2 | 3 => format!("to {net}"),
+            4 => "fwmark 0x1/0x1".into(),
+            5 => format!("not from {net}"),
+            6 => "iif cali1".into(),
+            _ => format!("from {net} to {}", network(family, *dice.one_of(&NETWORKS))),
+        };
+        let action = match dice.below(8) {
+            0 => "unreachable",
+            1 => "prohibit",
+            2 => "blackhole",
+            3 => "lookup main",
+            _ => "lookup 100",
+        };
+        found.push(format!("rule add {asked} priority {} {action}", 1000 + priority));
+    }
+    found
+}
+
+fn sysctls(dice: &mut Dice) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut set = |name: String, value: usize| found.push((format!("ipv4/{name}"), value.to_string()));
+    // This one sets those of all interfaces.
+    let forwards = !dice.one_in(5);
+    set("ip_forward".into(), usize::from(forwards));
+    for name in ["all", "eth0", "eth1", "cali1"] {
+        set(format!("conf/{name}/rp_filter"), if dice.one_in(2) { 0 } else { dice.below(3) });
+        set(format!("conf/{name}/accept_local"), usize::from(dice.one_in(8)));
+        set(format!("conf/{name}/src_valid_mark"), usize::from(dice.one_in(6)));
+        if name != "all" && dice.one_in(6) {
+            set(format!("conf/{name}/forwarding"), dice.below(2));
+        }
+    }
+    found
+}
+
+fn sysctls_of_ipv6(dice: &mut Dice) -> Vec<(String, String)> {
+    vec![("ipv6/conf/all/forwarding".into(), usize::from(!dice.one_in(4)).to_string())]
+}
+
+fn iptables(family: Family, dice: &mut Dice) -> String {
+    let bits = family.bits();
+    let mut text = String::from("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
+    if dice.one_in(3) {
+        let options =
+            dice.one_of(&["", "--loose ", "--validmark ", "--accept-local ", "--loose --validmark "]);
+        let interface = dice.one_of(&["", "-i eth0 ", "-i cali1 "]);
+        text += &format!("-A PREROUTING {interface}-m rpfilter {options}--invert -j DROP\n");
+    }
+    text += "COMMIT\n*mangle\n:PREROUTING ACCEPT [0:0]\n";
+    if dice.one_in(2) {
+        let net = network(family, *dice.one_of(&NETWORKS));
+        let end = dice.one_of(&["-s", "-d"]);
+        text += &format!("-A PREROUTING {end} {net} -j MARK --set-xmark 0x1/0x1\n");
+    }
+    text += "COMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
+    for number in 0..=NETWORKS.len() {
+        let from = address(family, CLUSTER_IPS, number as u16 + 1);
+        let to = endpoint(family, number);
+        let to = if family == Family::Ipv6 { format!("[{to}]") } else { to };
+        for (protocol, chain) in
+            [("udp", "PREROUTING"), ("udp", "OUTPUT"), ("tcp", "PREROUTING"), ("tcp", "OUTPUT")]
+        {
+            text += &format!(
+                "-A {chain} -d {from}/{bits} -p {protocol} -m {protocol} --dport 80 -j DNAT --to-destination {to}:8080\n"
+            );
+        }
+    }
+    text + "COMMIT\n"
+}
+
+fn nftables(family: Family, dice: &mut Dice) -> String {
+    let own = if family == Family::Ipv4 { "ip" } else { "ip6" };
+    let test = dice.one_of(&[
+        "fib saddr . iif oif missing drop",
+        "fib saddr . mark . iif oif missing drop",
+        "fib saddr oif missing drop",
+        "fib saddr oifname \"eth1\" drop",
+        "fib saddr . iif oif exists fib daddr oif missing drop",
+    ]);
+    let later =
+        dice.one_of(&["fib saddr . iif oif missing drop", "fib daddr oifname \"cali1\" drop", "accept"]);
+    format!(
+        "table {own} asks {{\n chain pre {{\n type filter hook prerouting priority -160; policy accept;\n {test}\n }}\n \
+         chain fwd {{\n type filter hook forward priority 0; policy accept;\n {later}\n }}\n}}\n"
+    )
+}
