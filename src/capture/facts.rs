@@ -60,7 +60,7 @@ impl Facts {
             Family::Ipv4 => "192.0.2.1".parse(),
             Family::Ipv6 => "2001:db8::1".parse(),
         };
-        let asked = Lookup { source: None, destination: somewhere.ok()?, mark: None };
+        let asked = Lookup { source: None, destination: somewhere.ok()?, mark: None, input: None };
         let Routed::By(device) = self.network.route(&asked) else { return None };
         let link = self.network.link(device)?;
         let own = link.addresses.iter().find(|a| Family::of(a.ip) == family && !a.is_link_local);

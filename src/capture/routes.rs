@@ -114,11 +114,12 @@ fn rule(line: &str) -> Option<RoutingRule> {
         Some((value, mask)) => Some((number(value)?, number(mask)?)),
         None => Some((number(text)?, u32::MAX)),
     });
+    let input = after(&words, "iif");
     let refusal = words.last().and_then(|word| refusal(word));
     let table = after(&words, "lookup").map(|table| RuleAction::Table(table.into()));
     // Each is followed by its value. With `not` the rule is for packets that fit no part, or not all.
     let is_opposite = words.contains(&"not");
-    let known = ["from", "to", "fwmark", "lookup", "proto"].iter();
+    let known = ["from", "to", "fwmark", "iif", "lookup", "proto"].iter();
     let count = known.filter(|word| words.contains(word)).count() * 2 + usize::from(refusal.is_some());
     Some(RoutingRule {
         priority: priority.parse().ok()?,
@@ -126,6 +127,7 @@ fn rule(line: &str) -> Option<RoutingRule> {
         source: source.filter(|_| !is_opposite),
         destination: destination.filter(|_| !is_opposite),
         mark: known_mark.filter(|_| !is_opposite),
+        input: input.filter(|_| !is_opposite).map(CompactString::from),
         asks_more: count != words.len() || known_mark.is_some() != mark.is_some(),
         action: table.or(refusal.map(RuleAction::Refuse)).unwrap_or(RuleAction::Other),
     })
@@ -214,6 +216,7 @@ struct JsonRule {
     table: Option<CompactString>,
     fwmark: Option<String>,
     fwmask: Option<String>,
+    iif: Option<CompactString>,
     action: Option<String>,
     #[serde(flatten)]
     more: serde_json::Map<String, serde_json::Value>,
@@ -245,6 +248,7 @@ fn rule_of_json(rule: JsonRule) -> RoutingRule {
         source: source.filter(|_| !is_opposite),
         destination: destination.filter(|_| !is_opposite),
         mark: mark.filter(|_| !is_opposite),
+        input: rule.iif.filter(|_| !is_opposite),
         asks_more: !rule.more.keys().all(is_plain) || rule.fwmark.is_some() != mark.is_some(),
         action: rule.table.map(RuleAction::Table).or(refusal).unwrap_or(RuleAction::Other),
     }
@@ -287,7 +291,8 @@ multicast ff00::/8 dev v0 table local proto kernel metric 256 pref medium
     fn rules_know_what_they_ask_for() {
         assert_eq!(read_rules(RULES), read_rules_json(RULES_JSON).unwrap());
         let asks: Vec<bool> = read_rules(RULES).iter().map(|rule| rule.asks_more).collect();
-        assert_eq!(asks, [false, true, false, false, false]);
+        assert_eq!(asks, [false; 5]);
+        assert_eq!(read_rules(RULES)[1].input.as_deref(), Some("br0"));
         assert_eq!(read_rules(RULES)[3].mark, Some((0x80, 0x80)));
         assert_eq!(read_rules(RULES)[1].action, RuleAction::Refuse(Refusal::Blackhole));
         assert!(read_rules("32765:\tnot from fd00::/64 lookup 7\n")[0].asks_more);

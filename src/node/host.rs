@@ -224,7 +224,7 @@ impl Host {
 
     /// The interface by which packets from or to an address cross the node, where its routes are known.
     pub fn interface_toward(&self, ip: IpAddr) -> Option<InterfaceName> {
-        match self.network.route(&Lookup { source: None, destination: ip, mark: None }) {
+        match self.network.route(&Lookup { source: None, destination: ip, mark: None, input: None }) {
             Routed::By(name) => InterfaceName::new(name),
             _ => None,
         }

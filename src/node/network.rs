@@ -59,7 +59,9 @@ pub struct RoutingRule {
     pub destination: Option<Cidr>,
     /// `fwmark`: the mark, and the bits of it that count.
     pub mark: Option<(u32, u32)>,
-    /// Whether it asks for anything else: an interface, a port, or the opposite of something.
+    /// `iif`
+    pub input: Option<CompactString>,
+    /// Whether it asks for anything else: another interface, a port, or the opposite of something.
     pub asks_more: bool,
     /// What it does.
     pub action: RuleAction,
@@ -78,13 +80,15 @@ pub enum RuleAction {
 
 /// What routing is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lookup {
+pub struct Lookup<'a> {
     /// The packet's source; none where it is not known.
     pub source: Option<IpAddr>,
     /// Where it goes to.
     pub destination: IpAddr,
     /// Its mark; none where it is not known.
     pub mark: Option<u32>,
+    /// The interface that it comes in by, `lo` where the node itself sends it; none where it is not known.
+    pub input: Option<&'a str>,
 }
 
 /// Where routing sends a packet.
@@ -145,11 +149,20 @@ impl Network {
     /// addresses alone.
     pub fn has_own_rules(&self, family: Family) -> bool {
         let is_usual = |rule: &&RoutingRule| {
-            let asks = rule.source.is_some() || rule.destination.is_some() || rule.mark.is_some();
+            let asks = rule.source.is_some()
+                || rule.destination.is_some()
+                || rule.mark.is_some()
+                || rule.input.is_some();
             let looks_up = |table: &CompactString| USUAL.contains(&table.as_str());
             !asks && !rule.asks_more && matches!(&rule.action, RuleAction::Table(table) if looks_up(table))
         };
         self.rules_of(family).is_some_and(|rules| !rules.iter().all(is_usual))
+    }
+
+    /// The bits of marks that routing rules ask for.
+    pub fn asked_mark(&self) -> u32 {
+        let rules = self.rules.iter().flatten();
+        rules.filter_map(|rule| rule.mark).fold(0, |all, (_, mask)| all | mask)
     }
 
     /// Networks and addresses that routes and routing rules tell from others.
@@ -179,18 +192,19 @@ impl Network {
         for rule in rules.iter().filter(|rule| rule.destination.is_none_or(|net| net.contains(ip))) {
             if let Some(found) = rule.found(routes, ip) {
                 add(found, &mut hasher);
-                (rule.priority, rule.source, rule.mark, rule.asks_more).hash(&mut hasher);
+                (rule.priority, rule.source, rule.mark, &rule.input, rule.asks_more).hash(&mut hasher);
             }
         }
         for rule in rules.iter().filter(|rule| rule.source.is_some_and(|net| net.contains(ip))) {
-            (rule.priority, rule.destination, rule.mark, rule.asks_more, &rule.action).hash(&mut hasher);
+            (rule.priority, rule.destination, rule.mark, &rule.input, rule.asks_more).hash(&mut hasher);
+            rule.action.hash(&mut hasher);
         }
         Some(hasher.finish())
     }
 
     /// Where a packet is sent: rules in the order of their priorities, in each table the narrowest route
     /// (net/core/fib_rules.c, `fib_rules_lookup`; net/ipv4/fib_trie.c, `fib_table_lookup`).
-    pub fn route(&self, asked: &Lookup) -> Routed<'_> {
+    pub fn route(&self, asked: &Lookup<'_>) -> Routed<'_> {
         let family = Family::of(asked.destination);
         let Some(routes) = self.routes.as_ref().filter(|routes| routes.has(family)) else {
             return Routed::Unknown;
@@ -218,7 +232,7 @@ fn by_usual_tables(routes: &Routes, to: IpAddr) -> Routed<'_> {
     }
 }
 
-fn by_rules<'n>(routes: &'n Routes, rules: &[&RoutingRule], asked: &Lookup) -> Routed<'n> {
+fn by_rules<'n>(routes: &'n Routes, rules: &[&RoutingRule], asked: &Lookup<'_>) -> Routed<'n> {
     for rule in rules {
         match (rule.fits(asked), rule.found(routes, asked.destination)) {
             (Some(false), _) | (_, None) => {}
@@ -241,17 +255,19 @@ impl RoutingRule {
     }
 
     /// Whether a packet fits; none where what is asked for is not known.
-    fn fits(&self, asked: &Lookup) -> Option<bool> {
+    fn fits(&self, asked: &Lookup<'_>) -> Option<bool> {
         if self.destination.is_some_and(|net| !net.contains(asked.destination)) {
             return Some(false);
         }
         let by_source = self.source.map_or(Some(true), |net| asked.source.map(|ip| net.contains(ip)));
         let by_mark =
             self.mark.map_or(Some(true), |(value, mask)| asked.mark.map(|mark| mark & mask == value & mask));
-        match (by_source, by_mark) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) if !self.asks_more => Some(true),
-            _ => None,
+        let by_input =
+            self.input.as_deref().map_or(Some(true), |name| asked.input.map(|input| input == name));
+        let all = [by_source, by_mark, by_input];
+        match all.contains(&Some(false)) {
+            true => Some(false),
+            false => (all == [Some(true); 3] && !self.asks_more).then_some(true),
         }
     }
 }
@@ -304,6 +320,7 @@ mod tests {
             source: source.map(|net| Cidr::parse_lenient(net).unwrap()),
             destination: None,
             mark,
+            input: None,
             asks_more: false,
             action: RuleAction::Table(table.into()),
         }
@@ -311,7 +328,10 @@ mod tests {
 
     fn told(network: &Network, source: Option<&str>, to: &str, mark: Option<u32>) -> String {
         let source = source.map(|ip| ip.parse().unwrap());
-        format!("{:?}", network.route(&Lookup { source, destination: to.parse().unwrap(), mark }))
+        format!(
+            "{:?}",
+            network.route(&Lookup { source, destination: to.parse().unwrap(), mark, input: None })
+        )
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a quick run leaves out: with `KUBERULES_FULL=1`, as `.ci/run` sets it, nothing.
 
 /// Tests that take their share of what they are given in a quick run, and what only the full run covers.
-pub(crate) const LEFT_OUT: [(&str, &str); 35] = [
+pub(crate) const LEFT_OUT: [(&str, &str); 36] = [
     ("check", "23 of 24 captured rulesets of the corpus"),
     ("compare::check", "39 of 40 changes of one rule of a capture, 24 of 25 random clusters"),
     ("compare::nodes", "nine of ten random clusters"),
@@ -37,6 +37,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 35] = [
     ("kernel::journey", "two of three destinations over two nodes"),
     ("kernel::nftables", "47 of 48 rulesets"),
     ("kernel::random_clusters", "19 of 20 batches of random clusters"),
+    ("kernel::routing", "seven of eight nodes with random routes, and packets sent through"),
     ("kernel::trace", "47 of 48 rulesets with packets sent through"),
     ("services", "five of six clusters, 57 of 58 packets"),
     ("truth", "an answer where no walk gets through, which takes its time"),

@@ -289,8 +289,8 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Next {
         self.note(state, position, Effect::Mark(mark));
-        // Packets that no rule can tell apart become one.
-        state.view.mark = mark & self.program.asked_mark();
+        // Packets that no rule can tell apart become one, be it a rule of routing.
+        state.view.mark = mark & (self.program.asked_mark() | self.host.network.asked_mark());
         Next::Part
     }
 

@@ -207,7 +207,7 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Found<Value> {
         match of {
             Expression::Selector(Selector::Fib(keys, FibResult::Oif | FibResult::OifName))
-                if let Some(way) = self.fib_way(keys, &state.view) =>
+                if let Some(way) = self.fib_way(keys, &state.view, state.phase) =>
             {
                 Ok(way)
             }

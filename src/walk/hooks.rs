@@ -10,7 +10,7 @@ use super::packet::{Interface, Packet, Tracking, View};
 use super::packet_state::{Frame, PacketState, Phase};
 use super::weights::Weight;
 use crate::node::ClientKind;
-use crate::node::{Host, Routed};
+use crate::node::{Host, InterfaceName, Routed};
 
 /// A packet where it enters the node, or leaves one of its sockets.
 pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
@@ -125,8 +125,9 @@ impl<'r> Evaluator<'_, 'r> {
         if is_martian(self.host, &state.view) {
             return self.martian(state);
         }
-        let way = self.way(&state.view);
-        if !self.is_routed(state, way) {
+        let input = self.input(&state.view);
+        let way = self.way(&state.view, input.as_ref().map(InterfaceName::as_str));
+        if !self.is_routed(state, (way, input)) {
             return false;
         }
         let is_local = matches!(way, Routed::Local | Routed::Many);

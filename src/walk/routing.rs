@@ -14,12 +14,15 @@ use compact_str::CompactString;
 use super::evaluator::Evaluator;
 use super::outcome::{Answer, Effect, Unrouted, Verdict};
 use super::packet::{Interface, View};
-use super::packet_state::PacketState;
+use super::packet_state::{PacketState, Phase};
 use super::rule_part::InterfaceDirection;
 use super::value::Value;
 use crate::iptables::foreign::WayBackTest;
 use crate::net::Family;
 use crate::node::{InterfaceName, Lookup, Refusal, ReversePath, Route, Routed, Routes};
+
+/// The interface that packets of the node itself come from.
+const LOOPBACK: Option<&str> = Some("lo");
 
 /// What is known of the way back to a source.
 enum WayBack {
@@ -32,19 +35,22 @@ enum WayBack {
 
 impl<'w, 'r> Evaluator<'w, 'r> {
     /// Where routing sends a packet as it is now.
-    pub(super) fn way(&self, view: &View) -> Routed<'w> {
+    pub(super) fn way(&self, view: &View, input: Option<&str>) -> Routed<'w> {
         if self.host.is_local(view.destination.ip()) {
             return Routed::Local;
         }
         let (source, destination) = (Some(view.source), view.destination.ip());
-        let asked = Lookup { source, destination, mark: known_mark(view) };
+        let asked = Lookup { source, destination, mark: known_mark(view), input };
         self.host.network.route(&asked)
     }
 
     /// Whether a packet that comes in gets past routing, which ends it otherwise.
-    pub(super) fn is_routed(&mut self, state: &mut PacketState<'r>, way: Routed<'w>) -> bool {
+    pub(super) fn is_routed(
+        &mut self,
+        state: &mut PacketState<'r>,
+        (way, input): (Routed<'w>, Option<InterfaceName>),
+    ) -> bool {
         let family = self.family;
-        let input = self.input(&state.view);
         let interface = input.as_ref().map(InterfaceName::as_str);
         self.note_unknown(state, way);
         let forwards = self.host.sysctls.forwards(family, interface) != Some(false);
@@ -55,7 +61,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
                 self.unrouted(state, Unrouted::NotForwarded)
             }
             (_, Family::Ipv6) => true,
-            (_, Family::Ipv4) => match self.way_back(&state.view, interface) {
+            (_, Family::Ipv4) => match self.way_back(&state.view, interface, way) {
                 WayBack::Passes => true,
                 WayBack::Assumed => {
                     self.record_routing(state, Effect::SourceNotChecked);
@@ -66,23 +72,39 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Whether there is a way for a packet of the node itself before any rule sees it. A process that has not chosen its
-    /// source asks without one first.
+    /// Whether there is a way for a packet of the node itself before any rule sees it.
     pub(super) fn can_be_sent(&mut self, state: &mut PacketState<'r>) -> bool {
         let view = state.view;
         if view.destination.ip().is_multicast() || view.destination.ip() == IpAddr::from([255; 4]) {
             return true;
         }
-        let unbound = View { source: unspecified(self.family), ..view };
-        match (self.way(&unbound), self.way(&view)) {
-            (Routed::Nowhere(refusal), Routed::Nowhere(_)) => {
+        match self.way_of_process(&view) {
+            Routed::Nowhere(refusal) => {
                 self.record_routing(state, Effect::Unrouted(Unrouted::NoWay(refusal)));
                 self.end(state, Verdict::Reject(told_to_process(refusal)), false)
             }
-            (_, way) => {
+            way => {
                 self.note_unknown(state, way);
                 true
             }
+        }
+    }
+
+    /// Where routing sends what a process of the node sends that leaves its source to the kernel. IPv4 asks first without a
+    /// source, then with the one that it has chosen (`ip_route_connect`); IPv6 asks with it only where there was no way without
+    /// (net/ipv6/ip6_output.c, `ip6_dst_lookup_tail`).
+    fn way_of_process(&self, view: &View) -> Routed<'w> {
+        let unbound = View { source: unspecified(self.family), ..*view };
+        let (first, bound) = (self.way(&unbound, LOOPBACK), self.way(view, LOOPBACK));
+        let mut own = self.host.addresses.iter().filter(|ip| Family::of(**ip) == self.family);
+        let has_several = own.nth(1).is_some();
+        match (first, bound, self.family) {
+            (first, bound, _) if first == bound => first,
+            (Routed::Nowhere(_), bound, Family::Ipv6) => bound,
+            (first @ Routed::Nowhere(_), _, Family::Ipv4) | (first, _, Family::Ipv6) => first,
+            // Of several addresses it is not known which one the kernel chooses.
+            (_, Routed::Nowhere(_), Family::Ipv4) if has_several => Routed::Unknown,
+            (_, bound, Family::Ipv4) => bound,
         }
     }
 
@@ -91,7 +113,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         if state.view.destination.ip() == state.view.routed {
             return true;
         }
-        match self.way(&state.view) {
+        match self.way(&state.view, LOOPBACK) {
             Routed::Nowhere(refusal) => {
                 self.record_routing(state, Effect::Unrouted(Unrouted::NoWay(refusal)));
                 self.end(state, Verdict::Drop, false)
@@ -111,33 +133,39 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    fn input(&mut self, view: &View) -> Option<InterfaceName> {
+    pub(super) fn input(&mut self, view: &View) -> Option<InterfaceName> {
         self.known_interface(view, InterfaceDirection::In, view.input).flatten()
     }
 
     fn unrouted(&mut self, state: &mut PacketState<'r>, fault: Unrouted) -> bool {
-        self.record_routing(state, Effect::Unrouted(fault));
         let verdict = match fault {
-            Unrouted::NoWay(refusal) if self.can_be_told(&state.view) => told(refusal, self.family),
+            Unrouted::NoWay(refusal) => told(refusal, self.family),
             _ => Verdict::Drop,
         };
-        self.end(state, verdict, false)
+        let answer = self.way_of_answer(&state.view);
+        let is_lost = matches!(answer, Routed::Nowhere(_) | Routed::Local | Routed::Many);
+        let is_told = verdict != Verdict::Drop && !is_lost;
+        if is_told {
+            self.note_unknown(state, answer);
+        }
+        self.record_routing(state, Effect::Unrouted(fault));
+        self.end(state, if is_told { verdict } else { Verdict::Drop }, false)
     }
 
-    /// Whether an ICMP message finds its way to the source.
-    fn can_be_told(&self, view: &View) -> bool {
-        let asked = Lookup { source: None, destination: view.source, mark: Some(0) };
-        !matches!(self.host.network.route(&asked), Routed::Nowhere(_))
+    /// Where an ICMP message to the source is sent.
+    fn way_of_answer(&self, view: &View) -> Routed<'w> {
+        let asked = Lookup { source: None, destination: view.source, mark: Some(0), input: LOOPBACK };
+        self.host.network.route(&asked)
     }
 
     /// Where the way back to a source leads. The packet's own destination is the source there, and its mark counts only if a
     /// sysctl says so.
-    pub(super) fn back(&self, view: &View, mark: Option<u32>) -> Routed<'w> {
-        let asked = Lookup { source: Some(view.destination.ip()), destination: view.source, mark };
+    fn back(&self, view: &View, mark: Option<u32>, input: Option<&str>) -> Routed<'w> {
+        let asked = Lookup { source: Some(view.destination.ip()), destination: view.source, mark, input };
         self.host.network.route(&asked)
     }
 
-    fn way_back(&self, view: &View, interface: Option<&str>) -> WayBack {
+    fn way_back(&self, view: &View, interface: Option<&str>, way: Routed<'_>) -> WayBack {
         let sysctls = &self.host.sysctls;
         let mode = match interface {
             Some(name) => sysctls.reverse_path_of(name),
@@ -147,7 +175,13 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             true => known_mark(view),
             false => Some(0),
         };
-        let back = self.back(view, mark);
+        // The way back is looked up as if the packet came in by where this one leaves.
+        let reversed_input = match way {
+            Routed::By(device) => Some(device),
+            Routed::Local | Routed::Many => LOOPBACK,
+            _ => None,
+        };
+        let back = self.back(view, mark, reversed_input);
         let accepts_local = interface.is_some_and(|name| sysctls.accepts_local_at(name));
         match (mode, back) {
             (_, Routed::Local) if accepts_local => WayBack::Assumed,
@@ -177,7 +211,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
         let input = self.input(view);
         let mark = if asked.valid_mark { known_mark(view) } else { Some(0) };
-        match self.back(view, mark) {
+        match self.back(view, mark, LOOPBACK) {
             Routed::Unknown => None,
             Routed::Nowhere(_) | Routed::Many => Some(false),
             Routed::Local if !asked.accept_local => Some(false),
@@ -204,7 +238,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
 
     /// The interface by which routes lead to an end of a packet, as `fib` of nftables asks; none where they do not tell
     /// (net/ipv4/netfilter/nft_fib_ipv4.c, `nft_fib4_eval`).
-    pub(super) fn fib_way(&mut self, keys: &[CompactString], view: &View) -> Option<Value> {
+    pub(super) fn fib_way(&mut self, keys: &[CompactString], view: &View, phase: Phase) -> Option<Value> {
         let has = |name: &str| keys.iter().any(|key| key == name);
         if view.input == Interface::Loopback {
             return None;
@@ -219,7 +253,9 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             true => (view.destination.ip(), view.source),
             false => (view.source, view.destination.ip()),
         };
-        let way = self.host.network.route(&Lookup { source: Some(from), destination: to, mark });
+        let is_as_from_output = phase == Phase::Forward && has("saddr") && has("iif");
+        let input = LOOPBACK.filter(|_| !is_as_from_output);
+        let way = self.host.network.route(&Lookup { source: Some(from), destination: to, mark, input });
         match (way, crossed) {
             (Routed::Unknown | Routed::Many, _) => None,
             (Routed::Nowhere(_) | Routed::Local, _) => Some(Value::Way(None)),

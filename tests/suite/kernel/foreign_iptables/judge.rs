@@ -314,8 +314,8 @@ fn expect(outcome: &Outcome<'_>) -> Fate {
             rewritten: outcome.snat,
             locally: outcome.delivered_locally,
         },
-        Verdict::Reject(Answer::PortUnreachable | Answer::OtherIcmp) => Fate::Refused,
         Verdict::Drop | Verdict::Reject(Answer::TcpReset) => Fate::Stopped,
+        Verdict::Reject(_) => Fate::Refused,
     }
 }
 

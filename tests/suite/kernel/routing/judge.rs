@@ -118,9 +118,9 @@ impl Bench {
             let told = || {
                 let of = |name: &str| sources.iter().find(|s| s.name == name).map_or("", |s| s.text.as_str());
                 format!(
-                    "setup {number}: {:#?}\n{:#?}\n{}{}{}",
-                    setup.commands,
-                    setup.sysctls,
+                    "setup {number}: {}\n{}\n{}{}{}",
+                    setup.commands.join("; "),
+                    setup.sysctls.iter().map(|(n, v)| format!("{n}={v} ")).collect::<String>(),
                     of("rules"),
                     of("asks"),
                     setup

@@ -155,7 +155,7 @@ fn routes(family: Family, dice: &mut Dice) -> Vec<String> {
         }
     }
     if dice.one_in(3) {
-        found.push(route("default", dice.one_of(&["eth0", "eth1", "unreachable"]), "table 100"));
+        found.push(route("default", ["eth0", "eth1", "unreachable"][dice.below(3)], "table 100"));
     }
     found
 }

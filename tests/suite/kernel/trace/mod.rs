@@ -6,7 +6,7 @@ pub(crate) mod flows;
 mod judge;
 pub(crate) mod namespace;
 pub(crate) mod scenario;
-mod wire;
+pub(super) mod wire;
 pub(crate) mod world;
 
 use kuberules::settings::Flags;
