@@ -132,6 +132,12 @@ impl<'h> Ground<'h> {
         kind_of(&self.merged, address(self.family, value))
     }
 
+    /// What the node knows of an address.
+    #[cfg(test)]
+    pub(in crate::compare) fn kind_for_tests(&self, ip: IpAddr) -> AddressKind {
+        self.kind(number(ip))
+    }
+
     pub(super) fn is_own(&self, ip: IpAddr) -> bool {
         self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip)
     }

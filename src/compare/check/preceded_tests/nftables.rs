@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::super::intended;
+use super::routing::route;
 use super::{Pair, Tally, judge};
 use crate::compare::check::preceded::cleared;
 use crate::compare::traffic::compare;
@@ -154,7 +155,10 @@ fn tables_of_others_are_judged_as_by_following_each_packet() {
     for seed in share("compare::check", 6, (0..300).collect()) {
         let release = if seed % 4 == 0 { "1.33".parse().unwrap() } else { Release::NEWEST };
         with_plan(&cluster(seed, 9), ("nftables", release, false), |plan| {
-            let expected = plan.compile();
+            let mut expected = plan.compile();
+            if seed % 3 == 0 {
+                route(&mut expected.host, &mut Random(seed ^ 0x5eed));
+            }
             let mut random = Random(seed);
             let captured = perhaps_without_one(beside(&expected, &mut random), &mut random);
             judge(&expected, &captured, seed, &mut tally);

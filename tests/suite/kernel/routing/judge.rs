@@ -100,10 +100,10 @@ impl Bench {
         let _ = self.node.end(family);
         let mut sent: Vec<Sent> = Vec::new();
         for place in 0..FROM_LINKS {
-            sent.push(self.from_link(family, &rules.host, 10_000 + place as u16, dice));
+            sent.push(self.by_link(family, &rules.host, 10_000 + place as u16, dice));
         }
         for place in 0..FROM_NODE {
-            sent.push(self.from_node(family, &rules.host, 20_000 + place as u16, dice));
+            sent.push(self.by_node(family, &rules.host, 20_000 + place as u16, dice));
         }
         let (connections, told) = self.node.end(family);
         for sent in &sent {
@@ -135,7 +135,7 @@ impl Bench {
     }
 
     /// A packet by one of the links, from any network to anything.
-    fn from_link(&mut self, family: Family, host: &Host, port: u16, dice: &mut Dice) -> Sent {
+    fn by_link(&mut self, family: Family, host: &Host, port: u16, dice: &mut Dice) -> Sent {
         let interface = dice.below(INTERFACES.len());
         self.next = self.next.wrapping_add(1).max(0x0700);
         let source = match dice.below(16) {
@@ -158,7 +158,7 @@ impl Bench {
         Sent { packet, port, fate: None }
     }
 
-    fn from_node(&mut self, family: Family, host: &Host, port: u16, dice: &mut Dice) -> Sent {
+    fn by_node(&mut self, family: Family, host: &Host, port: u16, dice: &mut Dice) -> Sent {
         let destination = destination(family, dice);
         let protocol = *dice.one_of(&[Protocol::Tcp, Protocol::Udp]);
         let mut packet = Packet::from_node(host, protocol, destination);
