@@ -117,17 +117,21 @@ fn rule(line: &str) -> Option<RoutingRule> {
     let input = after(&words, "iif");
     let refusal = words.last().and_then(|word| refusal(word));
     let table = after(&words, "lookup").map(|table| RuleAction::Table(table.into()));
-    // Each is followed by its value. With `not` the rule is for packets that fit no part, or not all.
     let is_opposite = words.contains(&"not");
-    let known = ["from", "to", "fwmark", "iif", "lookup", "proto"].iter();
-    let count = known.filter(|word| words.contains(word)).count() * 2 + usize::from(refusal.is_some());
+    let suppressed = after(&words, "suppress_prefixlength").and_then(|length| length.parse().ok());
+    // Each is followed by its value.
+    let known = ["from", "to", "fwmark", "iif", "lookup", "proto", "suppress_prefixlength"].iter();
+    let count = known.filter(|word| words.contains(word)).count() * 2;
+    let count = count + usize::from(refusal.is_some()) + usize::from(is_opposite);
     Some(RoutingRule {
         priority: priority.parse().ok()?,
         family: source.or(destination).map(Cidr::family),
-        source: source.filter(|_| !is_opposite),
-        destination: destination.filter(|_| !is_opposite),
-        mark: known_mark.filter(|_| !is_opposite),
-        input: input.filter(|_| !is_opposite).map(CompactString::from),
+        source,
+        destination,
+        mark: known_mark,
+        input: input.map(CompactString::from),
+        is_opposite,
+        suppressed,
         asks_more: count != words.len() || known_mark.is_some() != mark.is_some(),
         action: table.or(refusal.map(RuleAction::Refuse)).unwrap_or(RuleAction::Other),
     })
@@ -217,6 +221,7 @@ struct JsonRule {
     fwmark: Option<String>,
     fwmask: Option<String>,
     iif: Option<CompactString>,
+    suppress_prefixlen: Option<u8>,
     action: Option<String>,
     #[serde(flatten)]
     more: serde_json::Map<String, serde_json::Value>,
@@ -239,16 +244,18 @@ fn rule_of_json(rule: JsonRule) -> RoutingRule {
     let (source, destination) = (net(rule.src, rule.srclen), net(rule.dst, rule.dstlen));
     let mask = rule.fwmask.as_deref().map_or(Some(u32::MAX), number);
     let mark = rule.fwmark.as_deref().and_then(number).zip(mask);
-    let is_plain = |name: &String| name == "protocol";
+    let is_plain = |name: &String| name == "protocol" || name == "not";
     let refusal = rule.action.as_deref().and_then(refusal).map(RuleAction::Refuse);
     let is_opposite = rule.more.contains_key("not");
     RoutingRule {
         priority: rule.priority,
         family: source.or(destination).map(Cidr::family),
-        source: source.filter(|_| !is_opposite),
-        destination: destination.filter(|_| !is_opposite),
-        mark: mark.filter(|_| !is_opposite),
-        input: rule.iif.filter(|_| !is_opposite),
+        source,
+        destination,
+        mark,
+        input: rule.iif,
+        is_opposite,
+        suppressed: rule.suppress_prefixlen,
         asks_more: !rule.more.keys().all(is_plain) || rule.fwmark.is_some() != mark.is_some(),
         action: rule.table.map(RuleAction::Table).or(refusal).unwrap_or(RuleAction::Other),
     }
@@ -295,6 +302,11 @@ multicast ff00::/8 dev v0 table local proto kernel metric 256 pref medium
         assert_eq!(read_rules(RULES)[1].input.as_deref(), Some("br0"));
         assert_eq!(read_rules(RULES)[3].mark, Some((0x80, 0x80)));
         assert_eq!(read_rules(RULES)[1].action, RuleAction::Refuse(Refusal::Blackhole));
-        assert!(read_rules("32765:\tnot from fd00::/64 lookup 7\n")[0].asks_more);
+        let opposite = read_rules("32765:\tnot from fd00::/64 lookup 7\n").remove(0);
+        assert!(opposite.is_opposite && !opposite.asks_more);
+        assert!(read_rules("9:\tfrom all ipproto tcp lookup 7\n")[0].asks_more);
+        let suppressing = "[{\"priority\":9,\"src\":\"all\",\"table\":\"main\",\"suppress_prefixlen\":0}]";
+        let text = "9:\tfrom all lookup main suppress_prefixlength 0\n";
+        assert_eq!(read_rules(text), read_rules_json(suppressing).unwrap());
     }
 }

@@ -61,8 +61,12 @@ pub struct RoutingRule {
     pub mark: Option<(u32, u32)>,
     /// `iif`
     pub input: Option<CompactString>,
-    /// Whether it asks for anything else: another interface, a port, or the opposite of something.
+    /// Whether it asks for anything else: another interface, a port.
     pub asks_more: bool,
+    /// `not`: for packets that do not fit.
+    pub is_opposite: bool,
+    /// `suppress_prefixlength`: routes to networks of this length or shorter do not count.
+    pub suppressed: Option<u8>,
     /// What it does.
     pub action: RuleAction,
 }
@@ -154,7 +158,8 @@ impl Network {
                 || rule.mark.is_some()
                 || rule.input.is_some();
             let looks_up = |table: &CompactString| USUAL.contains(&table.as_str());
-            !asks && !rule.asks_more && matches!(&rule.action, RuleAction::Table(table) if looks_up(table))
+            let is_plain = !asks && !rule.asks_more && !rule.is_opposite && rule.suppressed.is_none();
+            is_plain && matches!(&rule.action, RuleAction::Table(table) if looks_up(table))
         };
         self.rules_of(family).is_some_and(|rules| !rules.iter().all(is_usual))
     }
@@ -189,15 +194,17 @@ impl Network {
             add(by_usual_tables(routes, ip), &mut hasher);
             return Some(hasher.finish());
         };
-        for rule in rules.iter().filter(|rule| rule.destination.is_none_or(|net| net.contains(ip))) {
+        let is_for = |rule: &RoutingRule| rule.destination.is_none_or(|net| net.contains(ip));
+        for rule in rules.iter().filter(|rule| rule.is_opposite || is_for(rule)) {
             if let Some(found) = rule.found(routes, ip) {
                 add(found, &mut hasher);
                 (rule.priority, rule.source, rule.mark, &rule.input, rule.asks_more).hash(&mut hasher);
+                (rule.is_opposite, is_for(rule)).hash(&mut hasher);
             }
         }
         for rule in rules.iter().filter(|rule| rule.source.is_some_and(|net| net.contains(ip))) {
             (rule.priority, rule.destination, rule.mark, &rule.input, rule.asks_more).hash(&mut hasher);
-            rule.action.hash(&mut hasher);
+            (rule.is_opposite, rule.suppressed, &rule.action).hash(&mut hasher);
         }
         Some(hasher.finish())
     }
@@ -248,27 +255,31 @@ impl RoutingRule {
     /// What it says of a destination; none where the next rule is asked.
     fn found<'n>(&self, routes: &'n Routes, destination: IpAddr) -> Option<Routed<'n>> {
         match &self.action {
-            RuleAction::Table(table) => in_table(routes, table, destination),
+            RuleAction::Table(table) => {
+                let (best, _) = routes.find(table, destination)?;
+                let is_suppressed =
+                    self.suppressed.is_some_and(|longest| best.destination.length() <= longest);
+                in_table(routes, table, destination).filter(|_| !is_suppressed)
+            }
             RuleAction::Refuse(refusal) => Some(Routed::Nowhere(*refusal)),
             RuleAction::Other => Some(Routed::Unknown),
         }
     }
 
-    /// Whether a packet fits; none where what is asked for is not known.
+    /// Whether it is for a packet; none where what is asked for is not known (net/core/fib_rules.c, `fib_rule_match`).
     fn fits(&self, asked: &Lookup<'_>) -> Option<bool> {
-        if self.destination.is_some_and(|net| !net.contains(asked.destination)) {
-            return Some(false);
-        }
+        let by_destination = self.destination.is_none_or(|net| net.contains(asked.destination));
         let by_source = self.source.map_or(Some(true), |net| asked.source.map(|ip| net.contains(ip)));
         let by_mark =
             self.mark.map_or(Some(true), |(value, mask)| asked.mark.map(|mark| mark & mask == value & mask));
         let by_input =
             self.input.as_deref().map_or(Some(true), |name| asked.input.map(|input| input == name));
-        let all = [by_source, by_mark, by_input];
-        match all.contains(&Some(false)) {
+        let all = [Some(by_destination), by_source, by_mark, by_input];
+        let fits = match all.contains(&Some(false)) {
             true => Some(false),
-            false => (all == [Some(true); 3] && !self.asks_more).then_some(true),
-        }
+            false => (all == [Some(true); 4] && !self.asks_more).then_some(true),
+        };
+        fits.map(|fits| fits != self.is_opposite)
     }
 }
 
@@ -322,6 +333,8 @@ mod tests {
             mark,
             input: None,
             asks_more: false,
+            is_opposite: false,
+            suppressed: None,
             action: RuleAction::Table(table.into()),
         }
     }
@@ -359,6 +372,15 @@ mod tests {
         assert_eq!(from(&network, "10.244.2.9", 0), "By(\"eth0\")");
         assert_eq!(from(&network, "10.244.2.9", 0x81), "By(\"eth1\")");
         assert_eq!(to(&network, "192.0.2.7"), "Unknown");
+        // As wg-quick has them: default routes of table main do not count, and what is not marked takes its own.
+        let mut of_wireguard = network.clone();
+        of_wireguard.rules = Some(vec![
+            RoutingRule { suppressed: Some(0), ..rule(10, None, None, "main") },
+            RoutingRule { is_opposite: true, ..rule(11, None, Some((0xca6c, u32::MAX)), "7") },
+            rule(32766, None, None, "main"),
+        ]);
+        assert_eq!(from(&of_wireguard, "10.244.2.9", 0), "By(\"eth1\")");
+        assert_eq!(from(&of_wireguard, "10.244.2.9", 0xca6c), "By(\"eth0\")");
         let asking = RoutingRule { asks_more: true, ..rule(50, None, None, "empty") };
         network.rules.as_mut().unwrap().push(asking);
         assert_eq!(from(&network, "10.244.2.9", 0), "By(\"eth0\")");

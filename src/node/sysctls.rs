@@ -69,8 +69,9 @@ impl Sysctls {
     /// How strict it is for packets that come in by an interface: the greater of its own value and that of `all`.
     pub fn reverse_path_of(&self, interface: &str) -> Option<ReversePath> {
         let all = self.reverse_path.get("all").copied()?;
-        let own = self.reverse_path.get(interface).or_else(|| self.reverse_path.get("default")).copied()?;
-        Some(all.max(own))
+        let own = self.reverse_path.get(interface).or_else(|| self.reverse_path.get("default")).copied();
+        // No own value is greater than the greatest.
+        own.map(|own| all.max(own)).or((all == ReversePath::Loose).then_some(all))
     }
 
     /// Whether packets that come in by an interface may have an own address of the node as their source

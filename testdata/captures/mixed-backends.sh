@@ -4,6 +4,7 @@ set -e
 HERE=$(cd "$(dirname "$0")/../.." && pwd)
 K=$HERE/target/debug/kuberules C=$HERE/testdata/shop/before.yaml
 ip link set lo up
+echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 ip link add eth0 type bridge; ip addr add 192.168.0.11/24 dev eth0; ip link set eth0 up; ip route add default via 192.168.0.1
 $K compile $C --node worker-1 --config $HERE/testdata/shop/before-worker-1/kube-proxy.iptables.json --no-nfacct --family ipv4 -q | iptables-nft-restore
 # An administrator's rule from before the change to iptables-nft, and Docker's policy.

@@ -180,7 +180,7 @@ fn the_same_thing_twice_and_different_names_both_places() {
     for (name, from, to) in [
         ("ip-addr", "192.168.0.11/24", "192.168.0.12/24"),
         ("ipset-save", "10.244.3.66", "10.244.3.67"),
-        ("sysctl", "net.ipv4.ip_forward = 0", "net.ipv4.ip_forward = 1"),
+        ("sysctl", "net.ipv4.ip_forward = 1", "net.ipv4.ip_forward = 0"),
         ("ip-route", "default via 192.168.0.1", "default via 192.168.0.2 metric 7"),
     ] {
         let text = fs::read_to_string(mixed().join(name)).unwrap();
@@ -256,6 +256,7 @@ fn what_collect_gathers_is_read_back() {
     );
     let script = format!(
         "ip link set lo up; ip link add eth0 type bridge; ip addr add 192.168.0.11/24 dev eth0; ip link set eth0 up
+         ip route add default via 192.168.0.1; echo 1 > /proc/sys/net/ipv4/ip_forward
          {program} compile {common} | iptables-nft-restore
          {program} collect > $work/collect.sh
          sh $work/collect.sh $work/folder 2>/dev/null
@@ -467,4 +468,65 @@ fn a_text_that_goes_on_is_annotated_as_it_comes() {
     }
     drop(stdin);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// A folder with the rules of a node and what else it was asked for.
+fn node_with(texts: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = testdata().join("captures/shop-worker-1.iptables-save-c.txt");
+    fs::copy(rules, folder.path().join("iptables-save")).unwrap();
+    texts.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+    folder
+}
+
+const ADDRESSES: &str = "1: lo: <LOOPBACK,UP>\n    inet 127.0.0.1/8 scope host lo\n\
+    2: eth0: <BROADCAST,UP>\n    inet 192.168.0.11/24 scope global eth0\n3: cali1: <BROADCAST,UP>\n";
+const LOCAL: &str = "local 192.168.0.11 dev eth0 table local proto kernel scope host src 192.168.0.11\n\
+    192.168.0.0/24 dev eth0 proto kernel scope link src 192.168.0.11\n10.244.0.0/16 dev cali1 scope link\n";
+const FORWARDS: &str = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.eth0.rp_filter = 0\n\
+    net.ipv4.conf.cali1.rp_filter = 0\n";
+
+#[test]
+fn a_node_without_a_route_to_cluster_ips_reaches_no_service() {
+    let node = node_with(&[("ip-addr", ADDRESSES), ("ip-route", LOCAL), ("sysctl", FORWARDS)]);
+    let traced = trace(node.path(), "node", "10.96.0.12:3306", &["--brief"]);
+    insta::assert_snapshot!(
+        String::from_utf8_lossy(&traced.stdout).replace(&node.path().display().to_string(), "FOLDER")
+    );
+    let told = json(&trace(node.path(), "node", "10.96.0.12:3306", &["-o", "json"]));
+    assert_eq!(told["outcomes"][0]["unrouted"], "no-route");
+    assert_eq!(told["outcomes"][0]["result"], "unreachable");
+    // Rules change the destination of what comes from Pods before routing.
+    let told = json(&trace(node.path(), "10.244.1.77", "10.96.0.12:3306", &["-o", "json"]));
+    assert_eq!(told["outcomes"][0]["result"], "works");
+    let with_default = format!("{LOCAL}default via 192.168.0.1 dev eth0\n");
+    let node = node_with(&[("ip-addr", ADDRESSES), ("ip-route", &with_default), ("sysctl", FORWARDS)]);
+    let told = json(&trace(node.path(), "node", "10.96.0.12:3306", &["-o", "json"]));
+    assert_eq!(told["outcomes"][0]["result"], "works");
+}
+
+#[test]
+fn what_comes_by_the_wrong_interface_is_dropped_by_a_strict_rp_filter() {
+    let with_default = format!("{LOCAL}default via 192.168.0.1 dev eth0\n");
+    let node = node_with(&[("ip-addr", ADDRESSES), ("ip-route", &with_default), ("sysctl", FORWARDS)]);
+    let by = |interface: &str, more: &[&str]| {
+        let options = [&["--in-interface", interface], more].concat();
+        trace(node.path(), "198.51.100.7", "10.96.0.12:3306", &options)
+    };
+    let told = String::from_utf8_lossy(&by("cali1", &["--brief"]).stdout).into_owned();
+    insta::assert_snapshot!(told.replace(&node.path().display().to_string(), "FOLDER"));
+    assert_eq!(json(&by("cali1", &["-o", "json"]))["outcomes"][0]["unrouted"], "way-back-elsewhere");
+    assert_eq!(json(&by("eth0", &["-o", "json"]))["outcomes"][0]["result"], "works");
+}
+
+#[test]
+fn a_node_that_does_not_forward_lets_nothing_through() {
+    let off = "net.ipv4.ip_forward = 0\n";
+    let node = node_with(&[("sysctl", off)]);
+    let told = trace(node.path(), "10.244.1.77", "10.96.0.12:3306", &["--brief"]);
+    insta::assert_snapshot!(
+        String::from_utf8_lossy(&told.stdout).replace(&node.path().display().to_string(), "FOLDER")
+    );
+    let told = json(&trace(node.path(), "node", "10.96.0.12:3306", &["-o", "json"]));
+    assert_eq!(told["outcomes"][0]["result"], "works");
 }

@@ -82,11 +82,13 @@ impl Unroutable {
             }
             Unrouted::NoWayBack(_) => format!("give the node a route to {source}"),
             Unrouted::BackElsewhere(ReversePath::Loose) => {
-                format!("route {source} by the interface that it comes in by, or set rp_filter to 0 there")
+                format!(
+                    "route {source} by the interface that it comes in by, or set rp_filter to 0 there and in \
+                     net.ipv4.conf.all"
+                )
             }
             Unrouted::BackElsewhere(_) => format!(
-                "route {source} by the interface that it comes in by, or set rp_filter to 2 (loose) there and in \
-                 net.ipv4.conf.all"
+                "route {source} by the interface that it comes in by, or set rp_filter to 2 (loose) there"
             ),
             Unrouted::OwnSource => format!("find out which host on the network uses {source} as well"),
             Unrouted::SourceOfMany => return None,

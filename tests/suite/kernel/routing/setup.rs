@@ -180,6 +180,7 @@ fn rules(family: Family, dice: &mut Dice) -> Vec<String> {
             1 => "prohibit",
             2 => "blackhole",
             3 => "lookup main",
+            4 => "lookup main suppress_prefixlength 0",
             _ => "lookup 100",
         };
         found.push(format!("rule add {asked} priority {} {action}", 1000 + priority));
