@@ -118,13 +118,13 @@ fn examine(
     let told = settings.kube_version.or_else(|| release::reported(&snapshot, arguments.node.name()));
     settings.kube_version = told;
     let data_path = captured.data_path();
-    let release = check::release(told, |release| {
+    let release = check::release(told, |release, measure| {
         if data_path.is_some() {
             return None;
         }
         let settings =
             SettingsArguments { kube_version: Some(release), release_is_meant: true, ..settings.clone() };
-        distance(arguments, &settings, captured, &snapshot)
+        distance(arguments, &settings, captured, &snapshot, measure)
     });
     let release = release.or(told).unwrap_or(Release::NEWEST);
     if let Some(told) = told.filter(|told| *told != release) {
@@ -159,17 +159,18 @@ fn examine(
     Ok((report, assumed))
 }
 
-/// How many lines differ from those that a release would write.
+/// How many lines differ from those that a release would write, or how many at least.
 fn distance(
     arguments: &Arguments,
     settings: &SettingsArguments,
     captured: &Captured,
     snapshot: &Arc<Snapshot>,
+    measure: check::Measure,
 ) -> Option<usize> {
     let mut session = Session::silent();
     let pipeline = Pipeline::of(Arc::clone(snapshot), settings, &mut session).ok()?;
     let node = pipeline.node(arguments.node.name(), &mut session).ok()?;
     let families = check::families(captured, &pipeline.families());
     let plans = pipeline.node_plans(&node, &families.checked, &mut session).ok()?;
-    Some(check::distance(plans, captured))
+    Some(check::distance(plans, captured, measure))
 }

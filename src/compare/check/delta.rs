@@ -131,7 +131,7 @@ fn is_for_loopback(change: &PlaceChange<'_>) -> bool {
 /// which no packet meets.
 fn is_kubelets(change: &PlaceChange<'_>) -> bool {
     let Place::IptablesChain(_, _, chain) = change.place else { return false };
-    if chain.name.as_str().ends_with("-CANARY") || chain.name.as_str() == "KUBE-IPTABLES-HINT" {
+    if is_kubelets_alone(chain) {
         return true;
     }
     let guard = |line: &rules::LineChange<'_>| match line.line {
@@ -141,6 +141,20 @@ fn is_kubelets(change: &PlaceChange<'_>) -> bool {
         _ => false,
     };
     chain.owner == ipt::Owner::Kubelet && change.rewritten == 0 && change.lines.iter().all(guard)
+}
+
+fn is_kubelets_alone(chain: &ipt::Chain) -> bool {
+    chain.name.as_str().ends_with("-CANARY") || chain.name.as_str() == "KUBE-IPTABLES-HINT"
+}
+
+/// Whether each of kube-proxy's lines that is missing in a place is a difference that counts.
+pub(super) fn counts(place: &Place<'_>) -> bool {
+    match place {
+        Place::IptablesChain(_, _, chain) => {
+            chain.owner == ipt::Owner::KubeProxy && !is_kubelets_alone(chain)
+        }
+        _ => true,
+    }
 }
 
 impl<'r> Delta<'r> {

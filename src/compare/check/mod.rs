@@ -21,6 +21,8 @@ mod policy;
 mod preceded;
 #[cfg(test)]
 mod preceded_tests;
+#[cfg(test)]
+mod release_tests;
 mod right;
 mod spotless;
 mod stale;
@@ -33,6 +35,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::rules;
 use super::rules_change::LineChange;
 use super::traffic::{Difference, Flow, Traffic, examples_of_plan, flows_of_plans};
 use crate::node::{Host, NodeRules};
@@ -41,7 +44,7 @@ use crate::walk::{DoesNothing, Idle, Walker};
 use blame::Blame;
 use delta::Delta;
 use delta::Draft;
-pub use node::{Families, distance, families, mode_and_leftovers, node, release};
+pub use node::{Families, Measure, distance, families, mode_and_leftovers, node, release};
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "kuberules.check/v1";
@@ -250,6 +253,11 @@ pub struct Found {
 fn difference(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> usize {
     let deltas = delta::deltas(Pair { expected, captured });
     deltas.iter().filter(|delta| !delta.is_harmless()).map(Delta::weight).sum()
+}
+
+/// How many lines differ at least; no more than `limit` are counted.
+fn least_difference(expected: &Ruleset, captured: &Ruleset, limit: usize) -> usize {
+    rules::missing_lines(expected, captured, limit, delta::counts)
 }
 
 /// Checks one family: what the node has against what it should have. Both are on the same node.

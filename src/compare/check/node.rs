@@ -1,6 +1,9 @@
 //! A whole node: which mode and release its rules are of, which families can be checked, and the check of each.
 
-use super::{Finding, Kind, Report, check, difference, leftovers, legacy, masquerade_mark, pinned, spotless};
+use super::{
+    Finding, Kind, Report, check, difference, least_difference, leftovers, legacy, masquerade_mark, pinned,
+    spotless,
+};
 use crate::capture::Captured;
 use crate::iptables::ruleset as ipt;
 use crate::net::Family;
@@ -54,28 +57,58 @@ pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<F
     findings
 }
 
+/// How exactly a distance is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// All of it.
+    Exactly,
+    /// At least so much of it, and no further than this: much sooner where nearly all rules differ.
+    AtLeast(usize),
+}
+
 /// The release that captured rules look most like: of several that are equally near the one told, else the newest.
 /// `distance` is how far they are from what a release writes (see [`distance`]), none for a release that cannot have
 /// written them.
-pub fn release(told: Option<Release>, distance: impl Fn(Release) -> Option<usize> + Sync) -> Option<Release> {
+pub fn release(
+    told: Option<Release>,
+    distance: impl Fn(Release, Measure) -> Option<usize> + Sync,
+) -> Option<Release> {
     let others = RELEASES.into_iter().rev().filter(|release| told != Some(*release));
-    let all: Vec<Release> = told.into_iter().chain(others).collect();
-    // The first is the right one, as a rule; the others are tried side by side.
-    let (first, rest) = all.split_at(1.min(all.len()));
-    let mut best: Option<(usize, Release)> = None;
-    for some in std::iter::once(first).chain(rest.chunks(parallel::threads())) {
-        let found = parallel::each(some, |release| Some((distance(*release)?, *release)));
-        for (distance, release) in found.into_iter().flatten() {
-            if best.is_none_or(|(least, _)| distance < least) {
-                best = Some((distance, release));
-            }
-        }
-        if best.is_some_and(|(distance, _)| distance == 0) {
+    let mut all = told.into_iter().chain(others).enumerate();
+    // The first is the right one, as a rule.
+    let mut best: Option<Candidate> = None;
+    for (place, release) in all.by_ref() {
+        best = distance(release, Measure::Exactly).map(|distance| (distance, place, release));
+        if best.is_some() {
             break;
         }
     }
-    best.map(|(_, release)| release)
+    let (mut least, mut first, mut found) = best?;
+    // Of the others only those are compared line by line which could be nearer, the most promising ones first.
+    let others: Vec<(usize, Release)> = all.collect();
+    let limit = least;
+    let bound = |(place, release): &(usize, Release)| {
+        Some((distance(*release, Measure::AtLeast(limit))?, *place, *release))
+    };
+    let mut others: Vec<Candidate> = if least == 0 {
+        Vec::new()
+    } else {
+        others.chunks(parallel::threads()).flat_map(|some| parallel::each(some, bound)).flatten().collect()
+    };
+    others.sort_unstable_by_key(|(bound, place, _)| (*bound, *place));
+    for (bound, place, release) in others {
+        if (bound, place) < (least, first)
+            && let Some(distance) = distance(release, Measure::Exactly)
+            && (distance, place) < (least, first)
+        {
+            (least, first, found) = (distance, place, release);
+        }
+    }
+    Some(found)
 }
+
+/// A release with its distance, or with what that is at least, and its place in the order.
+type Candidate = (usize, usize, Release);
 
 /// Which families can be checked.
 #[derive(Debug, Default)]
@@ -119,18 +152,34 @@ pub fn families(captured: &Captured, wanted: &[Family]) -> Families {
 }
 
 /// How many lines of captured rules differ from those of a release, in the families of the plans.
-pub fn distance<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured) -> usize {
+pub fn distance<'c>(
+    plans: impl IntoIterator<Item = NodePlan<'c>>,
+    captured: &Captured,
+    measure: Measure,
+) -> usize {
     // A family without any rule is as far from every release.
-    let pairs = plans.into_iter().map(|plan| pair(plan, captured));
-    let pairs = pairs.filter(|(_, captured)| captured.ruleset.has_kube_proxys_rules());
-    let distance = |(expected, captured): (NodePlan<'c>, NodeRules<'c>)| match spotless::has_no_difference(
-        &expected.plan,
-        &captured.ruleset,
-    ) {
+    let has_rules = |plan: &NodePlan<'c>| {
+        captured.ruleset(plan.plan.family()).is_some_and(Ruleset::has_kube_proxys_rules)
+    };
+    let plans = plans.into_iter().filter(has_rules);
+    match measure {
+        Measure::Exactly => plans.map(|plan| exact_distance(plan, captured)).sum(),
+        Measure::AtLeast(limit) => plans.map(|plan| least_distance(plan, captured, limit)).sum(),
+    }
+}
+
+fn exact_distance(plan: NodePlan<'_>, captured: &Captured) -> usize {
+    let (expected, captured) = pair(plan, captured);
+    match spotless::has_no_difference(&expected.plan, &captured.ruleset) {
         true => 0,
         false => difference(&expected.compile(), &captured),
-    };
-    pairs.map(distance).sum()
+    }
+}
+
+fn least_distance(mut plan: NodePlan<'_>, captured: &Captured, limit: usize) -> usize {
+    let Some(captured) = captured.ruleset(plan.plan.family()) else { return 0 };
+    take_mark(&mut plan, captured);
+    least_difference(&plan.compile().ruleset, captured, limit)
 }
 
 /// Checks a node in the families of the plans, each of what the node should have.
@@ -185,10 +234,14 @@ fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodePlan<'c>, NodeR
     let family = plan.plan.family();
     let none = || ipt::Ruleset { family, tables: Vec::new() }.into();
     let ruleset: Ruleset = captured.ruleset(family).cloned().unwrap_or_else(none);
-    if let Some(mark) = ruleset.masquerade_mark() {
-        plan.plan.set_mark(mark);
-    }
+    take_mark(&mut plan, &ruleset);
     captured.facts.tell(&mut plan.host);
     let captured = NodeRules::new(ruleset, plan.host.clone()).beside(captured.rulesets(family));
     (plan, captured)
+}
+
+fn take_mark(plan: &mut NodePlan<'_>, captured: &Ruleset) {
+    if let Some(mark) = captured.masquerade_mark() {
+        plan.plan.set_mark(mark);
+    }
 }
