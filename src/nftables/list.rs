@@ -4,7 +4,7 @@
 
 mod expression;
 pub(in crate::nftables) mod priority;
-mod set;
+pub(in crate::nftables) mod set;
 pub(in crate::nftables) mod statement;
 pub mod version;
 

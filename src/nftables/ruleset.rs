@@ -12,6 +12,7 @@ use crate::net::Family;
 use crate::plan::origin::Origin;
 
 pub use datum::{DataType, Datum, Interval};
+pub(crate) use expression::{BARE_META, EXTENSION_HEADERS};
 pub use expression::{Binary, Chooser, Direction, Expression, FibResult, Header, Selector};
 pub use set::{Element, MapValue, Set, Verdict};
 pub use statement::{

@@ -37,7 +37,14 @@ const DIVERTING: [&str; 13] = [
     "synproxy name \"web\"",
     "synproxy",
 ];
-const ASIDE: [&str; 4] = ["dup to 10.0.0.1 device \"lo\"", "dup to 2001:db8::1", "flow add @offload", "last"];
+const ASIDE: [&str; 6] = [
+    "dup to 10.0.0.1 device \"lo\"",
+    "dup to 2001:db8::1",
+    "flow add @offload",
+    "last used never",
+    "last used 1d1m3s372ms",
+    "reset tcp option fastopen",
+];
 
 fn elsewhere() -> impl Strategy<Value = Statement> {
     prop_oneof![

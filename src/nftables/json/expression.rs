@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::datum::{concatenation, datum, verdict};
 use crate::nftables::ruleset::{
-    Chooser, Comparison, Datum, Element, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
-    SetOperation, Statement, TableFamily, Translation,
+    Chooser, Comparison, Datum, EXTENSION_HEADERS, Element, Expression, Limit, Log, MapValue, Operator,
+    Selector, SetChange, SetOperation, Statement, TableFamily, Translation,
 };
 
 pub(super) fn expression(of: &Expression) -> Value {
@@ -50,6 +50,16 @@ fn other(words: &str) -> Value {
     }
     let parts: Vec<&str> = words.split(' ').collect();
     match parts.as_slice() {
+        [header, field] if EXTENSION_HEADERS.contains(header) && !is_of_route(header, field) => {
+            json!({ "exthdr": { "name": header, "field": field } })
+        }
+        ["ipsec", direction, rest @ ..] => ipsec(direction, rest),
+        ["osf", "ttl", ttl, key] => json!({ "osf": { "key": key, "ttl": ttl } }),
+        ["sctp", "chunk", name, field] => json!({ "sctp chunk": { "name": name, "field": field } }),
+        ["sctp", "chunk", name] => json!({ "sctp chunk": { "name": name } }),
+        [kind, "option", name] if !name.starts_with('@') => {
+            json!({ format!("{kind} option"): { "name": name } })
+        }
         ["rt", family, key] => json!({ "rt": { "key": key, "family": family } }),
         [kind, "option", name, field] => {
             json!({ format!("{kind} option"): { "name": name, "field": field } })
@@ -58,6 +68,27 @@ fn other(words: &str) -> Value {
         [kind, key] => json!({ *kind: { "key": key } }),
         _ => json!(words),
     }
+}
+
+/// What `rt` asks of the route, and not of the routing header.
+fn is_of_route(header: &str, field: &str) -> bool {
+    header == "rt" && matches!(field, "classid" | "nexthop" | "mtu" | "ipsec")
+}
+
+/// `in spnum 1 spi`, `out ip saddr`
+fn ipsec(direction: &str, mut words: &[&str]) -> Value {
+    let mut body = Map::from_iter([("dir".to_owned(), json!(direction))]);
+    let mut spnum = 0;
+    if let ["spnum", number, rest @ ..] = words {
+        spnum = number.parse::<u32>().unwrap_or(0);
+        words = rest;
+    }
+    if let [family, _] = words {
+        body.insert("family".to_owned(), json!(family));
+    }
+    body.insert("key".to_owned(), json!(words.last()));
+    body.insert("spnum".to_owned(), json!(spnum));
+    json!({ "ipsec": body })
 }
 
 fn chooser(of: &Chooser) -> Value {

@@ -94,12 +94,15 @@ impl Display for ComparisonBy<'_> {
 fn slashed(comparison: &Comparison) -> Option<(&Expression, &Expression)> {
     let Expression::Binary(Binary::And, left, mask) = &comparison.left else { return None };
     let is_bits = |e: &Expression| matches!(e, Expression::Datum(Datum::Bits(_) | Datum::Word(_)));
+    if !left.data_type().is_some_and(|kind| kind.is_bits()) {
+        return None;
+    }
     let equality = matches!(comparison.operator, Operator::Equal | Operator::Unequal);
     (equality && is_bits(mask) && is_bits(&comparison.right)).then_some((left, mask))
 }
 
 /// Bits with commas rather than bars.
-struct Listed<'a>(&'a Expression);
+pub(super) struct Listed<'a>(pub(super) &'a Expression);
 
 impl Display for Listed<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

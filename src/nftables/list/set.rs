@@ -36,7 +36,7 @@ impl Set {
         }
         self.fmt_opaque(f, Ahead::Timeout)?;
         if let Some(seconds) = self.timeout_seconds {
-            writeln!(f, "\t\ttimeout {}", Duration(seconds))?;
+            writeln!(f, "\t\ttimeout {}", Duration::of_seconds(seconds))?;
         }
         self.fmt_opaque(f, Ahead::Comment)?;
         match &self.comment {
@@ -119,18 +119,28 @@ impl Display for DataType {
     }
 }
 
-/// Seconds as `1d2h3m4s`, without the parts that are zero.
-struct Duration(u32);
+/// Milliseconds as `1d2h3m4s5ms`, without the parts that are zero (nft's src/datatype.c, `time_print`).
+pub(in crate::nftables) struct Duration(pub(in crate::nftables) u64);
+
+impl Duration {
+    pub(in crate::nftables) fn of_seconds(seconds: impl Into<u64>) -> Duration {
+        Duration(seconds.into().saturating_mul(1000))
+    }
+}
 
 impl Display for Duration {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let seconds = self.0;
+        let seconds = self.0 / 1000;
         let parts = [
-            (seconds / 86_400, 'd'),
-            (seconds / 3600 % 24, 'h'),
-            (seconds / 60 % 60, 'm'),
-            (seconds % 60, 's'),
+            (seconds / 86_400, "d"),
+            (seconds / 3600 % 24, "h"),
+            (seconds / 60 % 60, "m"),
+            (seconds % 60, "s"),
+            (self.0 % 1000, "ms"),
         ];
+        if self.0 == 0 {
+            return f.write_str("0s");
+        }
         parts.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 
-use super::expression::ComparisonBy;
+use super::expression::{ComparisonBy, Listed};
 use super::join;
 use super::version::ListingFacts;
 use crate::net::{Cidr, Family, inet_ntop};
@@ -92,7 +92,7 @@ impl Display for Statement {
             Statement::NamedCounter(name) => write!(f, "counter name \"{name}\""),
             Statement::Verdict(verdict) => verdict.fmt(f),
             Statement::LookUp(lookup) => write!(f, "{} vmap {}", lookup.0, lookup.1),
-            Statement::Assign(assignment) => write!(f, "{} set {}", assignment.0, assignment.1),
+            Statement::Assign(assignment) => write!(f, "{} set {}", assignment.0, Listed(&assignment.1)),
             Statement::Translate(translation) => translation.fmt(f),
             Statement::RejectWith(answer) => write!(f, "reject with {answer}"),
             Statement::Limit(limit) => limit.fmt(f),

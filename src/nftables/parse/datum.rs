@@ -37,7 +37,7 @@ pub(super) fn typed(text: &str, kind: Option<&DataType>) -> Option<Datum> {
         Some(DataType::AddressType | DataType::ConntrackDirection) => word(text),
         Some(DataType::Verdict) => None,
         Some(DataType::Other(_)) => {
-            numeric(text).or_else(|| quoted(text)).or_else(|| word(text)).or_else(|| times(text))
+            numeric(text).or_else(|| quoted(text)).or_else(|| bits(text, ',')).or_else(|| times(text))
         }
         None => address_datum(text),
     }

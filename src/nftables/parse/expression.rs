@@ -2,11 +2,14 @@
 //!
 //! Every function takes words off the front of what is left; none means that the words are no expression known here.
 
+use compact_str::{CompactString, format_compact};
+
 use super::datum;
 use super::element::{self, Types};
 use super::word::unquoted;
 use crate::nftables::ruleset::{
-    Binary, Chooser, DataType, Datum, Direction, Element, Expression, FibResult, Header, Selector,
+    BARE_META, Binary, Chooser, DataType, Datum, Direction, EXTENSION_HEADERS, Element, Expression,
+    FibResult, Header, Selector,
 };
 
 /// More parts than nft allows in a key (16 registers of 4 bytes).
@@ -187,15 +190,12 @@ fn selector(words: &mut Cursor<'_, '_>) -> Option<Expression> {
         "numgen" => counter(words).map(Expression::Chooser),
         "jhash" => hash(words, true).map(Expression::Chooser),
         "symhash" => hash(words, false).map(Expression::Chooser),
-        "iif" | "iifname" | "iifgroup" | "oif" | "oifname" | "oifgroup" | "iifkind" | "oifkind" => {
-            plain(Selector::Meta(first.into()))
-        }
-        "rt" | "socket" | "osf" | "exthdr" => plain(Selector::Other(other(first, words)?)),
-        "tcp" | "ip" if words.peek() == Some("option") => {
-            words.next();
-            let (name, field) = (key(words.next()?)?, words.next().and_then(key)?);
-            plain(Selector::Other(compact_str::format_compact!("{first} option {name} {field}")))
-        }
+        bare if BARE_META.contains(&bare) => plain(Selector::Meta(bare.into())),
+        "socket" | "osf" | "exthdr" => plain(Selector::Other(other(first, words)?)),
+        header if EXTENSION_HEADERS.contains(&header) => plain(Selector::Other(other(first, words)?)),
+        "ipsec" => plain(Selector::Other(ipsec(words)?)),
+        "tcp" | "ip" if words.has("option") => plain(Selector::Other(part_of(first, "option", words)?)),
+        "sctp" if words.has("chunk") => plain(Selector::Other(part_of(first, "chunk", words)?)),
         raw if raw.starts_with('@') && raw.split(',').count() == 3 => plain(Selector::Other(raw.into())),
         header => {
             let header = Header::from_name(header)?;
@@ -219,7 +219,7 @@ fn conntrack(words: &mut Cursor<'_, '_>) -> Option<Selector> {
     let name = key(words.next()?)?;
     if matches!(name, "ip" | "ip6") {
         let field = key(words.next()?)?;
-        return Some(Selector::Conntrack(direction, compact_str::format_compact!("{name} {field}")));
+        return Some(Selector::Conntrack(direction, format_compact!("{name} {field}")));
     }
     (name != "count").then(|| Selector::Conntrack(direction, name.into()))
 }
@@ -232,14 +232,41 @@ fn fib(words: &mut Cursor<'_, '_>) -> Option<Selector> {
     Some(Selector::Fib(keys, FibResult::from_name(words.next()?)?))
 }
 
-fn other(first: &str, words: &mut Cursor<'_, '_>) -> Option<compact_str::CompactString> {
+fn other(first: &str, words: &mut Cursor<'_, '_>) -> Option<CompactString> {
     let name = key(words.next()?)?;
-    let mut found = compact_str::format_compact!("{first} {name}");
-    if matches!((first, name), ("rt", "ip" | "ip6")) {
-        found.push(' ');
-        found.push_str(key(words.next()?)?);
+    let mut found = format_compact!("{first} {name}");
+    if (first, name) == ("osf", "ttl") {
+        found = format_compact!("{found} {}", key(words.next()?)?);
+    }
+    if matches!((first, name), ("rt", "ip" | "ip6") | ("osf", "ttl")) {
+        found = format_compact!("{found} {}", key(words.next()?)?);
     }
     Some(found)
+}
+
+/// `tcp option maxseg size`, `sctp chunk data type`; without a field where it is asked whether the part is there.
+fn part_of(first: &str, kind: &str, words: &mut Cursor<'_, '_>) -> Option<CompactString> {
+    let name = words.next().filter(|name| name.starts_with('@') || key(name).is_some())?;
+    let found = format_compact!("{first} {kind} {name}");
+    if name.starts_with('@') || matches!(words.peek(), Some("exists" | "missing")) {
+        return Some(found);
+    }
+    Some(format_compact!("{found} {}", words.next().and_then(key)?))
+}
+
+/// `ipsec in spnum 1 spi`, `ipsec out ip saddr`
+fn ipsec(words: &mut Cursor<'_, '_>) -> Option<CompactString> {
+    let direction = words.next().filter(|word| matches!(*word, "in" | "out"))?;
+    let mut found = format_compact!("ipsec {direction}");
+    if words.has("spnum") {
+        found = format_compact!("{found} spnum {}", datum::number::<u32>(words.next()?)?);
+    }
+    let name = key(words.next()?)?;
+    found = format_compact!("{found} {name}");
+    match name {
+        "ip" | "ip6" => Some(format_compact!("{found} {}", key(words.next()?)?)),
+        _ => Some(found),
+    }
 }
 
 fn counter(words: &mut Cursor<'_, '_>) -> Option<Chooser> {

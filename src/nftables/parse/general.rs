@@ -59,6 +59,17 @@ fn read(words: &mut Cursor<'_, '_>) -> Option<Statement> {
         }
         "last" => last(words).map(Statement::Aside),
         "meter" => meter(words),
+        "counter" => {
+            words.take("name")?;
+            let key = expression(words)?;
+            words.take("map")?;
+            Some(Statement::Aside(format_compact!("counter name {}", mapped(words, key, None)?)))
+        }
+        "reset" => {
+            words.take("tcp")?;
+            words.take("option")?;
+            Some(Statement::Aside(format_compact!("reset tcp option {}", words.next()?)))
+        }
         word if TranslationKind::from_name(word).is_some() => {
             translation(TranslationKind::from_name(word)?, words)
         }
@@ -86,6 +97,9 @@ fn of_expression(words: &mut Cursor<'_, '_>) -> Option<Statement> {
         let kind = target.data_type().unwrap_or(any);
         return Some(Statement::Assign(Box::new((target, assigned(words, Some(&kind))?))));
     }
+    if !asks(&left) {
+        return None;
+    }
     let operator = match words.peek().and_then(Operator::from_sign) {
         Some(operator) => {
             words.next();
@@ -93,7 +107,7 @@ fn of_expression(words: &mut Cursor<'_, '_>) -> Option<Statement> {
         }
         None => Operator::Implied,
     };
-    let right = compared(words, &left)?;
+    let right = compared(words, &left).filter(|right| !is_statement(right))?;
     let is_bits = left.data_type().is_some_and(|kind| kind.is_bits());
     match words.has("/") {
         false => Some(Statement::Compare(Box::new(Comparison { left, operator, right }))),
@@ -102,6 +116,23 @@ fn of_expression(words: &mut Cursor<'_, '_>) -> Option<Statement> {
         }
         true => None,
     }
+}
+
+/// Whether an expression asks for something, rather than being a value.
+fn asks(left: &Expression) -> bool {
+    let mut found = false;
+    left.visit(&mut |part| found |= matches!(part, Expression::Selector(_) | Expression::Chooser(_)));
+    found
+}
+
+/// Whether a word is no value but begins a statement: what is asked before it has another form than is known here.
+fn is_statement(right: &Expression) -> bool {
+    let Expression::Datum(Datum::Word(word)) = right else { return false };
+    datum::verdict(&[word]).is_some()
+        || matches!(
+            word.as_str(),
+            "jump" | "goto" | "counter" | "log" | "reject" | "queue" | "limit" | "quota"
+        )
 }
 
 /// `tcp flags syn / fin,syn,rst,ack`: of these bits those are set.
@@ -183,10 +214,21 @@ fn queue(words: &mut Cursor<'_, '_>) -> Option<CompactString> {
     }
     if let Some(word @ ("to" | "num")) = words.peek() {
         words.next();
-        let number = words.next().filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))?;
+        let is_number = words.peek()?.starts_with(|c: char| c.is_ascii_digit());
+        let number = if is_number { words.next()?.into() } else { queue_of(words)? };
         text = format_compact!("{text} {word} {number}");
     }
     Some(text)
+}
+
+/// `symhash mod 4`, `ip saddr map { ... }`: which queue it is.
+fn queue_of(words: &mut Cursor<'_, '_>) -> Option<CompactString> {
+    let key = expression(words)?;
+    let of = match words.has("map") {
+        true => mapped(words, key, None)?,
+        false => key,
+    };
+    asks(&of).then(|| format_compact!("{of}"))
 }
 
 /// `dup to 10.0.0.1 device "eth0"`, `tproxy ip to :50080`

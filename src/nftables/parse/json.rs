@@ -14,6 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::diagnostic::{Excerpt, Fault, ParseError};
+use crate::nftables::list::set::Duration;
 use crate::nftables::parse::element::Types;
 use crate::nftables::ruleset::{
     BaseChain, Chain, Counter, DataType, Hook, PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily,
@@ -286,7 +287,8 @@ fn set(object: &SetObject<'_>) -> Result<Set, Fault> {
         object.flags.iter().flat_map(value::names).map(CompactString::from).collect();
     flags.sort_unstable();
     let policy = object.policy.as_ref().map(|policy| format!("policy {policy}"));
-    let gc_interval = object.gc_interval.map(|seconds| format!("gc-interval {seconds}s"));
+    let gc_interval =
+        object.gc_interval.map(|seconds| format!("gc-interval {}", Duration::of_seconds(seconds)));
     let auto_merge = object.auto_merge.then(|| "auto-merge".to_owned());
     let mut types = Types::named(&key, maps_to.as_ref());
     if let Some(key) = &typeof_key {

@@ -248,8 +248,10 @@ pub enum Selector {
 }
 
 /// Keys of `meta` that nft prints without that word (nft's src/meta.c).
-pub(crate) const BARE_META: [&str; 8] =
-    ["iif", "iifname", "iifgroup", "oif", "oifname", "oifgroup", "iifkind", "oifkind"];
+pub(crate) const BARE_META: [&str; 6] = ["iif", "iifname", "iifgroup", "oif", "oifname", "oifgroup"];
+
+/// Headers behind that of IPv6, of which rules ask for fields (nft's src/exthdr.c).
+pub(crate) const EXTENSION_HEADERS: [&str; 6] = ["hbh", "dst", "frag", "rt", "mh", "srh"];
 
 impl Selector {
     /// The type of its value; none where that is not known here.
@@ -262,7 +264,7 @@ impl Selector {
                 "l4proto" => Some(DataType::InetProto),
                 "iifname" | "oifname" | "ibrname" | "obrname" | "sdifname" => Some(DataType::InterfaceName),
                 "iif" | "oif" | "sdif" => Some(DataType::InterfaceIndex),
-                "day" | "iifkind" | "oifkind" | "iifgroup" | "oifgroup" => other("string"),
+                "day" | "hour" | "time" | "iifkind" | "oifkind" | "iifgroup" | "oifgroup" => other("string"),
                 "nfproto" => other("nf_proto"),
                 "protocol" => other("ether_type"),
                 "pkttype" => other("pkt_type"),
@@ -274,6 +276,7 @@ impl Selector {
                 "status" => Some(DataType::ConntrackStatus),
                 "direction" => Some(DataType::ConntrackDirection),
                 "helper" => other("string"),
+                "expiration" => other("time"),
                 "ip saddr" | "ip daddr" => Some(DataType::Ipv4Addr),
                 "ip6 saddr" | "ip6 daddr" => Some(DataType::Ipv6Addr),
                 "protocol" => Some(DataType::InetProto),
@@ -285,7 +288,8 @@ impl Selector {
             Selector::Fib(_, FibResult::OifName) => Some(DataType::InterfaceName),
             Selector::Other(words) => match words.as_str() {
                 "socket mark" => Some(DataType::Mark),
-                "osf name" => other("string"),
+                name if name.starts_with("osf ") => other("string"),
+                raw if raw.starts_with('@') => other("raw"),
                 _ => None,
             },
         }

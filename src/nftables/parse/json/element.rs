@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::value::{fields, number, of, only};
 use crate::diagnostic::Fault;
 use crate::net::Port;
+use crate::nftables::list::set::Duration;
 use crate::nftables::parse::datum;
 use crate::nftables::parse::element::Types;
 use crate::nftables::ruleset::{DataType, Datum, Element, Interval, MapValue, Verdict};
@@ -46,7 +47,9 @@ fn properties(wrapped: &serde_json::Map<String, Value>) -> Option<CompactString>
     for (name, value) in wrapped {
         match (name.as_str(), value.as_u64()) {
             ("val" | "comment", _) => {}
-            ("timeout" | "expires", Some(seconds)) => texts.push(format!("{name} {seconds}s")),
+            ("timeout" | "expires", Some(seconds)) => {
+                texts.push(format!("{name} {}", Duration::of_seconds(seconds)));
+            }
             _ => texts.push(format!("{name} {value}")),
         }
     }
@@ -114,6 +117,10 @@ fn numeric(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
             Some(port) => Datum::Port(port),
             None => Datum::Number(number),
         },
+        Some(DataType::Other(name)) if name == "time" => {
+            Datum::Word(format_compact!("{}", Duration::of_seconds(number)))
+        }
+        Some(DataType::Other(name)) if name == "raw" => Datum::Word(format_compact!("{number:#x}")),
         Some(_) => Datum::Number(number),
     })
 }
@@ -136,6 +143,10 @@ fn ends(first: &Value, last: &Value, kind: Option<&DataType>) -> Option<Datum> {
             // Times of the day.
             _ => Some(Datum::Other(format_compact!("\"{first}\"-\"{last}\""))),
         },
+        // As nft prints these times alone.
+        _ if matches!(kind, Some(DataType::Other(name)) if name == "time") => {
+            Some(Datum::Word(format_compact!("{}s-{}s", first.as_u64()?, last.as_u64()?)))
+        }
         _ if kind == Some(&DataType::Mark) => Some(Datum::Marks(number(first)?, number(last)?)),
         _ => Some(Datum::Numbers(first.as_u64()?, last.as_u64()?)),
     }

@@ -120,13 +120,37 @@ pub(super) fn selector(value: &Value) -> Option<Selector> {
             Some(family) => Some(Selector::Other(format_compact!("rt {family} {}", text("key")?))),
             None => Some(Selector::Other(format_compact!("rt {}", text("key")?))),
         },
+        "osf" if is_plain(2) => {
+            Some(Selector::Other(format_compact!("osf ttl {} {}", text("ttl")?, text("key")?)))
+        }
         "socket" | "osf" if is_plain(1) => Some(Selector::Other(format_compact!("{name} {}", text("key")?))),
-        "tcp option" | "ip option" if is_plain(2) => {
+        "tcp option" if is_plain(3) => {
+            let [base, offset, length] = fields(body, ["base", "offset", "len"])?;
+            Some(Selector::Other(format_compact!("{name} @{base},{offset},{length}")))
+        }
+        "tcp option" | "ip option" | "sctp chunk" if is_plain(2) => {
             Some(Selector::Other(format_compact!("{name} {} {}", text("name")?, text("field")?)))
+        }
+        "tcp option" | "ip option" | "sctp chunk" if is_plain(1) => {
+            Some(Selector::Other(format_compact!("{name} {}", text("name")?)))
+        }
+        "ipsec" => ipsec(body).map(Selector::Other),
+        "exthdr" if is_plain(2) => {
+            Some(Selector::Other(format_compact!("{} {}", text("name")?, text("field")?)))
         }
         "exthdr" if is_plain(1) => Some(Selector::Other(format_compact!("exthdr {}", text("name")?))),
         _ => None,
     }
+}
+
+fn ipsec(body: &Value) -> Option<CompactString> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let number = match body.get("spnum").map_or(Some(0), number)? {
+        0 => CompactString::default(),
+        number => format_compact!(" spnum {number}"),
+    };
+    let family = text("family").map(|family| format_compact!(" {family}")).unwrap_or_default();
+    Some(format_compact!("ipsec {}{number}{family} {}", text("dir")?, text("key")?))
 }
 
 /// `@name`, or elements of a set or map without a name.

@@ -6,12 +6,17 @@ use serde_json::Value;
 use super::expression::{assigned, compared, elements, expression, selector};
 use super::value::{fields, names, number, of, only};
 use crate::net::Family;
+use crate::nftables::list::set::Duration;
+use crate::nftables::parse::word::Words;
 use crate::nftables::ruleset::{
     Comparison, DataType, Datum, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
     SetOperation, Statement, TableFamily, Translation, TranslationKind,
 };
 
 pub(super) fn statement(value: &Value) -> Option<Statement> {
+    if let Some(text) = value.as_str() {
+        return of_text(text);
+    }
     let (kind, body) = only(value)?;
     match kind {
         "match" => comparison(body),
@@ -28,7 +33,10 @@ pub(super) fn statement(value: &Value) -> Option<Statement> {
         })),
         "ct helper" | "ct timeout" | "ct expectation" => {
             let target = Selector::Conntrack(None, kind.strip_prefix("ct ")?.into());
-            let name = Expression::Datum(Datum::Name(body.as_str()?.into()));
+            let name = match body.as_str() {
+                Some(name) => Expression::Datum(Datum::Name(name.into())),
+                None => assigned(body, Some(&string()))?,
+            };
             Some(Statement::Assign(Box::new((target, name))))
         }
         "reject" => {
@@ -45,11 +53,37 @@ pub(super) fn statement(value: &Value) -> Option<Statement> {
         "synproxy" => synproxy(body).map(Statement::Divert),
         "dup" => target(kind, body).map(Statement::Aside),
         "flow" => Some(Statement::Aside(format_compact!("flow add {}", body.get("flowtable")?.as_str()?))),
-        "last" => Some(Statement::Aside("last".into())),
+        "last" => last(body).map(Statement::Aside),
+        "counter" => {
+            Some(Statement::Aside(format_compact!("counter name {}", assigned(body, Some(&string()))?)))
+        }
+        "reset" => {
+            let option = of(body, "tcp option")?.get("name")?.as_str()?;
+            Some(Statement::Aside(format_compact!("reset tcp option {option}")))
+        }
         "set" | "map" => change(kind, body),
         "meter" => meter(body),
         other => translation(TranslationKind::from_name(other)?, body),
     }
+}
+
+fn string() -> DataType {
+    DataType::Other(CompactString::const_new("string"))
+}
+
+/// nft 1.0.6 has the text of a statement that its JSON has no form for.
+fn of_text(text: &str) -> Option<Statement> {
+    let words: Vec<&str> = Words::of(text).map(|word| word.text).collect();
+    let (statement, length) = crate::nftables::parse::general::statement(&words)?;
+    (length == words.len()).then_some(statement)
+}
+
+/// When a packet last met the rule, in milliseconds.
+fn last(body: &Value) -> Option<CompactString> {
+    if body.is_null() {
+        return Some("last used never".into());
+    }
+    Some(format_compact!("last used {}", Duration(of(body, "used")?.as_u64()?)))
 }
 
 fn comparison(body: &Value) -> Option<Statement> {
@@ -124,11 +158,25 @@ fn log(body: &Value) -> Option<Log> {
             (_, None) => continue,
             ("prefix", Some(value)) => format_compact!("\"{}\"", value.as_str()?),
             (_, Some(Value::Number(value))) => format_compact!("{value}"),
+            ("flags", Some(value)) => {
+                let flags = log_flags(&names(value));
+                log.options.extend(flags.into_iter().map(|flags| (CompactString::const_new("flags"), flags)));
+                continue;
+            }
             (_, Some(value)) => names(value).join(",").into(),
         };
         log.options.push((name.into(), value));
     }
-    (log.options.len() == options.len()).then_some(log)
+    let known = ["prefix", "group", "snaplen", "queue-threshold", "level", "flags"];
+    options.keys().all(|name| known.contains(&name.as_str())).then_some(log)
+}
+
+/// Flags as the listing has them: those of TCP together, the others one by one.
+fn log_flags(flags: &[String]) -> Vec<CompactString> {
+    let of_tcp: Vec<&str> = flags.iter().filter_map(|flag| flag.strip_prefix("tcp ")).collect();
+    let of_tcp = (!of_tcp.is_empty()).then(|| format_compact!("tcp {}", of_tcp.join(",")));
+    let others = flags.iter().filter(|flag| !flag.starts_with("tcp ")).map(CompactString::from);
+    of_tcp.into_iter().chain(others).collect()
 }
 
 fn queue(body: &Value) -> Option<CompactString> {
@@ -138,11 +186,13 @@ fn queue(body: &Value) -> Option<CompactString> {
     }
     match body.get("num") {
         Some(Value::Number(number)) => text = format_compact!("{text} to {number}"),
-        Some(range) => {
-            let ends = of(range, "range")?.as_array()?;
-            let ends: Vec<String> = ends.iter().map(Value::to_string).collect();
-            text = format_compact!("{text} to {}", ends.join("-"));
-        }
+        Some(range) => match of(range, "range") {
+            Some(ends) => {
+                let ends: Vec<String> = ends.as_array()?.iter().map(Value::to_string).collect();
+                text = format_compact!("{text} to {}", ends.join("-"));
+            }
+            None => text = format_compact!("{text} to {}", assigned(range, None)?),
+        },
         None => {}
     }
     Some(text)
@@ -162,7 +212,7 @@ fn target(name: &str, body: &Value) -> Option<CompactString> {
     if let Some(address) = body.get("addr") {
         let address = text(address)?;
         // Of IPv6, so that the port can be told from it.
-        let is_apart = body.get("port").is_some() && address.contains(':');
+        let is_apart = (body.get("port").is_some() || name == "tproxy") && address.contains(':');
         out.push_str(&if is_apart { format!("[{address}]") } else { address });
     }
     if let Some(port) = body.get("port") {
@@ -198,7 +248,9 @@ fn key_of(value: &Value) -> Option<(Expression, Option<CompactString>)> {
     match of(value, "elem") {
         Some(wrapped) => {
             let timeout = match wrapped.get("timeout") {
-                Some(Value::Number(seconds)) => Some(format_compact!("{seconds}s")),
+                Some(Value::Number(seconds)) => {
+                    Some(format_compact!("{}", Duration::of_seconds(seconds.as_u64()?)))
+                }
                 Some(text) => Some(text.as_str()?.into()),
                 None => None,
             };
@@ -281,6 +333,8 @@ fn destination(value: &Value) -> Option<Expression> {
 fn of_element(value: &Value) -> Option<Statement> {
     match only(value)? {
         ("counter", _) => Some(Statement::Counter { packets: 0, bytes: 0 }),
+        // Nor with its time.
+        ("last", _) => Some(Statement::Aside("last".into())),
         _ => statement(value),
     }
 }
