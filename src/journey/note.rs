@@ -22,18 +22,21 @@ impl Way<'_> {
     /// What is assumed of the network on this way.
     pub fn notes(&self, network: &Network<'_, '_>, connection: &Connection) -> Vec<Note> {
         let mut notes = Vec::new();
-        notes.extend(self.same_bridge(connection));
+        notes.extend(self.same_bridge(network, connection));
         notes.extend(self.plugin(network, connection));
         notes.extend(self.reverse_path(network));
         notes
     }
 
-    fn same_bridge(&self, connection: &Connection) -> Option<Note> {
+    /// Where the sysctl is known to be on, there is nothing to assume.
+    fn same_bridge(&self, network: &Network<'_, '_>, connection: &Connection) -> Option<Note> {
         let ClientPlace::Pod(node) = connection.client.place else { return None };
         let translated = self.reply.as_ref().is_some_and(|reply| reply.hops.iter().any(|h| h.translates()));
         let unmasqueraded = self.server_sees() == Some(Party::Ip(connection.client.ip));
         let same = self.server().is_some_and(|server| server.place == ServerPlace::Pod(node));
-        (same && translated && unmasqueraded).then_some(Note::SameBridge(node))
+        let is_certain =
+            network.rules(node).is_some_and(|rules| rules.host.sysctls.bridge_calls_iptables == Some(true));
+        (same && translated && unmasqueraded && !is_certain).then_some(Note::SameBridge(node))
     }
 
     fn plugin(&self, network: &Network<'_, '_>, connection: &Connection) -> Option<Note> {

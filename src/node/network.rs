@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
-use super::routes::{Refusal, RouteKind, Routes};
+use super::routes::{Refusal, Route, RouteKind, Routes};
 use crate::net::{Cidr, Family};
 
 /// What `ip addr`, `ip route show table all` and `ip rule` tell of a node.
@@ -164,6 +164,31 @@ impl Network {
         self.rules_of(family).is_some_and(|rules| !rules.iter().all(is_usual))
     }
 
+    /// The same with a way to every address: where there was none, by an interface that is not known.
+    #[must_use]
+    pub fn with_a_way_to_everything(&self, family: Family) -> Network {
+        let is_refusal = |route: &&Route| matches!(route.kind, RouteKind::Refusal(_));
+        let otherwise = Route {
+            destination: Cidr::new(family.unspecified(), 0).unwrap_or(Cidr::host(family.unspecified())),
+            devices: Vec::new(),
+            table: "main".into(),
+            kind: RouteKind::Unicast,
+            metric: u32::MAX,
+            asks_more: false,
+        };
+        let with_more = |routes: &Routes| {
+            let kept = routes.iter().filter(|route| !is_refusal(route)).cloned();
+            Routes::from(kept.chain([otherwise.clone()]).collect::<Vec<_>>())
+        };
+        let refuses = |rule: &&RoutingRule| matches!(rule.action, RuleAction::Refuse(_));
+        let with_fewer = |rules: &Vec<RoutingRule>| rules.iter().filter(|r| !refuses(r)).cloned().collect();
+        Network {
+            links: self.links.clone(),
+            routes: self.routes.as_ref().map(with_more),
+            rules: self.rules.as_ref().map(with_fewer),
+        }
+    }
+
     /// The bits of marks that routing rules ask for.
     pub fn asked_mark(&self) -> u32 {
         let rules = self.rules.iter().flatten();
@@ -303,7 +328,6 @@ fn in_table<'n>(routes: &'n Routes, table: &str, destination: IpAddr) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Route;
 
     fn route(destination: &str, device: &str, table: &str) -> Route {
         Route {

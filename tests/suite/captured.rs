@@ -532,3 +532,26 @@ fn a_node_that_does_not_forward_lets_nothing_through() {
     let told = json(&trace(node.path(), "node", "10.96.0.12:3306", &["-o", "json"]));
     assert_eq!(told["outcomes"][0]["result"], "works");
 }
+
+#[test]
+fn check_reports_what_routing_ends() {
+    let with_default = format!("{LOCAL}default via 192.168.0.1 dev eth0\n");
+    let unreachable = format!("{with_default}unreachable 10.244.2.4\n");
+    let off = FORWARDS.replace("ip_forward = 1", "ip_forward = 0");
+    let checked = |routes: &str, sysctls: &str, more: &[&str]| {
+        let node = node_with(&[("ip-addr", ADDRESSES), ("ip-route", routes), ("sysctl", sysctls)]);
+        check(&[node.path()], &[&["-q"], more].concat())
+    };
+    let found = |routes: &str, sysctls: &str| {
+        let all = findings(&checked(routes, sysctls, &["-o", "json"]));
+        let unrouted = all.as_array().unwrap().iter().find(|finding| finding["kind"] == "unrouted");
+        unrouted.map(|finding| finding["message"].as_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    assert_eq!(found(&with_default, FORWARDS), "");
+    assert!(found(LOCAL, FORWARDS).starts_with("the node has no route to 10.96.0.1"));
+    assert_eq!(found(&unreachable, FORWARDS), "the node has no route to 10.244.2.4");
+    assert!(found(&with_default, &off).starts_with("the node forwards nothing"));
+    let told = String::from_utf8_lossy(&checked(&unreachable, FORWARDS, &[]).stdout).into_owned();
+    let finding = told.split("\n\n").find(|part| part.contains("unrouted")).unwrap_or_default();
+    assert_snapshot!("routing_check", finding);
+}

@@ -29,6 +29,7 @@ mod stale;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod unrouted;
 mod zero_destination;
 
 use std::sync::Arc;
@@ -162,6 +163,8 @@ pub enum Kind {
     Preceded,
     /// A policy drops what goes to Services.
     PolicyDrop,
+    /// The node forwards nothing, or has no route to addresses of Services.
+    Unrouted,
     /// A DNAT to port 0 of no address: a known corruption.
     ZeroDestination,
     /// Rules are missing.
@@ -194,6 +197,7 @@ impl Kind {
             Kind::BaseJumpMissing => "base-jump-missing",
             Kind::Preceded => "preceded",
             Kind::PolicyDrop => "policy-drop",
+            Kind::Unrouted => "unrouted",
             Kind::ZeroDestination => "zero-destination",
             Kind::Missing => "missing",
             Kind::Stale => "stale",
@@ -286,7 +290,7 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     found.classes = classes;
     found.findings = drafts.into_iter().map(|draft| draft.finding).collect();
     let mut flows = attach(flows, &mut found.findings);
-    for find in [preceded::find, policy::find] {
+    for find in [preceded::find, policy::find, unrouted::find] {
         let (finding, more) = find(pair, &intended.ruleset);
         found.findings.extend(finding);
         unknown.extend(more);

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::dispatch::{DISPATCH, do_the_same};
-use super::{Found, is_followed_alike, policy, preceded};
+use super::{Found, is_followed_alike, policy, preceded, unrouted};
 use crate::compare::subject::{comment, is_own_jump};
 use crate::iptables::ruleset::{self as ipt, ChainName, Owner, Rule, TableName};
 use crate::iptables::{self, Sink};
@@ -25,6 +25,7 @@ pub(super) fn find(plan: &Plan<'_>, host: &Host, captured: &NodeRules<'_>) -> Op
     let is_spotless = is_alone
         && !policy::drops_by_policy(ruleset)
         && !preceded::may_be(captured)
+        && !unrouted::may_be(plan, host)
         && has_no_difference(plan, ruleset)
         && is_followed_alike(host, captured);
     is_spotless.then(|| Found { same_rules: true, ..Found::default() })

@@ -101,6 +101,7 @@ impl Scene<'_> {
     fn one(&self, end: &End) -> String {
         let text = match (end.verdict, end.destination) {
             (Verdict::Drop, _) => ConnectionVerdict::TimesOut.words().to_owned(),
+            (Verdict::Reject(answer), _) if answer.is_unreachable() => "unreachable".to_owned(),
             (Verdict::Reject(_), _) => ConnectionVerdict::Refused.words().to_owned(),
             (Verdict::Accept, Some(to)) if to != self.original => self.names.endpoint(to),
             (Verdict::Accept, _) if self.own => ConnectionVerdict::NodeItself.words().to_owned(),

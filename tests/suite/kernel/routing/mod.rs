@@ -17,7 +17,7 @@ use kuberules::net::Family;
 const TOOLS: [&str; 5] = ["unshare", "ip", "nft", "iptables-restore", "conntrack"];
 
 /// Setups in the full run.
-const SETUPS: u64 = 200;
+const SETUPS: u64 = 140;
 
 #[test]
 fn packets_are_routed_as_walk_says() {
