@@ -98,6 +98,13 @@ impl<'r> Interfaces<'r> {
         }
     }
 
+    /// The name, where rules name it, else the longest pattern that it fits: rules tell no more of it.
+    pub(super) fn told_of<'n>(&self, name: &'n str) -> (Option<&'n str>, Option<usize>) {
+        let named = self.names.contains(&name).then_some(name);
+        let prefixes = self.prefixes.iter().filter(|prefix| name.starts_with(**prefix));
+        (named, prefixes.map(|prefix| prefix.len()).max().filter(|_| named.is_none()))
+    }
+
     fn cases(&self) -> impl Iterator<Item = InterfaceCase<'r>> {
         let names = self.names.iter().map(|name| InterfaceCase::Named(name));
         let prefixes = self.prefixes.iter().filter(|prefix| !prefix.is_empty());

@@ -115,6 +115,14 @@ impl<'r> Walker<'r> {
         ))
     }
 
+    /// A number for what rules can tell of the interface that the node's routes give an address; 0 where they give none.
+    pub fn interface_place(&self, ip: IpAddr) -> u64 {
+        let Some(name) = self.host.interface_toward(ip) else { return 0 };
+        let (named, prefix) = self.program.interfaces().told_of(name.as_str());
+        let begin = prefix.and_then(|length| name.as_str().get(..length));
+        routing::number(&format!("{}/{}", named.unwrap_or_default(), begin.unwrap_or_default())) | 1
+    }
+
     /// Everything that can happen to a packet: first what can happen as things are known, most specific rules
     /// first, then what depends on a condition.
     ///

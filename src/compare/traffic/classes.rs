@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::alike::Alike;
-use super::ground::{AddressKind, Ground};
+use super::ground::{AddressKind, Ground, SourceGround};
 use super::known::Known;
 use super::scope::{Scope, is_single};
 use super::search::{Examples, Search};
@@ -67,8 +67,10 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
         Scope::Part { .. } => (Inquiry::new(old, family), inquire(new)),
         Scope::Everything | Scope::Rest(_) => both(|| Inquiry::new(old, family).beside(new), || inquire(new)),
     };
+    let of_sources = bounds.ground.of_sources((old, new));
     let mut classes = Classes {
         bounds,
+        of_sources: of_sources.as_ref(),
         family,
         walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
@@ -96,6 +98,8 @@ pub(super) type Fold<'f, T> = dyn Fn(Vec<Difference>) -> Vec<T> + Sync + 'f;
 
 struct Classes<'a, 'o, 'n, T> {
     bounds: Bounds<'a>,
+    /// What tells sources apart, where that is more than what tells destinations apart.
+    of_sources: Option<&'a SourceGround<'a>>,
     family: Family,
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
@@ -379,7 +383,9 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let mut first: BTreeMap<(AddressKind, bool), usize> = BTreeMap::new();
         for (class, alike) in represented {
             let is_of_many = is_single(class) && !self.nature_is_own(class.representative);
-            let group = (class.kind, sources.is_asked_alone(class.representative));
+            let (old, new, is_loopback, routing, _) = class.kind;
+            let kind = (old, new, is_loopback, routing, (0, 0));
+            let group = (kind, sources.is_asked_alone(class.representative));
             let known = first.get(&group).filter(|_| is_of_many).and_then(|at| found.get_mut(*at));
             if let Some(like) = known {
                 like.from.not_followed += 1;
@@ -430,13 +436,17 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
 
     fn source_atoms(&self, asked: &[Range], to: &To) -> (Questions, Vec<ValueClass<AddressKind>>) {
         let ground = self.bounds.ground;
-        let mut questions = Questions { cuts: ground.cuts.clone(), ..Questions::default() };
+        let cuts = self.of_sources.map_or(&ground.cuts, |sources| &sources.cuts);
+        let mut questions = Questions { cuts: cuts.clone(), ..Questions::default() };
         asked.iter().for_each(|range| questions.add(*range));
         let own = ground.hosts.0.source_to(to.representative);
         let preferred: Vec<u128> =
             [own, self.family.loopback()].into_iter().chain(elsewhere(self.family)).map(number).collect();
-        let kind = |value| ground.kind(value);
-        let classes = questions.value_classes(whole(self.family), &ground.special, kind, &preferred);
+        let all = whole(self.family);
+        let classes = match self.of_sources {
+            None => questions.value_classes(all, &ground.special, |v| ground.kind(v), &preferred),
+            Some(of) => questions.value_classes(all, &of.special, |v| (of.kind)(v), &preferred),
+        };
         (questions, classes)
     }
 

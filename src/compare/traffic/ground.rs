@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use super::space::{Special, address, elsewhere, number, whole};
 use super::{From, To};
 use crate::net::{Cidr, Family};
-use crate::walk::{ClientKind, Host, Packet};
+use crate::walk::{ClientKind, Host, Packet, Walker};
 
 /// What the nodes of both sides know about an address; all addresses of one value class have the same.
 /// Loopback addresses are apart from the nodes' others: the kernel does not let them out. So are addresses of which routing
 /// makes something else.
-pub(super) type AddressKind = (ClientKind, ClientKind, bool, (Option<u64>, Option<u64>));
+/// Of sources also what rules can tell of the interface that they come in by, where routes give it.
+pub(super) type AddressKind = (ClientKind, ClientKind, bool, (Option<u64>, Option<u64>), (u64, u64));
 
 /// How addresses are named that differ from node to node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,9 +139,37 @@ impl<'h> Ground<'h> {
         self.kind(number(ip))
     }
 
+    /// What tells sources apart, where routes give them interfaces: rules on either side can ask for those.
+    pub(super) fn of_sources<'a>(
+        &'a self,
+        (old, new): (&'a Walker<'_>, &'a Walker<'_>),
+    ) -> Option<SourceGround<'a>> {
+        let has_routes = |host: &Host| host.network.routes.is_some();
+        if !has_routes(self.hosts.0) && !has_routes(self.hosts.1) {
+            return None;
+        }
+        let kind = move |value| {
+            let ip = address(self.family, value);
+            let places = (old.interface_place(ip), new.interface_place(ip));
+            let (from, to, is_loopback, routing, _) = self.kind(value);
+            (from, to, is_loopback, routing, places)
+        };
+        let special = special_addresses(&self.merged, self.family);
+        let cuts = cuts(&self.merged, self.family, &special, kind);
+        let special = Special::new(&special, kind);
+        Some(SourceGround { kind: Box::new(kind), special, cuts })
+    }
+
     pub(super) fn is_own(&self, ip: IpAddr) -> bool {
         self.hosts.0.is_local(ip) || self.hosts.1.is_local(ip)
     }
+}
+
+/// What tells sources apart where routes give them interfaces.
+pub(super) struct SourceGround<'a> {
+    pub(super) kind: Box<dyn Fn(u128) -> AddressKind + Sync + 'a>,
+    pub(super) special: Special<AddressKind>,
+    pub(super) cuts: BTreeSet<u128>,
 }
 
 fn kind_of((old, new): &(Host, Host), ip: IpAddr) -> AddressKind {
@@ -148,7 +177,7 @@ fn kind_of((old, new): &(Host, Host), ip: IpAddr) -> AddressKind {
         true => (None, None),
         false => (old.routing_place(ip), new.routing_place(ip)),
     };
-    (old.client_kind(ip), new.client_kind(ip), ip.is_loopback(), routing)
+    (old.client_kind(ip), new.client_kind(ip), ip.is_loopback(), routing, (0, 0))
 }
 
 /// Where a range of addresses of another kind begins.

@@ -5,9 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::capture::{Source, join};
-use crate::compare::traffic::Ground;
 use crate::compare::traffic::tests::{Random, cluster, with_plan};
+use crate::compare::traffic::{Ground, compare};
+use crate::iptables::parse::parse;
+use crate::iptables::ruleset::TableName;
 use crate::net::{Family, Protocol};
+use crate::ruleset::Ruleset;
 use crate::settings::Release;
 use crate::walk::{ClientKind, Host, Packet, Verdict, Walker};
 
@@ -97,4 +100,28 @@ fn what_routing_tells_apart_is_of_different_kinds() {
         });
     }
     assert!(pairs > 1000 && fates.len() > 3, "{pairs} pairs, {fates:?}");
+}
+
+/// Which interface a source has is told by routes alone: a rule that drops what comes in by it drops packets from no other.
+#[test]
+fn a_rule_for_an_interface_is_for_the_sources_behind_it() {
+    with_plan(&cluster(1, 9), ("iptables", Release::NEWEST, true), |plan| {
+        let mut rules = plan.compile();
+        let routes = "local 192.168.0.11 dev eth0 table local\ndefault dev eth0\n10.244.1.0/24 dev cali2\n10.244.1.77 dev cali1\n";
+        let source = Source { name: "routes".into(), text: routes.into() };
+        join(&[source], None).unwrap().facts.tell(&mut rules.host);
+        let host = Arc::new(rules.host.clone());
+        let drops = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i cali1 -j DROP\nCOMMIT\n";
+        let foreign = parse(drops, Some(Family::Ipv4)).unwrap().parts.remove(0).ruleset;
+        let rule = foreign.tables[0].chains[0].rules[0].clone();
+        let mut changed = rules.ruleset.as_iptables().unwrap().clone();
+        let filter = changed.tables.iter_mut().find(|table| table.name == TableName::Filter).unwrap();
+        let forward = filter.chains.iter_mut().find(|chain| chain.name.as_str() == "FORWARD").unwrap();
+        forward.rules.insert(0, rule);
+        let changed = Ruleset::from(changed);
+        let (old, new) = (Walker::new(&rules.ruleset, &host), Walker::new(&changed, &host));
+        let found = compare(&old, &new, Family::Ipv4);
+        let sources: BTreeSet<IpAddr> = found.differences.iter().map(|one| one.packet.source).collect();
+        assert_eq!(sources, BTreeSet::from([IpAddr::from([10, 244, 1, 77])]));
+    });
 }
