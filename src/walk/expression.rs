@@ -5,6 +5,7 @@ use crate::nftables::ruleset::{
     SetChange, Statement,
 };
 
+use super::by_interface::ByInterface;
 use super::chance::Chance;
 use super::error::WalkError;
 use super::evaluator::{Decision, Evaluator, MatchResult, Walked, go_to};
@@ -326,11 +327,21 @@ impl<'r> Evaluator<'_, 'r> {
         let Some(elements) = program.elements(position.chain, name) else {
             return Err(Stop::Failed(self.no_such_set(position, name)));
         };
-        let found =
-            match program.index(position.chain, name).filter(|_| key.iter().all(|(_, v)| v.is_known())) {
-                Some(index) => self.find_known(state, key, index, position)?,
-                None => self.first_of(state, key, elements.iter(), position)?,
-            };
+        let by_interface = || match key.as_slice() {
+            [(_, Value::Interface(direction))] => {
+                Some((*direction, program.by_interface(position.chain, name)?))
+            }
+            _ => None,
+        };
+        let by_value =
+            || program.index(position.chain, name).filter(|_| key.iter().all(|(_, v)| v.is_known()));
+        let found = if let Some((direction, index)) = by_interface() {
+            self.element_by_interface(state, direction, index, position)?
+        } else if let Some(index) = by_value() {
+            self.find_known(state, key, index, position)?
+        } else {
+            self.first_of(state, key, elements.iter(), position)?
+        };
         if found.is_some() || !program.is_filled(position.chain, name) {
             return Ok(found);
         }
@@ -363,8 +374,8 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Found<Option<&'r Element>> {
         if let [(_, Value::Interface(direction))] = key.as_slice() {
             let elements: Vec<&'r Element> = elements.collect();
-            return match self.element_by_interface(state, *direction, &elements, position) {
-                Some(found) => found,
+            return match ByInterface::new(elements.iter().copied()) {
+                Some(index) => self.element_by_interface(state, *direction, &index, position),
                 None => self.first_of_all(state, key, elements.into_iter(), position),
             };
         }

@@ -2,14 +2,22 @@
 //!
 //! There is one case for each interface or pattern that rules name and that the packet could have, and one for any other.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
 use super::packet::Interface;
-use crate::node::PodInterface;
+use crate::node::{InterfaceName, PodInterface};
 
 /// Names and patterns (`cali+`, `cali*`) that the rules of a program ask for, in either direction.
 #[derive(Debug, Default)]
 pub(super) struct Interfaces<'r> {
     names: Vec<&'r str>,
     prefixes: Vec<&'r str>,
+    /// Those of `POD_PREFIXES` that some name begins with.
+    pod_prefixes: OnceLock<Vec<&'static str>>,
+    /// The interfaces of Pods that were asked for.
+    of_pods: Mutex<HashMap<IpAddr, Option<InterfaceName>>>,
 }
 
 /// With what CNI plugins begin the name of a Pod's end on the node: Calico (felix/config, `InterfacePrefix`), AWS VPC
@@ -87,6 +95,7 @@ impl<'r> Interfaces<'r> {
         Interfaces {
             names: joined(&self.names, &other.names),
             prefixes: joined(&self.prefixes, &other.prefixes),
+            ..Interfaces::default()
         }
     }
 
@@ -122,7 +131,17 @@ impl<'r> Interfaces<'r> {
     /// The prefixes of the names of Pods' interfaces, from CNI plugins and the rules.
     pub(super) fn pod_prefixes(&self) -> impl Iterator<Item = &'static str> {
         let named = |prefix: &&str| self.cases().any(|case| case.begins(prefix));
-        POD_PREFIXES.into_iter().filter(named)
+        let found = self.pod_prefixes.get_or_init(|| POD_PREFIXES.into_iter().filter(named).collect());
+        found.iter().copied()
+    }
+
+    /// The interface of a Pod, found once.
+    pub(super) fn of_pod(
+        &self,
+        ip: IpAddr,
+        find: impl FnOnce() -> Option<InterfaceName>,
+    ) -> Option<InterfaceName> {
+        *self.of_pods.lock().unwrap_or_else(PoisonError::into_inner).entry(ip).or_insert_with(find)
     }
 
     /// The cases of a packet that crosses an interface of a kind.

@@ -24,6 +24,7 @@
 mod action;
 mod address_type;
 mod base_chain;
+mod by_interface;
 mod cases;
 mod chance;
 mod early_names;

@@ -14,6 +14,7 @@ use crate::nftables::ruleset::{
 };
 
 use super::base_chain::{BaseChain, BaseChains};
+use super::by_interface::ByInterface;
 use super::hook::{NAT_DESTINATION, NAT_SOURCE};
 use super::interfaces::Interfaces;
 use super::opaque_nftables;
@@ -39,6 +40,7 @@ pub(super) struct Program<'r> {
 struct SetSlot<'r> {
     set: &'r Set,
     index: OnceLock<SetIndex<'r>>,
+    by_interface: OnceLock<Option<ByInterface<'r>>>,
 }
 
 impl<'r> Program<'r> {
@@ -67,8 +69,8 @@ impl<'r> Program<'r> {
         let number = self.tables.len();
         self.tables.push(table);
         for set in &table.sets {
-            let index = OnceLock::new();
-            self.sets.insert((number, set.name.as_str()), SetSlot { set, index });
+            let slot = SetSlot { set, index: OnceLock::new(), by_interface: OnceLock::new() };
+            self.sets.insert((number, set.name.as_str()), slot);
         }
         for chain in &table.chains {
             self.add_chain(number, table, chain);
@@ -192,6 +194,12 @@ impl<'r> Program<'r> {
         let set: &'r Set = slot.set;
         // Without the types of its key, words have no numbers.
         (!set.key.is_empty()).then(|| slot.index.get_or_init(|| SetIndex::new(set)))
+    }
+
+    pub(super) fn by_interface<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s ByInterface<'r>> {
+        let slot = self.slot(chain, set)?;
+        let set: &'r Set = slot.set;
+        slot.by_interface.get_or_init(|| ByInterface::new(set.elements.iter())).as_ref()
     }
 
     pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {

@@ -32,7 +32,7 @@ use crate::net::Family;
 use crate::node::{ClientKind, Host, InterfaceName, PerFamily};
 
 /// The most kinds whose ends are kept.
-const MOST_KINDS: usize = 1 << 14;
+const MOST_KINDS: usize = 1 << 16;
 
 /// The ends of packets by their kind.
 #[derive(Default)]

@@ -4,18 +4,18 @@
 //! the node's routes, or from the names that CNI plugins give to a Pod's end on the node. Otherwise it is a question with
 //! one answer for each of the [`Interfaces`](super::interfaces::Interfaces) that the packet could have.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::by_interface::ByInterface;
 use super::cases::CaseSet;
 use super::evaluator::{Decision, Evaluator, MatchResult};
 use super::expression::{Found, Stop};
-use super::interfaces::{InterfaceCase, prefix};
+use super::interfaces::InterfaceCase;
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::{Answers, Question};
 use super::rule_part::InterfaceDirection;
-use crate::nftables::ruleset::{Datum, Element};
+use crate::nftables::ruleset::Element;
 use crate::node::{InterfaceName, PodInterface};
 
 impl<'r> Evaluator<'_, 'r> {
@@ -31,35 +31,35 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// The first element whose name or pattern an interface of the packet fits, which is one question with as many answers as
-    /// there are elements; `*` comes after all others. None where an element asks for something else.
+    /// there are elements; `*` comes after all others.
     pub(super) fn element_by_interface(
         &mut self,
         state: &mut PacketState<'r>,
         direction: InterfaceDirection,
-        elements: &[&'r Element],
+        index: &ByInterface<'r>,
         position: RulePosition,
-    ) -> Option<Found<Option<&'r Element>>> {
-        let index = ByInterface::new(elements)?;
+    ) -> Found<Option<&'r Element>> {
         let (kind, question) = asked(&state.view, direction);
         if let Some(known) = self.known_interface(&state.view, direction, kind) {
             let known = known.as_ref().map_or("", InterfaceName::as_str);
             let found = index.first(&InterfaceCase::Named(known));
-            return Some(Ok(found.map_or(index.otherwise, |at| elements.get(at).copied())));
+            return Ok(found.map_or(index.otherwise, |at| index.get(at)));
         }
         let (interfaces, pods) = (self.program.interfaces(), self.host.pod_interface.as_ref());
         let id = self.questions.number(question, (position, index.text), || {
             Answers::Interfaces(direction, interfaces.possible(kind, pods))
         });
-        let by_element = self.questions.get(id)?.interfaces_by(|case| index.first(case));
+        let Some(open) = self.questions.get(id) else { return Ok(index.otherwise) };
+        let by_element = open.interfaces_by(|case| index.first(case));
         let (places, groups): (Vec<usize>, Vec<CaseSet>) = by_element.into_iter().unzip();
-        Some(match self.decided(state, id, &groups) {
+        match self.decided(state, id, &groups) {
             Decision::Group(None) => Ok(index.otherwise),
-            Decision::Group(Some(number)) => Ok(places.get(number).and_then(|at| elements.get(*at)).copied()),
+            Decision::Group(Some(number)) => Ok(places.get(number).and_then(|at| index.get(*at))),
             Decision::Open => {
                 self.fork_open(state, id, &groups, position);
                 Err(Stop::Forked)
             }
-        })
+        }
     }
 
     /// Whether something holds for the interface that the packet crosses; it must hold for all interfaces of a case or for none.
@@ -114,12 +114,16 @@ impl<'r> Evaluator<'_, 'r> {
 
     /// What the CNI plugin whose interfaces the rules name calls a Pod's end on the node.
     fn interface_of_pod(&self, ip: IpAddr) -> Option<InterfaceName> {
-        let hash = self.host.pod_interface_hash(ip)?;
-        let mut prefixes = self.program.interfaces().pod_prefixes();
-        match (prefixes.next(), prefixes.next()) {
-            (Some(prefix), None) => InterfaceName::new(&format!("{prefix}{hash}")),
-            _ => None,
-        }
+        let interfaces = self.program.interfaces();
+        interfaces.of_pod(ip, || {
+            let mut prefixes = interfaces.pod_prefixes();
+            match (prefixes.next(), prefixes.next()) {
+                (Some(prefix), None) => {
+                    InterfaceName::new(&format!("{prefix}{}", self.host.pod_interface_hash(ip)?))
+                }
+                _ => None,
+            }
+        })
     }
 }
 
@@ -128,45 +132,5 @@ fn asked<'r>(view: &View, direction: InterfaceDirection) -> (Interface, Question
     match direction {
         InterfaceDirection::In => (view.input, Question::InInterface),
         InterfaceDirection::Out => (view.output, Question::OutInterface(view.routed)),
-    }
-}
-
-/// Elements by the interfaces that they name.
-struct ByInterface<'r> {
-    names: HashMap<&'r str, usize>,
-    patterns: Vec<(&'r str, usize)>,
-    /// `*`
-    otherwise: Option<&'r Element>,
-    /// The first name.
-    text: &'r str,
-}
-
-impl<'r> ByInterface<'r> {
-    /// None where an element asks for something else.
-    fn new(elements: &[&'r Element]) -> Option<ByInterface<'r>> {
-        let mut index =
-            ByInterface { names: HashMap::new(), patterns: Vec::new(), otherwise: None, text: "" };
-        for (at, element) in elements.iter().enumerate() {
-            if let ([Datum::Name(name)], "") = (element.key.as_slice(), index.text) {
-                index.text = name;
-            }
-            match element.key.as_slice() {
-                [Datum::Any] => index.otherwise = Some(element),
-                [Datum::Name(name)] if prefix(name).is_some() => index.patterns.push((name, at)),
-                [Datum::Name(name)] => _ = index.names.entry(name).or_insert(at),
-                _ => return None,
-            }
-        }
-        Some(index)
-    }
-
-    /// The place of the first element that the interfaces of a case fit.
-    fn first(&self, case: &InterfaceCase<'_>) -> Option<usize> {
-        let named = match case {
-            InterfaceCase::Named(name) => self.names.get(name).copied(),
-            InterfaceCase::Prefixed(_) | InterfaceCase::Other => None,
-        };
-        let fitting = self.patterns.iter().find(|(pattern, _)| case.fits(pattern)).map(|(_, at)| *at);
-        named.into_iter().chain(fitting).min()
     }
 }

@@ -5,6 +5,7 @@ use crate::nftables::ruleset::{Element, Field};
 
 pub(super) use super::base_chain::BaseChain;
 use super::base_chain::BaseChains;
+use super::by_interface::ByInterface;
 use super::interfaces::Interfaces;
 use super::iptables;
 use super::nftables;
@@ -113,6 +114,12 @@ impl<'r> Program<'r> {
     pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
         let (program, chain) = self.of_nftables(chain)?;
         program.index(chain, set)
+    }
+
+    /// The elements by the interfaces that they name; none where one asks for something else.
+    pub(super) fn by_interface<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s ByInterface<'r>> {
+        let (program, chain) = self.of_nftables(chain)?;
+        program.by_interface(chain, set)
     }
 
     /// Whether rules put elements into a set.

@@ -19,7 +19,7 @@ use super::told_apart::{Place, ToldApart};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables, routing};
 
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
-const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 64 };
+const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 16 };
 
 /// Where a packet can go so many ways, most of them are not told step by step. Tests do it always.
 const MANY_WAYS: usize = if cfg!(test) { 1 } else { 64 };
