@@ -1,6 +1,8 @@
 //! Merges outcomes: like ones become one, and questions that make no difference are forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
 
 use super::cases::CaseSet;
 use super::chance::Chance;
@@ -46,7 +48,7 @@ pub(super) fn outcomes_of<'r>(
 }
 
 /// Ends that are alike but for their weights and steps, in the order found.
-struct Group<'r>(Vec<PathEnd<'r>>);
+struct Group<'r>(SmallVec<[PathEnd<'r>; 1]>);
 
 /// One outcome: an end that stands for all like it, under some answers.
 struct Found<'r> {
@@ -59,14 +61,14 @@ struct Found<'r> {
 }
 
 fn groups(path_ends: Vec<PathEnd<'_>>) -> Vec<Group<'_>> {
-    let mut places: BTreeMap<(Option<&str>, FinalState), usize> = BTreeMap::new();
+    let mut places: HashMap<(Option<&str>, FinalState), usize> = HashMap::with_capacity(path_ends.len());
     let mut groups: Vec<Group<'_>> = Vec::new();
     for end in path_ends {
         let key = (end.affinity.map(|affinity| affinity.list), end.state);
         let place = *places.entry(key).or_insert(groups.len());
         match groups.get_mut(place) {
             Some(group) => group.0.push(end),
-            None => groups.push(Group(vec![end])),
+            None => groups.push(Group(SmallVec::from_iter([end]))),
         }
     }
     groups
@@ -74,7 +76,27 @@ fn groups(path_ends: Vec<PathEnd<'_>>) -> Vec<Group<'_>> {
 
 impl<'r> Group<'r> {
     /// The outcomes: one for each way through the sum of all weights, with what is supposed.
-    fn cases(&self, weights: &mut Weights, questions: &Questions<'r>) -> Vec<Found<'r>> {
+    fn cases(&self, weights: &mut Weights, questions: &Questions<'r>) -> SmallVec<[Found<'r>; 1]> {
+        if let Some(only) = self.whatever_the_answers() {
+            return SmallVec::from_iter([only]);
+        }
+        self.by_answers(weights, questions).into()
+    }
+
+    /// The only outcome, where nothing that was asked makes a difference.
+    fn whatever_the_answers(&self) -> Option<Found<'r>> {
+        let (first, others) = self.0.split_first()?;
+        let is_certain = |end: &PathEnd<'_>| end.weight == Weight::ALWAYS;
+        (is_certain(first) && others.iter().all(is_certain)).then(|| Found {
+            end: first.clone(),
+            chance: others.iter().fold(first.chance, |sum, end| sum.plus(end.chance)),
+            answers: Vec::new(),
+            supposing: Vec::new(),
+            several: None,
+        })
+    }
+
+    fn by_answers(&self, weights: &mut Weights, questions: &Questions<'r>) -> Vec<Found<'r>> {
         let sum = self.0.iter().map(|end| (end.weight, end.chance)).reduce(|a, b| sum(weights, a, b));
         let Some((weight, chance)) = sum else { return Vec::new() };
         let usual: Vec<(QuestionId, usize)> = questions.supposed().map(|question| (question, YES)).collect();

@@ -123,7 +123,7 @@ pub(super) struct PathEnd<'r> {
 }
 
 /// How a packet ended up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct FinalState {
     pub(super) verdict: Verdict,
     pub(super) destination: SocketAddr,
