@@ -156,7 +156,12 @@ fn remove(refusals: &[Refusal], snapshot: &mut Snapshot) {
     let certain = refusals.iter().filter(|refusal| refusal.is_certain());
     let refused: BTreeSet<Position> = certain.map(|refusal| refusal.position).collect();
     snapshot.services.retain(|located| !refused.contains(&located.position));
+    let had_slices = !snapshot.endpoint_slices.is_empty();
     snapshot.endpoint_slices.retain(|located| !refused.contains(&located.position));
+    // The input was not without them: none is in the cluster.
+    if had_slices && snapshot.endpoint_slices.is_empty() {
+        snapshot.declared_empty.insert("EndpointSlice".to_owned());
+    }
     snapshot.endpoints.retain(|located| !refused.contains(&located.position));
 }
 

@@ -109,3 +109,28 @@ fn k69599_two_services_on_one_external_ip_and_port() {
         ("10.244.1.2:80".into(), "10.244.1.2:80".into())
     );
 }
+
+const REFUSED_SLICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [PORTS]
+endpoints:
+- {addresses: [10.244.1.4]}
+";
+
+// More ports than the API server takes.
+#[test]
+fn the_only_slice_is_refused_and_not_missing() {
+    let ports = (1..=20_001).map(|port| format!("{{name: p{port}, port: {port}}}")).collect::<Vec<_>>();
+    let (_folder, path) = cluster(&REFUSED_SLICE.replace("PORTS", &ports.join(", ")));
+    let printed = words(&["lint", &path]);
+    assert!(printed.contains("KR048"), "{printed}");
+    assert!(!printed.contains("the input has no EndpointSlices"), "{printed}");
+}
