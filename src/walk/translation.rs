@@ -9,6 +9,7 @@ use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::Action;
 use crate::iptables::foreign::Translation;
+use crate::net::Family;
 
 /// The most destinations that are kept apart.
 const MOST: usize = 64;
@@ -79,6 +80,10 @@ impl<'r> Evaluator<'_, 'r> {
         let of_pods = |ip: &&IpAddr| self.host.pod_networks.iter().any(|net| net.contains(**ip));
         if let Some(bridge) = self.host.addresses.iter().find(of_pods) {
             return Some(Some(*bridge));
+        }
+        // With IPv6 each interface has an address, if only for its link, which nothing tells: that of the node stands for it.
+        if self.family == Family::Ipv6 {
+            return Some(Some(primary.unwrap_or(state.view.destination.ip())));
         }
         let text = "an address on the interface of the Pods, to redirect to";
         let has_one = self.asked(state, Question::InterfaceHasAddress, text, position)?;

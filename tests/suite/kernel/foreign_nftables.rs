@@ -3,6 +3,7 @@
 //! rules are loaded, listed back as text and as JSON, read, and walked; real packets must end as the walk says.
 
 mod fragments;
+mod ipv6;
 mod judge;
 
 use crate::support::in_parallel;

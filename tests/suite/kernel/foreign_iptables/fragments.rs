@@ -1,5 +1,7 @@
 //! Rules as other programs write them, taken apart and put together at random.
 
+use super::sets;
+
 /// Random numbers (SplitMix64).
 pub(super) struct Dice(u64);
 
@@ -218,14 +220,16 @@ const TO_SOURCE: [&str; 6] = [
 const RAW: [&str; 4] = ["-j NOTRACK", "-j CT --notrack", "-j CT --zone 5", "-j TRACE"];
 
 /// Every match with every place, dropping what passes; and targets.
-pub(super) const SINGLE_COUNT: usize = (MATCHES.len() + IN_ONLY.len() + OUT_ONLY.len()) * 4 + 60;
+pub(super) const SINGLE_COUNT: usize =
+    (MATCHES.len() + IN_ONLY.len() + OUT_ONLY.len() + sets::MATCHES.len()) * 4 + 60;
 
 impl Rules {
     /// One match, or one target, by number.
     pub(super) fn single(number: usize) -> Rules {
         let mut dice = Dice::new(number as u64 * 77);
         let mut rules = Rules::default();
-        let all: Vec<&str> = MATCHES.iter().chain(&IN_ONLY).chain(&OUT_ONLY).copied().collect();
+        let all: Vec<&str> =
+            { MATCHES.iter().chain(&IN_ONLY).chain(&OUT_ONLY).chain(&sets::MATCHES).copied().collect() };
         match all.get(number / 4) {
             Some(matched) => loop {
                 let place = *dice.one_of(&PLACES);
@@ -309,6 +313,7 @@ fn matches((_, chain): (&'static str, &'static str), dice: &mut Dice) -> String 
             2 | 3 => &OUT_ONLY,
             4 if dice.one_in(3) => &BEFORE_ROUTING,
             5 if dice.one_in(4) => &NOT_TOLD,
+            6 | 7 => &sets::MATCHES,
             _ => &MATCHES,
         };
         let text = *dice.one_of(list);
@@ -321,7 +326,8 @@ fn matches((_, chain): (&'static str, &'static str), dice: &mut Dice) -> String 
 fn fits(text: &str, chain: &str) -> bool {
     let has_in = matches!(chain, "PREROUTING" | "INPUT" | "FORWARD");
     let has_out = matches!(chain, "OUTPUT" | "POSTROUTING" | "FORWARD");
-    let asks_in = text.contains("-i ") || text.contains("--limit-iface-in");
+    let asks_in =
+        text.contains("-i ") || text.contains("--limit-iface-in") || text.contains("--match-set pods");
     !((asks_in && !has_in)
         || (text.contains("-o ") && !has_out)
         || (text.contains("rpfilter") && chain != "PREROUTING")

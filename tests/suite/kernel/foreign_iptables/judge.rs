@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use kuberules::capture;
+use kuberules::capture::{self, Source};
 use kuberules::net::Family;
 use kuberules::node::{InterfaceName, NodeRules};
 use kuberules::plan::Plan;
 use kuberules::walk::{Answer, ClientKind, Condition, Host, Outcome, Packet, PodInterface, Verdict, Walker};
 use kuberules::{iptables, ruleset::Ruleset};
 
-use super::fragments::{Dice, Rules};
+use super::family::of_family;
+use super::fragments::{Dice, Placed, Rules};
+use super::sets;
 use crate::kernel::trace::conntrack::End;
 use crate::kernel::trace::flows::{Flow, flows};
 use crate::kernel::trace::scenario::{Built, Rulesets, Scenario};
@@ -85,22 +87,26 @@ pub(super) struct Bench {
     host: Host,
     own: iptables::ruleset::Ruleset,
     flows: Vec<Flow>,
+    family: Family,
+    /// What `ipset save` lists.
+    sets: String,
 }
 
 impl Bench {
-    pub(super) fn new(scenario: &Scenario) -> Bench {
+    pub(super) fn new(scenario: &Scenario, family: Family) -> Bench {
         let built = Built::of(scenario);
         let plans: Vec<Plan<'_>> = built.plans();
         let host = Host { pod_interface: Some(PodInterface::Name("pods0".into())), ..built.host(&plans) };
         let rulesets = Rulesets::of(&plans);
         let world = World::new(&host, &rulesets.texts());
-        let plan = plans.iter().find(|plan| plan.family() == Family::Ipv4).unwrap();
+        let plan = plans.iter().find(|plan| plan.family() == family).unwrap();
         let flows = flows(&built, &host, plan, &world);
         let own = match Ruleset::compile(plan) {
             Ruleset::Iptables(own) => (*own).clone(),
             Ruleset::Nftables(..) => unreachable!("the case is of iptables mode"),
         };
-        Bench { world, host, own, flows }
+        let sets = world.make_sets(&sets::script(family));
+        Bench { world, host, own, flows, family, sets }
     }
 
     /// kube-proxy's rules with foreign ones among them, as input of iptables-restore.
@@ -120,9 +126,10 @@ impl Bench {
             }
             let mine =
                 |front: bool| rules.placed.iter().filter(move |p| p.table == table && p.front == front);
-            mine(true).for_each(|p| out += &format!("-A {} {}\n", p.chain, p.rule));
+            let line = |p: &Placed| format!("-A {} {}\n", p.chain, of_family(&p.rule, self.family));
+            mine(true).for_each(|p| out += &line(p));
             appended.iter().for_each(|line| out += &format!("{line}\n"));
-            mine(false).for_each(|p| out += &format!("-A {} {}\n", p.chain, p.rule));
+            mine(false).for_each(|p| out += &line(p));
             out += "COMMIT\n";
         }
         out
@@ -130,17 +137,24 @@ impl Bench {
 
     pub(super) fn judge(&mut self, rules: &Rules, dice: &mut Dice, tally: &mut Tally) {
         let text = self.text(rules);
-        if let Err(told) = self.world.reload(Family::Ipv4, &text) {
+        if let Err(told) = self.world.reload(self.family, &text) {
             let told = told.lines().next().unwrap_or_default().to_owned();
             let all: Vec<&str> = rules.placed.iter().map(|p| p.rule.as_str()).collect();
             *tally.refused_rules.entry(format!("{told}: {}", all.join(" | "))).or_default() += 1;
             return;
         }
-        let listing = self.world.listing(Family::Ipv4);
-        let captured = capture::read(&listing, None).unwrap_or_else(|e| panic!("{e:?}\n{listing}"));
+        let listing = self.world.listing(self.family);
+        let source = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+        let sources = [source("rules", &listing), source("sets", &self.sets)];
+        let captured =
+            capture::join(&sources, Some(self.family)).unwrap_or_else(|e| panic!("{e:?}\n{listing}"));
         let node = captured.node_rules(|_| self.host.clone());
-        let node: NodeRules<'_> = node.ipv4.unwrap();
-        let host = self.host.clone();
+        let node: NodeRules<'_> = match self.family {
+            Family::Ipv4 => node.ipv4.unwrap(),
+            Family::Ipv6 => node.ipv6.unwrap(),
+        };
+        let mut host = self.host.clone();
+        captured.facts.tell(&mut host);
         let walker = Walker::new(&node.ruleset, &host);
         tally.trials += 1;
         let chosen: Vec<Flow> = (0..PACKETS).map(|_| dice.one_of(&self.flows).clone()).collect();
@@ -185,7 +199,7 @@ impl Bench {
         let untracked = self.world.end_untracked();
         let fate = |(tag, packet): &(Tag, Packet)| match connections.get(tag) {
             Some(connection) if connection.end != End::Lost => Fate::Goes {
-                to: connection.reply.0,
+                to: self.own_for_its_link(connection.reply.0),
                 rewritten: connection.reply.1 != connection.original.0,
                 locally: connection.end == End::OnTheNode,
             },
@@ -199,6 +213,16 @@ impl Bench {
             },
         };
         tags.iter().map(fate).collect()
+    }
+
+    /// For the link-local address of an interface, which REDIRECT takes where there is no other, stands that of the node.
+    fn own_for_its_link(&self, to: SocketAddr) -> SocketAddr {
+        match (to, self.host.primary_address(self.family)) {
+            (SocketAddr::V6(link), Some(own)) if link.ip().is_unicast_link_local() => {
+                SocketAddr::new(own, link.port())
+            }
+            _ => to,
+        }
     }
 
     /// Whether what was seen agrees with what is said; a disagreement counts where it is final.
@@ -270,8 +294,8 @@ impl Bench {
 }
 
 /// What no packet that is asked for tells.
-const NOT_TOLD: [&str; 7] =
-    ["-m ttl", "-m length", "-m dscp", "-m owner", "-m u32", "-m physdev", "source port"];
+const NOT_TOLD: [&str; 8] =
+    ["-m ttl", "-m hl", "-m length", "-m dscp", "-m owner", "-m u32", "-m physdev", "source port"];
 
 fn is_open(condition: &Condition<'_>) -> bool {
     matches!(condition, Condition::Opaque { .. } | Condition::Several { .. })

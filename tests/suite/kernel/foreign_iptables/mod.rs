@@ -2,11 +2,15 @@
 //! random combination, in every hook, in front of and behind kube-proxy's rules. The rules are loaded, listed back, read and
 //! walked; real packets must end as predicted.
 
+mod family;
 mod fragments;
 mod judge;
+mod sets;
 
 use fragments::{Dice, Rules};
 use judge::{Bench, Tally};
+
+use kuberules::net::Family;
 
 use super::trace::scenario::Scenario;
 use crate::support::cases;
@@ -14,7 +18,7 @@ use crate::support::kernel::{available, tell};
 use crate::support::scope::share;
 use crate::testing::seed;
 
-const TOOLS: [&str; 6] = ["unshare", "ip", "nft", "iptables-restore", "nfacct", "conntrack"];
+const TOOLS: [&str; 7] = ["unshare", "ip", "nft", "iptables-restore", "nfacct", "conntrack", "ipset"];
 
 /// Random combinations in the full run.
 const COMBINATIONS: u64 = 1500;
@@ -32,11 +36,14 @@ fn packets_past_foreign_rules_go_where_walk_says() {
     let seed = seed();
     let singly = (0..fragments::SINGLE_COUNT).map(Rules::single);
     let combined = (0..COMBINATIONS).map(|n| Rules::random(&mut Dice::new(seed * 1_000_003 + n)));
-    let all: Vec<Rules> = singly.chain(combined).collect();
-    let all = share("kernel::foreign_iptables", 30, all);
-    let mut bench = Bench::new(&scenario);
+    // A third of them for IPv6.
+    let family = |number: usize| if number % 3 == 2 { Family::Ipv6 } else { Family::Ipv4 };
+    let all = singly.chain(combined).enumerate().map(|(number, rules)| (family(number), rules));
+    let all: Vec<(Family, Rules)> = share("kernel::foreign_iptables", 30, all.collect());
+    let mut benches = [Family::Ipv4, Family::Ipv6].map(|family| Bench::new(&scenario, family));
     let mut tally = Tally::default();
-    for (number, rules) in all.iter().enumerate() {
+    for (number, (family, rules)) in all.iter().enumerate() {
+        let bench = &mut benches[usize::from(*family == Family::Ipv6)];
         bench.judge(rules, &mut Dice::new(seed + number as u64), &mut tally);
     }
     tell(&tally.words());

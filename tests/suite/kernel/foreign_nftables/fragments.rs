@@ -1,5 +1,7 @@
 //! Fragments of rules that other programs write, and rulesets of them.
 
+use super::ipv6;
+
 /// A ruleset: rules in chains at one hook, with priority, beside kube-proxy's.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
@@ -17,9 +19,17 @@ const KUBE: &str = r#"table inet kube {
         type ipv4_addr . inet_proto . inet_service : verdict
         elements = { 10.96.0.10 . tcp . 80 : goto endpoint, 192.168.0.12 . tcp . 30080 : goto external }
     }
+    map services6 {
+        type ipv6_addr . inet_proto . inet_service : verdict
+        elements = { fd00:10:96::10 . tcp . 80 : goto endpoint6 }
+    }
+    chain endpoint6 { meta l4proto tcp dnat ip6 to [fd00:10:244:1::5]:8080; }
     chain external { meta mark set meta mark | 0x00004000; goto endpoint; }
     chain endpoint { meta l4proto tcp dnat ip to 10.244.1.5:8080; }
-    chain services { ip daddr . meta l4proto . th dport vmap @services; }
+    chain services {
+        ip daddr . meta l4proto . th dport vmap @services
+        ip6 daddr . meta l4proto . th dport vmap @services6
+    }
     chain prerouting { type nat hook prerouting priority dstnat; jump services; }
     chain output { type nat hook output priority -100; jump services; }
     chain postrouting {
@@ -318,8 +328,12 @@ impl Setting {
             if self.kind == "nat" { "" } else { "        meta l4proto { icmp, ipv6-icmp } accept\n" };
         let rules: String = self.rules.iter().map(|rule| format!("        {rule}\n")).collect();
         format!(
-            "{KUBE}table inet judged {{{OBJECTS}    chain judged {{\n        type {} hook {} priority {}; policy {};\n{answers}{rules}    }}\n}}\n",
-            self.kind, self.hook, self.priority, self.policy
+            "{KUBE}table inet judged {{{}{OBJECTS}    chain judged {{\n        type {} hook {} priority {}; policy {};\n{answers}{rules}    }}\n}}\n",
+            ipv6::OBJECTS,
+            self.kind,
+            self.hook,
+            self.priority,
+            self.policy
         )
     }
 }
@@ -332,20 +346,21 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
         .collect();
     let mut found = Vec::new();
     let mut dice = Dice(1);
-    let rules = MATCHES.iter().map(|one| vec![format!("{one} drop")]);
+    let rules = MATCHES.iter().chain(&ipv6::MATCHES).map(|one| vec![format!("{one} drop")]);
     // A rule that only changes something is followed by one that tells.
-    let whole = RULES.iter().map(|rule| vec![(*rule).to_owned(), "jump marked".to_owned()]);
+    let whole =
+        RULES.iter().chain(&ipv6::RULES).map(|rule| vec![(*rule).to_owned(), "jump marked".to_owned()]);
     for rules in rules.chain(whole) {
         let count = if full { 4 } else { 1 };
         let chosen: Vec<_> = (0..count).map(|_| dice.one(&places)).collect();
         found.extend(chosen.into_iter().map(|place| Setting::filter("single", place, rules.clone())));
     }
-    for rule in DESTINATIONS {
+    for rule in DESTINATIONS.into_iter().chain(ipv6::DESTINATIONS) {
         for place in [("prerouting", -110), ("prerouting", -90), ("output", -101)] {
             found.push(Setting::nat("single", place, vec![rule.to_owned()]));
         }
     }
-    for rule in SOURCES {
+    for rule in SOURCES.into_iter().chain(ipv6::SOURCES) {
         for place in [("postrouting", 90), ("postrouting", 110), ("input", 100)] {
             found.push(Setting::nat("single", place, vec![rule.to_owned()]));
         }
@@ -398,11 +413,12 @@ impl Dice {
 
     fn rule(&mut self) -> String {
         match self.below(3) {
+            0 if self.below(4) == 0 => self.one(&ipv6::RULES).to_owned(),
             0 => self.one(&RULES).to_owned(),
             _ => {
-                let mut rule = self.one(&MATCHES).to_owned();
+                let mut rule = self.matches().to_owned();
                 if self.below(2) == 0 {
-                    rule = format!("{rule} {}", self.one(&MATCHES));
+                    rule = format!("{rule} {}", self.matches());
                 }
                 let verdicts = [
                     "drop",
@@ -423,16 +439,26 @@ impl Dice {
         }
     }
 
+    fn matches(&mut self) -> &'static str {
+        if self.below(4) == 0 { self.one(&ipv6::MATCHES) } else { self.one(&MATCHES) }
+    }
+
     fn translation(&mut self) -> ((&'static str, i32), Vec<String>) {
-        let (places, list): (&[(&'static str, i32)], &[&str]) = match self.below(2) {
-            0 => (&[("prerouting", -110), ("prerouting", -90), ("output", -90)], &DESTINATIONS),
-            _ => (&[("postrouting", 90), ("postrouting", 110)], &SOURCES),
+        let (places, list): (&[(&'static str, i32)], [&[&str]; 2]) = match self.below(2) {
+            0 => (
+                &[("prerouting", -110), ("prerouting", -90), ("output", -90)],
+                [&DESTINATIONS, &ipv6::DESTINATIONS],
+            ),
+            _ => (&[("postrouting", 90), ("postrouting", 110)], [&SOURCES, &ipv6::SOURCES]),
         };
         let place = self.one(places);
         let count = 1 + self.below(3);
         let rules = (0..count)
             .map(|_| match self.below(2) {
-                0 => self.one(list).to_owned(),
+                0 => {
+                    let list = list[usize::from(self.below(3) == 0)];
+                    self.one(list).to_owned()
+                }
                 _ => format!(
                     "{} {}",
                     self.one(&MATCHES[..30]),

@@ -14,6 +14,7 @@ use crate::kernel::trace::conntrack::End;
 use crate::kernel::trace::world::{Rules, Tag, World};
 
 const FIRST_PORT: u16 = 10_000;
+const OWN_IPV6: &str = "2001:db8::11";
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ enum Fate {
 /// The node that every ruleset is loaded on.
 fn host() -> Host {
     Host {
-        addresses: ["192.168.0.11", "192.168.0.12", "2001:db8::11"].map(|ip| ip.parse().unwrap()).to_vec(),
+        addresses: ["192.168.0.11", "192.168.0.12", OWN_IPV6].map(|ip| ip.parse().unwrap()).to_vec(),
         pod_networks: ["10.244.1.0/24", "fd00:10:244:1::/64"]
             .iter()
             .map(|net| kuberules::net::Cidr::parse_lenient(net).unwrap())
@@ -173,9 +174,14 @@ fn compare(rules: &Both, packet: &Packet, _host: &Host, actual: Fate) -> Result<
     Ok(open.into_iter().collect())
 }
 
-/// That the node's own address becomes the node's own address does not show.
+/// That the node's own address becomes the node's own address does not show. For the link-local address of an interface, which
+/// REDIRECT takes where there is no other, stands that of the node.
 fn shown(packet: &Packet, fate: Fate) -> Fate {
     match fate {
+        Fate::Goes { to: SocketAddr::V6(to), .. } if to.ip().is_unicast_link_local() => {
+            let own = SocketAddr::new(OWN_IPV6.parse().unwrap(), to.port());
+            shown(packet, Fate::Goes { to: own, rewritten: false, locally: true })
+        }
         Fate::Goes { to, locally, .. } if packet.client == ClientKind::Node => {
             Fate::Goes { to, rewritten: false, locally }
         }
@@ -213,6 +219,9 @@ fn packets(host: &Host) -> Vec<Packet> {
         (tcp, "198.51.100.7", "192.168.0.12:30080"),
         (tcp, "2001:db8:77::7", "[2001:db8::11]:80"),
         (tcp, "2001:db8:77::7", "[fd00:10:244:1::5]:8080"),
+        (tcp, "fd00:10:244:1::9", "[fd00:10:96::10]:80"),
+        (tcp, "fd00:10:244:1::9", "[2001:db8:5::5]:443"),
+        (Protocol::Udp, "fd00:10:244:1::9", "[2001:db8::11]:53"),
     ];
     for (protocol, from, to) in flows {
         let packet = Packet::new(host, protocol, from.parse().unwrap(), to.parse().unwrap()).unwrap();
@@ -221,7 +230,9 @@ fn packets(host: &Host) -> Vec<Packet> {
         let in_interface = InterfaceName::new("eth0").filter(|_| outside);
         packets.push(Packet { in_interface, ..packet });
     }
-    for to in ["203.0.113.5:443", "10.96.0.10:80", "192.168.0.11:80"] {
+    let from_node =
+        ["203.0.113.5:443", "10.96.0.10:80", "192.168.0.11:80", "[2001:db8:5::5]:443", "[fd00:10:96::10]:80"];
+    for to in from_node {
         packets.push(Packet::from_node(host, tcp, to.parse().unwrap()));
     }
     packets

@@ -222,6 +222,12 @@ impl World {
         if told.contains("refused") { Err(told) } else { Ok(()) }
     }
 
+    /// Makes sets of ipset; how the tool lists them.
+    pub(crate) fn make_sets(&self, text: &str) -> String {
+        self.node.run_with("ipset restore", text);
+        self.node.run("ipset save")
+    }
+
     /// The rules as the tool lists them.
     pub(crate) fn listing(&self, family: Family) -> String {
         let tool = if family == Family::Ipv4 { "iptables" } else { "ip6tables" };
