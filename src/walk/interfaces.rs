@@ -109,7 +109,7 @@ impl<'r> Interfaces<'r> {
 
     /// The name, where rules name it, else the longest pattern that it fits: rules tell no more of it.
     pub(super) fn told_of<'n>(&self, name: &'n str) -> (Option<&'n str>, Option<usize>) {
-        let named = self.names.contains(&name).then_some(name);
+        let named = self.names.binary_search(&name).is_ok().then_some(name);
         let prefixes = self.prefixes.iter().filter(|prefix| name.starts_with(**prefix));
         (named, prefixes.map(|prefix| prefix.len()).max().filter(|_| named.is_none()))
     }
