@@ -131,13 +131,7 @@ impl Network {
     /// Whether an address is that of all hosts of a network of the node.
     pub fn is_broadcast(&self, ip: IpAddr) -> bool {
         let by_link = self.links.iter().flatten().any(|link| link.broadcasts.contains(&ip));
-        let host = Cidr::host(ip);
-        let by_route = self
-            .routes
-            .iter()
-            .flat_map(Routes::iter)
-            .any(|route| route.kind == RouteKind::Broadcast && route.destination == host);
-        by_link || by_route
+        by_link || self.routes.as_ref().is_some_and(|routes| routes.is_broadcast(ip))
     }
 
     /// The routing rules of a family, in their order; none where they were not captured.

@@ -1,6 +1,6 @@
 //! Routes of a node, found by their destination.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -92,6 +92,7 @@ impl From<Vec<Route>> for Routes {
 #[derive(Debug, Clone, Default)]
 struct Index {
     tables: BTreeMap<CompactString, [ByPrefix; 2]>,
+    broadcasts: HashSet<Cidr>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -115,6 +116,9 @@ impl Index {
     fn of(routes: &[Route]) -> Index {
         let mut index = Index::default();
         for (number, route) in routes.iter().enumerate() {
+            if route.kind == RouteKind::Broadcast {
+                index.broadcasts.insert(route.destination);
+            }
             let tables = index.tables.entry(route.table.clone()).or_default();
             let Some(table) = tables.get_mut(slot(route.destination.family())) else { continue };
             table.lengths.insert(route.destination.length());
@@ -157,6 +161,11 @@ impl Routes {
     pub fn are_whole(&self, family: Family) -> bool {
         let local = self.index().tables.get("local");
         local.and_then(|table| table.get(slot(family))).is_some_and(|table| !table.best.is_empty())
+    }
+
+    /// Whether a route says that an address is that of all hosts of a network.
+    pub(super) fn is_broadcast(&self, ip: IpAddr) -> bool {
+        self.index().broadcasts.contains(&Cidr::host(ip))
     }
 
     /// The tables with routes of a family.
