@@ -8,6 +8,7 @@ mod testing;
 mod support;
 
 mod action;
+mod annotate;
 mod api_server;
 mod archives;
 mod assume;

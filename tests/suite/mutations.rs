@@ -9,8 +9,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::generate::{self, Random};
+use crate::support::generate;
 use crate::support::library::{Compiled, Given, compile};
+use crate::support::random::Random;
 use crate::support::scope::share;
 
 /// Mutations of a target; more by `KUBERULES_MUTATIONS`.

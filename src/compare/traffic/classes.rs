@@ -239,7 +239,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     /// Whether packets to some port of these addresses are looked at.
     fn is_wanted(&self, value_class: &ValueClass<AddressKind>) -> bool {
         let ip = address(self.family, value_class.representative);
-        let is_own = value_class.kind.1 == ClientKind::Node;
+        let is_own = value_class.kind.clients.1 == ClientKind::Node;
         self.bounds.search.wants_address(ip, is_single(value_class), is_own)
     }
 
@@ -306,7 +306,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
                     alike: alike.into(),
                     protocol,
                     port: is_single(&port).then_some(number),
-                    own: value_class.kind.1 == ClientKind::Node,
+                    own: value_class.kind.clients.1 == ClientKind::Node,
                     representative,
                 };
                 if self.bounds.search.wants(&to) {
@@ -383,9 +383,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let mut first: BTreeMap<(AddressKind, bool), usize> = BTreeMap::new();
         for (class, alike) in represented {
             let is_of_many = is_single(class) && !self.nature_is_own(class.representative);
-            let (old, new, is_loopback, routing, _) = class.kind;
-            let kind = (old, new, is_loopback, routing, (0, 0));
-            let group = (kind, sources.is_asked_alone(class.representative));
+            let group = (class.kind.whatever_the_interfaces(), sources.is_asked_alone(class.representative));
             let known = first.get(&group).filter(|_| is_of_many).and_then(|at| found.get_mut(*at));
             if let Some(like) = known {
                 like.from.not_followed += 1;
@@ -414,7 +412,8 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
                 let (_, value_classes) = self.source_atoms(&ranges, to);
                 let size = |value_class: &ValueClass<AddressKind>| value_class.size;
                 let own = |value_class: &&ValueClass<AddressKind>| {
-                    value_class.kind.0 != ClientKind::Node && value_class.kind.1 != ClientKind::Node
+                    value_class.kind.clients.0 != ClientKind::Node
+                        && value_class.kind.clients.1 != ClientKind::Node
                 };
                 let fewest = value_classes.iter().filter(own).map(size).min().unwrap_or_default();
                 let count = Count { classes: value_classes.len() as u64, fewest };
@@ -430,7 +429,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     }
 
     fn nature_is_own(&self, value: u128) -> bool {
-        let (old, new, ..) = self.bounds.ground.kind(value);
+        let (old, new) = self.bounds.ground.kind(value).clients;
         old == ClientKind::Node || new == ClientKind::Node
     }
 
@@ -467,10 +466,10 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     ) -> Option<Difference> {
         let source = address(self.family, value_class.representative);
         let packet = |client| Packet::plain(to.protocol, source, to.representative, client);
-        let packets = (packet(value_class.kind.0), packet(value_class.kind.1));
+        let packets = (packet(value_class.kind.clients.0), packet(value_class.kind.clients.1));
         let (old, new, contrast) = sources.difference((&packets.0, &packets.1), value_class.kind)?;
         let from = From {
-            client: value_class.kind.1,
+            client: value_class.kind.clients.1,
             address: is_single(value_class).then_some(source),
             alike: alike.into(),
             addresses: self.intervals(value_class),

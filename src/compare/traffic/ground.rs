@@ -9,10 +9,24 @@ use crate::net::{Cidr, Family};
 use crate::walk::{ClientKind, Host, Packet, Walker};
 
 /// What the nodes of both sides know about an address; all addresses of one value class have the same.
-/// Loopback addresses are apart from the nodes' others: the kernel does not let them out. So are addresses of which routing
-/// makes something else.
-/// Of sources also what rules can tell of the interface that they come in by, where routes give it.
-pub(super) type AddressKind = (ClientKind, ClientKind, bool, (Option<u64>, Option<u64>), (u64, u64));
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::compare) struct AddressKind {
+    /// What the address is to the old node and the new.
+    pub(super) clients: (ClientKind, ClientKind),
+    /// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
+    is_loopback: bool,
+    /// What routing makes of it on either side ([`Host::routing_place`]).
+    routing: (Option<u64>, Option<u64>),
+    /// Of a source: what rules can tell of the interface that routes give it ([`Walker::interface_place`]).
+    interfaces: (u64, u64),
+}
+
+impl AddressKind {
+    /// The same without the interfaces.
+    pub(super) fn whatever_the_interfaces(self) -> AddressKind {
+        AddressKind { interfaces: (0, 0), ..self }
+    }
+}
 
 /// How addresses are named that differ from node to node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +130,7 @@ impl<'h> Ground<'h> {
     pub(super) fn name_example(&self, ip: IpAddr) -> String {
         match self.naming == Naming::Address || self.is_example(ip) {
             true => ip.to_string(),
-            false => self.role(ip).unwrap_or_else(|| self.kind(number(ip)).1.words().to_owned()),
+            false => self.role(ip).unwrap_or_else(|| self.kind(number(ip)).clients.1.words().to_owned()),
         }
     }
 
@@ -150,9 +164,8 @@ impl<'h> Ground<'h> {
         }
         let kind = move |value| {
             let ip = address(self.family, value);
-            let places = (old.interface_place(ip), new.interface_place(ip));
-            let (from, to, is_loopback, routing, _) = self.kind(value);
-            (from, to, is_loopback, routing, places)
+            let interfaces = (old.interface_place(ip), new.interface_place(ip));
+            AddressKind { interfaces, ..self.kind(value) }
         };
         let special = special_addresses(&self.merged, self.family);
         let cuts = cuts(&self.merged, self.family, &special, kind);
@@ -177,7 +190,8 @@ fn kind_of((old, new): &(Host, Host), ip: IpAddr) -> AddressKind {
         true => (None, None),
         false => (old.routing_place(ip), new.routing_place(ip)),
     };
-    (old.client_kind(ip), new.client_kind(ip), ip.is_loopback(), routing, (0, 0))
+    let clients = (old.client_kind(ip), new.client_kind(ip));
+    AddressKind { clients, is_loopback: ip.is_loopback(), routing, interfaces: (0, 0) }
 }
 
 /// Where a range of addresses of another kind begins.

@@ -35,7 +35,7 @@ impl Scope<'_> {
         let holds = |addresses: &BTreeSet<IpAddr>| {
             is_single && addresses.contains(&address(family, value_class.representative))
         };
-        let (old, new, ..) = value_class.kind;
+        let (old, new) = value_class.kind.clients;
         match self {
             Scope::Everything => Some(None),
             Scope::Rest(addresses) => (!holds(addresses)).then_some(None),

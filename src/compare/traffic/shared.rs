@@ -100,8 +100,7 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
         kind: AddressKind,
     ) -> Option<Option<(usize, EndsOfPair)>> {
         // The entrances tell what rules before routing can of interfaces.
-        let (from, to, is_loopback, routing, _) = kind;
-        let kind = (from, to, is_loopback, routing, (0, 0));
+        let kind = kind.whatever_the_interfaces();
         let entrances = (self.walkers.0.entrance(packets.0)?, self.walkers.1.entrance(packets.1)?);
         let value = number(packets.0.source);
         let lies_in = self.asked.iter().map(|(first, last)| (*first..=*last).contains(&value)).collect();

@@ -17,8 +17,9 @@ use kuberules::settings::{Configuration, HostFacts, Origin, ProxyMode, Release, 
 use kuberules::walk::{Packet, Walker};
 
 use super::fields;
-use crate::support::generate::{self, Random};
+use crate::support::generate;
 use crate::support::in_parallel;
+use crate::support::random::Random;
 use crate::support::scope::{full, share};
 
 /// All that decides a node's rules.

@@ -11,7 +11,7 @@ use kuberules::input::api::{
 use kuberules::settings::Configuration;
 use kuberules::settings::configuration::{Backend, Conntrack};
 
-use crate::support::generate::Random;
+use crate::support::random::Random;
 
 /// A change of some value.
 type Change<T> = fn(&mut T, &mut Random);

@@ -9,6 +9,8 @@ use kuberules::settings::{
 };
 use serde_json::{Value, json};
 
+use super::random::Random;
+
 /// A cluster with all that decides the rules of one of its nodes.
 pub struct Generated {
     /// A List of objects.
@@ -19,41 +21,6 @@ pub struct Generated {
     pub host: HostFacts,
     /// The Node to compile for.
     pub node: String,
-}
-
-/// SplitMix64: small, and the same everywhere.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end.max(1) as u64).unwrap()
-    }
-
-    /// True in so many cases of a hundred.
-    pub fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    pub fn pick<T: Clone>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())].clone()
-    }
-
-    fn some_of<T: Clone>(&mut self, list: &[T], percent: usize) -> Vec<T> {
-        list.iter().filter(|_| self.chance(percent)).cloned().collect()
-    }
 }
 
 const ZONES: [&str; 4] = ["a", "b", "eu-west-1c", ""];

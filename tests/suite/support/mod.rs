@@ -7,6 +7,7 @@ pub mod kernel;
 pub mod library;
 pub mod loaders;
 pub mod nft;
+pub mod random;
 pub mod schemas;
 pub mod spoil;
 
