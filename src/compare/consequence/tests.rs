@@ -11,12 +11,13 @@ use crate::compare::unchanged::tests::{cluster, planned, read, settings};
 use crate::net::Protocol;
 use crate::node::NodeRules;
 use crate::settings::release::RELEASES;
+use crate::testing::scope::full;
 use crate::testing::seed;
 use crate::walk::{Packet, Verdict, Walker};
 
 /// So many times as many rounds.
 fn more() -> u64 {
-    if std::env::var("KUBERULES_FULL").is_ok_and(|value| value == "1") { 10 } else { 1 }
+    if full() { 10 } else { 1 }
 }
 
 /// What `trace` would say: the walk of a packet, in a word.

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::LazyLock;
 
 use compact_str::CompactString;
 use proptest::prelude::*;
@@ -340,7 +341,7 @@ fn rules_read_from_json_print_as_nft_lists_them() {
 }
 
 /// Statements as the versions print them, with the JSON of each.
-fn fragments() -> Vec<(String, Value)> {
+static FRAGMENTS: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| {
     let mut found = Vec::new();
     for name in LISTED {
         for version in ["1.0.6", "1.1.3"] {
@@ -355,7 +356,7 @@ fn fragments() -> Vec<(String, Value)> {
         }
     }
     found
-}
+});
 
 proptest! {
     #![proptest_config(crate::testing::cases(200))]
@@ -366,11 +367,10 @@ proptest! {
     fn no_statement_is_lost(
         chosen in proptest::collection::vec((any::<proptest::sample::Index>(), 0..12u8), 1..6),
     ) {
-        let fragments = fragments();
         let mut texts = Vec::new();
         let mut objects = Vec::new();
         for (index, odd) in chosen {
-            let (text, object) = index.get(&fragments);
+            let (text, object) = index.get(&FRAGMENTS);
             match odd {
                 0 => {
                     texts.push(format!("frob {text}"));

@@ -14,7 +14,7 @@ use crate::nftables::{TABLE, parse::parse_listing, ruleset as nft};
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 use crate::settings::Release;
-use crate::testing::scope::share;
+use crate::testing::scope::{part, share};
 use crate::walk::Walker;
 
 const CHAINS: u64 = 5;
@@ -152,7 +152,7 @@ fn perhaps_without_one(captured: NodeRules<'static>, random: &mut Random) -> Nod
 fn tables_of_others_are_judged_as_by_following_each_packet() {
     let mut tally = Tally::default();
     let (mut differences, mut followed) = (0, 0);
-    for seed in share("compare::check", 6, (0..300).collect()) {
+    for seed in share("compare::check", 13, (0..300).collect()) {
         let release = if seed % 4 == 0 { "1.33".parse().unwrap() } else { Release::NEWEST };
         with_plan(&cluster(seed, 9), ("nftables", release, false), |plan| {
             let mut expected = plan.compile();
@@ -185,5 +185,9 @@ fn tables_of_others_are_judged_as_by_following_each_packet() {
         });
     }
     println!("{tally:?}, {differences} differences, {followed} packets less were followed");
-    assert!(tally.taken > 20 && tally.spared > 20 && differences > 20 && followed > 20, "{tally:?}");
+    let least = part(20, 8);
+    assert!(
+        tally.taken > least && tally.spared > least as u64 && differences > least && followed > least as u64,
+        "{tally:?}"
+    );
 }
