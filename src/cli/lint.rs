@@ -126,7 +126,7 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
     for mut snapshot in snapshots(arguments, &project, session)? {
         let refusals = api_server::judge(&snapshot, release(&settings, &snapshot));
         remove(&refusals, &mut snapshot);
-        // The program ends after this: freeing a million objects would only keep the user waiting.
+        // The program ends soon: freeing a million objects would only keep the user waiting.
         let mut pipeline = ManuallyDrop::new(Pipeline::of(snapshot, &settings, session)?);
         // No finding depends on it.
         pipeline.inferred_networks.clear();

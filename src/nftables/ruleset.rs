@@ -2,6 +2,7 @@
 //! that kube-proxy never writes is kept as opaque text.
 
 mod datum;
+mod duration;
 mod expression;
 mod set;
 mod statement;
@@ -12,6 +13,7 @@ use crate::net::Family;
 use crate::plan::origin::Origin;
 
 pub use datum::{DataType, Datum, Interval};
+pub(in crate::nftables) use duration::Duration;
 pub(crate) use expression::{BARE_META, EXTENSION_HEADERS};
 pub use expression::{Binary, Chooser, Direction, Expression, FibResult, Header, Selector};
 pub use set::{Element, MapValue, Set, Verdict};

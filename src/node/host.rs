@@ -251,7 +251,7 @@ impl Host {
         };
         self.network.place(ip, &way).hash(&mut hasher);
         let sysctls = &self.sysctls;
-        sysctls.forwards(family, name).hash(&mut hasher);
+        sysctls.forwarding_off(family, name).hash(&mut hasher);
         let mode = name.map_or_else(|| sysctls.reverse_path_anywhere(), |name| sysctls.reverse_path_of(name));
         mode.hash(&mut hasher);
         name.map(|name| (sysctls.accepts_local_at(name), sysctls.heeds_mark_at(name))).hash(&mut hasher);

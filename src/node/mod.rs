@@ -38,7 +38,7 @@ pub use network::{Link, LinkAddress, Lookup, Network, Routed, RoutingRule, RuleA
 pub use per_family::PerFamily;
 pub use routes::{Refusal, Route, RouteKind, Routes};
 pub use sets::{AskedInterface, Dimension, IpSet, IpSets, Membership, Part, SetQuery};
-pub use sysctls::{ReversePath, Sysctls};
+pub use sysctls::{ForwardingOff, ReversePath, Sysctls};
 
 use std::collections::BTreeSet;
 

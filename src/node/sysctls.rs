@@ -38,6 +38,27 @@ pub enum ReversePath {
     Loose,
 }
 
+/// What keeps a node from forwarding packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ForwardingOff {
+    /// The switch of the whole node.
+    Node,
+    /// That of the interface by which a packet comes in.
+    Interface,
+}
+
+impl ForwardingOff {
+    /// The setting that is 0.
+    pub fn setting(self, family: Family) -> &'static str {
+        match (self, family) {
+            (ForwardingOff::Node, Family::Ipv4) => "net.ipv4.ip_forward",
+            (ForwardingOff::Node, Family::Ipv6) => "net.ipv6.conf.all.forwarding",
+            (ForwardingOff::Interface, Family::Ipv4) => "net.ipv4.conf.INTERFACE.forwarding",
+            (ForwardingOff::Interface, Family::Ipv6) => "net.ipv6.conf.INTERFACE.forwarding",
+        }
+    }
+}
+
 impl Sysctls {
     /// Takes over what another listing tells.
     ///
@@ -86,9 +107,19 @@ impl Sysctls {
         is_on_at(&self.source_valid_mark, interface)
     }
 
+    /// What keeps packets of a family that come in by an interface from being sent on; none where they are, or where it
+    /// is not told.
+    pub fn forwarding_off(&self, family: Family, interface: Option<&str>) -> Option<ForwardingOff> {
+        match (self.forwards(family, interface), self.forwarding.get(&family)) {
+            (Some(true) | None, _) => None,
+            (Some(false), Some(false)) => Some(ForwardingOff::Node),
+            (Some(false), Some(true) | None) => Some(ForwardingOff::Interface),
+        }
+    }
+
     /// Whether packets of a family that come in by an interface are sent on; none where it is not told. Of IPv4 the
     /// interface's own setting counts alone, which `ip_forward` sets for all (net/ipv4/devinet.c, `inet_forward_change`).
-    pub fn forwards(&self, family: Family, interface: Option<&str>) -> Option<bool> {
+    fn forwards(&self, family: Family, interface: Option<&str>) -> Option<bool> {
         let whole = self.forwarding.get(&family).copied();
         if family == Family::Ipv6 {
             return whole;
@@ -163,5 +194,18 @@ mod tests {
         assert_eq!(sysctls.allows_route_localnet(), None);
         sysctls.route_localnet.insert("all".into(), true);
         assert_eq!(sysctls.allows_route_localnet(), Some(true));
+    }
+
+    #[test]
+    fn an_interface_can_be_what_does_not_forward() {
+        let mut sysctls = Sysctls::default();
+        let off = |sysctls: &Sysctls, name| sysctls.forwarding_off(Family::Ipv4, name);
+        assert_eq!(off(&sysctls, Some("eth0")), None);
+        sysctls.forwarding.insert(Family::Ipv4, true);
+        sysctls.interface_forwarding.insert("eth0".into(), false);
+        assert_eq!(off(&sysctls, Some("eth0")), Some(ForwardingOff::Interface));
+        assert_eq!(off(&sysctls, Some("eth1")), None);
+        sysctls.forwarding.insert(Family::Ipv4, false);
+        assert_eq!(off(&sysctls, Some("eth1")), Some(ForwardingOff::Node));
     }
 }

@@ -9,6 +9,7 @@ use super::by_interface::ByInterface;
 use super::chance::Chance;
 use super::error::WalkError;
 use super::evaluator::{Decision, Evaluator, MatchResult, Walked, go_to};
+use super::outcome::Supposition;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
 use super::selector;
@@ -81,7 +82,7 @@ impl<'r> Evaluator<'_, 'r> {
             Limit::Connections { .. } => "ct count",
             Limit::Named(_, name) => name,
         };
-        let usual = self.open(Question::Usual(position), text, position);
+        let usual = self.open(Question::Usual(Supposition::WithinLimit, position), text, position);
         Ok(self.decide(state, usual, position)? != over)
     }
 
@@ -439,7 +440,7 @@ impl<'r> Evaluator<'_, 'r> {
                 self.source_port_that(|port| (first..=last).contains(&port), "", position)
             }
             Holds::Usually(holds) => {
-                let usual = self.open(Question::Usual(position), "fib", position);
+                let usual = self.open(Question::Usual(Supposition::HasRoute, position), "fib", position);
                 return Ok(self.decide(state, usual, position)? == holds);
             }
             Holds::Open => self.open(question, "", position),

@@ -7,6 +7,7 @@ use super::chance::Chance;
 use super::evaluator::{Decision, Evaluator, MatchResult};
 use super::matching::{is_in, moment};
 use super::opaque_iptables::is_protocol;
+use super::outcome::Supposition;
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
@@ -106,13 +107,17 @@ impl<'r> Evaluator<'_, 'r> {
             }
             TestKind::Owner(_) => false,
             TestKind::Chance { units, of } => return MatchResult::Random(Chance::of(*units, *of)),
-            TestKind::Limit { until, .. } => return self.usually(*until, text, position),
+            TestKind::Limit { until, .. } => {
+                return self.supposing(Supposition::WithinLimit, *until, text, position);
+            }
             TestKind::ReversePath(asked) => match self.leads_back(view, *asked) {
                 Some(known) => known,
-                None => return self.usually(true, text, position),
+                None => return self.supposing(Supposition::HasRoute, true, text, position),
             },
             TestKind::Recent { list, at_once, .. } if state.listed.contains(&list.as_str()) => *at_once,
-            TestKind::Recent { .. } => return self.usually(false, text, position),
+            TestKind::Recent { .. } => {
+                return self.supposing(Supposition::NotListed, false, text, position);
+            }
             TestKind::RecentSet(_) => true,
             TestKind::Constant(asked) => return self.open(Question::Text(asked, None), text, position),
             TestKind::Unknown(asked) => return self.not_known(state, asked, (text, position)),
@@ -120,9 +125,15 @@ impl<'r> Evaluator<'_, 'r> {
         MatchResult::Known(known)
     }
 
-    /// Passes, or does not, as long as things are as usual.
-    fn usually(&mut self, passes: bool, text: &'r str, position: RulePosition) -> MatchResult<'r> {
-        let (question, usual) = self.yes_no(Question::Usual(position), text, position);
+    /// Passes, or does not, as long as things are as supposed.
+    fn supposing(
+        &mut self,
+        supposition: Supposition,
+        passes: bool,
+        text: &'r str,
+        position: RulePosition,
+    ) -> MatchResult<'r> {
+        let (question, usual) = self.yes_no(Question::Usual(supposition, position), text, position);
         let Some(open) = self.questions.get(question) else { return MatchResult::Known(passes) };
         let holds = if passes { usual } else { open.all.without(&usual) };
         MatchResult::Open(question, holds)

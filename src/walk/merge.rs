@@ -203,6 +203,7 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
     let supposed = case.supposing.iter().filter_map(|question| {
         let question = questions.get(*question)?;
         Some(Condition::Supposed {
+            supposition: question.supposition?,
             text: question.text().into(),
             rule: program.rule_ref(question.position.chain, Some(question.position.rule))?,
         })

@@ -77,7 +77,7 @@ pub use error::WalkError;
 pub use idle::{DoesNothing, Idle, RoutedView, SourcePlace};
 pub use inquiry::{Asked, Chains, Destination, Destinations, Inquiry, PortRange, Reached};
 pub use opaque_nftables::is_opaque_match;
-pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Unrouted, Verdict};
+pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Supposition, Unrouted, Verdict};
 pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
 pub use routed::{EndsOfPair, RoutedPair};
 pub use walker::{ToldByOthers, Walker};

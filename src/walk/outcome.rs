@@ -9,7 +9,7 @@ use crate::iptables::ruleset::{Match, RecentAction};
 use crate::iptables::{ruleset as iptables, save};
 use crate::net::Family;
 use crate::nftables::ruleset as nftables;
-use crate::node::{Refusal, ReversePath};
+use crate::node::{ForwardingOff, Refusal, ReversePath};
 use crate::plan::origin::Origin;
 use crate::ruleset::writer::Writer;
 
@@ -158,14 +158,37 @@ pub enum Condition<'r> {
         /// Differs where the outcome depends on the questions in another way.
         digest: u64,
     },
-    /// What a rule asks is supposed to be as it is for a first packet: a limit is not reached, a source is reached by the
-    /// way that the packet came.
+    /// What a rule asks is supposed to be as it usually is for a first packet.
     Supposed {
+        /// What is supposed.
+        supposition: Supposition,
         /// The part, as printed.
         text: CompactString,
         /// The rule.
         rule: RuleRef<'r>,
     },
+}
+
+/// What is supposed of the first packet of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Supposition {
+    /// A limit is not reached.
+    WithinLimit,
+    /// The node has the route that a rule looks up, such as one back to the source.
+    HasRoute,
+    /// No packet before put the client on a list.
+    NotListed,
+}
+
+impl Supposition {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Supposition::WithinLimit => "within-limit",
+            Supposition::HasRoute => "has-route",
+            Supposition::NotListed => "not-listed",
+        }
+    }
 }
 
 impl Condition<'_> {
@@ -257,7 +280,7 @@ pub enum Unrouted {
     /// There is no way to its destination.
     NoWay(Refusal),
     /// The node does not forward what comes in there (`ip_forward`).
-    NotForwarded,
+    NotForwarded(ForwardingOff),
     /// There is no way back to its source, which is asked for (`rp_filter`).
     NoWayBack(ReversePath),
     /// The way back to its source leaves by another interface (`rp_filter`).
@@ -273,7 +296,7 @@ impl Unrouted {
     pub fn name(self) -> &'static str {
         match self {
             Unrouted::NoWay(refusal) => refusal.name(),
-            Unrouted::NotForwarded => "forwarding-off",
+            Unrouted::NotForwarded(_) => "forwarding-off",
             Unrouted::NoWayBack(_) => "no-way-back",
             Unrouted::BackElsewhere(_) => "way-back-elsewhere",
             Unrouted::OwnSource => "own-source",

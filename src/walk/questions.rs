@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::cases::CaseSet;
 use super::hook::Hook;
 use super::interfaces::{InterfaceCase, Interfaces};
+use super::outcome::Supposition;
 use super::packet::View;
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
@@ -35,9 +36,8 @@ pub(super) enum Question<'r> {
     Filled(&'r str),
     /// Whether it passes a part of one rule.
     Part(RulePosition),
-    /// Whether a part of one rule is as it is for the first packet of a connection as a rule: a limit is not reached, a
-    /// source is reached the way it came.
-    Usual(RulePosition),
+    /// Whether a part of one rule is as it usually is for the first packet of a connection.
+    Usual(Supposition, RulePosition),
 }
 
 /// What a packet looks like at some point of its way.
@@ -70,8 +70,8 @@ pub(super) struct OpenQuestion<'r> {
     pub(super) position: RulePosition,
     question: Question<'r>,
     text: &'r str,
-    /// Whether the answer is supposed to be "yes".
-    pub(super) is_usual: bool,
+    /// Why the answer is supposed to be "yes", where it is.
+    pub(super) supposition: Option<Supposition>,
 }
 
 /// The questions of one walk, in the order in which they were first asked.
@@ -95,15 +95,18 @@ impl<'r> Questions<'r> {
         let answers = answers();
         let number = QuestionId::new(self.asked.len(), !matches!(answers, Answers::YesNo));
         let all = CaseSet::all(answers.count());
-        let is_usual = matches!(question, Question::Usual(_));
-        self.asked.push(OpenQuestion { answers, all, position, question, text, is_usual });
+        let supposition = match question {
+            Question::Usual(supposition, _) => Some(supposition),
+            _ => None,
+        };
+        self.asked.push(OpenQuestion { answers, all, position, question, text, supposition });
         self.numbers.insert(question, number);
         number
     }
 
-    /// The answers that are supposed: "yes" to what is as it is as a rule.
+    /// The questions to which the answer is supposed to be "yes".
     pub(super) fn supposed(&self) -> impl Iterator<Item = QuestionId> {
-        let usual = (0..).zip(&self.asked).filter(|(_, question)| question.is_usual);
+        let usual = (0..).zip(&self.asked).filter(|(_, question)| question.supposition.is_some());
         usual.map(|(number, _)| QuestionId::new(number, false))
     }
 

@@ -53,15 +53,15 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         let family = self.family;
         let interface = input.as_ref().map(InterfaceName::as_str);
         self.note_unknown(state, way);
-        let forwards = self.host.sysctls.forwards(family, interface) != Some(false);
-        match (way, family) {
-            (Routed::Nowhere(_), Family::Ipv4) if !forwards => self.unrouted(state, Unrouted::NotForwarded),
-            (Routed::Nowhere(refusal), _) => self.unrouted(state, Unrouted::NoWay(refusal)),
-            (Routed::By(_) | Routed::ByOneOf(_) | Routed::Unknown, _) if !forwards => {
-                self.unrouted(state, Unrouted::NotForwarded)
+        let off = self.host.sysctls.forwarding_off(family, interface);
+        match (way, off, family) {
+            (Routed::Nowhere(_), Some(off), Family::Ipv4)
+            | (Routed::By(_) | Routed::ByOneOf(_) | Routed::Unknown, Some(off), _) => {
+                self.unrouted(state, Unrouted::NotForwarded(off))
             }
-            (_, Family::Ipv6) => true,
-            (_, Family::Ipv4) => match self.way_back(&state.view, interface, way) {
+            (Routed::Nowhere(refusal), ..) => self.unrouted(state, Unrouted::NoWay(refusal)),
+            (.., Family::Ipv6) => true,
+            (.., Family::Ipv4) => match self.way_back(&state.view, interface, way) {
                 WayBack::Passes => true,
                 WayBack::Assumed => {
                     self.record_routing(state, Effect::SourceNotChecked);

@@ -347,14 +347,16 @@ const LOCAL: &str = "local 192.168.0.11 dev eth0 table local proto kernel scope 
 const FORWARDS: &str = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.eth0.rp_filter = 0\n\
     net.ipv4.conf.cali1.rp_filter = 0\n";
 
+/// What a command said of a node, whatever folder that lies in.
+fn stdout_of(output: &Output, node: &tempfile::TempDir) -> String {
+    String::from_utf8_lossy(&output.stdout).replace(&node.path().display().to_string(), "FOLDER")
+}
+
 #[test]
 fn a_node_without_a_route_to_cluster_ips_reaches_no_service() {
     let node = node_with(&[("ip-addr", ADDRESSES), ("ip-route", LOCAL), ("sysctl", FORWARDS)]);
     let traced = trace(node.path(), "node", "10.96.0.12:3306", &["--brief"]);
-    assert_snapshot!(
-        "routing_no_route_to_cluster_ip",
-        String::from_utf8_lossy(&traced.stdout).replace(&node.path().display().to_string(), "FOLDER")
-    );
+    assert_snapshot!("routing_no_route_to_cluster_ip", stdout_of(&traced, &node));
     let told = json(&trace(node.path(), "node", "10.96.0.12:3306", &["-o", "json"]));
     assert_eq!(told["outcomes"][0]["unrouted"], "no-route");
     assert_eq!(told["outcomes"][0]["result"], "unreachable");
@@ -375,8 +377,7 @@ fn what_comes_by_the_wrong_interface_is_dropped_by_a_strict_rp_filter() {
         let options = [&["--in-interface", interface], more].concat();
         trace(node.path(), "198.51.100.7", "10.96.0.12:3306", &options)
     };
-    let told = String::from_utf8_lossy(&by("cali1", &["--brief"]).stdout).into_owned();
-    assert_snapshot!("routing_wrong_interface", told.replace(&node.path().display().to_string(), "FOLDER"));
+    assert_snapshot!("routing_wrong_interface", stdout_of(&by("cali1", &["--brief"]), &node));
     assert_eq!(json(&by("cali1", &["-o", "json"]))["outcomes"][0]["unrouted"], "way-back-elsewhere");
     assert_eq!(json(&by("eth0", &["-o", "json"]))["outcomes"][0]["result"], "works");
 }
@@ -386,10 +387,7 @@ fn a_node_that_does_not_forward_lets_nothing_through() {
     let off = "net.ipv4.ip_forward = 0\n";
     let node = node_with(&[("sysctl", off)]);
     let told = trace(node.path(), "10.244.1.77", "10.96.0.12:3306", &["--brief"]);
-    assert_snapshot!(
-        "routing_forwarding_off",
-        String::from_utf8_lossy(&told.stdout).replace(&node.path().display().to_string(), "FOLDER")
-    );
+    assert_snapshot!("routing_forwarding_off", stdout_of(&told, &node));
     let told = json(&trace(node.path(), "node", "10.96.0.12:3306", &["-o", "json"]));
     assert_eq!(told["outcomes"][0]["result"], "works");
 }

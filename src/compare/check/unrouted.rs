@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Finding, Kind, Pair};
 use crate::compare::traffic::{Difference, Traffic, Unknown, examples_of_plan};
 use crate::net::Family;
-use crate::node::{Host, Lookup, Routed, Sysctls};
+use crate::node::{ForwardingOff, Host, Lookup, Routed, Sysctls};
 use crate::plan::Plan;
 use crate::ruleset::Ruleset;
 use crate::walk::{Verdict, Walker};
@@ -48,13 +48,13 @@ pub(super) fn may_be(plan: &Plan<'_>, host: &Host) -> bool {
 }
 
 struct Why {
-    forwards: bool,
+    off: Option<ForwardingOff>,
     /// Addresses of Services and endpoints to which there is no way.
     lost: BTreeSet<IpAddr>,
 }
 
 fn why(plan: &Plan<'_>, host: &Host) -> Option<Why> {
-    let forwards = host.sysctls.forwards(plan.family(), None) != Some(false);
+    let off = host.sysctls.forwarding_off(plan.family(), None);
     let is_lost = |ip: &IpAddr| {
         let asked = Lookup { source: None, destination: *ip, mark: Some(0), input: None };
         !host.is_local(*ip) && matches!(host.network.route(&asked), Routed::Nowhere(_))
@@ -66,19 +66,20 @@ fn why(plan: &Plan<'_>, host: &Host) -> Option<Why> {
             lost.extend([port.cluster_ip].into_iter().chain(endpoints).filter(is_lost));
         }
     }
-    (!forwards || !lost.is_empty()).then_some(Why { forwards, lost })
+    (off.is_some() || !lost.is_empty()).then_some(Why { off, lost })
 }
 
 impl Why {
     fn words(&self, family: Family) -> String {
-        if !self.forwards {
-            let sysctl = match family {
-                Family::Ipv4 => "net.ipv4.ip_forward",
-                Family::Ipv6 => "net.ipv6.conf.all.forwarding",
-            };
-            return format!(
-                "the node forwards nothing, as {sysctl} is 0: only the node itself reaches Services"
-            );
+        let only = "only the node itself reaches Services";
+        match self.off {
+            Some(off @ ForwardingOff::Node) => {
+                return format!("the node forwards nothing ({} is 0): {only}", off.setting(family));
+            }
+            Some(off @ ForwardingOff::Interface) => {
+                return format!("no interface forwards ({} is 0 for each): {only}", off.setting(family));
+            }
+            None => {}
         }
         let named: Vec<String> = self.lost.iter().take(NAMED).map(ToString::to_string).collect();
         let more = match self.lost.len().saturating_sub(NAMED) {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::nftables::ruleset::Duration;
+
 /// What a statement is in JSON, by its text; none where that is not known.
 pub(super) fn statement(text: &str) -> Option<Value> {
     let mut words = text.split(' ');
@@ -14,7 +16,7 @@ pub(super) fn statement(text: &str) -> Option<Value> {
         ("synproxy", rest) => synproxy(rest),
         ("flow", ["add", table]) => Some(json!({ "flow": { "op": "add", "flowtable": table } })),
         ("last", [] | ["used", "never"]) => Some(json!({ "last": null })),
-        ("last", ["used", time]) => Some(json!({ "last": { "used": milliseconds(time)? } })),
+        ("last", ["used", time]) => Some(json!({ "last": { "used": time.parse::<Duration>().ok()?.0 } })),
         ("reset", ["tcp", "option", name]) => Some(json!({ "reset": { "tcp option": { "name": name } } })),
         _ => None,
     }
@@ -94,27 +96,6 @@ fn synproxy(mut words: &[&str]) -> Option<Value> {
         body.insert("flags".into(), listed(words.iter().copied()));
     }
     Some(json!({ "synproxy": if body.is_empty() { Value::Null } else { body.into() } }))
-}
-
-/// `1h2m3s4ms`
-fn milliseconds(mut text: &str) -> Option<u64> {
-    let mut total: u64 = 0;
-    while !text.is_empty() {
-        let (count, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let (unit, rest) = rest.split_at(end);
-        let scale = match unit {
-            "d" => 86_400_000,
-            "h" => 3_600_000,
-            "m" => 60_000,
-            "s" => 1000,
-            "ms" => 1,
-            _ => return None,
-        };
-        total = total.checked_add(count.parse::<u64>().ok()?.checked_mul(scale)?)?;
-        text = rest;
-    }
-    Some(total)
 }
 
 fn listed<'t>(flags: impl Iterator<Item = &'t str>) -> Value {

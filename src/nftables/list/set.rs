@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::join;
 use crate::net::inet_ntop;
-use crate::nftables::ruleset::{DataType, Datum, Element, MapValue, Set};
+use crate::nftables::ruleset::{DataType, Datum, Duration, Element, MapValue, Set};
 
 const NEXT_LINE: &str = ",\n\t\t\t     ";
 
@@ -116,32 +116,6 @@ impl Display for Type<'_> {
 impl Display for DataType {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// Milliseconds as `1d2h3m4s5ms`, without the parts that are zero (nft's src/datatype.c, `time_print`).
-pub(in crate::nftables) struct Duration(pub(in crate::nftables) u64);
-
-impl Duration {
-    pub(in crate::nftables) fn of_seconds(seconds: impl Into<u64>) -> Duration {
-        Duration(seconds.into().saturating_mul(1000))
-    }
-}
-
-impl Display for Duration {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / 1000;
-        let parts = [
-            (seconds / 86_400, "d"),
-            (seconds / 3600 % 24, "h"),
-            (seconds / 60 % 60, "m"),
-            (seconds % 60, "s"),
-            (self.0 % 1000, "ms"),
-        ];
-        if self.0 == 0 {
-            return f.write_str("0s");
-        }
-        parts.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
     }
 }
 

@@ -14,10 +14,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::diagnostic::{Excerpt, Fault, ParseError};
-use crate::nftables::list::set::Duration;
 use crate::nftables::parse::element::Types;
 use crate::nftables::ruleset::{
-    BaseChain, Chain, Counter, DataType, Hook, PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily,
+    BaseChain, Chain, Counter, DataType, Duration, Hook, PlacedRule, Rule, Ruleset, Set, Statement, Table,
+    TableFamily,
 };
 
 #[derive(Deserialize)]

@@ -234,6 +234,8 @@ enum ConditionKind<'t> {
     },
     /// What is taken for granted, such as a limit that is not reached.
     Supposed {
+        /// `within-limit`, `has-route` (one that the rule looks up), `not-listed` (of the client, on the rule's list).
+        supposition: &'static str,
         /// What is asked.
         text: &'t str,
         /// The rule.
@@ -386,8 +388,9 @@ fn condition<'t>(condition: &'t Condition<'_>) -> ConditionJson<'t> {
         Condition::Several { count, text, rule, .. } => {
             (rule, ConditionKind::Several { count: *count, text, rule: rule.text(), number: rule.number() })
         }
-        Condition::Supposed { text, rule } => {
-            (rule, ConditionKind::Supposed { text, rule: rule.text(), number: rule.number() })
+        Condition::Supposed { supposition, text, rule } => {
+            let supposition = supposition.name();
+            (rule, ConditionKind::Supposed { supposition, text, rule: rule.text(), number: rule.number() })
         }
     };
     ConditionJson {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::net::Family;
-use crate::node::{Refusal, ReversePath};
+use crate::node::{ForwardingOff, Refusal, ReversePath};
 use crate::walk::Unrouted;
 
 /// A packet that routing ends.
@@ -30,11 +30,15 @@ impl Unroutable {
         match fault {
             Unrouted::NoWay(Refusal::NoRoute) => format!("the node has no route to {to}"),
             Unrouted::NoWay(refusal) => {
-                format!("a route or routing rule of the node has {to} as {}", refusal.name())
+                format!("{to} falls under a route or routing rule of type {}", refusal.name())
             }
-            Unrouted::NotForwarded => {
-                format!("the node does not forward packets ({} is 0)", forwarding(Family::of(*to)))
+            Unrouted::NotForwarded(off @ ForwardingOff::Node) => {
+                format!("the node does not forward packets ({} is 0)", off.setting(Family::of(*to)))
             }
+            Unrouted::NotForwarded(off @ ForwardingOff::Interface) => format!(
+                "the node does not forward packets that come in by that interface ({} is 0)",
+                off.setting(Family::of(*to))
+            ),
             Unrouted::NoWayBack(mode) => {
                 format!(
                     "the node has no route back to {source}, and rp_filter asks for one ({})",
@@ -42,12 +46,14 @@ impl Unroutable {
                 )
             }
             Unrouted::BackElsewhere(mode) => format!(
-                "the node's way back to {source} leaves by another interface than the packet came in by, which rp_filter \
-                 does not let pass ({})",
+                "the node would answer {source} by another interface than the packet came in by, which rp_filter \
+                 forbids ({})",
                 words(*mode)
             ),
             Unrouted::OwnSource => {
-                format!("the packet comes from the network, and its source {source} is the node's own")
+                format!(
+                    "the packet comes from the network, and its source {source} is the node's own address"
+                )
             }
             Unrouted::SourceOfMany => format!("its source {source} is a broadcast address"),
         }
@@ -60,7 +66,7 @@ impl Unroutable {
                 format!("the way back to {} leaves by another interface (rp_filter)", self.source)
             }
             Unrouted::NoWayBack(_) => format!("the node has no route back to {} (rp_filter)", self.source),
-            Unrouted::NotForwarded => "the node does not forward packets".to_owned(),
+            Unrouted::NotForwarded(_) => "the node does not forward packets".to_owned(),
             _ => self.what_decides(),
         }
     }
@@ -70,15 +76,15 @@ impl Unroutable {
         let Unroutable { fault, source, to, .. } = self;
         Some(match fault {
             Unrouted::NoWay(Refusal::NoRoute) if self.is_own && !self.is_translated => format!(
-                "give the node a default route, or one that has {to}: which interface it names does not matter, as rules \
-                 change the destination afterwards"
+                "give the node a default route, or one to {to}; its interface does not matter, since the rules change \
+                 the destination afterwards"
             ),
             Unrouted::NoWay(_) => format!(
                 "see ip route get {to} on the node; routes to Pods are made by the CNI plugin, others by the network's \
                  configuration"
             ),
-            Unrouted::NotForwarded => {
-                format!("sysctl -w {}=1, and the same in /etc/sysctl.d", forwarding(Family::of(*to)))
+            Unrouted::NotForwarded(off) => {
+                format!("sysctl -w {}=1, and the same in /etc/sysctl.d", off.setting(Family::of(*to)))
             }
             Unrouted::NoWayBack(_) => format!("give the node a route to {source}"),
             Unrouted::BackElsewhere(ReversePath::Loose) => {
@@ -112,21 +118,17 @@ impl fmt::Display for Unroutable {
             }
             Unrouted::NoWay(_) if self.is_translated => f.write_str(" That is where a rule sends the packet."),
             Unrouted::NoWay(_) if !self.is_told => f.write_str(" The packet is dropped, and nobody is told."),
-            Unrouted::NotForwarded => {
-                f.write_str(" Pods and clients outside reach nothing through it, the node itself can be reached.")
+            Unrouted::NotForwarded(ForwardingOff::Node) => {
+                f.write_str(" Pods and clients outside reach the node itself, but nothing behind it.")
+            }
+            Unrouted::NotForwarded(ForwardingOff::Interface) => {
+                f.write_str(" What comes in there reaches the node itself, but nothing behind it.")
             }
             Unrouted::NoWayBack(_) | Unrouted::BackElsewhere(_) | Unrouted::SourceOfMany => {
                 f.write_str(" The kernel drops it at routing, before any rule for forwarding sees it.")
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn forwarding(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "net.ipv4.ip_forward",
-        Family::Ipv6 => "net.ipv6.conf.all.forwarding",
     }
 }
 

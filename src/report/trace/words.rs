@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Inert;
 use crate::node::Refusal;
-use crate::walk::{Answer, Condition, Effect, Interface, Outcome, RuleRef, Step, Unrouted};
+use crate::walk::{Answer, Condition, Effect, Interface, Outcome, RuleRef, Step, Supposition, Unrouted};
 
 use super::Trace;
 use super::meaning::{Instead, Meaning, Silence, meaning};
@@ -64,14 +64,14 @@ fn unrouted(fault: Unrouted, step: &Step<'_>) -> String {
     match fault {
         Unrouted::NoWay(Refusal::NoRoute) => format!("no route leads to {to}: the packet ends here"),
         Unrouted::NoWay(refusal) => {
-            format!("a route of type {} has {to}: the packet ends here", refusal.name())
+            format!("{to} falls under a route of type {}: the packet ends here", refusal.name())
         }
-        Unrouted::NotForwarded => "drop: the node does not forward packets".to_owned(),
+        Unrouted::NotForwarded(_) => "drop: the node does not forward packets".to_owned(),
         Unrouted::NoWayBack(_) => format!("drop: no route leads back to {source} (rp_filter)"),
         Unrouted::BackElsewhere(_) => {
             format!("drop: the way back to {source} leaves by another interface (rp_filter)")
         }
-        Unrouted::OwnSource => format!("drop: the source {source} is the node's own (martian)"),
+        Unrouted::OwnSource => format!("drop: the source {source} is the node's own address (martian)"),
         Unrouted::SourceOfMany => format!("drop: the source {source} is a broadcast address (rp_filter)"),
     }
 }
@@ -182,11 +182,17 @@ pub(crate) fn condition(condition: &Condition<'_>) -> String {
                 Inert(text)
             )
         }
-        Condition::Supposed { text, rule } if ["rpfilter", "fib"].iter().any(|word| text.contains(word)) => {
-            format!("supposing that the way back to the source is as {} asks: {}", place(rule), Inert(text))
-        }
-        Condition::Supposed { text, rule } => {
-            format!("supposing that {} is not over its limit: {}", place(rule), Inert(text))
+        Condition::Supposed { supposition, text, rule } => {
+            let (rule, text) = (place(rule), Inert(text));
+            match supposition {
+                Supposition::WithinLimit => format!("supposing that {rule} is not over its limit: {text}"),
+                Supposition::HasRoute => {
+                    format!("supposing that the node has the route that {rule} looks up: {text}")
+                }
+                Supposition::NotListed => {
+                    format!("supposing that the client is not on the list that {rule} asks: {text}")
+                }
+            }
         }
     }
 }

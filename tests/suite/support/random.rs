@@ -26,6 +26,11 @@ impl Random {
         self.below(100) < percent
     }
 
+    /// True in one of so many cases.
+    pub fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+
     pub fn pick<T: Clone>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())].clone()
     }

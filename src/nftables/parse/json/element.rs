@@ -7,10 +7,9 @@ use serde_json::value::RawValue;
 use super::value::{fields, number, of, only};
 use crate::diagnostic::Fault;
 use crate::net::Port;
-use crate::nftables::list::set::Duration;
 use crate::nftables::parse::datum;
 use crate::nftables::parse::element::Types;
-use crate::nftables::ruleset::{DataType, Datum, Element, Interval, MapValue, Verdict};
+use crate::nftables::ruleset::{DataType, Datum, Duration, Element, Interval, MapValue, Verdict};
 
 pub(super) fn read(raw: &RawValue, types: &Types, is_map: bool) -> Result<Element, Fault> {
     let value: Value = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;

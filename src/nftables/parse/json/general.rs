@@ -6,10 +6,9 @@ use serde_json::Value;
 use super::expression::{assigned, compared, elements, expression, selector};
 use super::value::{fields, names, number, of, only};
 use crate::net::Family;
-use crate::nftables::list::set::Duration;
 use crate::nftables::parse::word::Words;
 use crate::nftables::ruleset::{
-    Comparison, DataType, Datum, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
+    Comparison, DataType, Datum, Duration, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
     SetOperation, Statement, TableFamily, Translation, TranslationKind,
 };
 

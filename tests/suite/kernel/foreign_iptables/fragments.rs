@@ -1,31 +1,7 @@
 //! Rules as other programs write them, taken apart and put together at random.
 
 use super::sets;
-
-/// Random numbers (SplitMix64).
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
-        Dice(seed)
-    }
-
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-
-    pub(super) fn one_of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len())]
-    }
-
-    pub(super) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
+use crate::support::random::Random;
 
 /// A rule in a built-in chain or in one of its own.
 #[derive(Debug, Clone)]
@@ -226,13 +202,13 @@ pub(super) const SINGLE_COUNT: usize =
 impl Rules {
     /// One match, or one target, by number.
     pub(super) fn single(number: usize) -> Rules {
-        let mut dice = Dice::new(number as u64 * 77);
+        let mut dice = Random::new(number as u64 * 77);
         let mut rules = Rules::default();
         let all: Vec<&str> =
             { MATCHES.iter().chain(&IN_ONLY).chain(&OUT_ONLY).chain(&sets::MATCHES).copied().collect() };
         match all.get(number / 4) {
             Some(matched) => loop {
-                let place = *dice.one_of(&PLACES);
+                let place = dice.pick(&PLACES);
                 if fits(matched, place.1) {
                     let verdict = verdict(place, &mut dice);
                     rules.add(place, &mut dice, format!("{matched} {verdict}"));
@@ -240,7 +216,7 @@ impl Rules {
                 }
             },
             None => {
-                let place = *dice.one_of(&PLACES);
+                let place = dice.pick(&PLACES);
                 let rule = target(place, &mut dice);
                 rules.add(place, &mut dice, rule);
             }
@@ -249,10 +225,10 @@ impl Rules {
     }
 
     /// Up to six rules, some in chains of their own.
-    pub(super) fn random(dice: &mut Dice) -> Rules {
+    pub(super) fn random(dice: &mut Random) -> Rules {
         let mut rules = Rules::default();
         for number in 0..=dice.below(6) {
-            let place = *dice.one_of(&PLACES);
+            let place = dice.pick(&PLACES);
             if dice.one_in(3) {
                 rules.add_chain(place, number, dice);
             } else {
@@ -263,12 +239,12 @@ impl Rules {
         rules
     }
 
-    fn add(&mut self, (table, chain): (&'static str, &'static str), dice: &mut Dice, rule: String) {
+    fn add(&mut self, (table, chain): (&'static str, &'static str), dice: &mut Random, rule: String) {
         let front = !dice.one_in(3);
         self.placed.push(Placed { table, chain: chain.to_owned(), front, rule });
     }
 
-    fn add_chain(&mut self, place: (&'static str, &'static str), number: usize, dice: &mut Dice) {
+    fn add_chain(&mut self, place: (&'static str, &'static str), number: usize, dice: &mut Random) {
         let name = format!("FOREIGN-{number}");
         let jump = if dice.one_in(4) { "-g" } else { "-j" };
         let condition = if dice.one_in(2) { matches(place, dice) } else { String::new() };
@@ -281,7 +257,7 @@ impl Rules {
     }
 }
 
-fn random_rule(place: (&'static str, &'static str), dice: &mut Dice, _in_chain: bool) -> String {
+fn random_rule(place: (&'static str, &'static str), dice: &mut Random, _in_chain: bool) -> String {
     let count = dice.below(3);
     let mut rule = String::new();
     for _ in 0..count {
@@ -306,7 +282,7 @@ fn module(text: &str) -> &str {
     text.split_once("-m ").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or("no module")
 }
 
-fn matches((_, chain): (&'static str, &'static str), dice: &mut Dice) -> String {
+fn matches((_, chain): (&'static str, &'static str), dice: &mut Random) -> String {
     loop {
         let list: &[&str] = match dice.below(12) {
             0 | 1 => &IN_ONLY,
@@ -316,7 +292,7 @@ fn matches((_, chain): (&'static str, &'static str), dice: &mut Dice) -> String 
             6 | 7 => &sets::MATCHES,
             _ => &MATCHES,
         };
-        let text = *dice.one_of(list);
+        let text = dice.pick(list);
         if fits(text, chain) {
             return text.to_owned();
         }
@@ -335,7 +311,7 @@ fn fits(text: &str, chain: &str) -> bool {
         || (text.contains("physdev") && has_in && chain != "FORWARD"))
 }
 
-fn verdict((table, _): (&str, &str), dice: &mut Dice) -> &'static str {
+fn verdict((table, _): (&str, &str), dice: &mut Random) -> &'static str {
     match table {
         "nat" => ["-j ACCEPT", "-j RETURN"][dice.below(2)],
         "filter" if dice.one_in(4) => "-j REJECT",
@@ -343,7 +319,7 @@ fn verdict((table, _): (&str, &str), dice: &mut Dice) -> &'static str {
     }
 }
 
-fn target((table, chain): (&str, &str), dice: &mut Dice) -> String {
+fn target((table, chain): (&str, &str), dice: &mut Random) -> String {
     let list: &[&str] = match (table, chain, dice.below(6)) {
         ("nat", "PREROUTING" | "OUTPUT", 0..=3) => &TO_DESTINATION,
         ("nat", "POSTROUTING", 0..=3) => &TO_SOURCE,
@@ -356,7 +332,7 @@ fn target((table, chain): (&str, &str), dice: &mut Dice) -> String {
         ("filter", _, 3) => &MARKING[..4],
         _ => &VERDICTS,
     };
-    let text = *dice.one_of(list);
+    let text = dice.pick(list);
     // The kernel knows TCPMSS on the way out only.
     if text.contains("TCPMSS") && !matches!(chain, "FORWARD" | "OUTPUT" | "POSTROUTING")
         || table == "filter" && text.contains("MARK ") && text.contains("xor")

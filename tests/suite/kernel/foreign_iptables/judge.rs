@@ -12,12 +12,13 @@ use kuberules::walk::{Answer, ClientKind, Condition, Host, Outcome, Packet, PodI
 use kuberules::{iptables, ruleset::Ruleset};
 
 use super::family::of_family;
-use super::fragments::{Dice, Placed, Rules};
+use super::fragments::{Placed, Rules};
 use super::sets;
 use crate::kernel::trace::conntrack::End;
 use crate::kernel::trace::flows::{Flow, flows};
 use crate::kernel::trace::scenario::{Built, Rulesets, Scenario};
 use crate::kernel::trace::world::{Tag, World};
+use crate::support::random::Random;
 
 /// Packets in one trial.
 const PACKETS: usize = 60;
@@ -135,7 +136,7 @@ impl Bench {
         out
     }
 
-    pub(super) fn judge(&mut self, rules: &Rules, dice: &mut Dice, tally: &mut Tally) {
+    pub(super) fn judge(&mut self, rules: &Rules, dice: &mut Random, tally: &mut Tally) {
         let text = self.text(rules);
         if let Err(told) = self.world.reload(self.family, &text) {
             let told = told.lines().next().unwrap_or_default().to_owned();
@@ -157,7 +158,7 @@ impl Bench {
         captured.facts.tell(&mut host);
         let walker = Walker::new(&node.ruleset, &host);
         tally.trials += 1;
-        let chosen: Vec<Flow> = (0..PACKETS).map(|_| dice.one_of(&self.flows).clone()).collect();
+        let chosen: Vec<Flow> = (0..PACKETS).map(|_| dice.pick(&self.flows)).collect();
         let told = dice.one_in(2);
         let forgets = text.contains("-m recent");
         let mut tags: Vec<(Tag, Packet)> = Vec::new();

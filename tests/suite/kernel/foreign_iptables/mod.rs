@@ -7,7 +7,7 @@ mod fragments;
 mod judge;
 mod sets;
 
-use fragments::{Dice, Rules};
+use fragments::Rules;
 use judge::{Bench, Tally};
 
 use kuberules::net::Family;
@@ -15,6 +15,7 @@ use kuberules::net::Family;
 use super::trace::scenario::Scenario;
 use crate::support::cases;
 use crate::support::kernel::{available, tell};
+use crate::support::random::Random;
 use crate::support::scope::share;
 use crate::testing::seed;
 
@@ -35,7 +36,7 @@ fn packets_past_foreign_rules_go_where_walk_says() {
     let scenario = Scenario { case, flags: kuberules::settings::Flags::default(), variant: "" };
     let seed = seed();
     let singly = (0..fragments::SINGLE_COUNT).map(Rules::single);
-    let combined = (0..COMBINATIONS).map(|n| Rules::random(&mut Dice::new(seed * 1_000_003 + n)));
+    let combined = (0..COMBINATIONS).map(|n| Rules::random(&mut Random::new(seed * 1_000_003 + n)));
     // A third of them for IPv6.
     let family = |number: usize| if number % 3 == 2 { Family::Ipv6 } else { Family::Ipv4 };
     let all = singly.chain(combined).enumerate().map(|(number, rules)| (family(number), rules));
@@ -44,7 +45,7 @@ fn packets_past_foreign_rules_go_where_walk_says() {
     let mut tally = Tally::default();
     for (number, (family, rules)) in all.iter().enumerate() {
         let bench = &mut benches[usize::from(*family == Family::Ipv6)];
-        bench.judge(rules, &mut Dice::new(seed + number as u64), &mut tally);
+        bench.judge(rules, &mut Random::new(seed + number as u64), &mut tally);
     }
     tell(&tally.words());
     assert!(tally.faults.is_empty(), "{} faults\n{}", tally.faults.len(), tally.shown());

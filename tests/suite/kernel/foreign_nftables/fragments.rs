@@ -1,6 +1,8 @@
 //! Fragments of rules that other programs write, and rulesets of them.
 
 use super::ipv6;
+use crate::support::random::Random;
+use crate::testing::seed;
 
 /// A ruleset: rules in chains at one hook, with priority, beside kube-proxy's.
 #[derive(Debug, Clone)]
@@ -345,14 +347,14 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
         .flat_map(|(hook, priorities)| priorities.iter().map(|priority| (*hook, *priority)))
         .collect();
     let mut found = Vec::new();
-    let mut dice = Dice(1);
+    let mut dice = Random::new(1);
     let rules = MATCHES.iter().chain(&ipv6::MATCHES).map(|one| vec![format!("{one} drop")]);
     // A rule that only changes something is followed by one that tells.
     let whole =
         RULES.iter().chain(&ipv6::RULES).map(|rule| vec![(*rule).to_owned(), "jump marked".to_owned()]);
     for rules in rules.chain(whole) {
         let count = if full { 4 } else { 1 };
-        let chosen: Vec<_> = (0..count).map(|_| dice.one(&places)).collect();
+        let chosen: Vec<_> = (0..count).map(|_| dice.pick(&places)).collect();
         found.extend(chosen.into_iter().map(|place| Setting::filter("single", place, rules.clone())));
     }
     for rule in DESTINATIONS.into_iter().chain(ipv6::DESTINATIONS) {
@@ -378,15 +380,15 @@ pub(super) fn random(count: usize) -> Vec<Setting> {
         .iter()
         .flat_map(|(hook, priorities)| priorities.iter().map(|priority| (*hook, *priority)))
         .collect();
-    let mut dice = Dice(seed());
+    let mut dice = Random::new(seed());
     (0..count)
         .map(|_| {
-            let rules = (0..2 + dice.below(5)).map(|_| dice.rule()).collect();
-            let place = dice.one(&places);
-            let nat = dice.below(6) == 0;
-            let policy = if dice.below(4) == 0 { "drop" } else { "accept" };
+            let rules = (0..2 + dice.below(5)).map(|_| rule(&mut dice)).collect();
+            let place = dice.pick(&places);
+            let nat = dice.one_in(6);
+            let policy = if dice.one_in(4) { "drop" } else { "accept" };
             if nat {
-                let (place, rules) = dice.translation();
+                let (place, rules) = translation(&mut dice);
                 return Setting::nat("random", place, rules);
             }
             Setting { policy, ..Setting::filter("random", place, rules) }
@@ -394,78 +396,60 @@ pub(super) fn random(count: usize) -> Vec<Setting> {
         .collect()
 }
 
-fn seed() -> u64 {
-    std::env::var("KUBERULES_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_250_601)
-}
-
-/// Chance that is the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-
-    fn one<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len())]
-    }
-
-    fn rule(&mut self) -> String {
-        match self.below(3) {
-            0 if self.below(4) == 0 => self.one(&ipv6::RULES).to_owned(),
-            0 => self.one(&RULES).to_owned(),
-            _ => {
-                let mut rule = self.matches().to_owned();
-                if self.below(2) == 0 {
-                    rule = format!("{rule} {}", self.matches());
-                }
-                let verdicts = [
-                    "drop",
-                    "accept",
-                    "return",
-                    "jump side",
-                    "goto other",
-                    "jump marked",
-                    "counter",
-                    "reject",
-                    "meta mark set meta mark | 0x10000",
-                    "meta mark set 0x5",
-                    "continue",
-                    "ct mark set 0x5",
-                ];
-                format!("{rule} {}", self.one(&verdicts))
+fn rule(dice: &mut Random) -> String {
+    match dice.below(3) {
+        0 if dice.one_in(4) => dice.pick(&ipv6::RULES).to_owned(),
+        0 => dice.pick(&RULES).to_owned(),
+        _ => {
+            let mut rule = matches(dice).to_owned();
+            if dice.below(2) == 0 {
+                rule = format!("{rule} {}", matches(dice));
             }
+            let verdicts = [
+                "drop",
+                "accept",
+                "return",
+                "jump side",
+                "goto other",
+                "jump marked",
+                "counter",
+                "reject",
+                "meta mark set meta mark | 0x10000",
+                "meta mark set 0x5",
+                "continue",
+                "ct mark set 0x5",
+            ];
+            format!("{rule} {}", dice.pick(&verdicts))
         }
     }
+}
 
-    fn matches(&mut self) -> &'static str {
-        if self.below(4) == 0 { self.one(&ipv6::MATCHES) } else { self.one(&MATCHES) }
-    }
+fn matches(dice: &mut Random) -> &'static str {
+    if dice.one_in(4) { dice.pick(&ipv6::MATCHES) } else { dice.pick(&MATCHES) }
+}
 
-    fn translation(&mut self) -> ((&'static str, i32), Vec<String>) {
-        let (places, list): (&[(&'static str, i32)], [&[&str]; 2]) = match self.below(2) {
-            0 => (
-                &[("prerouting", -110), ("prerouting", -90), ("output", -90)],
-                [&DESTINATIONS, &ipv6::DESTINATIONS],
+fn translation(dice: &mut Random) -> ((&'static str, i32), Vec<String>) {
+    let (places, list): (&[(&'static str, i32)], [&[&str]; 2]) = match dice.below(2) {
+        0 => (
+            &[("prerouting", -110), ("prerouting", -90), ("output", -90)],
+            [&DESTINATIONS, &ipv6::DESTINATIONS],
+        ),
+        _ => (&[("postrouting", 90), ("postrouting", 110)], [&SOURCES, &ipv6::SOURCES]),
+    };
+    let place = dice.pick(places);
+    let count = 1 + dice.below(3);
+    let rules = (0..count)
+        .map(|_| match dice.below(2) {
+            0 => {
+                let list = list[usize::from(dice.below(3) == 0)];
+                dice.pick(list).to_owned()
+            }
+            _ => format!(
+                "{} {}",
+                dice.pick(&MATCHES[..30]),
+                dice.pick(&["return", "accept", "drop", "meta mark set 0x4000"])
             ),
-            _ => (&[("postrouting", 90), ("postrouting", 110)], [&SOURCES, &ipv6::SOURCES]),
-        };
-        let place = self.one(places);
-        let count = 1 + self.below(3);
-        let rules = (0..count)
-            .map(|_| match self.below(2) {
-                0 => {
-                    let list = list[usize::from(self.below(3) == 0)];
-                    self.one(list).to_owned()
-                }
-                _ => format!(
-                    "{} {}",
-                    self.one(&MATCHES[..30]),
-                    self.one(&["return", "accept", "drop", "meta mark set 0x4000"])
-                ),
-            })
-            .collect();
-        (place, rules)
-    }
+        })
+        .collect();
+    (place, rules)
 }

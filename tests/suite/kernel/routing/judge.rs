@@ -8,9 +8,10 @@ use kuberules::node::InterfaceName;
 use kuberules::walk::{Answer, ClientKind, Condition, Effect, Host, Outcome, Packet, Verdict, Walker};
 
 use super::node::Node;
-use super::setup::{CLUSTER_IPS, Dice, INTERFACES, NETWORKS, Setup, address, own};
+use super::setup::{CLUSTER_IPS, INTERFACES, NETWORKS, Setup, address, own};
 use crate::kernel::trace::conntrack::End;
 use crate::kernel::trace::world::Tag;
+use crate::support::random::Random;
 
 /// Packets in one trial that come by a link, and that the node sends.
 const FROM_LINKS: usize = 50;
@@ -83,7 +84,7 @@ impl Bench {
         Bench { node: Node::new(), next: 0x0700 }
     }
 
-    pub(super) fn judge(&mut self, setup: &Setup, number: u64, dice: &mut Dice, tally: &mut Tally) {
+    pub(super) fn judge(&mut self, setup: &Setup, number: u64, dice: &mut Random, tally: &mut Tally) {
         let sources = self.node.set_up(setup);
         let captured = capture::join(&sources, None).unwrap_or_else(|faults| panic!("{faults:?}"));
         let family = setup.family;
@@ -135,16 +136,16 @@ impl Bench {
     }
 
     /// A packet by one of the links, from any network to anything.
-    fn by_link(&mut self, family: Family, host: &Host, port: u16, dice: &mut Dice) -> Sent {
+    fn by_link(&mut self, family: Family, host: &Host, port: u16, dice: &mut Random) -> Sent {
         let interface = dice.below(INTERFACES.len());
         self.next = self.next.wrapping_add(1).max(0x0700);
         let source = match dice.below(16) {
             0 => own(family, dice.below(2)),
-            _ => address(family, *dice.one_of(&NETWORKS), self.next),
+            _ => address(family, dice.pick(&NETWORKS), self.next),
         };
         let source: IpAddr = source.parse().unwrap();
         let destination = destination(family, dice);
-        let protocol = *dice.one_of(&[Protocol::Tcp, Protocol::Udp]);
+        let protocol = dice.pick(&[Protocol::Tcp, Protocol::Udp]);
         let client = match host.client_kind(source) {
             ClientKind::Node => ClientKind::Outside,
             client => client,
@@ -158,9 +159,9 @@ impl Bench {
         Sent { packet, port, fate: None }
     }
 
-    fn by_node(&mut self, family: Family, host: &Host, port: u16, dice: &mut Dice) -> Sent {
+    fn by_node(&mut self, family: Family, host: &Host, port: u16, dice: &mut Random) -> Sent {
         let destination = destination(family, dice);
-        let protocol = *dice.one_of(&[Protocol::Tcp, Protocol::Udp]);
+        let protocol = dice.pick(&[Protocol::Tcp, Protocol::Udp]);
         let mut packet = Packet::from_node(host, protocol, destination);
         let fate = match self.node.open(destination, protocol, port) {
             Ok(source) => {
@@ -173,11 +174,11 @@ impl Bench {
     }
 }
 
-fn destination(family: Family, dice: &mut Dice) -> SocketAddr {
+fn destination(family: Family, dice: &mut Random) -> SocketAddr {
     let ip = match dice.below(8) {
         0 => own(family, dice.below(2)),
         1..4 => address(family, CLUSTER_IPS, dice.below(NETWORKS.len() + 2) as u16 + 1),
-        _ => address(family, *dice.one_of(&NETWORKS), *dice.one_of(&[0x0505, 0x0606])),
+        _ => address(family, dice.pick(&NETWORKS), dice.pick(&[0x0505, 0x0606])),
     };
     SocketAddr::new(ip.parse().unwrap(), 80)
 }

@@ -7,9 +7,10 @@ mod node;
 mod setup;
 
 use judge::{Bench, Tally};
-use setup::{Dice, Setup};
+use setup::Setup;
 
 use crate::support::kernel::{available, tell};
+use crate::support::random::Random;
 use crate::support::scope::share;
 use crate::testing::seed;
 use kuberules::net::Family;
@@ -29,7 +30,7 @@ fn packets_are_routed_as_walk_says() {
     let mut bench = Bench::new();
     let mut tally = Tally::default();
     for number in numbers {
-        let mut dice = Dice::new(seed * 1_000_003 + number);
+        let mut dice = Random::new(seed * 1_000_003 + number);
         let family = if dice.one_in(4) { Family::Ipv6 } else { Family::Ipv4 };
         let setup = Setup::random(family, &mut dice);
         bench.judge(&setup, number, &mut dice, &mut tally);

@@ -2,30 +2,7 @@
 
 use kuberules::net::Family;
 
-/// Random numbers (SplitMix64).
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
-        Dice(seed)
-    }
-
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-
-    pub(super) fn one_of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len())]
-    }
-
-    pub(super) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
+use crate::support::random::Random;
 
 /// The interfaces of the node: of the first and the second network, of Pods.
 pub(super) const INTERFACES: [&str; 3] = ["eth0", "eth1", "cali1"];
@@ -78,7 +55,7 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    pub(super) fn random(family: Family, dice: &mut Dice) -> Setup {
+    pub(super) fn random(family: Family, dice: &mut Random) -> Setup {
         let mut commands = addresses(family, dice);
         commands.extend(routes(family, dice));
         commands.extend(rules(family, dice));
@@ -93,7 +70,7 @@ impl Setup {
     }
 }
 
-fn addresses(family: Family, dice: &mut Dice) -> Vec<String> {
+fn addresses(family: Family, dice: &mut Random) -> Vec<String> {
     let prefix = if family == Family::Ipv4 { 24 } else { 64 };
     let mut found = vec![format!("address add {}/{prefix} dev eth0", own(family, 0))];
     if !dice.one_in(3) {
@@ -102,7 +79,7 @@ fn addresses(family: Family, dice: &mut Dice) -> Vec<String> {
     found
 }
 
-fn target(dice: &mut Dice) -> String {
+fn target(dice: &mut Random) -> String {
     match dice.below(10) {
         0 => "unreachable".into(),
         1 => "prohibit".into(),
@@ -119,7 +96,7 @@ fn route(net: &str, target: &str, table: &str) -> String {
     }
 }
 
-fn routes(family: Family, dice: &mut Dice) -> Vec<String> {
+fn routes(family: Family, dice: &mut Random) -> Vec<String> {
     let mut found = Vec::new();
     match dice.below(4) {
         0 => {}
@@ -160,20 +137,20 @@ fn routes(family: Family, dice: &mut Dice) -> Vec<String> {
     found
 }
 
-fn rules(family: Family, dice: &mut Dice) -> Vec<String> {
+fn rules(family: Family, dice: &mut Random) -> Vec<String> {
     let mut found = Vec::new();
     if !dice.one_in(3) {
         return found;
     }
     for priority in 0..1 + dice.below(3) {
-        let net = network(family, *dice.one_of(&NETWORKS));
+        let net = network(family, dice.pick(&NETWORKS));
         let asked = match dice.below(8) {
             0 | 1 => format!("from {net}"),
             2 | 3 => format!("to {net}"),
             4 => "fwmark 0x1/0x1".into(),
             5 => format!("not from {net}"),
             6 => "iif cali1".into(),
-            _ => format!("from {net} to {}", network(family, *dice.one_of(&NETWORKS))),
+            _ => format!("from {net} to {}", network(family, dice.pick(&NETWORKS))),
         };
         let action = match dice.below(8) {
             0 => "unreachable",
@@ -188,7 +165,7 @@ fn rules(family: Family, dice: &mut Dice) -> Vec<String> {
     found
 }
 
-fn sysctls(dice: &mut Dice) -> Vec<(String, String)> {
+fn sysctls(dice: &mut Random) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut set = |name: String, value: usize| found.push((format!("ipv4/{name}"), value.to_string()));
     // This one sets those of all interfaces.
@@ -205,23 +182,22 @@ fn sysctls(dice: &mut Dice) -> Vec<(String, String)> {
     found
 }
 
-fn sysctls_of_ipv6(dice: &mut Dice) -> Vec<(String, String)> {
+fn sysctls_of_ipv6(dice: &mut Random) -> Vec<(String, String)> {
     vec![("ipv6/conf/all/forwarding".into(), usize::from(!dice.one_in(4)).to_string())]
 }
 
-fn iptables(family: Family, dice: &mut Dice) -> String {
+fn iptables(family: Family, dice: &mut Random) -> String {
     let bits = family.bits();
     let mut text = String::from("*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
     if dice.one_in(3) {
-        let options =
-            dice.one_of(&["", "--loose ", "--validmark ", "--accept-local ", "--loose --validmark "]);
-        let interface = dice.one_of(&["", "-i eth0 ", "-i cali1 "]);
+        let options = dice.pick(&["", "--loose ", "--validmark ", "--accept-local ", "--loose --validmark "]);
+        let interface = dice.pick(&["", "-i eth0 ", "-i cali1 "]);
         text += &format!("-A PREROUTING {interface}-m rpfilter {options}--invert -j DROP\n");
     }
     text += "COMMIT\n*mangle\n:PREROUTING ACCEPT [0:0]\n";
     if dice.one_in(2) {
-        let net = network(family, *dice.one_of(&NETWORKS));
-        let end = dice.one_of(&["-s", "-d"]);
+        let net = network(family, dice.pick(&NETWORKS));
+        let end = dice.pick(&["-s", "-d"]);
         text += &format!("-A PREROUTING {end} {net} -j MARK --set-xmark 0x1/0x1\n");
     }
     text += "COMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
@@ -240,9 +216,9 @@ fn iptables(family: Family, dice: &mut Dice) -> String {
     text + "COMMIT\n"
 }
 
-fn nftables(family: Family, dice: &mut Dice) -> String {
+fn nftables(family: Family, dice: &mut Random) -> String {
     let own = if family == Family::Ipv4 { "ip" } else { "ip6" };
-    let test = dice.one_of(&[
+    let test = dice.pick(&[
         "fib saddr . iif oif missing drop",
         "fib saddr . mark . iif oif missing drop",
         "fib saddr oif missing drop",
@@ -250,7 +226,7 @@ fn nftables(family: Family, dice: &mut Dice) -> String {
         "fib saddr . iif oif exists fib daddr oif missing drop",
     ]);
     let later =
-        dice.one_of(&["fib saddr . iif oif missing drop", "fib daddr oifname \"cali1\" drop", "accept"]);
+        dice.pick(&["fib saddr . iif oif missing drop", "fib daddr oifname \"cali1\" drop", "accept"]);
     format!(
         "table {own} asks {{\n chain pre {{\n type filter hook prerouting priority -160; policy accept;\n {test}\n }}\n \
          chain fwd {{\n type filter hook forward priority 0; policy accept;\n {later}\n }}\n}}\n"
