@@ -18,8 +18,8 @@ pub(crate) use expression::{BARE_META, EXTENSION_HEADERS};
 pub use expression::{Binary, Chooser, Direction, Expression, FibResult, Header, Selector};
 pub use set::{Element, MapValue, Set, Verdict};
 pub use statement::{
-    Addresses, Comparison, FibEnd, Field, Limit, Log, Operator, Rule, SetChange, SetOperation, Statement,
-    Translation, TranslationKind,
+    Addresses, Comparison, Diversion, FibEnd, Field, Limit, Log, Operator, Rule, SetChange, SetOperation,
+    Statement, Translation, TranslationKind,
 };
 
 /// Tables, in listing order.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::{collection, option, sample};
 
 use super::ruleset::{
-    Addresses, BaseChain, Chain, Counter, DataType, Datum, Element, FibEnd, Field, Hook, Interval, MapValue,
-    PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily, Verdict,
+    Addresses, BaseChain, Chain, Counter, DataType, Datum, Diversion, Element, FibEnd, Field, Hook, Interval,
+    MapValue, PlacedRule, Rule, Ruleset, Set, Statement, Table, TableFamily, Verdict,
 };
 use crate::net::{Cidr, Family, Port, Protocol};
 
@@ -22,20 +22,20 @@ const OPAQUE: [&str; 5] = [
 ];
 
 /// Statements that send a packet elsewhere, and others that are kept as text.
-const DIVERTING: [&str; 13] = [
-    "queue",
-    "queue to 3",
-    "queue flags bypass to 0-3",
-    "queue flags bypass,fanout to 1-65535",
-    "tproxy to :50080",
-    "tproxy to 127.0.0.1:50080",
-    "tproxy ip to 127.0.0.1",
-    "tproxy ip6 to [2001:db8::1]:50080",
-    "fwd to \"eth0\"",
-    "fwd ip6 to 2001:db8::1 device \"eth0\"",
-    "synproxy mss 1460 wscale 7 timestamp sack-perm",
-    "synproxy name \"web\"",
-    "synproxy",
+const DIVERTING: [(Diversion, &str); 13] = [
+    (Diversion::Program, "queue"),
+    (Diversion::Program, "queue to 3"),
+    (Diversion::Program, "queue flags bypass to 0-3"),
+    (Diversion::Program, "queue flags bypass,fanout to 1-65535"),
+    (Diversion::Socket, "tproxy to :50080"),
+    (Diversion::Socket, "tproxy to 127.0.0.1:50080"),
+    (Diversion::Socket, "tproxy ip to 127.0.0.1"),
+    (Diversion::Socket, "tproxy ip6 to [2001:db8::1]:50080"),
+    (Diversion::Interface, "fwd to \"eth0\""),
+    (Diversion::Interface, "fwd ip6 to 2001:db8::1 device \"eth0\""),
+    (Diversion::Proxy, "synproxy mss 1460 wscale 7 timestamp sack-perm"),
+    (Diversion::Proxy, "synproxy name \"web\""),
+    (Diversion::Proxy, "synproxy"),
 ];
 const ASIDE: [&str; 6] = [
     "dup to 10.0.0.1 device \"lo\"",
@@ -48,7 +48,7 @@ const ASIDE: [&str; 6] = [
 
 fn elsewhere() -> impl Strategy<Value = Statement> {
     prop_oneof![
-        sample::select(&DIVERTING[..]).prop_map(|text| Statement::Divert(text.into())),
+        sample::select(&DIVERTING[..]).prop_map(|(way, text)| Statement::Divert(way, text.into())),
         sample::select(&ASIDE[..]).prop_map(|text| Statement::Aside(text.into())),
     ]
 }

@@ -50,6 +50,10 @@ impl<'r> Evaluator<'_, 'r> {
             Action::Mark { of, keep, other, flip } => {
                 Ok(self.set_either_mark(state, (of, keep, other, flip), position))
             }
+            Action::MarkUnknown => {
+                state.view.open_mark = u32::MAX;
+                Ok(self.set_mark(state, 0, position))
+            }
             Action::OrMark(bits) => {
                 state.view.open_mark &= !bits;
                 Ok(self.set_mark(state, state.view.mark | bits, position))
@@ -86,7 +90,7 @@ impl<'r> Evaluator<'_, 'r> {
             Action::SnatTo(to) => Ok(self.snat_to(state, to, position)),
             Action::DnatTo(to) => self.dnat_to(state, to, position),
             Action::RedirectTo(first, last) => self.redirect_to(state, (first, last), position),
-            Action::ToSocket(text) => self.hand_to_socket(state, text, position),
+            Action::ToSocket(text) | Action::ToProgram(text) => self.hand_over(state, text, position),
             Action::Netmap(net) if translates_destination(state.phase.hook()) => {
                 let to = state.view.destination;
                 Ok(self.dnat(state, SocketAddr::new(in_network(to.ip(), net), to.port()), position))
@@ -258,7 +262,7 @@ impl<'r> Evaluator<'_, 'r> {
         Next::Elsewhere
     }
 
-    /// A target that is not understood may drop the packet or let it through.
+    /// A target that is not understood may drop the packet or let it through, with other marks.
     pub(super) fn unknown_target(
         &mut self,
         state: &mut PacketState<'r>,
@@ -273,13 +277,23 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Some(false) => {
                 self.note(state, position, Effect::Unknown { drops: false });
-                if text.to_ascii_lowercase().contains("queue") {
-                    state.frames.clear();
-                    return Ok(Next::Elsewhere);
-                }
+                self.forget_marks(&mut state.view);
                 Ok(self.pass_over(state, position))
             }
         }
+    }
+
+    /// The marks are not known any more.
+    pub(super) fn forget_marks(&self, view: &mut View) {
+        (view.mark, view.open_mark) = (0, self.asked_mark());
+        if view.is_tracked() {
+            (view.connection_mark, view.open_connection_mark) = (0, u32::MAX);
+        }
+    }
+
+    /// Bits of the mark that any rule asks for: packets that differ in others become one.
+    fn asked_mark(&self) -> u32 {
+        self.program.asked_mark() | self.host.network.asked_mark()
     }
 
     pub(super) fn set_mark(
@@ -289,8 +303,8 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Next {
         self.note(state, position, Effect::Mark(mark));
-        // Packets that no rule can tell apart become one, be it a rule of routing.
-        state.view.mark = mark & (self.program.asked_mark() | self.host.network.asked_mark());
+        state.view.mark = mark & self.asked_mark();
+        state.view.open_mark &= self.asked_mark();
         Next::Part
     }
 

@@ -138,10 +138,13 @@ impl<'w, 'r> Evaluator<'w, 'r> {
 
     pub(super) fn run(&mut self, mut entry: PacketState<'r>) -> Walked<()> {
         self.class_of(entry.view.destination);
-        if entry.phase == Phase::Output && !self.can_be_sent(&mut entry) {
-            return Ok(());
+        let goes_on = match entry.phase {
+            Phase::Output => self.can_be_sent(&mut entry),
+            _ => self.is_received(&mut entry),
+        };
+        if goes_on {
+            self.pending.push(entry);
         }
-        self.pending.push(entry);
         self.follow_pending()
     }
 

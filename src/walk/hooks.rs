@@ -157,7 +157,13 @@ impl<'r> Evaluator<'_, 'r> {
         self.record_routing(state, effect);
     }
 
-    /// Drops the packet at routing.
+    /// Whether a packet that comes in gets to the rules: with IPv6, one with a loopback address does so over `lo` only
+    /// (net/ipv6/ip6_input.c, `ip6_rcv_core`).
+    pub(super) fn is_received(&mut self, state: &mut PacketState<'r>) -> bool {
+        state.view.source.is_ipv4() || !is_martian(self.host, &state.view) || self.martian(state)
+    }
+
+    /// Drops a packet whose loopback address may not cross the interface.
     pub(super) fn martian(&mut self, state: &mut PacketState<'r>) -> bool {
         self.record_routing(state, Effect::Martian);
         self.end(state, Verdict::Drop, false)

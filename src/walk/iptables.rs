@@ -419,7 +419,9 @@ fn foreign_target(foreign: &ForeignTarget) -> RulePart<'_> {
         Means::Netmap(net) => Action::Netmap(*net),
         Means::Untrack => Action::Untrack,
         Means::ToSocket => Action::ToSocket(text),
-        Means::Queue | Means::Unknown => Action::Unknown(text),
+        Means::Queue => Action::ToProgram(text),
+        Means::SetsMark => Action::MarkUnknown,
+        Means::Unknown => Action::Unknown(text),
     })
 }
 
@@ -440,7 +442,7 @@ fn altered_mark(rule: &Rule) -> u32 {
         Some(Target::SetMark { value, mask }) => mask | value,
         Some(Target::Foreign(foreign)) => match foreign.means() {
             Means::Mark(Alteration { of: MarkOf::Packet, keep, other, flip }) => !keep | other | flip,
-            Means::ToSocket | Means::Queue | Means::Unknown => u32::MAX,
+            Means::SetsMark | Means::ToSocket | Means::Queue | Means::Unknown => u32::MAX,
             _ => 0,
         },
         _ => 0,

@@ -43,7 +43,9 @@ impl<'r> Evaluator<'_, 'r> {
             {
                 view.mark & mask == value
             }
-            MatchKind::Mark { .. } => return Ok(self.open(Question::Part(position), "meta mark", position)),
+            MatchKind::Mark { .. } => {
+                return Ok(self.open(Question::Part(position), "the packet's mark", position));
+            }
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),

@@ -234,10 +234,10 @@ impl<'r> Evaluator<'_, 'r> {
             Some(map @ Expression::Map(..)) => match self.mapped_data(state, map, position)? {
                 [address] => (Some(address), None),
                 [address, port] => (Some(address), Some(port)),
-                _ => return self.unknown_destination(position),
+                _ => return Err(Stop::Failed(self.unknown_destination(position))),
             },
             Some(Expression::Datum(datum)) => (Some(datum), None),
-            Some(_) => return self.unknown_destination(position),
+            Some(_) => return Err(Stop::Failed(self.unknown_destination(position))),
             None => (None, None),
         };
         let port = match mapped_port {
@@ -252,14 +252,14 @@ impl<'r> Evaluator<'_, 'r> {
                 Some(self.one_of_range(state, (net.network(), net.last()), position)?)
             }
             Some(Datum::Range(first, last)) => Some(self.one_of_range(state, (*first, *last), position)?),
-            Some(_) => return self.unknown_destination(position),
+            Some(_) => return Err(Stop::Failed(self.unknown_destination(position))),
         };
         Ok(Target { address, port })
     }
 
-    fn unknown_destination<T>(&self, position: RulePosition) -> Found<T> {
+    pub(super) fn unknown_destination(&self, position: RulePosition) -> WalkError {
         let (table, chain) = self.names(position);
-        Err(Stop::Failed(WalkError::UnknownDestination { table, chain }))
+        WalkError::UnknownDestination { table, chain }
     }
 
     /// One of the addresses of a range, each as likely.
@@ -271,7 +271,7 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Found<IpAddr> {
         let count = number(last).saturating_sub(number(first)).saturating_add(1);
         let Some(count) = u64::try_from(count).ok().filter(|count| *count <= MOST_OF_RANGE) else {
-            return self.unknown_destination(position);
+            return Err(Stop::Failed(self.unknown_destination(position)));
         };
         let cuts: Vec<u64> = (0..count).collect();
         let nth = self.draw(state, (0, count), &cuts, position)?;
@@ -298,13 +298,13 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Some(Expression::Datum(datum)) => match number_of(datum, service) {
                 Some(port) => Ok(Some(low_port(Some(port)))),
-                None => self.unknown_destination(position),
+                None => Err(Stop::Failed(self.unknown_destination(position))),
             },
             Some(map @ Expression::Map(..)) => match self.mapped_data(state, map, position)? {
                 [datum] => Ok(Some(low_port(number_of(datum, service)))),
-                _ => self.unknown_destination(position),
+                _ => Err(Stop::Failed(self.unknown_destination(position))),
             },
-            Some(_) => self.unknown_destination(position),
+            Some(_) => Err(Stop::Failed(self.unknown_destination(position))),
         }
     }
 }

@@ -9,20 +9,20 @@ use compact_str::CompactString;
 
 use crate::net::Family;
 use crate::nftables::ruleset::{
-    Addresses, Chain, DataType, Datum, Element, Expression, FibEnd, Field, Hook as RuleHook, Ruleset,
-    Selector, Set, Statement, Table, Verdict,
+    Addresses, Chain, DataType, Datum, Diversion, Element, Expression, FibEnd, Field, Hook as RuleHook,
+    Ruleset, Selector, Set, Statement, Table, Verdict,
 };
 
 use super::base_chain::{BaseChain, BaseChains};
 use super::by_interface::ByInterface;
 use super::hook::{NAT_DESTINATION, NAT_SOURCE};
 use super::interfaces::Interfaces;
-use super::opaque_nftables;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::Sources;
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
 use super::set_index::{Lookup, SetIndex};
+use super::{opaque_iptables, opaque_nftables};
 
 pub(super) struct Program<'r> {
     tables: Vec<&'r Table>,
@@ -281,6 +281,8 @@ impl<'r> Program<'r> {
             }
             Statement::Spelled(_, meaning) => self.statement(table, meaning),
             Statement::Log(_) | Statement::Aside(_) => RulePart::Nothing,
+            // Without a socket the rule ends, and else it goes on (net/netfilter/nft_tproxy.c).
+            Statement::Divert(Diversion::Socket, text) => opaque_iptables::unknown(text),
             Statement::Opaque(text) => opaque_nftables::statement(text, false),
             _ => action(statement).map_or(RulePart::Nothing, RulePart::Action),
         }
@@ -381,7 +383,8 @@ fn action(statement: &Statement) -> Option<Action<'_>> {
             Action::Statement(statement)
         }
         Statement::Notrack => Action::Untrack,
-        Statement::Divert(text) => Action::Unknown(text),
+        Statement::Divert(Diversion::Program, text) => Action::ToProgram(text),
+        Statement::Divert(Diversion::Proxy | Diversion::Interface, text) => Action::Unknown(text),
         _ => return None,
     })
 }

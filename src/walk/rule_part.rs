@@ -141,6 +141,10 @@ pub(super) enum Action<'r> {
     List(&'r str),
     /// A socket of the node takes the packet, or it is dropped.
     ToSocket(&'r str),
+    /// A program decides.
+    ToProgram(&'r str),
+    /// The packet's mark becomes one that is not known.
+    MarkUnknown,
     /// Takes the packet out of connection tracking.
     Untrack,
     /// Any other statement of nftables.

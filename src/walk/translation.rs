@@ -31,7 +31,7 @@ impl<'r> Evaluator<'_, 'r> {
         let ports = if keeps { (was.port(), was.port()) } else { ports };
         match destinations((first, last), ports) {
             Some(all) => self.one_destination(state, all, position),
-            None => self.unknown_target(state, "DNAT to one of many", position),
+            None => Err(self.unknown_destination(position)),
         }
     }
 
@@ -48,7 +48,7 @@ impl<'r> Evaluator<'_, 'r> {
         match (ip, ip.and_then(|ip| destinations((ip, ip), ports))) {
             (None, _) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
             (_, Some(all)) => self.one_destination(state, all, position),
-            (_, None) => self.unknown_target(state, "REDIRECT to one of many ports", position),
+            (_, None) => Err(self.unknown_destination(position)),
         }
     }
 
@@ -121,8 +121,8 @@ impl<'r> Evaluator<'_, 'r> {
         self.source_translated(state, changes || to.addresses.is_some_and(|(first, last)| first != last))
     }
 
-    /// A socket takes the packet, which rules of later tables see, or it is dropped.
-    pub(super) fn hand_to_socket(
+    /// A socket or a program takes the packet, which rules of later chains see, perhaps with another mark; or it is dropped.
+    pub(super) fn hand_over(
         &mut self,
         state: &mut PacketState<'r>,
         text: &'r str,
@@ -133,6 +133,7 @@ impl<'r> Evaluator<'_, 'r> {
             Some(true) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
             Some(false) => {
                 self.note(state, position, Effect::Unknown { drops: false });
+                self.forget_marks(&mut state.view);
                 state.frames.clear();
                 Ok(Next::Elsewhere)
             }

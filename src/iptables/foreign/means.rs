@@ -17,6 +17,8 @@ pub enum Means {
     Reject(RejectAnswer),
     /// `MARK`, `CONNMARK`
     Mark(Alteration),
+    /// `HMARK`, `SET --map-set --map-mark`: the packet's mark is not known any more.
+    SetsMark,
     /// `SNAT`, `MASQUERADE`: the source.
     Source(Translation),
     /// `MASQUERADE`: the source becomes an address of the node.

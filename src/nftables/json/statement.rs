@@ -67,7 +67,7 @@ pub(super) fn expression(statement: &Statement, family: Family) -> Value {
         Statement::Log(of) => general::log(of),
         Statement::ChangeSet(of) => general::change(of, |inner| expression(inner, family)),
         Statement::Spelled(_, meaning) => expression(meaning, family),
-        Statement::Divert(text) | Statement::Aside(text) => {
+        Statement::Divert(_, text) | Statement::Aside(text) => {
             elsewhere::statement(text).unwrap_or_else(|| json!(text))
         }
         Statement::Opaque(text) => json!(text),

@@ -100,7 +100,7 @@ impl Display for Statement {
             Statement::Log(log) => log.fmt(f),
             Statement::ChangeSet(change) => change.fmt(f),
             Statement::Spelled(text, _)
-            | Statement::Divert(text)
+            | Statement::Divert(_, text)
             | Statement::Aside(text)
             | Statement::Opaque(text) => f.write_str(text),
         }

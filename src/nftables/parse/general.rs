@@ -8,8 +8,8 @@ use crate::net::Family;
 use crate::nftables::list::statement::StatementBy;
 use crate::nftables::list::version::VERSIONS;
 use crate::nftables::ruleset::{
-    Comparison, DataType, Datum, Expression, Limit, Log, Operator, SetChange, SetOperation, Statement,
-    TableFamily, Translation, TranslationKind,
+    Comparison, DataType, Datum, Diversion, Expression, Limit, Log, Operator, SetChange, SetOperation,
+    Statement, TableFamily, Translation, TranslationKind,
 };
 
 /// Reads a statement off the front; gives how many words it takes.
@@ -47,10 +47,10 @@ fn read(words: &mut Cursor<'_, '_>) -> Option<Statement> {
         }
         "notrack" => Some(Statement::Notrack),
         "log" => log(words).map(Statement::Log),
-        "queue" => queue(words).map(Statement::Divert),
-        "tproxy" => target("tproxy", words).map(Statement::Divert),
-        "synproxy" => synproxy(words).map(Statement::Divert),
-        "fwd" => target("fwd", words).map(Statement::Divert),
+        "queue" => queue(words).map(|text| Statement::Divert(Diversion::Program, text)),
+        "tproxy" => target("tproxy", words).map(|text| Statement::Divert(Diversion::Socket, text)),
+        "synproxy" => synproxy(words).map(|text| Statement::Divert(Diversion::Proxy, text)),
+        "fwd" => target("fwd", words).map(|text| Statement::Divert(Diversion::Interface, text)),
         "dup" => target("dup", words).map(Statement::Aside),
         "flow" => {
             words.take("add")?;

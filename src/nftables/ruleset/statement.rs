@@ -152,8 +152,8 @@ pub enum Statement {
     Log(Log),
     /// Any other change of a set.
     ChangeSet(Box<SetChange>),
-    /// A statement that sends the packet elsewhere: `queue`, `tproxy`, `synproxy`, `fwd`, as printed.
-    Divert(CompactString),
+    /// A statement that sends the packet elsewhere, as printed.
+    Divert(Diversion, CompactString),
     /// A statement that lets the packet go on and changes nothing that rules see: `dup`, `flow add`, `ct helper set`, as
     /// printed.
     Aside(CompactString),
@@ -292,6 +292,19 @@ impl TranslationKind {
     pub fn from_name(text: &str) -> Option<TranslationKind> {
         TranslationKind::ALL.into_iter().find(|kind| kind.name() == text)
     }
+}
+
+/// Where a statement sends a packet that leaves the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Diversion {
+    /// `queue`: to a program, which decides.
+    Program,
+    /// `tproxy`: to a socket of the node, where there is one; else the rule ends (net/netfilter/nft_tproxy.c).
+    Socket,
+    /// `synproxy`: the node answers in place of the destination.
+    Proxy,
+    /// `fwd`: out by another interface.
+    Interface,
 }
 
 /// What lets so many through: packets, bytes, connections.

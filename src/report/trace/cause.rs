@@ -3,6 +3,7 @@
 //! kube-proxy's, no matter which chain it is in, and none of kube-proxy's reasons applies to it.
 
 use crate::iptables::ruleset as ipt;
+use crate::net::Family;
 use crate::nftables::ruleset as nft;
 use crate::walk::{Effect, Outcome, RuleRef, Step, Unrouted, View};
 
@@ -24,7 +25,7 @@ pub(crate) enum Cause<'r> {
     /// A node port on a loopback address, in nftables mode with the gate for it.
     LoopbackNodePort,
     /// A loopback address that would cross another interface.
-    Martian,
+    Martian(Family),
     /// Routing ends it, at this view of the packet.
     Unrouted(Unrouted, View),
     /// A DNAT rule without an address.
@@ -42,7 +43,7 @@ pub(crate) enum Cause<'r> {
 pub(crate) fn cause<'r>(outcome: &Outcome<'r>) -> Option<Cause<'r>> {
     let (last, before) = outcome.steps.split_last()?;
     if last.effects.contains(&Effect::Martian) {
-        return Some(Cause::Martian);
+        return Some(Cause::Martian(Family::of(last.seen.source)));
     }
     if let Some(Effect::Unrouted(fault)) = last.effects.last() {
         return Some(Cause::Unrouted(*fault, last.seen));

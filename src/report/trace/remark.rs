@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use compact_str::CompactString;
 
 use crate::diagnostic::Inert;
-use crate::net::{Cidr, Protocol};
+use crate::net::{Cidr, Family, Protocol};
 use crate::plan::reasons::Reason;
 use crate::ruleset::writer::Writer;
 
@@ -18,7 +18,7 @@ use super::unroutable::Unroutable;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Remark {
     /// Routing drops a packet with a loopback address.
-    Martian,
+    Martian(Family),
     /// Routing ends it.
     Unrouted(Unroutable),
     /// Whether the way back to the source passes the node's check is not known.
@@ -94,9 +94,12 @@ pub(crate) enum NotServed {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Remark::Martian => f.write_str(
+            Remark::Martian(Family::Ipv4) => f.write_str(
                 "A packet with a loopback address would have to cross another interface, and the sysctl route_localnet \
                  is off.",
+            ),
+            Remark::Martian(Family::Ipv6) => f.write_str(
+                "A packet with the loopback address ::1 would have to cross another interface, which IPv6 never allows.",
             ),
             Remark::Unrouted(unroutable) => unroutable.fmt(f),
             Remark::SourceNotChecked { source } => write!(
@@ -207,7 +210,7 @@ impl Remark {
     /// The reason in a few words, for the line that says what happens; none where the remark is none.
     pub(crate) fn short(&self) -> Option<String> {
         Some(match self {
-            Remark::Martian | Remark::Localnet => {
+            Remark::Martian(_) | Remark::Localnet => {
                 "the node's loopback addresses cannot be reached from outside it".to_owned()
             }
             Remark::Unrouted(unroutable) => unroutable.short(),

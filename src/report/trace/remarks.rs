@@ -22,7 +22,7 @@ pub(crate) fn remarks(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Vec<Remar
 /// Why it was dropped or refused.
 fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     Some(match cause(outcome)? {
-        Cause::Martian => Remark::Martian,
+        Cause::Martian(family) => Remark::Martian(family),
         Cause::Unrouted(fault, seen) => Remark::Unrouted(Unroutable {
             fault,
             source: seen.source,

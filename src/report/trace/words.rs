@@ -33,7 +33,8 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         Effect::RouteLocal => "the destination is an address of the node: deliver".to_owned(),
         Effect::RouteForward => route(step),
         Effect::Martian => {
-            "drop: a loopback address may not cross other interfaces (route_localnet is off)".to_owned()
+            let setting = if step.seen.source.is_ipv4() { " (route_localnet is off)" } else { "" };
+            format!("drop: a loopback address may not cross other interfaces{setting}")
         }
         Effect::Unrouted(fault) => unrouted(fault, step),
         Effect::SourceNotChecked => {

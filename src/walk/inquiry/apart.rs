@@ -198,6 +198,8 @@ impl<'r> Inquiry<'_, 'r> {
                 | Action::List(_)
                 | Action::Remember(_)
                 | Action::Untrack
+                | Action::MarkUnknown
+                | Action::ToProgram(_)
                 | Action::Unknown(_),
             )
             | RulePart::Nothing => {}

@@ -1,5 +1,6 @@
 //! Small rulesets, built by hand, and what happens to packets in them.
 
+mod foreign;
 mod iptables;
 mod nftables;
 mod onward;

@@ -5,6 +5,7 @@
 mod fragments;
 mod ipv6;
 mod judge;
+mod rare;
 
 use crate::support::in_parallel;
 use crate::support::kernel::{available, tell};
@@ -34,13 +35,14 @@ fn packets_end_past_rules_of_others_as_walk_says() {
     let mut count = Count::default();
     results.iter().for_each(|(of_one, _)| count.add(of_one));
     tell(&format!(
-        "rules of others: {} rulesets, {} refused by nft, {} packets: {} as walk says, {} otherwise; {} left open though decided",
+        "rules of others: {} rulesets, {} refused by nft, {} packets: {} as walk says, {} otherwise; {} left open though decided, {} more that ask for what no packet tells",
         settings.len(),
         count.refused,
         count.packets,
         count.right,
         count.wrong,
-        count.open
+        count.open,
+        count.not_told
     ));
     let faults: Vec<&String> = results.iter().flat_map(|(_, faults)| faults).collect();
     let most = if std::env::var_os("KUBERULES_KERNEL_TIMES").is_some() { usize::MAX } else { 40 };

@@ -60,6 +60,7 @@ fn known(name: &str, given: &[Given]) -> Option<Means> {
         "NOTRACK" if given.is_empty() => Means::Untrack,
         "CT" => conntrack(given)?,
         "SET" => changed_set(given)?,
+        "HMARK" => Means::SetsMark,
         "TPROXY" => Means::ToSocket,
         "NFQUEUE" | "QUEUE" => Means::Queue,
         _ => return None,
@@ -211,7 +212,6 @@ fn conntrack(given: &[Given]) -> Option<Means> {
     }
 }
 
-/// `--map-set` can change the mark.
 fn changed_set(given: &[Given]) -> Option<Means> {
     let [change, rest @ ..] = given else { return None };
     let known = |option: &Given| matches!(option.name.as_str(), "--exist" | "--timeout");
@@ -219,6 +219,10 @@ fn changed_set(given: &[Given]) -> Option<Means> {
         ("--add-set" | "--del-set", [name, _]) if rest.iter().all(known) => {
             Some(Means::ChangesSet(name.clone()))
         }
+        ("--map-set", [_, _]) => match rest.iter().any(|option| option.name == "--map-mark") {
+            true => Some(Means::SetsMark),
+            false => Some(Means::Nothing),
+        },
         _ => None,
     }
 }

@@ -8,8 +8,8 @@ use super::value::{fields, names, number, of, only};
 use crate::net::Family;
 use crate::nftables::parse::word::Words;
 use crate::nftables::ruleset::{
-    Comparison, DataType, Datum, Duration, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
-    SetOperation, Statement, TableFamily, Translation, TranslationKind,
+    Comparison, DataType, Datum, Diversion, Duration, Expression, Limit, Log, MapValue, Operator, Selector,
+    SetChange, SetOperation, Statement, TableFamily, Translation, TranslationKind,
 };
 
 pub(super) fn statement(value: &Value) -> Option<Statement> {
@@ -47,9 +47,10 @@ pub(super) fn statement(value: &Value) -> Option<Statement> {
         }
         "notrack" => Some(Statement::Notrack),
         "log" => log(body).map(Statement::Log),
-        "queue" => queue(body).map(Statement::Divert),
-        "tproxy" | "fwd" => target(kind, body).map(Statement::Divert),
-        "synproxy" => synproxy(body).map(Statement::Divert),
+        "queue" => queue(body).map(|text| Statement::Divert(Diversion::Program, text)),
+        "tproxy" => target(kind, body).map(|text| Statement::Divert(Diversion::Socket, text)),
+        "fwd" => target(kind, body).map(|text| Statement::Divert(Diversion::Interface, text)),
+        "synproxy" => synproxy(body).map(|text| Statement::Divert(Diversion::Proxy, text)),
         "dup" => target(kind, body).map(Statement::Aside),
         "flow" => Some(Statement::Aside(format_compact!("flow add {}", body.get("flowtable")?.as_str()?))),
         "last" => last(body).map(Statement::Aside),

@@ -3,7 +3,7 @@
 use kuberules::net::Family;
 
 /// What stands for what; where one is a part of another, the longer comes first.
-const TEXTS: [(&str, &str); 26] = [
+const TEXTS: [(&str, &str); 27] = [
     ("family inet netmask 24", "family inet6 netmask 64"),
     ("family inet\n", "family inet6\n"),
     ("--to 10.244.0.0/12", "--to fd00:10:244:2::/108"),
@@ -26,6 +26,7 @@ const TEXTS: [(&str, &str); 26] = [
     ("-p icmp", "-p ipv6-icmp"),
     ("icmp-port-unreachable", "icmp6-port-unreachable"),
     ("icmp-admin-prohibited", "icmp6-adm-prohibited"),
+    ("-j TTL --ttl-set 64", "-j HL --hl-set 64"),
     ("-m ttl --ttl-gt 10", "-m hl --hl-gt 10"),
     // Of IPv4 alone.
     ("! -f", "-p tcp"),

@@ -1,6 +1,6 @@
 //! Rules as other programs write them, taken apart and put together at random.
 
-use super::sets;
+use super::{rare, sets};
 use crate::support::random::Random;
 
 /// A rule in a built-in chain or in one of its own.
@@ -22,7 +22,7 @@ pub(super) struct Rules {
 }
 
 /// Tables and hooks.
-const PLACES: [(&str, &str); 15] = [
+const PLACES: [(&str, &str); 17] = [
     ("filter", "FORWARD"),
     ("filter", "INPUT"),
     ("filter", "OUTPUT"),
@@ -34,9 +34,11 @@ const PLACES: [(&str, &str); 15] = [
     ("raw", "PREROUTING"),
     ("raw", "OUTPUT"),
     ("nat", "PREROUTING"),
+    ("nat", "INPUT"),
     ("nat", "OUTPUT"),
     ("nat", "POSTROUTING"),
     ("security", "FORWARD"),
+    ("security", "INPUT"),
     ("security", "OUTPUT"),
 ];
 
@@ -185,11 +187,12 @@ const TO_DESTINATION: [&str; 9] = [
     "-d 10.96.0.0/12 -j NETMAP --to 10.244.0.0/12",
     "-p tcp -j REDIRECT --to-ports 9000-9003",
 ];
-const TO_SOURCE: [&str; 6] = [
+const TO_SOURCE: [&str; 7] = [
     "-j MASQUERADE",
     "-j MASQUERADE --random-fully",
     "-p tcp -j MASQUERADE --to-ports 40000-60000",
     "-j SNAT --to-source 192.0.2.99",
+    "-j SNAT --to-source 192.0.2.99 --random-fully",
     "-j SNAT --to-source 192.0.2.99-192.0.2.101 --persistent",
     "-s 10.244.0.0/16 -j NETMAP --to 172.16.0.0/16",
 ];
@@ -197,19 +200,21 @@ const RAW: [&str; 4] = ["-j NOTRACK", "-j CT --notrack", "-j CT --zone 5", "-j T
 
 /// Every match with every place, dropping what passes; and targets.
 pub(super) const SINGLE_COUNT: usize =
-    (MATCHES.len() + IN_ONLY.len() + OUT_ONLY.len() + sets::MATCHES.len()) * 4 + 60;
+    (MATCHES.len() + IN_ONLY.len() + OUT_ONLY.len() + sets::MATCHES.len() + rare::MATCHES.len()) * 4
+        + rare::NOT_TOLD.len()
+        + 80;
 
 impl Rules {
     /// One match, or one target, by number.
     pub(super) fn single(number: usize) -> Rules {
         let mut dice = Random::new(number as u64 * 77);
         let mut rules = Rules::default();
-        let all: Vec<&str> =
-            { MATCHES.iter().chain(&IN_ONLY).chain(&OUT_ONLY).chain(&sets::MATCHES).copied().collect() };
-        match all.get(number / 4) {
+        let known = [&MATCHES[..], &IN_ONLY, &OUT_ONLY, &sets::MATCHES, &rare::MATCHES].concat();
+        let found = known.get(number / 4).or_else(|| rare::NOT_TOLD.get(number - known.len() * 4));
+        match found {
             Some(matched) => loop {
                 let place = dice.pick(&PLACES);
-                if fits(matched, place.1) {
+                if fits(matched, place) {
                     let verdict = verdict(place, &mut dice);
                     rules.add(place, &mut dice, format!("{matched} {verdict}"));
                     return rules;
@@ -232,7 +237,7 @@ impl Rules {
             if dice.one_in(3) {
                 rules.add_chain(place, number, dice);
             } else {
-                let rule = random_rule(place, dice, false);
+                let rule = random_rule(place, dice);
                 rules.add(place, dice, rule);
             }
         }
@@ -251,13 +256,13 @@ impl Rules {
         self.add(place, dice, format!("{condition} {jump} {name}"));
         self.chains.push((place.0, name.clone()));
         for _ in 0..=dice.below(3) {
-            let rule = random_rule(place, dice, true);
+            let rule = random_rule(place, dice);
             self.placed.push(Placed { table: place.0, chain: name.clone(), front: false, rule });
         }
     }
 }
 
-fn random_rule(place: (&'static str, &'static str), dice: &mut Random, _in_chain: bool) -> String {
+fn random_rule(place: (&'static str, &'static str), dice: &mut Random) -> String {
     let count = dice.below(3);
     let mut rule = String::new();
     for _ in 0..count {
@@ -282,24 +287,26 @@ fn module(text: &str) -> &str {
     text.split_once("-m ").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or("no module")
 }
 
-fn matches((_, chain): (&'static str, &'static str), dice: &mut Random) -> String {
+fn matches(place: (&'static str, &'static str), dice: &mut Random) -> String {
     loop {
-        let list: &[&str] = match dice.below(12) {
+        let list: &[&str] = match dice.below(14) {
             0 | 1 => &IN_ONLY,
             2 | 3 => &OUT_ONLY,
             4 if dice.one_in(3) => &BEFORE_ROUTING,
             5 if dice.one_in(4) => &NOT_TOLD,
+            5 if dice.one_in(4) => &rare::NOT_TOLD,
             6 | 7 => &sets::MATCHES,
+            8 => &rare::MATCHES,
             _ => &MATCHES,
         };
         let text = dice.pick(list);
-        if fits(text, chain) {
+        if fits(text, place) {
             return text.to_owned();
         }
     }
 }
 
-fn fits(text: &str, chain: &str) -> bool {
+fn fits(text: &str, (table, chain): (&str, &str)) -> bool {
     let has_in = matches!(chain, "PREROUTING" | "INPUT" | "FORWARD");
     let has_out = matches!(chain, "OUTPUT" | "POSTROUTING" | "FORWARD");
     let asks_in =
@@ -309,6 +316,7 @@ fn fits(text: &str, chain: &str) -> bool {
         || (text.contains("rpfilter") && chain != "PREROUTING")
         || (text.contains("owner") && has_in)
         || (text.contains("physdev") && has_in && chain != "FORWARD"))
+        && rare::fits(text, (table, chain))
 }
 
 fn verdict((table, _): (&str, &str), dice: &mut Random) -> &'static str {
@@ -323,11 +331,15 @@ fn target((table, chain): (&str, &str), dice: &mut Random) -> String {
     let list: &[&str] = match (table, chain, dice.below(6)) {
         ("nat", "PREROUTING" | "OUTPUT", 0..=3) => &TO_DESTINATION,
         ("nat", "POSTROUTING", 0..=3) => &TO_SOURCE,
+        ("nat", "INPUT", 0..=3) => &TO_SOURCE[3..],
         ("nat", ..) => &VERDICTS[1..],
         ("raw", _, 0 | 1) => &RAW,
         ("filter", _, 0 | 1) => &REJECTING,
-        ("mangle", _, 0..=2) => &MARKING,
+        ("mangle", _, 0 | 1) => &MARKING,
+        ("mangle", _, 2) => &rare::CHANGING,
+        ("mangle", _, 3) if dice.one_in(3) => &rare::HARMLESS,
         ("mangle", _, 3) => &HARMLESS,
+        ("mangle" | "filter", _, 4) if dice.one_in(8) => &rare::HANDING_OVER,
         ("filter" | "raw" | "security", _, 2) => &HARMLESS[..2],
         ("filter", _, 3) => &MARKING[..4],
         _ => &VERDICTS,
@@ -335,6 +347,7 @@ fn target((table, chain): (&str, &str), dice: &mut Random) -> String {
     let text = dice.pick(list);
     // The kernel knows TCPMSS on the way out only.
     if text.contains("TCPMSS") && !matches!(chain, "FORWARD" | "OUTPUT" | "POSTROUTING")
+        || !rare::fits(text, (table, chain))
         || table == "filter" && text.contains("MARK ") && text.contains("xor")
     {
         return "-j ACCEPT".to_owned();

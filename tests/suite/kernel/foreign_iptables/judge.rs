@@ -184,6 +184,10 @@ impl Bench {
         for (entry, fate) in suspicious.iter().zip(seen) {
             self.compare(&walker, entry, fate, rules, tally, true);
         }
+        if text.contains("-j SET") {
+            // As they were before packets changed them.
+            self.sets = self.world.make_sets(&sets::script(self.family));
+        }
     }
 
     fn send(&mut self, tags: &[(Tag, Packet)], forgets: bool) -> Vec<Fate> {
@@ -295,7 +299,13 @@ impl Bench {
         });
         if conditional {
             let texts: Vec<String> = possible.iter().flat_map(|o| words(o)).collect();
-            if texts.iter().all(|text| NOT_TOLD.iter().any(|module| text.contains(module))) {
+            let has = |target: &str| rules.placed.iter().any(|placed| placed.rule.contains(target));
+            let is_not_told = |text: &String| {
+                NOT_TOLD.iter().any(|module| text.contains(module))
+                    || text.contains("-m set") && has("-j SET")
+                    || text.contains("mark") && has("-j HMARK")
+            };
+            if texts.iter().all(is_not_told) {
                 tally.not_told += 1;
             } else {
                 tally.open += 1;
@@ -308,8 +318,37 @@ impl Bench {
 }
 
 /// What no packet that is asked for tells.
-const NOT_TOLD: [&str; 8] =
-    ["-m ttl", "-m hl", "-m length", "-m dscp", "-m owner", "-m u32", "-m physdev", "source port"];
+const NOT_TOLD: [&str; 29] = [
+    "-m ttl",
+    "-m hl",
+    "-m length",
+    "-m dscp",
+    "-m owner",
+    "-m u32",
+    "-m physdev",
+    "source port",
+    "-m bpf",
+    "-m string",
+    "-m mac",
+    "-m cgroup",
+    "-m realm",
+    "-m policy",
+    "-m socket",
+    "-m cpu",
+    "-m devgroup",
+    "-m connbytes",
+    "-m connlabel",
+    "-m osf",
+    "-m time",
+    "-m tcpmss",
+    "--tcp-option",
+    "-m ecn",
+    "-m tos",
+    "-m helper",
+    "NFQUEUE",
+    "TPROXY",
+    "SYNPROXY",
+];
 
 fn is_open(condition: &Condition<'_>) -> bool {
     matches!(condition, Condition::Opaque { .. } | Condition::Several { .. })

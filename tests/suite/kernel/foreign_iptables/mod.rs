@@ -5,6 +5,7 @@
 mod family;
 mod fragments;
 mod judge;
+mod rare;
 mod sets;
 
 use fragments::Rules;

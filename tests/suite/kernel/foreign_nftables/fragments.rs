@@ -1,6 +1,6 @@
 //! Fragments of rules that other programs write, and rulesets of them.
 
-use super::ipv6;
+use super::{ipv6, rare};
 use crate::support::random::Random;
 use crate::testing::seed;
 
@@ -348,7 +348,8 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
         .collect();
     let mut found = Vec::new();
     let mut dice = Random::new(1);
-    let rules = MATCHES.iter().chain(&ipv6::MATCHES).map(|one| vec![format!("{one} drop")]);
+    let matches = MATCHES.iter().chain(&ipv6::MATCHES).chain(&rare::MATCHES).chain(&rare::NOT_TOLD);
+    let rules = matches.map(|one| vec![format!("{one} drop")]);
     // A rule that only changes something is followed by one that tells.
     let whole =
         RULES.iter().chain(&ipv6::RULES).map(|rule| vec![(*rule).to_owned(), "jump marked".to_owned()]);
@@ -356,6 +357,9 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
         let count = if full { 4 } else { 1 };
         let chosen: Vec<_> = (0..count).map(|_| dice.pick(&places)).collect();
         found.extend(chosen.into_iter().map(|place| Setting::filter("single", place, rules.clone())));
+    }
+    for (place, rule) in rare::RULES {
+        found.push(Setting::filter("single", place, vec![rule.to_owned(), "jump marked".to_owned()]));
     }
     for rule in DESTINATIONS.into_iter().chain(ipv6::DESTINATIONS) {
         for place in [("prerouting", -110), ("prerouting", -90), ("output", -101)] {
@@ -425,7 +429,12 @@ fn rule(dice: &mut Random) -> String {
 }
 
 fn matches(dice: &mut Random) -> &'static str {
-    if dice.one_in(4) { dice.pick(&ipv6::MATCHES) } else { dice.pick(&MATCHES) }
+    match dice.below(16) {
+        0..4 => dice.pick(&ipv6::MATCHES),
+        4 => dice.pick(&rare::MATCHES),
+        5 if dice.one_in(3) => dice.pick(&rare::NOT_TOLD),
+        _ => dice.pick(&MATCHES),
+    }
 }
 
 fn translation(dice: &mut Random) -> ((&'static str, i32), Vec<String>) {

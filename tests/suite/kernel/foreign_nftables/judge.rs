@@ -10,6 +10,7 @@ use kuberules::node::{Host, InterfaceName, PodInterface};
 use kuberules::walk::{ClientKind, Condition, Outcome, Packet, Verdict, Walker};
 
 use super::fragments::Setting;
+use super::rare;
 use crate::kernel::trace::conntrack::End;
 use crate::kernel::trace::world::{Rules, Tag, World};
 
@@ -23,7 +24,10 @@ pub(super) struct Count {
     pub(super) packets: usize,
     pub(super) right: usize,
     pub(super) wrong: usize,
+    /// Left open though the rules decide it.
     pub(super) open: usize,
+    /// Left open because the packet asked for does not tell.
+    pub(super) not_told: usize,
 }
 
 impl Count {
@@ -33,6 +37,7 @@ impl Count {
         self.right += other.right;
         self.wrong += other.wrong;
         self.open += other.open;
+        self.not_told += other.not_told;
     }
 }
 
@@ -100,7 +105,11 @@ fn judge_one(setting: &Setting, world: &mut World, host: &Host, count: &mut Coun
         }
         count.right += usize::from(found.faults.is_empty());
         count.wrong += usize::from(!found.faults.is_empty());
-        count.open += usize::from(found.faults.is_empty() && found.open);
+        let is_open = usize::from(found.faults.is_empty() && found.open);
+        match rare::are_not_told(&setting.rules) {
+            true => count.not_told += is_open,
+            false => count.open += is_open,
+        }
         let told = if found.faults.is_empty() { &found.open_words } else { &found.faults };
         let loud = !found.faults.is_empty() || std::env::var_os("KUBERULES_KERNEL_TIMES").is_some();
         if loud && !told.is_empty() {

@@ -27,8 +27,11 @@ pub(crate) struct Connection {
 pub(crate) fn read(line: &str) -> Option<(Tag, Connection)> {
     let protocol = line.split_whitespace().nth(1)?.parse().ok()?;
     let fields: Vec<(&str, &str)> = line.split_whitespace().filter_map(|word| word.split_once('=')).collect();
+    // With accounting on, counts of packets stand between the tuples.
+    let ends = |name: &str| ["src", "dst", "sport", "dport"].contains(&name);
+    let tuples: Vec<(&str, &str)> = fields.iter().copied().filter(|(name, _)| ends(name)).collect();
     let tuple = |nth: usize| {
-        let mut tuple = fields.get(nth * 4..nth * 4 + 4)?.iter();
+        let mut tuple = tuples.get(nth * 4..nth * 4 + 4)?.iter();
         let mut value = |name: &str| tuple.next().filter(|field| field.0 == name).map(|field| field.1);
         let (from, to) = (value("src")?.parse().ok()?, value("dst")?.parse().ok()?);
         let (from_port, to_port) = (value("sport")?.parse().ok()?, value("dport")?.parse().ok()?);
@@ -48,6 +51,8 @@ fn a_line_is_read() {
     let line = "udp      17 29 src=10.244.1.9 dst=10.96.0.10 sport=10001 dport=53 [UNREPLIED] src=10.244.2.3 dst=192.168.0.11 sport=5353 dport=40001 mark=2 use=1";
     let ((protocol, port), connection) = read(line).unwrap();
     assert_eq!((protocol, port, connection.end), (17, 10001, End::OnALink));
+    let counted = line.replace(" sport=10001 dport=53", " sport=10001 dport=53 packets=1 bytes=60");
+    assert_eq!(read(&counted), read(line));
     assert_eq!(connection.reply.0, "10.244.2.3:5353".parse().unwrap());
     assert_eq!(connection.reply.1, "192.168.0.11:40001".parse().unwrap());
 }

@@ -224,7 +224,8 @@ impl World {
 
     /// Makes sets of ipset; how the tool lists them.
     pub(crate) fn make_sets(&self, text: &str) -> String {
-        self.node.run_with("ipset restore", text);
+        self.node.run("ipset flush");
+        self.node.run_with("ipset restore -exist", text);
         self.node.run("ipset save")
     }
 
