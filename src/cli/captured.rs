@@ -14,8 +14,8 @@ use super::stdin::{self, Piped};
 use crate::capture::{self, Captured, Source};
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 use crate::net::Family;
-use bounds::{Budget, LARGEST};
-use found::{Found, text_of};
+use bounds::Budget;
+use found::Found;
 
 /// Reads what a node printed; `-` is standard input, `hint` the family of tables that do not tell theirs.
 ///
@@ -116,7 +116,7 @@ fn read_stream(
     if archive::is_tar(&head) {
         return archive::read(stream, name, found, budget);
     }
-    let text = text_of(stream, LARGEST)?;
+    let text = budget.text(stream)?;
     found.sources.push(Source { name: name.to_owned(), text });
     Ok(())
 }

@@ -232,7 +232,8 @@ impl<'a> Reader<'a> {
         let fine = lists < MAX_LISTS;
         if !fine {
             let message = format!("more than {MAX_LISTS} lists within one another");
-            self.batch.find(Diagnostic::error(message), position, 0);
+            let help = "put the objects into one list";
+            self.batch.find(Diagnostic::error(message).help(help), position, 0);
         }
         fine
     }

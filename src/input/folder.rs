@@ -46,7 +46,9 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn folder(&mut self, path: &Path, depth: usize) {
         if depth > MAX_FOLDERS {
-            return self.fault(path, format!("more than {MAX_FOLDERS} folders within one another"));
+            let message =
+                format!("more than {MAX_FOLDERS} folders within one another: name this one by itself");
+            return self.fault(path, message);
         }
         let entries = match entries(path) {
             Ok(entries) => entries,

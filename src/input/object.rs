@@ -11,7 +11,7 @@ use super::snapshot::Snapshot;
 use super::template::{TEMPLATE, is_template};
 use super::wording::{self, Wording};
 use super::written::{Repeated, Scope, Type, Where, Written, Wrong};
-use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, Severity};
 
 /// The group of a kind that is read, and its newest `apiVersion`.
 fn home(kind: &str) -> Option<(&'static str, &'static str)> {
@@ -104,8 +104,8 @@ pub(super) struct Finding {
 pub(super) struct Batch {
     pub(super) snapshot: Snapshot,
     pub(super) findings: Vec<Finding>,
-    /// Findings beyond [`Batch::MAX_FINDINGS`].
-    pub(super) findings_left_out: usize,
+    /// How many findings of each severity there are, those beyond [`Batch::MAX_FINDINGS`] among them.
+    found: BTreeMap<Severity, usize>,
     /// How many documents stood in the text.
     pub(super) documents: usize,
     /// Documents that are no Kubernetes objects and are not told one by one.
@@ -115,7 +115,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// So many findings are kept.
+    /// So many findings of a severity are kept: warnings, however many, leave room for errors.
     const MAX_FINDINGS: usize = 200;
 
     pub(super) fn find(&mut self, diagnostic: Diagnostic, place: Position, lines: u32) {
@@ -123,10 +123,10 @@ impl Batch {
     }
 
     fn push(&mut self, finding: Finding) {
-        if self.findings.len() < Self::MAX_FINDINGS {
+        let found = self.found.entry(finding.diagnostic.severity).or_default();
+        *found += 1;
+        if *found <= Self::MAX_FINDINGS {
             self.findings.push(finding);
-        } else {
-            self.findings_left_out += 1;
         }
     }
 
@@ -325,7 +325,9 @@ impl Batch {
         }
         self.kindless += other.kindless;
         other.findings.into_iter().for_each(|finding| self.push(finding));
-        self.findings_left_out += other.findings_left_out;
+        for (severity, found) in other.found {
+            *self.found.entry(severity).or_default() += found.saturating_sub(Self::MAX_FINDINGS);
+        }
         self.documents += other.documents;
     }
 
@@ -346,12 +348,24 @@ impl Batch {
             }
             diagnostics.push(diagnostic.at(place));
         }
-        if self.findings_left_out > 0 {
-            let message = format!("{} more findings of this kind are not shown", self.findings_left_out);
-            diagnostics.push(Diagnostic::error(message));
+        for (severity, found) in &self.found {
+            diagnostics.extend(left_out(*severity, found.saturating_sub(Self::MAX_FINDINGS)));
         }
         diagnostics
     }
+}
+
+/// Says that more was found than is kept.
+fn left_out(severity: Severity, more: usize) -> Option<Diagnostic> {
+    let words = match (severity, more) {
+        (_, 0) => return None,
+        (Severity::Note, _) => "notes",
+        (Severity::Warning, _) => "warnings",
+        (Severity::Unloadable | Severity::Error, _) => "errors",
+    };
+    let message = format!("reading the input: {more} more {words} are not listed");
+    let help = "mend what is listed, and run it again";
+    Some(Diagnostic { severity, ..Diagnostic::error(message).help(help) })
 }
 
 /// Names an object by whatever of its metadata can be decoded.

@@ -95,7 +95,9 @@ impl Planter<'_, '_> {
         };
         self.budget = self.budget.saturating_sub(1);
         if depth > MAX_DEPTH || self.budget == 0 {
-            let message = "too deep or too large, aliases resolved".to_owned();
+            let message = format!(
+                "with aliases resolved, nested deeper than {MAX_DEPTH} levels or of more than {MAX_ALIASED_NODES} values"
+            );
             return Err(yaml::Fault { message, offset: node.start as usize });
         }
         let value = match &node.value {
@@ -200,7 +202,12 @@ mod tests {
             let uses = vec![format!("*a{}", n - 1); 10].join(", ");
             text.push_str(&format!("a{n}: &a{n} [{uses}]\n"));
         }
-        assert!(read_documents(&text).unwrap_err().message.starts_with("too deep or too large"));
+        assert!(
+            read_documents(&text)
+                .unwrap_err()
+                .message
+                .ends_with("nested deeper than 200 levels or of more than 1000000 values")
+        );
     }
 
     #[test]

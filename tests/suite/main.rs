@@ -12,6 +12,7 @@ mod annotate;
 mod api_server;
 mod archives;
 mod assume;
+mod bounds;
 mod captured;
 mod check;
 mod command_line;

@@ -45,6 +45,26 @@ fn the_files_that_pages_name_are_there() {
     }
 }
 
+/// Names of tests have at least three words; flags and codes fewer.
+#[test]
+fn the_tests_that_promises_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = ["src", "tests"].into_iter().flat_map(|folder| files(&root.join(folder)));
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    let sources: Vec<String> =
+        sources.filter(is_source).map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let text = std::fs::read_to_string(root.join("docs/promises.md")).unwrap();
+    let is_test = |word: &&str| {
+        let is_name = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
+        word.matches('_').count() >= 2 && word.chars().all(is_name)
+    };
+    let named: Vec<&str> = text.split('`').filter(is_test).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let has = |name: &&str| sources.iter().any(|source| source.contains(&format!("fn {name}(")));
+    let gone: Vec<&str> = named.into_iter().filter(|name| !has(name)).collect();
+    assert!(gone.is_empty(), "docs/promises.md names {gone:?}");
+}
+
 #[test]
 fn the_readme_names_the_newest_release() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

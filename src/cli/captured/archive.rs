@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use flate2::read::MultiGzDecoder;
 
 use super::bounds::{Budget, HEAD, Unpacked};
-use super::found::{Found, text_of};
+use super::found::Found;
 use crate::capture::Source;
 
 /// How many bytes it takes to tell that a file is a tar.
@@ -36,8 +36,7 @@ pub(super) fn read_gzip(
     if is_tar {
         return read(stream, name, found, budget);
     }
-    let text = text_of(stream, budget.left())?;
-    budget.text(text.len());
+    let text = budget.text(stream)?;
     found.sources.push(Source { name: name.to_owned(), text });
     Ok(())
 }

@@ -14,7 +14,8 @@ pub(super) fn read(path: &Path, found: &mut Found, budget: &mut Budget) -> io::R
 
 fn below(root: &Path, folder: &Path, depth: usize, found: &mut Found, budget: &mut Budget) -> io::Result<()> {
     if depth > DEEPEST {
-        return Err(io::Error::other(format!("folders are nested more than {DEEPEST} deep")));
+        let message = format!("folders are nested more than {DEEPEST} deep: give the folder of one node");
+        return Err(io::Error::other(message));
     }
     let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);

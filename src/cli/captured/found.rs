@@ -47,9 +47,9 @@ impl Found {
             self.ignore(&full);
             return Ok(());
         }
-        let text = text_of(io::Cursor::new(head).chain(stream), budget.left())
+        let text = budget
+            .text(io::Cursor::new(head).chain(stream))
             .map_err(|error| io::Error::other(format!("{full}: {error}")))?;
-        budget.text(text.len());
         self.sources.push(Source { name: full, text });
         Ok(())
     }
@@ -62,16 +62,6 @@ fn is_of_another_place(path: &str) -> bool {
     let name = folders.next().unwrap_or_default();
     name.contains("netns_exec")
         || folders.any(|folder| folder == "etc" || folder == "namespaces" || folder == "netns")
-}
-
-/// A text that is not longer than that.
-pub(super) fn text_of(from: impl Read, largest: u64) -> io::Result<String> {
-    let mut text = String::new();
-    let length = from.take(largest + 1).read_to_string(&mut text)?;
-    if length as u64 > largest {
-        return Err(io::Error::other("it is larger than 1 GiB"));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ impl<'t, 'a> Cursor<'t, 'a> {
             let aliased = &self.tape.aliased;
             aliased.set(aliased.get() + 1);
             if aliased.get() > MAX_ALIASED_NODES {
-                let message = format!("aliases expand to more than {MAX_ALIASED_NODES} values");
+                let message =
+                    format!("aliases expand to more than {MAX_ALIASED_NODES} values: write them out");
                 return Err(de::Error::custom(message));
             }
         }
@@ -345,7 +346,10 @@ impl<'t, 'a> MergeCollector<'t, 'a> {
 
     fn add(&mut self, map: Cursor<'t, 'a>, chain: usize) -> Result<(), Error> {
         if chain > Self::MAX_CHAIN {
-            return map.located(Err(de::Error::custom("too many merge keys within one another")));
+            return map.located(Err(de::Error::custom(format!(
+                "more than {} merge keys within one another: write the merged keys out",
+                Self::MAX_CHAIN
+            ))));
         }
         for key in map.tape.children(map.index) {
             let (key, value) = (map.at(key), map.at(key + 1));

@@ -129,8 +129,12 @@ fn operation(
 ) -> Option<Expression> {
     let depth = depth.checked_sub(1)?;
     let mut left = primary(words, kind, depth)?;
+    let mut in_a_row = 0;
     while let Some(operator) = words.peek().and_then(Binary::from_sign).filter(|o| o.rank() >= rank) {
         words.next();
+        // Each operator puts what stands before it one deeper.
+        in_a_row += 1;
+        depth.checked_sub(in_a_row)?;
         let own = left.data_type();
         let kind = match operator {
             Binary::ShiftLeft | Binary::ShiftRight => None,

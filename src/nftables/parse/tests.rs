@@ -214,6 +214,38 @@ fn deep_json_is_refused() {
     assert!(unclosed.starts_with("line 1: no JSON of nft: EOF while parsing a list"), "{unclosed}");
 }
 
+/// The statements of a table with one rule.
+fn statements(ruleset: &Ruleset) -> &[Statement] {
+    &rules(ruleset)[0].statements
+}
+
+/// What nests deeper than any rule that is meant: to follow it would take time that grows with the cube of its length.
+#[test]
+fn deep_expressions_are_kept_as_text() {
+    let of_text = |expression: &str| {
+        let text = format!("table ip x {{\n\tchain c {{\n\t\t{expression} == 0x00000001 drop\n\t}}\n}}\n");
+        let ruleset = parse_listing(&text).unwrap();
+        assert_same_text(&list::print(&ruleset), &text);
+        matches!(statements(&ruleset), [Statement::Opaque(_), ..])
+    };
+    assert!(!of_text(&format!("meta mark {}", ["& 0x000000ff"; 6].join(" "))));
+    assert!(of_text(&format!("meta mark {}", vec!["& 0x000000ff"; 100_000].join(" "))));
+    assert!(of_text(&format!("{}meta mark{}", "(".repeat(100_000), " | 0x00000001)".repeat(100_000))));
+    let of_json = |expression: &str| {
+        let json = format!(
+            "{{\"nftables\": [{{\"table\": {{\"family\": \"ip\", \"name\": \"x\"}}}}, \
+             {{\"chain\": {{\"family\": \"ip\", \"table\": \"x\", \"name\": \"c\"}}}}, \
+             {{\"rule\": {{\"family\": \"ip\", \"table\": \"x\", \"chain\": \"c\", \"expr\": \
+             [{{\"match\": {{\"op\": \"==\", \"left\": {expression}, \"right\": 1}}}}]}}}}]}}"
+        );
+        matches!(statements(&parse_json(&json).unwrap()), [Statement::Opaque(_), ..])
+    };
+    let mark = "{\"meta\": {\"key\": \"mark\"}}";
+    assert!(!of_json(&format!("{{\"&\": [{mark}, 255, 255]}}")));
+    assert!(of_json(&format!("{{\"&\": [{mark}{}]}}", ", 255".repeat(100_000))));
+    assert!(of_json(&format!("{}{mark}{}", "{\"&\": [".repeat(20), ", 255]}".repeat(20))));
+}
+
 /// Listings of the real nft: every statement that it loads in a namespace without more modules, and what other programs
 /// write. The first version's texts print again to the letter; all are read.
 const LISTED: [&str; 9] = [

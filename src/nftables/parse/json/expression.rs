@@ -58,6 +58,8 @@ fn is_datum(name: &str, value: &Value) -> bool {
 
 fn operation(operator: Binary, body: &Value, kind: Option<&DataType>, depth: usize) -> Option<Expression> {
     let (first, rest) = body.as_array()?.split_first()?;
+    // Each puts what stands before it one deeper.
+    let depth = depth.checked_sub(rest.len())?;
     let mut left = part(first, kind, depth)?;
     for value in rest {
         let own = left.data_type();
