@@ -245,11 +245,7 @@ impl Host {
         let name = toward.as_ref().map(InterfaceName::as_str);
         let mut hasher = DefaultHasher::new();
         // Which interface that is decides only for rules.
-        let way = |device: &str| match Some(device) == name {
-            true => 0,
-            false => device.bytes().fold(1, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(byte.into())),
-        };
-        self.network.place(ip, &way).hash(&mut hasher);
+        self.network.place(ip, name).hash(&mut hasher);
         let sysctls = &self.sysctls;
         sysctls.forwarding_off(family, name).hash(&mut hasher);
         let mode = name.map_or_else(|| sysctls.reverse_path_anywhere(), |name| sysctls.reverse_path_of(name));

@@ -196,18 +196,23 @@ impl Network {
         routes.chain(rules.flat_map(|rule| rule.source.into_iter().chain(rule.destination)))
     }
 
-    /// All that routing can tell of an address from others, as the source of packets and as their destination; `way` has a
-    /// number for each interface.
-    pub fn place(&self, ip: IpAddr, way: &dyn Fn(&str) -> u64) -> Option<u64> {
+    /// A number for all that routing can tell of an address from others, as the source of packets and as their destination;
+    /// `own` is an interface that is as good as any other that is the address's own.
+    pub fn place(&self, ip: IpAddr, own: Option<&str>) -> Option<u64> {
         let family = Family::of(ip);
         let routes = self.routes.as_ref().filter(|routes| routes.has(family))?;
         let mut hasher = DefaultHasher::new();
+        // A way by a port of an interface is one by that interface.
+        let is_master = |name: &&str| self.links.iter().flatten().any(|l| l.master.as_deref() == Some(*name));
+        let own = own.filter(|own| !is_master(own));
         let add = |found: Routed<'_>, hasher: &mut DefaultHasher| match found {
-            Routed::By(device) => (0, way(device)).hash(hasher),
+            Routed::By(device) if Some(device) == own => 0.hash(hasher),
             Routed::ByOneOf(devices) => {
-                (1, devices.iter().map(|device| way(device)).collect::<Vec<_>>()).hash(hasher);
+                let others =
+                    devices.iter().map(|device| Some(device.as_str()).filter(|name| Some(*name) != own));
+                (1, others.collect::<Vec<_>>()).hash(hasher);
             }
-            other => (2, other).hash(hasher),
+            found => (2, found).hash(hasher),
         };
         let Some(rules) = self.rules_of(family) else {
             add(by_usual_tables(routes, ip), &mut hasher);

@@ -16,6 +16,8 @@ pub use query::{AskedInterface, SetQuery};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IpSets {
     sets: BTreeMap<CompactString, IpSet>,
+    /// Whether members of any of them have interfaces.
+    name_interfaces: bool,
 }
 
 /// A set: its type and its members.
@@ -111,7 +113,13 @@ pub enum Membership {
 impl IpSets {
     /// Adds a set; a set of that name that was there comes back.
     pub fn insert(&mut self, name: CompactString, set: IpSet) -> Option<IpSet> {
+        self.name_interfaces |= set.dimensions.contains(&Dimension::Interface);
         self.sets.insert(name, set)
+    }
+
+    /// Whether a set can tell interfaces apart.
+    pub fn name_interfaces(&self) -> bool {
+        self.name_interfaces
     }
 
     /// The set of a name.

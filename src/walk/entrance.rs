@@ -10,18 +10,33 @@ use super::rule_part::InterfaceDirection;
 use super::walker::Walker;
 use crate::node::InterfaceName;
 
-/// What rules before routing can see of where a packet comes in, beside the addresses that they ask for.
+/// What rules before routing, and routing itself, can see of where a packet comes in, beside the addresses that they ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Entrance(Interface, Seen, Option<(Option<u64>, Option<bool>)>);
+pub struct Entrance {
+    interface: Interface,
+    seen: SeenEarly,
+    /// None where routing makes the same of all.
+    routing: Option<RoutedSource>,
+}
 
+/// An interface, as rules before routing can tell it from others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Seen {
+enum SeenEarly {
     /// The name is not known.
     Unknown,
     /// Which of the names and patterns that rules ask for it fits.
     Fits(Vec<bool>),
     /// All that there is to know of an interface; none inside where there is none.
     Itself(Option<InterfaceName>),
+}
+
+/// What routing can tell of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RoutedSource {
+    /// [`Host::routing_place`](crate::node::Host::routing_place)
+    place: u64,
+    /// Whether it comes by the interface by which the way back leads, where that is known.
+    comes_by_its_route: Option<bool>,
 }
 
 impl Walker<'_> {
@@ -34,19 +49,18 @@ impl Walker<'_> {
         let view = hooks::entry(packet, self.host).view;
         let known = evaluator.known_interface(&view, InterfaceDirection::In, view.input);
         let seen = match (known, self.early_names.of(&self.program, packet.family())) {
-            (None, _) => Seen::Unknown,
-            (Some(interface), None) => Seen::Itself(interface),
+            (None, _) => SeenEarly::Unknown,
+            (Some(interface), None) => SeenEarly::Itself(interface),
             (Some(interface), Some(names)) => {
                 let interface = interface.as_ref().map_or("", InterfaceName::as_str);
-                Seen::Fits(names.iter().map(|name| fits(interface, name)).collect())
+                SeenEarly::Fits(names.iter().map(|name| fits(interface, name)).collect())
             }
         };
-        // Routing asks whether the way back leads by this very interface.
         let input = known.flatten();
-        let routed = self.host.routing_place(packet.source).map(|place| {
+        let routing = self.host.routing_place(packet.source).map(|place| {
             let toward = self.host.interface_toward(packet.source);
-            (Some(place), input.map(|input| Some(input) == toward))
+            RoutedSource { place, comes_by_its_route: input.map(|input| Some(input) == toward) }
         });
-        Some(Entrance(view.input, seen, routed))
+        Some(Entrance { interface: view.input, seen, routing })
     }
 }

@@ -21,6 +21,7 @@ use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::{RuleIndex, RuleKey, Sources};
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
+use super::seen_interface::AskedBeside;
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;
@@ -46,6 +47,8 @@ pub(super) struct Changes<'r> {
     pub(super) asked_mark: u32,
     /// How many rules ask for an interface or have a match or target that kube-proxy never writes.
     pub(super) foreign: usize,
+    /// What they ask of interfaces beside their names.
+    pub(super) beside: AskedBeside,
 }
 
 struct Slot<'r> {
@@ -196,6 +199,7 @@ impl<'r> Program<'r> {
             for rule in self.rules() {
                 changes.asked_mark |= asked_mark(rule);
                 changes.foreign += usize::from(is_foreign(rule));
+                changes.beside.learn(rule);
                 let Some(Target::Foreign(foreign)) = &rule.target else { continue };
                 match foreign.means() {
                     Means::Alters => changes.alters = true,

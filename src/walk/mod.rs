@@ -59,6 +59,7 @@ mod routed;
 mod routing;
 mod rule_index;
 mod rule_part;
+mod seen_interface;
 mod selector;
 mod set_index;
 mod source_port;
@@ -80,6 +81,8 @@ pub use opaque_nftables::is_opaque_match;
 pub use outcome::{Answer, Condition, Effect, Hook, Outcome, RuleRef, Step, Supposition, Unrouted, Verdict};
 pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
 pub use routed::{EndsOfPair, RoutedPair};
+pub use rule_part::InterfaceDirection;
+pub use seen_interface::SeenInterface;
 pub use walker::{ToldByOthers, Walker};
 
 pub use crate::node::{ClientKind, Host, InterfaceName, PodInterface};

@@ -21,6 +21,7 @@ use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::Sources;
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
+use super::seen_interface::AskedBeside;
 use super::set_index::{Lookup, SetIndex};
 use super::{opaque_iptables, opaque_nftables};
 
@@ -33,6 +34,7 @@ pub(super) struct Program<'r> {
     filled: OnceLock<HashSet<(usize, &'r str)>>,
     bases: [BaseChains; 2],
     interfaces: OnceLock<Interfaces<'r>>,
+    asked_beside: OnceLock<AskedBeside>,
     /// How many rules other programs have.
     foreign: OnceLock<usize>,
 }
@@ -53,6 +55,7 @@ impl<'r> Program<'r> {
             filled: OnceLock::new(),
             bases: Default::default(),
             interfaces: OnceLock::new(),
+            asked_beside: OnceLock::new(),
             foreign: OnceLock::new(),
         };
         // A table that sleeps has no chains at any hook.

@@ -27,9 +27,10 @@ use super::packet::{Original, View};
 use super::packet_state::{PacketState, Phase};
 use super::program::Program;
 use super::rule_part::InterfaceDirection;
+use super::seen_interface::SeenInterface;
 use super::told_apart::{Place, ToldApart, is_of_its_own};
 use crate::net::Family;
-use crate::node::{ClientKind, Host, InterfaceName, LinkAddress, PerFamily};
+use crate::node::{ClientKind, Host, InterfaceName, PerFamily};
 
 /// The most kinds whose ends are kept.
 const MOST_KINDS: usize = 1 << 16;
@@ -70,48 +71,10 @@ pub(super) struct Kind {
     client: ClientKind,
     source_port: Option<u16>,
     told: (Option<InterfaceName>, Option<InterfaceName>),
-    interfaces: [Crossed; 2],
+    interfaces: [SeenInterface; 2],
     /// What routes tell of source and destination, where rules ask for that.
     routes: [Option<u64>; 2],
     keeps_steps: bool,
-}
-
-/// An interface that a packet crosses, as rules can tell it from others.
-#[derive(PartialEq, Eq, Hash)]
-enum Crossed {
-    /// Which it is, if any, is not known.
-    Unknown,
-    None,
-    Itself(InterfaceName),
-    /// One that no rule names and that has no address of its own, as a Pod's end on the node; with the longest beginning that rules ask for.
-    Unnamed(Option<InterfaceName>),
-}
-
-impl Crossed {
-    fn of(
-        known: Option<Option<InterfaceName>>,
-        apart: &ToldApart,
-        (evaluator, view): (&Evaluator<'_, '_>, &View),
-    ) -> Crossed {
-        let name = match known {
-            None => return Crossed::Unknown,
-            Some(None) => return Crossed::None,
-            Some(Some(name)) => name,
-        };
-        let (text, network) = (name.as_str(), &evaluator.host.network);
-        let (named, begins) = evaluator.program.interfaces().told_of(text);
-        let ends = [view.source, view.destination.ip(), view.original.source, view.original.destination.ip()];
-        // Every interface has an address of IPv6 that is good on its link alone.
-        let counts = |own: &LinkAddress| {
-            Family::of(own.ip) == evaluator.family && (!own.is_link_local || ends.contains(&own.ip))
-        };
-        let has_address = network.link(text).is_some_and(|link| link.addresses.iter().any(counts));
-        match named.is_some() || has_address || text == "lo" || apart.asks_ways || apart.asks_more_interfaces
-        {
-            true => Crossed::Itself(name),
-            false => Crossed::Unnamed(begins.and_then(|length| InterfaceName::new(text.get(..length)?))),
-        }
-    }
 }
 
 impl<'r> Onward<'r> {
@@ -213,11 +176,11 @@ impl<'r> Onward<'r> {
             interfaces: [(InterfaceDirection::In, view.input), (InterfaceDirection::Out, view.output)].map(
                 |(direction, kind)| {
                     let known = evaluator.known_interface(view, direction, kind);
-                    Crossed::of(known, apart, (evaluator, view))
+                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, apart.asks_ways))
                 },
             ),
             routes: [view.source, view.destination.ip()]
-                .map(|ip| apart.asks_ways.then(|| host.network.place(ip, &super::routing::number)).flatten()),
+                .map(|ip| apart.asks_ways.then(|| host.network.place(ip, None)).flatten()),
             keeps_steps: evaluator.keeps_steps,
         })
     }

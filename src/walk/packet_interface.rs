@@ -13,10 +13,11 @@ use super::expression::{Found, Stop};
 use super::interfaces::InterfaceCase;
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, RulePosition};
+use super::program::Program;
 use super::questions::{Answers, Question};
 use super::rule_part::InterfaceDirection;
 use crate::nftables::ruleset::Element;
-use crate::node::{InterfaceName, PodInterface};
+use crate::node::{Host, InterfaceName, PodInterface};
 
 impl<'r> Evaluator<'_, 'r> {
     /// Whether the packet crosses an interface of this name or pattern.
@@ -96,35 +97,45 @@ impl<'r> Evaluator<'_, 'r> {
             InterfaceDirection::In => (self.told.0, view.original.source),
             InterfaceDirection::Out => (self.told.1, view.routed),
         };
-        match kind {
-            Interface::None => return Some(None),
-            Interface::Loopback => return Some(InterfaceName::new("lo")),
-            Interface::PodSide | Interface::External if told.is_some() => return Some(told),
-            Interface::PodSide | Interface::External => (),
+        if told.is_some() && matches!(kind, Interface::PodSide | Interface::External) {
+            return Some(told);
         }
-        let host = self.host;
-        let toward = *self.toward.entry(ip).or_insert_with(|| host.interface_toward(ip));
-        let learned = toward.or_else(|| match (&self.host.pod_interface, kind) {
-            (Some(PodInterface::Name(name)), Interface::PodSide) => InterfaceName::new(name),
-            (_, Interface::PodSide) => self.interface_of_pod(ip),
-            _ => None,
-        });
-        learned.map(Some)
-    }
-
-    /// What the CNI plugin whose interfaces the rules name calls a Pod's end on the node.
-    fn interface_of_pod(&self, ip: IpAddr) -> Option<InterfaceName> {
-        let interfaces = self.program.interfaces();
-        interfaces.of_pod(ip, || {
-            let mut prefixes = interfaces.pod_prefixes();
-            match (prefixes.next(), prefixes.next()) {
-                (Some(prefix), None) => {
-                    InterfaceName::new(&format!("{prefix}{}", self.host.pod_interface_hash(ip)?))
-                }
-                _ => None,
-            }
+        let (program, host) = (self.program, self.host);
+        known((program, host), (ip, kind), || {
+            *self.toward.entry(ip).or_insert_with(|| host.interface_toward(ip))
         })
     }
+}
+
+/// The interface of a kind that packets of an address cross, where it is known by routes or by the names of Pods; none inside
+/// where they cross none.
+pub(super) fn known(
+    (program, host): (&Program<'_>, &Host),
+    (ip, kind): (IpAddr, Interface),
+    toward: impl FnOnce() -> Option<InterfaceName>,
+) -> Option<Option<InterfaceName>> {
+    let of_pods = || match &host.pod_interface {
+        Some(PodInterface::Name(name)) => InterfaceName::new(name),
+        _ => interface_of_pod(program, host, ip),
+    };
+    match kind {
+        Interface::None => Some(None),
+        Interface::Loopback => Some(InterfaceName::new("lo")),
+        Interface::PodSide => toward().or_else(of_pods).map(Some),
+        Interface::External => toward().map(Some),
+    }
+}
+
+/// What the CNI plugin whose interfaces the rules name calls a Pod's end on the node.
+fn interface_of_pod(program: &Program<'_>, host: &Host, ip: IpAddr) -> Option<InterfaceName> {
+    let interfaces = program.interfaces();
+    interfaces.of_pod(ip, || {
+        let mut prefixes = interfaces.pod_prefixes();
+        match (prefixes.next(), prefixes.next()) {
+            (Some(prefix), None) => InterfaceName::new(&format!("{prefix}{}", host.pod_interface_hash(ip)?)),
+            _ => None,
+        }
+    })
 }
 
 /// What is asked for where an interface is, and of what kind that is.

@@ -13,6 +13,7 @@ use super::outcome::{Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::Sources;
 use super::rule_part::{ChainId, RulePart};
+use super::seen_interface::AskedBeside;
 use super::set_index::{Lookup, SetIndex};
 
 /// A ruleset of either language, ready to be walked.
@@ -148,6 +149,13 @@ impl<'r> Program<'r> {
             Program::Nftables(program) => program.interfaces(),
             Program::Both(both) => &both.interfaces,
         }
+    }
+
+    /// What rules ask of interfaces beside their names.
+    pub(super) fn asked_beside(&self) -> AskedBeside {
+        let of_iptables = self.iptables_part().map(|program| program.changes().beside);
+        let of_nftables = self.nftables_part().map(nftables::Program::asked_beside);
+        of_iptables.into_iter().chain(of_nftables).fold(AskedBeside::default(), AskedBeside::and)
     }
 
     /// What rules do that changes what later ones are told; none for nftables, whose statements are looked at one by one.

@@ -6,7 +6,6 @@
 //! that the node itself sends `ip_route_output_key_hash_rcu` before the output hook and `ip_route_me_harder`
 //! (net/ipv4/netfilter.c) behind it. What routes and rules do not tell is taken to let the packet through.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use compact_str::CompactString;
@@ -291,13 +290,6 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         let Some(link) = self.host.network.link(name) else { return true };
         link.addresses.iter().any(|address| address.ip.is_ipv4())
     }
-}
-
-/// A number for an interface.
-pub(super) fn number(device: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    device.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn known_mark(view: &View) -> Option<u32> {

@@ -77,8 +77,10 @@ pub(super) enum MatchKind<'r> {
 
 /// Whether the interface by which a packet comes in, or by which it goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum InterfaceDirection {
+pub enum InterfaceDirection {
+    /// That by which it comes in.
     In,
+    /// That by which it leaves.
     Out,
 }
 

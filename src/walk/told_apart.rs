@@ -25,8 +25,6 @@ pub(super) struct ToldApart {
     pub(super) makes_new: bool,
     /// Some rule asks by which interface routes lead to an address.
     pub(super) asks_ways: bool,
-    /// Some set has names of interfaces among its members.
-    pub(super) asks_more_interfaces: bool,
 }
 
 /// Where an address lies among those that rules name.
@@ -81,7 +79,6 @@ impl ToldApart {
                 match part {
                     Part::Network(net) => self.learn_both(*net),
                     Part::Port { port, .. } => self.add_ports(*port, *port),
-                    Part::Interface { .. } => self.asks_more_interfaces = true,
                     _ => {}
                 }
             }

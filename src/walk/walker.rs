@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::node::{ClientKind, Host, InterfaceName, NodeRules};
+use crate::node::{ClientKind, Host, NodeRules};
 use crate::ruleset::Ruleset;
 
 use super::early_names::EarlyNames;
@@ -15,8 +15,10 @@ use super::onward::{self, Onward};
 use super::outcome::Outcome;
 use super::packet::Packet;
 use super::program::{Both, Program};
+use super::rule_part::InterfaceDirection;
+use super::seen_interface::SeenInterface;
 use super::told_apart::{Place, ToldApart};
-use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables, routing};
+use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
 
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
 const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 16 };
@@ -36,10 +38,18 @@ pub struct Walker<'r> {
     kept: Option<Mutex<Kept<'r>>>,
 }
 
-/// What other programs can tell of an address: where it lies among those that their rules and the captured sets name, and
-/// the interface that leads to it, and what else routing tells of it.
+/// What other programs can tell of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ToldByOthers(Place, Place, Option<InterfaceName>, Option<String>, Option<u64>);
+pub struct ToldByOthers {
+    /// Where it lies as a source among those that their rules and the captured sets name.
+    source: Place,
+    /// The same as a destination.
+    destination: Place,
+    /// The interfaces by which its packets cross the node, in and out.
+    interfaces: [SeenInterface; 2],
+    /// What else routing tells of it.
+    routing: Option<u64>,
+}
 
 /// Ends by their packets, and how many there are.
 type Kept<'r> = (HashMap<Packet, Vec<Outcome<'r>>>, usize);
@@ -106,21 +116,13 @@ impl<'r> Walker<'r> {
         });
         let apart = apart.as_ref()?;
         let host = self.host;
-        Some(ToldByOthers(
-            apart.source(ip, host),
-            apart.destination(ip, host),
-            host.interface_toward(ip),
-            host.pod_interface_hash(ip).filter(|_| host.is_local_pod(ip)),
-            host.network.place(ip, &routing::number),
-        ))
-    }
-
-    /// A number for what rules can tell of the interface that the node's routes give an address; 0 where they give none.
-    pub fn interface_place(&self, ip: IpAddr) -> u64 {
-        let Some(name) = self.host.interface_toward(ip) else { return 0 };
-        let (named, prefix) = self.program.interfaces().told_of(name.as_str());
-        let begin = prefix.and_then(|length| name.as_str().get(..length));
-        routing::number(&format!("{}/{}", named.unwrap_or_default(), begin.unwrap_or_default())) | 1
+        Some(ToldByOthers {
+            source: apart.source(ip, host),
+            destination: apart.destination(ip, host),
+            interfaces: [InterfaceDirection::In, InterfaceDirection::Out]
+                .map(|direction| self.seen_interface(ip, direction)),
+            routing: host.routing_place(ip),
+        })
     }
 
     /// Everything that can happen to a packet: first what can happen as things are known, most specific rules

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::alike::Alike;
-use super::ground::{AddressKind, Ground, SourceGround};
+use super::ground::{AddressKind, EndGround, Ground};
 use super::known::Known;
 use super::scope::{Scope, is_single};
 use super::search::{Examples, Search};
@@ -19,7 +19,8 @@ use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::Interval;
 use crate::parallel::{self, both};
 use crate::walk::{
-    Asked, Chains, ClientKind, Destination, Destinations, Inquiry, Packet, PortRange, Reached, Walker,
+    Asked, Chains, ClientKind, Destination, Destinations, Inquiry, InterfaceDirection, Packet, PortRange,
+    Reached, Walker,
 };
 
 /// Compares two rulesets in one family, each on its node.
@@ -67,10 +68,12 @@ pub(super) fn compare_and_fold<T: Send + Sync>(
         Scope::Part { .. } => (Inquiry::new(old, family), inquire(new)),
         Scope::Everything | Scope::Rest(_) => both(|| Inquiry::new(old, family).beside(new), || inquire(new)),
     };
-    let of_sources = bounds.ground.of_sources((old, new));
+    let of_end = |direction| bounds.ground.of_end((old, new), direction);
+    let (of_sources, of_destinations) = (of_end(InterfaceDirection::In), of_end(InterfaceDirection::Out));
     let mut classes = Classes {
         bounds,
         of_sources: of_sources.as_ref(),
+        of_destinations: of_destinations.as_ref(),
         family,
         walkers: (old, new),
         inquiries: (&inquiries.0, &inquiries.1),
@@ -98,8 +101,10 @@ pub(super) type Fold<'f, T> = dyn Fn(Vec<Difference>) -> Vec<T> + Sync + 'f;
 
 struct Classes<'a, 'o, 'n, T> {
     bounds: Bounds<'a>,
-    /// What tells sources apart, where that is more than what tells destinations apart.
-    of_sources: Option<&'a SourceGround<'a>>,
+    /// What tells sources apart, where interfaces do beside the ground.
+    of_sources: Option<&'a EndGround<'a>>,
+    /// The same of destinations.
+    of_destinations: Option<&'a EndGround<'a>>,
     family: Family,
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
@@ -138,14 +143,8 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     fn destinations(&mut self) {
         let asked = (self.inquiries.0.destinations(), self.inquiries.1.destinations());
         let questions = self.questions(asked);
-        let ground = self.bounds.ground;
         let preferred = elsewhere(self.family).map(number);
-        let value_classes = questions.value_classes(
-            whole(self.family),
-            &ground.special,
-            |value| ground.kind(value),
-            &preferred,
-        );
+        let value_classes = self.value_classes(self.of_destinations, &questions, &preferred);
         let scope = self.bounds.scope;
         let is_compared = |class: &&ValueClass<AddressKind>| scope.ports(class, self.family).is_some();
         let (single, others): (Vec<_>, Vec<_>) =
@@ -176,7 +175,8 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
     /// What is asked of destinations.
     fn questions(&self, (old, new): (&Destinations, &Destinations)) -> Questions {
         let Bounds { ground, scope, .. } = self.bounds;
-        let mut questions = Questions { cuts: ground.cuts.clone(), ..Questions::default() };
+        let cuts = self.of_destinations.map_or(&ground.cuts, |of| &of.cuts);
+        let mut questions = Questions { cuts: cuts.clone(), ..Questions::default() };
         questions.singles.extend(&ground.own);
         // Addresses of a part for which no rule asks are as all others are.
         if let Scope::Rest(addresses) = scope {
@@ -285,7 +285,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let Some(only) = self.bounds.scope.ports(value_class, self.family).map(|only| only.cloned()) else {
             return;
         };
-        let addresses = self.intervals(value_class);
+        let addresses = self.intervals(self.of_destinations, value_class);
         let no_kinds = Special::new(&BTreeSet::new(), |_| ());
         for protocol in Protocol::ALL {
             let mut questions = Questions::default();
@@ -441,18 +441,32 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let own = ground.hosts.0.source_to(to.representative);
         let preferred: Vec<u128> =
             [own, self.family.loopback()].into_iter().chain(elsewhere(self.family)).map(number).collect();
-        let all = whole(self.family);
-        let classes = match self.of_sources {
-            None => questions.value_classes(all, &ground.special, |v| ground.kind(v), &preferred),
-            Some(of) => questions.value_classes(all, &of.special, |v| (of.kind)(v), &preferred),
-        };
+        let classes = self.value_classes(self.of_sources, &questions, &preferred);
         (questions, classes)
     }
 
-    fn intervals(&self, value_class: &ValueClass<AddressKind>) -> Arc<[Interval]> {
+    /// The classes of one end of packets.
+    fn value_classes(
+        &self,
+        end: Option<&EndGround<'_>>,
+        questions: &Questions,
+        preferred: &[u128],
+    ) -> Vec<ValueClass<AddressKind>> {
+        let (all, ground) = (whole(self.family), self.bounds.ground);
+        match end {
+            None => questions.value_classes(all, &ground.special, |value| ground.kind(value), preferred),
+            Some(of) => questions.value_classes(all, &of.special, |value| (of.kind)(value), preferred),
+        }
+    }
+
+    fn intervals(
+        &self,
+        end: Option<&EndGround<'_>>,
+        value_class: &ValueClass<AddressKind>,
+    ) -> Arc<[Interval]> {
         let address = |number: u128| address(self.family, number);
         let interval = |(first, last): Range| Interval { first: address(first), last: address(last) };
-        let special = &self.bounds.ground.special;
+        let special = end.map_or(&self.bounds.ground.special, |end| &end.special);
         value_class.ranges.iter().flat_map(|range| special.left_of(*range)).map(interval).collect()
     }
 
@@ -472,7 +486,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
             client: value_class.kind.clients.1,
             address: is_single(value_class).then_some(source),
             alike: alike.into(),
-            addresses: self.intervals(value_class),
+            addresses: self.intervals(self.of_sources, value_class),
             not_followed: 0,
         };
         Some(Difference { packet: packets.1, to: to.clone(), from, old, new, contrast })

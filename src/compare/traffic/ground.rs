@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::space::{Special, address, elsewhere, number, whole};
 use super::{From, To};
 use crate::net::{Cidr, Family};
-use crate::walk::{ClientKind, Host, Packet, Walker};
+use crate::walk::{ClientKind, Host, InterfaceDirection, Packet, SeenInterface, Walker};
 
 /// What the nodes of both sides know about an address; all addresses of one value class have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,16 +17,19 @@ pub(in crate::compare) struct AddressKind {
     is_loopback: bool,
     /// What routing makes of it on either side ([`Host::routing_place`]).
     routing: (Option<u64>, Option<u64>),
-    /// Of a source: what rules can tell of the interface that routes give it ([`Walker::interface_place`]).
-    interfaces: (u64, u64),
+    /// What the rules of either side can tell of the interface by which its packets cross the node, where they ask for that.
+    interfaces: (SeenInterface, SeenInterface),
 }
 
 impl AddressKind {
     /// The same without the interfaces.
     pub(super) fn whatever_the_interfaces(self) -> AddressKind {
-        AddressKind { interfaces: (0, 0), ..self }
+        AddressKind { interfaces: NOT_ASKED, ..self }
     }
 }
+
+/// Where no rule asks for interfaces.
+const NOT_ASKED: (SeenInterface, SeenInterface) = (SeenInterface::Unknown, SeenInterface::Unknown);
 
 /// How addresses are named that differ from node to node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,24 +156,26 @@ impl<'h> Ground<'h> {
         self.kind(number(ip))
     }
 
-    /// What tells sources apart, where routes give them interfaces: rules on either side can ask for those.
-    pub(super) fn of_sources<'a>(
+    /// What tells one end of packets apart, where the interfaces that these cross on its side are known: rules can ask for them.
+    pub(super) fn of_end<'a>(
         &'a self,
         (old, new): (&'a Walker<'_>, &'a Walker<'_>),
-    ) -> Option<SourceGround<'a>> {
-        let has_routes = |host: &Host| host.network.routes.is_some();
-        if !has_routes(self.hosts.0) && !has_routes(self.hosts.1) {
+        direction: InterfaceDirection,
+    ) -> Option<EndGround<'a>> {
+        if !old.can_tell_interfaces(direction) && !new.can_tell_interfaces(direction) {
             return None;
         }
         let kind = move |value| {
             let ip = address(self.family, value);
-            let interfaces = (old.interface_place(ip), new.interface_place(ip));
+            let interfaces = (old.seen_interface(ip, direction), new.seen_interface(ip, direction));
             AddressKind { interfaces, ..self.kind(value) }
         };
-        let special = special_addresses(&self.merged, self.family);
+        let mut special = special_addresses(&self.merged, self.family);
+        let named = [&self.merged.0, &self.merged.1].into_iter().flat_map(|host| host.pod_names.keys());
+        special.extend(of_family(self.family, named));
         let cuts = cuts(&self.merged, self.family, &special, kind);
         let special = Special::new(&special, kind);
-        Some(SourceGround { kind: Box::new(kind), special, cuts })
+        Some(EndGround { kind: Box::new(kind), special, cuts })
     }
 
     pub(super) fn is_own(&self, ip: IpAddr) -> bool {
@@ -178,8 +183,8 @@ impl<'h> Ground<'h> {
     }
 }
 
-/// What tells sources apart where routes give them interfaces.
-pub(super) struct SourceGround<'a> {
+/// What tells one end of packets apart where the interfaces on its side are known.
+pub(super) struct EndGround<'a> {
     pub(super) kind: Box<dyn Fn(u128) -> AddressKind + Sync + 'a>,
     pub(super) special: Special<AddressKind>,
     pub(super) cuts: BTreeSet<u128>,
@@ -191,7 +196,7 @@ fn kind_of((old, new): &(Host, Host), ip: IpAddr) -> AddressKind {
         false => (old.routing_place(ip), new.routing_place(ip)),
     };
     let clients = (old.client_kind(ip), new.client_kind(ip));
-    AddressKind { clients, is_loopback: ip.is_loopback(), routing, interfaces: (0, 0) }
+    AddressKind { clients, is_loopback: ip.is_loopback(), routing, interfaces: NOT_ASKED }
 }
 
 /// Where a range of addresses of another kind begins.

@@ -36,6 +36,8 @@ mod flows;
 #[cfg(test)]
 pub(super) mod foreign_tests;
 mod ground;
+#[cfg(test)]
+mod interface_tests;
 mod known;
 mod members;
 mod merged;

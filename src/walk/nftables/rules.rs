@@ -10,6 +10,7 @@ use crate::nftables::ruleset::{
 };
 use crate::walk::outcome::Hook;
 use crate::walk::rule_part::ChainId;
+use crate::walk::seen_interface::AskedBeside;
 
 /// Looks at a rule, with the elements of the sets of its table.
 type See<'s, 'r> = &'s mut dyn FnMut(&'r Rule, &dyn Fn(&str) -> &'r [Element]);
@@ -49,6 +50,17 @@ impl<'r> Program<'r> {
         })
     }
 
+    /// What rules ask of interfaces beside their names.
+    pub(in crate::walk) fn asked_beside(&self) -> AskedBeside {
+        *self.asked_beside.get_or_init(|| {
+            let rules = self.chains.iter().flat_map(|(_, chain)| &chain.rules);
+            let mut asked = AskedBeside::default();
+            let statements = rules.flat_map(|placed| &placed.rule.statements);
+            statements.for_each(|statement| asked.learn_nftables(statement));
+            asked
+        })
+    }
+
     /// Names and patterns of interfaces that rules ask for at some hooks; none where they ask for more of an interface.
     pub(in crate::walk) fn interfaces_asked_at(
         &self,
@@ -68,6 +80,11 @@ impl<'r> Program<'r> {
                             names.extend(elements.iter().flat_map(|e| &e.key).filter_map(interface_name));
                         }
                     });
+                }
+                let mut beside = AskedBeside::default();
+                beside.learn_nftables(statement);
+                if beside.across || beside.owners {
+                    return None;
                 }
                 let is_redirect = |to: &Translation| to.kind == TranslationKind::Redirect;
                 if matches!(statement, Statement::Translate(to) if is_redirect(to)) {
