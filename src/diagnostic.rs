@@ -82,12 +82,12 @@ impl Diagnostic {
         Self::new(Severity::Unloadable, message)
     }
 
-    /// Something that kube-proxy passes over.
+    /// Something that kube-proxy ignores.
     pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, message)
     }
 
-    /// Something to know that is no fault.
+    /// Something to know that is not a fault.
     pub fn note(message: impl Into<String>) -> Self {
         Self::new(Severity::Note, message)
     }
@@ -194,7 +194,7 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// What a stage makes, with its warnings; where there is an error nothing is made, and everything found is told.
+/// What a stage makes, with its warnings; where there is an error nothing is made, and everything found is reported.
 pub type Checked<T> = Result<(T, Diagnostics), Diagnostics>;
 
 /// Collects what is found on the way, so that one run tells everything that is wrong.

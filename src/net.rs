@@ -181,7 +181,7 @@ impl Cidr {
         IpNet::new(ip, length).ok().map(|net| Cidr(net.trunc()))
     }
 
-    /// The network that holds one address alone.
+    /// The network of a single address.
     pub fn host(ip: IpAddr) -> Cidr {
         Cidr(IpNet::from(ip))
     }

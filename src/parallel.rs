@@ -16,7 +16,7 @@ pub(crate) fn parts(bytes: usize) -> usize {
     (bytes / SMALLEST_PART).clamp(1, threads() * PARTS_PER_THREAD)
 }
 
-/// Threads to share work among. Fuzzing takes one: what it learns from a run must not hang on how threads are scheduled.
+/// Threads to share work among. Fuzzing takes one: what it learns from a run must not depend on how threads are scheduled.
 pub(crate) fn threads() -> usize {
     if cfg!(fuzzing) {
         return 1;

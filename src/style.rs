@@ -1,4 +1,4 @@
-//! How text for people looks: colours, and how wide its lines are. No meaning stands in a colour alone.
+//! How text for people looks: colours, and how wide its lines are. No meaning is in a colour only.
 
 use crate::diagnostic::Inert;
 use crate::markup::log_line;

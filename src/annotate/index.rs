@@ -13,7 +13,7 @@ use crate::iptables::chains::ServiceChains as IptablesChains;
 use crate::net::Family;
 use crate::nftables::chain_name::ServiceChains as NftablesChains;
 
-/// What names stand for.
+/// What names mean.
 #[derive(Debug, Default)]
 pub struct Index {
     /// By name, sorted, so that the beginning of a name finds it, too.
@@ -104,7 +104,7 @@ impl Index {
         });
     }
 
-    /// What a name stands for; one that was cut, if no other begins so.
+    /// What a name means; one that was cut, if no other begins like it.
     pub(super) fn look_up(&self, name: &str, role: Role, prefix: usize) -> Option<Meaning> {
         if let Some(meaning) = self.names.get(name) {
             return Some(meaning.clone());

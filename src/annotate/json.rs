@@ -16,23 +16,23 @@ pub const SCHEMA: &str = "kuberules.annotate/v1";
 pub struct LineJson<'t> {
     /// Name and version of this form.
     schema: &'static str,
-    /// The line, as it stands.
+    /// The line, unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'t str>,
-    /// What stands in it for something.
+    /// What it names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     names: Vec<NameJson<'t>>,
-    /// Rules that refuse or drop and met packets, the busiest first; in the last object alone.
+    /// Rules that refuse or drop and met packets, the busiest first; only in the last object.
     #[serde(skip_serializing_if = "Option::is_none")]
     counters: Option<Vec<CountedJson<'t>>>,
 }
 
-/// A name, or an address and port, with what it stands for.
+/// A name, or an address and port, with what it means.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NameJson<'t> {
-    /// As it stands in the line.
+    /// As the line has it.
     name: &'t str,
     /// `service`, `endpoint`, `gone`, `destination` or `target`
     kind: &'static str,

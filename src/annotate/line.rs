@@ -11,15 +11,15 @@ use crate::capture::connection;
 use crate::diagnostic::Inert;
 use crate::net::Protocol;
 
-/// At most this many names of a line are told: a dispatch map of a listing holds thousands.
+/// At most this many names of a line are explained: a dispatch map of a listing holds thousands.
 const MOST: usize = 12;
 
-/// What something in a line stands for.
+/// What something in a line means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotation {
-    /// What stands in the line: a name, or an address and port.
+    /// What the line has: a name, or an address and port.
     pub text: CompactString,
-    /// What it stands for.
+    /// What it means.
     pub meaning: Meaning,
 }
 
@@ -140,13 +140,13 @@ pub fn suffix(annotations: &[Annotation]) -> String {
     if all.is_empty() { String::new() } else { format!("  # {}", Inert(&all.join("; "))) }
 }
 
-/// A name up to its hash: names of nftables go on with what is told anyway.
+/// A name up to its hash: names of nftables go on with what is said anyway.
 fn short(name: &str) -> &str {
     let end = name.match_indices('-').nth(1).map(|(at, _)| at);
     end.filter(|_| !name.starts_with("KUBE-")).and_then(|end| name.get(..end)).unwrap_or(name)
 }
 
-/// What something stands for.
+/// What something means.
 pub(super) fn words(meaning: &Meaning) -> String {
     match meaning {
         Meaning::Service { service, role, addresses } => {

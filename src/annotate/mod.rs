@@ -1,4 +1,4 @@
-//! What hashed names of kube-proxy's chains and sets stand for, in any text: rulesets, traces of packets, connections.
+//! What hashed names of kube-proxy's chains and sets mean, in any text: rulesets, traces of packets, connections.
 //!
 //! A name is a hash of the Service port, and of the endpoint where it is about one: it cannot be read back, but the
 //! names of every Service port of a cluster can be made and looked up. That works for every release and both modes, and
@@ -22,7 +22,7 @@ pub use index::Index;
 pub use line::{Annotation, annotations, suffix};
 pub use pod::Pod;
 
-/// What something stands for.
+/// What something means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meaning {
     /// A chain of a Service port.

@@ -35,7 +35,7 @@ fn of_monitor(line: &str) -> Option<(Protocol, SocketAddr)> {
     Some((protocol, SocketAddr::new(ip, after("dport")?.parse().ok()?)))
 }
 
-/// `ether daddr` stands before `ip daddr`.
+/// `ether daddr` comes before `ip daddr`.
 fn last_address(words: &[&str]) -> Option<IpAddr> {
     let mut pairs = words.windows(2).rev().filter(|pair| pair.first() == Some(&"daddr"));
     pairs.find_map(|pair| pair.get(1)?.parse().ok())

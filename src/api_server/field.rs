@@ -57,7 +57,7 @@ impl<'t> Field<'t> {
         }
     }
 
-    /// Keys of a map with their values as texts; what is no text counts as empty.
+    /// Keys of a map with their values as texts; a value that is not a text counts as empty.
     pub(super) fn pairs(&self) -> Vec<(&'t str, &'t str)> {
         match self.value() {
             Some(Value::Map(entries)) => entries
@@ -77,7 +77,7 @@ impl<'t> Field<'t> {
         self.value().is_some_and(|value| *value != Value::Null)
     }
 
-    /// Empty where it is no text.
+    /// Empty where it is not a text.
     pub(super) fn text(&self) -> &'t str {
         self.tree.and_then(Tree::as_text).unwrap_or_default()
     }

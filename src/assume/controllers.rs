@@ -250,7 +250,7 @@ fn renew(endpoint: &mut api::Endpoint, new: api::Endpoint) {
     }
 }
 
-/// Whether two endpoints differ in nothing but what is told by hints.
+/// Whether two endpoints differ in nothing but their hints.
 fn is_like(a: &api::Endpoint, b: &api::Endpoint) -> bool {
     let state = |e: &api::Endpoint| {
         let ready = e.conditions.ready.unwrap_or(true);

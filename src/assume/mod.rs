@@ -3,7 +3,7 @@
 //! [`crate::cluster`], off unless asked for.
 //!
 //! Values that the API server draws at random are drawn here by hashes of the object's name; how far one object can
-//! disturb another is told in the module `allocator`. What is in the input is never changed.
+//! disturb another is in the module `allocator`. What is in the input is never changed.
 
 mod allocator;
 mod cluster_cidr;

@@ -1,4 +1,4 @@
-//! What is asked of a Service at every turn.
+//! What many rules ask of a Service.
 
 use crate::diagnostic::ObjectRef;
 use crate::input::api;

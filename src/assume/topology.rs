@@ -1,5 +1,5 @@
 //! Hints of `service.kubernetes.io/topology-mode: Auto`: each zone gets endpoints by its share of the CPUs
-//! (k8s.io/endpointslice/topologycache). Where the controller's choice hangs on the order of a map, the first zone by
+//! (k8s.io/endpointslice/topologycache). Where the controller's choice depends on the order of a map, the first zone by
 //! name counts.
 
 use std::collections::BTreeMap;

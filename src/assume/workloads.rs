@@ -121,7 +121,7 @@ pub(super) fn selects(selector: &[(Text, Text)], labels: &[(Text, Text)]) -> boo
     !selector.is_empty() && selector.iter().all(|pair| labels.contains(pair))
 }
 
-/// What a workload's number of Pods hangs on beside itself.
+/// What a workload's number of Pods depends on beside itself.
 pub(super) struct Around<'a> {
     pub(super) made: &'a Made<'a>,
     pub(super) autoscalers: &'a Autoscalers<'a>,
@@ -167,7 +167,7 @@ pub(super) fn object_ref(workload: &api::Workload) -> ObjectRef {
     workload.metadata.object_ref(workload.kind.name())
 }
 
-/// The Pod of a suffix, the so-manieth of its workload.
+/// The Pod of a suffix, with its index in the workload.
 pub(super) fn pod(workload: &api::Workload, suffix: &str, index: usize) -> api::Pod {
     let ready = workload.ready.and_then(|ready| usize::try_from(ready).ok());
     let name = format!("{}-{suffix}", workload.metadata.name);

@@ -40,7 +40,7 @@ const LOOKED_AT: usize = 40;
 pub(super) fn of(text: &str) -> Option<Form> {
     let lines = text.lines().map(str::trim_end).filter(|line| !line.trim_start().is_empty());
     if lines.clone().next().is_some() && lines.clone().all(|line| line.trim_start().starts_with('#')) {
-        // iptables-save of a node without tables prints comments alone.
+        // iptables-save of a node without tables prints only comments.
         return Some(Form::IptablesSave);
     }
     let mut lines = lines.take(LOOKED_AT).peekable();
@@ -69,7 +69,7 @@ fn of_json(first: &str, text: &str) -> Option<Form> {
 
 type Test = fn(&str) -> bool;
 
-/// What a line alone tells.
+/// What a single line tells.
 fn of_line(line: &str) -> Option<Form> {
     let tests: [(Test, Form); 10] = [
         (is_iptables, Form::IptablesSave),

@@ -52,7 +52,7 @@ pub fn join(sources: &[Source], hint: Option<Family>) -> Result<Captured, Diagno
 /// Reads one text of rules.
 pub(super) fn read_rules(text: &str, hint: Option<Family>) -> Result<Captured, ParseError> {
     let mut joined = Joined::default();
-    // A text that is known to be alone contradicts nothing.
+    // A text that is known to be the only one contradicts nothing.
     let added = match form::of(text) {
         Some(Form::NftJson) => {
             nftables::parse::parse_json(text).map(|rules| joined.add_nftables("", Form::NftJson, rules))

@@ -39,7 +39,7 @@ pub struct Captured {
     pub language: ProxyMode,
     /// The rulesets: of iptables in the order of the text, of nftables one for each family.
     pub parts: Vec<Part>,
-    /// Families whose tool of iptables says that it wrote the text, or a part of it, be it without a table.
+    /// Families whose tool of iptables says that it wrote the text, or a part of it, even one without tables.
     pub headers: Vec<Family>,
     /// Whether iptables-save warned that tables of the legacy variant exist besides those that it printed.
     pub legacy_tables_present: bool,
@@ -82,7 +82,7 @@ impl Captured {
         }
     }
 
-    /// Whether it holds any rules, be they none: `iptables-save` without a table says that there are none, and so does a
+    /// Whether it says what rules there are, even none: `iptables-save` without a table says that there are none, and so does a
     /// text in which there is nothing at all.
     pub fn has_any_rules(&self) -> bool {
         !self.parts.is_empty() || !self.headers.is_empty() || self.facts.is_empty()
@@ -104,8 +104,8 @@ impl Captured {
         self.parts.iter().map(|part| &part.ruleset).filter(move |ruleset| ruleset.family() == family)
     }
 
-    /// Whether the text says what rules the node has in a family, be it none. The output of `iptables-save` says nothing
-    /// of IPv6, nor does a table of nftables alone, as `nft list table` prints it, say what other tables there are.
+    /// Whether the text says what rules the node has in a family, even if none. The output of `iptables-save` says nothing
+    /// of IPv6, nor does a single table of nftables, as `nft list table` prints it, say what other tables there are.
     pub fn covers(&self, family: Family) -> bool {
         let is_foreign = |table: &Table| table.name != TABLE;
         let has_header = self.headers.contains(&family);

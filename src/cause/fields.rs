@@ -54,7 +54,7 @@ fn weight(cause: &Cause) -> usize {
     usize::from(late.iter().any(|prefix| field.starts_with(prefix)))
 }
 
-/// Ports are told by name or number; where they stand is told by their index.
+/// Ports are identified by name or number; their place by their index.
 fn path_as_written(path: &str, service: &api::Service) -> String {
     let Some(rest) = path.strip_prefix("spec.ports[") else { return path.to_owned() };
     let Some((name, rest)) = rest.split_once(']') else { return path.to_owned() };

@@ -1,5 +1,5 @@
 //! What changed about a Service between two snapshots, as far as its objects tell: its own fields, the Pods that it
-//! selects, what makes them. Data for whoever says why its connections fare otherwise.
+//! selects, what makes them. Data for whoever says why its connections have another outcome.
 
 mod fields;
 mod pods;

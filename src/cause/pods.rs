@@ -59,7 +59,7 @@ impl<'s> Selected<'s> {
         selected
     }
 
-    /// A Job ends: beside the Pods of lasting workloads its own do not count.
+    /// A Job ends: where Pods of lasting workloads are selected too, its own do not count.
     fn leave_out_jobs(&mut self) {
         let of_job = |pod: &Located<api::Pod>| {
             pod.object.metadata.owner.as_ref().is_some_and(|owner| owner.kind == "Job")

@@ -14,7 +14,7 @@ use crate::annotate::counters::{self, Counters};
 use crate::annotate::{Index, annotations, json, suffix};
 use crate::diagnostic::{Diagnostic, Diagnostics, Inert};
 
-/// Says what the hashed names of kube-proxy's chains and sets in a text stand for.
+/// Says what the hashed names of kube-proxy's chains and sets in a text mean.
 ///
 /// The text comes from standard input, line by line: a ruleset, `nft monitor trace`, the kernel's TRACE lines, `conntrack
 /// -L`. Every line is printed as it is; those with a name of kube-proxy, or with a connection to a Service, are followed by

@@ -146,7 +146,7 @@ impl NodeArgument {
     }
 }
 
-/// What kube-proxy is told beside the cluster.
+/// What kube-proxy is given beside the cluster.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct SettingsArguments {
@@ -333,7 +333,7 @@ impl SettingsArguments {
         session.take_checked(Settings::resolve(&configuration, release, self.host_facts(), families))
     }
 
-    /// Whether it is said how kube-proxy tells traffic of local pods, be it by a configuration that leaves it out.
+    /// Whether it is said how kube-proxy tells traffic of local pods, even by a configuration that leaves it out.
     pub(super) fn tells_local_traffic(&self, snapshot: &Snapshot) -> bool {
         let by_flag = self.flags.cluster_cidr.is_some() || self.flags.detect_local_mode.is_some();
         by_flag || self.config.is_some() || !snapshot.configurations.is_empty()

@@ -77,7 +77,7 @@ impl AssumeArguments {
 }
 
 impl AssumeArguments {
-    /// The networks of cluster IPs that are told or assumed; nothing without `--assume`.
+    /// The networks of cluster IPs that are given or assumed; nothing without `--assume`.
     pub(super) fn service_networks(&self, snapshot: &Snapshot) -> Option<ServiceNetworks> {
         let options = Options { service_cidrs: self.service_cidr.clone(), nodes: None, previous: None };
         let are_assumed = self.service_cidr.is_empty() && snapshot.service_cidrs.is_empty();

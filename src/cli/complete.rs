@@ -1,4 +1,4 @@
-//! Values that a shell completes: names from the files that stand on the line.
+//! Values that a shell completes: names from the files named on the line.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

@@ -264,7 +264,7 @@ fn parse_max(text: &str) -> Result<usize, String> {
     if number < least { Err(format!("expect at least {least}")) } else { Ok(number) }
 }
 
-/// What comes of another release alone, where the nodes of two snapshots report different ones and nobody asked for it:
+/// What comes only of another release, where the nodes of two snapshots report different ones and nobody asked for it:
 /// what is not there once the new objects are seen by the old release too.
 fn of_release(
     arguments: &Arguments,
@@ -326,7 +326,7 @@ fn both_sides(arguments: &Arguments, session: &mut Session) -> Result<(Pipeline,
     Ok((old, new))
 }
 
-/// Reads two snapshots at once; one that is named twice, or alone, is read once.
+/// Reads two snapshots at once; one that is named twice, or is the only one, is read once.
 fn read_both(paths: &[OsString], session: &mut Session) -> Result<(Arc<Snapshot>, Arc<Snapshot>), Stop> {
     session.progress().stage("reading the input");
     let input = |path: &OsString| InputArguments::of(vec![path.clone()]);

@@ -164,7 +164,7 @@ fn pointing(fault: Diagnostic) -> Diagnostic {
 
 fn no_rules(service: &str) -> Diagnostic {
     Diagnostic::error(format!("no rules are made for Service {}", Inert(service)))
-        .help("a Service without a cluster IP (headless, ExternalName) is resolved by DNS alone")
+        .help("a Service without a cluster IP (headless, ExternalName) is resolved only by DNS")
 }
 
 /// The input, and the Service that the last argument names.

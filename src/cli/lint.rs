@@ -59,7 +59,7 @@ pub(super) struct Arguments {
     /// Leave out the findings of this code, such as KR017 (repeatable)
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code, add = ArgValueCompleter::new(complete::codes))]
     ignore: Vec<&'static str>,
-    /// Look for these codes alone (repeatable)
+    /// Look only for these codes (repeatable)
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_code, add = ArgValueCompleter::new(complete::codes))]
     select: Vec<&'static str>,
     /// The lowest severity that makes the exit status 1

@@ -49,7 +49,7 @@ impl PendingFiles {
     /// else that can go wrong with a name is known before it is tried.
     ///
     /// # Errors
-    /// A folder has the name of a file, or a file cannot be renamed; how many were already is told.
+    /// A folder has the name of a file, or a file cannot be renamed; the message says how many were already.
     pub(super) fn keep(self) -> Result<(), Diagnostics> {
         let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
         if let Some((_, path)) = self.files.iter().find(|(_, path)| is_folder(path)) {

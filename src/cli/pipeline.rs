@@ -109,7 +109,7 @@ impl Pipeline {
         }
     }
 
-    /// Infers the pods' networks for both sides of a comparison, where this side alone has a configuration, and that says
+    /// Infers the pods' networks for both sides of a comparison, where only this side has a configuration, and that says
     /// nothing of them: a file that only sets the mode does not mean that no traffic is local. What it does say is a
     /// difference from what is inferred for the other side.
     pub(super) fn infer_for_both(&mut self, other: &mut Pipeline) {

@@ -71,7 +71,7 @@ impl Shared {
                 self.ended.wait_timeout(stage, wait).unwrap_or_else(PoisonError::into_inner);
             stage = next;
             if let (true, Some(what)) = (timeout.timed_out(), stage.as_deref()) {
-                // Nobody is left to be told where standard error is gone.
+                // Where standard error is gone, nobody is left to tell.
                 let _ = write!(io::stderr(), "\r\u{1b}[K{} ...", Inert(what));
                 (wait, shown) = (INTERVAL, true);
             }

@@ -55,13 +55,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Text alone, exit 0.
+    /// Just text, exit 0.
     pub(super) fn text(text: impl Into<Text>) -> Answer {
         Answer { text: text.into(), ..Answer::default() }
     }
 }
 
-/// The run cannot go on; why stands in the session's diagnostics.
+/// The run cannot go on; the session's diagnostics say why.
 #[derive(Debug)]
 pub(super) struct Stop;
 
@@ -74,7 +74,7 @@ pub(super) struct Session {
     color: bool,
     style: Style,
     found: Diagnostics,
-    /// Lines that are told ahead of what was found.
+    /// Lines that come before what was found.
     remarks: Vec<String>,
     /// What was not said and is taken to be meant, told in one line.
     inferred: Vec<Inference>,
@@ -220,7 +220,7 @@ impl Session {
         self.take(found).map(|()| made)
     }
 
-    /// From here on errors alone end the run, whatever the flags say: for a subcommand that tells the rest itself.
+    /// From here on only errors end the run, whatever the flags say: for a subcommand that reports the rest itself.
     pub(super) fn be_lenient(&mut self) {
         self.force = true;
         self.strict = false;
@@ -285,7 +285,7 @@ impl Session {
         }
     }
 
-    /// Errors first and, where there are any, alone but for the warnings behind them; many warnings of a kind are one.
+    /// Errors first, then warnings; notes only where there are no errors. Many warnings of a kind are one.
     fn tell(&self) {
         let of = |severities: &[Severity]| {
             let mut told = BTreeSet::new();
@@ -333,7 +333,7 @@ impl Session {
     fn print_message(&self, text: &str) {
         let text = program::named(text);
         let colored = if self.color { color_label(&text) } else { text };
-        // Nobody is left to be told where standard error is gone.
+        // Where standard error is gone, nobody is left to tell.
         let _ = writeln!(io::stderr().lock(), "{colored}");
     }
 
@@ -355,10 +355,10 @@ impl Session {
     }
 }
 
-/// Of one kind so many are told; of more the first, with the others' objects or places behind it.
+/// Up to this many of one kind are printed; of more the first, followed by the objects or places of the others.
 const OF_A_KIND: usize = 3;
 
-/// Warnings as they are told: those of one kind together, beyond a few only the first of them.
+/// Warnings as they are printed: those of one kind together, beyond a few only the first of them.
 fn grouped(warnings: &[&Diagnostic]) -> Vec<String> {
     let mut kinds: Vec<(String, Vec<&Diagnostic>)> = Vec::new();
     for warning in warnings {
@@ -414,7 +414,7 @@ fn write_stdout(text: &Text) -> io::Result<()> {
     out.flush()
 }
 
-/// Prints a text that is no answer of a session.
+/// Prints a text that is not the answer of a session.
 pub(super) fn print(text: &str) -> ExitCode {
     match write_stdout(&text.to_owned().into()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 /// a `/dev/null` that was handed over.
 ///
 /// The word in brackets is asked for by `ctor` because code before `main` may not rely on the runtime; duplicating a
-/// descriptor is a system call alone.
+/// descriptor is a single system call.
 #[cfg(unix)]
 #[ctor::ctor(unsafe)]
 fn look() {

@@ -152,7 +152,7 @@ impl Inputs {
     }
 }
 
-/// Writes what holds in the input. With one name alone that is the input, and the text goes to standard output.
+/// Writes what holds in the input. With only one name that is the input, and the text goes to standard output.
 fn write(arguments: &Arguments, session: &mut Session) -> Result<Answer, Stop> {
     let names_file = !arguments.input.input.is_empty();
     let input = match names_file {

@@ -138,7 +138,7 @@ fn services_at(stage: &Stage<'_>, rules: &NodeRules<'_>, packets: &[Packet]) -> 
     its.map(|port| port.name.service_name().to_string()).collect()
 }
 
-/// The pods' network is told where the answer can depend on it: where a Service has the destination.
+/// The pods' network is mentioned where the answer can depend on it: where a Service has the destination.
 fn pod_networks(inputs: &Inputs, rules: &NodeRules<'_>, packets: &[Packet]) -> Option<Inference> {
     let pipeline = inputs.cluster.as_ref()?;
     rules.plan.as_ref()?;

@@ -28,7 +28,7 @@ const FLAGS: &[(&[&str], &str)] = &[
     (&["format", "out"], "--output FORMAT"),
     (&["json"], "--output json"),
     (&["markdown", "md"], "--output markdown"),
-    (&["file", "files", "input", "manifest", "manifests"], "-f FILE, or the file alone"),
+    (&["file", "files", "input", "manifest", "manifests"], "-f FILE, or just the file"),
     (&["ns"], "--namespace NAME"),
     (&["nodename", "node-name", "hostname", "host"], "--node NAME"),
     (&["all", "nodes", "every-node"], "--all-nodes"),
@@ -59,7 +59,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
 /// Prints help, version or a usage error, each where it belongs.
 pub(super) fn show(message: &clap::Error) -> ExitCode {
     if let Some(answer) = answer(message) {
-        // Nobody is left to be told where standard error is gone.
+        // Where standard error is gone, nobody is left to tell.
         let _ = writeln!(io::stderr(), "{}", program::named(&answer.to_string()));
         return ExitCode::from(FAILED);
     }
@@ -132,7 +132,7 @@ fn unknown_command(word: &str) -> Option<Diagnostic> {
 fn show_inert(message: &clap::Error) -> ExitCode {
     let mut out = io::stderr().lock();
     for line in message.render().to_string().lines() {
-        // Nobody is left to be told where standard error is gone.
+        // Where standard error is gone, nobody is left to tell.
         let _ = writeln!(out, "{}", Inert(line));
     }
     ExitCode::from(FAILED)

@@ -33,7 +33,7 @@ pub(super) struct WhatIfArguments {
     /// Or node/NAME, pod:NAMESPACE/NAME, deployment:NAMESPACE/NAME.
     #[arg(long, value_name = "OBJECT", value_parser = Object::read)]
     delete: Vec<Object>,
-    /// The workload gets so many Pods: NAMESPACE/NAME=N (repeatable)
+    /// Scale a workload to N Pods: NAMESPACE/NAME=N (repeatable)
     #[arg(long, value_name = "WORKLOAD=N", value_parser = Scale::read)]
     scale: Vec<Scale>,
 }

@@ -183,7 +183,7 @@ fn usable_port<'s>(
     Some((&port.name, protocol, number))
 }
 
-/// The API server refuses a name that occurs twice, but kube-proxy takes both: it goes by name and protocol.
+/// The API server refuses a name that occurs twice, but kube-proxy takes both: it identifies them by name and protocol.
 fn warn_of_repeated_ports(ports: &[(&str, Protocol, Port)], report: &mut ObjectReport<'_, '_>) {
     let mut names = HashSet::new();
     for (i, (name, ..)) in ports.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, Severity};
 use crate::input::{Position, Sources};
 
-/// So many faults of one kind are told of an object; the others are counted.
+/// At most this many faults of one kind are reported for an object; the others are counted.
 const TOLD: usize = 20;
 
 /// Collects findings about objects. Their lines are looked up when all are known.
@@ -59,7 +59,7 @@ impl<'a> Report<'a> {
     }
 
     fn push(&mut self, pending: Pending) {
-        // A Service is read once per family; what is wrong in both is told once.
+        // A Service is read once per family; what is wrong in both is reported once.
         if self.seen.insert((pending.position, pending.diagnostic.message.clone())) {
             *self.counts.entry(pending.kind()).or_default() += 1;
             self.pending.push(pending);
@@ -106,7 +106,7 @@ impl ObjectReport<'_, '_> {
         self.push(Diagnostic::unloadable(join(field, message.as_ref())).help(help), field);
     }
 
-    /// Something that kube-proxy passes over.
+    /// Something that kube-proxy ignores.
     pub(super) fn warning(&mut self, field: &str, message: impl AsRef<str>, help: &str) {
         self.push(Diagnostic::warning(join(field, message.as_ref())).help(help), field);
     }

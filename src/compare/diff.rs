@@ -53,7 +53,7 @@ pub struct Diff {
     pub classes: Option<u64>,
     /// Service ports that are the same on both sides, counted for each node and family.
     pub unchanged_service_ports: usize,
-    /// Which changes come from the release alone, where the nodes of the two snapshots report different ones.
+    /// Which changes come only from the release, where the nodes of the two snapshots report different ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseChange>,
     /// What to look at before an upgrade of kube-proxy.
@@ -75,7 +75,7 @@ pub struct ServiceReport {
     pub causes: Vec<Cause>,
 }
 
-/// What comes from another release alone.
+/// What comes only from another release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReleaseChange {

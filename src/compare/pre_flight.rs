@@ -43,6 +43,6 @@ pub enum Readiness {
     NotKnown,
     /// Somebody should look at it.
     Look,
-    /// It stands in the way.
+    /// It prevents the change.
     Stops,
 }

@@ -18,7 +18,7 @@ pub(super) struct Sender {
     /// None for the node, which chooses its address by the destination.
     pub(super) ip: Option<IpAddr>,
     pub(super) kind: ClientKind,
-    /// It stands for all of its kind.
+    /// It represents all of its kind.
     pub(super) stands_for_kind: bool,
 }
 

@@ -1,11 +1,11 @@
-//! Addresses that stand for others: networks cut where something tells their addresses apart.
+//! Addresses that represent others: networks cut where something tells their addresses apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::net::{Cidr, Family};
 
-/// So many addresses of a segment are tried.
+/// At most this many addresses of a segment are tried.
 const TRIED: u128 = 1024;
 
 /// One address for each part of some networks that `cuts` tell apart, of those that are not left out; where a part has

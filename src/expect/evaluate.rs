@@ -263,7 +263,7 @@ fn conclude<'e>(
         answers.iter().flat_map(|(_, answer)| answer.nodes.iter().copied()).collect();
     let lost = answers.iter().flat_map(|(_, answer)| &answer.failures);
     let failing: BTreeSet<usize> = lost.map(|member| member.node).collect();
-    // Where one node is enough, another that is not as expected is no failure.
+    // Where one node is enough, another that is not as expected is not a failure.
     let is_saved = question.any && nodes.iter().any(|node| !failing.contains(node));
     if !is_saved {
         failures.extend(folded(question, &answers).into_iter().map(|lost| Failure::Traffic(Box::new(lost))));
@@ -343,7 +343,7 @@ fn cannot_match(
     Diagnostic::error(message).at(Some(client.place.clone())).help(help)
 }
 
-/// Failures that differ in the node alone are one.
+/// Failures that differ only in the node are one.
 fn folded(question: &Question<'_>, answers: &[(&Task<'_>, Answer)]) -> Vec<Lost> {
     let mut folded: BTreeMap<(usize, usize, Endings), Lost> = BTreeMap::new();
     let client_of = |number: usize| match &question.expectation.asked {

@@ -38,7 +38,7 @@ pub(super) struct Evidence {
     pub(super) trace: Value,
 }
 
-/// So many connections are followed; the others are listed.
+/// At most this many connections are followed; the others are listed.
 const FOLLOWED: usize = 200;
 
 /// A connection to follow.
@@ -117,7 +117,7 @@ fn follow(lost: &Lost, asked: &Asked, rules: &NodeRules<'_>, ground: &Ground<'_>
     })
 }
 
-/// Whether an outcome alone is not as expected.
+/// Whether an outcome by itself is not as expected.
 fn is_odd(outcome: &Outcome<'_>, asked: &Asked, packet: &Packet, rules: &NodeRules<'_>) -> bool {
     let endings = Endings::of_outcomes(std::slice::from_ref(outcome), packet, rules.plan.as_ref());
     match asked {

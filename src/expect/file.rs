@@ -239,7 +239,7 @@ fn on(fields: &mut Fields<'_>, faults: &mut Faults) -> On {
         // YAML 1.1 takes the names on, yes and no for booleans.
         _ => {
             let read = |text: &str| match text {
-                "all" | "any" => Err(format!("write it alone: on: {text}")),
+                "all" | "any" => Err(format!("write only that: on: {text}")),
                 _ => NodeChoice::read(text),
             };
             On::These(faults.one_or_several(&path, tree, read))

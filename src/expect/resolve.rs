@@ -289,7 +289,7 @@ fn no_pod(client: &Written<Client>, namespace: &str, name: &str, ground: &Ground
     with_nearest(missing, &full, names.iter().map(String::as_str))
 }
 
-/// The nodes by number; names that are not there and selectors that fit none are told.
+/// The nodes by number; names that are not there and selectors that fit none are reported.
 fn nodes(on: &On, ground: &Ground<'_>, faults: &mut Diagnostics) -> Vec<usize> {
     let On::These(choices) = on else { return (0..ground.nodes.len()).collect() };
     let mut nodes = BTreeSet::new();

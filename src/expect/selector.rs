@@ -16,7 +16,7 @@ pub(super) fn is_selector(text: &str) -> bool {
     text.contains(['=', '!', '(', ','])
 }
 
-/// Splits at commas that stand in no brackets.
+/// Splits at commas outside brackets.
 fn parts(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut parts) = (0_i32, 0, Vec::new());
     for (i, c) in text.char_indices() {

@@ -6,7 +6,7 @@ use super::evidence::{Evidence, from_words};
 use super::report::{Finding, Outcome, Report};
 use crate::diagnostic::Inert;
 
-/// So many failures of one expectation are told; the first of them with its trace.
+/// At most this many failures of one expectation are printed; the first of them with its trace.
 const TOLD: usize = 6;
 
 /// Prints it: the verdict, then what fails.
@@ -57,7 +57,7 @@ fn print_evidence(out: &mut String, evidence: &Evidence) {
     line(out, 2, &format!("kuberules trace --node {node} --from {from} --to {to} --protocol {protocol}"));
 }
 
-/// What else is told of a failure: for annotations and test reports.
+/// What else is said of a failure: for annotations and test reports.
 pub(super) fn details(finding: &Finding) -> String {
     let mut out = String::new();
     line(&mut out, 0, &finding.words);

@@ -16,7 +16,7 @@ use crate::net::{Family, Protocol};
 use crate::parallel;
 use crate::walk::ClientKind;
 
-/// At most so many nodes are named; where more answer alike, and others do not, one of them is enough.
+/// At most this many nodes are named; where more answer alike, and others do not, one of them is enough.
 const NAMED: usize = 8;
 
 /// The clients that are written of, as they are written.
@@ -182,7 +182,7 @@ fn of_service(service: &str, ports: &[(&Port<'_>, &Asked)], ground: &Ground<'_>)
     told.into_iter().flat_map(|(to, lines)| merged(lines).into_iter().map(move |a| (a, to.clone()))).collect()
 }
 
-/// Clients that meet the same at the same addresses are told together.
+/// Clients with the same outcomes at the same addresses are written together.
 fn merged(lines: &[Line]) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     for (client, at, on, (outcome, client_ip)) in lines {

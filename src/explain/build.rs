@@ -31,7 +31,7 @@ pub(super) struct Builder<'s> {
     pub(super) host: &'s Host,
 }
 
-/// Walks to a Service of so many endpoints are worth threads of their own.
+/// Walks to a Service of at least this many endpoints are worth threads of their own.
 const WORTH_THREADS: usize = 256;
 
 /// Endpoints with the chance of each, sorted.

@@ -40,7 +40,7 @@ pub(super) fn source(step: &Step<'_>, plan: &Plan<'_>) -> Option<FieldSource> {
     Some(origin(step)?.source(plan))
 }
 
-/// File, line and field; the field alone where nothing of the input has it.
+/// File, line and field; only the field where nothing in the input has it.
 pub(super) fn place_of(source: &FieldSource, sources: &Sources) -> String {
     let place = source.position.and_then(|position| sources.field_place(position, &source.path));
     match place {

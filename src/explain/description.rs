@@ -49,7 +49,7 @@ pub(super) enum Description {
     ToNodePorts,
     /// Marked traffic is forwarded.
     MarkedIsForwarded,
-    /// On to a chain that every node has, from the built-in chain of a hook where the rule stands in one.
+    /// On to a chain that every node has, from the built-in chain of a hook where the rule is in one.
     Consults { part: Part, from: Option<From> },
     /// Routing has found that the destination is the node.
     RoutedHere,

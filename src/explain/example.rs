@@ -6,7 +6,7 @@ pub const TEXT: &str = include_str!("example.yaml");
 /// What its text is called in messages.
 pub const NAME: &str = "<example>";
 
-/// The node to stand on: that of web, the client.
+/// The node to look from: that of web, the client.
 pub const NODE: &str = "node-1";
 
 /// The Service that is explained where none is named.

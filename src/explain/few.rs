@@ -1,4 +1,4 @@
-//! Where a Service has very many endpoints, some stand for all: a few of each kind are shown with their rules and
+//! Where a Service has very many endpoints, some represent all: a few of each kind are shown with their rules and
 //! outcomes, and of the others it is said how many there are. What is shared is shown in full, and so is every way that
 //! differs in more than its endpoint.
 
@@ -13,13 +13,13 @@ use crate::plan::origin::{Field, Origin};
 use crate::plan::reasons::LeftOut;
 use crate::walk::{Effect, Hook, Outcome, RuleRef, Step, Verdict};
 
-/// So many endpoints are shown at most, or one of each kind.
+/// At most this many endpoints are shown, or one of each kind.
 pub(super) const MOST: usize = 60;
 
-/// So many characters of a rule are shown whole.
+/// A rule of at most this many characters is shown whole.
 const LONGEST: usize = 2_000;
 
-/// So many elements of a longer rule are shown.
+/// Of a longer rule this many elements are shown.
 const ELEMENTS: usize = 12;
 
 /// Why the endpoints of a port are left out, by their addresses in memory.

@@ -187,7 +187,7 @@ fn told_port(port: &Port) -> ToldPort<'_> {
     }
 }
 
-/// JSON that cannot end the script it stands in.
+/// JSON that cannot end the script it is in.
 fn in_script(json: &str) -> String {
     crate::markup::inert_json(json.to_owned())
         .replace('<', "\\u003c")

@@ -62,7 +62,7 @@ pub const QUESTIONS: [Question; 5] = [
     Question {
         question: "What if the Pod of db is not ready?",
         answer: "Its address leaves the list of ready endpoints, and kube-proxy on every node replaces the way to it by a \
-                 rule that refuses: the client is told \"connection refused\" at once, by its own node. No packet reaches \
+                 rule that refuses: the client gets \"connection refused\" at once, by its own node. No packet reaches \
                  the Pod.",
         state: "service=default/db&variant=not-ready&client=pod&node=node-1&address=cluster-ip&mode=iptables&step=4",
     },

@@ -164,7 +164,7 @@ pub struct Address {
 pub struct Client {
     /// In words, such as `a pod on this node`.
     pub words: String,
-    /// The address that stands for all of the kind.
+    /// The address that represents all of the kind.
     pub ip: String,
     /// Whose address that is, such as `pod default/web-0`; empty where it is nobody's that is known.
     pub name: String,

@@ -228,7 +228,7 @@ impl Order {
     }
 }
 
-/// Where a rule stands in the order of evaluation: hook and priority of its base chain, then for each chain on the way
+/// The place of a rule in the order of evaluation: hook and priority of its base chain, then for each chain on the way
 /// to it the rule that leads on. A rule comes before those that it leads to, and they before the next rule.
 type Position = Vec<i64>;
 

@@ -70,7 +70,7 @@ impl Remove<'_> {
         }
     }
 
-    /// Whether a later object of one JSON list takes the place of an earlier one that differs, which is told.
+    /// Whether a later object of one JSON list takes the place of an earlier one that differs, which is reported.
     fn replaces<T: Object + PartialEq>(
         &mut self,
         later: &Located<T>,

@@ -99,7 +99,7 @@ impl Walk<'_> {
         }
     }
 
-    /// By the path within the folder, by that of a folder on the way, or by the name alone.
+    /// By the path within the folder, by that of a folder on the way, or just by the name.
     fn is_excluded(&self, path: &Path) -> bool {
         let within = path.strip_prefix(self.root).unwrap_or(path);
         let name = Path::new(path.file_name().unwrap_or_default());

@@ -102,7 +102,7 @@ impl Written for Leading<'_> {
 }
 
 /// What an object of a kind that clusters have many of seems to be by its first fields. kubectl sorts them: an
-/// EndpointSlice alone begins with another than `apiVersion`.
+/// Only EndpointSlice begins with another than `apiVersion`.
 pub(super) fn guess(text: &str, default: &Type) -> Option<(Type, Kind)> {
     let type_ = if default.kind.is_empty() { leading_type(text)? } else { default.clone() };
     let kind = Kind::of(&type_)?;

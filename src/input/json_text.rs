@@ -1,4 +1,4 @@
-//! What of a text of JSON can be told without reading it into values.
+//! What can be said of a JSON text without reading it into values.
 
 /// Puts the replacement character where half of a surrogate pair is written, as Go does; both are of one length.
 pub(super) fn mend_surrogates(text: String) -> String {
@@ -17,7 +17,7 @@ pub(super) fn mend_surrogates(text: String) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Bytes at which an escape for half of a surrogate pair stands alone.
+/// Bytes at which an escape is for only half of a surrogate pair.
 fn lone_surrogates(text: &[u8]) -> Vec<usize> {
     let mut lone = Vec::new();
     let mut paired = None;

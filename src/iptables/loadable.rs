@@ -12,7 +12,7 @@ pub fn check(plan: &Plan<'_>) -> Diagnostics {
     match plan.local_traffic() {
         Some(LocalTraffic::From(cidr)) if cidr.is_everything() && masquerades_others(plan) => {
             let message = format!("the cluster network {cidr} makes the rule `! -s {cidr}`");
-            found.push(refused(plan, &message, "name the network of the pods alone"));
+            found.push(refused(plan, &message, "name only the network of the pods"));
         }
         Some(LocalTraffic::InterfacePrefix(prefix))
             if prefix.len() >= LONGEST_INTERFACE && tells_pods_apart(plan) =>

@@ -257,7 +257,7 @@ pub(super) fn port_unreachable(family: Family) -> &'static str {
     }
 }
 
-/// Appends `text` as `xtables_save_string` does: bare if it is of `[A-Za-z0-9_-]` alone, else quoted.
+/// Appends `text` as `xtables_save_string` does: bare if it has only `[A-Za-z0-9_-]`, else quoted.
 pub(super) fn quote(text: &str, out: &mut String) {
     let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if !text.is_empty() && text.bytes().all(bare) {

@@ -18,7 +18,7 @@ use crate::text::Text;
 /// So many chains at least are worth a thread.
 const FEWEST_CHAINS: usize = 4096;
 
-/// The text of a node with kube-proxy alone, without header lines.
+/// The text of a node with nothing but kube-proxy's rules, without header lines.
 pub fn print(plan: &Plan<'_>) -> Text {
     Model::new(plan).text()
 }

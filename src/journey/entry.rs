@@ -6,7 +6,7 @@ use super::connection::{ClientPlace, Connection};
 use super::network::{Network, NodeIndex, Place};
 use crate::cluster::{ServicePort, TrafficPolicy};
 
-/// So many nodes are followed where the packet may come to any.
+/// At most this many nodes are followed where the packet may come to any.
 const MOST_ENTRIES: usize = 8;
 
 /// The nodes that the first packet of a connection can come to, each as likely as the others.

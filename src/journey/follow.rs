@@ -13,12 +13,12 @@ use super::way::{
 use crate::node::{ClientKind, Host, NodeRules};
 use crate::walk::{Chance, Effect, Outcome, Packet, Verdict, Walker};
 
-/// A packet passes so many nodes at most.
+/// A packet is followed over at most this many nodes.
 const MOST_HOPS: usize = 5;
 
 impl<'c> Network<'_, 'c> {
     /// Follows a connection from its client to whoever answers, and the reply back. `chosen` is the node that a load
-    /// balancer or a router leads to, where the address alone does not tell.
+    /// balancer or a router leads to, where the address does not tell.
     pub fn follow<'r>(&'r self, connection: Connection, chosen: Option<NodeIndex>) -> Journey<'r>
     where
         'c: 'r,

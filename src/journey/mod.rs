@@ -6,7 +6,7 @@
 //! the client gets an answer from an address that it did not ask, and drops it. That is how most "the rules are right and
 //! it still times out" come about, and no single node's rules show it.
 //!
-//! What is between the nodes is assumed, and said: packets are routed by their destination alone, nothing but the rules
+//! What is between the nodes is assumed, and said: packets are routed only by their destination, nothing but the rules
 //! at hand translates or filters, and a load balancer spreads connections evenly.
 //!
 //! ```text

@@ -45,12 +45,12 @@ pub struct Network<'n, 'c> {
     limits: Limits,
 }
 
-/// How much of a large cluster is followed; what is beyond is told as not followed.
+/// How much of a large cluster is followed; what is beyond that is reported as not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// So many nodes get rules; each takes as long as a `compile`.
+    /// At most this many nodes get rules; each takes as long as a `compile`.
     pub nodes: usize,
-    /// So many ways of one connection are followed.
+    /// At most this many ways of one connection are followed.
     pub ways: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What is assumed of the network on a way, and would change it if it were otherwise.
+//! What is assumed of the network on a way, and would change the way if it were not so.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ pub enum Note {
     /// Client and server are Pods on one node: where a bridge joins them, the reply passes the node's connection
     /// tracking only with `bridge-nf-call-iptables`.
     SameBridge(NodeIndex),
-    /// A Pod's packet leaves this node for an address that is no Pod's: network plugins often masquerade that.
+    /// A Pod's packet leaves this node for an address that is not a Pod's: network plugins often masquerade that.
     PluginMasquerade(NodeIndex, IpAddr),
     /// This node gets a packet from the network with the address of one of its own Pods: `rp_filter` would drop it.
     ReversePath(NodeIndex, IpAddr),

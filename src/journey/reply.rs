@@ -4,7 +4,7 @@ use super::connection::{Client, ClientPlace, Connection};
 use super::network::{Network, NodeIndex, Place};
 use super::way::{BackHop, Hop, Party, Reply, ReplyResult, Seen, SeenBack, Server, ServerPlace};
 
-/// A reply passes so many nodes at most.
+/// A reply is followed over at most this many nodes.
 const MOST_HOPS: usize = 8;
 
 /// Follows the reply of a server to the packet that came to it by these hops.

@@ -106,7 +106,7 @@ pub enum End {
 pub enum NotFollowed {
     /// This many more nodes are as likely to be the first; only some are followed.
     ManyEntries(usize),
-    /// So many more ways are like those that are followed.
+    /// This many more ways are like those that are followed.
     ManyWays(usize),
     /// The rules of this node are not made: there are too many nodes on the way, or they cannot be made.
     NoRules(NodeIndex),

@@ -41,12 +41,12 @@ fn tell<'a>(
     found.add(view.about(field), message, "give one of the two another address or port");
 }
 
-/// Which of two takes the traffic. One without endpoints has rules that refuse alone, and these come too late.
+/// Which of two takes the traffic. One without endpoints has only rules that refuse, and these come too late.
 fn who_wins(first: &ServicePort, second: &ServicePort) -> String {
     let usable = |port: &ServicePort| port.endpoints.iter().any(Endpoint::is_usable);
     match (usable(first), usable(second)) {
-        (true, false) => format!("{} alone has endpoints and takes the traffic in both modes", first.name),
-        (false, true) => format!("{} alone has endpoints and takes the traffic in both modes", second.name),
+        (true, false) => format!("only {} has endpoints, and takes the traffic in both modes", first.name),
+        (false, true) => format!("only {} has endpoints, and takes the traffic in both modes", second.name),
         (false, false) => "Neither has endpoints, so all is refused".to_owned(),
         (true, true) => format!(
             "In iptables mode both have rules and those that kube-proxy happens to write first win; in nftables mode a map holds one of them, the one written last. kube-proxy writes in random order, kuberules by name: {} wins in iptables mode, {} in nftables mode",

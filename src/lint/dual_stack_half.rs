@@ -33,7 +33,7 @@ fn halves(view: &ServiceView<'_>, found: &mut Findings<'_>) {
         let has_endpoints = |family| of(family).any(|port| !port.endpoints.is_empty());
         if has_endpoints(family.other()) && !has_endpoints(family) {
             let message = format!(
-                "it has an {family} address, but endpoints in {} alone: {family} clients are refused",
+                "it has an {family} address, but endpoints only in {}: {family} clients are refused",
                 family.other()
             );
             let remedy = "give the Pods addresses of both families, or the Service one family (ipFamilyPolicy: SingleStack)";
@@ -41,7 +41,7 @@ fn halves(view: &ServiceView<'_>, found: &mut Findings<'_>) {
         }
         let has_load_balancer = |family| of(family).any(|port| !port.load_balancer_ips.is_empty());
         if has_load_balancer(family.other()) && !has_load_balancer(family) {
-            let message = format!("it is dual-stack, but its load-balancer IPs are {} alone", family.other());
+            let message = format!("it is dual-stack, but its load-balancer IPs are only {}", family.other());
             found.add_as(
                 Severity::Note,
                 view.about("status.loadBalancer.ingress"),
@@ -60,7 +60,7 @@ fn one_address(view: &ServiceView<'_>, only: &ServicePort, dual_stack: bool, fou
         "PreferDualStack" if dual_stack => Severity::Note,
         _ => return,
     };
-    let message = format!("ipFamilyPolicy is {policy}, but it has a cluster IP in {has} alone");
+    let message = format!("ipFamilyPolicy is {policy}, but it has a cluster IP only in {has}");
     let remedy = "the cluster was single-stack when it was made: update the Service to have the other address allocated";
     found.add_as(severity, view.about("spec.ipFamilyPolicy"), message, remedy);
 }
@@ -82,18 +82,18 @@ mod tests {
         let v4 = slice("web", "{port: 80}", "{addresses: [10.1.0.1]}");
         assert_eq!(
             found("KR016", &(service("web", BOTH) + &v4)),
-            ["it has an IPv6 address, but endpoints in IPv4 alone: IPv6 clients are refused"]
+            ["it has an IPv6 address, but endpoints only in IPv4: IPv6 clients are refused"]
         );
         let required =
             service("web", "{clusterIP: 10.96.0.1, ipFamilyPolicy: RequireDualStack, ports: [{port: 80}]}");
         assert_eq!(
             found("KR016", &required),
-            ["ipFamilyPolicy is RequireDualStack, but it has a cluster IP in IPv4 alone"]
+            ["ipFamilyPolicy is RequireDualStack, but it has a cluster IP only in IPv4"]
         );
         let balanced = format!("{BOTH}\nstatus: {{loadBalancer: {{ingress: [{{ip: 203.0.113.1}}]}}}}");
         assert_eq!(
             found("KR016", &service("web", &balanced)),
-            ["it is dual-stack, but its load-balancer IPs are IPv4 alone"]
+            ["it is dual-stack, but its load-balancer IPs are only IPv4"]
         );
     }
 

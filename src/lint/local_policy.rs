@@ -44,7 +44,7 @@ fn advice(view: &ServiceView<'_>) -> (Severity, &'static str) {
         let remedy = "fine where clients come by a load balancer that asks the health-check port; those that use the node port must choose a node with an endpoint";
         return (Severity::Note, remedy);
     }
-    let remedy = "send clients to nodes with an endpoint alone, run an endpoint on every node, or use the policy Cluster";
+    let remedy = "send clients only to nodes with an endpoint, run an endpoint on every node, or use the policy Cluster";
     (Severity::Warning, remedy)
 }
 

@@ -23,7 +23,11 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                     object: Some(metadata.object_ref("Ingress")),
                     field: format!("{}.{field}", backend.field),
                 };
-                found.add(about, message, "an Ingress reaches Services of its own namespace alone, by number or name of their ports");
+                found.add(
+                    about,
+                    message,
+                    "an Ingress reaches only Services of its own namespace, by number or name of their ports",
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What kube-proxy passes over, where no other lint tells it better.
+//! What kube-proxy ignores, where no other lint says so better.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;

@@ -1,4 +1,4 @@
-//! Ports of a Service and of its EndpointSlices that do not meet: they are joined by name and protocol alone.
+//! Ports of a Service and of its EndpointSlices that do not meet: they are joined only by name and protocol.
 
 use std::collections::BTreeSet;
 

@@ -33,7 +33,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             let ips = words::list(port.load_balancer_ips.iter().map(|ip| ip.value));
             let message =
                 format!("no range holds the address of {who}: what it sends itself to {ips} is dropped");
-            let remedy = "use the cluster IP from inside, or add the nodes' network to the ranges; the ranges bind the load-balancer IPs alone, not node ports, external IPs or the cluster IP";
+            let remedy = "use the cluster IP from inside, or add the nodes' network to the ranges; the ranges apply only to the load-balancer IPs, not to node ports, external IPs or the cluster IP";
             found.add(view.about("spec.loadBalancerSourceRanges"), message, remedy);
         }
     }

@@ -27,7 +27,7 @@ pub struct Subject<'a> {
     pub(super) refusals: Vec<Refusal>,
     /// The networks of cluster IPs that are known.
     pub(super) service_networks: ServiceNetworks,
-    /// The nodes' network, where it is told.
+    /// The nodes' network, where it is known.
     pub(super) node_network: Option<Cidr>,
     /// Whether slices are made up.
     pub(super) is_assumed: bool,
@@ -198,7 +198,7 @@ impl<'a> ServiceView<'a> {
         external_ips(self.first_ports())
     }
 
-    /// One port of each family: what is the same for all ports of the Service is told once.
+    /// One port of each family: what is the same for all ports of the Service is reported once.
     pub(super) fn first_ports(&self) -> impl Iterator<Item = &'a ServicePort> {
         self.ports.iter().copied().filter(|port| port.port_index == 0)
     }

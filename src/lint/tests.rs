@@ -185,7 +185,7 @@ fn the_shop_has_these_findings_and_no_others() {
             "KR003 warning Service games/lobby",        // both Pods terminate and serve
             "KR005 note Service ingress-nginx/ingress-nginx-controller", // not on cp-1, worker-3; health-checked
             "KR009 error Service ingress-nginx/ingress-nginx-controller", // an IPv6 VIP, IPv4 ranges
-            "KR005 warning Service shop/cache", // internal Local, on worker-1 and worker-2 alone
+            "KR005 warning Service shop/cache", // internal Local, only on worker-1 and worker-2
             "KR015 note Service shop/legacy-erp", // externalIPs
             "KR001 warning Service shop/payments", // an empty slice
         ]
@@ -194,7 +194,7 @@ fn the_shop_has_these_findings_and_no_others() {
         of_the_shop("after.yaml"),
         [
             "KR001 warning Service default/kubernetes",
-            "KR005 note Service games/lobby", // now Local, on worker-2 and worker-3 alone; health-checked
+            "KR005 note Service games/lobby", // now Local, only on worker-2 and worker-3; health-checked
             "KR003 warning Service games/lobby",
             "KR005 note Service ingress-nginx/ingress-nginx-controller",
             "KR009 error Service ingress-nginx/ingress-nginx-controller",

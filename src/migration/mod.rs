@@ -34,7 +34,7 @@ pub struct Target<'a> {
     pub settings: &'a Settings,
 }
 
-/// Looks at everything that can be told before the change; `captured` are rules of nodes as they are.
+/// Looks at everything that can be known before the change; `captured` are rules of nodes as they are.
 pub fn look(target: &Target<'_>, from: ProxyMode, captured: &[(String, Captured)]) -> Vec<PreFlight> {
     let to = target.settings.mode;
     if from == to {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
-/// The canonical text of an address, alone or with a port.
+/// The canonical text of an address, with or without a port.
 #[derive(Clone, Copy)]
 pub struct AddressText {
     bytes: [u8; AddressText::LONGEST],

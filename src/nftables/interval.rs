@@ -43,7 +43,7 @@ impl Interval {
     }
 }
 
-/// What nft makes of addresses written in braces: one alone loses its braces; several are sorted, and those that overlap
+/// What nft makes of addresses written in braces: a single one loses its braces; several are sorted, and those that overlap
 /// or touch become one interval, in braces still (nft's src/evaluate.c and src/intervals.c).
 pub(super) fn anonymous(written: Vec<Cidr>) -> Addresses {
     match *written {

@@ -132,7 +132,7 @@ fn unless_empty(value: Value) -> Value {
     }
 }
 
-/// One value alone, several as an array.
+/// One value as it is, several as an array.
 fn one_or_all(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
 }

@@ -38,7 +38,7 @@ pub fn text(ruleset: &Ruleset, version: NftVersion) -> Text {
     text
 }
 
-/// So many chains at least are worth a thread.
+/// A thread is worth its while for at least this many chains.
 const SHORTEST_STRETCH: usize = 256;
 
 /// Blocks with a blank line between them, and ahead of the first where something stands there.
@@ -68,7 +68,7 @@ impl Display for Head<'_> {
     }
 }
 
-/// What stands in a table.
+/// What a table holds.
 enum Block<'a> {
     Object(Indented<'a>),
     Counter(&'a Counter),

@@ -29,7 +29,7 @@ pub struct Host {
     pub cluster_networks: Vec<Cidr>,
     /// Addresses of pods that are known to run on this node, whatever network they lie in.
     pub local_pods: BTreeSet<IpAddr>,
-    /// Addresses of endpoints that are known to run on other nodes, where the networks alone would say otherwise.
+    /// Addresses of endpoints that are known to run on other nodes, where the networks would say otherwise.
     pub remote_pods: BTreeSet<IpAddr>,
     /// `NAMESPACE.NAME` of Pods on this node, where they are known.
     pub pod_names: BTreeMap<IpAddr, CompactString>,

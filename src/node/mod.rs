@@ -59,7 +59,7 @@ pub struct NodeRules<'c> {
     pub host: Host,
     /// The rules; where a node has several rulesets side by side, the one that kube-proxy writes.
     pub ruleset: Ruleset,
-    /// Every ruleset that the kernel follows, in its order, where that is not `ruleset` alone: the nft and the legacy
+    /// Every ruleset that the kernel follows, in its order, where that is more than `ruleset`: the nft and the legacy
     /// variant of iptables.
     side_by_side: Vec<Ruleset>,
 }

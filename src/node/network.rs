@@ -42,7 +42,7 @@ pub struct LinkAddress {
     pub ip: IpAddr,
     /// Length of its network's prefix.
     pub prefix: u8,
-    /// Whether it is good on this link alone.
+    /// Whether it is valid only on this link.
     pub is_link_local: bool,
 }
 

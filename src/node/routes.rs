@@ -21,7 +21,7 @@ pub struct Route {
     pub kind: RouteKind,
     /// Of two to the same network the smaller one counts.
     pub metric: u32,
-    /// Whether it is for some packets to its destination alone: of one source, of one type of service.
+    /// Whether it is only for some packets to its destination: of one source, of one type of service.
     pub asks_more: bool,
 }
 
@@ -125,7 +125,7 @@ impl Index {
             let best =
                 table.best.entry(route.destination).or_insert(Best { route: number, is_one_of: false });
             let Some(known) = routes.get(best.route).filter(|_| best.route != number) else { continue };
-            // A route for some packets alone leaves open what happens to the others, whatever its metric.
+            // A route for only some packets leaves open what happens to the others, whatever its metric.
             best.is_one_of |= known.asks_more || route.asks_more;
             if route.metric < known.metric {
                 best.route = number;

@@ -25,7 +25,7 @@ pub struct IpSets {
 pub struct IpSet {
     /// What a member consists of, in order: `hash:ip,port` is an address and a port.
     dimensions: Vec<Dimension>,
-    /// Packets of this family alone can be in it; none where the members have no addresses.
+    /// Only packets of this family can be in it; none where the members have no addresses.
     family: Option<Family>,
     /// Bits of an address that count (`netmask`, `bitmask`).
     address_mask: Option<IpAddr>,
@@ -63,7 +63,7 @@ pub enum Part {
     Network(Cidr),
     /// A port of this protocol, or of any; no protocol of Services where `protocol` is a name that is none of theirs.
     Port {
-        /// None: the port alone counts, as in `bitmap:port`.
+        /// None: only the port counts, as in `bitmap:port`.
         protocol: Option<Protocol>,
         /// The number.
         port: u16,

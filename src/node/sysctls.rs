@@ -118,7 +118,7 @@ impl Sysctls {
     }
 
     /// Whether packets of a family that come in by an interface are sent on; none where it is not told. Of IPv4 the
-    /// interface's own setting counts alone, which `ip_forward` sets for all (net/ipv4/devinet.c, `inet_forward_change`).
+    /// interface's own setting is all that counts, which `ip_forward` sets for all (net/ipv4/devinet.c, `inet_forward_change`).
     fn forwards(&self, family: Family, interface: Option<&str>) -> Option<bool> {
         let whole = self.forwarding.get(&family).copied();
         if family == Family::Ipv6 {

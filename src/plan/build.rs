@@ -215,7 +215,7 @@ fn service_cidrs(cluster: &Cluster, settings: &Settings, family: Family) -> Vec<
     cluster.service_cidrs.iter().copied().filter(|cidr| cidr.family() == family).collect()
 }
 
-/// So many Service ports at least are worth a thread.
+/// A thread is worth its while for at least this many Service ports.
 const SHORTEST_STRETCH: usize = 256;
 
 fn service_port_plans<'c>(

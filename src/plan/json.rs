@@ -15,7 +15,7 @@ use crate::input::{Position, Sources};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RuleOrigin {
-    /// Such as `shop/web:http`; none for what is no Service's.
+    /// Such as `shop/web:http`; none for what belongs to no Service.
     service_port: Option<String>,
     /// `tcp`, `udp` or `sctp`
     protocol: Option<&'static str>,

@@ -110,7 +110,7 @@ impl<'c> Plan<'c> {
         self.common.masquerade.mark = mark;
     }
 
-    /// How traffic of local pods is told from other traffic; none where kube-proxy has no detector for the family.
+    /// How traffic of local pods is told apart from other traffic; none where kube-proxy has no detector for the family.
     pub fn local_traffic(&self) -> Option<&LocalTraffic> {
         self.common.local_traffic.as_ref()
     }
@@ -198,7 +198,7 @@ pub struct Masquerade {
     pub random_fully: bool,
 }
 
-/// How traffic of local pods is told.
+/// How traffic of local pods is recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalTraffic {
     /// Its source lies in a network.

@@ -33,7 +33,7 @@ pub(super) fn interface_addresses(node: &Node, settings: &Settings, family: Fami
     addresses
 }
 
-/// How traffic of local pods is told in a family; none where kube-proxy has no detector.
+/// How traffic of local pods is recognised in a family; none where kube-proxy has no detector.
 pub(super) fn local_traffic(
     node: &Node,
     settings: &Settings,

@@ -25,7 +25,7 @@ pub enum Inference {
         /// The name.
         name: String,
     },
-    /// The protocol, not TCP, that alone is served.
+    /// The only protocol that is served, where it is not TCP.
     Protocol {
         /// The destination.
         to: SocketAddr,
@@ -63,7 +63,7 @@ pub enum WhyNode {
 }
 
 impl Inference {
-    /// Whether it has a sentence of its own; others are told together in one line.
+    /// Whether it has a sentence of its own; the others share one line.
     pub fn is_sentence(&self) -> bool {
         matches!(self, Inference::Protocol { .. } | Inference::OneProtocol { .. })
     }

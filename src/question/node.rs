@@ -131,7 +131,7 @@ fn without_nodes(name: CompactString, settings: &Settings) -> Checked<Node> {
     Diagnostics::from(diagnostic.help(help)).check(Node { name, ..Node::default() })
 }
 
-/// There is no node of that name; those that are much like it are told.
+/// There is no node of that name; similar names are suggested.
 pub(super) fn unknown(name: &str, nodes: &[Node]) -> Diagnostic {
     let diagnostic = Diagnostic::error(format!("there is no Node {name} in the input"));
     match nearest(name, nodes.iter().map(|node| node.name.as_str())).as_slice() {

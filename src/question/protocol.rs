@@ -17,7 +17,7 @@ pub(super) fn infer(scene: &Scene<'_>, host: &Host, to: SocketAddr) -> Protocol 
     if served.contains(&Protocol::Tcp) { Protocol::Tcp } else { first }
 }
 
-/// What is to be said of a packet whose protocol was inferred; none where that is no surprise.
+/// What to say of a packet whose protocol was inferred; none where that surprises nobody.
 pub fn inference(scene: &Scene<'_>, host: &Host, packet: &Packet) -> Option<Inference> {
     let (to, protocol) = (packet.destination, packet.protocol);
     let mut others = served(scene, host, to).into_iter().filter(|other| *other != protocol);

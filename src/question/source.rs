@@ -222,7 +222,7 @@ fn pod(
     inferred: &mut Vec<Inference>,
 ) -> Result<(Resolved, Family), Diagnostics> {
     let objects = scene.objects.ok_or_else(|| {
-        Diagnostic::error("captured rules alone do not know pods by name")
+        Diagnostic::error("captured rules do not tell the names of pods")
             .help("give its IP, or the cluster's objects as INPUT")
     })?;
     let pod = objects.pod(name, inferred)?;
@@ -303,7 +303,7 @@ fn candidates(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
     }
 }
 
-/// An address of a pod on this node that is no endpoint.
+/// An address of a pod on this node that is not an endpoint.
 fn local_pod(scene: &Scene<'_>, family: Family, host: &Host) -> Option<IpAddr> {
     let networks = host.pod_networks.iter().chain(&host.cluster_networks);
     let network = networks.copied().find(|net| net.family() == family)?;

@@ -201,7 +201,7 @@ impl<'r> Line<'r> {
         self.to_string()
     }
 
-    /// The text with the chance of a balancing rule left out, so that a chance alone is no other rule.
+    /// The text with the chance of a balancing rule left out, so that another chance does not make another rule.
     pub fn text_without_chance(&self) -> String {
         match self {
             Line::IptablesRule(family, chain, placed) if has_chance(&placed.rule) => {

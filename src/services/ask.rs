@@ -112,7 +112,7 @@ impl<'c> Asked<'c> {
         Some(Packet::plain(protocol, source, to, ClientKind::Outside))
     }
 
-    /// An address of a Pod on this node that is no endpoint.
+    /// An address of a Pod on this node that is not an endpoint.
     fn pod(&self, port: &ServicePort) -> Option<IpAddr> {
         let family = Family::of(port.cluster_ip);
         let host = &self.rules.host;

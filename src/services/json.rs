@@ -72,7 +72,7 @@ struct Clients {
 struct Packet {
     /// The node.
     node: String,
-    /// On so many nodes it is the same.
+    /// On how many nodes it is the same.
     nodes_alike: usize,
     /// The source.
     source: String,

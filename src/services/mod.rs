@@ -3,7 +3,7 @@
 //! The truth is the walk's, asked for each kind of client at each of the Service's addresses, on every kind of node. What a
 //! Service port does on a node depends on its own endpoints there, on hints for the node or its zone, and on the node's
 //! addresses; so nodes without an endpoint of it that are alike in the rest are asked about once, and the rules are
-//! compiled of the Service ports alone that the packet can have to do with ([`around`](crate::question::around)). 10,000
+//! compiled only of the Service ports that the packet can meet ([`around`](crate::question::around)). 10,000
 //! Services with 4 endpoints each on 5,000 nodes take five seconds of one core.
 
 mod ask;
@@ -77,13 +77,13 @@ pub struct Cell {
 pub struct Probe {
     /// The node that was asked.
     pub node: String,
-    /// On so many nodes the answer is the same.
+    /// On how many nodes the answer is the same.
     pub count: usize,
     /// The source.
     pub from: IpAddr,
     /// The destination; of a node port that of the node that was asked.
     pub to: SocketAddr,
-    /// The same destination on every node: for a node port its number alone.
+    /// The same destination on every node: for a node port only its number.
     pub way: String,
     /// The protocol.
     pub protocol: Protocol,
@@ -102,7 +102,7 @@ pub enum Outcome {
     TimesOut,
     /// No Service takes it.
     NotServicePort,
-    /// Some connections fare so, some so.
+    /// Some connections have one outcome, some another.
     Mixed,
 }
 

@@ -266,7 +266,7 @@ fn conntrack(mut section: Section<'_, '_>) -> Conntrack {
 /// A configuration among the documents of a file.
 struct Found {
     tree: Tree,
-    /// Line of the text within which it stands as text of its own.
+    /// The line in the other text that holds it as a block.
     within: Option<u32>,
 }
 

@@ -42,7 +42,7 @@ const ROWS: [Row; 10] = [
     ("KubeProxyIPVS", |t| t.kube_proxy_ipvs, |g| &mut g.kube_proxy_ipvs),
 ];
 
-/// What a release knows of a gate by name; none where it cannot be told.
+/// What a release knows of a gate by name; none where that is not known.
 fn state(table: &GateTable, name: &str) -> Option<GateState> {
     let own = ROWS.iter().find(|(known, ..)| *known == name).map(|(_, state, _)| state(table));
     let removed = || table.removed.contains(&name).then_some(GateState::Absent { in_effect: true });

@@ -1,4 +1,4 @@
-//! What kube-proxy is told beside the cluster: its configuration, its release, and facts of the host.
+//! What kube-proxy is given beside the cluster: its configuration, its release, and facts of the host.
 
 mod check;
 pub mod configuration;

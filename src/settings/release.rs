@@ -244,7 +244,7 @@ impl Release {
     pub const NEWEST: Release = V1_37;
 
     /// The release that a node reports (`status.nodeInfo.kubeletVersion`, such as `v1.33.4-eks-1a2b3c`), or the nearest
-    /// one known; none where the text is no version of Kubernetes 1.
+    /// one known; none where the text is not a version of Kubernetes 1.
     pub fn reported(text: &str) -> Option<Reported> {
         let (minor, patch) = parse_version(text)?;
         if let Some(release) = Release::find(minor, patch) {

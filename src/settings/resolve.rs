@@ -311,7 +311,7 @@ impl Check<'_> {
     }
 }
 
-/// What a word in nodePortAddresses stands for, if the release knows it (pkg/proxy/util/nodeport_addresses.go).
+/// What a word in nodePortAddresses means, if the release knows it (pkg/proxy/util/nodeport_addresses.go).
 fn node_port_word(words: NodePortWords, text: &str) -> Option<Vec<NodePortAddress>> {
     let networks = |texts: [&str; 2]| {
         let written = |text: &str| {

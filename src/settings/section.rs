@@ -49,7 +49,7 @@ pub(super) struct Notes {
 }
 
 impl<'v, 'd> Section<'v, 'd> {
-    /// The fields of `tree`, which stands at `path` (empty for the whole document). Null has no fields; anything else
+    /// The fields of `tree`, which is at `path` (empty for the whole document). Null has no fields; anything else
     /// that is no mapping is an error.
     pub(super) fn new(path: String, tree: Option<&'v Tree>, notes: &'d mut Notes) -> Self {
         let mut section = Section { path, entries: Vec::new(), known: Vec::new(), notes };

@@ -36,7 +36,7 @@ pub(super) struct Program<'r> {
     changes: OnceLock<Changes<'r>>,
 }
 
-/// What rules do that changes what later ones are told.
+/// What rules do that changes the answers to later ones.
 #[derive(Debug, Default)]
 pub(super) struct Changes<'r> {
     /// Fields of the header are changed that nothing else is known of.
@@ -192,7 +192,7 @@ impl<'r> Program<'r> {
         found
     }
 
-    /// What rules do that changes what later ones are told.
+    /// What rules do that changes the answers to later ones.
     pub(super) fn changes(&self) -> &Changes<'r> {
         self.changes.get_or_init(|| {
             let mut changes = Changes::default();

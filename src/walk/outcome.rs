@@ -76,7 +76,7 @@ impl Verdict {
     }
 }
 
-/// What a refused client is told.
+/// The answer that a refused client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Answer {
     /// ICMP or ICMPv6 port unreachable: "connection refused".

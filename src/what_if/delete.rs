@@ -176,7 +176,7 @@ impl Story<'_> {
     }
 }
 
-/// A name as `namespace/name`, or alone where that is clear.
+/// A name as `namespace/name`, or without the namespace where that is clear.
 pub(super) fn find(text: &str, all: &[Key]) -> Result<Key, ()> {
     let fits = |(namespace, name): &&Key| match text.split_once('/') {
         Some((space, wanted)) => namespace == space && name == wanted,

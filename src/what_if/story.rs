@@ -30,7 +30,7 @@ pub(super) struct Story<'s> {
     pub(super) controllers: Controllers<'s>,
     pub(super) now: Snapshot,
     stages: Vec<Stage>,
-    /// Pods that are known from endpoints alone, by Service.
+    /// Pods that are known only from endpoints, by Service.
     members: Members,
     pub(super) synthetic: BTreeSet<Key>,
     /// Every Pod that there was.
@@ -202,7 +202,7 @@ impl<'s> Story<'s> {
         Ok(())
     }
 
-    /// Pods by `namespace/name`, or by a name that one alone has.
+    /// Pods by `namespace/name`, or by a name that only one has.
     pub(super) fn named_pods(&self, names: &[String]) -> Result<BTreeSet<Key>, Diagnostics> {
         let mut found = BTreeSet::new();
         let mut faults = Diagnostics::default();

@@ -78,7 +78,7 @@ fn some(names: &[String]) -> String {
     if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
-/// What happens to which clients, with the Service ports it happens to; worst first, as it is told.
+/// What happens to which clients, with the Service ports it happens to; worst first, as it is printed.
 fn folded(all: &[Consequence]) -> Vec<(String, Vec<String>)> {
     // What differs in the family, or in what was before, is one thing.
     let mut merged: Vec<(&str, Who, String, BTreeSet<&str>, usize)> = Vec::new();

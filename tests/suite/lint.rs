@@ -98,7 +98,7 @@ fn k69599_two_services_on_one_external_ip_and_port() {
     );
     let (_folder, path) = cluster(&(ONE_ADDRESS.to_owned() + &endpoint("old", "10.244.1.1")));
     let found = words(&["lint", &path]);
-    assert!(found.contains("shop/old alone has endpoints and takes the traffic in both modes"), "{found}");
+    assert!(found.contains("only shop/old has endpoints, and takes the traffic in both modes"), "{found}");
     assert_eq!(
         (goes_to(&path, "iptables"), goes_to(&path, "nftables")),
         ("10.244.1.1:80".into(), "10.244.1.1:80".into())

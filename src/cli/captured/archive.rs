@@ -1,4 +1,4 @@
-//! Archives: tar, also compressed by gzip. Nothing of them is written anywhere; names in them are told, never followed.
+//! Archives: tar, also compressed by gzip. Nothing of them is written anywhere; names in them are printed, never followed.
 
 use std::io::{self, Read};
 

@@ -115,7 +115,7 @@ fn turned(pipeline: &Pipeline, seen: &[Seen]) -> Vec<Seen> {
         .collect()
 }
 
-/// The same in the other rule language; nothing where kube-proxy could not work in that mode, which is told.
+/// The same in the other rule language; nothing where kube-proxy could not work in that mode, which the page says.
 fn in_other_mode(
     pipeline: &mut Pipeline,
     arguments: &SettingsArguments,

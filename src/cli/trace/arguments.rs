@@ -41,7 +41,7 @@ pub(in crate::cli) struct Arguments {
     /// Where it goes: IP:PORT, svc/NAME[:PORT], node:PORT or localhost:PORT
     ///
     /// A node port is also written node/NAME:PORT, of one node. A Service is written as in kubectl or DNS: web, shop/web, svc/web, svc:shop/web, web.shop,
-    /// web.shop.svc.cluster.local; its port by number or name. An IPv6 address stands in brackets.
+    /// web.shop.svc.cluster.local; its port by number or name. An IPv6 address is written in brackets.
     #[arg(long, value_name = "DESTINATION", add = ArgValueCompleter::new(complete::targets))]
     pub(super) to: Target,
     /// tcp, udp or sctp; without it that of the Service port, else tcp

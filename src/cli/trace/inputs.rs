@@ -198,7 +198,7 @@ impl<'i> Stage<'i> {
     /// The rules of a family, captured before compiled.
     pub(super) fn rules(&mut self, family: Family, to: &Target) -> Result<NodeRules<'i>, Diagnostics> {
         let plans = self.plans.take();
-        // Connections or addresses alone say nothing of the rules: those of the cluster count.
+        // Connections or addresses by themselves say nothing of the rules: those of the cluster count.
         if let Some(captured) = self.inputs.captured_rules(plans.is_some()) {
             return captured
                 .node_rules(|_| self.scene.host.clone())

@@ -165,7 +165,7 @@ fn first_told(these: &[Outcome<'_>], others: &[Outcome<'_>], told: &Told) -> Opt
         let steps = outcome.steps.iter().map(|step| told.step(step));
         memory.into_iter().chain(steps.flatten()).next().is_some()
     };
-    // Most outcomes meet nothing that is told of: where they part need not be found.
+    // Most outcomes meet no rule of a finding: where they part need not be found.
     let these: Vec<&Outcome<'_>> = these.iter().filter(meets).collect();
     if these.is_empty() {
         return None;

@@ -40,7 +40,7 @@ pub(super) fn with_jumps_first(pair: Pair<'_>) -> Option<Ruleset> {
     Some(with_own_chains(expected, captured, at_head).into())
 }
 
-/// kube-proxy's rules and the kubelet's alone, as they stand: no foreign chains, the built-in ones without what is foreign, and
+/// Only kube-proxy's rules and the kubelet's, as they are: no foreign chains, the built-in ones without what is foreign, and
 /// no policy that drops.
 pub(super) fn without_others(ruleset: &Ruleset) -> Option<Ruleset> {
     let rules = ruleset.as_iptables()?;

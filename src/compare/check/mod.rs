@@ -1,5 +1,5 @@
 //! Whether the rules that were captured on a node are those that it should have: findings by Service, and what each does
-//! to traffic. The walk is the judge: rules that differ without any packet faring differently are told as such.
+//! to traffic. The walk is the judge: rules that differ while every packet has the same outcome are reported as such.
 
 mod altered;
 mod arrange;
@@ -332,8 +332,8 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
 /// A ruleset, and those beside it.
 type State<'r> = (&'r Ruleset, &'r [Ruleset]);
 
-/// What becomes otherwise of packets to Services between two states of a node, as far as it is meant. Where nothing but
-/// kube-proxy's jumps stands in another place behind routing, `moved` are its rules alone.
+/// How outcomes of packets to Services differ between two states of a node, as far as that is asked for. Where nothing but
+/// kube-proxy's jumps stands in another place behind routing, `moved` are only its rules.
 fn traffic(
     pair: Pair<'_>,
     (should, is): (State<'_>, State<'_>),

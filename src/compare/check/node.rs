@@ -228,7 +228,7 @@ fn connections(plan: &NodePlan<'_>, captured: &Captured, report: &mut Report) {
 }
 
 /// What a node should have, and what it has: nothing in a family of which the capture says nothing. Where it marks
-/// packets by another bit than it should, that is one thing to be told and not a difference in every rule that asks for
+/// packets by another bit than it should, that is one thing to report and not a difference in every rule that asks for
 /// the mark.
 fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodePlan<'c>, NodeRules<'c>) {
     let family = plan.plan.family();

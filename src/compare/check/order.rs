@@ -26,7 +26,7 @@ pub(super) fn matters_only_to_traffic(finding: &Finding) -> bool {
     finding.kind == Kind::OutOfPlace && finding.places.iter().all(|place| is_loose(&place.name))
 }
 
-/// Where packets fare differently and all rules are there, the order of a chain that dispatches is to blame, if it is
+/// Where packets have another outcome and all rules are there, the order of a chain that dispatches is to blame, if it is
 /// not the expected one.
 pub(super) fn of_dispatch(pair: Pair<'_>, flows: &mut Vec<Flow>) -> Option<Finding> {
     let (expected, captured) = (pair.expected.ruleset.as_iptables()?, pair.captured.ruleset.as_iptables()?);

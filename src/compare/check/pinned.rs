@@ -8,7 +8,7 @@ use crate::net::Protocol;
 use crate::node::{Host, ending_command};
 use crate::plan::Plan;
 
-/// At most this many commands of a finding are told.
+/// At most this many commands of a finding are printed.
 const MOST: usize = 20;
 
 /// A finding for each Service port and fault, and notes on what is as it should be.

@@ -9,7 +9,7 @@ use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
 
 /// That such a policy drops connections to Services that would pass if it let them, with kube-proxy's rules as they
-/// should be; and what cannot be told.
+/// should be; and what is not known.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let others = pair.captured.others();
     if !std::iter::once(intended).chain(&others).any(drops_by_policy) {

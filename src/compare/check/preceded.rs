@@ -10,7 +10,7 @@ use crate::iptables::save::rule_text;
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 
-/// That foreign rules take connections to Services first; and what cannot be told.
+/// That foreign rules take connections to Services first; and what is not known.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let others = pair.captured.others();
     let Some(Cleared { first, others: cleared, early }) = cleared(pair, intended, &others) else {
@@ -63,7 +63,7 @@ pub(super) fn may_be(captured: &NodeRules<'_>) -> bool {
     !early.places.is_empty() || Early::is_in(&captured.ruleset, true)
 }
 
-/// Whether packets end otherwise or elsewhere: to mark them, or to rewrite their source, is not to take them.
+/// Whether packets have another verdict or go elsewhere: to mark them, or to rewrite their source, is not to take them.
 pub(super) fn takes(difference: &Difference) -> bool {
     let ends = |set: &OutcomeSet| {
         let mut ends: Vec<_> = set.ends().map(|(_, end, _)| (end.verdict, end.destination)).collect();

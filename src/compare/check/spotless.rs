@@ -59,7 +59,7 @@ struct Place<'r> {
 }
 
 impl<'r> Reader<'r> {
-    /// None where a table or a chain is told twice: it would not be known which is meant.
+    /// None where a table or a chain occurs twice: it would not be known which is meant.
     fn of(captured: &'r ipt::Ruleset) -> Option<Reader<'r>> {
         let count = captured.tables.iter().map(|table| table.chains.len()).sum();
         let mut reader = Reader {

@@ -158,7 +158,7 @@ struct Mutation {
     what: String,
 }
 
-/// What the brute force says against what the check found: whatever changes is told, nothing else is, and each under the
+/// What the brute force says against what the check found: whatever changes is reported, nothing else is, and each under the
 /// finding that tells of the place that was changed.
 fn judge(
     found: &Found,
@@ -176,7 +176,7 @@ fn judge(
         let is_told = flows.iter().any(|flow| covers(flow, packet));
         assert!(
             is_told,
-            "{case}: {packet:?} fares differently, and no finding says so: {:#?}",
+            "{case}: {packet:?} has another outcome, and no finding says so: {:#?}",
             found.findings
         );
     }

@@ -12,10 +12,10 @@ use crate::plan::Plan;
 use crate::ruleset::Ruleset;
 use crate::walk::{Verdict, Walker};
 
-/// So many addresses are named.
+/// At most this many addresses are named.
 const NAMED: usize = 3;
 
-/// That routing ends connections to Services that the rules would let through; and what cannot be told.
+/// That routing ends connections to Services that the rules would let through; and what is not known.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let (host, Some(plan)) = (&pair.expected.host, &pair.expected.plan) else { return (None, Vec::new()) };
     let Some(why) = why(plan, host) else { return (None, Vec::new()) };
@@ -25,7 +25,7 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
         sysctls: Sysctls::default(),
         ..host.clone()
     };
-    // Which sources `rp_filter` drops hangs on where their packets come in.
+    // Which sources `rp_filter` drops depends on where their packets come in.
     let forwarding = host.sysctls.forwarding.clone();
     let interface_forwarding = host.sysctls.interface_forwarding.clone();
     let sysctls = Sysctls { forwarding, interface_forwarding, ..Sysctls::default() };

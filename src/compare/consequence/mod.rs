@@ -57,7 +57,7 @@ pub struct Cell {
     effects: Vec<Effect>,
 }
 
-/// A packet that stands for others. Nodes with different examples can still be alike, so all examples are equal.
+/// A packet that represents others. Nodes with different examples can still be alike, so all examples are equal.
 #[derive(Debug, Clone, Copy)]
 pub struct Example(pub Packet);
 

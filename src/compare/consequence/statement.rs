@@ -310,7 +310,7 @@ fn of_port(cells: &[&Cell]) -> Vec<Statement> {
     statements
 }
 
-/// Where all connections fail, the statement about most of them stands for all.
+/// Where all connections fail, the statement about most of them covers all.
 fn say_that_all_fail(statements: &mut [Statement]) {
     let losing = statements.iter_mut().filter(|statement| statement.effect.loses());
     let most = losing.max_by_key(|s| (s.every, s.entry_points.len() * s.clients.len()));

@@ -15,7 +15,7 @@ use crate::testing::scope::full;
 use crate::testing::seed;
 use crate::walk::{Packet, Verdict, Walker};
 
-/// So many times as many rounds.
+/// How many times as many rounds.
 fn more() -> u64 {
     if full() { 10 } else { 1 }
 }

@@ -1,4 +1,4 @@
-//! Pods that are known to be on other nodes though the networks alone would say otherwise.
+//! Pods that are known to be on other nodes though their networks would say otherwise.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;

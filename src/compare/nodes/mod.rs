@@ -1,10 +1,10 @@
 //! What differs on all nodes between two states of a cluster, without a comparison for each of them.
 //!
-//! Most nodes differ in their names and addresses alone. So the Services that differ, with all that is linked to them, are
+//! Most nodes differ only in their names and addresses. So the Services that differ, with all that is linked to them, are
 //! found once for the cluster ([`super::unchanged`]), and put into parts that no packet meets together
 //! (`super::parts`). A part is compared once for each kind of node (`kinds`) and once for each node that has
 //! something to do with it: an endpoint on it, a hint for it, an address in its networks. What a node's answer is made of
-//! is then looked up, and nodes with the same answer are one set. Addresses that differ from node to node are told by
+//! is then looked up, and nodes with the same answer are one set. Addresses that differ from node to node are named by
 //! their role ("the node's IP").
 //!
 //! # An example
@@ -56,7 +56,7 @@ use crate::plan::{Plan, ServicePortPlan};
 use crate::settings::DetectLocal;
 use crate::walk::Host;
 
-/// Compares nodes that are in both states, in the order of their names. Answers stand in the order of their first nodes.
+/// Compares nodes that are in both states, in the order of their names. Answers are in the order of their first nodes.
 ///
 /// # Errors
 /// kube-proxy does not start on one of them.

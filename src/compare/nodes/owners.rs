@@ -17,7 +17,7 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    /// Of the nodes of both sides, by their number in the list of pairs; nodes of one side alone have none.
+    /// Of the nodes of both sides, by their number in the list of pairs; nodes of only one side have none.
     pub(super) fn new(clusters: [&Cluster; 2], nodes: &[(&Node, &Node)]) -> Owners {
         let numbers: HashMap<&str, usize> =
             (0..).zip(nodes).map(|(i, (_, new))| (new.name.as_str(), i)).collect();

@@ -1,4 +1,4 @@
-//! That parts of one shape fare alike: on random clusters of Services that are alike but for one thing, or for nothing, what is
+//! That parts of one shape have the same outcomes: on random clusters of Services that are alike but for one thing, or for nothing, what is
 //! said of each part is what a comparison of that part by itself says.
 
 use std::fmt::Write;

@@ -1,5 +1,5 @@
 //! That nothing is lost between the parts: on small clusters whose Services get in each other's way, between modes and
-//! releases too, random packets through the whole fare as the parts say.
+//! releases too, random packets through the whole have the outcome that the parts say.
 
 use super::{Groups, Part, Parts, split};
 use crate::compare::traffic::tests::{Random, judge};

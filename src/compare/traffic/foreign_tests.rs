@@ -1,4 +1,4 @@
-//! Rules of other programs: sources that are told together fare as each by itself, and the work grows with what rules tell
+//! Rules of other programs: sources that are reported together have the same outcome as each by itself, and the work grows with what rules tell
 //! apart and not with classes.
 
 use std::fmt::Write;

@@ -19,7 +19,7 @@ pub struct OutcomeSet {
 /// What an end depends on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Given {
-    /// The client was sent to this endpoint before, at most so many seconds ago.
+    /// The client was sent to this endpoint before, at most this many seconds ago.
     pub affinity: Option<(SocketAddr, Option<u32>)>,
     /// Matches that are not understood, and whether they are taken to hold.
     pub assumed: Vec<(CompactString, bool)>,

@@ -1,4 +1,4 @@
-//! The proof by brute force: on small random clusters, random packets fare as the classes say.
+//! The proof by brute force: on small random clusters, random packets have the outcome that the classes say.
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};

@@ -119,7 +119,7 @@ pub(super) fn same_ways(old: &Host, new: &Host) -> bool {
         && (pod_interface.is_none() || same_pods)
 }
 
-/// So many Service ports at least are worth a thread.
+/// A thread is worth its while for at least this many Service ports.
 const SHORTEST_STRETCH: usize = 256;
 
 /// Service ports that both sides have unchanged, by their indices.

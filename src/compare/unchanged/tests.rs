@@ -1,5 +1,5 @@
 //! That what is left out makes no difference: on small clusters whose Services get in each other's way, rules and
-//! traffic of the rest differ as those of the whole do, and random packets through the whole fare as the rest says.
+//! traffic of the rest differ as those of the whole do, and random packets through the whole have the outcome that the rest says.
 
 use std::fmt::Write;
 use std::net::SocketAddr;

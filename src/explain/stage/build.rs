@@ -34,7 +34,7 @@ pub struct View<'c> {
     pub turned: bool,
 }
 
-/// So many endpoints are drawn.
+/// At most this many endpoints are drawn.
 const MOST_ENDPOINTS: usize = 12;
 /// A page shows what one can look at.
 const LIMITS: Limits = Limits { nodes: 6, ways: 12 };
@@ -88,7 +88,7 @@ struct Builder<'b, 'n, 'c> {
     home: &'b Node,
 }
 
-/// A connection that was followed, and what is told of it.
+/// A connection that was followed, and what is said of it.
 struct Followed<'r> {
     connection: Connection,
     chosen: Option<NodeIndex>,

@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, ServicePort, TrafficPolicy};
 use crate::explain::clients::{last_addresses, outside};
 use crate::journey::{Client, ClientPlace, Network, NodeIndex};
 
-/// So many nodes are drawn.
+/// At most this many nodes are drawn.
 const MOST_NODES: usize = 3;
 
 /// A client of one of the kinds on the page.
@@ -105,7 +105,7 @@ pub(super) fn askers(network: &Network<'_, '_>, nodes: &[NodeIndex], port: &Serv
     all
 }
 
-/// A Pod on a node that is no endpoint of the Service: one that is known, or an address that one might have.
+/// A Pod on a node that is not an endpoint of the Service: one that is known, or an address that one might have.
 fn pod(network: &Network<'_, '_>, node: NodeIndex, own: &BTreeSet<IpAddr>) -> Option<IpAddr> {
     let rules = network.rules(node)?;
     let is_pod = |ip: &IpAddr| !own.contains(ip) && !rules.host.is_local(*ip);

@@ -1,4 +1,4 @@
-//! Stages as they stand in a page: each text and each step once, in tables that the journeys refer to by number. Most
+//! Stages as a page holds them: each text and each step once, in tables that the journeys refer to by number. Most
 //! journeys to one Service differ in a few addresses.
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
 //! What the page plays: the whole way of a connection to a Service, for each client, node, address, mode and traffic
-//! policy that the input has an answer for. Rules and journeys stand in it once and are referred to by number.
+//! policy that the input has an answer for. Rules and journeys are in it once and are referred to by number.
 
 mod build;
 mod cast;

@@ -36,7 +36,7 @@ pub struct K8sObjects<'a> {
 impl Snapshot {
     /// Takes objects that never were text: it is as if they had been read. Warnings come with the objects. Their
     /// source is named `<memory>` and has a line per object, in the order of the fields of [`K8sObjects`], such as
-    /// `services[0]`; every field of an object is told to stand in that line.
+    /// `services[0]`; every field of an object is reported at that line.
     ///
     /// ```
     /// use k8s_openapi::api::core::v1::{Node, Service, ServicePort, ServiceSpec};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// What a node is. The nodes contained follow; a map's are keys and values in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::input) enum Value<'a> {
-    /// A scalar whose text alone tells what it is.
+    /// A scalar whose text by itself tells what it is.
     Plain(Cow<'a, str>),
     /// A string.
     String(Cow<'a, str>),

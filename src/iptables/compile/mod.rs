@@ -13,7 +13,7 @@ use super::ruleset::{Chain, ChainName, Owner, PlacedRule, Policy, Rule, Ruleset,
 use crate::plan::origin::Origin;
 use crate::plan::{Plan, ServicePortPlan};
 
-/// The whole ruleset of a node with kube-proxy alone, as the kernel holds it.
+/// The whole ruleset of a node where only kube-proxy writes, as the kernel holds it.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
     written(plan, |collector| services(plan, 0, plan.service_ports(), collector))
 }

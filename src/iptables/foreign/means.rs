@@ -44,7 +44,7 @@ pub enum Means {
     Unknown,
 }
 
-/// What a refused client is told.
+/// The answer that a refused client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the answers are")]
 pub enum RejectAnswer {

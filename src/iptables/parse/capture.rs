@@ -10,7 +10,7 @@ pub struct Capture {
     pub parts: Vec<Part>,
     /// Whether the tool warned that tables of the legacy variant exist besides those that it printed.
     pub legacy_tables_present: bool,
-    /// Families whose tool says that it wrote the text, or a part of it, be it without a table.
+    /// Families whose tool says that it wrote the text, or a part of it, even one without tables.
     pub headers: Vec<Family>,
     /// Names of tables that the tool left out because it cannot say them in its language.
     pub incompatible_tables: Vec<String>,

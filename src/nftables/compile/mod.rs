@@ -64,7 +64,7 @@ fn fixed_sets(plan: &Plan<'_>) -> Vec<Set> {
     fixed.into_sets()
 }
 
-/// So many Service ports at least are worth a thread.
+/// A thread is worth its while for at least this many Service ports.
 const SHORTEST_STRETCH: usize = 256;
 
 /// The sets and chains of the Service ports themselves, in order.

@@ -128,7 +128,7 @@ pub(super) fn prefix(ip: &str, length: u32) -> Option<Cidr> {
     Cidr::new(ip, u8::try_from(length).ok()?).filter(|net| net.network() == ip)
 }
 
-/// Reads an address alone, or with a length.
+/// Reads an address, with or without a length.
 pub(super) fn host_or_network(text: &str) -> Option<Cidr> {
     network(text).or_else(|| address(text).map(Cidr::host))
 }

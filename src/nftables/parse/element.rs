@@ -80,7 +80,7 @@ fn map_value(words: &[&str], types: &[Option<DataType>]) -> MapValue {
     }
 }
 
-/// Reads an element of a rule, whose types its key gives; what has no type there is told by its looks.
+/// Reads an element of a rule, whose types its key gives; what has no type there is recognised by its form.
 pub(super) fn of_rule(words: &[&str], types: &Types) -> Element {
     let mut element = element(words, types);
     for datum in &mut element.key {

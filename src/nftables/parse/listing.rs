@@ -139,7 +139,7 @@ impl<'a> Lines<'a> {
     fn chain(&mut self, family: TableFamily, name: &str) -> Result<Chain, Fault> {
         let mut chain = Chain { name: name.into(), comment: None, base: None, rules: Vec::new() };
         while let Some(line) = self.within()? {
-            // A rule that begins with hidden statements begins with blanks, and one of those alone is the indentation.
+            // A rule that begins with hidden statements begins with blanks, and only one of those is the indentation.
             let text = line.strip_prefix("\t\t").unwrap_or_else(|| line.trim_start());
             if text.is_empty() && !line.starts_with("\t\t") {
                 continue;

@@ -15,7 +15,7 @@ mod word;
 use super::ruleset::Ruleset;
 use crate::diagnostic::ParseError;
 
-/// Reads a listing. Handles and counts of elements (`# handle 5`, `# count 2`) are passed over.
+/// Reads a listing. Handles and counts of elements (`# handle 5`, `# count 2`) are ignored.
 ///
 /// # Errors
 /// The first line that is not understood, and tables that are cut off or come twice.

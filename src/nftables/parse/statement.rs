@@ -95,7 +95,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// How many words are passed over at once: one, or a group in braces.
+/// How many words are skipped at once: one, or a group in braces.
 fn unit(words: &[&str]) -> usize {
     if words.first() != Some(&"{") {
         return 1;
@@ -264,7 +264,7 @@ fn mark(words: &[&str]) -> Found {
     }
 }
 
-/// A mark alone or, where the mask is one of leading ones, with the length of the mask, as nft 1.0.6 prints it.
+/// A mark by itself or, where the mask is one of leading ones, with the length of the mask, as nft 1.0.6 prints it.
 fn prefixed_mark(text: &str) -> Option<(u32, u32)> {
     let Some((value, length)) = text.split_once('/') else {
         return Some((datum::mark(text)?, u32::MAX));

@@ -92,7 +92,7 @@ pub enum Datum {
     Address(IpAddr),
     /// A network of more than one address.
     Network(Cidr),
-    /// A range of addresses that is no network, ends included.
+    /// A range of addresses that is not a network, ends included.
     Range(IpAddr, IpAddr),
     /// A protocol.
     Protocol(Protocol),

@@ -32,7 +32,7 @@ impl Display for Duration {
     }
 }
 
-/// A text that is no span of time.
+/// A text that is not a span of time.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::nftables) struct NoDuration;
 

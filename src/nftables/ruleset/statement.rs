@@ -157,7 +157,7 @@ pub enum Statement {
     /// A statement that lets the packet go on and changes nothing that rules see: `dup`, `flow add`, `ct helper set`, as
     /// printed.
     Aside(CompactString),
-    /// A statement that nft prints otherwise in this version than the type does: its text, and what it is.
+    /// A statement that this version of nft prints in another way than the type does: its text, and what it is.
     Spelled(CompactString, Box<Statement>),
     /// Any other, as printed.
     Opaque(CompactString),
@@ -307,7 +307,7 @@ pub enum Diversion {
     Interface,
 }
 
-/// What lets so many through: packets, bytes, connections.
+/// What lets only a certain number through: of packets, bytes, connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limit {
     /// `limit rate [over] 10/second [burst 5 packets]`

@@ -6,7 +6,7 @@ use crate::diagnostic::Place;
 /// At most this many names are listed.
 const NAMED: usize = 3;
 
-/// At most this many causes are told of a Service.
+/// At most this many causes are reported for a Service.
 const TOLD: usize = 3;
 
 /// The causes of a Service, a sentence each.

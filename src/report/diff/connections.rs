@@ -1,4 +1,4 @@
-//! Kinds of connections with another outcome, folded by what is shown: the same on several nodes is told once, and what
+//! Kinds of connections with another outcome, folded by what is shown: the same on several nodes is reported once, and what
 //! nobody asks about (loopback addresses, a Pod that connects to itself) is a line where more than that changes.
 
 use std::collections::BTreeMap;

@@ -12,10 +12,10 @@ use crate::markup::markdown as text;
 /// GitHub takes no comment beyond 65,536 characters.
 pub const MAX_CHARACTERS: usize = 65_000;
 
-/// What is kept for what stands at the end, and for saying what was cut.
+/// How much is kept free for the end, and for saying what was cut.
 const RESERVE: usize = 600;
 
-/// Prints it in at most so many characters: what happens to Services, then folded what is behind it. The `note` comes
+/// Prints it in at most this many characters: what happens to Services, then folded what is behind it. The `note` comes
 /// second.
 pub fn print(diff: &Diff, note: &str, max: usize) -> String {
     let mut page = Page { out: String::new(), used: 0, max: max.saturating_sub(RESERVE), cut: Vec::new() };
@@ -110,7 +110,7 @@ fn services(page: &mut Page, diff: &Diff) {
     page.list((begin, ""), &rows, "Services");
 }
 
-/// At most so many characters of a cell where there is little room.
+/// At most this many characters of a cell where there is little room.
 const SHORT: usize = 500;
 
 fn service_row(report: &ServiceReport, diff: &Diff, whole: bool) -> String {

@@ -1,4 +1,4 @@
-//! Rules that differ, folded: what several nodes share is told once.
+//! Rules that differ, folded: what several nodes share is reported once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;

@@ -95,9 +95,9 @@ fn leave_out_what_follows(statements: &mut Vec<&Statement>) {
     statements.retain(|statement| !is_covered(statement));
 }
 
-/// The statements that are told of a Service.
+/// The statements that are reported for a Service.
 pub(super) fn told(report: &ServiceReport) -> Vec<&Statement> {
-    // What a known difference brings is told with that.
+    // What a known difference causes is reported with it.
     let own = |statement: &&Statement| statement.reason.is_none() || !report_is_mixed(report);
     let mut statements: Vec<&Statement> = report.consequence.statements.iter().filter(own).collect();
     leave_out_what_follows(&mut statements);
@@ -319,7 +319,7 @@ fn ports(statement: &Statement) -> String {
     if names.is_empty() { String::new() } else { format!(", {noun} {}", names.join(", ")) }
 }
 
-/// Entry points: those on other addresses of a node are told where they are the only ones.
+/// Entry points: those on other addresses of a node are named only where there are no others.
 fn entries(all: &[EntryPoint], families: &BTreeSet<Family>) -> String {
     let of: BTreeSet<Family> = all.iter().map(|entry| entry.family).collect();
     let family = match of.first() {

@@ -7,7 +7,7 @@ use super::document::{Addresses, Document, Hop, Outcome, Step};
 use super::{Told, document};
 use crate::markup::mermaid as escaped;
 
-/// So many outcomes are drawn; a diagram of more cannot be read.
+/// At most this many outcomes are drawn: nobody can read a diagram of more.
 const DRAWN: usize = 6;
 
 /// The diagram, without a fence around it.

@@ -25,7 +25,7 @@ pub struct Told<'j, 'r, 'n, 'c> {
     pub journey: &'j Journey<'r>,
     /// The network.
     pub network: &'j Network<'n, 'c>,
-    /// Whether the texts of rules are told: one that chooses among thousands of endpoints is as long as they are many.
+    /// Whether the texts of rules are shown: one that chooses among thousands of endpoints is thousands of words long.
     pub with_texts: bool,
 }
 

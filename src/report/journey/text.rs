@@ -7,10 +7,10 @@ use super::{Told, document};
 use crate::report::trace::SCOPE;
 use crate::style::Style;
 
-/// So many outcomes are shown with their ways; the others only with what they mean.
+/// At most this many outcomes are shown with their ways; the others only with what they mean.
 const DETAILED: usize = 6;
 
-/// So many outcomes are listed.
+/// At most this many outcomes are listed.
 const LISTED: usize = 24;
 
 /// The whole journey.

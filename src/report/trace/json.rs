@@ -183,7 +183,7 @@ struct DecidedByJson<'t> {
     rule: String,
 }
 
-/// A condition that the packet alone does not settle.
+/// A condition that the packet by itself does not settle.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ConditionJson<'t> {

@@ -6,7 +6,7 @@ use super::{Trace, words};
 use crate::markup;
 use crate::walk::{Hook, Outcome, Step, Verdict};
 
-/// So many outcomes are drawn; a diagram of more cannot be read.
+/// At most this many outcomes are drawn: nobody can read a diagram of more.
 const DRAWN: usize = 12;
 
 /// The diagram, without a fence around it.

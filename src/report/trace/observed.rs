@@ -19,13 +19,13 @@ pub(super) fn is_hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> bool {
         && is_translated(outcome, trace)
 }
 
-/// Whether a DNAT rule without an address stands on the way.
+/// Whether the packet meets a DNAT rule without an address.
 pub(super) fn meets_rule_without_address(outcome: &Outcome<'_>) -> bool {
     let garbled = |step: &Step<'_>| step.rule.is_some_and(|rule| has_no_address(&rule));
     outcome.steps.iter().any(garbled)
 }
 
-/// kube-proxy's own listener that gets the packet, where the rules leave it alone.
+/// kube-proxy's own listener that gets the packet, where no rule takes it.
 pub(crate) fn listener<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> Option<Listener<'t>> {
     let reaches_node = outcome.verdict == Verdict::Accept && outcome.delivered_locally;
     trace

@@ -81,7 +81,7 @@ pub(crate) struct Location {
 pub(crate) enum NotServed {
     /// nftables mode serves none on loopback addresses.
     LoopbackInNftables,
-    /// kube-proxy listens at this loopback address alone, and for node ports with endpoints only.
+    /// kube-proxy listens only at this loopback address, and only for node ports with endpoints.
     NoListener(IpAddr),
     /// No mode serves any on `::1`.
     LoopbackIpv6,
@@ -294,7 +294,7 @@ impl Remark {
                 "ask whoever writes that chain (firewall, CNI plugin, Docker) to let it pass".to_owned()
             }
             Remark::Foreign(_, writer) | Remark::Policy(_, writer) => {
-                format!("see what {writer} is told to let pass")
+                format!("see what {writer} is configured to let pass")
             }
             Remark::NoAddress => {
                 "use one version and one variant of iptables on the host and in containers, then restart kube-proxy"

@@ -9,7 +9,7 @@ use crate::diagnostic::Inert;
 use crate::style::{Style, Tone};
 use crate::walk::{Outcome, Packet, Step};
 
-/// So many outcomes are shown with their steps; the others only with what they mean.
+/// At most this many outcomes are shown with their steps; the others only with what they mean.
 const DETAILED: usize = 12;
 
 /// The whole trace: the answer, why and what to do, also about connections that exist; the packet; the ways it can go; the steps of each. `brief` leaves the

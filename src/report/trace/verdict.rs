@@ -234,7 +234,7 @@ impl Answer {
         out
     }
 
-    /// The line alone.
+    /// Just the line.
     pub(crate) fn line(&self) -> String {
         format!("{}: {}", self.headline, self.detail)
     }

@@ -37,9 +37,9 @@ pub(crate) enum Clause<'r> {
     Mark { bits: u32, set: bool },
     /// The rule was drawn, of what earlier rules left over.
     Drawn(Probability),
-    /// One of so many branches was drawn.
+    /// One of this many branches was chosen at random.
     OneOf(u32),
-    /// The client was sent there before, so many seconds ago at most.
+    /// The client was sent there before, at most this many seconds ago.
     Remembered { seconds: u32 },
     /// Source and destination are in a set, or are not.
     InSet { source: IpAddr, destination: SocketAddr, negated: bool, set: &'r str },

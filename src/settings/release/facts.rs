@@ -80,7 +80,7 @@ pub enum ValidationPaths {
 pub enum NodePortWords {
     /// None (to 1.30).
     None,
-    /// `primary`, alone in the list (1.31 to 1.36).
+    /// `primary`, as the only entry of the list (1.31 to 1.36).
     PrimaryAlone,
     /// `primary`, `localhost` and `all`, mixed with networks at will (from 1.37).
     Mixed,
@@ -198,7 +198,7 @@ pub struct Deprecations {
 /// State of a feature gate in a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateState {
-    /// The release does not know the name; what the gate stands for is in effect or not all the same.
+    /// The release does not know the name; what the gate controls may be in effect all the same.
     Absent {
         /// Whether the release behaves as if the gate were on.
         in_effect: bool,

@@ -1,4 +1,4 @@
-//! Numbers and addresses in text that is not understood: packets that differ in one of them may fare differently.
+//! Numbers and addresses in text that is not understood: packets that differ in one of them may have different outcomes.
 
 use std::net::IpAddr;
 

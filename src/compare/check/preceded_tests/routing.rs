@@ -102,7 +102,7 @@ fn what_routing_tells_apart_is_of_different_kinds() {
     assert!(pairs > 1000 && fates.len() > 3, "{pairs} pairs, {fates:?}");
 }
 
-/// Which interface a source has is told by routes alone: a rule that drops what comes in by it drops packets from no other.
+/// Only routes tell which interface a source has: a rule that drops what comes in by it drops packets from no other.
 #[test]
 fn a_rule_for_an_interface_is_for_the_sources_behind_it() {
     with_plan(&cluster(1, 9), ("iptables", Release::NEWEST, true), |plan| {

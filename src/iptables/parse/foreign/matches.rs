@@ -38,7 +38,7 @@ pub(super) fn read(text: &str) -> Vec<Test> {
     })
 }
 
-/// The name of the module; none inside for `-f`, none at all for what is no match.
+/// The name of the module; none inside for `-f`, none at all for what is not a match.
 fn module(options: &mut Options) -> Option<Option<CompactString>> {
     let mut word = options.word()?;
     if word == "!" {

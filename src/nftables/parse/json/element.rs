@@ -142,7 +142,7 @@ fn ends(first: &Value, last: &Value, kind: Option<&DataType>) -> Option<Datum> {
             // Times of the day.
             _ => Some(Datum::Other(format_compact!("\"{first}\"-\"{last}\""))),
         },
-        // As nft prints these times alone.
+        // As nft prints only these times.
         _ if matches!(kind, Some(DataType::Other(name)) if name == "time") => {
             Some(Datum::Word(format_compact!("{}s-{}s", first.as_u64()?, last.as_u64()?)))
         }

@@ -169,7 +169,7 @@ pub(super) fn elements(value: &Value, key: &Expression, values: &[Option<DataTyp
     (!found.is_empty()).then(|| Expression::Set(found.into_iter().map(told_by_looks).collect()))
 }
 
-/// What has no type is told by its looks.
+/// What has no type is recognised by its form.
 fn told_by_looks(mut element: Element) -> Element {
     for datum in &mut element.key {
         if let Datum::Other(text) = datum

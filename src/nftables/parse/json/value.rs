@@ -17,7 +17,7 @@ pub(super) fn only(value: &Value) -> Option<(&str, &Value)> {
     object.iter().next().map(|(key, value)| (key.as_str(), value))
 }
 
-/// The value of an object that has this key alone.
+/// The value of an object that has only this key.
 pub(super) fn of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     only(value).filter(|(found, _)| *found == key).map(|(_, value)| value)
 }
