@@ -305,7 +305,7 @@ impl SettingsArguments {
     /// What the arguments mean, with the configuration they name or the one in the input.
     ///
     /// # Errors
-    /// A wrong value; told in the session.
+    /// A wrong value; reported by the session.
     pub(super) fn resolve(&self, snapshot: &Snapshot, session: &mut Session) -> Result<Settings, Stop> {
         let mut configuration = match &self.config {
             Some(path) => from_file(path, session)?,

@@ -51,7 +51,7 @@ impl AssumeArguments {
     /// Fills in the snapshot if that was asked for. What `previous` was given stays.
     ///
     /// # Errors
-    /// Something cannot be assumed; told in the session.
+    /// Something cannot be assumed; reported by the session.
     pub(super) fn apply(
         &self,
         snapshot: &mut Arc<Snapshot>,

@@ -33,7 +33,7 @@ impl Pipeline {
     /// Reads the input and resolves the settings.
     ///
     /// # Errors
-    /// Anything that leaves no right answer; told in the session.
+    /// Anything that leaves no right answer; reported by the session.
     pub(super) fn read(
         input: &InputArguments,
         settings: &SettingsArguments,

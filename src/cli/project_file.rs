@@ -38,7 +38,7 @@ impl ProjectFile {
     /// Reads the nearest one upwards from the first input; nothing where there is none.
     ///
     /// # Errors
-    /// It cannot be read or says something wrong; told in the session.
+    /// It cannot be read or says something wrong; reported by the session.
     pub(super) fn find(first: Option<&OsStr>, session: &mut Session) -> Result<ProjectFile, Stop> {
         let start = first.filter(|input| *input != "-").map_or_else(|| PathBuf::from("."), PathBuf::from);
         let Some(path) = nearest(&start) else { return Ok(ProjectFile::default()) };

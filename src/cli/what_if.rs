@@ -65,7 +65,7 @@ impl WhatIfArguments {
     /// Tries it. Exit 1 where somebody loses, unless nothing shall fail.
     ///
     /// # Errors
-    /// Something that is not there; told in the session.
+    /// Something that is not there; reported by the session.
     pub(super) fn run(
         &self,
         snapshots: &[OsString],
