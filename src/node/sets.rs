@@ -263,6 +263,10 @@ impl IpSet {
         if ends.len() < self.dimensions.len() || !is_of_family || self.dimensions.contains(&Dimension::Set) {
             return Membership::Out;
         }
+        // A set of nothing but ports knows none of SCTP (net/netfilter/ipset/ip_set_bitmap_port.c, `ip_set_get_ip_port`).
+        if self.dimensions == [Dimension::Port] && query.protocol == Protocol::Sctp {
+            return Membership::Out;
+        }
         let Some((first, others)) = ends.split_first() else { return Membership::Out };
         let mut answer = Membership::Out;
         for (matched, members) in self.candidates(*first, query) {
@@ -429,6 +433,8 @@ mod tests {
         assert_eq!(one("hash:net,iface", all(), interface("cali", true), &[Src, Dst]), Membership::Unknown);
         assert_eq!(one("hash:ip,mark", net("10.9.9.9/32"), Part::Mark(0x112), &[Src, Src]), Membership::In);
         let ports = sets("bitmap:port", &[(port(None, 80), vec![], false)]);
+        let of_sctp = SetQuery { protocol: Protocol::Sctp, ..query("10.9.9.9", "10.0.0.1:80") };
+        assert_eq!(ports.ask("s", &[Dst], &of_sctp), Membership::Out);
         assert_eq!(ports.ask("s", &[Dst], &query("10.9.9.9", "10.0.0.1:80")), Membership::In);
         assert_eq!(ports.ask("s", &[Dst], &query("10.9.9.9", "10.0.0.1:81")), Membership::Out);
         assert_eq!(ports.ask("s", &[Src], &query("10.9.9.9", "10.0.0.1:81")), Membership::Unknown);
