@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
 use sha1::Digest;
+use smallvec::SmallVec;
 
 use crate::cluster::{Cluster, Node};
 use crate::net::{Cidr, Family};
@@ -256,9 +257,20 @@ impl Host {
         Some(hasher.finish())
     }
 
-    /// The interface that has an address of the node, where its addresses are known by interface.
-    pub fn interface_of_address(&self, ip: IpAddr) -> Option<InterfaceName> {
-        self.network.link_with(ip).and_then(|link| InterfaceName::new(&link.name))
+    /// The interfaces on which an address of the node counts as its own, where that is known: for IPv6 all that have it, for
+    /// IPv4 the one that its first local route has (net/ipv4/fib_frontend.c, `__inet_dev_addr_type`).
+    pub fn interfaces_of_address(&self, ip: IpAddr) -> Option<SmallVec<[InterfaceName; 1]>> {
+        let name = |name: &str| InterfaceName::new(name).into_iter().collect();
+        if ip.is_loopback() {
+            return Some(name("lo"));
+        }
+        if let Some(device) = self.network.device_of_local(ip).filter(|_| ip.is_ipv4()) {
+            return Some(name(device));
+        }
+        let own: SmallVec<[InterfaceName; 1]> =
+            self.network.links_with(ip).filter_map(|link| InterfaceName::new(&link.name)).collect();
+        let is_known = own.len() == 1 || (own.len() > 1 && ip.is_ipv6());
+        is_known.then_some(own)
     }
 
     /// What CNI plugins put behind their prefix in the name of a Pod's end on the node: the first 11 digits of the SHA-1 of

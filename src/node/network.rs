@@ -123,9 +123,17 @@ impl Network {
         self.links.iter().flatten().flat_map(|link| &link.addresses)
     }
 
-    /// The interface that has an address.
-    pub fn link_with(&self, ip: IpAddr) -> Option<&Link> {
-        self.links.iter().flatten().find(|link| link.addresses.iter().any(|address| address.ip == ip))
+    /// The interfaces that have an address.
+    pub fn links_with(&self, ip: IpAddr) -> impl Iterator<Item = &Link> {
+        let has = move |link: &&Link| link.addresses.iter().any(|address| address.ip == ip);
+        self.links.iter().flatten().filter(has)
+    }
+
+    /// The interface of the first route in table `local` to an address alone, where routes were captured.
+    pub fn device_of_local(&self, ip: IpAddr) -> Option<&str> {
+        let (route, is_open) = self.routes.as_ref()?.find("local", ip)?;
+        let is_its_own = route.kind == RouteKind::Local && route.destination.is_host() && !is_open;
+        route.devices.first().filter(|_| is_its_own).map(CompactString::as_str)
     }
 
     /// Whether an address is that of all hosts of a network of the node.

@@ -93,6 +93,8 @@ impl From<Vec<Route>> for Routes {
 struct Index {
     tables: BTreeMap<CompactString, [ByPrefix; 2]>,
     broadcasts: HashSet<Cidr>,
+    /// Interfaces of local routes to an address alone.
+    owners: HashSet<CompactString>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -118,6 +120,9 @@ impl Index {
         for (number, route) in routes.iter().enumerate() {
             if route.kind == RouteKind::Broadcast {
                 index.broadcasts.insert(route.destination);
+            }
+            if route.kind == RouteKind::Local && route.destination.is_host() {
+                index.owners.extend(route.devices.iter().cloned());
             }
             let tables = index.tables.entry(route.table.clone()).or_default();
             let Some(table) = tables.get_mut(slot(route.destination.family())) else { continue };
@@ -166,6 +171,11 @@ impl Routes {
     /// Whether a route says that an address is that of all hosts of a network.
     pub(super) fn is_broadcast(&self, ip: IpAddr) -> bool {
         self.index().broadcasts.contains(&Cidr::host(ip))
+    }
+
+    /// Whether a local route says that an interface has an address.
+    pub fn has_address(&self, device: &str) -> bool {
+        self.index().owners.contains(device)
     }
 
     /// The tables with routes of a family.

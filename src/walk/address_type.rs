@@ -1,16 +1,19 @@
-//! `-m addrtype`: what kind of address the kernel takes an address for.
+//! `-m addrtype`, `fib ... type`: what kind of address the kernel takes an address for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use compact_str::CompactString;
 
 use super::evaluator::{Evaluator, MatchResult};
 use super::foreign::address;
 use super::interfaces::InterfaceCase;
+use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::rule_part::InterfaceDirection;
+use super::value::{Value, type_number};
 use crate::iptables::foreign::Crossing;
 use crate::iptables::ruleset::End;
+use crate::node::{InterfaceName, Refusal, Routed};
 
 /// Whose address, the types, and the interface to which the address must belong.
 type Asked<'r> = (End, &'r [CompactString], Option<Crossing>);
@@ -24,18 +27,16 @@ impl<'r> Evaluator<'_, 'r> {
         (text, position): (&'r str, RulePosition),
     ) -> MatchResult<'r> {
         let ip = address(end, &state.view);
-        let has = |name: &str| types.iter().any(|t| t == name);
         let is_local = self.host.is_local(ip);
         if let (true, Some(limit)) = (is_local, limit) {
-            return self.local_on(state, (ip, limit), (has("LOCAL"), has("UNICAST")), (text, position));
+            return self.local_on(state, (ip, limit), types, (text, position));
         }
-        let known = match ip {
-            IpAddr::V4(_) if self.host.network.is_broadcast(ip) => Some(has("BROADCAST")),
-            IpAddr::V4(v4) if self.host.network.links.is_some() => {
-                Some(has(ipv4_type(v4, is_local).unwrap_or("UNICAST")))
-            }
-            IpAddr::V4(ip) => ipv4_type(ip, is_local).map(has),
-            IpAddr::V6(ip) => ipv6_has(ip, is_local, types),
+        let is_broadcast = ip.is_ipv4() && self.host.network.is_broadcast(ip);
+        let known = match (is_broadcast, limit) {
+            (true, None) => Some(types.iter().any(|name| name == "BROADCAST")),
+            // It is one on its own interface only.
+            (true, Some(_)) => None,
+            (false, _) => self.has_type(ip, is_local, types),
         };
         match known {
             Some(known) => MatchResult::Known(known),
@@ -43,52 +44,106 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
+    /// Whether an address that is no broadcast address is of one of some types.
+    fn has_type(&self, ip: IpAddr, is_local: bool, types: &[CompactString]) -> Option<bool> {
+        match ip {
+            IpAddr::V4(v4) => self.ipv4_type(v4, is_local).map(|of| types.iter().any(|name| name == of)),
+            IpAddr::V6(v6) => ipv6_has(v6, is_local, types),
+        }
+    }
+
+    /// The type; what could be the broadcast address of a network that the node is in is none where the node tells its own.
+    fn ipv4_type(&self, ip: Ipv4Addr, is_local: bool) -> Option<&'static str> {
+        ipv4_type(ip, is_local).or(self.host.network.links.is_some().then_some("UNICAST"))
+    }
+
     /// A local address counts as local on its own interface only, and as any other elsewhere.
     fn local_on(
         &mut self,
         state: &PacketState<'r>,
         (ip, limit): (IpAddr, Crossing),
-        (local, unicast): (bool, bool),
+        types: &[CompactString],
         (text, position): (&'r str, RulePosition),
     ) -> MatchResult<'r> {
-        if local == unicast && ip.is_ipv4() {
-            return MatchResult::Known(local);
+        let (Some(here), Some(elsewhere)) = (self.has_type(ip, true, types), self.has_type(ip, false, types))
+        else {
+            return self.not_known(state, text, (text, position));
+        };
+        if here == elsewhere {
+            return MatchResult::Known(here);
         }
         let (direction, kind) = match limit {
             Crossing::In => (InterfaceDirection::In, state.view.input),
             Crossing::Out => (InterfaceDirection::Out, state.view.output),
         };
-        if ip.is_loopback() {
-            let is_lo = |case: &InterfaceCase<'_>| *case == InterfaceCase::Named("lo");
-            return match self.interface_that(&state.view, direction, (position, text), is_lo) {
-                MatchResult::Known(on_lo) => MatchResult::Known(if on_lo { local } else { unicast }),
-                other => other,
-            };
-        }
-        match self.known_interface(&state.view, direction, kind) {
+        let crossed = self.known_interface(&state.view, direction, kind);
+        match (crossed, self.host.interfaces_of_address(ip)) {
             // Nothing is limited where the packet has no such interface.
-            Some(None) => MatchResult::Known(local),
-            Some(Some(name)) => match self.host.interface_of_address(ip) {
-                Some(own) => MatchResult::Known(if own == name { local } else { unicast }),
-                None if name.as_str() == "lo" => MatchResult::Known(unicast),
-                None => self.not_known(state, text, (text, position)),
-            },
-            None => match self.host.interface_of_address(ip) {
-                Some(own) => {
-                    let own = own.as_str().to_owned();
-                    self.interface_that(&state.view, direction, (position, text), move |case| {
-                        if *case == InterfaceCase::Named(&own) { local } else { unicast }
-                    })
-                }
-                None => self.not_known(state, text, (text, position)),
-            },
+            (Some(None), _) => MatchResult::Known(here),
+            (Some(Some(name)), Some(own)) => {
+                MatchResult::Known(if own.contains(&name) { here } else { elsewhere })
+            }
+            (None, Some(own)) if self.are_told(&own) => {
+                let is_own = |case: &InterfaceCase<'_>| {
+                    own.iter().any(|own| *case == InterfaceCase::Named(own.as_str())) == here
+                };
+                self.interface_that(&state.view, direction, (position, text), is_own)
+            }
+            _ => self.not_known(state, text, (text, position)),
         }
+    }
+
+    /// Whether each of some interfaces is a case of its own among those that a packet can have; `lo` is none of them.
+    fn are_told(&self, interfaces: &[InterfaceName]) -> bool {
+        let is_told = |name: &InterfaceName| {
+            name.as_str() == "lo" || self.program.interfaces().told_of(name.as_str()).0.is_some()
+        };
+        interfaces.iter().all(is_told)
+    }
+
+    /// The type of an address as `fib` of nftables finds it (net/ipv4/netfilter/nft_fib_ipv4.c, `nft_fib4_eval_type`;
+    /// net/ipv6/netfilter/nft_fib_ipv6.c, `__nft_fib6_eval_type`).
+    pub(super) fn fib_type(&mut self, keys: &[CompactString], view: &View) -> Value {
+        let has = |name: &str| keys.iter().any(|key| key == name);
+        let ip = if has("saddr") { view.source } else { view.destination.ip() };
+        let crossed = match (has("iif"), has("oif")) {
+            (true, _) => Some(self.known_interface(view, InterfaceDirection::In, view.input)),
+            (_, true) => Some(self.known_interface(view, InterfaceDirection::Out, view.output)),
+            _ => None,
+        };
+        let own = || self.host.interfaces_of_address(ip);
+        let is_local = match crossed {
+            _ if !self.host.is_local(ip) => Some(false),
+            None | Some(Some(None)) => Some(true),
+            Some(Some(Some(name))) => own().map(|own| own.contains(&name)),
+            // What crosses `lo` is known to.
+            Some(None) => ip.is_loopback().then_some(false),
+        };
+        let Some(is_local) = is_local else { return Value::Open };
+        let name = match ip {
+            IpAddr::V4(_) if self.host.network.is_broadcast(ip) => crossed.is_none().then_some("BROADCAST"),
+            IpAddr::V4(v4) => self.ipv4_type(v4, is_local),
+            IpAddr::V6(v6) if is_local || v6.is_multicast() || v6.is_unspecified() => Some(if is_local {
+                "LOCAL"
+            } else if v6.is_multicast() {
+                "MULTICAST"
+            } else {
+                "UNSPEC"
+            }),
+            IpAddr::V6(_) => Some(match self.fib_lookup(keys, view, true) {
+                Routed::Nowhere(Refusal::Blackhole) => "BLACKHOLE",
+                Routed::Nowhere(Refusal::Prohibit) => "PROHIBIT",
+                Routed::Nowhere(Refusal::NoRoute | Refusal::Unreachable) => "UNREACHABLE",
+                _ => "UNICAST",
+            }),
+        };
+        name.map_or(Value::Open, |name| Value::number(type_number(name)))
     }
 }
 
 /// The type (net/ipv4/fib_frontend.c, `__inet_dev_addr_type`). None for what could be the broadcast address of a network
 /// that the node is in.
-fn ipv4_type(ip: std::net::Ipv4Addr, is_local: bool) -> Option<&'static str> {
+fn ipv4_type(ip: Ipv4Addr, is_local: bool) -> Option<&'static str> {
     let [first, .., last] = ip.octets();
     Some(match () {
         () if first == 0 || ip.is_broadcast() => "BROADCAST",

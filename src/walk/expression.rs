@@ -213,7 +213,10 @@ impl<'r> Evaluator<'_, 'r> {
             {
                 Ok(way)
             }
-            Expression::Selector(of) => selector::value(of, state, self.host).ok_or(Stop::Absent),
+            Expression::Selector(Selector::Fib(keys, FibResult::Type)) => {
+                Ok(self.fib_type(keys, &state.view))
+            }
+            Expression::Selector(of) => selector::value(of, state).ok_or(Stop::Absent),
             Expression::Datum(datum) => Ok(value_of(datum)),
             Expression::Binary(operator, left, right) => {
                 let left_value = self.value(state, left, &[], position)?;

@@ -247,14 +247,9 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             (_, true) => self.known_interface(view, InterfaceDirection::In, view.input)?,
             _ => None,
         };
-        let mark = if has("mark") { known_mark(view) } else { Some(0) };
-        let (from, to) = match has("saddr") {
-            true => (view.destination.ip(), view.source),
-            false => (view.source, view.destination.ip()),
-        };
         let is_as_from_output = phase == Phase::Forward && has("saddr") && has("iif");
-        let input = LOOPBACK.filter(|_| !is_as_from_output);
-        let way = self.host.network.route(&Lookup { source: Some(from), destination: to, mark, input });
+        let way = self.fib_lookup(keys, view, !is_as_from_output);
+        let to = if has("saddr") { view.source } else { view.destination.ip() };
         match (way, crossed) {
             (Routed::Unknown | Routed::Many, _) => None,
             (Routed::Nowhere(_) | Routed::Local, _) => Some(Value::Way(None)),
@@ -267,11 +262,23 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
+    /// Where routes lead to the end of a packet that `fib` asks for.
+    pub(super) fn fib_lookup(&self, keys: &[CompactString], view: &View, by_loopback: bool) -> Routed<'w> {
+        let has = |name: &str| keys.iter().any(|key| key == name);
+        let mark = if has("mark") { known_mark(view) } else { Some(0) };
+        let (source, destination) = match has("saddr") {
+            true => (view.destination.ip(), view.source),
+            false => (view.source, view.destination.ip()),
+        };
+        let input = LOOPBACK.filter(|_| by_loopback);
+        self.host.network.route(&Lookup { source: Some(source), destination, mark, input })
+    }
+
     /// Without a check of the way back the kernel looks whether an interface has the source, with rules of its own whether a
     /// route delivers it.
     fn looks_like_own(&self, source: IpAddr) -> bool {
         let network = &self.host.network;
-        network.link_with(source).is_some() || network.has_own_rules(self.family)
+        network.links_with(source).next().is_some() || network.has_own_rules(self.family)
     }
 
     /// Whether a way leads out by an interface, or by a port of it.

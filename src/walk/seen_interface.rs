@@ -71,7 +71,8 @@ impl SeenInterface {
 /// Whether an interface has an address of the node.
 fn has_address(host: &Host, name: &str, family: Family) -> bool {
     let is_own = |own: &LinkAddress| Family::of(own.ip) == family && host.is_local(own.ip);
-    host.network.link(name).is_some_and(|link| link.addresses.iter().any(is_own))
+    let by_route = host.network.routes.as_ref().is_some_and(|routes| routes.has_address(name));
+    by_route || host.network.link(name).is_some_and(|link| link.addresses.iter().any(is_own))
 }
 
 impl Walker<'_> {

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use crate::net::{Family, Protocol};
-use crate::nftables::ruleset::{Direction, FibResult, Header, Selector};
-use crate::node::Host;
+use crate::nftables::ruleset::{Direction, Header, Selector};
 
 use super::packet::{Interface, Tracking, View};
 use super::packet_state::{PacketState, Phase};
@@ -12,13 +11,13 @@ use super::rule_part::InterfaceDirection;
 use super::value::Value;
 
 /// What the packet has; none where it has nothing of the kind, so that the rule ends (`NFT_BREAK` of the kernel).
-pub(super) fn value(selector: &Selector, state: &PacketState<'_>, host: &Host) -> Option<Value> {
+pub(super) fn value(selector: &Selector, state: &PacketState<'_>) -> Option<Value> {
     let view = &state.view;
     match selector {
         Selector::Payload(header, field) => payload(*header, field, view),
         Selector::Meta(key) => meta(key, view),
         Selector::Conntrack(direction, key) => conntrack(*direction, key, state),
-        Selector::Fib(keys, result) => Some(fib(keys, *result, view, host)),
+        Selector::Fib(keys, _) => Some(way(keys)),
         Selector::Other(words) => match words.strip_prefix("tcp option ") {
             Some(_) if view.protocol != Protocol::Tcp => None,
             _ => Some(Value::Open),
@@ -157,37 +156,8 @@ fn conntrack(direction: Option<Direction>, key: &str, state: &PacketState<'_>) -
     }
 }
 
-fn fib(keys: &[compact_str::CompactString], result: FibResult, view: &View, host: &Host) -> Value {
-    let has = |name: &str| keys.iter().any(|key| key == name);
-    let ip = if has("saddr") { view.source } else { view.destination.ip() };
-    if result != FibResult::Type {
-        // A source is taken to be reached the way that it came.
-        return if has("saddr") { Value::Present } else { Value::Open };
-    }
-    let interface = match (has("iif"), has("oif")) {
-        (true, _) => Some(view.input),
-        (_, true) => Some(view.output),
-        _ => None,
-    };
-    let (unicast, local) = (Value::number(1), Value::number(2));
-    if !host.is_local(ip) {
-        return match ip {
-            ip if ip.is_multicast() => Value::number(5),
-            IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0 => Value::number(3),
-            _ => unicast,
-        };
-    }
-    match interface {
-        None | Some(Interface::None) => local,
-        // Its addresses lie on interfaces; which of them is not known.
-        Some(Interface::Loopback) => {
-            if ip.is_loopback() {
-                local
-            } else {
-                unicast
-            }
-        }
-        Some(_) if ip.is_loopback() => unicast,
-        Some(_) => Value::Open,
-    }
+/// The interface by which routes lead to an address, where nothing tells them.
+fn way(keys: &[compact_str::CompactString]) -> Value {
+    // A source is taken to be reached the way that it came.
+    if keys.iter().any(|key| key == "saddr") { Value::Present } else { Value::Open }
 }

@@ -212,6 +212,12 @@ fn word_number(word: &str, kind: &DataType) -> Option<u64> {
     words.iter().find(|(known, _)| *known == word).map(|(_, number)| *number)
 }
 
+/// The number of a type of addresses, by its name in capital letters.
+pub(super) fn type_number(name: &str) -> u64 {
+    let found = ADDRESS_TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map_or(0, |(_, number)| *number)
+}
+
 /// Types of addresses (linux/rtnetlink.h).
 const ADDRESS_TYPES: [(&str, u64); 9] = [
     ("unspec", 0),

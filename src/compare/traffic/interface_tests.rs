@@ -94,6 +94,12 @@ fn judged(mode: &str, facts: &[(&str, &str)], foreign: &str) -> usize {
     })
 }
 
+/// A table of nftables that drops packets at a hook.
+fn dropping(hook: &str, test: &str) -> String {
+    let base = format!("type filter hook {hook} priority -180; policy accept;");
+    format!("table ip other {{\n\tchain c {{\n\t\t{base}\n\t\t{test} drop\n\t}}\n}}\n")
+}
+
 const ROUTED: [(&str, &str); 2] = [("links", LINKS), ("routes", ROUTES)];
 
 #[test]
@@ -111,16 +117,11 @@ fn sets_with_interfaces_tell_sources_apart() {
 
 #[test]
 fn ways_to_the_other_end_tell_sources_apart() {
-    let rule = |hook: &str, test: &str| {
-        format!(
-            "table ip other {{\n\tchain c {{\n\t\ttype filter hook {hook} priority -180; policy accept;\n\t\t{test} drop\n\t}}\n}}\n"
-        )
-    };
     for test in ["fib daddr . iif oif exists", "fib daddr oifname \"veth1\"", "fib saddr oifname \"veth1\""] {
-        assert!(judged("nftables", &ROUTED, &rule("prerouting", test)) > 0, "{test}");
+        assert!(judged("nftables", &ROUTED, &dropping("prerouting", test)) > 0, "{test}");
     }
     for test in ["fib saddr . oif oif exists", "oifname \"veth1\"", "oifname \"veth*\""] {
-        assert!(judged("nftables", &ROUTED, &rule("forward", test)) > 0, "{test}");
+        assert!(judged("nftables", &ROUTED, &dropping("forward", test)) > 0, "{test}");
     }
 }
 
@@ -132,8 +133,15 @@ fn addresses_of_interfaces_tell_those_apart() {
              -A {hook} -m addrtype --dst-type LOCAL {limit} -j DROP\nCOMMIT\n"
         )
     };
-    assert!(judged("iptables", &ROUTED, &rule("PREROUTING", "--limit-iface-in")) > 0);
-    assert!(judged("iptables", &ROUTED, &rule("INPUT", "--limit-iface-in")) > 0);
+    for facts in [ROUTED.as_slice(), &ROUTED[1..]] {
+        assert!(judged("iptables", facts, &rule("PREROUTING", "--limit-iface-in")) > 0);
+        assert!(judged("iptables", facts, &rule("INPUT", "--limit-iface-in")) > 0);
+    }
+    for (hook, test) in
+        [("prerouting", "fib daddr . iif type local"), ("forward", "fib saddr . oif type local")]
+    {
+        judged("nftables", &ROUTED, &dropping(hook, test));
+    }
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Bench {
                     setup
                         .iptables
                         .lines()
-                        .filter(|l| l.contains("rpfilter") || l.contains("MARK"))
+                        .filter(|l| ["rpfilter", "MARK", "addrtype"].iter().any(|word| l.contains(word)))
                         .collect::<String>()
                 )
             };

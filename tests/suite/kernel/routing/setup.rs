@@ -59,7 +59,7 @@ impl Setup {
         let mut commands = addresses(family, dice);
         commands.extend(routes(family, dice));
         commands.extend(rules(family, dice));
-        let with_nft = dice.one_in(4);
+        let with_nft = dice.one_in(3);
         Setup {
             family,
             commands,
@@ -75,6 +75,10 @@ fn addresses(family: Family, dice: &mut Random) -> Vec<String> {
     let mut found = vec![format!("address add {}/{prefix} dev eth0", own(family, 0))];
     if !dice.one_in(3) {
         found.push(format!("address add {}/{prefix} dev eth1", own(family, 1)));
+    }
+    // An address that one more interface has, as programs for Pods give one to that of each Pod.
+    if dice.one_in(4) {
+        found.push(format!("address add {}/{} dev cali1", own(family, 0), family.bits()));
     }
     found
 }
@@ -200,6 +204,10 @@ fn iptables(family: Family, dice: &mut Random) -> String {
         let end = dice.pick(&["-s", "-d"]);
         text += &format!("-A PREROUTING {end} {net} -j MARK --set-xmark 0x1/0x1\n");
     }
+    if dice.one_in(4) {
+        let kind = dice.pick(&["LOCAL", "UNICAST"]);
+        text += &format!("-A PREROUTING -m addrtype --dst-type {kind} --limit-iface-in -j DROP\n");
+    }
     text += "COMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
     for number in 0..=NETWORKS.len() {
         let from = address(family, CLUSTER_IPS, number as u16 + 1);
@@ -224,11 +232,22 @@ fn nftables(family: Family, dice: &mut Random) -> String {
         "fib saddr oif missing drop",
         "fib saddr oifname \"eth1\" drop",
         "fib saddr . iif oif exists fib daddr oif missing drop",
+        "fib daddr . iif type local drop",
+        "fib daddr . iif type != local fib daddr type local drop",
+        "fib saddr . iif type local drop",
+        "fib daddr type != { local, unicast } drop",
+        "fib daddr . iif type vmap { local : drop, unreachable : drop, prohibit : drop }",
     ]);
-    let later =
-        dice.pick(&["fib saddr . iif oif missing drop", "fib daddr oifname \"cali1\" drop", "accept"]);
+    let later = dice.pick(&[
+        "fib saddr . iif oif missing drop",
+        "fib daddr oifname \"cali1\" drop",
+        "fib saddr . oif type local drop",
+        "accept",
+    ]);
+    let here = dice.pick(&["fib daddr . iif type local drop", "fib daddr . iif type unicast drop", "accept"]);
     format!(
         "table {own} asks {{\n chain pre {{\n type filter hook prerouting priority -160; policy accept;\n {test}\n }}\n \
-         chain fwd {{\n type filter hook forward priority 0; policy accept;\n {later}\n }}\n}}\n"
+         chain fwd {{\n type filter hook forward priority 0; policy accept;\n {later}\n }}\n \
+         chain here {{\n type filter hook input priority 0; policy accept;\n {here}\n }}\n}}\n"
     )
 }
