@@ -139,6 +139,26 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// So many faults of one kind are shown to people; the others are counted.
+pub(crate) const SHOWN_OF_A_KIND: usize = 20;
+
+/// What a message says whatever it says it of: without the names, numbers and addresses in it.
+pub(crate) fn kind(message: &str) -> String {
+    let is_name = |word: &&str| word.contains(|c: char| c.is_ascii_digit() || "\"'/[]{}".contains(c));
+    message.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// How many more there are of a kind, and the first of them by name.
+pub(crate) fn and_more(others: &[String]) -> String {
+    const NAMED: usize = 3;
+    let mut named: Vec<&str> = others.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    named.dedup();
+    let listed = named.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let listed = if listed.is_empty() { listed } else { format!(": {listed}") };
+    let more = if named.len() > NAMED { ", ..." } else { "" };
+    format!("and {} more of this kind{listed}{more}", others.len())
+}
+
 /// Text from outside, made harmless for a terminal: control characters, direction marks and other invisible
 /// characters are printed as `\u{...}`, and so is what a log would take for a command.
 #[derive(Debug, Clone, Copy)]

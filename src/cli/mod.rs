@@ -1,6 +1,7 @@
 //! The command line: arguments and glue. A file per subcommand; to add one, add its file, its variant of `Command`
 //! and its line in `Command::run`.
 
+mod alike;
 mod annotate;
 mod arguments;
 mod assume;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::alike::{errors_told, warnings_told};
 use super::output::PendingFiles;
 use super::program;
 use super::progress::Progress;
@@ -293,7 +294,7 @@ impl Session {
             wanted.filter(|found| told.insert(found.to_string())).collect::<Vec<_>>()
         };
         let errors = of(&[Severity::Error, Severity::Unloadable]);
-        errors.iter().for_each(|error| self.print_message(&error.to_string()));
+        errors_told(&errors).iter().for_each(|error| self.print_message(error));
         let (beside, warnings): (Vec<&Diagnostic>, Vec<_>) =
             of(&[Severity::Warning]).into_iter().partition(|warning| self.is_beside(warning));
         let failed = self.found.worst() == Some(Severity::Error);
@@ -304,7 +305,7 @@ impl Session {
         let (doubts, notes): (Vec<&String>, _) =
             self.remarks.iter().partition(|line| line.starts_with("warning: "));
         doubts.into_iter().for_each(|line| self.print_message(line));
-        grouped(&warnings).iter().for_each(|line| self.print_message(line));
+        warnings_told(&warnings).iter().for_each(|line| self.print_message(line));
         if !failed {
             of(&[Severity::Note]).iter().for_each(|note| self.print_message(&note.to_string()));
             let inferred: Vec<String> = self.inferred.iter().map(ToString::to_string).collect();
@@ -353,47 +354,6 @@ impl Session {
             }
         }
     }
-}
-
-/// Up to this many of one kind are printed; of more the first, followed by the objects or places of the others.
-const OF_A_KIND: usize = 3;
-
-/// Warnings as they are printed: those of one kind together, beyond a few only the first of them.
-fn grouped(warnings: &[&Diagnostic]) -> Vec<String> {
-    let mut kinds: Vec<(String, Vec<&Diagnostic>)> = Vec::new();
-    for warning in warnings {
-        let kind = kind(warning);
-        match kinds.iter_mut().find(|(known, _)| *known == kind) {
-            Some((_, alike)) => alike.push(warning),
-            None => kinds.push((kind, vec![warning])),
-        }
-    }
-    kinds.iter().flat_map(|(_, alike)| told(alike)).collect()
-}
-
-fn told(alike: &[&Diagnostic]) -> Vec<String> {
-    match alike {
-        [first, others @ ..] if alike.len() > OF_A_KIND => {
-            let about = |other: &&Diagnostic| match (&other.object, &other.place) {
-                (Some(object), _) => Some(object.to_string()),
-                (None, Some(place)) => Some(place.to_string()),
-                (None, None) => None,
-            };
-            let mut named: Vec<String> = others.iter().filter_map(about).collect();
-            named.dedup();
-            let listed = named.iter().take(OF_A_KIND).cloned().collect::<Vec<_>>().join(", ");
-            let listed = if listed.is_empty() { listed } else { format!(": {listed}") };
-            let more = if named.len() > OF_A_KIND { ", ..." } else { "" };
-            vec![format!("{first}\n  and {} more of this kind{listed}{more}", others.len())]
-        }
-        few => few.iter().map(ToString::to_string).collect(),
-    }
-}
-
-/// What a warning says whatever it says it of: the message without names, numbers and addresses in it.
-fn kind(warning: &Diagnostic) -> String {
-    let is_name = |word: &&str| word.contains(|c: char| c.is_ascii_digit() || "\"'/[]{}".contains(c));
-    warning.message.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn stream_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -453,15 +413,6 @@ fn color_label(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn many_warnings_of_a_kind_are_told_as_one() {
-        let warning = |n: usize| Diagnostic::warning(format!("port {n} is taken"));
-        let all: Vec<Diagnostic> = (0..5).map(warning).chain([Diagnostic::warning("alone")]).collect();
-        let all: Vec<&Diagnostic> = all.iter().collect();
-        assert_eq!(grouped(&all), ["warning: port 0 is taken\n  and 4 more of this kind", "warning: alone"]);
-        assert_eq!(grouped(&all[..3]).len(), 3);
-    }
 
     #[test]
     fn only_the_label_is_coloured() {

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, ObjectRef, Place};
 use crate::input::Sources;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Good to know.
     Note,

@@ -128,6 +128,30 @@ fn findings_of_reading() {
     );
 }
 
+/// The same fault in every object: people are told the first of them, JSON has them all.
+#[test]
+fn faults_that_all_objects_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let services: String = (0..300).map(|n| service(n, "ports: [{port: 70000}]")).collect();
+    let path = file(folder.path(), &format!("{BASE}{services}"));
+    let path = path.to_str().unwrap();
+    let told = failed(&["compile", path, "--quiet"]);
+    assert_eq!(told.matches("error: ").count(), 20, "{told}");
+    assert!(told.contains("and 280 more of this kind: Service shop/web-"), "{told}");
+    let lint = |output: &str| {
+        let run = kuberules(&["lint", path, "--quiet", "--output", output]);
+        assert_eq!(run.status.code(), Some(1));
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let text = lint("text");
+    assert_eq!(text.matches("error[KR043]").count(), 20, "{text}");
+    assert!(text.contains("and 280 more of this kind: Service shop/web-"), "{text}");
+    assert!(text.ends_with("300 errors\n"), "{text}");
+    for (output, code) in [("json", "KR043"), ("sarif", "\"ruleId\": \"KR043\""), ("github", "KR043")] {
+        assert!(lint(output).matches(code).count() >= 300, "{output}");
+    }
+}
+
 #[test]
 fn services_of_one_explanation() {
     let folder = tempfile::tempdir().unwrap();
