@@ -1,10 +1,10 @@
-//! Messages that say the same of many objects: people are told the first of them, and how many more there are.
+//! Messages that say the same of many objects: people see the first of them, and how many more there are.
 
 use std::collections::HashMap;
 
 use crate::diagnostic::{self, Diagnostic, SHOWN_OF_A_KIND};
 
-/// Of one kind so many warnings are told; of more the first, with the others' objects or places behind it.
+/// Up to this many warnings of one kind are printed; of more the first, followed by the objects or places of the others.
 const WARNINGS_OF_A_KIND: usize = 3;
 
 /// What was found, those of one kind together, in the order of the first of each.
@@ -21,8 +21,8 @@ fn by_kind<'d>(found: &[&'d Diagnostic]) -> Vec<Vec<&'d Diagnostic>> {
     kinds
 }
 
-/// Warnings as they are told: those of one kind together, beyond a few only the first of them.
-pub(super) fn warnings_told(warnings: &[&Diagnostic]) -> Vec<String> {
+/// Warnings as they are printed: those of one kind together, beyond a few only the first of them.
+pub(super) fn printed_warnings(warnings: &[&Diagnostic]) -> Vec<String> {
     let told = |alike: Vec<&Diagnostic>| {
         let shown = if alike.len() > WARNINGS_OF_A_KIND { 1 } else { alike.len() };
         first_of(&alike, shown)
@@ -30,8 +30,8 @@ pub(super) fn warnings_told(warnings: &[&Diagnostic]) -> Vec<String> {
     by_kind(warnings).into_iter().flat_map(told).collect()
 }
 
-/// Errors as they are told: of one kind many, each with its place and remedy, but not tens of thousands.
-pub(super) fn errors_told(errors: &[&Diagnostic]) -> Vec<String> {
+/// Errors as they are printed: many of one kind, each with its place and remedy, but not tens of thousands.
+pub(super) fn printed_errors(errors: &[&Diagnostic]) -> Vec<String> {
     if errors.len() <= SHOWN_OF_A_KIND {
         return errors.iter().map(ToString::to_string).collect();
     }
@@ -64,9 +64,9 @@ mod tests {
         let warning = |n: usize| Diagnostic::warning(format!("port {n} is taken"));
         let all: Vec<Diagnostic> = (0..5).map(warning).chain([Diagnostic::warning("alone")]).collect();
         let all: Vec<&Diagnostic> = all.iter().collect();
-        let told = warnings_told(&all);
+        let told = printed_warnings(&all);
         assert_eq!(told, ["warning: port 0 is taken\n  and 4 more of this kind", "warning: alone"]);
-        assert_eq!(warnings_told(&all[..3]).len(), 3);
+        assert_eq!(printed_warnings(&all[..3]).len(), 3);
     }
 
     #[test]
@@ -76,11 +76,11 @@ mod tests {
         let error =
             |n: usize| Diagnostic::error(format!("port {n} is taken")).about(about(format!("web-{n}")));
         let all: Vec<Diagnostic> = (0..1_000).map(error).chain([Diagnostic::error("alone")]).collect();
-        let told = errors_told(&all.iter().collect::<Vec<_>>());
+        let told = printed_errors(&all.iter().collect::<Vec<_>>());
         assert_eq!(told.len(), SHOWN_OF_A_KIND + 1);
         let last = "error: Service shop/web-19: port 19 is taken\n  and 980 more of this kind: Service shop/web-20, \
                     Service shop/web-21, Service shop/web-22, ...";
         assert_eq!(told[19..], [last, "error: alone"]);
-        assert_eq!(errors_told(&all[..20].iter().collect::<Vec<_>>()).len(), 20);
+        assert_eq!(printed_errors(&all[..20].iter().collect::<Vec<_>>()).len(), 20);
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::alike::{errors_told, warnings_told};
+use super::alike::{printed_errors, printed_warnings};
 use super::output::PendingFiles;
 use super::program;
 use super::progress::Progress;
@@ -294,7 +294,7 @@ impl Session {
             wanted.filter(|found| told.insert(found.to_string())).collect::<Vec<_>>()
         };
         let errors = of(&[Severity::Error, Severity::Unloadable]);
-        errors_told(&errors).iter().for_each(|error| self.print_message(error));
+        printed_errors(&errors).iter().for_each(|error| self.print_message(error));
         let (beside, warnings): (Vec<&Diagnostic>, Vec<_>) =
             of(&[Severity::Warning]).into_iter().partition(|warning| self.is_beside(warning));
         let failed = self.found.worst() == Some(Severity::Error);
@@ -305,7 +305,7 @@ impl Session {
         let (doubts, notes): (Vec<&String>, _) =
             self.remarks.iter().partition(|line| line.starts_with("warning: "));
         doubts.into_iter().for_each(|line| self.print_message(line));
-        warnings_told(&warnings).iter().for_each(|line| self.print_message(line));
+        printed_warnings(&warnings).iter().for_each(|line| self.print_message(line));
         if !failed {
             of(&[Severity::Note]).iter().for_each(|note| self.print_message(&note.to_string()));
             let inferred: Vec<String> = self.inferred.iter().map(ToString::to_string).collect();
