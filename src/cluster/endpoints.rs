@@ -155,7 +155,7 @@ fn usable_port<'s>(
 ) -> Option<(&'s str, Protocol, Port)> {
     let number = port.port.unwrap_or_default();
     if number == 0 {
-        report.warning(&format!("ports[{i}].port"), "is absent or 0 and kube-proxy passes it over", "");
+        report.warning(&format!("ports[{i}].port"), "is absent or 0 and kube-proxy ignores it", "");
         return None;
     }
     let Some(number) = Port::new(number) else {

@@ -44,7 +44,7 @@ const _: fn(api::ServicePort) =
     |api::ServicePort { name: _, protocol: _, port: _, node_port: _, target_port: _ }| ();
 const _: fn(api::Ingress) = |api::Ingress { ip: _, hostname: _, ip_mode: _ }| ();
 
-/// The ports of a Service in every family in which it has a cluster IP; none where kube-proxy passes it over.
+/// The ports of a Service in every family in which it has a cluster IP; none where kube-proxy ignores it.
 pub(super) fn service_ports(
     located: &Located<api::Service>,
     settings: &Settings,

@@ -70,7 +70,7 @@ fn remedy(why: HintsIgnored) -> &'static str {
         }
         HintsIgnored::NodeWithoutZone => "give the node the label topology.kubernetes.io/zone",
         _ => {
-            "one ready endpoint without a hint switches them off for all; see that every Pod runs on a node with a zone"
+            "one ready endpoint without a hint switches them off for all; make sure that every Pod runs on a node with a zone"
         }
     }
 }

@@ -55,7 +55,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
                 "no EndpointSlice has an endpoint for it, though its selector {text} matches {}",
                 words::count(selected, "Pod")
             ),
-            "look whether the Pods have an IP and a node, and whether the EndpointSlice controller runs",
+            "check whether the Pods have an IP and a node, and whether the EndpointSlice controller runs",
         );
     }
     let here = subject.pods.of_namespace(namespace);

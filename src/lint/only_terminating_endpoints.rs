@@ -26,7 +26,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 words::list(usable().map(|endpoint| &endpoint.text))
             );
             let remedy =
-                "connections are refused once these Pods are gone; look why their successors are not ready";
+                "connections are refused once these Pods are gone; see why their successors are not ready";
             found.add(view.about(format!("spec.ports[{}]", port.port_index)), message, remedy);
         }
     }

@@ -16,7 +16,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         let metadata = &slice.object.metadata;
         match metadata.label(SERVICE_NAME_LABEL).filter(|name| !name.is_empty()) {
             None => {
-                let message = format!("it has no label {SERVICE_NAME_LABEL}: kube-proxy passes it over");
+                let message = format!("it has no label {SERVICE_NAME_LABEL}: kube-proxy ignores it");
                 found.add(
                     about_slice(slice, "metadata.labels"),
                     message,
@@ -25,7 +25,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             }
             Some(name) if !subject.services.contains_key(&(metadata.namespace.as_str(), name)) => {
                 let message = format!(
-                    "there is no Service {}/{name} in the input: kube-proxy passes the slice over",
+                    "there is no Service {}/{name} in the input: kube-proxy ignores the slice",
                     metadata.namespace
                 );
                 let field = format!("metadata.labels[\"{SERVICE_NAME_LABEL}\"]");
@@ -49,12 +49,12 @@ mod tests {
         let orphan = slice("gone", "{port: 80}", "{addresses: [10.1.0.1]}");
         assert_eq!(
             found("KR018", &orphan),
-            ["there is no Service shop/gone in the input: kube-proxy passes the slice over"]
+            ["there is no Service shop/gone in the input: kube-proxy ignores the slice"]
         );
         let bare = orphan.replace("kubernetes.io/service-name: gone", "app: gone");
         assert_eq!(
             found("KR018", &bare),
-            ["it has no label kubernetes.io/service-name: kube-proxy passes it over"]
+            ["it has no label kubernetes.io/service-name: kube-proxy ignores it"]
         );
     }
 

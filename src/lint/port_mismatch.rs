@@ -56,7 +56,7 @@ fn tell_missed(
             "port {} is in none of its EndpointSlices, which have {there}: every connection to it is refused",
             shown(key)
         );
-        let remedy = "name it alike in the Service and in the slices; where the endpoints are derived, see that every Pod has a container port named as targetPort says";
+        let remedy = "name it alike in the Service and in the slices; where the endpoints are derived, make sure that every Pod has a container port named as targetPort says";
         found.add(view.about(format!("spec.ports[{i}].name")), message, remedy);
     }
     missed
@@ -110,7 +110,7 @@ fn tell_left_over(view: &ServiceView<'_>, slice: &Located<api::EndpointSlice>, f
         let key = slice_key(port);
         if !wanted.contains(&key) {
             let message = format!(
-                "port {} fits no port of {}: kube-proxy passes it over",
+                "port {} matches no port of {}: kube-proxy ignores it",
                 shown(key),
                 view.object_ref()
             );
@@ -167,7 +167,7 @@ mod tests {
         let ports = "{name: http, port: 80}, {name: admin, port: 81}";
         assert_eq!(
             found("KR004", &(web + &slice("web", ports, ENDPOINT))),
-            ["port admin (TCP) fits no port of Service shop/web: kube-proxy passes it over"]
+            ["port admin (TCP) fits no port of Service shop/web: kube-proxy ignores it"]
         );
     }
 

@@ -32,7 +32,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             };
             let ips = words::list(port.load_balancer_ips.iter().map(|ip| ip.value));
             let message =
-                format!("no range holds the address of {who}: what it sends itself to {ips} is dropped");
+                format!("no range includes the address of {who}: what it sends itself to {ips} is dropped");
             let remedy = "use the cluster IP from inside, or add the nodes' network to the ranges; the ranges apply only to the load-balancer IPs, not to node ports, external IPs or the cluster IP";
             found.add(view.about("spec.loadBalancerSourceRanges"), message, remedy);
         }
@@ -62,7 +62,7 @@ mod tests {
     fn fires_where_the_node_is_outside() {
         assert_eq!(
             with("198.51.100.0/24"),
-            ["no range holds the address of node a: what it sends itself to 203.0.113.1 is dropped"]
+            ["no range includes the address of node a: what it sends itself to 203.0.113.1 is dropped"]
         );
     }
 

@@ -95,7 +95,7 @@ fn leftovers(captured: &[(String, Captured)], from: ProxyMode, to: ProxyMode) ->
             Check::Leftovers,
             Readiness::Look,
             found.join("; "),
-            "look which mode kube-proxy is in there; kube-proxy --cleanup takes leftovers away",
+            "check which mode kube-proxy is in there; kube-proxy --cleanup takes leftovers away",
         ),
     })
 }

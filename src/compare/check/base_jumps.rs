@@ -14,7 +14,7 @@ pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let extra = jumps().filter(|delta| delta.is_extra() && !delta.is_missing());
     let mut extra = by_service(Kind::Stale, extra, |_, deltas| {
         let chains: Vec<&str> = deltas.iter().map(|delta| delta.change.place.name()).collect();
-        format!("jumps that should not be there, or that stand twice, in {}", chains.join(", "))
+        format!("jumps that should not be there, or that occur twice, in {}", chains.join(", "))
     });
     let mut found = missing;
     found.append(&mut extra);

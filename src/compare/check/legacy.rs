@@ -20,11 +20,11 @@ pub(super) fn variants(capture: &Captured) -> Option<Finding> {
         && !capture.parts.iter().any(|part| part.variant == Some(Variant::Legacy));
     let message = match (with_rules(Variant::Nft), with_rules(Variant::Legacy)) {
         (true, true) => {
-            format!("kube-proxy's rules stand in both variants of iptables, nft and legacy: {help}")
+            format!("kube-proxy's rules are in both variants of iptables, nft and legacy: {help}")
         }
         (false, true) if capture.legacy_tables_present => {
             format!(
-                "kube-proxy's rules stand in the legacy variant of iptables, of which iptables-save warns: {help}"
+                "kube-proxy's rules are in the legacy variant of iptables, of which iptables-save warns: {help}"
             )
         }
         (true, false) if is_hidden => {

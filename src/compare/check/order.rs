@@ -11,11 +11,11 @@ pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let moved = deltas.iter().filter(|delta| delta.change.reordered);
     by_service(Kind::OutOfPlace, moved, |name, deltas| {
         let chains: Vec<&str> = deltas.iter().map(|delta| delta.change.place.name()).collect();
-        format!("{name}: rules stand in another order in {}", chains.join(", "))
+        format!("{name}: rules are in another order in {}", chains.join(", "))
     })
 }
 
-/// Whether a finding says no more than that rules stand in another order where it seldom matters: in chains that
+/// Whether a finding says no more than that rules are in another order where it seldom matters: in chains that
 /// dispatch, and in the built-in ones, where it depends on who came first.
 pub(super) fn matters_only_to_traffic(finding: &Finding) -> bool {
     let is_loose = |chain: &str| {
@@ -46,6 +46,6 @@ pub(super) fn of_dispatch(pair: Pair<'_>, flows: &mut Vec<Flow>) -> Option<Findi
     if moved.is_empty() {
         return None;
     }
-    let message = format!("rules stand in an order that changes what packets meet, in {}", moved.join(", "));
+    let message = format!("rules are in an order that changes what packets meet, in {}", moved.join(", "));
     Some(Finding { traffic: std::mem::take(flows), ..Finding::general(Kind::OutOfPlace, message) })
 }

@@ -47,7 +47,9 @@ fn finding(first: &Pinned, group: &[Pinned]) -> Finding {
     };
     let message = match first.fault {
         PinnedFault::Gone => {
-            format!("{connections} to {to} {are} still sent to {target}, which is no endpoint of it any more")
+            format!(
+                "{connections} to {to} {are} still sent to {target}, which is no longer an endpoint of it"
+            )
         }
         PinnedFault::NotChosen => {
             format!("{connections} to {to} {are} still sent to {target}, where new ones are not sent")

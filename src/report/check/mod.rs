@@ -31,7 +31,7 @@ fn effect(finding: &Finding) -> String {
     let at_least = if finding.traffic.iter().any(|flow| flow.not_followed > 0) { "at least " } else { "" };
     match classes {
         0 if finding.kind == Kind::NoRules => "no Service is served; see below for what that does".to_owned(),
-        0 if finding.kind == Kind::PinnedConnections => "new connections are not concerned".to_owned(),
+        0 if finding.kind == Kind::PinnedConnections => "new connections are not affected".to_owned(),
         0 if finding.kind == Kind::Unknown => "it is not known what happens to them".to_owned(),
         0 if finding.effect_unknown => "whether a new connection has another outcome is not known".to_owned(),
         0 => "no new connection has another outcome".to_owned(),

@@ -30,5 +30,5 @@ pub struct Told<'j, 'r, 'n, 'c> {
 }
 
 /// What is assumed of every journey; said in every form.
-pub const ASSUMED: &str = "Assumed: packets are routed by their destination alone, and nothing translates or filters them \
+pub const ASSUMED: &str = "Assumed: packets are routed only by their destination, and nothing translates or filters them \
                            but the rules shown.";

@@ -12,7 +12,7 @@ use crate::support::kernel::tell;
 use crate::support::scope::share;
 use crate::support::{Case, cases, in_parallel};
 
-/// Packets walked, and those that fared differently.
+/// Packets walked, and those with another outcome.
 #[derive(Default)]
 struct Tally {
     packets: usize,
@@ -73,7 +73,7 @@ fn judge(cases: Vec<Case>, work: impl Fn(&Case) -> Tally + Sync) {
     let packets: usize = tallies.iter().map(|tally| tally.packets).sum();
     let faults: Vec<String> = tallies.into_iter().flat_map(|tally| tally.faults).collect();
     tell(&format!(
-        "traces: {} runs, {packets} packets walked twice, {} fared differently",
+        "traces: {} runs, {packets} packets walked twice, {} with another outcome",
         cases.len(),
         faults.len()
     ));
