@@ -27,6 +27,8 @@ pub struct IpSet {
     dimensions: Vec<Dimension>,
     /// Only packets of this family can be in it; none where the members have no addresses.
     family: Option<Family>,
+    /// Whether it can have exceptions (`nomatch`): sets with networks can.
+    has_exceptions: bool,
     /// Bits of an address that count (`netmask`, `bitmask`).
     address_mask: Option<IpAddr>,
     /// Bits of a mark that count (`markmask`).
@@ -170,7 +172,7 @@ impl IpSets {
 impl IpSet {
     /// An empty set of a type such as `hash:ip,port`; none for a type that is not known.
     pub fn new(kind: &str, family: Option<Family>) -> Option<IpSet> {
-        let (_, dimensions) = kind.split_once(':')?;
+        let (_, words) = kind.split_once(':')?;
         let dimension = |word: &str| {
             Some(match word {
                 "ip" | "net" => Dimension::Address,
@@ -182,10 +184,11 @@ impl IpSet {
                 _ => return None,
             })
         };
-        let dimensions: Vec<Dimension> = dimensions.split(',').map(dimension).collect::<Option<_>>()?;
+        let dimensions: Vec<Dimension> = words.split(',').map(dimension).collect::<Option<_>>()?;
         let has_addresses = dimensions.contains(&Dimension::Address);
         Some(IpSet {
             dimensions,
+            has_exceptions: kind.split([':', ',']).any(|word| word == "net"),
             family: has_addresses.then_some(family.unwrap_or(Family::Ipv4)),
             address_mask: None,
             mark_mask: u32::MAX,
@@ -258,7 +261,17 @@ impl IpSet {
         })
     }
 
+    /// Of a set that can have exceptions, `--return-nomatch` turns the answer round (net/netfilter/ipset/ip_set_core.c,
+    /// `ip_set_test`).
     fn ask(&self, ends: &[End], query: &SetQuery<'_>) -> Membership {
+        match self.find(ends, query) {
+            Membership::In if query.exceptions && self.has_exceptions => Membership::Exception,
+            Membership::Exception if query.exceptions => Membership::In,
+            found => found,
+        }
+    }
+
+    fn find(&self, ends: &[End], query: &SetQuery<'_>) -> Membership {
         let is_of_family = self.family.is_none_or(|family| family == Family::of(query.source));
         if ends.len() < self.dimensions.len() || !is_of_family || self.dimensions.contains(&Dimension::Set) {
             return Membership::Out;
@@ -372,6 +385,7 @@ mod tests {
             mark: 0x112,
             input: AskedInterface::Is("cali12"),
             output: AskedInterface::Unknown,
+            exceptions: false,
         }
     }
 
@@ -403,6 +417,11 @@ mod tests {
         assert_eq!(ask("10.2.4.1"), Membership::In);
         assert_eq!(ask("10.2.3.1"), Membership::Exception);
         assert_eq!(ask("10.3.3.1"), Membership::Out);
+        let turned =
+            |ip: &str| sets.ask("s", &[Src], &SetQuery { exceptions: true, ..query(ip, "192.0.2.1:80") });
+        assert_eq!(turned("10.2.4.1"), Membership::Exception);
+        assert_eq!(turned("10.2.3.1"), Membership::In);
+        assert_eq!(turned("10.3.3.1"), Membership::Out);
         assert_eq!(ask("fd00::1"), Membership::Out);
         assert_eq!(sets.ask("t", &[Src], &query("10.2.4.1", "192.0.2.1:80")), Membership::NoSuchSet);
     }

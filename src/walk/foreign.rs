@@ -99,7 +99,9 @@ impl<'r> Evaluator<'_, 'r> {
             TestKind::AddressType { end, types, limit } => {
                 return self.address_type(state, (*end, types, *limit), (text, position));
             }
-            TestKind::Set { name, ends } => return self.ip_set(state, name, ends, (text, position)),
+            TestKind::Set { name, ends, exceptions } => {
+                return self.ip_set(state, name, (ends, *exceptions), (text, position));
+            }
             TestKind::AddressRange { end, first, last } => (*first..=*last).contains(&address(*end, view)),
             TestKind::PacketType(kind) => return self.packet_type(state, kind, (text, position)),
             TestKind::Owner(owner) if self.is_of_a_process(state) => {
@@ -233,7 +235,7 @@ impl<'r> Evaluator<'_, 'r> {
         &mut self,
         state: &PacketState<'r>,
         name: &'r str,
-        ends: &'r [End],
+        (ends, exceptions): (&'r [End], bool),
         (text, position): (&'r str, RulePosition),
     ) -> MatchResult<'r> {
         let changed = self.program.changes().is_some_and(|changes| changes.sets.contains(name));
@@ -251,6 +253,7 @@ impl<'r> Evaluator<'_, 'r> {
             mark: view.mark,
             input: asked_interface(&input),
             output: asked_interface(&output),
+            exceptions,
         };
         match sets.ask(name, ends, &query) {
             Membership::In => MatchResult::Known(true),

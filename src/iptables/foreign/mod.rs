@@ -129,6 +129,8 @@ pub enum TestKind {
         name: CompactString,
         /// Which end's part each dimension of the set is compared with.
         ends: Vec<End>,
+        /// `--return-nomatch`: exceptions of a set match in place of its members.
+        exceptions: bool,
     },
     /// `-m iprange`
     AddressRange {

@@ -22,6 +22,8 @@ pub struct SetQuery<'a> {
     pub input: AskedInterface<'a>,
     /// The interface by which it goes out.
     pub output: AskedInterface<'a>,
+    /// Whether exceptions are asked for in place of members (`--return-nomatch`).
+    pub exceptions: bool,
 }
 
 /// An interface of a packet.

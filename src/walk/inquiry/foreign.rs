@@ -42,7 +42,7 @@ pub(super) fn questions_of(foreign: &ForeignMatch, host: &Host, family: Family) 
                 asked.destinations.push(interval(*net));
             }
             TestKind::AddressType { end, .. } => asked.of(*end).extend(scan::addresses("type", family)),
-            TestKind::Set { name, ends } => asked.add_set(host, name, ends),
+            TestKind::Set { name, ends, .. } => asked.add_set(host, name, ends),
             TestKind::Unknown(text) => {
                 let found: Vec<Interval> = scan::addresses(text, family).collect();
                 asked.sources.extend(&found);

@@ -192,11 +192,10 @@ fn address_types(given: &[Given]) -> Option<Vec<Test>> {
 
 fn set(given: &[Given]) -> Option<Vec<Test>> {
     // Updating or comparing counters makes it another question.
-    const PLAIN: [&str; 3] = ["--return-nomatch", "--update-counters", "--update-subcounters"];
+    const EXCEPTIONS: &str = "--return-nomatch";
+    const PLAIN: [&str; 3] = [EXCEPTIONS, "--update-counters", "--update-subcounters"];
     let [option, rest @ ..] = given else { return None };
-    let harmless = |option: &Given| {
-        option.is_bare() && PLAIN.get(1..).is_some_and(|p| p.contains(&option.name.as_str()))
-    };
+    let harmless = |option: &Given| option.is_bare() && PLAIN.contains(&option.name.as_str());
     let [name, ends] = option.values.as_slice() else { return None };
     if option.name != "--match-set" || !rest.iter().all(harmless) {
         return None;
@@ -207,7 +206,8 @@ fn set(given: &[Given]) -> Option<Vec<Test>> {
         _ => None,
     };
     let ends = ends.split(',').map(end).collect::<Option<Vec<_>>>()?;
-    Some(vec![Test { negated: option.negated, kind: TestKind::Set { name: name.clone(), ends } }])
+    let exceptions = rest.iter().any(|option| option.name == EXCEPTIONS);
+    Some(vec![Test { negated: option.negated, kind: TestKind::Set { name: name.clone(), ends, exceptions } }])
 }
 
 /// One option of a module whose options stand for themselves.

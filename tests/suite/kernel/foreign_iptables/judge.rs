@@ -303,7 +303,7 @@ impl Bench {
             let is_not_told = |text: &String| {
                 NOT_TOLD.iter().any(|module| text.contains(module))
                     || text.contains("-m set") && has("-j SET")
-                    || text.contains("mark") && has("-j HMARK")
+                    || text.contains("mark") && ["-j HMARK", "-j NFQUEUE", "-j TPROXY"].into_iter().any(has)
             };
             if texts.iter().all(is_not_told) {
                 tally.not_told += 1;
