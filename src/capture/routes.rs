@@ -93,6 +93,8 @@ fn route(words: &[&str]) -> Option<Route> {
         kind: kind.unwrap_or(RouteKind::Unicast),
         metric: after(words, "metric").and_then(|metric| metric.parse().ok()).unwrap_or_default(),
         asks_more: words.iter().any(|word| ASKED.contains(word)),
+        gateway: after(words, "via").and_then(|ip| ip.parse().ok()),
+        source: after(words, "src").and_then(|ip| ip.parse().ok()),
     })
 }
 
@@ -160,6 +162,7 @@ fn refusal(action: &str) -> Option<Refusal> {
 struct JsonRoute {
     dst: Option<String>,
     gateway: Option<String>,
+    prefsrc: Option<String>,
     dev: Option<CompactString>,
     table: Option<CompactString>,
     #[serde(rename = "type")]
@@ -204,6 +207,8 @@ fn of_json(route: JsonRoute) -> Option<Route> {
         kind: KINDS.iter().find(|(name, _)| *name == kind)?.1,
         metric: route.metric.unwrap_or_default(),
         asks_more: route.from.is_some() || route.tos.is_some(),
+        gateway: route.gateway.and_then(|ip| ip.parse().ok()),
+        source: route.prefsrc.and_then(|ip| ip.parse().ok()),
     };
     let alive = route.nexthops.into_iter().filter(|hop| !hop.flags.iter().any(|flag| flag == "dead"));
     alive.for_each(|hop| add_device(&mut read, hop.dev));
@@ -277,7 +282,7 @@ broadcast 10.244.1.255 dev br0 table local proto kernel scope link src 10.244.1.
 fd00::/64 dev br0 proto kernel metric 256 pref medium
 multicast ff00::/8 dev v0 table local proto kernel metric 256 pref medium
 ";
-    const JSON: &str = r#"[{"dst":"default","gateway":"10.244.1.253","dev":"br0","table":"7","flags":[]},{"dst":"default","gateway":"10.244.1.254","dev":"br0","flags":[]},{"dst":"10.66.0.0/16","flags":[],"nexthops":[{"gateway":"10.244.1.2","dev":"br0","weight":1,"flags":[]},{"gateway":"10.244.1.3","dev":"br0","weight":1,"flags":[]}]},{"type":"unreachable","dst":"10.99.0.0/16","metric":5,"flags":[]},{"type":"local","dst":"10.244.1.1","dev":"br0","table":"local","protocol":"kernel","scope":"host","prefsrc":"10.244.1.1","flags":[]},{"type":"broadcast","dst":"10.244.1.255","dev":"br0","table":"local","flags":[]},{"dst":"fd00::/64","dev":"br0","protocol":"kernel","metric":256,"flags":[],"pref":"medium"},{"type":"multicast","dst":"ff00::/8","dev":"v0","table":"local","metric":256,"flags":[],"pref":"medium"}]"#;
+    const JSON: &str = r#"[{"dst":"default","gateway":"10.244.1.253","dev":"br0","table":"7","flags":[]},{"dst":"default","gateway":"10.244.1.254","dev":"br0","flags":[]},{"dst":"10.66.0.0/16","flags":[],"nexthops":[{"gateway":"10.244.1.2","dev":"br0","weight":1,"flags":[]},{"gateway":"10.244.1.3","dev":"br0","weight":1,"flags":[]}]},{"type":"unreachable","dst":"10.99.0.0/16","metric":5,"flags":[]},{"type":"local","dst":"10.244.1.1","dev":"br0","table":"local","protocol":"kernel","scope":"host","prefsrc":"10.244.1.1","flags":[]},{"type":"broadcast","dst":"10.244.1.255","dev":"br0","table":"local","prefsrc":"10.244.1.1","flags":[]},{"dst":"fd00::/64","dev":"br0","protocol":"kernel","metric":256,"flags":[],"pref":"medium"},{"type":"multicast","dst":"ff00::/8","dev":"v0","table":"local","metric":256,"flags":[],"pref":"medium"}]"#;
 
     #[test]
     fn both_forms_say_the_same() {

@@ -289,18 +289,24 @@ impl Host {
         self.addresses.iter().copied().find(|ip| Family::of(*ip) == family)
     }
 
-    /// The source that the kernel gives to a packet of the node itself: the destination where that is local, else
-    /// the node's own address (net/ipv4/route.c, `ip_route_output_key_hash_rcu`).
+    /// The source that the kernel gives to a packet of the node itself, where routes and interfaces tell it: else the
+    /// destination where that is local, and the node's own address to all others.
     pub fn source_to(&self, destination: SocketAddr) -> IpAddr {
         let ip = destination.ip();
-        if ip.is_loopback() {
-            return Family::of(ip).loopback();
-        }
-        if self.is_local(ip) {
-            return ip;
-        }
         let family = Family::of(ip);
-        self.primary_address(family).unwrap_or_else(|| family.loopback())
+        if ip.is_loopback() {
+            return family.loopback();
+        }
+        let otherwise = || match self.is_local(ip) {
+            true => ip,
+            false => self.primary_address(family).unwrap_or_else(|| family.loopback()),
+        };
+        self.chosen_source(ip).unwrap_or_else(otherwise)
+    }
+
+    /// The same only where routes and interfaces tell it.
+    pub fn chosen_source(&self, destination: IpAddr) -> Option<IpAddr> {
+        self.network.source_to(destination)
     }
 }
 

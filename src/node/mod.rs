@@ -27,6 +27,7 @@ mod network;
 mod per_family;
 mod routes;
 mod sets;
+mod source;
 mod sysctls;
 
 pub use client_kind::ClientKind;

@@ -177,6 +177,8 @@ impl Network {
             kind: RouteKind::Unicast,
             metric: u32::MAX,
             asks_more: false,
+            gateway: None,
+            source: None,
         };
         let with_more = |routes: &Routes| {
             let kept = routes.iter().filter(|route| !is_refusal(route)).cloned();
@@ -223,13 +225,13 @@ impl Network {
             found => (2, found).hash(hasher),
         };
         let Some(rules) = self.rules_of(family) else {
-            add(by_usual_tables(routes, ip), &mut hasher);
+            add(by_usual_tables(routes, ip).routed, &mut hasher);
             return Some(hasher.finish());
         };
         let is_for = |rule: &RoutingRule| rule.destination.is_none_or(|net| net.contains(ip));
         for rule in rules.iter().filter(|rule| rule.is_opposite || is_for(rule)) {
             if let Some(found) = rule.found(routes, ip) {
-                add(found, &mut hasher);
+                add(found.routed, &mut hasher);
                 (rule.priority, rule.source, rule.mark, &rule.input, rule.asks_more).hash(&mut hasher);
                 (rule.is_opposite, is_for(rule)).hash(&mut hasher);
             }
@@ -244,48 +246,67 @@ impl Network {
     /// Where a packet is sent: rules in the order of their priorities, in each table the narrowest route
     /// (net/core/fib_rules.c, `fib_rules_lookup`; net/ipv4/fib_trie.c, `fib_table_lookup`).
     pub fn route(&self, asked: &Lookup<'_>) -> Routed<'_> {
+        self.find(asked).routed
+    }
+
+    /// The same with the route.
+    pub(super) fn find(&self, asked: &Lookup<'_>) -> Found<'_> {
         let family = Family::of(asked.destination);
         let Some(routes) = self.routes.as_ref().filter(|routes| routes.has(family)) else {
-            return Routed::Unknown;
+            return Routed::Unknown.into();
         };
         let found = match self.rules_of(family) {
             Some(rules) => by_rules(routes, &rules, asked),
             None => by_usual_tables(routes, asked.destination),
         };
-        match found {
-            Routed::Nowhere(_) if !routes.are_whole(family) => Routed::Unknown,
-            found => found,
+        match found.routed {
+            Routed::Nowhere(_) if !routes.are_whole(family) => Routed::Unknown.into(),
+            _ => found,
         }
+    }
+}
+
+/// Where a packet is sent, and the route that says so, if one does.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'n> {
+    pub(super) routed: Routed<'n>,
+    pub(super) route: Option<&'n Route>,
+}
+
+impl<'n> From<Routed<'n>> for Found<'n> {
+    fn from(routed: Routed<'n>) -> Found<'n> {
+        Found { routed, route: None }
     }
 }
 
 /// The tables that every node looks up.
 const USUAL: [&str; 3] = ["local", "main", "default"];
 
-fn by_usual_tables(routes: &Routes, to: IpAddr) -> Routed<'_> {
+fn by_usual_tables(routes: &Routes, to: IpAddr) -> Found<'_> {
     // Where there are further tables, there are rules for them.
     let has_others = || routes.tables(Family::of(to)).any(|table| !USUAL.contains(&table));
-    match USUAL.iter().find_map(|table| in_table(routes, table, to)) {
-        None | Some(Routed::Nowhere(_)) if has_others() => Routed::Unknown,
-        found => found.unwrap_or(Routed::Nowhere(Refusal::NoRoute)),
+    let found = USUAL.iter().find_map(|table| in_table(routes, table, to));
+    match found.unwrap_or(Routed::Nowhere(Refusal::NoRoute).into()) {
+        Found { routed: Routed::Nowhere(_), .. } if has_others() => Routed::Unknown.into(),
+        found => found,
     }
 }
 
-fn by_rules<'n>(routes: &'n Routes, rules: &[&RoutingRule], asked: &Lookup<'_>) -> Routed<'n> {
+fn by_rules<'n>(routes: &'n Routes, rules: &[&RoutingRule], asked: &Lookup<'_>) -> Found<'n> {
     for rule in rules {
         match (rule.fits(asked), rule.found(routes, asked.destination)) {
             (Some(false), _) | (_, None) => {}
-            (Some(true), Some(routed)) => return routed,
+            (Some(true), Some(found)) => return found,
             // What is asked is not known.
-            (None, Some(_)) => return Routed::Unknown,
+            (None, Some(_)) => return Routed::Unknown.into(),
         }
     }
-    Routed::Nowhere(Refusal::NoRoute)
+    Routed::Nowhere(Refusal::NoRoute).into()
 }
 
 impl RoutingRule {
     /// What it says of a destination; none where the next rule is asked.
-    fn found<'n>(&self, routes: &'n Routes, destination: IpAddr) -> Option<Routed<'n>> {
+    fn found<'n>(&self, routes: &'n Routes, destination: IpAddr) -> Option<Found<'n>> {
         match &self.action {
             RuleAction::Table(table) => {
                 let (best, _) = routes.find(table, destination)?;
@@ -293,8 +314,8 @@ impl RoutingRule {
                     self.suppressed.is_some_and(|longest| best.destination.length() <= longest);
                 in_table(routes, table, destination).filter(|_| !is_suppressed)
             }
-            RuleAction::Refuse(refusal) => Some(Routed::Nowhere(*refusal)),
-            RuleAction::Other => Some(Routed::Unknown),
+            RuleAction::Refuse(refusal) => Some(Routed::Nowhere(*refusal).into()),
+            RuleAction::Other => Some(Routed::Unknown.into()),
         }
     }
 
@@ -316,9 +337,9 @@ impl RoutingRule {
 }
 
 /// What a table says of a destination; none where it says nothing.
-fn in_table<'n>(routes: &'n Routes, table: &str, destination: IpAddr) -> Option<Routed<'n>> {
+fn in_table<'n>(routes: &'n Routes, table: &str, destination: IpAddr) -> Option<Found<'n>> {
     let (best, is_open) = routes.find(table, destination)?;
-    Some(match best.kind {
+    let routed = match best.kind {
         _ if is_open => Routed::Unknown,
         RouteKind::Local => Routed::Local,
         RouteKind::Unicast => match best.devices.as_slice() {
@@ -329,7 +350,8 @@ fn in_table<'n>(routes: &'n Routes, table: &str, destination: IpAddr) -> Option<
         RouteKind::Broadcast | RouteKind::Multicast => Routed::Many,
         RouteKind::Refusal(refusal) => Routed::Nowhere(refusal),
         RouteKind::Throw => return None,
-    })
+    };
+    Some(Found { routed, route: Some(best) })
 }
 
 #[cfg(test)]
@@ -344,6 +366,8 @@ mod tests {
             kind: RouteKind::Unicast,
             metric: 0,
             asks_more: false,
+            gateway: None,
+            source: None,
         }
     }
 

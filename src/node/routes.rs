@@ -23,6 +23,10 @@ pub struct Route {
     pub metric: u32,
     /// Whether it is only for some packets to its destination: of one source, of one type of service.
     pub asks_more: bool,
+    /// `via`: the next hop, where there is one alone.
+    pub gateway: Option<IpAddr>,
+    /// `src`: the source of packets of the node itself that leaves it to the kernel.
+    pub source: Option<IpAddr>,
 }
 
 /// What a route does with a packet.

@@ -97,12 +97,13 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         let (first, bound) = (self.way(&unbound, LOOPBACK), self.way(view, LOOPBACK));
         let mut own = self.host.addresses.iter().filter(|ip| Family::of(**ip) == self.family);
         let has_several = own.nth(1).is_some();
+        let is_chosen = || self.host.chosen_source(view.destination.ip()) == Some(view.source);
         match (first, bound, self.family) {
             (first, bound, _) if first == bound => first,
             (Routed::Nowhere(_), bound, Family::Ipv6) => bound,
             (first @ Routed::Nowhere(_), _, Family::Ipv4) | (first, _, Family::Ipv6) => first,
-            // Of several addresses it is not known which one the kernel chooses.
-            (_, Routed::Nowhere(_), Family::Ipv4) if has_several => Routed::Unknown,
+            // Of several addresses it is not always known which one the kernel chooses.
+            (_, Routed::Nowhere(_), Family::Ipv4) if has_several && !is_chosen() => Routed::Unknown,
             (_, bound, Family::Ipv4) => bound,
         }
     }

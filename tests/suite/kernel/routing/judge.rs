@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use kuberules::capture;
 use kuberules::net::{Cidr, Family, Protocol};
-use kuberules::node::InterfaceName;
+use kuberules::node::{InterfaceName, Lookup, Routed};
 use kuberules::walk::{Answer, ClientKind, Condition, Effect, Host, Outcome, Packet, Verdict, Walker};
 
 use super::node::Node;
@@ -77,6 +77,8 @@ struct Sent {
     packet: Packet,
     port: u16,
     fate: Option<Fate>,
+    /// Of one that the node sent: the source that it was said to have.
+    said: Option<IpAddr>,
 }
 
 impl Bench {
@@ -131,6 +133,10 @@ impl Bench {
                         .collect::<String>()
                 )
             };
+            if sent.said.is_some_and(|said| said != sent.packet.source) && tells_source(&rules.host, sent) {
+                let (said, packet) = (sent.said, &sent.packet);
+                tally.faults.push(format!("{packet:?}: said to be from {said:?}\n{}", told()));
+            }
             compare(&walker, sent, fate, told, tally);
         }
     }
@@ -156,22 +162,32 @@ impl Bench {
         // What routes tell need not be said.
         let is_told = host.interface_toward(source) == name && dice.one_in(2);
         packet.in_interface = name.filter(|_| !is_told);
-        Sent { packet, port, fate: None }
+        Sent { packet, port, fate: None, said: None }
     }
 
     fn by_node(&mut self, family: Family, host: &Host, port: u16, dice: &mut Random) -> Sent {
         let destination = destination(family, dice);
         let protocol = dice.pick(&[Protocol::Tcp, Protocol::Udp]);
         let mut packet = Packet::from_node(host, protocol, destination);
+        let mut said = None;
         let fate = match self.node.open(destination, protocol, port) {
             Ok(source) => {
+                said = Some(packet.source);
                 packet.source = source;
                 None
             }
             Err(error) => Some(Fate::Failed(error)),
         };
-        Sent { packet, port, fate }
+        Sent { packet, port, fate, said }
     }
+}
+
+/// Whether it is known which way a packet of the node goes, as its source depends on that.
+fn tells_source(host: &Host, sent: &Sent) -> bool {
+    let destination = sent.packet.destination.ip();
+    let source = Some(sent.packet.family().unspecified());
+    let asked = Lookup { source, destination, mark: Some(0), input: Some("lo") };
+    matches!(host.network.route(&asked), Routed::By(_) | Routed::Local)
 }
 
 fn destination(family: Family, dice: &mut Random) -> SocketAddr {

@@ -76,6 +76,10 @@ fn addresses(family: Family, dice: &mut Random) -> Vec<String> {
     if !dice.one_in(3) {
         found.push(format!("address add {}/{prefix} dev eth1", own(family, 1)));
     }
+    if dice.one_in(3) {
+        let further = address(family, dice.pick(&NETWORKS), 0x000c);
+        found.push(format!("address add {further}/{prefix} dev {}", dice.pick(&INTERFACES)));
+    }
     // An address that one more interface has, as programs for Pods give one to that of each Pod.
     if dice.one_in(4) {
         found.push(format!("address add {}/{} dev cali1", own(family, 0), family.bits()));
@@ -105,6 +109,7 @@ fn routes(family: Family, dice: &mut Random) -> Vec<String> {
     match dice.below(4) {
         0 => {}
         1 => found.push(route("default", &target(dice).replace("throw", "eth0"), "")),
+        2 => found.push(format!("route add default via {} dev eth0", address(family, 1, 0x0001))),
         _ => found.push(route("default", "eth0", "")),
     }
     for number in NETWORKS.into_iter().chain([CLUSTER_IPS]) {
@@ -127,6 +132,11 @@ fn routes(family: Family, dice: &mut Random) -> Vec<String> {
         if dice.one_in(6) && family == Family::Ipv4 {
             let host = address(family, number, 0x0505);
             found.push(route(&host, &target(dice).replace("throw", "cali1"), "metric 5"));
+        }
+        if dice.one_in(10) {
+            let narrow =
+                if family == Family::Ipv4 { net.replace("/16", "/18") } else { net.replace("/32", "/40") };
+            found.push(format!("route add {narrow} dev eth0 src {}", own(family, dice.below(2))));
         }
         if dice.one_in(12) && family == Family::Ipv4 {
             found.push(format!(
