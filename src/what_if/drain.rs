@@ -124,7 +124,7 @@ impl Story<'_> {
         let count = pods.intersection(&self.synthetic).count();
         (count > 0).then(|| {
             format!(
-                "{count} of the Pods are known from EndpointSlices alone: no replacements are assumed, and those of \
+                "{count} of the Pods are known only from EndpointSlices: no replacements are assumed, and those of \
                  DaemonSets, which a drain leaves, are taken for others (add kubectl get pods -A -o yaml)"
             )
         })
