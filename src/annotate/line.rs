@@ -165,7 +165,7 @@ pub(super) fn words(meaning: &Meaning) -> String {
         }
         Meaning::Destination { service, kind } => format!("{}, {}", service_words(service), kind.words()),
         Meaning::Target { address, pod, is_endpoint } => {
-            let gone = if *is_endpoint { "" } else { ", which is no endpoint of it" };
+            let gone = if *is_endpoint { "" } else { ", which is not an endpoint of it" };
             format!("{address}{}{gone}", of_pod(pod.as_ref()))
         }
     }

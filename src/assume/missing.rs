@@ -37,7 +37,7 @@ pub fn check(snapshot: &Snapshot) -> Diagnostics {
         let why = if snapshot.endpoints.is_empty() {
             "forwards to the endpoints of its EndpointSlices"
         } else {
-            "forwards to the endpoints of its EndpointSlices, for which Endpoints do not stand in"
+            "forwards to the endpoints of its EndpointSlices, for which Endpoints are no substitute"
         };
         (
             lacking,

@@ -164,7 +164,7 @@ fn data_path(
         let fault = Diagnostic::error(format!("{path}, so {to} cannot be traced through rules"));
         return Err(session.stop(fault.help(help)));
     }
-    let doubt = format!("{path}: the answer holds only if {to} is no address of a Service");
+    let doubt = format!("{path}: the answer holds only if {to} is not an address of a Service");
     session.take(Diagnostic::warning(doubt).help(help))
 }
 

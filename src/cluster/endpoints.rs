@@ -159,7 +159,7 @@ fn usable_port<'s>(
         return None;
     }
     let Some(number) = Port::new(number) else {
-        report.error(&format!("ports[{i}].port"), format!("{number} is no port"), "use 1 to 65535");
+        report.error(&format!("ports[{i}].port"), format!("{number} is not a port"), "use 1 to 65535");
         return None;
     };
     if !port.name.is_empty() && !is_dns_label(&port.name) {
@@ -273,7 +273,7 @@ fn odd_address(
         None => family == Family::Ipv4,
     };
     if !belongs && model.endpoints_filtered_by_address {
-        report.warning(field, format!("{written:?} is no {family} address and is ignored"), "");
+        report.warning(field, format!("{written:?} is not an {family} address and is ignored"), "");
         return None;
     }
     let mut unloadable = |what: &str| {
@@ -287,7 +287,7 @@ fn odd_address(
         return Some((unspecified(family), unparsable_text(written, model.endpoint_text_as_written)));
     };
     if !belongs {
-        unloadable(&format!("is no {family} address"));
+        unloadable(&format!("is not an {family} address"));
     } else if let Some(kind) = special_purpose(ip) {
         let help = "the API server refuses this as an endpoint; correct the EndpointSlice";
         report.error(field, format!("{written:?} is {kind}"), help);

@@ -203,19 +203,19 @@ fn checked_port(
     }
     let number = Port::new(port.port);
     if number.is_none() {
-        let message = format!("{} is no port", port.port);
+        let message = format!("{} is not a port", port.port);
         report.error(&format!("spec.ports[{i}].port"), message, "use 1 to 65535");
     }
     let node_port = Port::new(port.node_port);
     if node_port.is_none() && port.node_port != 0 {
-        let message = format!("{} is no port", port.node_port);
+        let message = format!("{} is not a port", port.node_port);
         report.error(&format!("spec.ports[{i}].nodePort"), message, "use 1 to 65535, or leave it out");
     }
     if let Some(api::IntOrString::Int(target)) = port.target_port
         && Port::new(target).is_none()
         && target != 0
     {
-        let message = format!("{target} is no port");
+        let message = format!("{target} is not a port");
         report.error(&format!("spec.ports[{i}].targetPort"), message, "use 1 to 65535, or a port's name");
     }
     let metadata = &service.metadata;
@@ -340,7 +340,7 @@ fn health_check_node_port(
 ) -> Option<Port> {
     let port = Port::new(spec.health_check_node_port);
     if port.is_none() && spec.health_check_node_port != 0 {
-        let message = format!("{} is no port", spec.health_check_node_port);
+        let message = format!("{} is not a port", spec.health_check_node_port);
         report.error("spec.healthCheckNodePort", message, "use 1 to 65535, or leave it out");
     }
     port.filter(|_| spec.type_ == "LoadBalancer" && external_policy == TrafficPolicy::Local)

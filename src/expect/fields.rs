@@ -129,7 +129,7 @@ impl<'v> Fields<'v> {
         };
         for (i, (key, value)) in entries.iter().enumerate() {
             if entries.iter().take(i).any(|(other, _)| other == key) {
-                faults.tell(value.line, format!("{key}: the key stands here twice"), "");
+                faults.tell(value.line, format!("{key}: the key is here twice"), "");
             }
         }
         let entries = entries.iter().map(|(key, value)| (key_of(key), value)).collect();

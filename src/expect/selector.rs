@@ -33,7 +33,7 @@ fn parts(text: &str) -> Vec<&str> {
 fn requirement(part: &str) -> Result<Requirement, String> {
     let of = |key: &str, operator: &'static str, values: Vec<Text>| match is_key(key.trim()) {
         true => Ok(Requirement { key: key.trim().into(), operator: operator.into(), values }),
-        false => Err(format!("{part:?} is no label selector: expect KEY=VALUE")),
+        false => Err(format!("{part:?} is not a label selector: expect KEY=VALUE")),
     };
     if let Some(key) = part.strip_prefix('!') {
         return of(key, "DoesNotExist", Vec::new());

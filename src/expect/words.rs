@@ -183,7 +183,7 @@ fn with_protocol(text: &str) -> Result<(&str, Option<Protocol>), String> {
 }
 
 fn port_of(text: &str) -> Result<Port, String> {
-    Port::parse(text).ok_or_else(|| "the port is no number from 1 to 65535".to_owned())
+    Port::parse(text).ok_or_else(|| "the port is not a number from 1 to 65535".to_owned())
 }
 
 fn unbracketed(text: &str) -> &str {
@@ -193,7 +193,7 @@ fn unbracketed(text: &str) -> &str {
 fn is_somewhere(ip: IpAddr) -> Result<IpAddr, String> {
     let broadcast = ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
     if ip.is_unspecified() || ip.is_multicast() || broadcast {
-        return Err(format!("{ip} is no address that a host can have"));
+        return Err(format!("{ip} is not an address that a host can have"));
     }
     Ok(ip)
 }

@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn fires_for_an_address_that_breaks_the_load() {
-        assert!(with("fd00::1")[0].contains("\"fd00::1\" is no IPv4 address"));
+        assert!(with("fd00::1")[0].contains("\"fd00::1\" is not an IPv4 address"));
     }
 
     #[test]

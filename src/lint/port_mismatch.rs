@@ -167,7 +167,7 @@ mod tests {
         let ports = "{name: http, port: 80}, {name: admin, port: 81}";
         assert_eq!(
             found("KR004", &(web + &slice("web", ports, ENDPOINT))),
-            ["port admin (TCP) fits no port of Service shop/web: kube-proxy ignores it"]
+            ["port admin (TCP) matches no port of Service shop/web: kube-proxy ignores it"]
         );
     }
 

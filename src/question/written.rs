@@ -222,7 +222,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn port_of(text: &str) -> Result<Port, String> {
-    Port::parse(text).ok_or_else(|| "the port is no number from 1 to 65535".to_owned())
+    Port::parse(text).ok_or_else(|| "the port is not a number from 1 to 65535".to_owned())
 }
 
 fn unbracketed(text: &str) -> &str {
@@ -233,7 +233,7 @@ fn unbracketed(text: &str) -> &str {
 fn is_somewhere(ip: IpAddr) -> Result<IpAddr, String> {
     let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
     if ip.is_unspecified() || ip.is_multicast() || broadcast {
-        return Err(format!("{ip} is no address that a host can have"));
+        return Err(format!("{ip} is not an address that a host can have"));
     }
     Ok(ip)
 }
@@ -266,7 +266,7 @@ mod tests {
             let Ok(Source::Pod(written)) = source(text) else { panic!("{text}") };
             assert_eq!(readings(&written), means, "{text}");
         }
-        assert_eq!(source("0.0.0.0"), Err("0.0.0.0 is no address that a host can have".to_owned()));
+        assert_eq!(source("0.0.0.0"), Err("0.0.0.0 is not an address that a host can have".to_owned()));
         assert_eq!(source("10.244.1.300"), Err(SOURCES.to_owned()));
         assert_eq!(source("svc/web"), Err(SOURCES.to_owned()));
     }
@@ -307,11 +307,11 @@ mod tests {
             ("10.96.0.12", "the port is missing"),
             ("fd00::1", "the port is missing"),
             ("node/worker-1", "the port is missing"),
-            ("10.96.0.12:0", "the port is no number"),
-            ("10.96.0.12:70000", "the port is no number"),
+            ("10.96.0.12:0", "the port is not a number"),
+            ("10.96.0.12:70000", "the port is not a number"),
             ("10.96.0.300:80", "expect IP:PORT"),
             ("svc:shop/db:", "the port after"),
-            ("224.0.0.1:80", "224.0.0.1 is no address"),
+            ("224.0.0.1:80", "224.0.0.1 is not an address"),
             ("pod/web-1:80", "a Pod has no rules"),
             ("shop/db/x", "expect IP:PORT"),
         ] {

@@ -65,8 +65,7 @@ impl<'v, 'd> Section<'v, 'd> {
         let mut last: BTreeMap<&str, &Tree> = BTreeMap::new();
         for (key, tree) in entries {
             if last.insert(key, tree).is_some() {
-                let message =
-                    format!("{}: the key stands here twice; the last one counts", self.path_of(key));
+                let message = format!("{}: the key is here twice; the last one counts", self.path_of(key));
                 self.tell(tree, Diagnostic::warning(message));
             }
         }

@@ -49,7 +49,7 @@ fn names_in_any_text_are_told() {
         annotated(
             "    [NEW] udp      17 30 src=10.244.1.9 dst=10.96.0.10 sport=4 dport=53 [UNREPLIED] src=10.244.9.9 dst=10.244.1.9 sport=53 dport=4"
         ),
-        format!("{dns}, cluster IP; 10.244.9.9:53, which is no endpoint of it")
+        format!("{dns}, cluster IP; 10.244.9.9:53, which is not an endpoint of it")
     );
     assert_eq!(annotated("the external-dns service-account, local-path and KUBE-SVC-"), "");
 }

@@ -53,7 +53,7 @@ fn a_port_out_of_range() {
     refused(
         &input,
         &[],
-        &["<stdin>:9: Service shop/db: spec.ports[0].port: 70000 is no port", "help: use 1 to 65535"],
+        &["<stdin>:9: Service shop/db: spec.ports[0].port: 70000 is not a port", "help: use 1 to 65535"],
     );
 }
 
@@ -75,7 +75,7 @@ fn an_endpoint_of_the_other_family() {
         &input,
         &[],
         &[
-            "EndpointSlice shop/db-x: endpoints[0].addresses[0]: \"fd00::1\" is no IPv4 address",
+            "EndpointSlice shop/db-x: endpoints[0].addresses[0]: \"fd00::1\" is not an IPv4 address",
             "the load of all its IPv4 rules would fail",
         ],
     );

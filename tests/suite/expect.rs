@@ -428,7 +428,7 @@ fn what_is_not_there_is_an_error_with_its_line() {
         ("{from: pods, expect: works}", "to is missing", ""),
         ("{to: shop/web, from: pods}", "nothing is expected", ""),
         ("{to: shop/web, endpoints: {atLeast: 0}}", "a number from 1 on", ""),
-        ("{to: shop/web, to: shop/db, from: pods, expect: works}", "the key stands here twice", ""),
+        ("{to: shop/web, to: shop/db, from: pods, expect: works}", "the key is here twice", ""),
         ("{exposed: {only: [shop/nothing]}}", "there is no Service shop/nothing", ""),
         ("{exposed: {}}", "only is missing", ""),
         (

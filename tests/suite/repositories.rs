@@ -121,7 +121,7 @@ fn input_without_slices_is_refused_unless_it_says_that_there_are_none() {
     let endpoints = "---\napiVersion: v1\nkind: Endpoints\nmetadata: {name: web}\n";
     std::fs::write(folder.path().join("b.yaml"), endpoints).unwrap();
     let (code, told) = compile(folder.path());
-    assert!(code == Some(2) && told.contains("Endpoints do not stand in"), "{told}");
+    assert!(code == Some(2) && told.contains("Endpoints are no substitute"), "{told}");
     for none in [
         NO_SLICES,
         "---\n{\"apiVersion\": \"discovery.k8s.io/v1\", \"kind\": \"EndpointSliceList\", \"items\": []}\n",

@@ -310,7 +310,7 @@ fn wrong_arguments_are_told_and_exit_2() {
         ),
         (&["--from", "10.244.1.9", "--to", "[fd00:10:96::1]:80"], "the source 10.244.1.9 is IPv4"),
         (&["--from", "fd00::1", "--to", "svc:shop/web"], "has a cluster IP in IPv4 only"),
-        (&["--from", "0.0.0.0", "--to", "svc:shop/web"], "0.0.0.0 is no address that a host can have"),
+        (&["--from", "0.0.0.0", "--to", "svc:shop/web"], "0.0.0.0 is not an address that a host can have"),
         (
             &["--from", "10.96.0.12", "--to", "svc:shop/web"],
             "10.96.0.12 is the cluster IP of Service shop/db",

@@ -191,7 +191,7 @@ pub(super) fn tagged<'a>(tag: &str, text: String) -> Result<Value<'a>, String> {
         "merge" if text == "<<" => true,
         _ => return Ok(string(text)),
     };
-    if fits { Ok(Value::Plain(Cow::Owned(text))) } else { Err(format!("{text:?} is no !!{name}")) }
+    if fits { Ok(Value::Plain(Cow::Owned(text))) } else { Err(format!("{text:?} is not !!{name}")) }
 }
 
 fn string<'a>(text: String) -> Value<'a> {

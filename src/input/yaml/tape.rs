@@ -303,7 +303,7 @@ fn at(offset: usize, message: String) -> Fault {
 fn scalar<'a>(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Value<'a>, String> {
     match (tag, style) {
         (Some(tag), _) => tagged(tag, text),
-        (None, ScalarStyle::Plain) if is_no_json(&text) => Err(format!("{text} is no number in JSON")),
+        (None, ScalarStyle::Plain) if is_no_json(&text) => Err(format!("{text} is not a number in JSON")),
         (None, ScalarStyle::Plain) => Ok(Value::Plain(Cow::Owned(text))),
         (None, _) => Ok(Value::String(Cow::Owned(text))),
     }

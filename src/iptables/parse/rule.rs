@@ -142,7 +142,7 @@ impl Reading {
 
 fn address(families: &mut Families, negated: bool, text: &str) -> Result<AddressMatch, Fault> {
     let net = network(text)
-        .ok_or_else(|| format!("{} is no address or network that can be read here", Excerpt(text)))?;
+        .ok_or_else(|| format!("{} is not an address or network that can be read here", Excerpt(text)))?;
     families.note(net.family());
     Ok(AddressMatch { negated, net, written: None })
 }

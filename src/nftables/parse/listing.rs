@@ -126,7 +126,7 @@ impl<'a> Lines<'a> {
                 ["comment", ..] => counter.comment = Some(comment(line)?),
                 ["packets", packets, "bytes", bytes] => {
                     let number = |text: &str| {
-                        datum::number(text).ok_or_else(|| format!("{} is no number", Excerpt(text)))
+                        datum::number(text).ok_or_else(|| format!("{} is not a number", Excerpt(text)))
                     };
                     (counter.packets, counter.bytes) = (number(packets)?, number(bytes)?);
                 }

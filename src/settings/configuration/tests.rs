@@ -59,7 +59,7 @@ fn unknown_fields_are_warnings_with_the_nearest_name() {
 #[test]
 fn of_duplicate_fields_the_last_counts_with_a_warning() {
     let (configuration, told) = read(&format!(r#"{{{HEAD}, "mode": "iptables", "mode": "nftables"}}"#));
-    assert_eq!(told, ["warning: mode: the key stands here twice; the last one counts"]);
+    assert_eq!(told, ["warning: mode: the key is here twice; the last one counts"]);
     assert_eq!(configuration.mode.as_deref(), Some("nftables"));
 }
 
