@@ -310,8 +310,10 @@ impl RoutingRule {
         match &self.action {
             RuleAction::Table(table) => {
                 let (best, _) = routes.find(table, destination)?;
+                // A route that refuses counts whatever its length (net/core/fib_rules.c, `fib_rules_lookup`).
                 let is_suppressed =
-                    self.suppressed.is_some_and(|longest| best.destination.length() <= longest);
+                    self.suppressed.is_some_and(|longest| best.destination.length() <= longest)
+                        && !matches!(best.kind, RouteKind::Refusal(_));
                 in_table(routes, table, destination).filter(|_| !is_suppressed)
             }
             RuleAction::Refuse(refusal) => Some(Routed::Nowhere(*refusal).into()),

@@ -14,6 +14,9 @@ pub(super) struct BaseChain {
     /// What the chain asks for: ranks nat chains among themselves.
     pub(super) own_priority: i32,
     pub(super) nat: bool,
+    /// Whether a packet whose mark changes in it is routed again (net/ipv4/netfilter/iptable_mangle.c, `ipt_mangle_out`;
+    /// net/netfilter/nft_chain_route.c).
+    pub(super) routes_again: bool,
     pub(super) drops: bool,
 }
 

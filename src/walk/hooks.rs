@@ -33,6 +33,7 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         chance: Chance::CERTAIN,
         weight: Weight::ALWAYS,
         affinity: None,
+        mark_before: None,
         drawn: None,
         filled: Vec::new(),
         path: None,
@@ -68,6 +69,9 @@ pub(super) fn is_martian(host: &Host, view: &View) -> bool {
 impl<'r> Evaluator<'_, 'r> {
     /// Begins the next base chain of the hook, or of the next hook; nothing more is to do once the packet has ended.
     pub(super) fn next_chain(&mut self, state: &mut PacketState<'r>) -> bool {
+        if state.phase == Phase::Output && !self.can_leave_chain(state) {
+            return false;
+        }
         loop {
             let bases = self.program.bases(state.phase.hook(), self.family);
             match bases.get(state.begun) {
@@ -93,15 +97,23 @@ impl<'r> Evaluator<'_, 'r> {
         !base.nat || !(state.untracked || state.bound || state.phase.is_loop())
     }
 
+    /// Whether there is still a way for a packet of the node itself behind a base chain: where its destination was translated, or
+    /// its mark changed in a chain that minds, it is routed again at once.
+    fn can_leave_chain(&mut self, state: &mut PacketState<'r>) -> bool {
+        let mark = (state.view.mark, state.view.open_mark);
+        let is_marked = state.mark_before.take().is_some_and(|before| before != mark);
+        let is_translated = state.base.is_some_and(|base| base.nat)
+            && state.bound
+            && state.view.destination.ip() != state.view.routed;
+        !(is_marked || is_translated) || self.can_be_rerouted(state)
+    }
+
     fn next_phase(&mut self, state: &mut PacketState<'r>) -> bool {
         state.begun = 0;
         state.bound = false;
         match state.phase {
             Phase::Prerouting => return self.route_input(state),
             Phase::Output => {
-                if !self.can_be_rerouted(state) {
-                    return false;
-                }
                 state.view.output = output_of(self.host, &state.view);
                 state.view.routed = state.view.destination.ip();
                 self.note_route(state);
@@ -178,6 +190,7 @@ fn begin(base: BaseChain, state: &mut PacketState<'_>) {
         (false, false) => Tracking::NotYet,
     };
     state.base = Some(base);
+    state.mark_before = base.routes_again.then_some((state.view.mark, state.view.open_mark));
     state.frames.clear();
     state.frames.push(Frame::begin(base.chain, state));
 }

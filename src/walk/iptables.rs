@@ -94,6 +94,7 @@ impl<'r> Program<'r> {
                     priority,
                     own_priority: priority,
                     nat: table == TableName::Nat,
+                    routes_again: table == TableName::Mangle && hook == Hook::Output,
                     drops: chain.policy == Some(Policy::Drop),
                 },
             );

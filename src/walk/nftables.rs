@@ -419,7 +419,13 @@ fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, BaseChain)> {
         (true, Hook::Prerouting | Hook::Output) => NAT_DESTINATION,
         (true, _) => NAT_SOURCE,
     };
-    let base =
-        BaseChain { chain: id, priority, own_priority: base.priority, nat, drops: base.drops_by_default };
+    let base = BaseChain {
+        chain: id,
+        priority,
+        own_priority: base.priority,
+        nat,
+        routes_again: base.kind == "route",
+        drops: base.drops_by_default,
+    };
     Some((hook, base))
 }

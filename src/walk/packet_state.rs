@@ -100,6 +100,8 @@ pub(super) struct PacketState<'r> {
     /// How likely it got here, times `chance`, by the answers to open questions.
     pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
+    /// Its mark before a chain that has packets routed again where it changes, with the bits that are not known.
+    pub(super) mark_before: Option<(u32, u32)>,
     /// The number that a chooser gave at a part of a rule.
     pub(super) drawn: Option<(RulePosition, u64)>,
     /// Sets of nftables into which it was put.

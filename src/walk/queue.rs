@@ -119,7 +119,7 @@ type Identity<'s, 'r> = (
     (Interface, Interface, Tracking),
     [bool; 5],
     Option<(&'r str, bool)>,
-    (Option<(RulePosition, u64)>, &'s [&'r str]),
+    (Option<(RulePosition, u64)>, &'s [&'r str], Option<(u32, u32)>),
 );
 
 fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
@@ -130,7 +130,7 @@ fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
         (view.input, view.output, view.tracking),
         [state.untracked, state.snat, state.bound, view.translated, view.source_translated],
         state.affinity.map(|affinity| (affinity.list, affinity.listed)),
-        (state.drawn, &state.filled),
+        (state.drawn, &state.filled, state.mark_before),
     )
 }
 

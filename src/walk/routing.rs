@@ -4,7 +4,7 @@
 //! For IPv4 this is `ip_route_input_slow`, `__mkroute_input`, `ip_error` (net/ipv4/route.c) and `fib_validate_source`
 //! (net/ipv4/fib_frontend.c), for IPv6 `ip6_forward` (net/ipv6/ip6_output.c) and `ip6_pkt_drop` (net/ipv6/route.c); of packets
 //! that the node itself sends `ip_route_output_key_hash_rcu` before the output hook and `ip_route_me_harder`
-//! (net/ipv4/netfilter.c) behind it. What routes and rules do not tell is taken to let the packet through.
+//! (net/ipv4/netfilter.c) in it. What routes and rules do not tell is taken to let the packet through.
 
 use std::net::IpAddr;
 
@@ -108,11 +108,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Whether there is a way for a packet of the node itself to the destination that rules at the output hook gave it.
+    /// Whether there is a way for a packet of the node itself that rules at the output hook gave another destination or mark.
     pub(super) fn can_be_rerouted(&mut self, state: &mut PacketState<'r>) -> bool {
-        if state.view.destination.ip() == state.view.routed {
-            return true;
-        }
         match self.way(&state.view, LOOPBACK) {
             Routed::Nowhere(refusal) => {
                 self.record_routing(state, Effect::Unrouted(Unrouted::NoWay(refusal)));

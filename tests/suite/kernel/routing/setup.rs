@@ -208,7 +208,7 @@ fn iptables(family: Family, dice: &mut Random) -> String {
         let interface = dice.pick(&["", "-i eth0 ", "-i cali1 "]);
         text += &format!("-A PREROUTING {interface}-m rpfilter {options}--invert -j DROP\n");
     }
-    text += "COMMIT\n*mangle\n:PREROUTING ACCEPT [0:0]\n";
+    text += "COMMIT\n*mangle\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
     if dice.one_in(2) {
         let net = network(family, dice.pick(&NETWORKS));
         let end = dice.pick(&["-s", "-d"]);
@@ -218,6 +218,7 @@ fn iptables(family: Family, dice: &mut Random) -> String {
         let kind = dice.pick(&["LOCAL", "UNICAST"]);
         text += &format!("-A PREROUTING -m addrtype --dst-type {kind} --limit-iface-in -j DROP\n");
     }
+    text += &marks_of_output(family, dice);
     text += "COMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
     for number in 0..=NETWORKS.len() {
         let from = address(family, CLUSTER_IPS, number as u16 + 1);
@@ -232,6 +233,23 @@ fn iptables(family: Family, dice: &mut Random) -> String {
         }
     }
     text + "COMMIT\n"
+}
+
+/// A mark that changes in the table mangle has a packet of the node routed again, one that changes in filter does not.
+fn marks_of_output(family: Family, dice: &mut Random) -> String {
+    let mark = |text: &mut String, dice: &mut Random| {
+        if dice.one_in(3) {
+            let net = network(family, dice.pick(&[1, 2, 12, 50, CLUSTER_IPS]));
+            let mark = dice.pick(&["0x1/0x1", "0x1/0x1", "0x0/0x1", "0x10/0x10"]);
+            *text += &format!("-A OUTPUT -d {net} -j MARK --set-xmark {mark}\n");
+        }
+    };
+    let mut text = String::new();
+    mark(&mut text, dice);
+    mark(&mut text, dice);
+    text += "COMMIT\n*filter\n:OUTPUT ACCEPT [0:0]\n";
+    mark(&mut text, dice);
+    text
 }
 
 fn nftables(family: Family, dice: &mut Random) -> String {
