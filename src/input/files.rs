@@ -1,15 +1,17 @@
 //! From what the user named to the texts.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::left_out::LeftOut;
 use super::source::Sources;
-use super::{Options, folder};
+use super::{Options, file, folder};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::parallel;
 
 /// An input as named on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl Reader<'_> {
     fn stdin(&mut self, stdin: &mut impl Read) {
         let mut bytes = Vec::new();
         match stdin.read_to_end(&mut bytes) {
-            Ok(_) => self.text("<stdin>", bytes, false),
+            Ok(_) => self.text("<stdin>", bytes.into(), false),
             Err(error) => self.fault("<stdin>", format!("cannot be read: {error}")),
         }
     }
@@ -84,7 +86,7 @@ impl Reader<'_> {
 
     fn file(&mut self, path: &Path, met_in_folder: bool) {
         let name = path.to_string_lossy();
-        match read_file(path) {
+        match file::read(path) {
             Ok(bytes) => self.text(&name, bytes, met_in_folder),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let is_link = fs::symlink_metadata(path).is_ok();
@@ -99,13 +101,10 @@ impl Reader<'_> {
         }
     }
 
-    fn text(&mut self, name: &str, bytes: Vec<u8>, met_in_folder: bool) {
+    fn text(&mut self, name: &str, bytes: Bytes, met_in_folder: bool) {
         match decode(name, bytes) {
-            Ok(text) if met_in_folder => {
-                self.found.sources.add_met_in_folder(name, text);
-            }
             Ok(text) => {
-                self.found.sources.add(name, text);
+                self.found.sources.take(name, text, met_in_folder);
             }
             Err(found) => self.found.diagnostics.append(found),
         }
@@ -118,22 +117,21 @@ impl Reader<'_> {
 }
 
 /// The text of bytes that are UTF-8, UTF-16 with a byte order mark, or JSON, in which Go takes any byte.
-fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
-    let utf16 = match bytes.as_slice() {
+fn decode(name: &str, bytes: Bytes) -> Result<ByteString, Diagnostics> {
+    let utf16 = match &*bytes {
         [0xff, 0xfe, units @ ..] => decode_utf16(units, u16::from_le_bytes),
         [0xfe, 0xff, units @ ..] => decode_utf16(units, u16::from_be_bytes),
         _ => None,
     };
     if let Some(text) = utf16 {
-        return Ok(text);
+        return Ok(text.into());
     }
-    String::from_utf8(bytes).or_else(|error| {
-        let bytes = error.as_bytes();
+    ByteString::try_from(bytes.clone()).or_else(|error| {
         let is_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
-        if is_json && error.utf8_error().error_len().is_some() {
-            return Ok(String::from_utf8_lossy(bytes).into_owned());
+        if is_json && error.error_len().is_some() {
+            return Ok(String::from_utf8_lossy(&bytes).into_owned().into());
         }
-        Err(not_utf8(name, bytes, error.utf8_error().valid_up_to()).into())
+        Err(not_utf8(name, &bytes, error.valid_up_to()).into())
     })
 }
 
@@ -141,42 +139,6 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let units = pairs.iter().copied().map(unit);
     char::decode_utf16(units).collect::<Result<String, _>>().ok().filter(|_| rest.is_empty())
-}
-
-/// Files from this size on are read in pieces, all at once: most of the time goes into memory that is touched first.
-const LARGE_FILE: u64 = 1 << 24;
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let mut bytes = Vec::new();
-    if let (true, Ok(length)) =
-        (metadata.is_file() && metadata.len() >= LARGE_FILE, metadata.len().try_into())
-    {
-        bytes = vec![0; length];
-        parallel::fill(&mut bytes, |offset, piece| read_exact_at(&file, offset, piece))?;
-        file.seek(SeekFrom::Start(metadata.len()))?;
-    }
-    // Nothing is left, unless the file has grown in the meantime.
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, piece, offset as u64)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
-    let mut read = 0;
-    while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match std::os::windows::fs::FileExt::seek_read(file, rest, (offset + read) as u64)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => read += count,
-        }
-    }
-    Ok(())
 }
 
 fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Diagnostic {

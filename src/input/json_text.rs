@@ -1,20 +1,22 @@
 //! What can be said of a JSON text without reading it into values.
 
+use bytestring::ByteString;
+
 /// Puts the replacement character where half of a surrogate pair is written, as Go does; both are of one length.
-pub(super) fn mend_surrogates(text: String) -> String {
+pub(super) fn mend_surrogates(text: ByteString) -> ByteString {
     const BEFORE: &[char] = &['\u{feff}', ' ', '\t', '\r', '\n'];
     let is_json = text.trim_start_matches(BEFORE).starts_with(['{', '[']);
     let halves = if is_json { lone_surrogates(text.as_bytes()) } else { Vec::new() };
     if halves.is_empty() {
         return text;
     }
-    let mut bytes = text.into_bytes();
+    let mut bytes = text.as_bytes().to_vec();
     for at in halves {
         if let Some(half) = bytes.get_mut(at..at + 6) {
             half.copy_from_slice(b"\\ufffd");
         }
     }
-    String::from_utf8(bytes).unwrap_or_default()
+    String::from_utf8(bytes).unwrap_or_default().into()
 }
 
 /// Bytes at which an escape is for only half of a surrogate pair.
@@ -68,7 +70,7 @@ mod tests {
             (r#"{"a": "\\ud800"}"#, r#"{"a": "\\ud800"}"#),
             (r#"a: '\ud800'"#, r#"a: '\ud800'"#),
         ] {
-            assert_eq!(mend_surrogates(text.to_owned()), mended);
+            assert_eq!(mend_surrogates(text.into()), mended);
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod api;
 mod document;
 mod duplicates;
+mod file;
 mod files;
 mod folder;
 mod json;

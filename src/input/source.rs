@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytestring::ByteString;
+
 use super::json_text;
 use super::position::{Position, SourceId};
 use super::yaml::{Tape, Value};
@@ -35,7 +37,7 @@ struct Fields {
 #[derive(Debug, Clone)]
 struct Source {
     name: Arc<str>,
-    text: String,
+    text: ByteString,
     /// Whether it was met in a folder, not named.
     met_in_folder: bool,
     /// Line breaks before each block of [`BLOCK`] bytes.
@@ -49,15 +51,11 @@ const BLOCK: usize = 1 << 16;
 impl Sources {
     /// Takes the text of one file or pipe.
     pub fn add(&mut self, name: &str, text: String) -> SourceId {
-        self.push(name, text, false)
+        self.take(name, text.into(), false)
     }
 
-    /// Takes the text of a file that was met in a folder, where anything may lie.
-    pub(super) fn add_met_in_folder(&mut self, name: &str, text: String) -> SourceId {
-        self.push(name, text, true)
-    }
-
-    fn push(&mut self, name: &str, text: String, met_in_folder: bool) -> SourceId {
+    /// Takes a text, which may be that of a file that was met in a folder, where anything may lie.
+    pub(super) fn take(&mut self, name: &str, text: ByteString, met_in_folder: bool) -> SourceId {
         let text = json_text::mend_surrogates(text);
         self.sources.push(Source {
             name: name.into(),
@@ -75,7 +73,7 @@ impl Sources {
         (0..)
             .map(SourceId)
             .zip(sources)
-            .map(|(id, source)| (id, &*source.name, source.text.as_str(), source.met_in_folder))
+            .map(|(id, source)| (id, &*source.name, &*source.text, source.met_in_folder))
     }
 
     /// The first line of the first text.

@@ -1,0 +1,110 @@
+//! The bytes of a file.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::DerefMut;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::parallel;
+
+/// Files from this size on are read in pieces, all at once: most of the time goes into memory that is touched first.
+const LARGE: u64 = 1 << 24;
+
+/// Reads a file.
+pub(super) fn read(path: &Path) -> io::Result<Bytes> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let length = usize::try_from(metadata.len()).ok().filter(|_| metadata.is_file());
+    let read = match length.filter(|_| metadata.len() >= LARGE) {
+        Some(length) => read_large(&mut file, length)?,
+        None => Bytes::new(),
+    };
+    // Nothing is left, unless the file has grown in the meantime.
+    let mut rest = Vec::new();
+    file.read_to_end(&mut rest)?;
+    Ok(match (read.is_empty(), rest.is_empty()) {
+        (true, _) => rest.into(),
+        (false, true) => read,
+        (false, false) => [&*read, &rest].concat().into(),
+    })
+}
+
+fn read_large(file: &mut File, length: usize) -> io::Result<Bytes> {
+    let bytes = match large_pages(length) {
+        Some(pages) => Bytes::from_owner(filled(file, pages)?),
+        None => filled(file, vec![0; length])?.into(),
+    };
+    file.seek(SeekFrom::Start(length as u64))?;
+    Ok(bytes)
+}
+
+fn filled<M: DerefMut<Target = [u8]>>(file: &File, mut memory: M) -> io::Result<M> {
+    parallel::fill(&mut memory, |offset, piece| read_exact_at(file, offset, piece))?;
+    Ok(memory)
+}
+
+/// Memory in pages of 2 MiB, where the kernel has them: to hand out fifty thousand of 4 KiB takes it longer than to read the
+/// file into them.
+#[cfg(target_os = "linux")]
+fn large_pages(length: usize) -> Option<memmap2::MmapMut> {
+    let memory = memmap2::MmapMut::map_anon(length).ok()?;
+    // Without them it is memory like any other.
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    Some(memory)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn large_pages(_length: usize) -> Option<Vec<u8>> {
+    None
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, piece, offset as u64)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, offset: usize, piece: &mut [u8]) -> io::Result<()> {
+    let mut read = 0;
+    while let Some(rest) = piece.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match std::os::windows::fs::FileExt::seek_read(file, rest, (offset + read) as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => read += count,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Longer than what is read at once, and no multiple of a page.
+    #[test]
+    fn large_files_are_read_whole() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut expected = Vec::new();
+        for length in [0, 5, 1 << 24, 3, (1 << 20) + 1] {
+            let more: Vec<u8> = (0..length).map(|n| (n * 7 + n / 251) as u8).collect();
+            file.write_all(&more).unwrap();
+            expected.extend(more);
+            assert!(*read(file.path()).unwrap() == *expected);
+        }
+    }
+
+    /// As a file that grows between the look at its length and its end.
+    #[test]
+    fn what_was_added_in_the_meantime_is_read_too() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let begun = read_large(&mut file, 4).unwrap();
+        let mut rest = String::new();
+        file.read_to_string(&mut rest).unwrap();
+        assert_eq!((&*begun, rest.as_str()), (&b"0123"[..], "456789"));
+        assert_eq!(read_large(&mut file, 11).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
