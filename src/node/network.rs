@@ -123,6 +123,11 @@ impl Network {
         self.links.iter().flatten().flat_map(|link| &link.addresses)
     }
 
+    /// Whether addresses of interfaces were listed, which `ip link` does not do.
+    pub fn has_addresses(&self) -> bool {
+        self.addresses().next().is_some()
+    }
+
     /// The interfaces that have an address.
     pub fn links_with(&self, ip: IpAddr) -> impl Iterator<Item = &Link> {
         let has = move |link: &&Link| link.addresses.iter().any(|address| address.ip == ip);

@@ -292,7 +292,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
 
     /// Whether an interface has an address of IPv4: without one, a loose check is as a strict one.
     fn has_address(&self, name: &str) -> bool {
-        let Some(link) = self.host.network.link(name) else { return true };
+        let network = &self.host.network;
+        let Some(link) = network.link(name).filter(|_| network.has_addresses()) else { return true };
         link.addresses.iter().any(|address| address.ip.is_ipv4())
     }
 }

@@ -12,10 +12,10 @@ use super::packet_interface;
 use super::program::Program;
 use super::rule_part::InterfaceDirection;
 use super::walker::Walker;
-use crate::iptables::foreign::{Crossing, ForeignMatch, TestKind};
-use crate::iptables::ruleset::{End, Match, Rule};
+use crate::iptables::foreign::{Crossing, ForeignMatch, Means, TestKind};
+use crate::iptables::ruleset::{End, Match, Rule, Target};
 use crate::net::Family;
-use crate::nftables::ruleset::{Expression, FibResult, Selector, Statement};
+use crate::nftables::ruleset::{Expression, FibResult, Selector, Statement, TranslationKind};
 use crate::node::{ClientKind, Host, InterfaceName, LinkAddress};
 
 /// An interface that a packet crosses, as rules can tell it from others.
@@ -38,7 +38,7 @@ pub(super) struct AskedBeside {
     pub(super) output: bool,
     /// Whether the way to an end of the packet leads by the one that it crosses for the other.
     pub(super) across: bool,
-    /// Whether an address is its own.
+    /// Whether an address is its own, or which one it has.
     pub(super) owners: bool,
 }
 
@@ -118,6 +118,9 @@ impl AskedBeside {
                 self.learn_match(foreign);
             }
         }
+        if let Some(Target::Foreign(target)) = &rule.target {
+            self.owners |= matches!(target.means(), Means::Redirect(_));
+        }
     }
 
     fn learn_match(&mut self, foreign: &ForeignMatch) {
@@ -135,6 +138,11 @@ impl AskedBeside {
 
     /// Learns what a statement of nftables asks.
     pub(super) fn learn_nftables(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Spelled(_, meaning) => return self.learn_nftables(meaning),
+            Statement::Translate(to) => self.owners |= to.kind == TranslationKind::Redirect,
+            _ => {}
+        }
         for expression in statement.expressions() {
             expression.visit(&mut |part| match part {
                 Expression::Selector(Selector::Meta(key)) => {

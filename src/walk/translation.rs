@@ -69,11 +69,13 @@ impl<'r> Evaluator<'_, 'r> {
 
     /// Where REDIRECT leads: to the first address of the interface that the packet came in by, for the node's own packets to
     /// a loopback address. Where the interface has none the kernel drops the packet (net/netfilter/nf_nat_redirect.c); whether
-    /// that of a Pod has one is not known. None outside where branches for both cases are pending.
+    /// that of a Pod has one is not known unless the node's addresses are. None outside where branches for both cases are pending.
     fn own_address(&mut self, state: &PacketState<'r>, position: RulePosition) -> Option<Option<IpAddr>> {
         let primary = self.host.primary_address(self.family);
+        let known = self.address_of_input(state);
         match state.view.input {
             Interface::None | Interface::Loopback => return Some(Some(self.family.loopback())),
+            Interface::External | Interface::PodSide if known.is_some() => return known,
             Interface::External => return Some(Some(primary.unwrap_or(state.view.destination.ip()))),
             Interface::PodSide => {}
         }
@@ -88,6 +90,14 @@ impl<'r> Evaluator<'_, 'r> {
         let text = "an address on the interface of the Pods, to redirect to";
         let has_one = self.asked(state, Question::InterfaceHasAddress, text, position)?;
         Some(has_one.then(|| primary.unwrap_or(state.view.destination.ip())))
+    }
+
+    /// The first address of the interface by which a packet came in; inside, none where it has none, which of IPv6 is not said.
+    fn address_of_input(&mut self, state: &PacketState<'r>) -> Option<Option<IpAddr>> {
+        let (input, network) = (self.input(&state.view)?, &self.host.network);
+        let link = network.link(input.as_str()).filter(|_| network.has_addresses())?;
+        let first = link.addresses.iter().map(|own| own.ip).find(|ip| Family::of(*ip) == self.family);
+        (first.is_some() || self.family == Family::Ipv4).then_some(first)
     }
 
     fn one_destination(

@@ -159,3 +159,12 @@ fn destinations_are_told_apart_by_the_interface_that_leads_to_them() {
     let rule = "*filter\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -o veth1 -j DROP\n-A OUTPUT -o veth2 -j DROP\nCOMMIT\n";
     assert!(judged("iptables", &ROUTED, rule) > 0);
 }
+
+#[test]
+fn a_redirection_leads_to_the_address_of_the_interface() {
+    let rule = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.10 -p tcp -j REDIRECT --to-ports 9\nCOMMIT\n";
+    assert!(judged("iptables", &ROUTED, rule) > 0);
+    let table = "table ip other {\n\tchain c {\n\t\ttype nat hook prerouting priority -110; policy accept;\n\t\t\
+         ip daddr 10.96.0.10 tcp dport 80 redirect to :9\n\t}\n}\n";
+    assert!(judged("nftables", &ROUTED, table) > 0);
+}

@@ -232,6 +232,9 @@ fn iptables(family: Family, dice: &mut Random) -> String {
             );
         }
     }
+    // A further one is taken to the node itself.
+    let redirected = address(family, CLUSTER_IPS, NETWORKS.len() as u16 + 2);
+    text += &format!("-A PREROUTING -d {redirected}/{bits} -p tcp -j REDIRECT --to-ports 8080\n");
     text + "COMMIT\n"
 }
 
