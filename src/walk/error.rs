@@ -55,6 +55,9 @@ pub enum WalkError {
     #[error("the walk comes to no end: chains lead to one another in a circle")]
     Endless,
     /// Too many branches to follow.
-    #[error("too many ways lead through these rules: too many of them are not understood")]
+    #[error("too many ways lead through these rules: too much is left to chance or is not understood")]
     TooManyWays,
+    /// Too many rules to follow, over all ways.
+    #[error("the packet meets more rules than can be followed: over 16 million, on all its ways")]
+    TooManyRules,
 }

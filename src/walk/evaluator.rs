@@ -191,7 +191,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     fn rule(&mut self, state: &mut PacketState<'r>, frame: Frame) -> Walked<bool> {
         self.rules_seen += 1;
         if self.rules_seen > MOST_RULES {
-            return Err(WalkError::Endless);
+            return Err(WalkError::TooManyRules);
         }
         let mut position = RulePosition { chain: frame.chain, rule: frame.rule, part: frame.part };
         if frame.part == 0 {
