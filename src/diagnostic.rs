@@ -139,10 +139,10 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// So many faults of one kind are shown to people; the others are counted.
+/// At most this many faults of one kind are shown to people; the others are counted.
 pub(crate) const SHOWN_OF_A_KIND: usize = 20;
 
-/// What a message says whatever it says it of: without the names, numbers and addresses in it.
+/// What a message says, whatever it is about: without the names, numbers and addresses in it.
 pub(crate) fn kind(message: &str) -> String {
     let is_name = |word: &&str| word.contains(|c: char| c.is_ascii_digit() || "\"'/[]{}".contains(c));
     message.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
