@@ -13,6 +13,7 @@ use crate::iptables::ruleset::{
 };
 use crate::net::Family;
 
+use super::asked_beside::AskedBeside;
 use super::base_chain::{BaseChain, BaseChains};
 use super::chance::Chance;
 use super::hook::base_place;
@@ -21,7 +22,6 @@ use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::{RuleIndex, RuleKey, Sources};
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
-use super::seen_interface::AskedBeside;
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;

@@ -23,6 +23,7 @@
 
 mod action;
 mod address_type;
+mod asked_beside;
 mod base_chain;
 mod by_interface;
 mod cases;

@@ -13,6 +13,7 @@ use crate::nftables::ruleset::{
     Ruleset, Selector, Set, Statement, Table, Verdict,
 };
 
+use super::asked_beside::AskedBeside;
 use super::base_chain::{BaseChain, BaseChains};
 use super::by_interface::ByInterface;
 use super::hook::{NAT_DESTINATION, NAT_SOURCE};
@@ -21,7 +22,6 @@ use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::Sources;
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
-use super::seen_interface::AskedBeside;
 use super::set_index::{Lookup, SetIndex};
 use super::{opaque_iptables, opaque_nftables};
 

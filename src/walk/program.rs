@@ -3,6 +3,7 @@
 use crate::net::Family;
 use crate::nftables::ruleset::{Element, Field};
 
+use super::asked_beside::AskedBeside;
 pub(super) use super::base_chain::BaseChain;
 use super::base_chain::BaseChains;
 use super::by_interface::ByInterface;
@@ -13,7 +14,6 @@ use super::outcome::{Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::Sources;
 use super::rule_part::{ChainId, RulePart};
-use super::seen_interface::AskedBeside;
 use super::set_index::{Lookup, SetIndex};
 
 /// A ruleset of either language, ready to be walked.

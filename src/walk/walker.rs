@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::net::Family;
 use crate::node::{ClientKind, Host, NodeRules};
 use crate::ruleset::Ruleset;
 
@@ -13,12 +14,12 @@ use super::evaluator::Evaluator;
 use super::nowhere::leads_nowhere;
 use super::onward::{self, Onward};
 use super::outcome::Outcome;
-use super::packet::Packet;
+use super::packet::{Interface, Packet};
 use super::program::{Both, Program};
 use super::rule_part::InterfaceDirection;
 use super::seen_interface::SeenInterface;
 use super::told_apart::{Place, ToldApart};
-use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables};
+use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables, packet_interface};
 
 /// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
 const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 16 };
@@ -123,6 +124,29 @@ impl<'r> Walker<'r> {
                 .map(|direction| self.seen_interface(ip, direction)),
             routing: host.routing_place(ip),
         })
+    }
+
+    /// Whether rules may ask for interfaces in a direction, and which these are is known of some addresses.
+    pub fn can_tell_interfaces(&self, direction: InterfaceDirection) -> bool {
+        let is_asked = || direction == InterfaceDirection::In || self.program.asked_beside().output;
+        // Names of Pods tell the interfaces that CNI plugins give them, for which kube-proxy alone does not ask.
+        let has_names = || !self.host.pod_names.is_empty() && self.program.foreign_rules() > 0;
+        (self.host.network.routes.is_some() || has_names()) && is_asked()
+    }
+
+    /// What rules can tell of the interface by which the packets of an address cross the node.
+    pub fn seen_interface(&self, ip: IpAddr, direction: InterfaceDirection) -> SeenInterface {
+        let (program, host) = (&self.program, self.host);
+        let asked = program.asked_beside();
+        let kind = match (direction, host.client_kind(ip)) {
+            (InterfaceDirection::Out, _) if !asked.output => return SeenInterface::Unknown,
+            (InterfaceDirection::In, ClientKind::Node) => Interface::None,
+            (InterfaceDirection::Out, ClientKind::Node) => Interface::Loopback,
+            (_, ClientKind::LocalPod) => Interface::PodSide,
+            (_, ClientKind::RemotePod | ClientKind::Outside) => Interface::External,
+        };
+        let known = packet_interface::known((program, host), (ip, kind), || host.interface_toward(ip));
+        SeenInterface::of(known, (program, host), (Family::of(ip), asked.across))
     }
 
     /// Everything that can happen to a packet: first what can happen as things are known, most specific rules

@@ -8,9 +8,9 @@ use crate::nftables::TABLE;
 use crate::nftables::ruleset::{
     Element, Expression, MapValue, Rule, Statement, Translation, TranslationKind, Verdict,
 };
+use crate::walk::asked_beside::AskedBeside;
 use crate::walk::outcome::Hook;
 use crate::walk::rule_part::ChainId;
-use crate::walk::seen_interface::AskedBeside;
 
 /// Looks at a rule, with the elements of the sets of its table.
 type See<'s, 'r> = &'s mut dyn FnMut(&'r Rule, &dyn Fn(&str) -> &'r [Element]);
