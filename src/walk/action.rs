@@ -8,12 +8,13 @@ use super::chance::Chance;
 use super::error::WalkError;
 use super::evaluator::{Decision, Evaluator, Next, Walked, go_to};
 use super::hooks::{is_martian, output_of, translates_destination};
+use super::marks::Mark;
 use super::nftables::verdict_action;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Tracking, View};
 use super::packet_state::{Frame, PacketState, RulePosition};
 use super::questions::Question;
-use super::rule_part::{Action, ChainId, MarkOf};
+use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
 use crate::net::{Cidr, Family, Port};
 use crate::nftables::ruleset::MapValue;
@@ -43,20 +44,16 @@ impl<'r> Evaluator<'_, 'r> {
             Action::Jump(chain) => self.jump(state, chain, position),
             Action::Goto(chain) => self.goto(state, chain, position),
             Action::SetMark { keep, flip } => {
-                state.view.open_mark &= keep;
-                let mark = ((state.view.mark & keep) ^ flip) & !state.view.open_mark;
-                Ok(self.set_mark(state, mark, position))
+                let mark = Mark::of_packet(&state.view).altered(keep, flip);
+                Ok(self.mark_packet(state, mark, position))
             }
             Action::Mark { of, keep, other, flip } => {
-                Ok(self.set_either_mark(state, (of, keep, other, flip), position))
+                Ok(self.mark_either(state, (of, keep, other, flip), position))
             }
-            Action::MarkUnknown => {
-                state.view.open_mark = u32::MAX;
-                Ok(self.set_mark(state, 0, position))
-            }
+            Action::MarkUnknown => Ok(self.mark_packet(state, Mark::UNKNOWN, position)),
             Action::OrMark(bits) => {
-                state.view.open_mark &= !bits;
-                Ok(self.set_mark(state, state.view.mark | bits, position))
+                let mark = Mark::of_packet(&state.view).altered(!bits, bits);
+                Ok(self.mark_packet(state, mark, position))
             }
             Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
             Action::List(list) => {
@@ -279,65 +276,6 @@ impl<'r> Evaluator<'_, 'r> {
                 self.note(state, position, Effect::Unknown { drops: false });
                 self.forget_marks(&mut state.view);
                 Ok(self.pass_over(state, position))
-            }
-        }
-    }
-
-    /// The marks are not known any more.
-    pub(super) fn forget_marks(&self, view: &mut View) {
-        (view.mark, view.open_mark) = (0, self.asked_mark());
-        if view.is_tracked() {
-            (view.connection_mark, view.open_connection_mark) = (0, u32::MAX);
-        }
-    }
-
-    /// Bits of the mark that any rule asks for: packets that differ in others become one.
-    fn asked_mark(&self) -> u32 {
-        self.program.asked_mark() | self.host.network.asked_mark()
-    }
-
-    pub(super) fn set_mark(
-        &mut self,
-        state: &mut PacketState<'r>,
-        mark: u32,
-        position: RulePosition,
-    ) -> Next {
-        self.note(state, position, Effect::Mark(mark));
-        state.view.mark = mark & self.asked_mark();
-        state.view.open_mark &= self.asked_mark();
-        Next::Part
-    }
-
-    /// A packet that connection tracking does not know has no connection, whose mark could be set or restored
-    /// (net/netfilter/xt_connmark.c).
-    fn set_either_mark(
-        &mut self,
-        state: &mut PacketState<'r>,
-        (of, keep, other, flip): (MarkOf, u32, u32, u32),
-        position: RulePosition,
-    ) -> Next {
-        if (of == MarkOf::Connection || other != 0) && !state.view.is_tracked() {
-            return Next::Part;
-        }
-        let view = &mut state.view;
-        let packet = (view.mark, view.open_mark);
-        let connection = (view.connection_mark, view.open_connection_mark);
-        let (own, others) = match of {
-            MarkOf::Packet => (packet, connection),
-            MarkOf::Connection => (connection, packet),
-        };
-        let open = (own.1 & keep) | (others.1 & other);
-        let mark = ((own.0 & keep) ^ (others.0 & other) ^ flip) & !open;
-        match of {
-            MarkOf::Packet => {
-                view.open_mark = open;
-                self.set_mark(state, mark, position)
-            }
-            MarkOf::Connection => {
-                view.open_connection_mark = open;
-                self.note(state, position, Effect::ConnectionMark(mark));
-                state.view.connection_mark = mark;
-                Next::Part
             }
         }
     }

@@ -40,6 +40,7 @@ mod idle;
 mod inquiry;
 mod interfaces;
 mod iptables;
+mod marks;
 mod matching;
 mod merge;
 mod nft_action;

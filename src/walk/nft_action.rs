@@ -7,6 +7,7 @@ use super::error::WalkError;
 use super::evaluator::{Evaluator, Next, Walked, go_to};
 use super::expression::{Found, Stop};
 use super::hooks::translates_destination;
+use super::marks::Mark;
 use super::nftables::verdict_action;
 use super::outcome::{Answer, Effect, Verdict};
 use super::packet::Tracking;
@@ -90,15 +91,12 @@ impl<'r> Evaluator<'_, 'r> {
         };
         match target {
             Selector::Meta(key) if key == "mark" => {
-                state.view.open_mark = open;
-                Ok(self.set_mark(state, known, position))
+                Ok(self.mark_packet(state, Mark { known, open }, position))
             }
             // What is not tracked has no connection to mark.
             Selector::Conntrack(_, key) if key == "mark" => {
                 if state.view.tracking == Tracking::New {
-                    state.view.connection_mark = known;
-                    state.view.open_connection_mark = open;
-                    return Ok(self.note_on(state, position, Effect::ConnectionMark(known)));
+                    return Ok(self.mark_connection(state, Mark { known, open }, position));
                 }
                 Ok(Next::Part)
             }
@@ -234,10 +232,10 @@ impl<'r> Evaluator<'_, 'r> {
             Some(map @ Expression::Map(..)) => match self.mapped_data(state, map, position)? {
                 [address] => (Some(address), None),
                 [address, port] => (Some(address), Some(port)),
-                _ => return Err(Stop::Failed(self.unknown_destination(position))),
+                _ => return self.unknown_destination(position),
             },
             Some(Expression::Datum(datum)) => (Some(datum), None),
-            Some(_) => return Err(Stop::Failed(self.unknown_destination(position))),
+            Some(_) => return self.unknown_destination(position),
             None => (None, None),
         };
         let port = match mapped_port {
@@ -252,12 +250,17 @@ impl<'r> Evaluator<'_, 'r> {
                 Some(self.one_of_range(state, (net.network(), net.last()), position)?)
             }
             Some(Datum::Range(first, last)) => Some(self.one_of_range(state, (*first, *last), position)?),
-            Some(_) => return Err(Stop::Failed(self.unknown_destination(position))),
+            Some(_) => return self.unknown_destination(position),
         };
         Ok(Target { address, port })
     }
 
-    pub(super) fn unknown_destination(&self, position: RulePosition) -> WalkError {
+    fn unknown_destination<T>(&self, position: RulePosition) -> Found<T> {
+        Err(Stop::Failed(self.no_destination(position)))
+    }
+
+    /// That it cannot be said where a rule sends packets.
+    pub(super) fn no_destination(&self, position: RulePosition) -> WalkError {
         let (table, chain) = self.names(position);
         WalkError::UnknownDestination { table, chain }
     }
@@ -271,7 +274,7 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> Found<IpAddr> {
         let count = number(last).saturating_sub(number(first)).saturating_add(1);
         let Some(count) = u64::try_from(count).ok().filter(|count| *count <= MOST_OF_RANGE) else {
-            return Err(Stop::Failed(self.unknown_destination(position)));
+            return self.unknown_destination(position);
         };
         let cuts: Vec<u64> = (0..count).collect();
         let nth = self.draw(state, (0, count), &cuts, position)?;
@@ -298,13 +301,13 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Some(Expression::Datum(datum)) => match number_of(datum, service) {
                 Some(port) => Ok(Some(low_port(Some(port)))),
-                None => Err(Stop::Failed(self.unknown_destination(position))),
+                None => self.unknown_destination(position),
             },
             Some(map @ Expression::Map(..)) => match self.mapped_data(state, map, position)? {
                 [datum] => Ok(Some(low_port(number_of(datum, service)))),
-                _ => Err(Stop::Failed(self.unknown_destination(position))),
+                _ => self.unknown_destination(position),
             },
-            Some(_) => Err(Stop::Failed(self.unknown_destination(position))),
+            Some(_) => self.unknown_destination(position),
         }
     }
 }

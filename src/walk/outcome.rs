@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use compact_str::CompactString;
 
+use crate::iptables::foreign::MarkOf;
 use crate::iptables::ruleset::{Match, RecentAction};
 use crate::iptables::{ruleset as iptables, save};
 use crate::net::Family;
@@ -245,6 +246,8 @@ pub enum Effect<'r> {
     Mark(u32),
     /// The mark of the connection is now this.
     ConnectionMark(u32),
+    /// A mark is now one that is not known, at least in part.
+    MarkNotKnown(MarkOf),
     /// The destination is now this.
     Dnat(SocketAddr),
     /// The source will be an address of the node.

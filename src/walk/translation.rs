@@ -31,7 +31,7 @@ impl<'r> Evaluator<'_, 'r> {
         let ports = if keeps { (was.port(), was.port()) } else { ports };
         match destinations((first, last), ports) {
             Some(all) => self.one_destination(state, all, position),
-            None => Err(self.unknown_destination(position)),
+            None => Err(self.no_destination(position)),
         }
     }
 
@@ -48,7 +48,7 @@ impl<'r> Evaluator<'_, 'r> {
         match (ip, ip.and_then(|ip| destinations((ip, ip), ports))) {
             (None, _) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
             (_, Some(all)) => self.one_destination(state, all, position),
-            (_, None) => Err(self.unknown_destination(position)),
+            (_, None) => Err(self.no_destination(position)),
         }
     }
 

@@ -74,7 +74,7 @@ fn kind(step: &Step<'_>) -> &'static str {
         "reject"
     } else if has(|e| matches!(e, Effect::RouteLocal | Effect::RouteForward)) {
         "route"
-    } else if has(|e| matches!(e, Effect::Mark(_))) {
+    } else if has(|e| matches!(e, Effect::Mark(_) | Effect::MarkNotKnown(_))) {
         "mark"
     } else {
         match field {

@@ -54,7 +54,7 @@ pub enum RejectAnswer {
 }
 
 /// Whose mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "plain")]
 pub enum MarkOf {
     Packet,

@@ -1,6 +1,7 @@
 //! The walk's data in words.
 
 use crate::diagnostic::Inert;
+use crate::iptables::foreign::MarkOf;
 use crate::node::Refusal;
 use crate::walk::{Answer, Condition, Effect, Interface, Outcome, RuleRef, Step, Supposition, Unrouted};
 
@@ -25,6 +26,10 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         Effect::PolicyDrop => "drop: the policy of the chain".to_owned(),
         Effect::Mark(mark) => mark_change(step.seen.mark, mark),
         Effect::ConnectionMark(mark) => format!("set the mark of the connection to {mark:#x}"),
+        Effect::MarkNotKnown(MarkOf::Packet) => "set the mark to a value that is not known".to_owned(),
+        Effect::MarkNotKnown(MarkOf::Connection) => {
+            "set the mark of the connection to a value that is not known".to_owned()
+        }
         Effect::Dnat(to) => format!("dnat to {to}"),
         Effect::Masquerade => "masquerade: the source becomes an address of the node".to_owned(),
         Effect::Snat => "snat: the source becomes another address".to_owned(),

@@ -2,18 +2,23 @@
 
 use super::{from_node, host, lines, tcp};
 use crate::capture;
+use crate::iptables::foreign::MarkOf;
 use crate::net::Family;
-use crate::walk::{Packet, WalkError, Walker};
+use crate::walk::{Effect, Outcome, Packet, WalkError, Walker};
 
 /// What happens to a packet past the rules of a text of `iptables-save` or `nft list ruleset`.
 fn walked(text: &str, packet: &Packet) -> Result<Vec<String>, WalkError> {
+    followed(text, packet, lines)
+}
+
+fn followed<T>(text: &str, packet: &Packet, told: impl Fn(&[Outcome<'_>]) -> T) -> Result<T, WalkError> {
     let captured = capture::read(text, Some(packet.family())).unwrap();
     let rules = captured.node_rules(|_| host());
     let rules = match packet.family() {
         Family::Ipv4 => rules.ipv4.as_ref(),
         Family::Ipv6 => rules.ipv6.as_ref(),
     };
-    Ok(lines(&Walker::of(rules.unwrap()).walk(packet)?))
+    Ok(told(&Walker::of(rules.unwrap()).walk(packet)?))
 }
 
 fn through_node() -> Packet {
@@ -37,6 +42,11 @@ fn a_hash_or_a_set_leaves_the_mark_unknown_and_lets_the_packet_on() {
             "accept 10.244.1.5:80 1/1 if the packet's mark is false",
         ];
         assert_eq!(found, expected, "{target}");
+        let is_said = |outcome: &Outcome<'_>| {
+            let mut effects = outcome.steps.iter().flat_map(|step| &step.effects);
+            effects.any(|effect| *effect == Effect::MarkNotKnown(MarkOf::Packet))
+        };
+        assert!(followed(&before_mark(target), &through_node(), |all| all.iter().all(is_said)).unwrap());
     }
     let found = walked(&before_mark("-j SET --map-set marks src --map-prio"), &through_node()).unwrap();
     assert_eq!(found, ["accept 10.244.1.5:80 1/1"]);
