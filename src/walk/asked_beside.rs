@@ -9,6 +9,8 @@ use crate::nftables::ruleset::{Expression, FibResult, Selector, Statement, Trans
 pub(super) struct AskedBeside {
     /// Anything of the one by which packets leave, or by which routes lead.
     pub(super) output: bool,
+    /// By which one routes lead to an address.
+    pub(super) ways: bool,
     /// Whether the way to an end of the packet leads by the one that it crosses for the other.
     pub(super) across: bool,
     /// Whether an address is its own, or which one it has.
@@ -20,6 +22,7 @@ impl AskedBeside {
     pub(super) fn and(self, other: AskedBeside) -> AskedBeside {
         AskedBeside {
             output: self.output || other.output,
+            ways: self.ways || other.ways,
             across: self.across || other.across,
             owners: self.owners || other.owners,
         }
@@ -66,6 +69,7 @@ impl AskedBeside {
                 Expression::Selector(Selector::Fib(keys, result)) => {
                     let has = |name: &str| keys.iter().any(|key| key == name);
                     let is_type = *result == FibResult::Type;
+                    self.ways |= !is_type;
                     self.output |= !is_type || has("oif");
                     self.owners |= is_type && (has("iif") || has("oif"));
                     self.across |= !is_type && (has("daddr") && has("iif") || has("saddr") && has("oif"));

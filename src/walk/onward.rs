@@ -146,6 +146,7 @@ impl<'r> Onward<'r> {
         if apart.makes_new {
             return None;
         }
+        let asks_ways = evaluator.program.asked_beside().ways;
         let nowhere = match view.source {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -176,11 +177,11 @@ impl<'r> Onward<'r> {
             interfaces: [(InterfaceDirection::In, view.input), (InterfaceDirection::Out, view.output)].map(
                 |(direction, kind)| {
                     let known = evaluator.known_interface(view, direction, kind);
-                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, apart.asks_ways))
+                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, asks_ways))
                 },
             ),
             routes: [view.source, view.destination.ip()]
-                .map(|ip| apart.asks_ways.then(|| host.network.place(ip, None)).flatten()),
+                .map(|ip| asks_ways.then(|| host.network.place(ip, None)).flatten()),
             keeps_steps: evaluator.keeps_steps,
         })
     }

@@ -23,8 +23,6 @@ pub(super) struct ToldApart {
     /// Some rule makes new addresses out of those of packets (NETMAP), or asks for what the ranges do not tell: where those
     /// lie tells nothing of the new ones.
     pub(super) makes_new: bool,
-    /// Some rule asks by which interface routes lead to an address.
-    pub(super) asks_ways: bool,
 }
 
 /// Where an address lies among those that rules name.

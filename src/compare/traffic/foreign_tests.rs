@@ -57,15 +57,19 @@ fn foreign(pods: u64, by_address: bool) -> ipt::Ruleset {
 }
 
 /// kube-proxy's rules with those of another program behind its jumps, or in front of them.
-fn beside(own: &NodeRules<'_>, foreign: &ipt::Ruleset, in_front: bool) -> NodeRules<'static> {
+pub(super) fn beside(own: &NodeRules<'_>, foreign: &ipt::Ruleset, in_front: bool) -> NodeRules<'static> {
     let mut rules = own.ruleset.as_iptables().unwrap().clone();
-    let added = &foreign.tables[0];
-    let filter = rules.tables.iter_mut().find(|table| table.name == added.name).unwrap();
-    for chain in &added.chains {
-        match filter.chains.iter_mut().find(|own| own.name == chain.name) {
-            Some(own) if in_front => _ = own.rules.splice(0..0, chain.rules.iter().cloned()),
-            Some(own) => own.rules.extend(chain.rules.iter().cloned()),
-            None => filter.chains.push(chain.clone()),
+    for added in &foreign.tables {
+        let Some(known) = rules.tables.iter_mut().find(|table| table.name == added.name) else {
+            rules.tables.push(added.clone());
+            continue;
+        };
+        for chain in &added.chains {
+            match known.chains.iter_mut().find(|own| own.name == chain.name) {
+                Some(own) if in_front => _ = own.rules.splice(0..0, chain.rules.iter().cloned()),
+                Some(own) => own.rules.extend(chain.rules.iter().cloned()),
+                None => known.chains.push(chain.clone()),
+            }
         }
     }
     NodeRules::new(Ruleset::from(rules), own.host.clone())

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::compare;
+use super::foreign_tests::beside;
 use super::tests::{cluster, judge, with_plan};
 use crate::capture::{Source, join};
 use crate::iptables::parse::parse;
@@ -51,23 +52,11 @@ fn with(own: &NodeRules<'_>, foreign: &str) -> Ruleset {
         rules.tables.extend(parse_listing(foreign).unwrap().tables);
         return Ruleset::nftables(rules, Family::Ipv4);
     }
-    let mut rules = own.ruleset.as_iptables().unwrap().clone();
-    for table in parse(foreign, Some(Family::Ipv4)).unwrap().parts.remove(0).ruleset.tables {
-        let Some(known) = rules.tables.iter_mut().find(|own| own.name == table.name) else {
-            rules.tables.push(table);
-            continue;
-        };
-        for chain in table.chains {
-            match known.chains.iter_mut().find(|own| own.name == chain.name) {
-                Some(own) => _ = own.rules.splice(0..0, chain.rules),
-                None => known.chains.push(chain),
-            }
-        }
-    }
-    rules.into()
+    let foreign = parse(foreign, Some(Family::Ipv4)).unwrap().parts.remove(0).ruleset;
+    beside(own, &foreign, true).ruleset
 }
 
-/// Compares a node without some rules and with them; each packet must fare as its class says. Returns how many classes differ.
+/// Compares a node without some rules and with them; each packet must have the outcome that its class says. Returns how many classes differ.
 fn judged(mode: &str, facts: &[(&str, &str)], foreign: &str) -> usize {
     let sources: Vec<Source> =
         facts.iter().map(|(name, text)| Source { name: (*name).into(), text: (*text).into() }).collect();

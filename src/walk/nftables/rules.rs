@@ -5,9 +5,7 @@ use std::collections::HashSet;
 use super::{Program, interface_name, interface_names};
 use crate::net::Family;
 use crate::nftables::TABLE;
-use crate::nftables::ruleset::{
-    Element, Expression, MapValue, Rule, Statement, Translation, TranslationKind, Verdict,
-};
+use crate::nftables::ruleset::{Element, Expression, MapValue, Rule, Statement, Verdict};
 use crate::walk::asked_beside::AskedBeside;
 use crate::walk::outcome::Hook;
 use crate::walk::rule_part::ChainId;
@@ -84,10 +82,6 @@ impl<'r> Program<'r> {
                 let mut beside = AskedBeside::default();
                 beside.learn_nftables(statement);
                 if beside.across || beside.owners {
-                    return None;
-                }
-                let is_redirect = |to: &Translation| to.kind == TranslationKind::Redirect;
-                if matches!(statement, Statement::Translate(to) if is_redirect(to)) {
                     return None;
                 }
             }

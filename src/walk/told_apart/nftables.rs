@@ -2,8 +2,8 @@
 
 use crate::net::Cidr;
 use crate::nftables::ruleset::{
-    Addresses, Datum, Element, Expression, FibResult, Field, Header, MapValue, Operator, Rule, Selector,
-    Statement, TranslationKind,
+    Addresses, Datum, Element, Expression, Field, Header, MapValue, Operator, Rule, Selector, Statement,
+    TranslationKind,
 };
 use crate::walk::told_apart::ToldApart;
 
@@ -120,9 +120,6 @@ impl ToldApart {
             Expression::Named(name) => self.learn_elements(elements(name)),
             Expression::Binary(_, left, right) if asks_ends(left) || asks_ends(right) => {
                 self.makes_new = true
-            }
-            Expression::Selector(Selector::Fib(_, FibResult::Oif | FibResult::OifName)) => {
-                self.asks_ways = true;
             }
             _ => {}
         });

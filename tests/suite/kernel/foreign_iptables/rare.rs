@@ -71,29 +71,18 @@ pub(super) const HANDING_OVER: [&str; 4] = [
 pub(super) fn fits(text: &str, (table, chain): (&str, &str)) -> bool {
     let has_in = matches!(chain, "PREROUTING" | "INPUT" | "FORWARD");
     let has_out = matches!(chain, "OUTPUT" | "POSTROUTING" | "FORWARD");
-    let is_known = |word: &str| match word {
-        "--limit-iface-out" | "--dir out" => has_out,
-        "--limit-iface-in" | "--dir in" | "-m mac" => has_in,
-        "-m cgroup" => matches!(chain, "OUTPUT" | "POSTROUTING" | "INPUT"),
-        "-m realm" => chain != "PREROUTING",
-        "-m socket" => matches!(chain, "PREROUTING" | "INPUT"),
-        "-j TPROXY" => (table, chain) == ("mangle", "PREROUTING"),
-        "-j SYNPROXY" => table != "nat" && matches!(chain, "FORWARD" | "INPUT"),
-        "-j NFQUEUE" => table != "nat",
-        _ => true,
-    };
-    let words = [
-        "--limit-iface-out",
-        "--limit-iface-in",
-        "--dir out",
-        "--dir in",
-        "-m mac",
-        "-m cgroup",
-        "-m realm",
-        "-m socket",
-        "-j TPROXY",
-        "-j SYNPROXY",
-        "-j NFQUEUE",
+    let known = [
+        ("--limit-iface-out", has_out),
+        ("--limit-iface-in", has_in),
+        ("--dir out", has_out),
+        ("--dir in", has_in),
+        ("-m mac", has_in),
+        ("-m cgroup", matches!(chain, "OUTPUT" | "POSTROUTING" | "INPUT")),
+        ("-m realm", chain != "PREROUTING"),
+        ("-m socket", matches!(chain, "PREROUTING" | "INPUT")),
+        ("-j TPROXY", (table, chain) == ("mangle", "PREROUTING")),
+        ("-j SYNPROXY", table != "nat" && matches!(chain, "FORWARD" | "INPUT")),
+        ("-j NFQUEUE", table != "nat"),
     ];
-    words.iter().filter(|word| text.contains(**word)).all(|word| is_known(word))
+    known.iter().all(|(word, is_known)| *is_known || !text.contains(word))
 }

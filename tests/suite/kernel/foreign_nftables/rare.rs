@@ -78,7 +78,6 @@ pub(super) const RULES: [((&str, i32), &str); 11] = [
 
 /// Whether rules ask for what the packet does not tell.
 pub(super) fn are_not_told(rules: &[String]) -> bool {
-    let alone = NOT_TOLD.iter().chain(&["tproxy", "socket", "synproxy"]);
-    let is_not_told = |rule: &String| alone.clone().any(|fragment| rule.contains(fragment));
-    rules.iter().any(is_not_told)
+    let mut fragments = NOT_TOLD.iter().chain(&["tproxy", "socket", "synproxy"]);
+    fragments.any(|fragment| rules.iter().any(|rule| rule.contains(fragment)))
 }
