@@ -134,7 +134,7 @@ impl Network {
         self.links.iter().flatten().filter(has)
     }
 
-    /// The interface of the first route in table `local` to an address alone, where routes were captured.
+    /// The interface of the first route in table `local` to just this address, where routes were captured.
     pub fn device_of_local(&self, ip: IpAddr) -> Option<&str> {
         let (route, is_open) = self.routes.as_ref()?.find("local", ip)?;
         let is_its_own = route.kind == RouteKind::Local && route.destination.is_host() && !is_open;
@@ -212,7 +212,7 @@ impl Network {
     }
 
     /// A number for all that routing can tell of an address from others, as the source of packets and as their destination;
-    /// `own` is an interface that is as good as any other that is the address's own.
+    /// `own` is the address's own interface, whose name tells routing nothing.
     pub fn place(&self, ip: IpAddr, own: Option<&str>) -> Option<u64> {
         let family = Family::of(ip);
         let routes = self.routes.as_ref().filter(|routes| routes.has(family))?;

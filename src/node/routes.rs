@@ -23,7 +23,7 @@ pub struct Route {
     pub metric: u32,
     /// Whether it is only for some packets to its destination: of one source, of one type of service.
     pub asks_more: bool,
-    /// `via`: the next hop, where there is one alone.
+    /// `via`: the next hop, where there is only one.
     pub gateway: Option<IpAddr>,
     /// `src`: the source of packets of the node itself that leaves it to the kernel.
     pub source: Option<IpAddr>,
@@ -97,7 +97,7 @@ impl From<Vec<Route>> for Routes {
 struct Index {
     tables: BTreeMap<CompactString, [ByPrefix; 2]>,
     broadcasts: HashSet<Cidr>,
-    /// Interfaces of local routes to an address alone.
+    /// Interfaces of local routes to a single address.
     owners: HashSet<CompactString>,
 }
 

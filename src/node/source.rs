@@ -30,18 +30,18 @@ impl Network {
     /// The address in the network of the gateway, else the first of the interface, else the first that any has
     /// (net/ipv4/devinet.c, `inet_select_addr`).
     fn ipv4_of(&self, device: &str, gateway: Option<IpAddr>) -> Option<IpAddr> {
+        // Where the interface was not listed, nothing is known of its addresses.
+        let link = self.link(device)?;
         let is_on_link = gateway.is_none();
         let counts = move |own: &&LinkAddress| {
             own.ip.is_ipv4() && !own.ip.is_loopback() && (is_on_link || !own.is_link_local)
         };
-        let own = || self.link(device).into_iter().flat_map(|link| &link.addresses).filter(counts);
+        let own = || link.addresses.iter().filter(counts);
         let leads_to_gateway = |own: &&LinkAddress| {
             let net = Cidr::new(own.ip, own.prefix);
             net.zip(gateway).is_some_and(|(net, gateway)| net.contains(gateway))
         };
         let everywhere = || self.addresses().filter(counts).find(|own| !own.is_link_local);
-        // Where the interface was not listed, nothing is known of its addresses.
-        self.link(device)?;
         own().find(leads_to_gateway).or_else(|| own().next()).or_else(everywhere).map(|own| own.ip)
     }
 

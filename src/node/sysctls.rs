@@ -108,7 +108,7 @@ impl Sysctls {
     }
 
     /// What keeps packets of a family that come in by an interface from being sent on; none where they are, or where it
-    /// is not told.
+    /// is not known.
     pub fn forwarding_off(&self, family: Family, interface: Option<&str>) -> Option<ForwardingOff> {
         match (self.forwards(family, interface), self.forwarding.get(&family)) {
             (Some(true) | None, _) => None,
@@ -117,8 +117,8 @@ impl Sysctls {
         }
     }
 
-    /// Whether packets of a family that come in by an interface are sent on; none where it is not told. Of IPv4 the
-    /// interface's own setting is all that counts, which `ip_forward` sets for all (net/ipv4/devinet.c, `inet_forward_change`).
+    /// Whether packets of a family that come in by an interface are sent on; none where it is not told. Of IPv4 only
+    /// the interface's own setting counts; `ip_forward` sets it for all (net/ipv4/devinet.c, `inet_forward_change`).
     fn forwards(&self, family: Family, interface: Option<&str>) -> Option<bool> {
         let whole = self.forwarding.get(&family).copied();
         if family == Family::Ipv6 {

@@ -6,7 +6,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 38] = [
     ("check", "23 of 24 captured rulesets of the corpus"),
     (
         "compare::check",
-        "39 of 40 changes of one rule of a capture, 24 of 25 random clusters, twelve of 13 rulesets of others",
+        "39 of 40 changes of one rule of a capture, 24 of 25 random clusters, 12 of 13 rulesets of others",
     ),
     ("compare::nodes", "nine of ten random clusters"),
     ("compare::part_comparison", "four of five random clusters"),

@@ -34,7 +34,7 @@ impl<'r> Evaluator<'_, 'r> {
         let is_broadcast = ip.is_ipv4() && self.host.network.is_broadcast(ip);
         let known = match (is_broadcast, limit) {
             (true, None) => Some(types.iter().any(|name| name == "BROADCAST")),
-            // It is one on its own interface only.
+            // It is one only on its own interface.
             (true, Some(_)) => None,
             (false, _) => self.has_type(ip, is_local, types),
         };
@@ -44,7 +44,7 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// Whether an address that is no broadcast address is of one of some types.
+    /// Whether an address that is not a broadcast address is of one of some types.
     fn has_type(&self, ip: IpAddr, is_local: bool, types: &[CompactString]) -> Option<bool> {
         match ip {
             IpAddr::V4(v4) => self.ipv4_type(v4, is_local).map(|of| types.iter().any(|name| name == of)),
@@ -93,7 +93,8 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// Whether each of some interfaces is a case of its own among those that a packet can have; `lo` is none of them.
+    /// Whether each of some interfaces is a case of its own among those that a packet can have. Of `lo` it is always known
+    /// whether a packet crosses it.
     fn are_told(&self, interfaces: &[InterfaceName]) -> bool {
         let is_told = |name: &InterfaceName| {
             name.as_str() == "lo" || self.program.interfaces().told_of(name.as_str()).0.is_some()
@@ -116,20 +117,16 @@ impl<'r> Evaluator<'_, 'r> {
             _ if !self.host.is_local(ip) => Some(false),
             None | Some(Some(None)) => Some(true),
             Some(Some(Some(name))) => own().map(|own| own.contains(&name)),
-            // What crosses `lo` is known to.
+            // Of `lo` it is always known whether a packet crosses it.
             Some(None) => ip.is_loopback().then_some(false),
         };
         let Some(is_local) = is_local else { return Value::Open };
         let name = match ip {
             IpAddr::V4(_) if self.host.network.is_broadcast(ip) => crossed.is_none().then_some("BROADCAST"),
             IpAddr::V4(v4) => self.ipv4_type(v4, is_local),
-            IpAddr::V6(v6) if is_local || v6.is_multicast() || v6.is_unspecified() => Some(if is_local {
-                "LOCAL"
-            } else if v6.is_multicast() {
-                "MULTICAST"
-            } else {
-                "UNSPEC"
-            }),
+            IpAddr::V6(_) if is_local => Some("LOCAL"),
+            IpAddr::V6(v6) if v6.is_multicast() => Some("MULTICAST"),
+            IpAddr::V6(v6) if v6.is_unspecified() => Some("UNSPEC"),
             IpAddr::V6(_) => Some(match self.fib_lookup(keys, view, true) {
                 Routed::Nowhere(Refusal::Blackhole) => "BLACKHOLE",
                 Routed::Nowhere(Refusal::Prohibit) => "PROHIBIT",

@@ -58,6 +58,6 @@ pub enum WalkError {
     #[error("too many ways lead through these rules: too much is left to chance or is not understood")]
     TooManyWays,
     /// Too many rules to follow, over all ways.
-    #[error("the packet meets more rules than can be followed: over 16 million, on all its ways")]
+    #[error("the packet meets more rules than can be followed: over 16,777,216 on all its ways")]
     TooManyRules,
 }

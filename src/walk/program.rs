@@ -158,7 +158,7 @@ impl<'r> Program<'r> {
         of_iptables.into_iter().chain(of_nftables).fold(AskedBeside::default(), AskedBeside::and)
     }
 
-    /// What rules do that changes what later ones are told; none for nftables, whose statements are looked at one by one.
+    /// What rules do that changes the answers to later ones; none for nftables, whose statements are looked at one by one.
     pub(super) fn changes(&self) -> Option<&iptables::Changes<'r>> {
         match self {
             Program::Iptables(program) => Some(program.changes()),

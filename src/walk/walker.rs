@@ -129,7 +129,7 @@ impl<'r> Walker<'r> {
     /// Whether rules may ask for interfaces in a direction, and which these are is known of some addresses.
     pub fn can_tell_interfaces(&self, direction: InterfaceDirection) -> bool {
         let is_asked = || direction == InterfaceDirection::In || self.program.asked_beside().output;
-        // Names of Pods tell the interfaces that CNI plugins give them, for which kube-proxy alone does not ask.
+        // Names of Pods tell the interfaces that CNI plugins give them, which matters only to rules of others.
         let has_names = || !self.host.pod_names.is_empty() && self.program.foreign_rules() > 0;
         (self.host.network.routes.is_some() || has_names()) && is_asked()
     }
