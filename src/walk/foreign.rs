@@ -31,7 +31,8 @@ impl<'r> Evaluator<'_, 'r> {
     ) -> MatchResult<'r> {
         let is_state = |test: &&Test| matches!(test.kind, TestKind::Connection(Connection::State(_)));
         let of_connection = foreign.tests().iter().any(|test| matches!(test.kind, TestKind::Connection(_)));
-        // Of a packet that is not tracked only the state counts, and there must be one (net/netfilter/xt_conntrack.c).
+        // For an untracked packet only states are checked; without one the rule does not match
+        // (net/netfilter/xt_conntrack.c).
         let untracked = of_connection && !state.view.is_tracked();
         if untracked && !foreign.tests().iter().any(|test| is_state(&test)) {
             return MatchResult::Absent;

@@ -1,16 +1,16 @@
-//! What rules ask of packets for one destination, and which rules such packets can reach: for code that compares two
-//! rulesets for all packets rather than for one.
+//! What rules match on in packets for one destination, and which rules such packets can reach: for code that compares
+//! two rulesets for all packets rather than for one.
 //!
 //! # What it is for
 //!
 //! A walk answers for one packet. Whether two rulesets treat *every* packet alike cannot be found by walking: there are
-//! 2^32 sources and 2^48 destinations, and that in IPv4 alone. But rules tell few packets apart. Whatever no rule asks
-//! about makes no difference, so it is enough to know what is asked, to pick one packet out of each kind that the answers
-//! can tell apart, and to walk those.
+//! 2^32 sources and 2^48 destinations in IPv4 alone. But rules tell few packets apart. What no rule asks about makes no
+//! difference, so it is enough to know what is asked, to pick one packet out of each kind that the answers can tell
+//! apart, and to walk those.
 //!
 //! An [`Inquiry`] answers three questions about a ruleset:
 //!
-//! 1. [`Inquiry::destinations`]: which addresses and ranges do rules tell from others, wherever they stand?
+//! 1. [`Inquiry::destinations`]: which addresses and ranges do rules, wherever they are, tell from others?
 //! 2. [`Inquiry::ask`] with the port left open: at one such address, which ports do the rules ask for?
 //! 3. [`Inquiry::ask`] with protocol and port: which sources do they ask for, where can they send the packets, and what,
 //!    in order, do the packets reach?
@@ -25,36 +25,36 @@
 //! -A KUBE-SVC-DB -j DNAT --to-destination 10.244.2.4:3306
 //! ```
 //!
-//! The first question gives 10.96.0.12 and 10.96.0.80. The second, for 10.96.0.12, gives the port tcp 3306: the rule for
-//! port 80 cannot match there, so nobody has to try port 80 at this address. The third, for 10.96.0.12 tcp 3306, gives the
-//! source range 10.244.0.0/16, so that one source inside and one outside will do; 10.244.2.4:3306 as the translated
-//! destination; and as [`Reached`] the chain PREROUTING, its rule, the chain KUBE-SERVICES, the first rule in it, and so on
-//! to the end of each chain. The rule for 10.96.0.80 is not in that list. Two walks, where trying everything would take
-//! more than anybody has.
+//! The first question gives 10.96.0.12 and 10.96.0.80. The second, for 10.96.0.12, gives the port tcp 3306: the rule
+//! for port 80 cannot match there, so nobody has to try port 80 at this address. The third, for 10.96.0.12 tcp 3306,
+//! gives the source range 10.244.0.0/16, so that one source inside and one outside will do; 10.244.2.4:3306 as the
+//! translated destination; and as [`Reached`] the chain PREROUTING, its rule, the chain KUBE-SERVICES, the first rule
+//! in it, and so on to the end of each chain. The rule for 10.96.0.80 is not in that list. Two walks are enough, where
+//! trying everything would take forever.
 //!
 //! # Why it is right
 //!
-//! It errs to one side only. Of a condition on the destination it knows the answer, and skips the rule where the answer is
-//! no. Any other condition (the source, the interface, a mark, a state, chance, text that is not understood) counts as one
-//! that some packet meets and some does not: the rule is reached, and what it asks is noted. So the rules reached are at
-//! least those that some packet for the destination reaches, never fewer, and whatever can tell two such packets apart is
-//! among what was asked. Two consequences carry the comparison:
+//! It can only err on the safe side. It knows the answer to a condition on the destination, and skips the rule if the
+//! answer is no. Any other condition (the source, the interface, a mark, a state, chance, text that is not understood)
+//! is taken to be met by some packets and not by others: the rule is reached, and what it asks is noted. So the rules
+//! reached are at least those that some packet for the destination reaches, never fewer, and whatever can tell two such
+//! packets apart is among what was asked. The comparison relies on two consequences:
 //!
-//! - Sources between the same neighbouring ends of the ranges asked for are treated alike, so one of them stands for all.
-//! - Two rulesets with equal lists of what is reached treat every packet for that destination alike, on the same host: they
-//!   offer it the same rules in the same order. No walk is needed to say so.
+//! - Sources between two neighbouring ends of the ranges asked for are treated alike, so one of them stands for all.
+//! - Two rulesets with equal lists of what is reached treat every packet for that destination alike, on the same host:
+//!   the packet meets the same rules in the same order. No walk is needed to show that.
 //!
-//! Packets are followed with the destination that they came with and with each that they can be translated to, as rules at
-//! later hooks see the second. PREROUTING and OUTPUT are asked together: a packet passes one of them, and the list of both
-//! is a list that every packet's own rules are part of.
+//! Packets are followed with their original destination and with each that they can be translated to, as rules at later
+//! hooks see the latter. PREROUTING and OUTPUT are asked together: a packet passes only one of them, but the list for
+//! both contains the rules that it meets.
 //!
 //! # What it costs
 //!
-//! Every rule is read once, when the inquiry is made. After that a question takes the time of the rules that its answer
-//! has, not of the ruleset: long chains are looked up by destination (`RuleIndex`), sets and maps by address, and with the
-//! port left open only chains are entered that ask for a port, or lead to one that does, in a rule that names no address
-//! beside it. Chains are followed with a list of what is still open, not by recursion, as a capture can nest them as deep
-//! as it likes; a chain is entered once in each round.
+//! Every rule is read once, when the inquiry is made. After that the time of a question depends on the rules in its
+//! answer, not on the size of the ruleset: long chains are looked up by destination (`RuleIndex`), sets and maps by
+//! address. With the port left open, a chain is entered only if it, or a chain that it leads to, asks for a port in a
+//! rule that names no address. Chains are followed with a list of what is still to be looked at, not by recursion, as a
+//! capture can nest them arbitrarily deep; a chain is entered once in each round.
 
 mod apart;
 mod elements;
@@ -86,7 +86,7 @@ use crate::node::Host;
 /// Ports from first to last, perhaps of one protocol only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortRange {
-    /// The protocol; none for every one.
+    /// The protocol; none for any.
     pub protocol: Option<Protocol>,
     /// The first port.
     pub first: u16,
@@ -100,7 +100,7 @@ impl PortRange {
     }
 }
 
-/// Destinations that rules tell from others, wherever the rules stand.
+/// Destinations that rules, wherever they are, tell from others.
 #[derive(Debug, Default)]
 pub struct Destinations {
     /// Single addresses, with the ports that are asked together with each.
@@ -124,15 +124,15 @@ impl Destinations {
 pub struct Asked<'r> {
     /// Sources.
     pub sources: Vec<Interval>,
-    /// How many of them, from the first on, rules ask for before packets are routed.
+    /// How many of them, from the first on, are asked for before routing.
     pub before_routing: usize,
     /// Ports; only where the port is left open.
     pub ports: Vec<PortRange>,
-    /// Where the packets can be sent instead.
+    /// Where the packets can be sent by translation.
     pub translated: Vec<SocketAddr>,
     /// What they reach, in order; empty where the port is left open.
     pub reached: Vec<Reached<'r>>,
-    /// Whether they reach a chain that another ruleset may not have like it, or one that is not there.
+    /// Whether they reach a chain that may differ in the other ruleset, or one that does not exist.
     pub reaches_differing: bool,
 }
 
@@ -145,15 +145,16 @@ pub struct Destination {
     pub transport: Option<(Protocol, u16)>,
 }
 
-/// Asks a ruleset. Made once, it answers for one destination in the time that its own rules take.
+/// Asks a ruleset. Once made, it answers for one destination in a time that depends on the rules for that destination
+/// only.
 pub struct Inquiry<'w, 'r> {
     walker: &'w Walker<'r>,
     family: Family,
-    /// Sets by table (its address in memory) and name.
+    /// Sets, by table (its address in memory) and name.
     sets: HashMap<usize, HashMap<&'r str, Indexed<'r>>>,
     destinations: Destinations,
-    /// Chains that ask, or lead to one that asks, for ports that are not tied to one address: by name, whatever the
-    /// table.
+    /// Chains that ask for ports without naming one address with them, or that lead to such a chain: by name, whatever
+    /// the table.
     asking_ports: HashSet<&'r str>,
     apart: Apart,
     differing: Differing,
@@ -168,7 +169,7 @@ struct Indexed<'r> {
 pub type Chains = HashSet<u32>;
 
 impl<'w, 'r> Inquiry<'w, 'r> {
-    /// Makes ready to ask.
+    /// Prepares the inquiry.
     pub fn new(walker: &'w Walker<'r>, family: Family) -> Self {
         let count = walker.program.chain_count();
         let mut sets = HashMap::new();
@@ -207,7 +208,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
         self.spread_to_callers(callers);
     }
 
-    /// Who leads to a chain that asks for ports asks for them too.
+    /// A chain that leads to one that asks for ports asks for them, too.
     fn spread_to_callers(&mut self, mut callers: HashMap<&'r str, Vec<&'r str>>) {
         let mut pending: Vec<&'r str> = self.asking_ports.iter().copied().collect();
         while let Some(chain) = pending.pop() {
@@ -312,13 +313,13 @@ impl<'w, 'r> Inquiry<'w, 'r> {
         }
     }
 
-    /// Whether a chain or one that it leads to asks for a port in a rule, or of a map, that names no address with it.
+    /// Whether a chain, or one that it leads to, asks for a port in a rule or map that names no address with it.
     fn asks_ports(&self, chain: &str) -> bool {
         self.asking_ports.contains(chain)
     }
 }
 
-/// Chains that a part of a rule leads to, but for those of maps.
+/// Chains that a part of a rule leads to, except through maps.
 fn targets<'r>(part: &RulePart<'r>) -> SmallVec<[&'r str; 1]> {
     match part {
         RulePart::Action(Action::Jump(target) | Action::Goto(target)) => smallvec![*target],
@@ -361,9 +362,9 @@ fn asks_loose_port(parts: &[RulePart<'_>], host: &Host) -> bool {
         }
         RulePart::Match(Match { kind: MatchKind::Statement(statement), .. }) => general::asks_port(statement),
         RulePart::Action(Action::Statement(_)) => true,
-        // Where maps and guarded jumps lead is not looked at.
+        // Where maps and guarded jumps lead is not followed here.
         RulePart::Action(Action::VerdictMap(..)) => true,
-        // The port stays as it is.
+        // The port does not change.
         RulePart::Action(
             Action::Redirect(None) | Action::RedirectTo(..) | Action::Netmap(_) | Action::DnatTo(_),
         ) => true,
@@ -391,8 +392,8 @@ mod tests {
     use crate::iptables::parse::parse;
     use crate::walk::Host;
 
-    /// Each of many chains leads to the next, in the order that was the worst for going over all jumps again and again;
-    /// nor may the stack be as deep as the chains are nested.
+    /// Each of many chains leads to the next, in the order that is the worst for going over all jumps again and again;
+    /// and the stack must not grow with the depth of the nesting.
     #[test]
     fn a_long_row_of_jumps_is_followed_to_its_end() {
         let last = 50_000;

@@ -9,19 +9,19 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::packet::Interface;
 use crate::node::{InterfaceName, PodInterface};
 
-/// Names and patterns (`cali+`, `cali*`) that the rules of a program ask for, in either direction.
+/// Names and patterns (`cali+`, `cali*`) that the rules of a program match on, in either direction.
 #[derive(Debug, Default)]
 pub(super) struct Interfaces<'r> {
     names: Vec<&'r str>,
     prefixes: Vec<&'r str>,
     /// Those of `POD_PREFIXES` that some name begins with.
     pod_prefixes: OnceLock<Vec<&'static str>>,
-    /// The interfaces of Pods that were asked for.
+    /// The interfaces of Pods that were looked up so far.
     of_pods: Mutex<HashMap<IpAddr, Option<InterfaceName>>>,
 }
 
-/// With what CNI plugins begin the name of a Pod's end on the node: Calico (felix/config, `InterfacePrefix`), AWS VPC
-/// CNI (`AWS_VPC_K8S_CNI_VETHPREFIX`).
+/// The prefixes that CNI plugins give to the node's end of a Pod's interface: Calico (felix/config, `InterfacePrefix`),
+/// AWS VPC CNI (`AWS_VPC_K8S_CNI_VETHPREFIX`).
 const POD_PREFIXES: [&str; 2] = ["cali", "eni"];
 
 /// The text before `+` of iptables or `*` of nftables.
@@ -29,7 +29,7 @@ pub(super) fn prefix(name: &str) -> Option<&str> {
     name.strip_suffix(['+', '*'])
 }
 
-/// Whether an interface has a name or fits a pattern.
+/// Whether an interface has this name or fits this pattern.
 pub(super) fn fits(interface: &str, pattern: &str) -> bool {
     match prefix(pattern) {
         Some(prefix) => interface.starts_with(prefix),
@@ -40,16 +40,16 @@ pub(super) fn fits(interface: &str, pattern: &str) -> bool {
 /// Interfaces that no rule tells from one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum InterfaceCase<'r> {
-    /// The one of this name.
+    /// The one with this name.
     Named(&'r str),
-    /// Any that no rule names and whose name begins so, with the longest beginning that rules ask for.
+    /// Any that no rule names and that begins with this, the longest prefix in rules that it fits.
     Prefixed(&'r str),
     /// Any other.
     Other,
 }
 
 impl<'r> InterfaceCase<'r> {
-    /// Whether the interfaces of this case have a name or fit a pattern that rules ask for.
+    /// Whether the interfaces of this case fit a name or pattern in rules.
     pub(super) fn fits(&self, pattern: &str) -> bool {
         match (self, prefix(pattern)) {
             (InterfaceCase::Named(name), _) => fits(name, pattern),
@@ -59,7 +59,7 @@ impl<'r> InterfaceCase<'r> {
         }
     }
 
-    /// Whether its names begin so.
+    /// Whether its names begin like this.
     fn begins(&self, with: &str) -> bool {
         match self {
             InterfaceCase::Named(name) | InterfaceCase::Prefixed(name) => name.starts_with(with),
@@ -84,7 +84,7 @@ impl<'r> Interfaces<'r> {
         found
     }
 
-    /// With those that other rules name.
+    /// Together with those that other rules name.
     pub(super) fn with(&self, other: &Interfaces<'r>) -> Interfaces<'r> {
         let joined = |these: &[&'r str], others: &[&'r str]| {
             let mut all = [these, others].concat();
@@ -107,7 +107,7 @@ impl<'r> Interfaces<'r> {
         }
     }
 
-    /// The name, where rules name it, else the longest pattern that it fits: rules tell no more of it.
+    /// The name, if rules name it, else the length of the longest pattern that it fits: rules can see no more of it.
     pub(super) fn told_of<'n>(&self, name: &'n str) -> (Option<&'n str>, Option<usize>) {
         let named = self.names.binary_search(&name).is_ok().then_some(name);
         let prefixes = self.prefixes.iter().filter(|prefix| name.starts_with(**prefix));
@@ -120,7 +120,7 @@ impl<'r> Interfaces<'r> {
         names.chain(prefixes.map(|prefix| InterfaceCase::Prefixed(prefix))).chain([InterfaceCase::Other])
     }
 
-    /// The case of interfaces that no rule names and that begin so.
+    /// The case of interfaces that no rule names and that begin like this.
     fn unnamed(&self, with: &str) -> InterfaceCase<'r> {
         let longest = self.prefixes.iter().filter(|prefix| !prefix.is_empty() && with.starts_with(**prefix));
         longest
@@ -135,7 +135,7 @@ impl<'r> Interfaces<'r> {
         found.iter().copied()
     }
 
-    /// The interface of a Pod, found once.
+    /// The interface of a Pod, looked up only once.
     pub(super) fn of_pod(
         &self,
         ip: IpAddr,
@@ -144,7 +144,7 @@ impl<'r> Interfaces<'r> {
         *self.of_pods.lock().unwrap_or_else(PoisonError::into_inner).entry(ip).or_insert_with(find)
     }
 
-    /// The cases of a packet that crosses an interface of a kind.
+    /// The possible cases for a packet that crosses an interface of this kind.
     pub(super) fn possible(&self, kind: Interface, pods: Option<&PodInterface>) -> Vec<InterfaceCase<'r>> {
         let prefixes: Vec<&str> = match pods {
             Some(PodInterface::Prefix(prefix)) => vec![prefix],
@@ -156,7 +156,7 @@ impl<'r> Interfaces<'r> {
             _ => prefixes.iter().any(|prefix| case.begins(prefix) || *case == self.unnamed(prefix)),
         };
         let for_others = |case: &InterfaceCase<'_>| match case {
-            // Of a wider pattern there are others beside those of Pods.
+            // Interfaces that fit a wider pattern are not all of Pods.
             InterfaceCase::Prefixed(begin) => !prefixes.iter().any(|prefix| begin.starts_with(prefix)),
             InterfaceCase::Other => true,
             InterfaceCase::Named(_) => !of_pods(case),

@@ -29,7 +29,7 @@ const INDEXED_FROM: usize = 16;
 pub(super) struct Program<'r> {
     pub(super) family: Family,
     chains: Vec<Slot<'r>>,
-    /// By number of the ruleset, table and name.
+    /// By the ruleset's index, table and name.
     names: HashMap<(usize, TableName, ChainName), ChainId>,
     bases: BaseChains,
     interfaces: OnceLock<Interfaces<'r>>,
@@ -39,15 +39,15 @@ pub(super) struct Program<'r> {
 /// What rules do that changes the answers to later ones.
 #[derive(Debug, Default)]
 pub(super) struct Changes<'r> {
-    /// Fields of the header are changed that nothing else is known of.
+    /// Header fields that are not otherwise followed are changed.
     pub(super) alters: bool,
     /// Sets that rules fill or empty.
     pub(super) sets: HashSet<&'r str>,
-    /// Bits of the packet's mark that some rule asks for. Packets that differ in other bits alone are alike to all rules.
+    /// Bits of the packet's mark that some rule asks for. To rules, packets that differ only in other bits are alike.
     pub(super) asked_mark: u32,
-    /// How many rules ask for an interface or have a match or target that kube-proxy never writes.
+    /// How many rules match on an interface, or have a match or target that kube-proxy never writes.
     pub(super) foreign: usize,
-    /// What they ask of interfaces beside their names.
+    /// What they ask about interfaces besides their names.
     pub(super) beside: AskedBeside,
 }
 
@@ -56,12 +56,13 @@ struct Slot<'r> {
     table: TableName,
     chain: &'r Chain,
     index: OnceLock<RuleIndex>,
-    /// Where each rule jumps to, once a packet jumps: to find a chain by its name takes longer than most rules do.
+    /// Where each rule jumps to, filled in once a packet jumps: finding a chain by its name takes longer than most
+    /// rules do.
     targets: OnceLock<Box<[Option<ChainId>]>>,
 }
 
 impl<'r> Program<'r> {
-    /// Of rulesets of one family that a kernel holds side by side: of the nft and of the legacy variant.
+    /// Takes all rulesets of one family that a kernel has side by side: of the nft and of the legacy variant.
     pub(super) fn new(family: Family, rulesets: &[&'r Ruleset]) -> Program<'r> {
         let mut program = Program {
             family,
@@ -111,7 +112,8 @@ impl<'r> Program<'r> {
         chains.flat_map(|chain| &chain.rules).map(|placed| &placed.rule)
     }
 
-    /// The rules that packets can meet once they are routed: over `lo` those of prerouting, too, but for its nat chain.
+    /// The rules that packets can meet once they are routed: those of prerouting, too, over `lo`, except for its nat
+    /// chain.
     pub(super) fn rules_from_routing_on(&self) -> impl Iterator<Item = &'r Rule> {
         let hooks = [Hook::Input, Hook::Forward, Hook::Postrouting, Hook::Prerouting];
         let bases = hooks.into_iter().flat_map(|hook| {
@@ -120,7 +122,7 @@ impl<'r> Program<'r> {
         self.rules_reached_from(bases.map(|base| base.chain).collect())
     }
 
-    /// The rules of some chains, and of all to which they lead.
+    /// The rules of some chains, and of all chains that these lead to.
     fn rules_reached_from(&self, mut open: Vec<ChainId>) -> impl Iterator<Item = &'r Rule> + use<'r> {
         let mut met: HashSet<ChainId> = open.iter().copied().collect();
         let mut chains: Vec<&'r Chain> = Vec::new();
@@ -138,7 +140,7 @@ impl<'r> Program<'r> {
         chains.into_iter().flat_map(|chain| &chain.rules).map(|placed| &placed.rule)
     }
 
-    /// Names and patterns of interfaces that rules ask for at some hooks; none where they ask for more of an interface.
+    /// Names and patterns of interfaces that rules at some hooks match on; none if they ask more about an interface.
     pub(super) fn interfaces_asked_at(&self, hooks: &[Hook]) -> Option<Vec<&'r str>> {
         let mut names = Vec::new();
         let bases = hooks.iter().flat_map(|hook| self.bases(*hook)).map(|base| base.chain);
@@ -180,7 +182,7 @@ impl<'r> Program<'r> {
         })
     }
 
-    /// Ranges of source ports that rules ask for.
+    /// Ranges of source ports that rules match on.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
         let mut found = Vec::new();
         for test in self.foreign_tests() {
@@ -212,8 +214,8 @@ impl<'r> Program<'r> {
         })
     }
 
-    /// Bits of the packet's mark that other rules can change than those in chains of kube-proxy and the kubelet in the first
-    /// ruleset.
+    /// Bits of the packet's mark that can be changed by rules other than those in the chains of kube-proxy and the
+    /// kubelet in the first ruleset.
     pub(super) fn mark_altered_by_others(&self) -> u32 {
         let is_of_others =
             |slot: &&Slot<'_>| slot.part > 0 || matches!(slot.chain.owner, Owner::Kernel | Owner::Foreign);
@@ -221,7 +223,7 @@ impl<'r> Program<'r> {
         of_others.flat_map(|slot| &slot.chain.rules).fold(0, |bits, placed| bits | altered_mark(&placed.rule))
     }
 
-    /// All rules but those in kube-proxy's chains in the first ruleset.
+    /// All rules except those in kube-proxy's chains of the first ruleset.
     pub(super) fn rules_of_others(&self) -> impl Iterator<Item = &'r Rule> {
         let is_of_others = |slot: &&Slot<'r>| slot.part > 0 || slot.chain.owner != Owner::KubeProxy;
         let chains = self.chains.iter().filter(is_of_others).map(|slot| slot.chain);
@@ -237,7 +239,7 @@ impl<'r> Program<'r> {
         self.names.get(&(slot.part, slot.table, ChainName::new(name)?)).copied()
     }
 
-    /// Where a rule of kube-proxy's kind jumps to, if there is such a chain.
+    /// Where a rule such as kube-proxy writes jumps to, if that chain exists.
     pub(super) fn target(&self, chain: ChainId, rule: usize) -> Option<ChainId> {
         let slot = self.chains.get(chain.index())?;
         let target = |rule: &Rule| match &rule.target {
@@ -273,7 +275,7 @@ impl<'r> Program<'r> {
             .next(from, view, sources)
     }
 
-    /// Part `part` of a rule; none where the rule ends.
+    /// The part of a rule with an index; none behind the last.
     pub(super) fn rule_part(&self, chain: ChainId, rule: usize, part: usize) -> Option<RulePart<'r>> {
         let chain = self.chains.get(chain.index())?.chain;
         let rule = &chain.rules.get(rule)?.rule;
@@ -441,7 +443,7 @@ fn destination(translation: &Translation) -> Action<'_> {
     }
 }
 
-/// Bits of the packet's mark that a rule can change. What is not known of a target may change all.
+/// Bits of the packet's mark that a rule can change. A target that is not understood may change all.
 fn altered_mark(rule: &Rule) -> u32 {
     match &rule.target {
         Some(Target::SetMark { value, mask }) => mask | value,
@@ -454,7 +456,8 @@ fn altered_mark(rule: &Rule) -> u32 {
     }
 }
 
-/// Bits of the packet's mark that a rule asks for, or hands to the connection. What is not known of a match may ask for all.
+/// Bits of the packet's mark that a rule asks for, or copies to the connection. A match that is not understood may ask
+/// for all.
 fn asked_mark(rule: &Rule) -> u32 {
     let by_match = rule.matches.iter().fold(0, |bits, asked| {
         bits | match asked {

@@ -1,4 +1,4 @@
-//! What rules do with marks: that of the packet, and that of its connection.
+//! What rules do with the packet's mark and with that of its connection.
 
 use super::evaluator::{Evaluator, Next};
 use super::outcome::Effect;
@@ -6,16 +6,16 @@ use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::rule_part::MarkOf;
 
-/// A mark of which some bits may not be known.
+/// A mark, of which some bits may not be known.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
-    /// Those that are not known are 0.
+    /// Bits that are not known are 0.
     pub(super) known: u32,
     pub(super) open: u32,
 }
 
 impl Mark {
-    /// One of which nothing is known.
+    /// Nothing is known.
     pub(super) const UNKNOWN: Mark = Mark { known: 0, open: u32::MAX };
 
     pub(super) fn of_packet(view: &View) -> Mark {
@@ -71,7 +71,7 @@ impl<'r> Evaluator<'_, 'r> {
         Next::Part
     }
 
-    /// A packet that connection tracking does not know has no connection, whose mark could be set or restored
+    /// A packet that is not tracked has no connection whose mark could be set or restored
     /// (net/netfilter/xt_connmark.c).
     pub(super) fn mark_either(
         &mut self,
@@ -93,7 +93,7 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// The marks are not known any more.
+    /// From here on the marks are not known.
     pub(super) fn forget_marks(&self, view: &mut View) {
         self.keep_asked(view, Mark::UNKNOWN);
         if view.is_tracked() {

@@ -51,7 +51,7 @@ impl<'r> Evaluator<'_, 'r> {
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
             MatchKind::Foreign(foreign) => return Ok(self.foreign(state, foreign, position)),
             MatchKind::Opaque(text) => return Ok(self.opaque(state, text, position)),
-            // Looked at before this.
+            // Handled before.
             MatchKind::Statement(_) => true,
         };
         Ok(MatchResult::Known(known))
@@ -107,7 +107,7 @@ impl<'r> Evaluator<'_, 'r> {
         self.open(question, text, position)
     }
 
-    /// Depends on the answer "yes" to a question.
+    /// A match that holds if the answer to a question is "yes".
     pub(super) fn open(
         &mut self,
         question: Question<'r>,
@@ -125,7 +125,8 @@ pub(super) fn moment(state: &PacketState<'_>) -> Moment {
     Moment { hook: state.phase.hook(), source: view.source, destination: view.destination }
 }
 
-/// Whether a match can have another answer for the same packet a moment later, so that two of the same text may differ.
+/// Whether a match can have another answer for the same packet a moment later, so that two with the same text may
+/// differ.
 fn changes_by_itself(text: &str) -> bool {
     ["limit", "quota", "statistic", "random", "numgen"].iter().any(|word| text.contains(word))
 }

@@ -1,4 +1,4 @@
-//! Merges outcomes: like ones become one, and questions that make no difference are forgotten.
+//! Merges outcomes: equal ones become one, and questions that make no difference are dropped.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::questions::{OpenQuestion, Questions, YES};
 use super::queue::sum;
 use super::weights::{QuestionId, Weight, Weights};
 
-/// The most outcomes of one kind that are kept apart by their conditions, and the most conditions of one.
+/// The most outcomes of one kind that are listed by their conditions, and the most conditions of one outcome.
 const MOST_TOLD: usize = 16;
 
 /// The outcomes of a walk: those without a condition first, then by what they depend on: "yes" before "no".
@@ -23,7 +23,7 @@ pub(super) fn outcomes<'r>(mut evaluator: Evaluator<'_, 'r>) -> Vec<Outcome<'r>>
     outcomes_of(&mut evaluator, path_ends)
 }
 
-/// The same of some of its ends, which no other can come together with.
+/// The same for some of its ends, which no others can equal.
 pub(super) fn outcomes_of<'r>(
     evaluator: &mut Evaluator<'_, 'r>,
     path_ends: Vec<PathEnd<'r>>,
@@ -47,16 +47,16 @@ pub(super) fn outcomes_of<'r>(
     found.into_iter().map(build).collect()
 }
 
-/// Ends that are alike but for their weights and steps, in the order found.
+/// Ends that differ only in their weights and steps, in the order found.
 struct Group<'r>(SmallVec<[PathEnd<'r>; 1]>);
 
-/// One outcome: an end that stands for all like it, under some answers.
+/// One outcome: an end that stands for all equal ones, under some answers.
 struct Found<'r> {
     end: PathEnd<'r>,
     chance: Chance,
     answers: Vec<(QuestionId, CaseSet)>,
     supposing: Vec<QuestionId>,
-    /// Where there are too many ways to tell them apart: on how many questions they depend, and a number for how.
+    /// If there are too many ways to list: on how many questions they depend, and a number for how.
     several: Option<(usize, u64)>,
 }
 
@@ -75,7 +75,7 @@ fn groups(path_ends: Vec<PathEnd<'_>>) -> Vec<Group<'_>> {
 }
 
 impl<'r> Group<'r> {
-    /// The outcomes: one for each way through the sum of all weights, with what is supposed.
+    /// The outcomes: one for each way through the sum of all weights, with its suppositions.
     fn cases(&self, weights: &mut Weights, questions: &Questions<'r>) -> SmallVec<[Found<'r>; 1]> {
         if let Some(only) = self.whatever_the_answers() {
             return SmallVec::from_iter([only]);
@@ -83,7 +83,7 @@ impl<'r> Group<'r> {
         self.by_answers(weights, questions).into()
     }
 
-    /// The only outcome, where nothing that was asked makes a difference.
+    /// The only outcome, if nothing that was asked makes a difference.
     fn whatever_the_answers(&self) -> Option<Found<'r>> {
         let (first, others) = self.0.split_first()?;
         let is_certain = |end: &PathEnd<'_>| end.weight == Weight::ALWAYS;
@@ -123,7 +123,8 @@ impl<'r> Group<'r> {
 }
 
 impl<'r> Group<'r> {
-    /// One outcome for all ways: told with the first question that it depends on, and with its likeliest chance.
+    /// One outcome for all ways: with the first question that it depends on, and with the greatest chance of any of
+    /// them.
     fn several(
         &self,
         weights: &Weights,
@@ -153,7 +154,7 @@ impl<'r> Group<'r> {
     }
 }
 
-/// The suppositions without which the weight would be another under these answers.
+/// The suppositions that make a difference to the weight under these answers.
 fn matters(
     weights: &mut Weights,
     weight: Weight,
@@ -176,7 +177,7 @@ fn matters(
     found
 }
 
-/// That the client was sent somewhere before.
+/// The condition that the client was sent somewhere before.
 pub(super) fn affinity<'r>(program: &Program<'r>, of: Affinity<'r>) -> Option<Condition<'r>> {
     Some(Condition::Affinity {
         list: of.list.into(),
@@ -211,7 +212,7 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
     affinity.into_iter().chain(answers).chain(supposed).collect()
 }
 
-/// The steps of a path, those of one rule together.
+/// The steps of a path, with those of one rule together.
 pub(super) fn steps<'r>(program: &Program<'r>, path: &[PathEntry<'r>], end: PathId) -> Vec<Step<'r>> {
     let entries: Vec<&PathEntry<'r>> =
         std::iter::successors(entry(path, end), |n| entry(path, n.before)).collect();

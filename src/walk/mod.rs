@@ -1,8 +1,8 @@
 //! The walk: follows the first packet of a new connection through the netfilter hooks of a node and reports everything
 //! that can happen to it, with its exact chance and every step.
 //!
-//! It works on rulesets alone, so that it serves compiled and captured ones alike. Connections that exist already do
-//! not pass these rules: connection tracking keeps sending them where they went first.
+//! It needs only rulesets, so it serves compiled and captured ones alike. Connections that already exist do not pass
+//! these rules: connection tracking keeps sending them where they went first.
 //!
 //! ```
 //! use kuberules::net::Protocol;

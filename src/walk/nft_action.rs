@@ -93,7 +93,7 @@ impl<'r> Evaluator<'_, 'r> {
             Selector::Meta(key) if key == "mark" => {
                 Ok(self.mark_packet(state, Mark { known, open }, position))
             }
-            // What is not tracked has no connection to mark.
+            // An untracked packet has no connection to mark.
             Selector::Conntrack(_, key) if key == "mark" => {
                 if state.view.tracking == Tracking::New {
                     return Ok(self.mark_connection(state, Mark { known, open }, position));
@@ -105,7 +105,7 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// Changes a field of the packet, without the help of connection tracking.
+    /// Changes a field of the packet without connection tracking.
     fn rewrite(
         &mut self,
         state: &mut PacketState<'r>,
@@ -202,7 +202,7 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// A new source: which of several addresses, and which port, makes no difference.
+    /// A new source: which of several addresses or ports it is makes no difference.
     fn source_of(
         &mut self,
         state: &mut PacketState<'r>,
@@ -259,13 +259,13 @@ impl<'r> Evaluator<'_, 'r> {
         Err(Stop::Failed(self.no_destination(position)))
     }
 
-    /// That it cannot be said where a rule sends packets.
+    /// The error that it is not known where a rule sends packets.
     pub(super) fn no_destination(&self, position: RulePosition) -> WalkError {
         let (table, chain) = self.names(position);
         WalkError::UnknownDestination { table, chain }
     }
 
-    /// One of the addresses of a range, each as likely.
+    /// One of the addresses of a range, each equally likely.
     fn one_of_range(
         &mut self,
         state: &mut PacketState<'r>,

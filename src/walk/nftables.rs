@@ -30,7 +30,7 @@ pub(super) struct Program<'r> {
     chains: Vec<(usize, &'r Chain)>,
     chain_names: HashMap<(usize, &'r str), ChainId>,
     sets: HashMap<(usize, &'r str), SetSlot<'r>>,
-    /// Sets that rules fill, by number of the table.
+    /// Sets that rules fill, by the table's index.
     filled: OnceLock<HashSet<(usize, &'r str)>>,
     bases: [BaseChains; 2],
     interfaces: OnceLock<Interfaces<'r>>,
@@ -58,7 +58,7 @@ impl<'r> Program<'r> {
             asked_beside: OnceLock::new(),
             foreign: OnceLock::new(),
         };
-        // A table that sleeps has no chains at any hook.
+        // A dormant table has no chains at any hook.
         for table in ruleset.tables.iter().filter(|table| !table.is_dormant()) {
             program.add_table(table);
         }
@@ -115,7 +115,7 @@ impl<'r> Program<'r> {
         })
     }
 
-    /// Ranges of source ports that rules ask for.
+    /// Ranges of source ports that rules match on.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
         let mut found = Vec::new();
         for (table, chain) in &self.chains {
@@ -195,7 +195,7 @@ impl<'r> Program<'r> {
     pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {
         let slot = self.slot(chain, set)?;
         let set: &'r Set = slot.set;
-        // Without the types of its key, words have no numbers.
+        // Without the types of the set's key, words have no numbers.
         (!set.key.is_empty()).then(|| slot.index.get_or_init(|| SetIndex::new(set)))
     }
 
@@ -210,7 +210,7 @@ impl<'r> Program<'r> {
         table.is_some_and(|table| self.filled_sets().contains(&(table, set)))
     }
 
-    /// A limit's own text tells whether it lets through what is beyond it; so does its JSON.
+    /// Whether a named limit matches beyond its bound: its own text or JSON says so.
     pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
         let table = self.chains.get(chain.index()).and_then(|(table, _)| self.tables.get(*table));
         let is_it = |text: &&String| {
@@ -228,7 +228,7 @@ impl<'r> Program<'r> {
         })
     }
 
-    /// Whether a set is one that rules themselves fill with clients. A listing as JSON does not always tell `dynamic`.
+    /// Whether rules themselves add clients to a set. A listing as JSON does not always have `dynamic`.
     fn is_memory(&self, table: usize, set: &str) -> bool {
         let Some(slot) = self.sets.get(&(table, set)) else {
             return false;
@@ -284,7 +284,7 @@ impl<'r> Program<'r> {
             }
             Statement::Spelled(_, meaning) => self.statement(table, meaning),
             Statement::Log(_) | Statement::Aside(_) => RulePart::Nothing,
-            // Without a socket the rule ends, and else it goes on (net/netfilter/nft_tproxy.c).
+            // Without a socket the rule ends, otherwise it goes on (net/netfilter/nft_tproxy.c).
             Statement::Divert(Diversion::Socket, text) => opaque_iptables::unknown(text),
             Statement::Opaque(text) => opaque_nftables::statement(text, false),
             _ => action(statement).map_or(RulePart::Nothing, RulePart::Action),
@@ -306,7 +306,7 @@ impl<'r> Program<'r> {
     }
 }
 
-/// Names of interfaces that a statement asks for.
+/// Names of interfaces that a statement matches on.
 fn interface_names(statement: &Statement) -> Vec<&str> {
     if let Statement::InInterface { name, .. } = statement {
         return vec![name];
@@ -331,7 +331,7 @@ fn interface_name(datum: &Datum) -> Option<&str> {
     }
 }
 
-/// Without its types (`typeof`), a set can be of anything.
+/// A set without types (`typeof`) can hold anything.
 fn can_name_interfaces(set: &Set) -> bool {
     set.key.is_empty()
         || set.key.contains(&DataType::InterfaceName)

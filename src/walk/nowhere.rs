@@ -1,10 +1,10 @@
-//! Jumps to chains, and questions to sets, that are not there. No kernel loads such rules, but a capture can be cut short.
+//! Jumps to chains, and lookups in sets, that do not exist. No kernel loads such rules, but a capture can be cut short.
 
 use super::program::Program;
 use super::rule_part::{Action, ChainId, Match, MatchKind, RulePart};
 use crate::nftables::ruleset::{Addresses, Element, Expression, MapValue, Statement, Verdict};
 
-/// Whether any rule leads to a chain, or asks a set, that is not there.
+/// Whether any rule leads to a chain, or looks into a set, that does not exist.
 pub(super) fn leads_nowhere(program: &Program<'_>) -> bool {
     let chains = (0..program.chain_count()).map(|number| ChainId(u32::try_from(number).unwrap_or(u32::MAX)));
     chains.into_iter().any(|chain| {
@@ -45,7 +45,7 @@ fn is_nowhere(program: &Program<'_>, chain: ChainId, part: RulePart<'_>) -> bool
     }
 }
 
-/// Whether a statement asks a set that is not there, or can lead to such a chain.
+/// Whether a statement looks into a set that does not exist, or can lead to such a chain.
 fn asks_nothing(
     statement: &Statement,
     no_set: &dyn Fn(&str) -> bool,

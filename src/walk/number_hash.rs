@@ -1,5 +1,5 @@
-//! Hash maps for keys that are numbers which the walk gives out itself. Nobody can choose them to collide, so that they need
-//! no protection from that, which takes most of the time of the standard hasher.
+//! Hash maps for keys that are numbers given out by the walk itself. Nobody can choose them to collide, so they need no
+//! protection from that, which takes most of the time of the standard hasher.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};

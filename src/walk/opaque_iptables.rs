@@ -1,4 +1,4 @@
-//! What is read of other programs' rules in text of either language: names of targets and of protocols.
+//! What is understood of other programs' rules, as text of either language: names of targets and of protocols.
 
 use crate::net::Protocol;
 

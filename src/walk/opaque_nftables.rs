@@ -1,5 +1,5 @@
-//! Statements of nftables that rulesets keep as text: what is not understood, of a listing or of its JSON, and extensions
-//! of iptables.
+//! Statements of nftables that rulesets keep as text: what is not understood in a listing or in its JSON, and
+//! extensions of iptables.
 
 use serde_json::Value;
 
@@ -7,15 +7,15 @@ use super::opaque_iptables;
 use super::outcome::Answer;
 use super::rule_part::{Action, RulePart};
 
-/// Whether an opaque statement of nftables is a match, where that can be told.
+/// Whether an opaque statement of nftables is a match, as far as that can be known.
 pub fn is_opaque_match(text: &str) -> bool {
     matches!(statement(text, true), RulePart::Match(_))
 }
 
-/// What an opaque text does. What is not understood can do anything: where an action follows in the rule, it decides
-/// whether that is reached, else it may itself be what ends the packet's way.
+/// What an opaque text does. Text that is not understood can do anything: if an action follows in the rule, the text
+/// decides whether that is reached; otherwise the text may itself end the packet's way.
 ///
-/// nft prints nothing for a comment of iptables-nft, which makes an empty text; it matches everything.
+/// nft prints nothing for a comment of iptables-nft, which results in an empty text; that matches everything.
 pub(super) fn statement(text: &str, action_follows: bool) -> RulePart<'_> {
     if text.is_empty() {
         return RulePart::Nothing;
@@ -35,7 +35,7 @@ enum Extension {
     Target(String),
 }
 
-/// `xt match "name"`, `xt target "name"`, or the same in JSON: extensions of iptables that nft cannot say.
+/// `xt match "name"`, `xt target "name"`, or the same in JSON: extensions of iptables that nft has no syntax for.
 fn extension(text: &str) -> Option<Extension> {
     let (kind, name) = match text.starts_with('{') {
         true => of_json(text)?,

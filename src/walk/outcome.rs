@@ -1,4 +1,4 @@
-//! What happens to a packet, and by which steps.
+//! What happens to a packet, and in which steps.
 
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
@@ -23,16 +23,16 @@ use super::packet::View;
 pub struct Outcome<'r> {
     /// Whether it gets through.
     pub verdict: Verdict,
-    /// How likely it is, under the conditions in [`Outcome::given`]. Those of all outcomes with the same conditions
-    /// and of those without any that do not contradict them add up to 1.
+    /// How likely it is, under the conditions in [`Outcome::given`]. The chances of all outcomes with the same
+    /// conditions, together with those of the unconditional ones that do not contradict them, add up to 1.
     pub chance: Chance,
-    /// Where it goes after DNAT; the original destination where there was none.
+    /// Where it goes after DNAT; the original destination if there was none.
     pub destination: SocketAddr,
     /// Whether its source is rewritten.
     pub snat: bool,
     /// Whether it ends on the node itself, rather than leaving by an interface.
     pub delivered_locally: bool,
-    /// What must hold for this outcome beside what is known; empty for a client's first contact with rules that are
+    /// What must hold for this outcome besides what is known; empty for a client's first contact, if the rules are
     /// understood.
     pub given: Vec<Condition<'r>>,
     /// What happened to it, in order.
@@ -40,7 +40,7 @@ pub struct Outcome<'r> {
 }
 
 impl Outcome<'_> {
-    /// Whether two are the same but for the steps.
+    /// Whether two outcomes are the same except for the steps.
     pub(super) fn ends_as(&self, other: &Self) -> bool {
         let end = |outcome: &Self| {
             (
@@ -60,7 +60,7 @@ impl Outcome<'_> {
 pub enum Verdict {
     /// It goes on to its destination.
     Accept,
-    /// It is dropped without a word: the client waits until its time is up.
+    /// It is dropped silently: the client waits until it times out.
     Drop,
     /// It is refused with an answer.
     Reject(Answer),
@@ -98,7 +98,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether it says that there is no way to the destination, rather than that nobody is there.
+    /// Whether it says that there is no way to the destination, rather than that nothing listens there.
     pub fn is_unreachable(self) -> bool {
         match self {
             Answer::PortUnreachable | Answer::TcpReset | Answer::OtherIcmp => false,
@@ -139,16 +139,16 @@ pub enum Condition<'r> {
         /// Whether the ruleset, a listing of nftables, has the client on the list.
         listed: bool,
     },
-    /// A rule has a part that is not understood; the outcome is that of its matching, or of its not matching.
+    /// A rule has a part that is not understood; this is the outcome if that matches, or if it does not.
     Opaque {
         /// The part, as printed.
         text: CompactString,
-        /// The first rule that has it.
+        /// The first rule with this part.
         rule: RuleRef<'r>,
-        /// Whether it is taken to match.
+        /// Whether it is assumed to match.
         matches: bool,
     },
-    /// More unknown things are asked than can be kept apart: this is the outcome for some of the answers.
+    /// More unknown things are asked than can be listed: this is the outcome for some of the answers.
     Several {
         /// How many questions.
         count: usize,
@@ -156,28 +156,28 @@ pub enum Condition<'r> {
         text: CompactString,
         /// The rule that asks it.
         rule: RuleRef<'r>,
-        /// Differs where the outcome depends on the questions in another way.
+        /// Different for outcomes that depend on the questions in another way.
         digest: u64,
     },
-    /// What a rule asks is supposed to be as it usually is for a first packet.
+    /// A rule asks for something that is supposed to be as usual for a first packet.
     Supposed {
         /// What is supposed.
         supposition: Supposition,
-        /// The part, as printed.
+        /// The part of the rule, as printed.
         text: CompactString,
         /// The rule.
         rule: RuleRef<'r>,
     },
 }
 
-/// What is supposed of the first packet of a connection.
+/// What is usually so for the first packet of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Supposition {
     /// A limit is not reached.
     WithinLimit,
     /// The node has the route that a rule looks up, such as one back to the source.
     HasRoute,
-    /// No packet before put the client on a list.
+    /// No earlier packet put the client on a list.
     NotListed,
 }
 
@@ -211,13 +211,13 @@ impl Condition<'_> {
 /// Something that happened to a packet.
 #[derive(Debug, Clone)]
 pub struct Step<'r> {
-    /// At which hook.
+    /// The hook.
     pub hook: Hook,
-    /// The rule that did it; none for the kernel's own doing.
+    /// The rule that did it; none for what the kernel itself does.
     pub rule: Option<RuleRef<'r>>,
     /// The packet as the rule saw it.
     pub seen: View,
-    /// The chance with which a random rule was taken.
+    /// The chance that a random rule was taken with.
     pub chance: Option<Chance>,
     /// The element of a map that gave the verdict.
     pub element: Option<&'r nftables::Element>,
@@ -228,7 +228,7 @@ pub struct Step<'r> {
 /// What a rule or the kernel did with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect<'r> {
-    /// On to another chain, and back when that is through.
+    /// On to another chain, and back when that ends.
     Jump(&'r str),
     /// On to another chain for good.
     Goto(&'r str),
@@ -246,7 +246,7 @@ pub enum Effect<'r> {
     Mark(u32),
     /// The mark of the connection is now this.
     ConnectionMark(u32),
-    /// A mark is now one that is not known, at least in part.
+    /// A mark is no longer known, at least in part.
     MarkNotKnown(MarkOf),
     /// The destination is now this.
     Dnat(SocketAddr),
@@ -256,7 +256,7 @@ pub enum Effect<'r> {
     Snat,
     /// The client is remembered by this list or set.
     Remember(&'r str),
-    /// Connection tracking passes it over.
+    /// Connection tracking ignores it.
     Untrack,
     /// It will be delivered on the node.
     RouteLocal,
@@ -266,13 +266,14 @@ pub enum Effect<'r> {
     Martian,
     /// Routing ends it.
     Unrouted(Unrouted),
-    /// The node checks where the way back to the source leads (`rp_filter`), and that is not known: taken to pass.
+    /// The node checks where the route back to the source leads (`rp_filter`), and that is not known: assumed to pass.
     SourceNotChecked,
-    /// Which way it goes is not known, though routes are, as routing rules decide: taken to be sent on.
+    /// Which way it goes is not known despite the routes, for example because routing rules decide: assumed to be sent
+    /// on.
     WayNotKnown,
-    /// A target that is not understood: taken to drop it or to let it through, as the condition says.
+    /// A target that is not understood: assumed to drop it or to let it through, as the condition says.
     Unknown {
-        /// Whether it is taken to drop the packet.
+        /// Whether it is assumed to drop the packet.
         drops: bool,
     },
 }
@@ -284,13 +285,13 @@ pub enum Unrouted {
     NoWay(Refusal),
     /// The node does not forward what comes in there (`ip_forward`).
     NotForwarded(ForwardingOff),
-    /// There is no way back to its source, which is asked for (`rp_filter`).
+    /// There is no route back to its source, and that is checked (`rp_filter`).
     NoWayBack(ReversePath),
-    /// The way back to its source leaves by another interface (`rp_filter`).
+    /// The route back to its source leaves by another interface (`rp_filter`).
     BackElsewhere(ReversePath),
     /// It comes from the network with an address of the node itself as its source.
     OwnSource,
-    /// Its source is the address of all hosts of a network (`rp_filter`).
+    /// Its source is a broadcast or multicast address (`rp_filter`).
     SourceOfMany,
 }
 

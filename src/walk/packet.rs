@@ -12,19 +12,19 @@ use crate::node::{Host, InterfaceName};
 pub struct Packet {
     /// TCP, UDP or SCTP.
     pub protocol: Protocol,
-    /// The source address; its port is any.
+    /// The source address; the port can be any.
     pub source: IpAddr,
     /// The destination before any translation.
     pub destination: SocketAddr,
     /// Where it comes from.
     pub client: ClientKind,
-    /// Its firewall mark when it comes in; 0 as a rule.
+    /// Its firewall mark when it comes in; usually 0.
     pub mark: u32,
-    /// Its source port, where the asker tells it; else one of 1024 and up.
+    /// Its source port, if the caller gives it; else one from 1024 on.
     pub source_port: Option<u16>,
-    /// The interface by which it comes in, where the asker tells it.
+    /// The interface by which it comes in, if the caller gives it.
     pub in_interface: Option<InterfaceName>,
-    /// The interface by which it leaves the node, where the asker tells it.
+    /// The interface by which it leaves the node, if the caller gives it.
     pub out_interface: Option<InterfaceName>,
 }
 
@@ -35,13 +35,13 @@ pub enum Interface {
     None,
     /// `lo`
     Loopback,
-    /// That of the pods on this node; see [`super::Host::pod_interface`].
+    /// One of a Pod on this node; see [`super::Host::pod_interface`].
     PodSide,
-    /// That of the network, by which other nodes and the outside are reached.
+    /// One of the network, which leads to other nodes and the outside.
     External,
 }
 
-/// Source and destination of different IP families.
+/// Source and destination are of different IP families.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the source {from} is {}, the destination {to} is {}", Family::of(*.from), Family::of(*.to))]
 pub struct FamilyMismatch {
@@ -117,14 +117,14 @@ pub struct View {
     pub open_mark: u32,
     /// The mark of its connection.
     pub connection_mark: u32,
-    /// The bits of that which are not known.
+    /// The bits of the connection's mark that are not known.
     pub open_connection_mark: u32,
     /// The interface it came in by.
     pub input: Interface,
     /// The interface it will go out by, once that is known.
     pub output: Interface,
-    /// The destination by which that interface was chosen: of the node's own packets it is the first at the whole hook of
-    /// output, as a translation there changes the route for later hooks alone.
+    /// The destination that this interface was chosen for: at the output hook always the first one, as a translation
+    /// there changes the route only for later hooks.
     pub routed: IpAddr,
     /// What connection tracking says of it.
     pub tracking: Tracking,
@@ -166,7 +166,7 @@ impl View {
         }
     }
 
-    /// Whether connection tracking knows the packet: what asks for the connection fails otherwise, negated or not.
+    /// Whether connection tracking knows the packet: if not, matches on the connection fail, negated or not.
     pub fn is_tracked(&self) -> bool {
         self.tracking == Tracking::New
     }

@@ -1,8 +1,9 @@
 //! Which interfaces a packet crosses.
 //!
-//! A rule that asks for an interface asks for an attribute of the packet. It is known, in this order, from the asker, from
-//! the node's routes, or from the names that CNI plugins give to a Pod's end on the node. Otherwise it is a question with
-//! one answer for each of the [`Interfaces`](super::interfaces::Interfaces) that the packet could have.
+//! A rule that matches on an interface asks for an attribute of the packet. It is known, in this order, from the
+//! caller, from the node's routes, or from the names that CNI plugins give to the node's end of a Pod's interface.
+//! Otherwise it is a question with one answer for each of the [`Interfaces`](super::interfaces::Interfaces) that the
+//! packet could have.
 
 use std::net::IpAddr;
 
@@ -20,7 +21,7 @@ use crate::nftables::ruleset::Element;
 use crate::node::{Host, InterfaceName, PodInterface};
 
 impl<'r> Evaluator<'_, 'r> {
-    /// Whether the packet crosses an interface of this name or pattern.
+    /// Whether the packet crosses an interface with this name or pattern.
     pub(super) fn has_interface(
         &mut self,
         view: &View,
@@ -31,8 +32,8 @@ impl<'r> Evaluator<'_, 'r> {
         self.interface_that(view, direction, (position, name), |case| case.fits(name))
     }
 
-    /// The first element whose name or pattern an interface of the packet fits, which is one question with as many answers as
-    /// there are elements; `*` comes after all others.
+    /// The first element with a name or pattern that fits an interface of the packet: one question with as many answers
+    /// as there are elements; `*` comes after all others.
     pub(super) fn element_by_interface(
         &mut self,
         state: &mut PacketState<'r>,
@@ -63,7 +64,8 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// Whether something holds for the interface that the packet crosses; it must hold for all interfaces of a case or for none.
+    /// Whether something holds for the interface that the packet crosses; it must hold for all interfaces of a case or
+    /// for none.
     pub(super) fn interface_that(
         &mut self,
         view: &View,
@@ -86,7 +88,7 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// The interface where it is known; none inside where the packet has none.
+    /// The interface, if known; none inside if the packet has none.
     pub(super) fn known_interface(
         &mut self,
         view: &View,
@@ -107,8 +109,8 @@ impl<'r> Evaluator<'_, 'r> {
     }
 }
 
-/// The interface of a kind that packets of an address cross, where it is known by routes or by the names of Pods; none inside
-/// where they cross none.
+/// The interface of a kind that packets of an address cross, if routes or the names of Pods' interfaces say so; none
+/// inside if they cross none.
 pub(super) fn known(
     (program, host): (&Program<'_>, &Host),
     (ip, kind): (IpAddr, Interface),
@@ -126,7 +128,7 @@ pub(super) fn known(
     }
 }
 
-/// What the CNI plugin whose interfaces the rules name calls a Pod's end on the node.
+/// The CNI plugin's name for the node's end of a Pod's interface, if rules name interfaces of that plugin.
 fn interface_of_pod(program: &Program<'_>, host: &Host, ip: IpAddr) -> Option<InterfaceName> {
     let interfaces = program.interfaces();
     interfaces.of_pod(ip, || {
@@ -138,7 +140,7 @@ fn interface_of_pod(program: &Program<'_>, host: &Host, ip: IpAddr) -> Option<In
     })
 }
 
-/// What is asked for where an interface is, and of what kind that is.
+/// The interface in a direction, and the question to ask about it.
 fn asked<'r>(view: &View, direction: InterfaceDirection) -> (Interface, Question<'r>) {
     match direction {
         InterfaceDirection::In => (view.input, Question::InInterface),

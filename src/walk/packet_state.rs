@@ -1,4 +1,4 @@
-//! The state of a packet on its way: where it is, what it looks like, what was assumed to get here.
+//! The state of a packet on its way: where it is, what it looks like, what was assumed on the way.
 
 use std::net::SocketAddr;
 
@@ -33,11 +33,11 @@ pub(super) struct Frame {
     pub(super) chain: ChainId,
     pub(super) rule: usize,
     pub(super) part: usize,
-    /// How many chains handed over to another here (goto). No kernel loads rules that pass a chain twice.
+    /// How many chains were replaced by another here (goto). No kernel loads rules that pass a chain twice.
     pub(super) gotos: usize,
-    /// The chance with which the current rule was taken.
+    /// The chance that the current rule was taken with.
     pub(super) chance: Option<Chance>,
-    /// The path before the jump here, and after it: a jump that led to nothing is forgotten.
+    /// The path before the jump to this chain, and after it: a jump that led to nothing is forgotten.
     pub(super) before: PathId,
     pub(super) after: PathId,
 }
@@ -52,7 +52,7 @@ impl Frame {
 /// The end of a path in the walk's arena.
 pub(super) type PathId = Option<u32>;
 
-/// At which hook of its path a packet is.
+/// Where on its path a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Phase {
     Prerouting,
@@ -60,7 +60,7 @@ pub(super) enum Phase {
     Forward,
     Output,
     Postrouting,
-    /// Over `lo`, after postrouting: the same packet passes the hooks of one that comes in.
+    /// Over `lo`, after postrouting: the same packet passes the hooks of an incoming one.
     LoopPrerouting,
     LoopInput,
 }
@@ -86,39 +86,39 @@ impl Phase {
 pub(super) struct PacketState<'r> {
     pub(super) view: View,
     pub(super) phase: Phase,
-    /// How many base chains of the hook were begun.
+    /// How many base chains of the hook have begun.
     pub(super) begun: usize,
-    /// The number of its destination: packets to different ones never come together again.
+    /// The number of its destination: packets to different ones never merge again.
     pub(super) class: u32,
     pub(super) base: Option<BaseChain>,
     pub(super) frames: Vec<Frame>,
     pub(super) untracked: bool,
     pub(super) snat: bool,
-    /// The destination, or at the later hooks the source, was translated at this hook: no further nat chain is asked.
+    /// The destination, or at the later hooks the source, was translated at this hook: no further nat chain runs.
     pub(super) bound: bool,
     pub(super) chance: Chance,
-    /// How likely it got here, times `chance`, by the answers to open questions.
+    /// The chance, times `chance`, that it gets here, by the answers to open questions.
     pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
-    /// Its mark before a chain that has packets routed again where it changes, with the bits that are not known.
+    /// Its mark before a chain that routes packets again if it changes, with the bits that are not known.
     pub(super) mark_before: Option<(u32, u32)>,
-    /// The number that a chooser gave at a part of a rule.
+    /// The number that a random or hashed choice gave at a part of a rule.
     pub(super) drawn: Option<(RulePosition, u64)>,
-    /// Sets of nftables into which it was put.
+    /// Sets of nftables that it was added to.
     pub(super) filled: Vec<&'r str>,
     pub(super) path: PathId,
     /// Lists of other programs that the client was put on.
     pub(super) listed: SmallVec<[&'r str; 2]>,
-    /// On which branch it just came from a fork: it has not yet gone the way that its answer leads.
+    /// Which branch of a fork it has just come from: it has not yet acted on its answer.
     pub(super) branch: usize,
 }
 
-/// The end of a packet's path, before like outcomes are merged.
+/// The end of a packet's path, before equal outcomes are merged.
 #[derive(Debug, Clone)]
 pub(super) struct PathEnd<'r> {
     pub(super) state: FinalState,
     pub(super) chance: Chance,
-    /// How likely it got here, times `chance`, by the answers to open questions.
+    /// The chance, times `chance`, that it gets here, by the answers to open questions.
     pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
     pub(super) path: PathId,

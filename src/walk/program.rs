@@ -23,8 +23,8 @@ pub(super) enum Program<'r> {
     Both(Box<Both<'r>>),
 }
 
-/// Rules of both languages in one kernel, whose base chains run in the order of their priorities. Chains of nftables are
-/// numbered behind those of iptables.
+/// Rules of both languages in one kernel, whose base chains run by priority. Chains of nftables are numbered after
+/// those of iptables.
 pub(super) struct Both<'r> {
     iptables: iptables::Program<'r>,
     nftables: nftables::Program<'r>,
@@ -49,7 +49,7 @@ impl<'r> Both<'r> {
         Both { iptables, nftables, split, bases, interfaces }
     }
 
-    /// The number of a chain among those of nftables, if it is one.
+    /// The number among the chains of nftables, if it is one of them.
     fn of_nftables(&self, chain: ChainId) -> Option<ChainId> {
         let number = chain.index().checked_sub(self.split)?;
         Some(ChainId(u32::try_from(number).unwrap_or(u32::MAX)))
@@ -60,7 +60,7 @@ fn behind(chain: ChainId, split: usize) -> ChainId {
     ChainId(u32::try_from(chain.index() + split).unwrap_or(u32::MAX))
 }
 
-/// Calls the program that has a chain, with the chain's number there.
+/// Calls the program of a chain, with the chain's number there.
 macro_rules! of_chain {
     ($self:expr, $chain:ident, $program:ident => $call:expr) => {
         match $self {
@@ -89,8 +89,8 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// The rules of nftables that have a chain, with the chain's number there; none where it is of iptables, which has no
-    /// sets of its own.
+    /// The nftables rules that a chain belongs to, with its number there; none if it is of iptables, which has no sets
+    /// of its own.
     fn of_nftables(&self, chain: ChainId) -> Option<(&nftables::Program<'r>, ChainId)> {
         match self {
             Program::Iptables(_) => None,
@@ -117,7 +117,7 @@ impl<'r> Program<'r> {
         program.index(chain, set)
     }
 
-    /// The elements by the interfaces that they name; none where one asks for something else.
+    /// The elements by the interfaces that they name; none if one has another kind of key.
     pub(super) fn by_interface<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s ByInterface<'r>> {
         let (program, chain) = self.of_nftables(chain)?;
         program.by_interface(chain, set)
@@ -128,13 +128,13 @@ impl<'r> Program<'r> {
         self.of_nftables(chain).is_some_and(|(program, chain)| program.is_filled(chain, set))
     }
 
-    /// Whether a named limit lets through what is beyond it.
+    /// Whether a named limit matches beyond its bound.
     pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
         self.of_nftables(chain).is_some_and(|(program, chain)| program.is_over(chain, kind, name))
     }
 
-    /// How deep chains may call one another. The kernel refuses rules of nftables beyond 16
-    /// (NFT_JUMP_STACK_SIZE) and loops of iptables; the latter has no other bound.
+    /// How deep chains may call one another. The kernel refuses nftables rules deeper than 16 (NFT_JUMP_STACK_SIZE),
+    /// and loops of iptables; iptables has no other bound.
     pub(super) fn deepest(&self) -> usize {
         match self {
             Program::Iptables(_) | Program::Both(_) => 128,
@@ -151,14 +151,15 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// What rules ask of interfaces beside their names.
+    /// What rules ask about interfaces besides their names.
     pub(super) fn asked_beside(&self) -> AskedBeside {
         let of_iptables = self.iptables_part().map(|program| program.changes().beside);
         let of_nftables = self.nftables_part().map(nftables::Program::asked_beside);
         of_iptables.into_iter().chain(of_nftables).fold(AskedBeside::default(), AskedBeside::and)
     }
 
-    /// What rules do that changes the answers to later ones; none for nftables, whose statements are looked at one by one.
+    /// What rules do that changes the answers to later ones; none for nftables, whose statements are looked at one by
+    /// one.
     pub(super) fn changes(&self) -> Option<&iptables::Changes<'r>> {
         match self {
             Program::Iptables(program) => Some(program.changes()),
@@ -167,7 +168,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// Bits of the packet's mark that rules ask for; of nftables all, since its expressions can ask in many ways.
+    /// Bits of the packet's mark that rules ask for; all of them for nftables, whose expressions can ask in many ways.
     pub(super) fn asked_mark(&self) -> u32 {
         match self {
             Program::Iptables(program) => program.changes().asked_mark,
@@ -175,7 +176,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// Ranges of source ports that rules ask for.
+    /// Ranges of source ports that rules match on.
     pub(super) fn source_ports(&self) -> Vec<(u16, u16)> {
         match self {
             Program::Iptables(program) => program.source_ports(),
@@ -188,7 +189,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// The rules of iptables, perhaps beside others.
+    /// The rules of iptables, even beside others.
     pub(super) fn iptables_part(&self) -> Option<&iptables::Program<'r>> {
         match self {
             Program::Iptables(program) => Some(program),
@@ -197,7 +198,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// The rules of nftables, perhaps beside others.
+    /// The rules of nftables, even beside others.
     pub(super) fn nftables_part(&self) -> Option<&nftables::Program<'r>> {
         match self {
             Program::Nftables(program) => Some(program),
@@ -206,13 +207,13 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// How many rules there are that kube-proxy never writes.
+    /// How many rules are such as kube-proxy never writes.
     pub(super) fn foreign_rules(&self) -> usize {
         let of_iptables = self.iptables_part().map_or(0, |program| program.changes().foreign);
         of_iptables + self.nftables_part().map_or(0, nftables::Program::foreign_rules)
     }
 
-    /// The rules of iptables, where there are no others.
+    /// The rules of iptables, if there are no others.
     pub(super) fn as_iptables(&self) -> Option<&iptables::Program<'r>> {
         match self {
             Program::Iptables(program) => Some(program),
@@ -228,7 +229,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// The family of the rules, where they are of one alone.
+    /// The family of the rules, if they are all of one.
     pub(super) fn family(&self) -> Option<Family> {
         match self {
             Program::Iptables(program) => Some(program.family),
@@ -254,7 +255,7 @@ impl<'r> Program<'r> {
         }
     }
 
-    /// Where a rule that jumps leads to.
+    /// Where a jump in a rule leads.
     pub(super) fn target(&self, from: ChainId, rule: usize, name: &str) -> Option<ChainId> {
         let known = self.as_iptables().and_then(|program| program.target(from, rule));
         known.or_else(|| self.find(from, name))

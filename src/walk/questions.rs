@@ -1,4 +1,4 @@
-//! What a packet can be asked that nothing tells, and the answers that there can be.
+//! Questions about a packet that nothing known answers, and the possible answers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +14,7 @@ use super::rule_part::InterfaceDirection;
 use super::weights::QuestionId;
 use crate::nftables::ruleset::{Comparison, Datum, Expression, Statement};
 
-/// Something that a packet can be asked and that nothing tells.
+/// A question about a packet that nothing known answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Question<'r> {
     /// By which interface it comes in.
@@ -25,14 +25,14 @@ pub(super) enum Question<'r> {
     SourcePort,
     /// Whether the interface by which it comes in has an address.
     InterfaceHasAddress,
-    /// Whether it passes a match, by its text: the same text means the same wherever it stands, at the same hook and with the
-    /// same ends of the packet.
+    /// Whether it passes a match, by its text: the same text means the same in every rule, at the same hook and with
+    /// the same source and destination.
     Text(&'r str, Option<Moment>),
-    /// Whether a field of it, or what is made of that, is this.
+    /// Whether a field, or a value made of it, equals this.
     Is(&'r Expression, &'r Datum),
     /// Whether it passes a match of nftables.
     Passes(&'r Comparison),
-    /// Whether a set of nftables has it because a rule put it in for a packet before.
+    /// Whether it is in a set of nftables because an earlier packet made a rule add it.
     Filled(&'r str),
     /// Whether it passes a part of one rule.
     Part(RulePosition),
@@ -40,7 +40,7 @@ pub(super) enum Question<'r> {
     Usual(Supposition, RulePosition),
 }
 
-/// What a packet looks like at some point of its way.
+/// What a packet looks like at one point of its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Moment {
     pub(super) hook: Hook,
@@ -62,7 +62,7 @@ pub(super) enum Answers<'r> {
 /// The number of the answer "yes".
 pub(super) const YES: usize = 0;
 
-/// A question that was asked, and where that was first done.
+/// A question that was asked, and where it was asked first.
 #[derive(Debug, Clone)]
 pub(super) struct OpenQuestion<'r> {
     pub(super) answers: Answers<'r>,
@@ -70,7 +70,7 @@ pub(super) struct OpenQuestion<'r> {
     pub(super) position: RulePosition,
     question: Question<'r>,
     text: &'r str,
-    /// Why the answer is supposed to be "yes", where it is.
+    /// Why the answer is supposed to be "yes", if it is.
     pub(super) supposition: Option<Supposition>,
 }
 
@@ -104,14 +104,14 @@ impl<'r> Questions<'r> {
         number
     }
 
-    /// The questions to which the answer is supposed to be "yes".
+    /// The questions whose answer is supposed to be "yes".
     pub(super) fn supposed(&self) -> impl Iterator<Item = QuestionId> {
         let usual = (0..).zip(&self.asked).filter(|(_, question)| question.supposition.is_some());
         usual.map(|(number, _)| QuestionId::new(number, false))
     }
 
-    /// A number for what was asked, and in which order. The ends of the packet that was asked for count by whether a packet
-    /// still has them.
+    /// A number for what was asked, and in which order. Whether a packet still has the ends that it was asked about
+    /// counts, not which ends they are.
     pub(super) fn digest(&self, view: &View) -> u64 {
         let mut hasher = DefaultHasher::new();
         for open in &self.asked {
@@ -144,12 +144,12 @@ impl Answers<'_> {
 }
 
 impl OpenQuestion<'_> {
-    /// "Yes", of a question that can be answered so.
+    /// "Yes", for a question that can be answered so.
     pub(super) fn yes() -> CaseSet {
         CaseSet::of(2, |case| case == YES)
     }
 
-    /// The answers that say that an interface has a name or fits a pattern.
+    /// The answers that mean an interface with a certain name or pattern.
     pub(super) fn interfaces(&self, holds: impl Fn(&InterfaceCase<'_>) -> bool) -> CaseSet {
         match &self.answers {
             Answers::Interfaces(_, cases) => CaseSet::of(cases.len(), |i| cases.get(i).is_some_and(&holds)),
@@ -157,7 +157,7 @@ impl OpenQuestion<'_> {
         }
     }
 
-    /// For each thing that some interfaces lead to, ascending, the answers that say that it is one of those.
+    /// For each thing that some interfaces lead to, ascending, the answers that mean one of those interfaces.
     pub(super) fn interfaces_by(
         &self,
         leads_to: impl Fn(&InterfaceCase<'_>) -> Option<usize>,
@@ -173,7 +173,7 @@ impl OpenQuestion<'_> {
         found
     }
 
-    /// The answers that say that the port is one of some; they were cut so that all ports of an answer agree.
+    /// The answers that mean certain ports; ports are grouped so that all ports of an answer agree.
     pub(super) fn ports(&self, holds: impl Fn(u16) -> bool) -> CaseSet {
         match &self.answers {
             Answers::Ports(ranges) => {
@@ -193,7 +193,7 @@ impl OpenQuestion<'_> {
         }
     }
 
-    /// The answers in words, and whether they are meant rather than all others.
+    /// The answers in words, and whether these are meant rather than all others.
     pub(super) fn words(&self, set: &CaseSet) -> (String, bool) {
         match &self.answers {
             Answers::YesNo => (self.text(), set.contains(YES)),

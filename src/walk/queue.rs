@@ -1,7 +1,7 @@
-//! Packets that wait to be followed, the one that got least far first, so that those that agree meet and become one.
+//! Packets that wait to be followed, the one that got least far first, so that equal ones meet and become one.
 //!
-//! What two packets must agree in to become one is everything that a rule can ask, and where they are. How they came there
-//! differs; the steps of the first stand for both.
+//! Two packets become one if they agree in everything that rules can ask, and in where they are. They may have come
+//! there in different ways; the steps of the first stand for both.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -19,13 +19,13 @@ pub(super) struct Queue<'r> {
     open: usize,
 }
 
-/// A heap moves what it holds with every step up or down: the packet is boxed, and what decides most often stands beside.
+/// A heap moves what it holds at every step up or down, so the packet is boxed; what usually decides is kept beside it.
 struct Waiting<'r> {
     progress: Progress,
     state: Box<PacketState<'r>>,
 }
 
-/// How far a packet got, which decides what comes first, and where to.
+/// How far a packet got, which decides what comes first, and where it goes.
 type Progress = (bool, Phase, u32, usize);
 
 fn progress(state: &PacketState<'_>) -> Progress {
@@ -43,7 +43,7 @@ impl<'r> Queue<'r> {
         self.waiting.push(Waiting { progress: progress(&state), state });
     }
 
-    /// How many of them depend on answers that nothing tells.
+    /// How many of them depend on open questions.
     pub(super) fn open(&self) -> usize {
         self.open
     }
@@ -58,12 +58,12 @@ impl<'r> Queue<'r> {
         self.waiting.len()
     }
 
-    /// Whether a packet got further than one that waits, or as far.
+    /// Whether a packet got as far as one that waits, or further.
     pub(super) fn has_before(&self, state: &PacketState<'r>) -> bool {
         self.waiting.peek().is_some_and(|first| compare(&first.state, state) != Ordering::Greater)
     }
 
-    /// The packet that got least far, with all that agree with it.
+    /// The packet that got least far, merged with all that equal it.
     pub(super) fn pop(&mut self, weights: &mut Weights) -> Option<Box<PacketState<'r>>> {
         let mut first = self.next()?;
         while self.waiting.peek().is_some_and(|next| compare(&next.state, &first) == Ordering::Equal) {
@@ -92,12 +92,12 @@ pub(super) fn sum(
     (weights.sum(a, b), Chance::CERTAIN)
 }
 
-/// What comes first is followed first; equal packets agree in all that rules can ask.
+/// The smaller one is followed first; equal packets agree in all that rules can ask.
 fn compare<'r>(a: &PacketState<'r>, b: &PacketState<'r>) -> Ordering {
     progress(a).cmp(&progress(b)).then_with(|| compare_within(a, b))
 }
 
-/// The same of two that got equally far.
+/// The same for two packets that got equally far.
 fn compare_within<'r>(a: &PacketState<'r>, b: &PacketState<'r>) -> Ordering {
     compare_frames(&a.frames, &b.frames)
         .then_with(|| b.branch.cmp(&a.branch))
@@ -105,7 +105,7 @@ fn compare_within<'r>(a: &PacketState<'r>, b: &PacketState<'r>) -> Ordering {
         .then_with(|| a.listed.cmp(&b.listed))
 }
 
-/// Who is still in a chain that was called comes before who is back.
+/// A packet in a called chain comes before one that has returned from it.
 fn compare_frames(a: &[Frame], b: &[Frame]) -> Ordering {
     let place = |frame: &Frame| (frame.chain, frame.rule, frame.part);
     let common = a.iter().map(place).zip(b.iter().map(place));
@@ -148,7 +148,7 @@ impl PartialOrd for Waiting<'_> {
     }
 }
 
-/// A heap gives the greatest first.
+/// A heap gives the greatest first, so the order is reversed.
 impl Ord for Waiting<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         other.progress.cmp(&self.progress).then_with(|| compare_within(&other.state, &self.state))

@@ -1,10 +1,10 @@
-//! What the kernel's routing makes of a packet, where the node's routes and sysctls tell: whether there is a way to its
-//! destination, whether its source is checked and passes, whether the node forwards at all.
+//! What the kernel's routing does with a packet, as far as the node's routes and sysctls are known: whether there is a
+//! route to its destination, whether its source passes the check, whether the node forwards at all.
 //!
 //! For IPv4 this is `ip_route_input_slow`, `__mkroute_input`, `ip_error` (net/ipv4/route.c) and `fib_validate_source`
-//! (net/ipv4/fib_frontend.c), for IPv6 `ip6_forward` (net/ipv6/ip6_output.c) and `ip6_pkt_drop` (net/ipv6/route.c); of packets
-//! that the node itself sends `ip_route_output_key_hash_rcu` before the output hook and `ip_route_me_harder`
-//! (net/ipv4/netfilter.c) in it. What routes and rules do not tell is taken to let the packet through.
+//! (net/ipv4/fib_frontend.c), for IPv6 `ip6_forward` (net/ipv6/ip6_output.c) and `ip6_pkt_drop` (net/ipv6/route.c); for
+//! the node's own packets `ip_route_output_key_hash_rcu` before the output hook and `ip_route_me_harder`
+//! (net/ipv4/netfilter.c) in it. What is not known of routes and routing rules is assumed to let the packet through.
 
 use std::net::IpAddr;
 
@@ -25,9 +25,9 @@ const LOOPBACK: Option<&str> = Some("lo");
 
 /// What is known of the way back to a source.
 enum WayBack {
-    /// It can be, or nothing asks.
+    /// There is one, or nothing checks it.
     Passes,
-    /// It is asked for and not known; taken to pass.
+    /// It is checked and not known; assumed to pass.
     Assumed,
     Fails(Unrouted),
 }
@@ -43,7 +43,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         self.host.network.route(&asked)
     }
 
-    /// Whether a packet that comes in gets past routing, which ends it otherwise.
+    /// Whether an incoming packet gets past routing; ends it otherwise.
     pub(super) fn is_routed(
         &mut self,
         state: &mut PacketState<'r>,
@@ -71,7 +71,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Whether there is a way for a packet of the node itself before any rule sees it.
+    /// Whether there is a route for a packet of the node itself before any rule sees it.
     pub(super) fn can_be_sent(&mut self, state: &mut PacketState<'r>) -> bool {
         let view = state.view;
         if view.destination.ip().is_multicast() || view.destination.ip() == IpAddr::from([255; 4]) {
@@ -89,9 +89,9 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Where routing sends what a process of the node sends that leaves its source to the kernel. IPv4 asks first without a
-    /// source, then with the one that it has chosen (`ip_route_connect`); IPv6 asks with it only where there was no way without
-    /// (net/ipv6/ip6_output.c, `ip6_dst_lookup_tail`).
+    /// Where routing sends a packet of a process that leaves the choice of the source to the kernel. IPv4 looks up a
+    /// route without a source, then with the source that it has chosen (`ip_route_connect`); IPv6 looks up with a
+    /// source only if there was no route without one (net/ipv6/ip6_output.c, `ip6_dst_lookup_tail`).
     fn way_of_process(&self, view: &View) -> Routed<'w> {
         let unbound = View { source: unspecified(self.family), ..*view };
         let (first, bound) = (self.way(&unbound, LOOPBACK), self.way(view, LOOPBACK));
@@ -102,13 +102,14 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             (first, bound, _) if first == bound => first,
             (Routed::Nowhere(_), bound, Family::Ipv6) => bound,
             (first @ Routed::Nowhere(_), _, Family::Ipv4) | (first, _, Family::Ipv6) => first,
-            // Of several addresses it is not always known which one the kernel chooses.
+            // If there are several addresses, it is not always known which one the kernel chooses.
             (_, Routed::Nowhere(_), Family::Ipv4) if has_several && !is_chosen() => Routed::Unknown,
             (_, bound, Family::Ipv4) => bound,
         }
     }
 
-    /// Whether there is a way for a packet of the node itself that rules at the output hook gave another destination or mark.
+    /// Whether there is a route for a packet of the node itself after rules at the output hook changed its destination
+    /// or mark.
     pub(super) fn can_be_rerouted(&mut self, state: &mut PacketState<'r>) -> bool {
         match self.way(&state.view, LOOPBACK) {
             Routed::Nowhere(refusal) => {
@@ -122,7 +123,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Notes that routes are known and yet do not tell the way.
+    /// Notes that there are known routes, but that they do not decide the way.
     fn note_unknown(&mut self, state: &mut PacketState<'r>, way: Routed<'w>) {
         let routes = self.host.network.routes.as_ref();
         if way == Routed::Unknown && routes.is_some_and(|routes| routes.are_whole(self.family)) {
@@ -155,8 +156,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         self.host.network.route(&asked)
     }
 
-    /// Where the way back to a source leads. The packet's own destination is the source there, and its mark counts only if a
-    /// sysctl says so.
+    /// Where the route back to a source leads. The packet's own destination is the source there, and its mark counts
+    /// only if a sysctl says so.
     fn back(&self, view: &View, mark: Option<u32>, input: Option<&str>) -> Routed<'w> {
         let asked = Lookup { source: Some(view.destination.ip()), destination: view.source, mark, input };
         self.host.network.route(&asked)
@@ -172,7 +173,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             true => known_mark(view),
             false => Some(0),
         };
-        // The way back is looked up as if the packet came in by where this one leaves.
+        // The route back is looked up as if the packet came in by the interface that this one leaves by.
         let reversed_input = match way {
             Routed::By(device) => Some(device),
             Routed::Local | Routed::Many => LOOPBACK,
@@ -201,7 +202,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Whether a packet passes `-m rpfilter`; none where routes do not tell.
+    /// Whether a packet passes `-m rpfilter`; none if routes do not say.
     pub(super) fn leads_back(&mut self, view: &View, asked: WayBackTest) -> Option<bool> {
         if view.input == Interface::Loopback {
             return Some(true);
@@ -219,8 +220,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Whether a way leads out by an interface. IPv6 asks for a route by that interface, of whatever metric
-    /// (net/ipv6/route.c, `rt6_device_match`): where there is one, it is not known which is found.
+    /// Whether a route leads to an interface. IPv6 looks for a route through that interface, whatever its metric
+    /// (net/ipv6/route.c, `rt6_device_match`): if there is one, it is not known which is found.
     fn leads_by_any(&self, way: Routed<'_>, to: IpAddr, name: &str) -> Option<bool> {
         let is_by = |route: &Route| {
             route.destination.contains(to) && route.devices.iter().any(|device| device == name)
@@ -233,8 +234,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// The interface by which routes lead to an end of a packet, as `fib` of nftables asks; none where they do not tell
-    /// (net/ipv4/netfilter/nft_fib_ipv4.c, `nft_fib4_eval`).
+    /// The interface to which the routes for one end of a packet lead, as `fib` of nftables finds it; none if they do
+    /// not say (net/ipv4/netfilter/nft_fib_ipv4.c, `nft_fib4_eval`).
     pub(super) fn fib_way(&mut self, keys: &[CompactString], view: &View, phase: Phase) -> Option<Value> {
         let has = |name: &str| keys.iter().any(|key| key == name);
         if view.input == Interface::Loopback {
@@ -260,7 +261,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Where routes lead to the end of a packet that `fib` asks for.
+    /// Where routes lead for the end of a packet that `fib` asks about.
     pub(super) fn fib_lookup(&self, keys: &[CompactString], view: &View, by_loopback: bool) -> Routed<'w> {
         let has = |name: &str| keys.iter().any(|key| key == name);
         let mark = if has("mark") { known_mark(view) } else { Some(0) };
@@ -272,14 +273,14 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         self.host.network.route(&Lookup { source: Some(source), destination, mark, input })
     }
 
-    /// Without a check of the way back the kernel looks whether an interface has the source, with rules of its own whether a
-    /// route delivers it.
+    /// If the way back is not checked, the kernel only looks whether an interface has the source; if there are own
+    /// routing rules, whether a route delivers to it.
     fn looks_like_own(&self, source: IpAddr) -> bool {
         let network = &self.host.network;
         network.links_with(source).next().is_some() || network.has_own_rules(self.family)
     }
 
-    /// Whether a way leads out by an interface, or by a port of it.
+    /// Whether a route leads to an interface, or to a port of it.
     pub(super) fn leads_by(&self, way: Routed<'_>, name: &str) -> bool {
         let master = |device: &str| self.host.network.link(device).and_then(|link| link.master.as_deref());
         let is_it = |device: &str| device == name || master(device) == Some(name);
@@ -290,7 +291,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         }
     }
 
-    /// Whether an interface has an address of IPv4: without one, a loose check is as a strict one.
+    /// Whether an interface has an IPv4 address: without one, a loose check is as strict as a strict one.
     fn has_address(&self, name: &str) -> bool {
         let network = &self.host.network;
         let Some(link) = network.link(name).filter(|_| network.has_addresses()) else { return true };
@@ -309,7 +310,7 @@ fn unspecified(family: Family) -> IpAddr {
     }
 }
 
-/// What the sender of a packet is told. IPv6 says of a route of type `unreachable` that there is none.
+/// What the sender of a packet gets. For a route of type `unreachable`, IPv6 says that there is no route.
 fn told(refusal: Refusal, family: Family) -> Verdict {
     match (refusal, family) {
         (Refusal::NoRoute, _) | (Refusal::Unreachable, Family::Ipv6) => {
@@ -321,7 +322,7 @@ fn told(refusal: Refusal, family: Family) -> Verdict {
     }
 }
 
-/// The error of a process on the node.
+/// The error that a process on the node gets.
 fn told_to_process(refusal: Refusal) -> Answer {
     match refusal {
         Refusal::NoRoute => Answer::NetworkUnreachable,

@@ -19,21 +19,21 @@ pub(super) enum RuleKey {
     Any,
 }
 
-/// From where the packets come that are looked up.
+/// Which sources the looked-up packets come from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sources {
-    /// From where this one does.
+    /// Only that of the packet.
     Its,
     /// From anywhere.
     Any,
 }
 
-/// Numbers of rules by what they ask for, each list ascending.
+/// Indices of rules by what they match on, each list ascending.
 #[derive(Default)]
 pub(super) struct RuleIndex {
     by_destination: HashMap<IpAddr, Vec<u32>>,
     by_source: HashMap<IpAddr, Vec<u32>>,
-    /// All of those.
+    /// All in `by_source`.
     of_sources: Vec<u32>,
     by_port: HashMap<(Protocol, u16), Vec<u32>>,
     others: Vec<u32>,

@@ -1,4 +1,4 @@
-//! What both rule languages come down to: matches and actions, in the order in which the kernel takes them.
+//! What both rule languages are reduced to: matches and actions, in the order in which the kernel evaluates them.
 
 use std::net::SocketAddr;
 
@@ -53,7 +53,7 @@ pub(super) enum MatchKind<'r> {
     InSet(&'r [Field], &'r str),
     Interface(InterfaceDirection, &'r str),
     Protocol(Protocol),
-    /// Any protocol that no Service port has, by name or number.
+    /// Any protocol other than those of Service ports, by name or number.
     OtherProtocol(&'r str),
     Port(Protocol, Port),
     /// States by their lower-case names.
@@ -129,11 +129,12 @@ pub(super) enum Action<'r> {
     DnatTo(&'r Translation),
     /// DNAT to this node itself at one of these ports.
     RedirectTo(u16, u16),
-    /// The network part becomes this one's: of the destination where destinations are translated, else of the source.
+    /// The network part is replaced by this one: of the destination where destinations are translated, else of the
+    /// source.
     Netmap(Cidr),
-    /// DNAT to one of several, each as likely.
+    /// DNAT to one of several, each equally likely.
     RandomDnat(u32, &'r [(u32, SocketAddr)]),
-    /// One of several verdicts, each as likely.
+    /// One of several verdicts, each equally likely.
     RandomVerdict(u32, &'r [(u32, crate::nftables::ruleset::Verdict)]),
     /// The verdict that a map has for the packet.
     VerdictMap(&'r [Field], &'r str),
@@ -145,12 +146,12 @@ pub(super) enum Action<'r> {
     ToSocket(&'r str),
     /// A program decides.
     ToProgram(&'r str),
-    /// The packet's mark becomes one that is not known.
+    /// The packet's mark is no longer known.
     MarkUnknown,
     /// Takes the packet out of connection tracking.
     Untrack,
     /// Any other statement of nftables.
     Statement(&'r Statement),
-    /// Something that ends the packet's way through the chain in a manner unknown here.
+    /// Something unknown that ends the packet's way through the chain.
     Unknown(&'r str),
 }

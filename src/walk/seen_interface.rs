@@ -1,30 +1,30 @@
-//! What rules can tell of an interface.
+//! What rules can see of an interface.
 //!
-//! A node has an interface for each Pod, and rules that name few of them. Packets that cross one or another of the rest are
-//! alike to all rules, but for those that ask more of an interface than its name: whether a set has it, whether an address is
-//! its own, whether the way to the other end of the packet leads by it. Who puts packets into kinds, in a comparison or behind
-//! routing, does so by a [`SeenInterface`].
+//! A node has an interface for each Pod, and rules name few of them. Packets that cross any of the others are alike to
+//! all rules, except for rules that ask more about an interface than its name: whether a set has it, whether an address
+//! belongs to it, whether the route to the other end of the packet leads through it. Code that sorts packets into
+//! kinds, in a comparison or after routing, uses a [`SeenInterface`].
 
 use super::program::Program;
 use crate::net::Family;
 use crate::node::{Host, InterfaceName, LinkAddress};
 
-/// An interface that a packet crosses, as rules can tell it from others.
+/// An interface that a packet crosses, as far as rules can tell it from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SeenInterface {
-    /// Which it is, if any, is not known.
+    /// It is not known which, if any.
     Unknown,
     /// There is none.
     None,
     /// This one, which is like no other.
     Itself(InterfaceName),
-    /// One of which rules can tell nothing but that its name begins so, with the longest beginning that they ask for.
+    /// One of which rules can see only the longest of their prefixes that its name begins with, if any.
     Unnamed(Option<InterfaceName>),
 }
 
 impl SeenInterface {
-    /// What rules tell of an interface, where it is known; inside, none where the packet crosses none. `each` where they tell
-    /// it from every other.
+    /// What rules can see of an interface, if known; none inside if the packet crosses none. With `each`, rules tell
+    /// every interface from all others.
     pub(super) fn of(
         known: Option<Option<InterfaceName>>,
         (program, host): (&Program<'_>, &Host),

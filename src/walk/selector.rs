@@ -1,4 +1,4 @@
-//! What a packet has where a rule of nftables asks.
+//! The value that a packet has for a selector of nftables.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::packet_state::{PacketState, Phase};
 use super::rule_part::InterfaceDirection;
 use super::value::Value;
 
-/// What the packet has; none where it has nothing of the kind, so that the rule ends (`NFT_BREAK` of the kernel).
+/// The value; none if the packet has no such thing, so that the rule ends (`NFT_BREAK` in the kernel).
 pub(super) fn value(selector: &Selector, state: &PacketState<'_>) -> Option<Value> {
     let view = &state.view;
     match selector {
@@ -86,7 +86,7 @@ fn meta(key: &str, view: &View) -> Option<Value> {
         "iifgroup" | "iiftype" => return crosses(view.input, Value::Open),
         "oifgroup" | "oiftype" => return crosses(view.output, Value::Open),
         "pkttype" if !is_for_many(view.destination.ip()) => Value::number(0),
-        // No socket of the node sends it.
+        // No socket of this node sends it.
         "skuid" | "skgid" | "cgroup" if view.input != Interface::None => return None,
         _ => Value::Open,
     })
@@ -101,7 +101,7 @@ mod status {
     pub(super) const CONFIRMED: u64 = 8;
     pub(super) const SNAT: u64 = 16;
     pub(super) const DNAT: u64 = 32;
-    /// Whether a translation was looked for, which depends on the chains of others.
+    /// Whether a translation was looked up, which depends on other programs' chains.
     pub(super) const LOOKED_FOR: u64 = 128 | 256;
 }
 
@@ -156,8 +156,8 @@ fn conntrack(direction: Option<Direction>, key: &str, state: &PacketState<'_>) -
     }
 }
 
-/// The interface by which routes lead to an address, where nothing tells them.
+/// The interface to which the routes for an address lead, if those are not known.
 fn way(keys: &[compact_str::CompactString]) -> Value {
-    // A source is taken to be reached the way that it came.
+    // A source is assumed to be reached the way that its packet came.
     if keys.iter().any(|key| key == "saddr") { Value::Present } else { Value::Open }
 }

@@ -28,7 +28,7 @@ enum KeyPart {
     Number(u64),
 }
 
-/// The elements of a set: those with one value by that, the others in a list.
+/// The elements of a set: those with a single value by that value, the others in a list.
 pub(super) struct SetIndex<'r> {
     exact: HashMap<SmallVec<[KeyPart; 4]>, &'r Element>,
     others: Vec<&'r Element>,
@@ -72,7 +72,7 @@ impl<'r> SetIndex<'r> {
         }
     }
 
-    /// The element of one value for a key that is fully known.
+    /// The element with a single value, for a key that is fully known.
     pub(super) fn exact(&self, values: &[Value]) -> Option<&'r Element> {
         let part = |value: &Value| match value {
             Value::Address(ip) => Some(KeyPart::Address(*ip)),
@@ -83,7 +83,7 @@ impl<'r> SetIndex<'r> {
         self.exact.get(&key).copied()
     }
 
-    /// The elements of more than one value, or of one that is not known.
+    /// The elements that have more than one value, or one that is not known.
     pub(super) fn others(&self) -> &[&'r Element] {
         &self.others
     }
@@ -106,7 +106,7 @@ fn field_of(field: Field, view: &View) -> Option<KeyPart> {
     }
 }
 
-/// Whether an element holds a key; none if it is not known.
+/// Whether a key is in an element; none if that is not known.
 fn found(element: &Element, key: &[KeyPart]) -> Option<bool> {
     let mut all = (element.key.len() == key.len()).then_some(true);
     for (datum, part) in element.key.iter().zip(key) {

@@ -1,4 +1,5 @@
-//! The source port of a packet: one of 1024 and up unless the asker tells it, cut where rules tell ports apart.
+//! The source port of a packet: from 1024 on unless the caller gives it, cut into ranges wherever rules tell ports
+//! apart.
 
 use super::evaluator::{Evaluator, MatchResult};
 use super::packet_state::RulePosition;
@@ -8,8 +9,8 @@ use super::questions::{Answers, Question};
 const FIRST: u16 = 1024;
 
 impl<'r> Evaluator<'_, 'r> {
-    /// Whether something holds of the source port. It may ask only for ranges that [`super::program::Program::source_ports`]
-    /// lists.
+    /// Whether `holds` is true of the source port. It may only depend on ranges that
+    /// [`super::program::Program::source_ports`] lists.
     pub(super) fn source_port_that(
         &mut self,
         holds: impl Fn(u16) -> bool,

@@ -11,11 +11,11 @@ use super::rule_part::Action;
 use crate::iptables::foreign::Translation;
 use crate::net::Family;
 
-/// The most destinations that are kept apart.
+/// The most destinations that are followed separately.
 const MOST: usize = 64;
 
 impl<'r> Evaluator<'_, 'r> {
-    /// DNAT to one of some addresses and ports: each is as likely, over all clients (net/netfilter/nf_nat_core.c,
+    /// DNAT to one of some addresses and ports: each is equally likely, over all clients (net/netfilter/nf_nat_core.c,
     /// `find_best_ips_proto`, `nf_nat_l4proto_unique_tuple`).
     pub(super) fn dnat_to(
         &mut self,
@@ -35,7 +35,7 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// DNAT to this node at one of some ports.
+    /// DNAT to one of some ports of this node.
     pub(super) fn redirect_to(
         &mut self,
         state: &mut PacketState<'r>,
@@ -67,9 +67,10 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// Where REDIRECT leads: to the first address of the interface that the packet came in by, for the node's own packets to
-    /// a loopback address. Where the interface has none the kernel drops the packet (net/netfilter/nf_nat_redirect.c); whether
-    /// that of a Pod has one is not known unless the node's addresses are. None outside where branches for both cases are pending.
+    /// Where REDIRECT leads: to the first address of the interface that the packet came in by; for the node's own
+    /// packets, to a loopback address. If the interface has no address the kernel drops the packet
+    /// (net/netfilter/nf_nat_redirect.c); whether a Pod's interface has one is only known if the node's addresses are.
+    /// None outside if branches for both cases are pending.
     fn own_address(&mut self, state: &PacketState<'r>, position: RulePosition) -> Option<Option<IpAddr>> {
         let primary = self.host.primary_address(self.family);
         let known = self.address_of_input(state);
@@ -83,7 +84,8 @@ impl<'r> Evaluator<'_, 'r> {
         if let Some(bridge) = self.host.addresses.iter().find(of_pods) {
             return Some(Some(*bridge));
         }
-        // With IPv6 each interface has an address, if only for its link, which nothing tells: that of the node stands for it.
+        // With IPv6 each interface has an address, if only a link-local one, which is not known: the node's address
+        // stands for it.
         if self.family == Family::Ipv6 {
             return Some(Some(primary.unwrap_or(state.view.destination.ip())));
         }
@@ -92,7 +94,8 @@ impl<'r> Evaluator<'_, 'r> {
         Some(has_one.then(|| primary.unwrap_or(state.view.destination.ip())))
     }
 
-    /// The first address of the interface by which a packet came in; inside, none where it has none, which of IPv6 is not said.
+    /// The first address of the interface by which a packet came in; none inside if it has none, which is never said
+    /// for IPv6.
     fn address_of_input(&mut self, state: &PacketState<'r>) -> Option<Option<IpAddr>> {
         let (input, network) = (self.input(&state.view)?, &self.host.network);
         let link = network.link(input.as_str()).filter(|_| network.has_addresses())?;
@@ -113,7 +116,7 @@ impl<'r> Evaluator<'_, 'r> {
         self.one_of(state, modulus, (0..).zip(all).map(|(number, to)| (number, Action::Dnat(to))), position)
     }
 
-    /// SNAT to one of some addresses: which is of no interest to later rules where there are several.
+    /// SNAT to one of some addresses; if there are several, later rules do not care which.
     pub(super) fn snat_to(
         &mut self,
         state: &mut PacketState<'r>,
@@ -131,7 +134,8 @@ impl<'r> Evaluator<'_, 'r> {
         self.source_translated(state, changes || to.addresses.is_some_and(|(first, last)| first != last))
     }
 
-    /// A socket or a program takes the packet, which rules of later chains see, perhaps with another mark; or it is dropped.
+    /// A socket or a program takes the packet, which rules of later chains then see, perhaps with another mark; or it
+    /// is dropped.
     pub(super) fn hand_over(
         &mut self,
         state: &mut PacketState<'r>,

@@ -9,7 +9,7 @@ use super::interfaces::fits;
 use super::rule_part::InterfaceDirection;
 use crate::node::InterfaceName;
 
-/// What is known of the value that a rule asks a packet for.
+/// What is known of the value that a rule looks at in a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value {
     /// An address.
@@ -18,16 +18,16 @@ pub(super) enum Value {
     Number {
         /// The bits that are known.
         known: u64,
-        /// The bits that are not, zero in `known`.
+        /// The bits that are not known; 0 in `known`.
         open: u64,
     },
     /// The interface that it crosses.
     Interface(InterfaceDirection),
     /// Its source port.
     SourcePort,
-    /// Some interface, as a rule: the source is reached the way that it came.
+    /// There usually is an interface: the source is reached the way that its packet came.
     Present,
-    /// The interface by which routes lead; none where there is no way.
+    /// The interface to which routes lead; none if there is no route.
     Way(Option<InterfaceName>),
     /// Nothing is known.
     Open,
@@ -53,9 +53,9 @@ pub(super) enum Holds<'r> {
     Interface(InterfaceDirection, &'r str),
     /// It depends on whether the source port lies between these.
     SourcePort(u16, u16),
-    /// It is so as a rule.
+    /// It usually holds.
     Usually(bool),
-    /// Nothing tells.
+    /// Nothing is known.
     Open,
 }
 
@@ -129,7 +129,7 @@ fn number_holds<'r>((known, open): (u64, u64), datum: &Datum, kind: Option<&Data
         }
         _ => match number_of(datum, kind) {
             Some(number) => equals((known, open), number),
-            // A word for another protocol than those that are followed.
+            // A word for a protocol other than those that are followed.
             None if kind == Some(&DataType::InetProto) && matches!(datum, Datum::Word(_)) => {
                 Holds::Known(false)
             }
@@ -157,7 +157,7 @@ pub(super) fn has_any<'r>(value: Value, bits: u64) -> Holds<'r> {
     }
 }
 
-/// The number of a datum: of a word by its type, of bits all of them.
+/// The number of a datum: for a word by its type, for several bits all of them together.
 pub(super) fn number_of(datum: &Datum, kind: Option<&DataType>) -> Option<u64> {
     match datum {
         Datum::Protocol(protocol) => Some(u64::from(protocol.number())),
@@ -173,7 +173,7 @@ pub(super) fn number_of(datum: &Datum, kind: Option<&DataType>) -> Option<u64> {
     }
 }
 
-/// What a word stands for (nft's src/ct.c, src/fib.c, src/proto.c, src/meta.c).
+/// The number for a word (nft's src/ct.c, src/fib.c, src/proto.c, src/meta.c).
 fn word_number(word: &str, kind: &DataType) -> Option<u64> {
     let words: &[(&str, u64)] = match kind {
         DataType::ConntrackState => {
@@ -212,13 +212,13 @@ fn word_number(word: &str, kind: &DataType) -> Option<u64> {
     words.iter().find(|(known, _)| *known == word).map(|(_, number)| *number)
 }
 
-/// The number of a type of addresses, by its name in capital letters.
+/// The number of an address type, by its name in capital letters.
 pub(super) fn type_number(name: &str) -> u64 {
     let found = ADDRESS_TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map_or(0, |(_, number)| *number)
 }
 
-/// Types of addresses (linux/rtnetlink.h).
+/// Address types (linux/rtnetlink.h).
 const ADDRESS_TYPES: [(&str, u64); 9] = [
     ("unspec", 0),
     ("unicast", 1),

@@ -1,4 +1,4 @@
-//! Arithmetic and order of the values of nftables, for the bits that are known.
+//! Arithmetic and order of nftables values, as far as their bits are known.
 
 use super::value::{Holds, Value, number_of};
 use crate::nftables::ruleset::{Binary, Datum, Element, Operator};

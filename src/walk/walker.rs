@@ -1,4 +1,4 @@
-//! The rules and the node, ready for walks.
+//! The rules and the node, prepared for walks.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,13 +21,14 @@ use super::seen_interface::SeenInterface;
 use super::told_apart::{Place, ToldApart};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables, packet_interface};
 
-/// From so many rules of other programs on, routed packets that are alike to all rules are followed once. Tests do it always.
+/// From this many rules of other programs on, routed packets that are alike to all rules are followed only once. Tests
+/// always do so.
 const MANY_FOREIGN: usize = if cfg!(test) { 1 } else { 16 };
 
-/// Where a packet can go so many ways, most of them are not told step by step. Tests do it always.
+/// From this many ways of a packet on, the steps of most of them are not recorded. Tests always do so.
 const MANY_WAYS: usize = if cfg!(test) { 1 } else { 64 };
 
-/// A ruleset and its node, made ready for many walks.
+/// A ruleset and its node, prepared for many walks.
 pub struct Walker<'r> {
     pub(super) program: Program<'r>,
     pub(super) host: &'r Host,
@@ -35,36 +36,36 @@ pub struct Walker<'r> {
     by_others: OnceLock<Option<ToldApart>>,
     pub(super) early_names: EarlyNames<'r>,
     many_foreign: usize,
-    /// The ends of packets that were followed already, where they are kept.
+    /// The ends of packets that were followed already, if they are kept.
     kept: Option<Mutex<Kept<'r>>>,
 }
 
-/// What other programs can tell of an address.
+/// What other programs' rules can see of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ToldByOthers {
-    /// Where it lies as a source among those that their rules and the captured sets name.
+    /// Where it lies, as a source, among those in their rules and in the captured sets.
     source: Place,
     /// The same as a destination.
     destination: Place,
     /// The interfaces by which its packets cross the node, in and out.
     interfaces: [SeenInterface; 2],
-    /// What else routing tells of it.
+    /// What else routing can see of it.
     routing: Option<u64>,
 }
 
 /// Ends by their packets, and how many there are.
 type Kept<'r> = (HashMap<Packet, Vec<Outcome<'r>>>, usize);
 
-/// So many ends are kept: one packet can have ten thousand.
+/// How many ends are kept at most: one packet can have ten thousand.
 const MOST_KEPT: usize = 1 << 14;
 
 impl<'r> Walker<'r> {
-    /// Makes a node's rules ready: all that its kernel follows.
+    /// Prepares all rules that a node's kernel follows.
     pub fn of(rules: &'r NodeRules<'_>) -> Walker<'r> {
         Walker::side_by_side(rules.rulesets(), &rules.ruleset, &rules.host)
     }
 
-    /// Makes a ruleset ready. Costs some nanoseconds per chain and set; rules are not looked at yet.
+    /// Prepares a ruleset. Costs some nanoseconds per chain and set; rules are not looked at yet.
     pub fn new(ruleset: &'r Ruleset, host: &'r Host) -> Walker<'r> {
         Walker::side_by_side(std::slice::from_ref(ruleset), ruleset, host)
     }
@@ -75,7 +76,7 @@ impl<'r> Walker<'r> {
         Walker::following(program(all.iter().collect(), main), host)
     }
 
-    /// Makes a ruleset ready beside others that the kernel follows, too.
+    /// Prepares a ruleset, with others that the kernel follows, too.
     pub fn beside(ruleset: &'r Ruleset, others: &'r [Ruleset], host: &'r Host) -> Walker<'r> {
         let all = std::iter::once(ruleset).chain(others).collect();
         Walker::following(program(all, ruleset), host)
@@ -87,14 +88,14 @@ impl<'r> Walker<'r> {
         Walker { program, host, onward, by_others, early_names, many_foreign: MANY_FOREIGN, kept: None }
     }
 
-    /// The same, keeping where packets of the node and from outside end: a comparison asks for the same ones again, to tell
-    /// what a change means.
+    /// The same, keeping the ends of packets from the node and from outside: a comparison asks for the same ones again
+    /// to say what a change means.
     #[must_use]
     pub fn keeping_ends(self) -> Walker<'r> {
         Walker { kept: Some(Mutex::default()), ..self }
     }
 
-    /// The same, following each packet by itself.
+    /// The same, following each packet separately.
     #[cfg(test)]
     pub(crate) fn one_by_one(self) -> Walker<'r> {
         Walker { many_foreign: usize::MAX, ..self }
@@ -105,12 +106,12 @@ impl<'r> Walker<'r> {
         self.host
     }
 
-    /// Whether a rule leads to a chain, or asks a set, that is not there, whatever packets come by.
+    /// Whether a rule, reachable or not, leads to a chain or looks into a set that does not exist.
     pub fn leads_nowhere(&self) -> bool {
         leads_nowhere(&self.program)
     }
 
-    /// What other programs can tell of an address; none where that is not known, as some of their rules make new addresses.
+    /// What other programs' rules can see of an address; none if that is not known, as some of them make new addresses.
     pub fn told_by_others(&self, ip: IpAddr) -> Option<ToldByOthers> {
         let apart = self.by_others.get_or_init(|| {
             Some(ToldApart::by_others(&self.program, self.host)).filter(|apart| apart.is_of_single_ends())
@@ -126,15 +127,15 @@ impl<'r> Walker<'r> {
         })
     }
 
-    /// Whether rules may ask for interfaces in a direction, and which these are is known of some addresses.
+    /// Whether rules may match on interfaces in a direction, and the interfaces of some addresses are known.
     pub fn can_tell_interfaces(&self, direction: InterfaceDirection) -> bool {
         let is_asked = || direction == InterfaceDirection::In || self.program.asked_beside().output;
-        // Names of Pods tell the interfaces that CNI plugins give them, which matters only to rules of others.
+        // Names of Pods give away the interfaces that CNI plugins create, which matters only to rules of others.
         let has_names = || !self.host.pod_names.is_empty() && self.program.foreign_rules() > 0;
         (self.host.network.routes.is_some() || has_names()) && is_asked()
     }
 
-    /// What rules can tell of the interface by which the packets of an address cross the node.
+    /// What rules can see of the interface by which the packets of an address cross the node.
     pub fn seen_interface(&self, ip: IpAddr, direction: InterfaceDirection) -> SeenInterface {
         let (program, host) = (&self.program, self.host);
         let asked = program.asked_beside();
@@ -149,17 +150,17 @@ impl<'r> Walker<'r> {
         SeenInterface::of(known, (program, host), (Family::of(ip), asked.across))
     }
 
-    /// Everything that can happen to a packet: first what can happen as things are known, most specific rules
-    /// first, then what depends on a condition.
+    /// Everything that can happen to a packet: first what can happen with what is known, most specific rules first,
+    /// then what depends on a condition.
     ///
     /// # Errors
-    /// The packet is of a family that the ruleset is not for, or the rules are such as no kernel would load: a jump to
-    /// a chain that is not there, a loop. So is a ruleset with more unknown branches than can be followed.
+    /// The packet is of another family than the ruleset, or no kernel would load the rules: they jump to a chain that
+    /// does not exist, or in a circle. Or the ruleset has more unknown branches than can be followed.
     pub fn walk(&self, packet: &Packet) -> Result<Vec<Outcome<'r>>, WalkError> {
         self.follow(packet, true)
     }
 
-    /// The same without the steps on the way, for who compares ends.
+    /// The same without the steps on the way, for code that compares ends.
     ///
     /// # Errors
     /// As [`Walker::walk`].
@@ -179,8 +180,8 @@ impl<'r> Walker<'r> {
         Ok(outcomes)
     }
 
-    /// As [`Walker::walk`], with the steps on the way of the first `count` outcomes, and of others where that costs
-    /// nothing: to note what happens on each of ten thousand ways takes longer than to find where they end.
+    /// As [`Walker::walk`], with the steps of the first `count` outcomes, and of others if that costs nothing:
+    /// recording what happens on each of ten thousand ways takes longer than finding where they end.
     ///
     /// # Errors
     /// As [`Walker::walk`].

@@ -1,9 +1,9 @@
-//! How likely it is that a packet comes to a point, depending on the answers to questions that are open.
+//! How likely it is that a packet gets to a point, depending on the answers to open questions.
 //!
-//! A rule can ask for something that nothing tells: an interface, a set whose members are not known. Each such question
-//! has a number and a few possible answers, and the walk goes on with a branch for each. What a branch needs to know is its
-//! weight: a function from answers to a chance. It is held as a decision diagram (Bryant 1986, with chances at the leaves):
-//! a node asks one question, and leads on by the answer.
+//! A rule can ask for something unknown: an interface, a set whose members are not known. Each such question has a
+//! number and a few possible answers, and the walk goes on with a branch for each. What matters about a branch is its
+//! weight: a function from answers to a chance. It is represented as a decision diagram (Bryant 1986, with chances at
+//! the leaves): a node asks one question, and its answer leads to the next node.
 //!
 //! ```text
 //!  in interface?  cali1 ──▶ 1          the packet gets here if it came in by cali1,
@@ -11,9 +11,9 @@
 //!                                  └ no ─▶ 0      and else never
 //! ```
 //!
-//! Two branches that agree in everything that rules can ask become one, whose weight is the sum. A question whose answer made
-//! no difference leaves the diagram by that: nothing forks twice, and 600 rules that are not understood and change nothing
-//! cost 600 forks, not 2 to that number.
+//! Two branches that agree in everything that rules can ask become one, whose weight is the sum. A question whose
+//! answer made no difference thereby disappears from the diagram: nothing forks twice, and 600 rules that are not
+//! understood and change nothing cost 600 forks, not 2 to the power of 600.
 
 mod reading;
 
@@ -27,8 +27,8 @@ use super::number_hash::{NumberMap, NumberSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Weight(u32);
 
-/// A question, by its number. Diagrams ask those with many answers first (an interface leads to rules of its own, which ask
-/// little else), then the newest: to answer it on a branch adds a node above most others.
+/// A question, by its number. Diagrams ask those with many answers first (an interface leads to rules of its own, which
+/// ask little else), then the newest: answering it on a branch adds a node above most others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct QuestionId(u32);
 
@@ -45,7 +45,7 @@ impl QuestionId {
     }
 }
 
-/// For each set of answers, the weight under them. The sets are disjoint and hold every answer.
+/// The weight for each set of answers. The sets are disjoint and cover every answer.
 type Cases = Rc<[(CaseSet, Weight)]>;
 
 #[derive(Debug, Clone)]
@@ -54,18 +54,18 @@ enum Node {
     Ask(QuestionId, Cases),
 }
 
-/// All weights of a walk; like ones have the same number.
+/// All weights of a walk; equal ones have the same number.
 #[derive(Clone)]
 pub(super) struct Weights {
     nodes: Vec<Node>,
     leaves: NumberMap<(u128, u128), Weight>,
     asking: NumberMap<(QuestionId, Cases), Weight>,
     sums: NumberMap<(Weight, Weight), Weight>,
-    /// How many cases all of them have.
+    /// How many cases they have in total.
     size: usize,
 }
 
-/// The most cases of all weights together, so that a ruleset cannot take all memory.
+/// The most cases of all weights together, so that no ruleset can exhaust memory.
 const MOST_CASES: usize = 1 << 20;
 
 impl Weight {
@@ -89,7 +89,7 @@ impl Weights {
         weights
     }
 
-    /// Whether there are too many to go on; what was made since is not right.
+    /// Whether there are too many to go on; weights made since are not right.
     pub(super) fn is_full(&self) -> bool {
         self.size > MOST_CASES
     }
@@ -110,7 +110,7 @@ impl Weights {
         weight
     }
 
-    /// The weight that asks a question; like cases are put together.
+    /// The weight that asks a question; equal cases are merged.
     fn ask(&mut self, question: QuestionId, cases: impl IntoIterator<Item = (CaseSet, Weight)>) -> Weight {
         let mut merged: Vec<(CaseSet, Weight)> = Vec::new();
         for (set, weight) in cases.into_iter().filter(|(set, _)| !set.is_empty()) {
@@ -155,7 +155,7 @@ impl Weights {
         }
     }
 
-    /// The same where the answer is one of some, else 0. `all` are all answers that the question can have.
+    /// The same weight if the answer is one of some, else 0. `all` are all answers that the question can have.
     pub(super) fn where_one_of(
         &mut self,
         weight: Weight,
@@ -316,7 +316,7 @@ impl Weights {
         result
     }
 
-    /// The weight that is left when some questions are answered.
+    /// The weight that is left once some questions are answered.
     pub(super) fn narrowed(&mut self, weight: Weight, answers: &[(QuestionId, usize)]) -> Weight {
         self.narrow(weight, answers, &mut NumberMap::default())
     }

@@ -1,8 +1,8 @@
 //! Chains of other programs, looked at once for all packets that they do not tell apart.
 //!
-//! Every packet that is forwarded meets the rules of a CNI plugin, thousands of them on a node with many Pods. They ask for few
-//! destinations, so that what packets reach there is the same for nearly all: it is kept by where their destinations lie among
-//! the addresses and ports that the chain, and those that it leads to, ask for.
+//! Every forwarded packet meets the rules of a CNI plugin, thousands of them on a node with many Pods. They match on
+//! few destinations, so what packets reach there is the same for nearly all of them: it is kept by where their
+//! destinations lie among the addresses and ports that the chain, and those that it leads to, match on.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,17 +27,17 @@ use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
 pub(super) struct Apart {
     chains: Mutex<HashMap<ChainId, Option<Arc<Cuts>>>>,
     known: Mutex<HashMap<Key, Arc<Found>>>,
-    /// A number for the text of each rule, by where its chain is in memory.
+    /// A number for the text of each rule, by the address of its chain in memory.
     texts: OnceLock<HashMap<usize, Vec<u64>>>,
 }
 
 /// A chain, whether protocol and port are left open, and where a packet lies.
 type Key = (ChainId, bool, Place);
 
-/// Where a packet lies among what a chain asks: protocol, destination, whether that is the node's, port.
+/// Where a packet lies among what a chain matches on: protocol, destination, whether that is the node's, port.
 type Place = (Protocol, usize, bool, usize);
 
-/// Where the addresses and ports begin that a chain, and those that it leads to, tell from those before.
+/// Where ranges of addresses and ports begin that a chain, or one that it leads to, tells from those before them.
 #[derive(Default)]
 struct Cuts {
     addresses: Vec<u128>,
@@ -84,8 +84,8 @@ fn number(ip: IpAddr) -> u128 {
 }
 
 impl<'r> Inquiry<'_, 'r> {
-    /// What packets reach in a chain of another program, for each place where some lie; none where it must be looked at by
-    /// itself. Packets that reach the same one by one reach the same together.
+    /// What packets reach in a chain of another program, for each place where some of them lie; none if the chain must
+    /// be looked at by itself. Packets that reach the same things one by one reach the same things together.
     pub(super) fn apart(&self, chain: ChainId, packets: &[View], open: bool) -> Option<Vec<Arc<Found>>> {
         let cuts = self.cuts(chain)?;
         let host = self.walker.host;
@@ -140,7 +140,7 @@ impl<'r> Inquiry<'_, 'r> {
         }
     }
 
-    /// None where a rule does to packets what depends on more than where they lie.
+    /// None if a rule's effect on packets depends on more than where they lie.
     fn find_cuts(&self, chain: ChainId) -> Option<Cuts> {
         let mut cuts = Cuts::default();
         let mut open = vec![chain];
@@ -164,7 +164,7 @@ impl<'r> Inquiry<'_, 'r> {
         Some(cuts)
     }
 
-    /// Adds what a part of a rule asks; the chains that it leads to come back.
+    /// Adds what a part of a rule matches on; returns the chains that it leads to.
     fn cut_by(&self, chain: ChainId, part: RulePart<'r>, cuts: &mut Cuts) -> Option<Vec<&'r str>> {
         match part {
             RulePart::Action(Action::Jump(to) | Action::Goto(to)) => return Some(vec![to]),
@@ -181,7 +181,7 @@ impl<'r> Inquiry<'_, 'r> {
                     self.intervals(chain, addresses).into_iter().for_each(|interval| cuts.add(interval));
                 }
                 MatchKind::InSet(key, set) => self.cut_by_elements(chain, (key, set), cuts),
-                // What any other statement asks is noted for every packet.
+                // What any other match asks is noted for every packet, wherever it lies.
                 _ => {}
             },
             RulePart::Action(
@@ -219,7 +219,7 @@ impl<'r> Inquiry<'_, 'r> {
         }
     }
 
-    /// The chains to which a statement leads; none where it makes new destinations.
+    /// The chains that a statement leads to; none if it makes new destinations.
     fn led_to(&self, chain: ChainId, statement: &'r Statement) -> Option<Vec<&'r str>> {
         match statement {
             Statement::LookUp(lookup) => {
@@ -233,7 +233,7 @@ impl<'r> Inquiry<'_, 'r> {
         }
     }
 
-    /// A number for what is reached: the same rules in the same order have the same.
+    /// A number for what is reached: equal for the same rules in the same order.
     fn digest(&self, reached: &[Reached<'r>]) -> u128 {
         let texts = self.apart.texts.get_or_init(|| self.texts());
         let half = |seed: u8| {
@@ -249,7 +249,7 @@ impl<'r> Inquiry<'_, 'r> {
 }
 
 impl<'r> Inquiry<'_, 'r> {
-    /// A number for the text of each rule of other programs, by where its chain is in memory.
+    /// A number for the text of each rule of other programs, by the address of its chain in memory.
     fn texts(&self) -> HashMap<usize, Vec<u64>> {
         let program = &self.walker.program;
         let chains = (0..program.chain_count()).map(super::chain_id).filter(|chain| self.is_foreign(*chain));
@@ -302,7 +302,7 @@ fn hash(reached: &Reached<'_>, texts: &HashMap<usize, Vec<u64>>, hasher: &mut De
     }
 }
 
-/// What a match asks of destinations.
+/// What a match asks about destinations.
 fn cut_by_match(foreign: &ForeignMatch, cuts: &mut Cuts) {
     for test in foreign.tests() {
         match &test.kind {

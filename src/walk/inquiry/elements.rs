@@ -8,7 +8,7 @@ use crate::net::Family;
 use crate::nftables::ruleset::{Datum, Element, Field, Interval, MapValue, Set, Verdict};
 use crate::walk::packet::View;
 
-/// Elements of a set by destination address, or by destination port where their key has no address.
+/// Elements of a set by destination address, or by destination port if their key has no address.
 #[derive(Default)]
 pub(super) struct ByAddress<'r> {
     key: Vec<Field>,
@@ -32,12 +32,12 @@ impl<'r> ByAddress<'r> {
         this
     }
 
-    /// Whether the fields that are asked are those that it was made for.
+    /// Whether it was made for these fields.
     pub(super) fn is_for(&self, key: &[Field]) -> bool {
         self.key == key
     }
 
-    /// Elements that packets to an address and port can match; with `open`, to any port.
+    /// Elements that packets to an address and port can match; with `open`, packets to any port.
     pub(super) fn at(&self, packet: &View, open: bool) -> Vec<&'r Element> {
         let at_address = self.exact.get(&packet.destination.ip()).into_iter().flatten();
         let mut found: Vec<&'r Element> = at_address.chain(&self.others).copied().collect();
@@ -81,7 +81,7 @@ pub(super) fn interval(datum: &Datum) -> Option<Interval> {
     }
 }
 
-/// The sources of an element.
+/// The source addresses of an element.
 pub(super) fn sources(element: &Element, key: &[Field]) -> impl Iterator<Item = Interval> {
     let source =
         |(field, datum)| matches!(field, &Field::SourceAddress(_)).then(|| interval(datum)).flatten();

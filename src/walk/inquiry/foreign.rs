@@ -1,4 +1,4 @@
-//! What matches of other programs ask of packets.
+//! What matches of other programs ask about packets.
 
 use std::net::SocketAddr;
 
@@ -84,7 +84,7 @@ impl AskedByMatch {
     }
 }
 
-/// Whether a packet can pass, going by its destination.
+/// Whether a packet can pass, judged by its destination.
 pub(super) fn can_pass(foreign: &ForeignMatch, packet: &View) -> bool {
     foreign.tests().iter().all(|test| holds(test, packet).is_none_or(|holds| holds != test.negated))
 }
@@ -106,7 +106,7 @@ fn holds(test: &Test, packet: &View) -> Option<bool> {
     }
 }
 
-/// Some of the destinations that a translation can lead to, its ends among them.
+/// Some of the destinations that a translation can lead to, including the first and the last.
 pub(super) fn translated(to: &Translation, was: SocketAddr) -> Vec<SocketAddr> {
     let (first, last) = to.addresses.unwrap_or((was.ip(), was.ip()));
     let (from, until) = to.ports.unwrap_or((was.port(), was.port()));

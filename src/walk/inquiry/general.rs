@@ -11,11 +11,11 @@ use crate::nftables::ruleset::{
 };
 use crate::walk::rule_part::ChainId;
 
-/// The most addresses of a range to which packets are taken to be sent.
+/// The most addresses of a range that packets are taken to be sent to.
 const MOST_OF_RANGE: usize = 256;
 
 impl<'r> Inquiry<'_, 'r> {
-    /// Everything that a statement, or a set that it asks, compares with.
+    /// Everything that a statement, or a set that it looks up, compares with.
     pub(super) fn data(&self, chain: ChainId, statement: &'r Statement) -> Vec<&'r Datum> {
         let mut found = Vec::new();
         for expression in statement.expressions() {
@@ -30,7 +30,7 @@ impl<'r> Inquiry<'_, 'r> {
         found
     }
 
-    /// The elements of a set, named or not.
+    /// The elements of a set, named or anonymous.
     pub(super) fn elements_of(&self, chain: ChainId, set: &'r Expression) -> &'r [Element] {
         match set {
             Expression::Set(elements) => elements,
@@ -74,7 +74,7 @@ impl<'r> Round<'_, '_, 'r> {
             }
             Statement::Translate(translation) => self.translate(chain, translation),
             Statement::Assign(assignment) => {
-                // A change of the destination without connection tracking.
+                // The destination changes without connection tracking.
                 let Selector::Payload(_, field) = &assignment.0 else { return };
                 match &assignment.1 {
                     Expression::Datum(Datum::Address(ip)) if field == "daddr" => self.to(&[*ip], &[]),
@@ -126,7 +126,7 @@ impl<'r> Round<'_, '_, 'r> {
         }
     }
 
-    /// Packets can be sent to any of some addresses, at any of some ports; where there are none, at their own.
+    /// Packets can be sent to any of these addresses at any of these ports; if there are no ports, at their own.
     fn to(&mut self, addresses: &[IpAddr], ports: &[u16]) {
         let own: Vec<SocketAddr> = self.packets.iter().map(|packet| packet.destination).collect();
         for old in own {

@@ -6,9 +6,9 @@ use crate::walk::outcome::RuleRef;
 /// Something that packets for a destination reach: two rulesets with equal lists of them treat every packet alike.
 #[derive(Debug, Clone, Copy)]
 pub enum Reached<'r> {
-    /// A rule that some of them can match, or (without an index) a chain.
+    /// A rule that some of them can match; a reference without an index is to the chain itself.
     Rule(RuleRef<'r>),
-    /// A set or map that a rule asks or fills: its type and how long it remembers a client, not its elements.
+    /// A set or map that a rule looks up or fills: its type and how long it remembers a client, not its elements.
     Set(&'r Set),
     /// An element of a set or map.
     Element(&'r Element),
@@ -16,7 +16,7 @@ pub enum Reached<'r> {
     Apart(u128),
     /// The end of a chain.
     EndOfChain,
-    /// A jump to a chain, or a question to a set, that is not there.
+    /// A jump to a chain, or a lookup in a set, that does not exist.
     Missing,
 }
 

@@ -1,4 +1,4 @@
-//! One round of questions: which rules packets for a destination can reach at the hooks on their way.
+//! One round of an inquiry: which rules packets for a destination can reach at the hooks on their way.
 
 use std::net::SocketAddr;
 
@@ -24,15 +24,15 @@ const MOST_PORTS: u16 = 64;
 const INDEXED_FROM: usize = 16;
 
 impl<'w, 'r> Inquiry<'w, 'r> {
-    /// What is asked of packets for a destination. Where its port is left open: which ports, but not those that rules
-    /// ask by themselves in the chains `known` from a like address; the chains come back with the answer.
+    /// What rules ask about packets for a destination. With the port left open: which ports, except those that rules in
+    /// the chains `known` ask for by themselves, found for a similar address; the chains are returned with the answer.
     pub fn ask(&self, destination: Destination, known: Option<&Chains>) -> (Asked<'r>, Chains) {
         let (protocol, port) = destination.transport.unwrap_or((Protocol::Tcp, 0));
         let view = |to| self.view(protocol, to);
         let packets = vec![view(SocketAddr::new(destination.address, port))];
         let open = destination.transport.is_none();
         let mut round = Round { open, known, looks_apart: true, ..Round::new(self, packets) };
-        // What the packets reach at one of these hooks they reach at the other.
+        // Packets reach the same translations at either of these hooks.
         for hook in [Hook::Prerouting, Hook::Output] {
             round.hook(hook, |base| base.nat);
         }
@@ -70,16 +70,16 @@ impl<'w, 'r> Inquiry<'w, 'r> {
 
 pub(super) struct Round<'a, 'w, 'r> {
     pub(super) inquiry: &'a Inquiry<'w, 'r>,
-    /// The packet as it comes, and as it is after translation, where that can have happened.
+    /// The packet as it comes in, and after each translation that may have happened.
     pub(super) packets: Vec<View>,
     /// Protocol and port are left open.
     pub(super) open: bool,
     known: Option<&'a Chains>,
     /// Whether chains of other programs are looked at apart, once for packets that are alike to them.
     looks_apart: bool,
-    /// Chains visited with these packets.
+    /// Chains already entered with these packets.
     visited: Chains,
-    /// Chains visited at all.
+    /// Chains entered so far.
     pub(super) seen: Chains,
     pub(super) asked: Asked<'r>,
     /// Chains that the last rule leads to.
@@ -144,7 +144,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
         }
     }
 
-    /// Looks at a chain and at all that it leads to; not by recursion, as a capture can nest chains as deep as it likes.
+    /// Looks at a chain and at all that it leads to; without recursion, as a capture can nest chains arbitrarily deep.
     fn chain(&mut self, chain: ChainId) {
         let mut open = vec![Open::Chain(chain)];
         while let Some(next) = open.pop() {
@@ -162,7 +162,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
         }
     }
 
-    /// The rules of a chain; none where what the same packets reach in it is noted already.
+    /// The rules of a chain; none if what the same packets reach in it is already noted.
     fn enter(&mut self, chain: ChainId) -> Option<Open> {
         self.reach(self.inquiry.walker.program.rule_ref(chain, None).map_or(Reached::Missing, Reached::Rule));
         self.asked.reaches_differing |= self.inquiry.differing.contains(chain);
@@ -223,13 +223,13 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
         }
     }
 
-    /// A set that a rule asks.
+    /// Notes a set that a rule looks up.
     pub(super) fn reach_set(&mut self, chain: ChainId, set: &str) {
         let found = self.inquiry.indexed(chain, set).map(|indexed| indexed.set);
         self.reach(found.map_or(Reached::Missing, Reached::Set));
     }
 
-    /// A set of nftables that a rule puts clients into; a list of iptables is no object of its own.
+    /// Notes a set of nftables that a rule adds clients to; a list of iptables is not an object of its own.
     fn reach_filled_set(&mut self, chain: ChainId, set: &str) {
         if let Some(indexed) = self.inquiry.indexed(chain, set) {
             self.reach(Reached::Set(indexed.set));
@@ -253,7 +253,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
         }
     }
 
-    /// Whether some packet can match; what is asked of it is noted.
+    /// Whether some packet can match; notes what the match asks.
     fn passes(&mut self, chain: ChainId, required: Match<'r>) -> bool {
         let host = self.inquiry.walker.host;
         let to = |holds: &dyn Fn(&View) -> bool| self.packets.iter().any(|p| holds(p) != required.negated);
@@ -328,7 +328,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
                 let key = [Field::DestinationAddress(self.inquiry.family)];
                 let matching: Vec<_> =
                     self.packets.iter().map(|packet| self.matching_one(chain, &key, set, packet)).collect();
-                // Another set can let another of the packets pass.
+                // Different elements can let different packets pass.
                 matching.iter().flatten().for_each(|element| self.reach(Reached::Element(element)));
                 matching.iter().any(|elements| elements.is_empty() == negated)
             }
@@ -355,7 +355,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
         negated || !matching.is_empty()
     }
 
-    /// Elements that the packets can have the key of.
+    /// Elements whose key the packets can have.
     fn matching(&self, chain: ChainId, key: &[Field], set: &str) -> Vec<&'r Element> {
         self.packets.iter().flat_map(|packet| self.matching_one(chain, key, set, packet)).collect()
     }

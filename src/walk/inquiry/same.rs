@@ -1,7 +1,7 @@
-//! Chains that another ruleset has as they are here: packets that reach no others reach the same there.
+//! Chains that another ruleset has unchanged: packets that reach no other chains meet the same rules there.
 //!
-//! As a rule little differs between what a node should have and what it has. Which rules packets for a destination can reach is
-//! then asked of the one side, and of the other only where they reach a chain that it does not have like it.
+//! There is usually little difference between what a node should have and what it has. So which rules packets for a
+//! destination can reach is asked of one ruleset, and of the other only if they reach a chain that differs there.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,15 +14,16 @@ use crate::walk::program::BaseChain;
 use crate::walk::rule_part::ChainId;
 use crate::walk::walker::Walker;
 
-/// Chains that another ruleset does not have like it.
+/// Chains that another ruleset does not have, or has with other rules.
 pub(super) enum Differing {
-    /// All, as far as it is known.
+    /// Any chain may be one, as far as is known.
     Any,
     /// These.
     Some(HashSet<ChainId>),
 }
 
-/// A chain by its table and name, and by how many of them stand before it: a node can have both variants of iptables.
+/// A chain by its table and name, and by how many of the same name come before it: a node can have both variants of
+/// iptables.
 type ChainKey<'r> = (CompactString, &'r str, usize);
 
 type Chains<'r> = HashMap<ChainKey<'r>, (ChainId, RuleRef<'r>)>;
@@ -37,10 +38,10 @@ impl Differing {
 }
 
 impl<'w, 'r> Inquiry<'w, 'r> {
-    /// The same, telling with each answer whether packets reach a chain that another ruleset does not have like it.
+    /// The same, with each answer saying whether packets reach a chain that differs in another ruleset.
     #[must_use]
     pub fn beside(self, other: &Walker<'_>) -> Inquiry<'w, 'r> {
-        // Where a base chain differs, every packet meets it.
+        // If a base chain differs, every packet meets the difference.
         let differing = match self.has_same_bases(other) {
             true => Differing::Some(differing(&chains(self.walker), &chains(other))),
             false => Differing::Any,
@@ -111,7 +112,7 @@ fn is_same_chain(a: &RuleRef<'_>, b: &RuleRef<'_>) -> bool {
     }
 }
 
-/// Whether the rules of two tables ask the same sets, maps and other objects.
+/// Whether the rules of two tables use the same sets, maps and other objects.
 fn have_same_sets(one: &Table, other: &Table) -> bool {
     let by_name = |table: &'_ Table| -> HashMap<CompactString, usize> {
         (0..).zip(&table.sets).map(|(at, set)| (set.name.clone(), at)).collect()

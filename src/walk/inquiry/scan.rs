@@ -10,7 +10,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '{' | '}' | '"' | '='))
 }
 
-/// Addresses, networks and ranges of a family; with a match of address types, the networks that have a type of their
+/// Addresses, networks and ranges of a family; for a match of address types, the networks that have a type of their
 /// own.
 pub(super) fn addresses(text: &str, family: Family) -> impl Iterator<Item = Interval> {
     let typed = text.contains("type").then(|| of_type(family)).into_iter().flatten();

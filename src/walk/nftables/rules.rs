@@ -10,11 +10,12 @@ use crate::walk::asked_beside::AskedBeside;
 use crate::walk::outcome::Hook;
 use crate::walk::rule_part::ChainId;
 
-/// Looks at a rule, with the elements of the sets of its table.
+/// Called with a rule, and with a function for the elements of the sets of its table.
 type See<'s, 'r> = &'s mut dyn FnMut(&'r Rule, &dyn Fn(&str) -> &'r [Element]);
 
 impl<'r> Program<'r> {
-    /// Shows the rules that packets can meet once they are routed: over `lo` those of prerouting, too, but for its nat chains.
+    /// Shows the rules that packets can meet once they are routed: those of prerouting, too, over `lo`, except for its
+    /// nat chains.
     pub(in crate::walk) fn each_rule_from_routing_on(
         &self,
         family: Family,
@@ -48,7 +49,7 @@ impl<'r> Program<'r> {
         })
     }
 
-    /// What rules ask of interfaces beside their names.
+    /// What rules ask about interfaces besides their names.
     pub(in crate::walk) fn asked_beside(&self) -> AskedBeside {
         *self.asked_beside.get_or_init(|| {
             let rules = self.chains.iter().flat_map(|(_, chain)| &chain.rules);
@@ -59,7 +60,7 @@ impl<'r> Program<'r> {
         })
     }
 
-    /// Names and patterns of interfaces that rules ask for at some hooks; none where they ask for more of an interface.
+    /// Names and patterns of interfaces that rules at some hooks match on; none if they ask more about an interface.
     pub(in crate::walk) fn interfaces_asked_at(
         &self,
         hooks: &[Hook],
@@ -101,7 +102,7 @@ impl<'r> Program<'r> {
         found.rules.iter().for_each(|placed| see(&placed.rule, &elements));
     }
 
-    /// Chains, and all to which they lead.
+    /// These chains, and all chains that they lead to.
     pub(in crate::walk) fn reached_from(&self, from: impl Iterator<Item = ChainId>) -> Vec<ChainId> {
         let mut reached: Vec<ChainId> = Vec::new();
         let mut met = HashSet::new();
@@ -117,7 +118,7 @@ impl<'r> Program<'r> {
         reached
     }
 
-    /// Names of the chains to which a statement can lead.
+    /// Names of the chains that a statement can lead to.
     pub(in crate::walk) fn targets(&self, chain: ChainId, statement: &'r Statement) -> Vec<&'r str> {
         let of_map = |elements: &'r [Element]| elements.iter().filter_map(leads_to).collect();
         match statement {

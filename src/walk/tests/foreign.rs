@@ -6,7 +6,7 @@ use crate::iptables::foreign::MarkOf;
 use crate::net::Family;
 use crate::walk::{Effect, Outcome, Packet, WalkError, Walker};
 
-/// What happens to a packet past the rules of a text of `iptables-save` or `nft list ruleset`.
+/// What happens to a packet under the rules in a text of `iptables-save` or `nft list ruleset`.
 fn walked(text: &str, packet: &Packet) -> Result<Vec<String>, WalkError> {
     followed(text, packet, lines)
 }
@@ -25,7 +25,7 @@ fn through_node() -> Packet {
     tcp("203.0.113.7", "10.244.1.5:80")
 }
 
-/// A rule of `mangle` before one of `filter` that drops what is marked.
+/// A rule of `mangle` before one of `filter` that drops marked packets.
 fn before_mark(target: &str) -> String {
     format!(
         "*mangle\n:FORWARD ACCEPT\n-A FORWARD {target}\nCOMMIT\n\
@@ -84,7 +84,7 @@ fn without_a_socket_tproxy_of_nftables_ends_the_rule() {
     assert_eq!(found, expected);
 }
 
-/// With IPv6, before any rule could send it elsewhere.
+/// With IPv6, that is before any rule could send it elsewhere.
 #[test]
 fn a_loopback_address_from_the_network_is_dropped() {
     let text = "*nat\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n-A PREROUTING -j DNAT --to-destination fd00:10:244:2::7\n\

@@ -1,4 +1,4 @@
-//! Small rulesets, built by hand, and what happens to packets in them.
+//! Small rulesets, built by hand, and what happens to packets under them.
 
 mod foreign;
 mod iptables;
@@ -26,7 +26,7 @@ pub(super) fn from_node(destination: &str) -> Packet {
     Packet::from_node(&host(), Protocol::Tcp, destination.parse().unwrap())
 }
 
-/// Every outcome in a line: verdict, destination, chance as a fraction, what is beside.
+/// Every outcome in a line: verdict, destination, chance as a fraction, and the rest.
 pub(super) fn lines(outcomes: &[Outcome<'_>]) -> Vec<String> {
     outcomes.iter().map(line).collect()
 }

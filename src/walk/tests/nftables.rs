@@ -82,7 +82,7 @@ fn table(sets: Vec<Set>, chains: Vec<Chain>) -> ruleset::Ruleset {
     ruleset::Ruleset::nftables(Ruleset { tables: vec![table] }, Family::Ipv4)
 }
 
-/// The shape of 1.36: two Services, one of them with affinity.
+/// The form of 1.36: two Services, one of them with affinity.
 fn kube_proxy() -> ruleset::Ruleset {
     let destinations = vec![(0, "10.244.1.5:8080".parse().unwrap()), (1, "10.244.2.5:8080".parse().unwrap())];
     let remembered = |set: &str, chain: &str| {
@@ -382,7 +382,7 @@ fn a_table_that_sleeps_does_nothing() {
     }
 }
 
-/// One ruleset can have rules for both families; what those of the one tell apart says nothing of the other.
+/// One ruleset can have rules for both families; what rules of one family tell apart says nothing about the other.
 #[test]
 fn packets_of_both_families_pass_one_ruleset() {
     let table = |family: &str, rule: &str| {

@@ -1,4 +1,4 @@
-//! Packets that are followed for all like them end as when each is followed by itself.
+//! Packets that are followed together with all like them end as if each were followed separately.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use crate::ruleset::Ruleset;
 use crate::walk::evaluator::Evaluator;
 use crate::walk::{Condition, Outcome, Packet, Walker, hooks, merge};
 
-/// Two Services, one that remembers its clients, behind rules of another program for some Pods: of those one asks for an
+/// Two Services, one of which remembers its clients, behind another program's rules for some Pods: one rule asks for an
 /// endpoint, one for a range with two of them, one for the address before translation.
 fn rules() -> String {
     let mut text =
@@ -60,13 +60,13 @@ fn rules() -> String {
     text + "COMMIT\n"
 }
 
-/// What can be compared of outcomes, in an order of its own: how several questions are counted depends on how packets are followed.
+/// What can be compared of outcomes, sorted: how several questions are counted depends on how packets are followed.
 fn told(outcomes: &[Outcome<'_>]) -> Vec<String> {
     let of = |outcome: &Outcome<'_>| {
         let several = outcome.given.iter().any(|condition| matches!(condition, Condition::Several { .. }));
         let steps: Vec<String> =
             outcome.steps.iter().map(|step| format!("{:?} {:?}", step.effects, step.seen)).collect();
-        // Of many ways one stands for all: which is of no interest.
+        // One of many ways stands for all, and it does not matter which.
         let steps = if several { String::new() } else { steps.join(" ") };
         format!("{} {steps}", line(outcome))
     };

@@ -1,4 +1,4 @@
-//! Where the steps of some outcomes alone are told, they are those that are told with all others.
+//! When only the steps of the first outcomes are recorded, they are the same as when those of all are.
 
 use crate::cluster::Cluster;
 use crate::input;
@@ -8,17 +8,17 @@ use crate::settings::{ProxyMode, Settings};
 use crate::testing::corpus;
 use crate::walk::{Outcome, Packet, Walker};
 
-/// The most outcomes whose steps are told.
+/// How many outcomes have their steps recorded.
 const MOST: usize = 3;
 
-/// The steps of the first outcomes, and all outcomes without theirs.
+/// The steps of the first outcomes, and all outcomes without their steps.
 fn in_words(outcomes: Vec<Outcome<'_>>) -> (Vec<String>, Vec<String>) {
     let steps = outcomes.iter().take(MOST).map(|outcome| format!("{:?}", outcome.steps)).collect();
     let without = |outcome| format!("{:?}", Outcome { steps: Vec::new(), ..outcome });
     (steps, outcomes.into_iter().map(without).collect())
 }
 
-/// How many packets to the Services of a node go more ways than are told.
+/// How many packets to the Services of a node have more outcomes than that.
 fn judge(rules: &NodeRules<'_>) -> usize {
     let (walker, mut many) = (Walker::of(rules), 0);
     let ports = rules.plan.iter().flat_map(|plan| plan.service_ports()).map(|port| port.service_port());

@@ -1,4 +1,4 @@
-//! What a weight says: on which answers it depends, and the chance under them.
+//! What a weight says: which answers it depends on, and the chance under them.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +12,7 @@ use crate::walk::number_hash::{NumberMap, NumberSet};
 pub(in crate::walk) type Path = (Vec<(QuestionId, CaseSet)>, Chance);
 
 impl Weights {
-    /// Every way through a diagram that does not end at 0, at most so many.
+    /// Every way through a diagram that does not end at 0, up to `most`.
     pub(in crate::walk) fn paths(&self, weight: Weight, most: usize) -> Vec<Path> {
         let mut found = Vec::new();
         self.collect_paths(weight, most, &mut Vec::new(), &mut found);
@@ -45,7 +45,7 @@ impl Weights {
         }
     }
 
-    /// The greatest chance that there is under any answers.
+    /// The greatest chance under any answers.
     pub(in crate::walk) fn likeliest(&self, weight: Weight) -> Chance {
         let (mut best, mut seen, mut open) =
             (Chance::CERTAIN.otherwise(), NumberSet::default(), vec![weight]);
@@ -62,7 +62,7 @@ impl Weights {
         best
     }
 
-    /// A number for what a weight depends on and how; questions are told by their words.
+    /// A number for what a weight depends on and how; questions are identified by their words.
     pub(in crate::walk) fn digest(&self, weight: Weight, words: &dyn Fn(QuestionId) -> String) -> u64 {
         self.digest_of(weight, words, &mut NumberMap::default())
     }
