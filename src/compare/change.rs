@@ -30,7 +30,7 @@ pub struct FamilyChange {
     /// The traffic, if it was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<TrafficChange>,
-    /// What happens to the Services that change; told for all nodes together.
+    /// What happens to the Services that change; reported for all nodes together.
     #[serde(skip)]
     pub services: Vec<Arc<ServiceOnNode>>,
 }
@@ -59,32 +59,32 @@ pub struct KnownReason {
     pub words: &'static str,
 }
 
-/// What differs on a node.
+/// What changes on a node.
 #[derive(Debug, Default)]
 pub struct NodeChange {
     /// By family.
     pub families: Vec<FamilyChange>,
-    /// Kinds of connections compared: those that could be followed on both sides.
+    /// Number of kinds of connections compared: those that could be followed on both sides.
     pub classes: u64,
-    /// Service ports that are unchanged, and so are not among what was compared; counted for each family.
+    /// Number of Service ports that are unchanged, and so were not compared, added up over the families.
     pub unchanged_service_ports: usize,
 }
 
-/// What differs on some nodes, the same on each.
+/// What changes on some nodes in the same way.
 #[derive(Debug)]
 pub struct NodesAnswer {
-    /// Their numbers in the list of pairs.
+    /// Their indices in the list of pairs.
     pub nodes: Vec<usize>,
     /// What changes, by family.
     pub families: Vec<FamilyChange>,
-    /// Kinds of connections compared on all of them.
+    /// Number of kinds of connections compared on all of them.
     pub classes: u64,
-    /// Unchanged Service ports of all of them.
+    /// Number of unchanged Service ports on all of them.
     pub unchanged_service_ports: usize,
 }
 
 impl FamilyChange {
-    /// Whether nothing differs.
+    /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.rules.as_ref().is_none_or(|rules| rules.groups.is_empty())
             && self.traffic.as_ref().is_none_or(TrafficChange::is_empty)

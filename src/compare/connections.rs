@@ -1,5 +1,5 @@
 //! Existing connections, and where today's rules would send them: conntrack keeps sending a connection where it went
-//! first, whatever happens to the endpoint. A UDP client that keeps its port is never sent elsewhere.
+//! first, whatever happens to the endpoint. A UDP client that keeps its source port is never sent elsewhere.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,11 +13,11 @@ use crate::plan::{EndpointSet, Plan, Route, ServicePortPlan};
 /// Connections of one kind, to one destination and sent to one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinned {
-    /// The Service port at the destination; none where there is none any more.
+    /// The Service port at the destination; none if it is gone.
     pub service: Option<ServicePortName>,
     /// Their protocol.
     pub protocol: Protocol,
-    /// Where they were opened to.
+    /// The destination that they were opened to.
     pub destination: SocketAddr,
     /// Where they are sent.
     pub target: SocketAddr,
@@ -32,9 +32,9 @@ pub struct Pinned {
 pub enum PinnedFault {
     /// The Service has no such endpoint.
     Gone,
-    /// The endpoint is there, but new connections are not sent to it.
+    /// The endpoint exists, but new connections are not sent to it.
     NotChosen,
-    /// It was opened before the Service was served here, and goes to the Service's own address, where nothing is.
+    /// It was opened before the Service was served here, and goes to the Service's own address, where nothing listens.
     Untranslated,
     /// No Service has this address and port any more.
     NoService,
@@ -112,7 +112,7 @@ impl<'p, 'c> Services<'p, 'c> {
         (is_cluster_ip && connection.is_translated()).then_some((None, PinnedFault::NoService))
     }
 
-    /// Endpoints that a client of an external destination may be sent to: those of policy Local do not bind Pods of this
+    /// Endpoints that a client of an external destination may be sent to: policy Local does not restrict Pods of this
     /// node and the node itself.
     fn external_of(&self, port: &ServicePortPlan<'c>, source: IpAddr) -> Vec<&'c Endpoint> {
         let Some(external) = port.external() else { return Vec::new() };
@@ -138,7 +138,7 @@ fn of_route<'c>(port: &ServicePortPlan<'c>, route: Route) -> Vec<&'c Endpoint> {
 
 fn fault(port: &ServicePortPlan<'_>, chosen: &[&Endpoint], connection: &Connection) -> Option<PinnedFault> {
     if !connection.is_translated() {
-        // Where the Service is not served, that is right.
+        // If the Service is not served, that is right.
         return (!chosen.is_empty()).then_some(PinnedFault::Untranslated);
     }
     let target = connection.reply_source;

@@ -1,4 +1,4 @@
-//! What changes on the nodes of a cluster, as the outputs print it: nodes with the same change are folded together.
+//! What changes on the nodes of a cluster, as the outputs print it: nodes with the same change are grouped.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub struct Diff {
     pub nodes: usize,
     /// Their names.
     pub node_names: Vec<String>,
-    /// Whether the sides differ in kube-proxy's mode or release: then known differences are expected.
+    /// The change of kube-proxy's mode or release, if the sides differ in it: then known differences are expected.
     pub migration: Option<Migration>,
     /// How many Services there are on either side.
     pub service_count: usize,
@@ -47,13 +47,13 @@ pub struct Diff {
     pub nodes_added: Vec<String>,
     /// Nodes that only the old side has.
     pub nodes_removed: Vec<String>,
-    /// How many kinds of connections were compared on all nodes, that is, could be followed on both sides; none where traffic
-    /// was not compared.
+    /// How many kinds of connections were compared on all nodes, that is, could be followed on both sides; none if
+    /// traffic was not compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<u64>,
     /// Service ports that are the same on both sides, counted for each node and family.
     pub unchanged_service_ports: usize,
-    /// Which changes come only from the release, where the nodes of the two snapshots report different ones.
+    /// Which changes come only from the release, if the nodes of the two snapshots report different ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseChange>,
     /// What to look at before an upgrade of kube-proxy.
@@ -83,7 +83,7 @@ pub struct ReleaseChange {
     pub old: String,
     /// The release that the new side's nodes report.
     pub new: String,
-    /// Changes of traffic that would not be there if both sides had the old release.
+    /// Changes of traffic that would not exist if both sides had the old release.
     pub flows: usize,
     /// All changes of traffic.
     pub of: usize,
@@ -112,7 +112,7 @@ pub struct Advice {
 }
 
 impl Diff {
-    /// Nothing compared yet, between two sides of these names.
+    /// Nothing compared yet, between two sides with these names.
     pub fn new(old: String, new: String, compares_traffic: bool) -> Diff {
         Diff {
             schema: SCHEMA,
@@ -134,7 +134,7 @@ impl Diff {
         }
     }
 
-    /// Says what happens to each Service, once all nodes are there.
+    /// Works out what happens to each Service, once all nodes have been added.
     pub fn tell_services(&mut self, (old, new): (&Cluster, &Cluster), change: &Change<'_>) {
         let (before, after) = (names(old), names(new));
         let presence = |name: &ServiceName| {
@@ -178,7 +178,7 @@ impl Diff {
         names.into_iter().filter_map(ServiceName::parse).collect()
     }
 
-    /// Services to which some kinds of connections change.
+    /// Services for which some kinds of connections change.
     fn services_with_flows(&self) -> BTreeSet<String> {
         let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
         flows.filter_map(|flow| flow.service.clone()).collect()
@@ -196,7 +196,7 @@ impl Diff {
         flows().any(|flow| flow.reason.is_none())
     }
 
-    /// Takes the change of a node; nodes with the same change are folded together.
+    /// Adds the change of a node; nodes with the same change are grouped.
     pub fn add(&mut self, node: &str, change: NodeChange) {
         let NodeChange { families, classes, unchanged_service_ports } = change;
         self.nodes += 1;
@@ -214,14 +214,14 @@ impl Diff {
         }
     }
 
-    /// Takes what happens to Services on some nodes.
+    /// Adds what happens to Services on some nodes.
     fn gather(&mut self, nodes: &[String], families: &[FamilyChange]) {
         self.node_names.extend(nodes.iter().cloned());
         self.node_names.sort_unstable();
         self.gathered.add(nodes, families.iter().flat_map(|family| family.services.clone()).collect());
     }
 
-    /// Takes the changes of all nodes of a list.
+    /// Adds the changes of all nodes of a list.
     pub fn add_all(&mut self, names: &[&str], answers: Vec<NodesAnswer>) {
         for NodesAnswer { nodes, families, classes, unchanged_service_ports } in answers {
             let named: Vec<String> =
@@ -270,7 +270,8 @@ impl Diff {
         self.changes.iter().flat_map(|change| &change.families)
     }
 
-    /// Which of these changes are missing from a comparison that leaves the release alone.
+    /// Which of these changes are missing from a comparison between the same releases: how many, of how many, and their
+    /// Services.
     pub fn beyond(&self, without_release: &Diff) -> (usize, usize, Vec<String>) {
         let known = flows_of(without_release);
         let all = flows_of(self);

@@ -1,5 +1,5 @@
-//! What can connect two Service ports, so that one packet meets rules of both; [`super::unchanged`] explains why nothing
-//! else can.
+//! What can connect two Service ports, so that one packet meets rules of both; [`super::unchanged`] explains why
+//! nothing else can.
 
 use std::net::IpAddr;
 
@@ -8,10 +8,10 @@ use crate::names::ServicePortName;
 use crate::net::Port;
 use crate::plan::{EndpointSet, Plan, ServicePortPlan};
 
-/// Something for which one packet can meet rules of two Service ports.
+/// Something because of which one packet can meet rules of two Service ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Link {
-    /// An address, its own or an endpoint's.
+    /// An address, the Service port's own or an endpoint's.
     Address(IpAddr),
     /// A port on every address of the node.
     NodePort(u16),
@@ -19,12 +19,12 @@ pub(super) enum Link {
     Port(u16),
     /// Some node port.
     AnyNodePort,
-    /// An address of the node itself, claimed.
+    /// An address of the node itself, used by the Service port.
     NodeAddress,
 }
 
 impl Link {
-    /// What touches it.
+    /// The links that connect to this one.
     pub(super) fn counterparts(self) -> impl Iterator<Item = Link> {
         let (one, other) = match self {
             Link::Address(_) => (self, None),
@@ -37,16 +37,16 @@ impl Link {
     }
 }
 
-/// Service ports of one side, in the order of their names, of a plan or of a cluster.
+/// The Service ports of one side, of a plan or of a cluster, in the order of their names.
 pub(super) struct Side<'a, T> {
     pub(super) ports: &'a [T],
     pub(super) name: &'a (dyn Fn(&T) -> &ServicePortName + Sync),
-    /// Tells every link that a Service port has.
+    /// Calls back with every link of a Service port.
     #[allow(clippy::type_complexity, reason = "a callback that calls back")]
     pub(super) links: &'a (dyn Fn(&T, &mut dyn FnMut(Link)) + Sync),
 }
 
-/// Tells every link that a Service port of a plan has.
+/// Calls back with every link of a Service port of a plan.
 pub(super) fn links(port: &ServicePortPlan<'_>, plan: &Plan<'_>, tell: &mut dyn FnMut(Link)) {
     let is_own = |ip| ip == plan.node_ip() || plan.interface_addresses().contains(&ip);
     let sets = [EndpointSet::Cluster, EndpointSet::Local].map(|set| port.endpoints(set));
@@ -54,7 +54,7 @@ pub(super) fn links(port: &ServicePortPlan<'_>, plan: &Plan<'_>, tell: &mut dyn 
     links_of(port.service_port(), endpoints, is_own, tell);
 }
 
-/// Tells every link that a Service port has with some of its endpoints, on nodes with some addresses.
+/// Calls back with every link of a Service port with some of its endpoints, on nodes with some addresses.
 pub(super) fn links_of(
     port: &ServicePort,
     endpoints: impl Iterator<Item = (IpAddr, Port)>,

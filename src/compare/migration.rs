@@ -1,4 +1,5 @@
-//! What known differences between modes or releases mean for a cluster: which Services and clients each touches.
+//! What known differences between modes or releases mean for a cluster: which Services and clients each of them
+//! affects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,21 +40,21 @@ pub struct Proxy {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KnownDifference {
-    /// Which.
+    /// The difference.
     #[serde(serialize_with = "code")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub reason: Reason,
-    /// The Services whose ports it touches, as `namespace/name`.
+    /// The Services whose ports it affects, as `namespace/name`.
     pub services: Vec<String>,
-    /// Those of them to which some connections that worked no longer do.
+    /// Those of them where some connections no longer work.
     pub stops_working: Vec<String>,
-    /// The clients, in words.
+    /// The affected clients, in words.
     pub clients: Vec<String>,
-    /// The nodes.
+    /// The nodes where it applies.
     pub nodes: Vec<String>,
-    /// How many kinds of connections, on all nodes.
+    /// How many kinds of connections it affects, over all nodes.
     pub kinds: usize,
-    /// How many of those go to no port of a Service.
+    /// How many of those do not go to a Service port.
     pub kinds_without_service: usize,
     /// An example: where a connection goes, and what happens before and after.
     pub example: Example,
@@ -87,8 +88,7 @@ struct Gathered {
     examples: (Option<Example>, Option<Example>),
 }
 
-/// The known differences that a comparison met: first those by which something stops working, then others that touch
-/// Services.
+/// The known differences that a comparison found: first those that break something, then others that affect Services.
 pub(super) fn known(changes: &[NodesChange]) -> Vec<KnownDifference> {
     let mut found: BTreeMap<Reason, Gathered> = BTreeMap::new();
     for change in changes {

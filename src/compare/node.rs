@@ -19,7 +19,7 @@ use crate::parallel::both;
 use crate::settings::Settings;
 use crate::walk::Walker;
 
-/// What is compared.
+/// What to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// Rule by rule.
@@ -41,7 +41,7 @@ impl Level {
 /// The nodes of two states.
 #[derive(Debug, Default)]
 pub struct NodePairs<'o, 'n> {
-    /// Nodes that are in both, by name.
+    /// Nodes that both states have, by name.
     pub both: Vec<(&'o Node, &'n Node)>,
     /// Names of nodes that only the new state has.
     pub added: Vec<String>,
@@ -72,8 +72,8 @@ fn by_name(cluster: &Cluster) -> BTreeMap<&str, &Node> {
     nodes
 }
 
-/// The families to compare: those that either state asks for or has Services in. A side without Services in one of them
-/// is compared as a node that serves nothing there.
+/// The families to compare: those that either state asks for or has Services in. A side without Services in a family is
+/// compared as a node that serves nothing there.
 pub fn families(old: (&Cluster, &Settings), new: (&Cluster, &Settings)) -> Vec<Family> {
     let (before, after) = (node::families(old.0, old.1), node::families(new.0, new.1));
     Family::ALL.into_iter().filter(|family| before.contains(family) || after.contains(family)).collect()
@@ -94,7 +94,7 @@ impl From<Level> for Options {
     }
 }
 
-/// Compares a node, family by family, each pair of plans for the same one.
+/// Compares a node family by family, with a pair of plans for each.
 pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
     options: impl Into<Options>,
@@ -102,7 +102,7 @@ pub fn compare<'o, 'n>(
     compare_named(plans, &options.into(), Naming::Address)
 }
 
-/// The same, naming the node's addresses in a given way.
+/// The same, with a given way to name the node's addresses.
 pub(super) fn compare_named<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
     options: &Options,
@@ -120,7 +120,7 @@ pub(super) fn compare_named<'o, 'n>(
     found
 }
 
-/// Compares a node's rules in one family, each part by itself.
+/// Compares a node's rules in one family, each part separately.
 fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Naming) -> (FamilyChange, u64) {
     let family = new.plan.family();
     let level = options.level;

@@ -45,15 +45,15 @@ impl PartChange {
     }
 }
 
-/// Parts that are compared one after the other, each with its place among all.
+/// Parts that are compared one after the other, each with its index among all.
 type Batch<'o, 'n> = Vec<(usize, Part<'o, 'n>)>;
 
-/// At most so many parts are compared one after the other: enough that what they share is found once for many, few enough
-/// that all cores have work.
+/// The most parts that are compared one after the other: enough for what they share to be found once for many, and few
+/// enough to keep all cores busy.
 const BATCH: usize = 64;
 
 impl PartComparison<'_> {
-    /// All parts of the whole, in their order.
+    /// Compares all parts; changes are in their order.
     pub(super) fn of_parts(&self, parts: Vec<Part<'_, '_>>) -> Vec<PartChange> {
         let count = parts.len();
         let mut changes: Vec<PartChange> = std::iter::repeat_with(PartChange::default).take(count).collect();
@@ -67,12 +67,12 @@ impl PartComparison<'_> {
         changes
     }
 
-    /// The shape of a part, and what stands where in it; none where it is like no other, or no packets are followed.
+    /// The shape of a part, and what fills it; none if it is like no other, or if no packets are followed.
     fn shape(&self, part: &Part<'_, '_>) -> Option<(Shape, Members)> {
         self.with_traffic.then(|| Shape::of(&part.old, &part.new, self.ground)).flatten()
     }
 
-    /// Parts of one shape together.
+    /// Puts parts of one shape together.
     fn batches<'o, 'n>(&self, parts: Vec<Part<'o, 'n>>) -> Vec<Batch<'o, 'n>> {
         let hashes = parallel::each(&parts, |part| {
             self.shape(part).map(|(shape, _)| BuildHasherDefault::<DefaultHasher>::default().hash_one(shape))
@@ -94,7 +94,7 @@ impl PartComparison<'_> {
         batches
     }
 
-    /// Parts one after the other; those of one shape share the outcomes of their packets.
+    /// Compares parts one after the other; those of one shape share the outcomes of their packets.
     fn of_batch(&self, batch: Batch<'_, '_>) -> Vec<(usize, PartChange)> {
         let mut shapes: Vec<(Shape, KnownOutcomes)> = Vec::new();
         let mut changes = Vec::with_capacity(batch.len());
@@ -111,18 +111,18 @@ impl PartComparison<'_> {
         changes
     }
 
-    /// A part of the whole.
+    /// Compares one part.
     fn of_part(&self, part: Part<'_, '_>, known: Option<&Known<'_>>) -> PartChange {
         let (addresses, node_ports) = (part.addresses(), part.node_ports());
         let alike = Alike::of_plans(&part.old, &part.new, self.ground);
         let scope = Scope::Part { addresses: &addresses, node_ports: &node_ports };
         let mut change = self.of(part, scope, &alike, known);
-        // What every node has is reported once.
+        // What every node has is reported once, apart from the parts.
         change.rules.iter_mut().for_each(|rules| rules.retain(|(subject, _)| subject.service().is_some()));
         change
     }
 
-    /// A part of the whole, or what no part has.
+    /// Compares one part, or what belongs to no part.
     pub(super) fn of(
         &self,
         part: Part<'_, '_>,
@@ -155,7 +155,7 @@ impl PartComparison<'_> {
     }
 }
 
-/// Services for which anything changes, including those whose rules do.
+/// Services for which anything changes, including those of which only rules do.
 pub(super) fn changed_services(
     mut changed: BTreeSet<ServiceName>,
     traffic: &Traffic,

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-/// Something to look at before a migration.
+/// Something to check before a migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PreFlight {
-    /// What was looked at.
+    /// What was checked.
     pub check: Check,
     /// The result.
     pub state: Readiness,
@@ -17,7 +17,7 @@ pub struct PreFlight {
     pub remedy: String,
 }
 
-/// What is looked at before a migration.
+/// What is checked before a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

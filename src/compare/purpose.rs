@@ -18,7 +18,7 @@ pub(super) fn purpose(place: &Place<'_>) -> &'static str {
     PURPOSES.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or("", |(_, purpose)| purpose)
 }
 
-/// By the beginning of the name: iptables, then nftables.
+/// By the beginning of the name: first iptables, then nftables.
 const PURPOSES: [(&str, &str); 39] = [
     ("KUBE-SVC-", "balances over the endpoints of all nodes"),
     ("KUBE-SVL-", "balances over the endpoints of this node"),

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::ruleset::Ruleset;
 use crate::ruleset::listing::{Line, Place};
 
-/// All differences between two rulesets; empty if there is none.
+/// All differences between two rulesets; empty if there are none.
 #[derive(Debug, Default)]
 pub struct RulesDiff<'r> {
     /// By subject: Services by name, then what every node has, then what is foreign.
@@ -25,7 +25,7 @@ pub struct RulesDiff<'r> {
 pub struct Group<'r> {
     /// What it is about.
     pub subject: Subject,
-    /// The Service's own change in words, where both plans are known.
+    /// What changed about the Service itself, in words, if both plans are known.
     pub words: Vec<String>,
     /// Chains and sets that differ.
     pub places: Vec<PlaceChange<'r>>,
@@ -34,7 +34,7 @@ pub struct Group<'r> {
 /// How the lines of a chain or set that belong to one subject differ.
 #[derive(Debug)]
 pub struct PlaceChange<'r> {
-    /// The place, new where there is a new one.
+    /// The place: the new one, if there is one.
     pub place: Place<'r>,
     /// Which sides have it.
     pub presence: Presence,
@@ -44,7 +44,7 @@ pub struct PlaceChange<'r> {
     pub rewritten: usize,
     /// Those rules, old and new.
     pub rewritten_lines: Vec<(Line<'r>, Line<'r>)>,
-    /// Lines in another order: both sides have the same lines in this chain.
+    /// Whether the lines are only in another order: both sides have the same lines in this chain.
     pub reordered: bool,
 }
 
@@ -59,10 +59,10 @@ pub enum Presence {
     NewOnly,
 }
 
-/// A line of one side.
+/// A line that one side has.
 #[derive(Debug, Clone, Copy)]
 pub struct LineChange<'r> {
-    /// Whether it is new.
+    /// Whether the new side has it.
     pub added: bool,
     /// The line.
     pub line: Line<'r>,
@@ -98,7 +98,7 @@ pub fn compare<'r>(old: &'r NodeRules<'_>, new: &'r NodeRules<'_>) -> RulesDiff<
     RulesDiff { groups: groups.into_iter().map(group).collect() }
 }
 
-/// A place on either side, or on both.
+/// The place on each side that has it.
 type Pair<'r> = (Option<Place<'r>>, Option<Place<'r>>);
 
 fn differing_places<'r>(old: &'r Ruleset, new: &'r Ruleset) -> Vec<Pair<'r>> {
@@ -208,8 +208,8 @@ fn same_lines(mut old: Vec<String>, mut new: Vec<String>) -> bool {
     old == new
 }
 
-/// How many lines of a ruleset another has not, in the places that count; no more than `limit` are counted. [`compare`] finds
-/// at least as many that differ, and takes much longer where nearly all do.
+/// How many lines of a ruleset another does not have, in the places that count; counts no further than `limit`.
+/// [`compare`] finds at least as many that differ, and takes much longer if nearly all do.
 pub(super) fn missing_lines(
     old: &Ruleset,
     new: &Ruleset,

@@ -30,7 +30,7 @@ pub struct RulesChange {
 pub struct GroupChange {
     /// `namespace/name`; none for rules that every node has.
     pub service: Option<String>,
-    /// The Service's own change in words.
+    /// What changed about the Service itself, in words.
     pub changes: Vec<String>,
     /// The chains and sets.
     pub places: Vec<PlaceChange>,
@@ -50,7 +50,7 @@ pub struct PlaceChange {
     pub purpose: &'static str,
     /// `changed`, `added` or `removed`
     pub change: &'static str,
-    /// Lines removed and added, in order.
+    /// Lines removed and added, in the order of the listing.
     pub lines: Vec<LineChange>,
     /// Rules in which only the probability differs.
     pub rewritten: usize,
@@ -81,7 +81,7 @@ pub(super) fn rules_by_subject(old: &NodeRules<'_>, new: &NodeRules<'_>) -> Vec<
 }
 
 impl RulesChange {
-    /// What was found in parts of a whole, as one; no subject is in two of them.
+    /// Joins what was found in parts of a whole; no subject is in two of them.
     pub(super) fn of_parts(parts: impl IntoIterator<Item = Vec<SubjectChange>>) -> RulesChange {
         let mut groups: Vec<SubjectChange> = parts.into_iter().flatten().collect();
         groups.sort_by(|(a, _), (b, _)| a.cmp(b));

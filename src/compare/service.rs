@@ -6,10 +6,10 @@ use crate::cluster::{ServicePort, TrafficPolicy};
 use crate::names::ServiceName;
 use crate::plan::{Plan, Route, ServicePortPlan};
 
-/// At most this many endpoints are named; more are counted.
+/// At most this many endpoints are named; further ones are only counted.
 const NAMED: usize = 2;
 
-/// What differs about a Service between two plans, a clause each.
+/// What changed about a Service between two plans, one clause for each change.
 pub fn changes(service: &ServiceName, old: &Plan<'_>, new: &Plan<'_>) -> Vec<String> {
     let (old, new) = (ports(old, service), ports(new, service));
     match (old.is_empty(), new.is_empty()) {

@@ -1,4 +1,4 @@
-//! Which Service a rule belongs to: known from what made it, or, in a capture, from its comment and its chain's name.
+//! Which Service a rule belongs to: known from its origin, or, in a capture, from its comment and its chain's name.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,14 +18,14 @@ use crate::ruleset::listing::{Line, Place};
 pub enum Subject {
     /// A Service.
     Service(ServiceName),
-    /// Every node has it.
+    /// What every node has.
     Base,
-    /// Another program made it.
+    /// Rules of another program.
     Foreign,
 }
 
 impl Subject {
-    /// The Service's name, if it is one.
+    /// The Service, if it is one.
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
             Subject::Service(name) => Some(name),
@@ -54,7 +54,7 @@ impl<'r> Attribution<'r> {
         this
     }
 
-    /// A chain belongs to the Service that its rules' comments name, else to that of the rules that jump to it: in
+    /// A chain belongs to the Service that its rules' comments name, or else to that of the rules that jump to it: in
     /// large clusters the rules of endpoints have no comments.
     fn learn_chains(&mut self, ruleset: &'r ipt::Ruleset) {
         let chains = || {
@@ -66,7 +66,7 @@ impl<'r> Attribution<'r> {
                 self.chains.insert(chain.name.as_str(), service);
             }
         }
-        // From the top down: each pass reaches one chain further (dispatch, external, balancing, endpoint).
+        // From the top down: each pass gets one chain further (dispatch, external, balancing, endpoint).
         for _ in 0..4 {
             for chain in chains() {
                 for placed in &chain.rules {
@@ -170,7 +170,7 @@ impl<'r> Attribution<'r> {
     }
 }
 
-/// A jump of kube-proxy or the kubelet in a built-in chain.
+/// Whether a rule in a built-in chain is a jump of kube-proxy or the kubelet.
 pub fn is_own_jump(rule: &ipt::Rule) -> bool {
     match &rule.target {
         Some(ipt::Target::Jump(to)) => {
@@ -192,7 +192,7 @@ pub fn comment(rule: &ipt::Rule) -> Option<&str> {
     })
 }
 
-/// The Service that a comment of kube-proxy names: its one word of the form `namespace/name` or `namespace/name:port`.
+/// The Service that a comment of kube-proxy names: its only word of the form `namespace/name` or `namespace/name:port`.
 pub fn service_in_comment(comment: &str) -> Option<ServiceName> {
     comment.split(' ').find_map(|word| {
         let path = word.split_once(':').map_or(word, |(path, _)| path);

@@ -1,4 +1,4 @@
-//! Rules that are different.
+//! Rules that differ.
 
 use super::Kind;
 use super::delta::Draft;

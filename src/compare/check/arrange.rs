@@ -1,10 +1,10 @@
-//! Where kube-proxy's jumps and foreign rules stand in a built-in chain.
+//! Where kube-proxy's jumps and foreign rules are in a built-in chain.
 
 use crate::compare::subject::is_own_jump;
 use crate::iptables::ruleset as ipt;
 
-/// Foreign rules and expected jumps as they stand; a jump that is not there comes behind the one that it should follow,
-/// the first to the head.
+/// Foreign rules and expected jumps in their captured order; a missing jump is inserted after its predecessor, the
+/// first one at the head.
 pub(super) fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
     let mut kept: Vec<&ipt::PlacedRule> = Vec::new();
     for placed in captured {
@@ -24,7 +24,7 @@ pub(super) fn in_place(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule
     kept.into_iter().cloned().collect()
 }
 
-/// Expected jumps first, foreign rules behind them.
+/// Expected jumps first, then foreign rules.
 pub(super) fn at_head(expected: &[ipt::PlacedRule], captured: &[ipt::PlacedRule]) -> Vec<ipt::PlacedRule> {
     let foreign = captured.iter().filter(|placed| !is_own_jump(&placed.rule));
     expected.iter().chain(foreign).cloned().collect()

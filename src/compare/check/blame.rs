@@ -1,10 +1,10 @@
-//! Which finding is to blame for a change of traffic: the one that tells of a rule which decides.
+//! Which finding is to blame for a change of traffic: the one about the rule that decides.
 //!
-//! A packet of the kind of connection that differs is walked on both sides. Up to some step both walks do the same in the
-//! same chains; what comes next on either side is where they part. A rule (or an element of a map) that a finding tells
-//! of and that is met there, or else later, decides: by the rules that should be there for what is missing, by those that
-//! are for what is altered or stale. Where a walk parts without meeting such a rule, because a rule or an element is not
-//! there that only let others by, it is one of those that packets to the destination can match.
+//! A packet of the kind of connections that differs is walked on both sides. Up to some step both walks do the same in
+//! the same chains; there they part. If a finding is about a rule (or an element of a map) that is met there or later,
+//! that rule decides: for a missing rule, on the side that has the rules that should be there; for an altered or stale
+//! one, on the side that has the actual rules. If the walks part without meeting such a rule, because the missing rule
+//! or element would only have let other packets pass, it is one of those that packets to the destination can match.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,7 +20,7 @@ use crate::nftables::ruleset::Element;
 use crate::ruleset::listing::{Line, Place};
 use crate::walk::{Chance, Condition, Destination, Hook, Inquiry, Outcome, Reached, RuleRef, Step, Walker};
 
-/// Hands differences to findings, by the findings' numbers.
+/// Assigns differences to findings, by the findings' numbers.
 pub(super) struct Blame<'w, 'r> {
     should: Side<'w, 'r>,
     is: Side<'w, 'r>,
@@ -34,14 +34,14 @@ struct Side<'w, 'r> {
     inquiry: OnceLock<Inquiry<'w, 'r>>,
 }
 
-/// What findings tell of one side, with the number of the first that does.
+/// What findings are about on one side, each with the number of the first such finding.
 #[derive(Default)]
 struct Told {
     /// Rules by table and chain, each by its text.
     rules: HashMap<(CompactString, String), HashMap<String, usize>>,
-    /// Base chains of which a property differs.
+    /// Base chains with a property that differs.
     chains: HashMap<(CompactString, String), usize>,
-    /// Sets and maps of which a property differs, by name.
+    /// Sets and maps with a property that differs, by name.
     sets: HashMap<String, usize>,
     /// Elements by their text.
     elements: HashMap<String, usize>,
@@ -78,7 +78,7 @@ impl Told {
         by_rule.or_else(|| self.element(step.element?))
     }
 
-    /// The finding that tells of the list or set by which a client is remembered, or of the rule that asks it.
+    /// The finding about the list or set that remembers a client, or about the rule that looks it up.
     fn memory(&self, outcome: &Outcome<'_>) -> Option<usize> {
         outcome.given.iter().find_map(|condition| match condition {
             Condition::Affinity { list, rule, .. } => {
@@ -111,7 +111,7 @@ impl<'w, 'r> Side<'w, 'r> {
 }
 
 impl<'w, 'r> Blame<'w, 'r> {
-    /// Of findings by their numbers, for walks through what should be and what is.
+    /// Findings are known by their numbers; the walks go through what should be and what is.
     pub(super) fn new(
         drafts: &[Draft<'_, '_>],
         (should, is): (&'w Walker<'r>, &'w Walker<'r>),
@@ -133,11 +133,11 @@ impl<'w, 'r> Blame<'w, 'r> {
         this
     }
 
-    /// The number of the finding that is to blame for a difference; none if no rule that a finding tells of takes part.
+    /// The number of the finding that is to blame for a difference; none if no rule that a finding is about takes part.
     pub(super) fn of(&self, difference: &Difference) -> Option<usize> {
         let packet = &difference.packet;
         let (should, is) = (self.should.walker.walk(packet).ok()?, self.is.walker.walk(packet).ok()?);
-        // Where both meet one at the same place, that which is there decides.
+        // If both sides meet one at the same point, the rule that is there decides.
         let on_the_way = [
             first_told(&is, &should, &self.is.told).map(|(at, number)| (at, 0, number)),
             first_told(&should, &is, &self.should.told).map(|(at, number)| (at, 1, number)),
@@ -157,15 +157,15 @@ impl<'w, 'r> Blame<'w, 'r> {
 /// How far a packet has come: at which hook, in which table, after how many steps.
 type At = (u8, u8, usize);
 
-/// Where outcomes of one side first meet something that a finding tells of, from where they part from all of the other
-/// side; and the finding.
+/// Where outcomes of one side first meet something that a finding is about, from the point where they part from all of
+/// the other side; and the finding.
 fn first_told(these: &[Outcome<'_>], others: &[Outcome<'_>], told: &Told) -> Option<(At, usize)> {
     let meets = |outcome: &&Outcome<'_>| {
         let memory = told.memory(outcome);
         let steps = outcome.steps.iter().map(|step| told.step(step));
         memory.into_iter().chain(steps.flatten()).next().is_some()
     };
-    // Most outcomes meet no rule of a finding: where they part need not be found.
+    // Most outcomes meet no rule of a finding: where those part does not matter.
     let these: Vec<&Outcome<'_>> = these.iter().filter(meets).collect();
     if these.is_empty() {
         return None;

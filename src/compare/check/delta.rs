@@ -1,4 +1,4 @@
-//! In what captured rules differ from expected ones, one chain or set and one Service at a time.
+//! How captured rules differ from expected ones, one chain or set and one Service at a time.
 
 use std::collections::HashSet;
 
@@ -15,21 +15,21 @@ use crate::nftables::{TABLE, is_loopback_object};
 use crate::ruleset::Ruleset;
 use crate::ruleset::listing::{Line, Place};
 
-/// What differs in one place about one Service, or about what every node has.
+/// A difference in one place that concerns one Service, or what every node has.
 #[derive(Debug)]
 pub(super) struct Delta<'r> {
     /// None for what every node has.
     pub(super) service: Option<ServiceName>,
     /// Whether the cluster has that Service.
     pub(super) is_known: bool,
-    /// An object for node ports on loopback that no rule uses: a kube-proxy with the gate left it to one without.
+    /// An object for node ports on loopback that no rule uses: left over from a kube-proxy with the feature gate.
     is_unused_for_loopback: bool,
-    /// Whether a rule or an element that was captured leads to the chain or asks the set.
+    /// Whether a captured rule or element leads to the chain or looks into the set.
     is_used: bool,
     pub(super) change: PlaceChange<'r>,
 }
 
-/// All differences, but those that are foreign.
+/// All differences, except foreign ones.
 pub(super) fn deltas(of: Pair<'_>) -> Vec<Delta<'_>> {
     let known = rules::services(of.expected.plan.as_ref());
     let loopback_is_used = of.captured.ruleset.as_nftables().is_some_and(uses_loopback_node_ports);
@@ -54,7 +54,7 @@ pub(super) fn deltas(of: Pair<'_>) -> Vec<Delta<'_>> {
     deltas
 }
 
-/// Names of the chains that rules and elements lead to, and of the sets that rules ask or fill, in whatever table.
+/// Names of the chains that rules and elements lead to, and of the sets that rules look into or fill, in any table.
 fn used(ruleset: &Ruleset) -> HashSet<&str> {
     match ruleset {
         Ruleset::Iptables(ruleset) => {
@@ -127,8 +127,8 @@ fn is_for_loopback(change: &PlaceChange<'_>) -> bool {
     own && change.presence == Presence::NewOnly && is_loopback_object(change.place.name())
 }
 
-/// What the kubelet makes by itself: its canaries, its hint, and its rule in KUBE-FIREWALL. So that kube-proxy's canary,
-/// which no packet meets.
+/// What the kubelet makes by itself: its canaries, its hint, and its rule in KUBE-FIREWALL. kube-proxy's canary counts,
+/// too, as no packet meets it.
 fn is_kubelets(change: &PlaceChange<'_>) -> bool {
     let Place::IptablesChain(_, _, chain) = change.place else { return false };
     if is_kubelets_alone(chain) {
@@ -147,7 +147,7 @@ fn is_kubelets_alone(chain: &ipt::Chain) -> bool {
     chain.name.as_str().ends_with("-CANARY") || chain.name.as_str() == "KUBE-IPTABLES-HINT"
 }
 
-/// Whether each of kube-proxy's lines that is missing in a place is a difference that counts.
+/// Whether a missing line of kube-proxy's counts as a difference in this place.
 pub(super) fn counts(place: &Place<'_>) -> bool {
     match place {
         Place::IptablesChain(_, _, chain) => {
@@ -179,8 +179,8 @@ impl<'r> Delta<'r> {
         matches!(self.change.place, Place::IptablesChain(_, _, chain) if chain.owner == ipt::Owner::Kernel)
     }
 
-    /// Empty chains and sets that kube-proxy has not got round to delete, or never deletes after an upgrade, and to which
-    /// no rule leads: no packet meets them.
+    /// Empty chains and sets that kube-proxy has not deleted yet, or never deletes after an upgrade, and that no rule
+    /// leads to: no packet meets them.
     pub(super) fn is_harmless(&self) -> bool {
         if self.is_unused_for_loopback {
             return true;

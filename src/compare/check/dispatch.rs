@@ -1,11 +1,11 @@
-//! The order of rules in the chains that all Services share. kube-proxy writes them as its map of Services gives them out, in
-//! another order on every node and after every restart, so that a node never has them in the order that is expected.
+//! The order of rules in the chains that all Services share. kube-proxy writes them in the order of its map of
+//! Services, which is different on every node and after every restart, so a node never has them in the expected order.
 //!
-//! Two rules of which no packet matches both can change places: no packet meets them otherwise. Rules that ask for different
-//! ports or protocols, or for different single addresses, are such rules; of all others the order counts. So a chain is cut
-//! into strands of rules that can meet one packet, between the rules that any packet can match, and two chains do the
-//! same if their strands are equal: for a packet only the rules of its own strands match, in the same order. Neither
-//! address nor port of a packet changes within the chain: what translates them ends it.
+//! Two rules can change places if no packet matches both: packets do not notice. That is so for rules with different
+//! ports or protocols, or with different single addresses; for all others the order counts. So a chain is cut into
+//! strands of rules that can match one packet, between the rules that any packet can match, and two chains do the same
+//! if their strands are equal: only the rules of its own strands match a packet, in the same order. Neither address nor
+//! port of a packet changes within the chain: a translation ends it.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -20,14 +20,14 @@ pub(super) const DISPATCH: [&str; 4] =
 /// A protocol and destination port.
 type Asked = (Protocol, Port);
 
-/// Rules that can match one packet, by how many that match any packet stand before them.
+/// Rules that can match the same packet, by how many rules that match any packet come before them.
 #[derive(PartialEq, Eq, Hash)]
 enum Strand {
     /// A rule that can match any packet.
     Any(usize),
-    /// To one port, whatever the address.
+    /// A rule for one port, whatever the address.
     Port(usize, Asked),
-    /// To one port of one address.
+    /// A rule for one port of one address.
     Socket(usize, Asked, IpAddr),
 }
 
@@ -57,13 +57,13 @@ fn strands<'r>(rules: impl Iterator<Item = &'r Rule> + Clone) -> HashMap<Strand,
     strands
 }
 
-/// The single address that a rule asks for.
+/// The single address that a rule matches on.
 fn address(rule: &Rule) -> Option<IpAddr> {
     let destination = rule.destination.as_ref().filter(|asked| !asked.negated && asked.net.is_host());
     destination.map(|asked| asked.net.network())
 }
 
-/// The single port that a rule asks for.
+/// The single port that a rule matches on.
 fn asked(rule: &Rule) -> Option<Asked> {
     rule.matches.iter().find_map(|asked| match asked {
         Match::Transport { protocol, destination_port: Some(port) } => Some((*protocol, *port)),
@@ -113,7 +113,7 @@ mod tests {
         assert!(do_the_same(rules(&[one, other, last]).iter(), rules(&[other, one, last]).iter()));
         assert!(do_the_same(rules(&[one, again, other]).iter(), rules(&[other, one, again]).iter()));
         assert!(!do_the_same(rules(&[one, other, last]).iter(), rules(&[one, last, other]).iter()));
-        // What stands between rules that change places and could match the packets of both keeps them where they are.
+        // A rule between two that change places keeps them where they are if it could match packets of both.
         assert!(!do_the_same(rules(&[one, last, other]).iter(), rules(&[other, last, one]).iter()));
         assert!(!do_the_same(rules(&[one, port, other]).iter(), rules(&[other, port, one]).iter()));
     }

@@ -11,10 +11,10 @@ use crate::nftables::{TABLE, ruleset as nft};
 use crate::ruleset::Ruleset;
 use crate::ruleset::writer::Writer;
 
-/// Where kube-proxy of mode nftables translates, and every nat chain of iptables (NF_IP_PRI_NAT_DST).
+/// Where kube-proxy in nftables mode translates, and where every nat chain of iptables does (NF_IP_PRI_NAT_DST).
 const TRANSLATES: i32 = -100;
 
-/// What stands before, and whose it is.
+/// The foreign rules that come first, and whose they are.
 #[derive(Default)]
 pub(super) struct Early {
     pub(super) places: Vec<Lines>,
@@ -22,7 +22,7 @@ pub(super) struct Early {
 }
 
 impl Early {
-    /// Adds a rule that stands before.
+    /// Adds a rule that comes first.
     fn add(&mut self, table: String, chain: &str, text: String, writer: Writer) {
         self.writers.insert(writer);
         let line = LineChange { op: '+', text };
@@ -39,7 +39,7 @@ impl Early {
         if named.is_empty() { String::new() } else { format!(": rules of {}", named.join(", ")) }
     }
 
-    /// Whether a ruleset holds anything that comes before: see [`Early::without`].
+    /// Whether a ruleset has anything that comes first: see [`Early::without`].
     pub(super) fn is_in(ruleset: &Ruleset, is_main: bool) -> bool {
         match ruleset {
             Ruleset::Iptables(rules) => {
@@ -58,8 +58,8 @@ impl Early {
         }
     }
 
-    /// The same ruleset without foreign rules that come before; in one that is not kube-proxy's, those that translate
-    /// destinations, too.
+    /// The same ruleset without the foreign rules that come first; if it is not kube-proxy's, also without those that
+    /// translate destinations.
     pub(super) fn without(&mut self, ruleset: &Ruleset, is_main: bool) -> Ruleset {
         match ruleset {
             _ if !Early::is_in(ruleset, is_main) => ruleset.clone(),
@@ -116,7 +116,7 @@ impl Early {
     }
 }
 
-/// Whether a table's rules come before: in a ruleset that is not kube-proxy's, those that translate, too.
+/// Whether a table's rules come first: if the ruleset is not kube-proxy's, those that translate do, too.
 fn is_early(table: &ipt::Table, is_main: bool) -> bool {
     match table.name {
         ipt::TableName::Raw | ipt::TableName::Mangle => true,

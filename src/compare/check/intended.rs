@@ -1,4 +1,4 @@
-//! What the node would hold if kube-proxy's part of it were right, and all that is foreign stayed as it is.
+//! What the node would have if kube-proxy's part were right and all that is foreign stayed.
 
 use std::collections::HashSet;
 
@@ -11,15 +11,15 @@ use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
 
-/// What the node would hold.
+/// What the node would have.
 pub(super) struct Intended {
     /// The rules.
     pub(super) ruleset: Ruleset,
-    /// Whether that is what the node has, line for line.
+    /// Whether that is what the node does have, line for line.
     pub(super) is_captured: bool,
 }
 
-/// With kube-proxy's jumps where they stand.
+/// With kube-proxy's jumps in their captured places.
 pub(super) fn of(pair: Pair<'_>) -> Intended {
     let (ruleset, is_captured) = match (&pair.expected.ruleset, &pair.captured.ruleset) {
         _ if right::is_right(pair) => (pair.captured.ruleset.clone(), true),
@@ -40,8 +40,8 @@ pub(super) fn with_jumps_first(pair: Pair<'_>) -> Option<Ruleset> {
     Some(with_own_chains(expected, captured, at_head).into())
 }
 
-/// Only kube-proxy's rules and the kubelet's, as they are: no foreign chains, the built-in ones without what is foreign, and
-/// no policy that drops.
+/// Only the captured rules of kube-proxy and the kubelet: no foreign chains, the built-in ones without foreign rules,
+/// and no policy that drops.
 pub(super) fn without_others(ruleset: &Ruleset) -> Option<Ruleset> {
     let rules = ruleset.as_iptables()?;
     let own_part = |chain: &ipt::Chain| match chain.owner {
@@ -60,7 +60,8 @@ pub(super) fn without_others(ruleset: &Ruleset) -> Option<Ruleset> {
     Some(ipt::Ruleset { family: rules.family, tables: rules.tables.iter().map(table).collect() }.into())
 }
 
-/// Where the node has its table: of base chains at one hook with one priority the first in the listing runs first.
+/// Puts the table where the node has it: of base chains at one hook with equal priority, the first in the listing runs
+/// first.
 fn with_own_table(expected: &nft::Ruleset, captured: &nft::Ruleset) -> nft::Ruleset {
     let is_same = |a: &nft::Table, b: &nft::Table| (a.family, &a.name) == (b.family, &b.name);
     let own = |table: &nft::Table| expected.tables.iter().find(|own| is_same(own, table));
@@ -101,11 +102,11 @@ fn chains(expected: &[ipt::Chain], captured: &[ipt::Chain], arrange: Arrange) ->
                 Some(found) => ipt::Chain { rules: arrange(&chain.rules, &found.rules), ..found.clone() },
                 None => chain.clone(),
             },
-            // The kubelet may have put a rule there that kube-proxy does not ask for.
+            // The kubelet may have added a rule there that kube-proxy does not need.
             ipt::Owner::Kubelet if chain.rules.is_empty() => {
                 counterpart(chain.name).cloned().unwrap_or_else(|| chain.clone())
             }
-            // In the node's own order of Services, where that is as good: it is another one on every node.
+            // In the node's own order of Services, if that does the same: it is different on every node.
             _ if DISPATCH.contains(&chain.name.as_str()) => match counterpart(chain.name) {
                 Some(found) if do_the_same(rules(chain), rules(found)) => found.clone(),
                 _ => chain.clone(),

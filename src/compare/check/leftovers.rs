@@ -5,7 +5,7 @@ use crate::capture::Captured;
 use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 
-/// Tables of iptables in a listing of nftables mode that still hold kube-proxy's chains.
+/// Tables of iptables in an nftables listing that still have kube-proxy's chains.
 pub(super) fn in_listing(ruleset: &nft::Ruleset) -> Option<Finding> {
     let mut chains: Vec<String> = Vec::new();
     for table in ruleset.tables.iter().filter(|table| ["nat", "filter"].contains(&table.name.as_str())) {
@@ -21,7 +21,7 @@ pub(super) fn in_listing(ruleset: &nft::Ruleset) -> Option<Finding> {
     Some(Finding::general(Kind::OtherModeLeftovers, message))
 }
 
-/// Chains of iptables mode in the text of its own tool, beside the table of nftables mode.
+/// Chains of iptables mode, as its own tool prints them, beside the table of nftables mode.
 pub(super) fn beside_nftables(captured: &Captured) -> Option<Finding> {
     let mut iptables = captured.parts.iter().filter(|part| part.ruleset.as_iptables().is_some());
     iptables.any(|part| part.ruleset.has_kube_proxys_rules()).then(|| {

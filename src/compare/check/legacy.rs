@@ -1,12 +1,12 @@
-//! Rules in both variants of iptables, of which the kernel follows both (kubernetes/kubernetes 71305, 107965).
+//! Rules in both variants of iptables; the kernel follows both (kubernetes/kubernetes 71305, 107965).
 
 use super::{Finding, Kind};
 use crate::capture::{Captured, Part};
 use crate::iptables::parse::Variant;
 
-/// Whether rules of kube-proxy stand, or may stand, in more than one variant.
+/// Whether more than one variant has rules of kube-proxy, or may have.
 pub(super) fn variants(capture: &Captured) -> Option<Finding> {
-    // Without a header, the rules are those of the variant that warns of the other.
+    // Without a header, rules are of the variant whose tool warns about the other.
     let with_rules = |variant| {
         let is_of = |part: &&Part| {
             part.ruleset.as_iptables().is_some() && part.variant.unwrap_or(Variant::Nft) == variant
@@ -15,7 +15,7 @@ pub(super) fn variants(capture: &Captured) -> Option<Finding> {
     };
     let help = "keep one variant: compare iptables-legacy-save with iptables-nft-save, and flush the one that \
                 kube-proxy does not use";
-    // Tables that are warned of, and that no other text of the capture holds.
+    // Tables that the tool warns about, and that are in no other text of the capture.
     let is_hidden = capture.legacy_tables_present
         && !capture.parts.iter().any(|part| part.variant == Some(Variant::Legacy));
     let message = match (with_rules(Variant::Nft), with_rules(Variant::Legacy)) {

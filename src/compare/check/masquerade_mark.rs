@@ -1,8 +1,8 @@
-//! The firewall mark by which packets to be masqueraded are known: one bit, by `masqueradeBit`.
+//! The firewall mark of packets to be masqueraded: one bit, set by `masqueradeBit`.
 
 use super::{Finding, Kind};
 
-/// That the node's mark is another than the configuration's.
+/// Reports that the node's mark is not the configured one.
 pub(super) fn finding(configured: u32, found: u32) -> Option<Finding> {
     let bit = |mark: u32| match mark.count_ones() {
         1 => format!("bit {}", mark.trailing_zeros()),

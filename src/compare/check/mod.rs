@@ -1,5 +1,6 @@
-//! Whether the rules that were captured on a node are those that it should have: findings by Service, and what each does
-//! to traffic. The walk is the judge: rules that differ while every packet has the same outcome are reported as such.
+//! Whether the rules that were captured on a node are those that it should have: findings by Service, and what each
+//! does to traffic. The walk decides: rules that differ although every packet has the same outcome are reported as
+//! such.
 
 mod altered;
 mod arrange;
@@ -59,25 +60,27 @@ pub struct Report {
     pub schema: &'static str,
     /// The node.
     pub node: String,
-    /// The file that was captured.
+    /// The captured file.
     pub captured: String,
-    /// The mode that the capture was taken to be of.
+    /// The mode that the capture was assumed to be of.
     pub mode: &'static str,
-    /// The release that it was taken to be of.
+    /// The release that it was assumed to be of.
     pub release: String,
-    /// Whether mode and release were told, or found out.
+    /// Whether mode and release were detected, rather than given.
     pub detected: bool,
-    /// Packet classes compared: those that could be followed on both sides; none in families where nothing differs.
+    /// Number of kinds of connections compared: those that could be followed on both sides; none in families where
+    /// nothing differs.
     pub classes: u64,
-    /// Packet classes that could not be compared.
+    /// Number of kinds of connections that could not be compared.
     pub unknown: u64,
-    /// The IP families in which kube-proxy's rules are those that the node should have, line for line, so that no packet
-    /// had to be followed to know that all have the outcome that they should have. The order of Services is random.
+    /// The IP families in which kube-proxy's rules are, line for line, those that the node should have, so that all
+    /// packets are known to have the right outcome without following any. The order of Services does not count, as it
+    /// is random.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub same_rules: Vec<&'static str>,
     /// What is wrong; the worst first.
     pub findings: Vec<Finding>,
-    /// What is odd and harms nobody.
+    /// What is odd but does no harm.
     pub notes: Vec<String>,
 }
 
@@ -88,28 +91,28 @@ pub struct Report {
 pub struct Finding {
     /// What kind of thing it is.
     pub kind: Kind,
-    /// The IP family, where it is about one.
+    /// The IP family, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<&'static str>,
-    /// `namespace/name`, where it is about a Service.
+    /// `namespace/name`, if it is about a Service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// What is wrong, a sentence without a full stop.
     pub message: String,
-    /// The rules, by chain or set: `-` should be there and is not, `+` is there and should not.
+    /// The rules, by chain or set: `-` is missing, `+` should not be there.
     pub places: Vec<Lines>,
-    /// What it does to traffic: `before` is what should become of it, `after` what does.
+    /// What it does to traffic: `before` is what should happen to it, `after` is what does.
     pub traffic: Vec<Flow>,
-    /// It is not known whether it does anything, or anything more, to traffic: not all could be compared.
+    /// Whether it is unknown if it does anything, or anything more, to traffic: not everything could be compared.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub effect_unknown: bool,
-    /// Packet classes that could not be compared, where the finding is about that.
+    /// Number of kinds of connections that could not be compared, if the finding is about that.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown: u64,
-    /// Connections that exist, where the finding is about those.
+    /// Number of existing connections, if the finding is about those.
     #[serde(skip_serializing_if = "is_none")]
     pub connections: usize,
-    /// Commands that end what the finding is about.
+    /// Commands that fix what the finding is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
 }
@@ -141,45 +144,45 @@ pub struct Lines {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Something else than kube-proxy's rules serves Services on this node.
+    /// Something other than kube-proxy's rules serves Services on this node.
     OtherDataPath,
-    /// The mode is another than assumed.
+    /// The mode is not the assumed one.
     OtherMode,
-    /// The release is another than told.
+    /// The release is not the given one.
     OtherRelease,
-    /// The firewall mark is another bit than configured.
+    /// The firewall mark is not the configured bit.
     MasqueradeMark,
-    /// Rules stand in both variants of iptables.
+    /// Both variants of iptables have rules.
     LegacyMix,
-    /// Rules of the mode that kube-proxy is not in.
+    /// There are rules of the mode that kube-proxy is not in.
     OtherModeLeftovers,
     /// There is nothing to compare.
     NothingCompared,
-    /// No rule of kube-proxy is there.
+    /// There are no rules of kube-proxy.
     NoRules,
     /// A jump into kube-proxy's chains is missing.
     BaseJumpMissing,
-    /// Foreign rules take packets before kube-proxy's do.
+    /// Foreign rules take packets before kube-proxy's rules see them.
     Preceded,
-    /// A policy drops what goes to Services.
+    /// A policy drops connections to Services.
     PolicyDrop,
     /// The node forwards nothing, or has no route to addresses of Services.
     Unrouted,
-    /// A DNAT to port 0 of no address: a known corruption.
+    /// A DNAT to port 0 without an address: a known corruption.
     ZeroDestination,
     /// Rules are missing.
     Missing,
-    /// Rules of what is gone.
+    /// There are rules of something that is gone.
     Stale,
-    /// Rules that are different.
+    /// Rules differ.
     Altered,
-    /// Rules in the wrong order.
+    /// Rules are in the wrong order.
     OutOfPlace,
-    /// Connections that exist go where no new one would.
+    /// Existing connections go where no new one would.
     PinnedConnections,
-    /// Connections have another outcome, and no rule tells why.
+    /// Connections have another outcome, and no rule explains it.
     Unexplained,
-    /// Rules cannot be followed, so that what happens to packets cannot be compared.
+    /// Rules cannot be followed, so what happens to packets cannot be compared.
     Unknown,
 }
 
@@ -243,28 +246,28 @@ struct Pair<'r> {
 pub struct Found {
     /// What is wrong.
     pub findings: Vec<Finding>,
-    /// What is odd and harms nobody.
+    /// What is odd but does no harm.
     pub notes: Vec<String>,
-    /// Packet classes compared: those that could be followed on both sides.
+    /// Number of kinds of connections compared: those that could be followed on both sides.
     pub classes: u64,
-    /// Packet classes that could not be compared.
+    /// Number of kinds of connections that could not be compared.
     pub unknown: u64,
     /// Whether kube-proxy's rules are those that should be there, line for line.
     pub same_rules: bool,
 }
 
-/// How many lines differ: tells which release captured rules are of.
+/// How many lines differ: shows which release captured rules are of.
 fn difference(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> usize {
     let deltas = delta::deltas(Pair { expected, captured });
     deltas.iter().filter(|delta| !delta.is_harmless()).map(Delta::weight).sum()
 }
 
-/// How many lines differ at least; no more than `limit` are counted.
+/// How many lines differ at least; counts no further than `limit`.
 fn least_difference(expected: &Ruleset, captured: &Ruleset, limit: usize) -> usize {
     rules::missing_lines(expected, captured, limit, delta::counts)
 }
 
-/// Checks one family: what the node has against what it should have. Both are on the same node.
+/// Checks one family: what the node has against what it should have. Both are for the same node.
 pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     let pair = Pair { expected, captured };
     let mut found = Found::default();
@@ -297,7 +300,7 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     }
     found.findings.extend(order::of_dispatch(pair, &mut flows));
     found.findings.extend(unexplained(flows));
-    // A dispatch chain's order, and that of jumps, is a finding only where it matters.
+    // The order of a dispatch chain, and that of jumps, is a finding only if it matters.
     found.findings.retain(|finding| !(finding.traffic.is_empty() && order::matters_only_to_traffic(finding)));
     found.unknown = unknown.iter().map(|unknown| unknown.classes).sum();
     found.findings.extend(unknown::find(unknown));
@@ -312,15 +315,15 @@ pub fn check(expected: &NodeRules<'_>, captured: &NodeRules<'_>) -> Found {
     found
 }
 
-/// Whether packets through the same rules have the same outcome on both sides, and every jump leads somewhere, so that none
-/// has to be followed to know that it can be.
+/// Whether packets through the same rules have the same outcome on both sides, and every jump leads somewhere, so that
+/// none has to be followed to be sure of it.
 fn is_followed_alike(expected: &Host, captured: &NodeRules<'_>) -> bool {
     captured.rulesets().first() == Some(&captured.ruleset)
         && expected.is_like(&captured.host)
         && !Walker::of(captured).leads_nowhere()
 }
 
-/// What the rules tell. Where two tell of the same rule, the first is to blame for what it does.
+/// What the rules show. If two findings are about the same rule, the first is to blame for its effect.
 fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     let mut drafts = zero_destination::find(deltas);
     for find in [base_jumps::find, missing::find, stale::find, altered::find, order::find] {
@@ -329,11 +332,11 @@ fn drafts<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     drafts
 }
 
-/// A ruleset, and those beside it.
+/// A ruleset, and the others beside it.
 type State<'r> = (&'r Ruleset, &'r [Ruleset]);
 
-/// How outcomes of packets to Services differ between two states of a node, as far as that is asked for. Where nothing but
-/// kube-proxy's jumps stands in another place behind routing, `moved` are only its rules.
+/// How outcomes of packets to Services differ between two states of a node, as far as `is_meant` asks for. `moved` are
+/// kube-proxy's rules, if after routing nothing but the place of its jumps differs.
 fn traffic(
     pair: Pair<'_>,
     (should, is): (State<'_>, State<'_>),
@@ -349,7 +352,7 @@ fn traffic(
     examples_of_plan((&should, &is), plan, is_meant, moved)
 }
 
-/// Hands flows to the findings that are to blame for them; those that nothing is to blame for come back.
+/// Assigns flows to the findings that are to blame for them; returns those that no finding explains.
 fn attach(flows: Vec<Flow>, findings: &mut [Finding]) -> Vec<Flow> {
     let mut left = Vec::new();
     for flow in flows {

@@ -4,7 +4,7 @@ use super::delta::{Delta, count};
 use super::{Finding, Kind, Pair};
 use crate::settings::ProxyMode;
 
-/// That all rules are missing; which they are, and what that does to traffic, is reported Service by Service.
+/// Reports that all rules are missing; which ones, and what that does to traffic, is reported Service by Service.
 pub(super) fn find(pair: Pair<'_>, deltas: &[Delta<'_>]) -> Option<Finding> {
     if pair.captured.ruleset.has_kube_proxys_rules() {
         return None;

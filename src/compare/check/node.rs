@@ -14,8 +14,8 @@ use crate::ruleset::Ruleset;
 use crate::settings::release::RELEASES;
 use crate::settings::{ProxyMode, Release};
 
-/// What is to be said of a capture without knowing the cluster: rules in both variants of iptables, rules of the other
-/// mode, and that the node is in another mode than the one told, or that the capture cannot tell.
+/// What can be said of a capture without knowing the cluster: rules in both variants of iptables, rules of the other
+/// mode, and that the node is not in the given mode, or that the capture does not show its mode.
 pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<Finding> {
     let in_listing = || {
         let ruleset = captured.parts.iter().find_map(|part| part.ruleset.as_nftables());
@@ -62,11 +62,11 @@ pub fn mode_and_leftovers(captured: &Captured, told: Option<ProxyMode>) -> Vec<F
 pub enum Measure {
     /// All of it.
     Exactly,
-    /// At least so much of it, and no further than this: much sooner where nearly all rules differ.
+    /// A lower bound, up to this limit: much faster if nearly all rules differ.
     AtLeast(usize),
 }
 
-/// The release that captured rules look most like: of several that are equally near the one told, else the newest.
+/// The release that captured rules look most like: if several are equally near, the given one, else the newest.
 /// `distance` is how far they are from what a release writes (see [`distance`]), none for a release that cannot have
 /// written them.
 pub fn release(
@@ -75,7 +75,7 @@ pub fn release(
 ) -> Option<Release> {
     let others = RELEASES.into_iter().rev().filter(|release| told != Some(*release));
     let mut all = told.into_iter().chain(others).enumerate();
-    // The first is the right one, as a rule.
+    // The first is usually the right one.
     let mut best: Option<Candidate> = None;
     for (place, release) in all.by_ref() {
         best = distance(release, Measure::Exactly).map(|distance| (distance, place, release));
@@ -84,7 +84,7 @@ pub fn release(
         }
     }
     let (mut least, mut first, mut found) = best?;
-    // Of the others only those are compared line by line which could be nearer, the most promising ones first.
+    // Of the others, only those that could be nearer are compared line by line, the most promising first.
     let others: Vec<(usize, Release)> = all.collect();
     let limit = least;
     let bound = |(place, release): &(usize, Release)| {
@@ -107,7 +107,7 @@ pub fn release(
     Some(found)
 }
 
-/// A release with its distance, or with what that is at least, and its place in the order.
+/// A release with its distance, or a lower bound of that, and its place in the order.
 type Candidate = (usize, usize, Release);
 
 /// Which families can be checked.
@@ -115,16 +115,16 @@ type Candidate = (usize, usize, Release);
 pub struct Families {
     /// Those to check.
     pub checked: Vec<Family>,
-    /// That others cannot be, where the form of the capture never tells.
+    /// Notes on families that cannot be checked because this form of capture never has them.
     pub notes: Vec<String>,
-    /// That others cannot be, where the capture could have told.
+    /// Findings on families that cannot be checked although the capture could have had them.
     pub findings: Vec<Finding>,
 }
 
-/// The families to check, of those `wanted` and those that the capture has kube-proxy's rules in. Where the node has no
-/// rules in a family that it should have, all are missing, and so where the capture tells of no family at all. A listing
-/// of kube-proxy's table of one family alone may be a part of what there is: that nothing was compared in the other is
-/// a finding. The output of `iptables-save` never tells of IPv6: that is a note.
+/// The families to check: those `wanted`, and those in which the capture has rules of kube-proxy. If the node has no
+/// rules in a family in which it should have some, all are missing, and so they are if the capture has no rules of any
+/// family. A listing with kube-proxy's table of only one family may be a part of what there is: that nothing was
+/// compared in the other is a finding. The output of `iptables-save` never covers IPv6: that is a note.
 pub fn families(captured: &Captured, wanted: &[Family]) -> Families {
     let mut found = Families::default();
     let covers_none = !wanted.iter().any(|family| captured.covers(*family));
@@ -157,7 +157,7 @@ pub fn distance<'c>(
     captured: &Captured,
     measure: Measure,
 ) -> usize {
-    // A family without any rule is as far from every release.
+    // A family without any rule is equally far from every release.
     let has_rules = |plan: &NodePlan<'c>| {
         captured.ruleset(plan.plan.family()).is_some_and(Ruleset::has_kube_proxys_rules)
     };
@@ -182,7 +182,7 @@ fn least_distance(mut plan: NodePlan<'_>, captured: &Captured, limit: usize) -> 
     least_difference(&plan.compile().ruleset, captured, limit)
 }
 
-/// Checks a node in the families of the plans, each of what the node should have.
+/// Checks a node in the families of the plans, with one plan for each.
 pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captured, report: &mut Report) {
     let has_rules = captured.has_any_rules();
     if !has_rules {
@@ -215,7 +215,7 @@ pub fn node<'c>(plans: impl IntoIterator<Item = NodePlan<'c>>, captured: &Captur
     }
 }
 
-/// Reports connections that exist and go where no new one would.
+/// Reports existing connections that go where no new one would.
 fn connections(plan: &NodePlan<'_>, captured: &Captured, report: &mut Report) {
     let mut host = plan.host.clone();
     captured.facts.tell(&mut host);
@@ -227,9 +227,9 @@ fn connections(plan: &NodePlan<'_>, captured: &Captured, report: &mut Report) {
     report.notes.append(&mut notes);
 }
 
-/// What a node should have, and what it has: nothing in a family of which the capture says nothing. Where it marks
-/// packets by another bit than it should, that is one thing to report and not a difference in every rule that asks for
-/// the mark.
+/// What a node should have, and what it has: nothing in a family that the capture says nothing about. If it marks
+/// packets by another bit than it should, that is one thing to report, not a difference in every rule that uses the
+/// mark.
 fn pair<'c>(mut plan: NodePlan<'c>, captured: &Captured) -> (NodePlan<'c>, NodeRules<'c>) {
     let family = plan.plan.family();
     let none = || ipt::Ruleset { family, tables: Vec::new() }.into();

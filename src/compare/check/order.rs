@@ -15,8 +15,8 @@ pub(super) fn find<'d, 'r>(deltas: &'d [Delta<'r>]) -> Vec<Draft<'d, 'r>> {
     })
 }
 
-/// Whether a finding says no more than that rules are in another order where it seldom matters: in chains that
-/// dispatch, and in the built-in ones, where it depends on who came first.
+/// Whether a finding says only that rules are in another order where that seldom matters: in dispatch chains, and in
+/// the built-in ones, where it depends on who came first.
 pub(super) fn matters_only_to_traffic(finding: &Finding) -> bool {
     let is_loose = |chain: &str| {
         DISPATCH.contains(&chain)
@@ -26,7 +26,7 @@ pub(super) fn matters_only_to_traffic(finding: &Finding) -> bool {
     finding.kind == Kind::OutOfPlace && finding.places.iter().all(|place| is_loose(&place.name))
 }
 
-/// Where packets have another outcome and all rules are there, the order of a chain that dispatches is to blame, if it is
+/// If packets have another outcome although all rules are there, the order of a dispatch chain is to blame, if it is
 /// not the expected one.
 pub(super) fn of_dispatch(pair: Pair<'_>, flows: &mut Vec<Flow>) -> Option<Finding> {
     let (expected, captured) = (pair.expected.ruleset.as_iptables()?, pair.captured.ruleset.as_iptables()?);

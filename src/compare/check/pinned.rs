@@ -1,4 +1,4 @@
-//! Connections that exist and go where no new one would (kubernetes/kubernetes 139628, 48370).
+//! Existing connections that go where no new one would (kubernetes/kubernetes 139628, 48370).
 
 use super::{Finding, Kind};
 use crate::capture::Facts;
@@ -11,12 +11,12 @@ use crate::plan::Plan;
 /// At most this many commands of a finding are printed.
 const MOST: usize = 20;
 
-/// A finding for each Service port and fault, and notes on what is as it should be.
+/// A finding for each Service port and fault, and notes on what is as intended.
 pub(super) fn find(plan: &Plan<'_>, host: &Host, facts: &Facts) -> (Vec<Finding>, Vec<String>) {
     let Some(connections) = &facts.connections else { return (Vec::new(), Vec::new()) };
     let (mut findings, mut notes) = (Vec::new(), Vec::new());
     let all = pinned(plan, host, connections);
-    // A connection of TCP keeps its endpoint while that shuts down: so it is meant.
+    // A TCP connection keeps its endpoint while that shuts down, as intended.
     let (meant, faults): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|p| p.protocol == Protocol::Tcp && p.fault == PinnedFault::NotChosen);
     let meant: usize = meant.iter().map(|pinned| pinned.count).sum();

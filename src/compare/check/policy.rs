@@ -1,5 +1,5 @@
-//! Policies that drop what goes to Services: `:FORWARD DROP` of a firewall or of Docker, a base chain of another table of
-//! nftables.
+//! Policies that drop connections to Services: `:FORWARD DROP` of a firewall or of Docker, a base chain of another
+//! table of nftables.
 
 use super::{Finding, Kind, Lines, Pair, traffic};
 use crate::compare::rules_change::LineChange;
@@ -8,7 +8,7 @@ use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
 
-/// That such a policy drops connections to Services that would pass if it let them, with kube-proxy's rules as they
+/// Reports that such a policy drops connections to Services that would otherwise pass, with kube-proxy's rules as they
 /// should be; and what is not known.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let others = pair.captured.others();
@@ -54,7 +54,7 @@ pub(super) fn drops_by_policy(ruleset: &Ruleset) -> bool {
     }
 }
 
-/// The same with every policy accepting, and the policies that did not.
+/// The same ruleset with every policy accepting, and the policies that did not.
 fn without_drop_policies(ruleset: &Ruleset) -> (Ruleset, Vec<Lines>) {
     let mut places = Vec::new();
     let mut note = |table: String, name: String, text: String| {

@@ -10,7 +10,7 @@ use crate::iptables::save::rule_text;
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 
-/// That foreign rules take connections to Services first; and what is not known.
+/// Reports that foreign rules take connections to Services first; and what is not known.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let others = pair.captured.others();
     let Some(Cleared { first, others: cleared, early }) = cleared(pair, intended, &others) else {
@@ -31,7 +31,7 @@ pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<
 
 /// The rules of a node with nothing foreign before kube-proxy's.
 pub(super) struct Cleared {
-    /// kube-proxy's jumps at the head, and what is foreign behind them.
+    /// kube-proxy's jumps at the head, and foreign rules after them.
     pub(super) first: Ruleset,
     /// The rulesets beside it.
     pub(super) others: Vec<Ruleset>,
@@ -39,7 +39,7 @@ pub(super) struct Cleared {
     early: Early,
 }
 
-/// With what comes before kube-proxy's rules taken away; none where nothing does.
+/// Without what comes before kube-proxy's rules; none if nothing does.
 pub(super) fn cleared(pair: Pair<'_>, intended: &Ruleset, others: &[Ruleset]) -> Option<Cleared> {
     let mut early = Early::default();
     if let Some(captured) = pair.captured.ruleset.as_iptables() {
@@ -56,14 +56,15 @@ pub(super) fn cleared(pair: Pair<'_>, intended: &Ruleset, others: &[Ruleset]) ->
     (!early.places.is_empty()).then_some(Cleared { first, others, early })
 }
 
-/// Whether any foreign rule stands where it could take packets first.
+/// Whether any foreign rule is where it could take packets first.
 pub(super) fn may_be(captured: &NodeRules<'_>) -> bool {
     let mut early = Early::default();
     captured.ruleset.as_iptables().iter().for_each(|rules| before_jumps(rules, &mut early));
     !early.places.is_empty() || Early::is_in(&captured.ruleset, true)
 }
 
-/// Whether packets have another verdict or go elsewhere: to mark them, or to rewrite their source, is not to take them.
+/// Whether packets get another verdict or go elsewhere: marking them, or rewriting their source, does not count as
+/// taking them.
 pub(super) fn takes(difference: &Difference) -> bool {
     let ends = |set: &OutcomeSet| {
         let mut ends: Vec<_> = set.ends().map(|(_, end, _)| (end.verdict, end.destination)).collect();
@@ -74,7 +75,7 @@ pub(super) fn takes(difference: &Difference) -> bool {
     ends(&difference.old) != ends(&difference.new)
 }
 
-/// Foreign rules that stand before a jump of kube-proxy in a built-in chain.
+/// Foreign rules before a jump of kube-proxy in a built-in chain.
 fn before_jumps(captured: &ipt::Ruleset, early: &mut Early) {
     for table in &captured.tables {
         for chain in table.chains.iter().filter(|chain| chain.owner == ipt::Owner::Kernel) {

@@ -1,4 +1,5 @@
-//! Which connections foreign rules take: found with what many have in common, and by following each packet by itself.
+//! Which connections foreign rules take: the comparison that follows like packets together, against one that follows
+//! each packet separately.
 
 mod nftables;
 mod routing;
@@ -20,7 +21,7 @@ use crate::settings::Release;
 use crate::testing::scope::{full, part};
 use crate::walk::{DoesNothing, Idle, Walker};
 
-/// Chains of another program in the table filter, and how many.
+/// How many chains another program has in the table filter.
 const CHAINS: u64 = 5;
 
 /// A rule of another program in one of its chains, or in a built-in one.
@@ -126,7 +127,7 @@ fn beside(own: &NodeRules<'_>, random: &mut Random) -> NodeRules<'static> {
     NodeRules::new(rules, own.host.clone())
 }
 
-/// Takes out one rule of kube-proxy's, now and then.
+/// Sometimes removes one rule of kube-proxy's.
 fn perhaps_without_one(captured: NodeRules<'static>, random: &mut Random) -> NodeRules<'static> {
     if !random.one_in(3) {
         return captured;

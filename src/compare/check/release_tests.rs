@@ -1,4 +1,4 @@
-//! The release that captured rules are of, found without comparing all line by line.
+//! The release of captured rules, found without comparing all releases line by line.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn settings(mode: &str, release: Release) -> Settings {
     Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0
 }
 
-/// Takes every so many-eth rule out of kube-proxy's chains.
+/// Removes every n-th rule from kube-proxy's chains.
 fn without_rules(ruleset: &mut Ruleset, every: usize) {
     let mut count = 0;
     let mut stays = || {

@@ -1,5 +1,5 @@
-//! Whether kube-proxy's part of what a node has is right line for line, whatever the order of Services: then no packet has to be
-//! followed to know that all have the outcome that they should have.
+//! Whether kube-proxy's part of what a node has is right line for line, apart from the order of Services: then all
+//! packets are known to have the right outcome without following any.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::iptables::ruleset as ipt;
 use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
 
-/// Whether nothing of kube-proxy's is missing, nothing is otherwise, and nothing of what is gone is left.
+/// Whether nothing of kube-proxy's is missing or altered, and nothing is left of what is gone.
 pub(super) fn is_right(pair: Pair<'_>) -> bool {
     match (&pair.expected.ruleset, &pair.captured.ruleset) {
         (Ruleset::Iptables(expected), Ruleset::Iptables(captured)) => {
@@ -37,8 +37,8 @@ pub(super) fn is_right(pair: Pair<'_>) -> bool {
     }
 }
 
-/// Whether nothing is said of a chain that kube-proxy's rules do not have: it is foreign, or kube-proxy's canary, which no packet
-/// meets.
+/// Whether there is nothing to say about a chain that kube-proxy's rules do not have: it is foreign, or kube-proxy's
+/// canary, which no packet meets.
 fn is_foreign(chain: &ipt::Chain) -> bool {
     let is_canary = || chain.name.as_str().ends_with("-CANARY") && chain.rules.is_empty();
     chain.owner != ipt::Owner::KubeProxy || is_canary()
@@ -51,7 +51,7 @@ fn are_right(expected: &[ipt::Chain], captured: &[ipt::Chain]) -> bool {
     let is_right = |chain: &ipt::Chain| match (found.get(&chain.name), chain.owner) {
         (None, _) => false,
         (Some(found), ipt::Owner::Kernel) => in_place(&chain.rules, &found.rules) == found.rules,
-        // The kubelet may have put a rule there.
+        // The kubelet may have added a rule there.
         (Some(_), ipt::Owner::Kubelet) if chain.rules.is_empty() => true,
         (Some(found), _) if DISPATCH.contains(&chain.name.as_str()) => {
             (found.policy, found.owner) == (chain.policy, chain.owner)
@@ -59,7 +59,7 @@ fn are_right(expected: &[ipt::Chain], captured: &[ipt::Chain]) -> bool {
         }
         (Some(found), _) => *found == chain,
     };
-    // Of two chains of one name it would not be known which is meant.
+    // With two chains of one name, it would not be known which is meant.
     found.len() == captured.len()
         && expected.iter().all(is_right)
         && captured.iter().all(|chain| own.contains(&chain.name) || is_foreign(chain))
@@ -70,7 +70,7 @@ pub(super) fn rules(chain: &ipt::Chain) -> impl Iterator<Item = &ipt::Rule> + Cl
     chain.rules.iter().map(|placed| &placed.rule)
 }
 
-/// Whether a table is the same but for the order of its objects and for what they counted.
+/// Whether a table is the same except for the order of its objects and its counters.
 fn is_right_table(own: &nft::Table, found: &nft::Table) -> bool {
     let chains: HashMap<&str, &nft::Chain> =
         found.chains.iter().map(|chain| (chain.name.as_str(), chain)).collect();

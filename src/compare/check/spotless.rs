@@ -1,8 +1,9 @@
-//! The usual answer, that nothing differs, found without making the rules that should be there: each is compared with the
-//! one that was captured as it is written, and forgotten. Where anything is out of the ordinary, no answer comes from here,
-//! and [`super::check`] makes both rulesets and compares them: what it would say of a spotless node is what stands here.
+//! The usual answer, that nothing differs, found without building the rules that should be there: each is compared with
+//! the captured one while it is written, and then forgotten. If anything is out of the ordinary, there is no answer
+//! from here, and [`super::check`] builds both rulesets and compares them; for a spotless node it would say the same as
+//! this module.
 //!
-//! A million rules take half a gigabyte, and most of the time of a check went into making and freeing them.
+//! A million rules take half a gigabyte, and a check used to spend most of its time on building and freeing them.
 
 use std::collections::HashMap;
 
@@ -17,8 +18,8 @@ use crate::plan::origin::Origin;
 use crate::ruleset::Ruleset;
 use crate::settings::ProxyMode;
 
-/// What there is to say of a node whose rules are those that it should have, with no other program's in the way; none where
-/// that is not so, or not certain.
+/// What there is to say of a node whose rules are as they should be, with no other program's in the way; none if that
+/// is not so, or not certain.
 pub(super) fn find(plan: &Plan<'_>, host: &Host, captured: &NodeRules<'_>) -> Option<Found> {
     let ruleset = &captured.ruleset;
     let is_alone = captured.others().is_empty() && ruleset.has_kube_proxys_rules();
@@ -31,7 +32,7 @@ pub(super) fn find(plan: &Plan<'_>, host: &Host, captured: &NodeRules<'_>) -> Op
     is_spotless.then(|| Found { same_rules: true, ..Found::default() })
 }
 
-/// Whether no rule differs from those that a plan asks for, nor stands elsewhere. False may mean that it is not known.
+/// Whether all rules are those of a plan, and in their places. False may also mean that it is not known.
 pub(super) fn has_no_difference(plan: &Plan<'_>, captured: &Ruleset) -> bool {
     let Ruleset::Iptables(captured) = captured else { return false };
     if plan.mode() != ProxyMode::Iptables || plan.family() != captured.family {
@@ -42,7 +43,7 @@ pub(super) fn has_no_difference(plan: &Plan<'_>, captured: &Ruleset) -> bool {
     reader.is_at_the_end()
 }
 
-/// Reads captured chains beside those that are written.
+/// Reads captured chains while the expected ones are written.
 struct Reader<'r> {
     chains: Vec<Place<'r>>,
     numbers: HashMap<(TableName, ChainName), usize>,
@@ -54,12 +55,12 @@ struct Place<'r> {
     chain: &'r ipt::Chain,
     is_written: bool,
     read: usize,
-    /// What is written to a chain that all Services share: its order is looked at when all is there.
+    /// What is written to a chain that all Services share: its order is compared when it is complete.
     shared: Option<Vec<Rule>>,
 }
 
 impl<'r> Reader<'r> {
-    /// None where a table or a chain occurs twice: it would not be known which is meant.
+    /// None if a table or a chain occurs twice: it would not be known which is meant.
     fn of(captured: &'r ipt::Ruleset) -> Option<Reader<'r>> {
         let count = captured.tables.iter().map(|table| table.chains.len()).sum();
         let mut reader = Reader {
@@ -107,7 +108,8 @@ impl Sink for Reader<'_> {
 }
 
 impl Place<'_> {
-    /// Whether a rule is the next one, as far as that is known. In a built-in chain rules of other programs may stand before it.
+    /// Whether a rule is the next one, as far as that is known. In a built-in chain rules of other programs may come
+    /// before it.
     fn is_next(&mut self, rule: Rule) -> bool {
         if let Some(shared) = &mut self.shared {
             shared.push(rule);
@@ -122,7 +124,7 @@ impl Place<'_> {
         rest.get(foreign).is_some_and(|placed| placed.rule == rule)
     }
 
-    /// Whether nothing is left but what is not kube-proxy's.
+    /// Whether only rules of others are left.
     fn is_at_the_end(&self) -> bool {
         if let Some(shared) = &self.shared {
             return do_the_same(shared.iter(), self.chain.rules.iter().map(|placed| &placed.rule));
@@ -136,7 +138,7 @@ impl Place<'_> {
         }
     }
 
-    /// No packet meets it.
+    /// Whether it is a canary, which no packet meets.
     fn is_canary(&self) -> bool {
         self.chain.name.as_str().ends_with("-CANARY") && self.chain.rules.is_empty()
     }

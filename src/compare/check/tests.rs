@@ -1,5 +1,5 @@
-//! Captured rulesets with one thing changed: what changes some packet's outcome is found and told so, what changes none is
-//! not told as a change of traffic.
+//! Captured rulesets with one thing changed: what changes some packet's outcome is found and reported as that, and what
+//! changes none is not reported as a change of traffic.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -61,7 +61,7 @@ struct Run {
 }
 
 impl Run {
-    /// Those of a folder: in both modes, of the newest release that was captured.
+    /// The runs in a folder: in both modes, of the newest release that was captured.
     fn all(folder: &Path) -> Vec<Run> {
         let names = fs::read_dir(folder.join("expected")).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
@@ -100,7 +100,7 @@ impl Run {
     }
 }
 
-/// Packets to everything that the plan serves, and beside it.
+/// Packets to everything that the plan serves, and to some other addresses and ports.
 fn packets(expected: &NodeRules<'_>) -> Vec<Packet> {
     let (plan, host) = (expected.plan.as_ref().unwrap(), &expected.host);
     let of_family = |texts: &[&str]| -> Vec<IpAddr> {
@@ -139,7 +139,7 @@ fn packets(expected: &NodeRules<'_>) -> Vec<Packet> {
         Packet::new(host, *protocol, *source, SocketAddr::new(*ip, *port)).unwrap()
     };
     let all = destinations.iter().flat_map(|to| sources.iter().map(move |source| packet(to, source)));
-    // A prime stride, so that every destination and every source has its turn.
+    // A prime stride, so that every destination and every source gets its turn.
     all.step_by(5).collect()
 }
 
@@ -158,8 +158,8 @@ struct Mutation {
     what: String,
 }
 
-/// What the brute force says against what the check found: whatever changes is reported, nothing else is, and each under the
-/// finding that tells of the place that was changed.
+/// Compares brute force with the check: every change is reported, nothing else is, and each under the finding about the
+/// place that was changed.
 fn judge(
     found: &Found,
     right: (&[Packet], &[OutcomeSet]),
@@ -220,12 +220,12 @@ fn places(ruleset: &ipt::Ruleset) -> Vec<(usize, usize)> {
     places
 }
 
-/// One thing changed in one place; what it was, in words.
+/// Changes one thing in one place, and says in words what it was.
 fn mutate(ruleset: &mut ipt::Ruleset, random: &mut Random) -> Mutation {
     let places = places(ruleset);
     let (t, c) = places[random.below(places.len())];
     let chain = &mut ruleset.tables[t].chains[c];
-    // Foreign rules are not what a check is about.
+    // A check is not about foreign rules.
     let own = |i: &usize| chain.owner != ipt::Owner::Kernel || is_own_jump(&chain.rules[*i].rule);
     let own: Vec<usize> = (0..chain.rules.len()).filter(own).collect();
     if own.is_empty() {
@@ -279,13 +279,13 @@ fn alter(rule: &mut ipt::Rule) {
     }
 }
 
-/// So many mutations, of which a quick run tries one in 40.
+/// The number of mutations; a quick run tries one in 40.
 fn scaled(count: usize) -> usize {
     share("compare::check", 40, vec![(); 10 * count]).len()
 }
 
-/// What is found without making the rules that should be there is what is found with them, but that rules which no packet can
-/// tell apart may stand in another order.
+/// What is found without building the rules that should be there is what is found with them, except that rules which no
+/// packet can tell apart may be in another order.
 fn judge_spotless(expected: &NodeRules<'_>, captured: &NodeRules<'_>, found: &Found) {
     let plan = expected.plan.as_ref().unwrap();
     if spotless::has_no_difference(plan, &captured.ruleset) {
@@ -297,7 +297,7 @@ fn judge_spotless(expected: &NodeRules<'_>, captured: &NodeRules<'_>, found: &Fo
     assert_eq!(format!("{spotless:?}"), format!("{found:?}"));
 }
 
-/// Changes one thing after the other, and judges what the check says of it; how often traffic changes.
+/// Makes one change after the other, and judges what the check says of it; returns how often traffic changes.
 fn judge_mutations<R: Clone + Into<Ruleset>>(
     expected: &NodeRules<'_>,
     original: &R,
@@ -363,7 +363,7 @@ fn mutations_among_foreign_rules_are_judged_by_the_walk() {
     mutate_iptables(&testdata("captures/shop-worker-1.iptables-save-c.txt"), 23, 40);
 }
 
-/// One thing changed in kube-proxy's table.
+/// Changes one thing in kube-proxy's table.
 fn mutate_table(table: &mut nft::Table, random: &mut Random) -> Mutation {
     let chains: Vec<usize> = (0..table.chains.len()).filter(|i| !table.chains[*i].rules.is_empty()).collect();
     let maps: Vec<usize> = (0..table.sets.len()).filter(|i| !table.sets[*i].elements.is_empty()).collect();
@@ -421,7 +421,7 @@ fn mutations_of_nftables_rules_are_judged_by_the_walk() {
     });
 }
 
-/// The rules of random clusters, which agree with what the real kube-proxy made there.
+/// The rules for random clusters, which equal those that the real kube-proxy made there.
 #[test]
 fn mutations_in_random_clusters_are_judged_by_the_walk() {
     let mut folders: Vec<PathBuf> =

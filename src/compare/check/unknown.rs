@@ -3,7 +3,7 @@
 use super::{Finding, Kind};
 use crate::compare::traffic::Unknown;
 
-/// That it is not known what happens to some connections, one finding for each reason.
+/// Reports that it is not known what happens to some connections, one finding for each reason.
 pub(super) fn find(unknown: Vec<Unknown>) -> Vec<Finding> {
     let finding = |unknown: Unknown| {
         let Unknown { reason, side, classes, source, destination } = unknown;

@@ -1,4 +1,4 @@
-//! Connections to Services that the node's routing ends: it does not forward, or has no way to an address.
+//! Connections to Services that the node's routing ends: it does not forward, or has no route to an address.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use crate::walk::{Verdict, Walker};
 /// At most this many addresses are named.
 const NAMED: usize = 3;
 
-/// That routing ends connections to Services that the rules would let through; and what is not known.
+/// Reports that routing ends connections to Services that the rules would let through; and what is not known.
 pub(super) fn find(pair: Pair<'_>, intended: &Ruleset) -> (Option<Finding>, Vec<Unknown>) {
     let (host, Some(plan)) = (&pair.expected.host, &pair.expected.plan) else { return (None, Vec::new()) };
     let Some(why) = why(plan, host) else { return (None, Vec::new()) };
@@ -49,7 +49,7 @@ pub(super) fn may_be(plan: &Plan<'_>, host: &Host) -> bool {
 
 struct Why {
     off: Option<ForwardingOff>,
-    /// Addresses of Services and endpoints to which there is no way.
+    /// Addresses of Services and endpoints to which there is no route.
     lost: BTreeSet<IpAddr>,
 }
 

@@ -1,4 +1,4 @@
-//! `DNAT --to-destination :0`: the rule that iptables 1.8.0 to 1.8.6 made of kube-proxy's by a fault in reading options
+//! `DNAT --to-destination :0`: what iptables 1.8.0 to 1.8.6 made of kube-proxy's rule, due to a bug in parsing options
 //! (kubernetes/kubernetes 112477, 114537). Every packet that meets it is lost.
 
 use super::Kind;

@@ -20,21 +20,21 @@ pub enum Effect {
     Closed,
     /// The rules of one side cannot be followed.
     Unknown,
-    /// Fewer endpoints take the connections, or others.
+    /// Fewer endpoints, or others, take the connections.
     LosesEndpoints,
-    /// The Pods saw the client's address and see the node's now.
+    /// The Pods saw the client's address, and now see the node's.
     ClientIpHidden,
     /// The Pods see the client's address from now on.
     ClientIpPreserved,
     /// Whether, or for how long, a client goes back to the same endpoint.
     Affinity,
-    /// The same endpoints with other shares.
+    /// The same endpoints, with other shares.
     Shares,
     /// More endpoints take the connections.
     GainsEndpoints,
-    /// Connections work that did not.
+    /// Connections work that did not work before.
     Works,
-    /// They fail as before, in another way.
+    /// They still fail, but in another way.
     FailsOtherwise,
     /// Only unusual kinds of connections change, such as those of a Pod to itself.
     SomeConnections,
@@ -58,7 +58,7 @@ impl Effect {
 pub(super) struct Seen {
     pub(super) verdict: ConnectionVerdict,
     pub(super) endpoints: BTreeSet<SocketAddr>,
-    /// Whether Pods see the node's address; none where that differs or nothing arrives.
+    /// Whether Pods see the node's address; none if that varies or nothing arrives.
     snat: Option<bool>,
     /// Shares of the endpoints, in millionths.
     shares: Vec<u64>,
@@ -112,7 +112,7 @@ impl Seen {
         self.changes_of_service(new)
     }
 
-    /// What changes where both sides serve.
+    /// What changes if both sides serve.
     fn changes_of_service(&self, new: &Seen) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut add = |is: bool, effect| effects.extend(is.then_some(effect));
@@ -126,7 +126,7 @@ impl Seen {
         effects
     }
 
-    /// By more than rounding explains.
+    /// Whether shares differ by more than rounding explains.
     fn shares_differ(&self, new: &Seen) -> bool {
         self.shares.len() != new.shares.len()
             || self.shares.iter().zip(&new.shares).any(|(a, b)| a.abs_diff(*b) > 2)

@@ -1,4 +1,4 @@
-//! Where connections to a Service come in, and from whom.
+//! Where connections to a Service enter, and from whom.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +10,7 @@ use crate::cluster::ServicePort;
 use crate::net::{Cidr, Family, Protocol};
 use crate::node::{ClientKind, Host};
 
-/// An address and port by which a Service is reached.
+/// An address and port at which a Service can be reached.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -21,7 +21,7 @@ pub struct EntryPoint {
     #[serde(serialize_with = "family_name")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub family: Family,
-    /// The address; none for node ports, which every node has on its own.
+    /// The address; none for node ports, which every node has on its own addresses.
     pub address: Option<IpAddr>,
     /// The port.
     pub port: u16,
@@ -67,7 +67,7 @@ pub enum Client {
     PodsHere,
     /// Pods on other nodes.
     PodsElsewhere,
-    /// The node itself, and Pods in its network.
+    /// The node itself, and Pods in its network namespace.
     Node,
     /// Clients outside the cluster.
     Outside,

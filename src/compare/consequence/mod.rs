@@ -1,10 +1,10 @@
-//! What a change does to each Service: who was served and no longer is, by which address, on which nodes; then what
+//! What a change does to each Service: who was served and no longer is, at which address, on which nodes; then what
 //! changes for those who still are.
 //!
 //! One client of each kind (a Pod on the node, a Pod elsewhere, the node, somebody outside, somebody from each source
-//! range) is walked to every entry point of a changed Service, through the old rules and through the new ones, so this says
-//! what `trace` says. What only certain addresses run into (an endpoint that connects to itself, loopback addresses as
-//! sources) shows in the kinds of connections of [`super::traffic`], which leave nothing out.
+//! range) is walked to every entry point of a changed Service, through the old rules and through the new ones, so this
+//! says what `trace` says. What affects only certain addresses (an endpoint that connects to itself, loopback addresses
+//! as sources) shows in the kinds of connections of [`super::traffic`], which are complete.
 
 mod effect;
 mod entry_point;
@@ -40,9 +40,9 @@ use entry_point::{Probe, clients, probes};
 /// What happens to the connections of one kind of client to one entry point, before and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
-    /// The port of the Service.
+    /// The name of the Service port, or its number.
     pub service_port: CompactString,
-    /// Where they come in.
+    /// Where they enter.
     pub entry: EntryPoint,
     /// Who connects.
     pub client: Client,
@@ -57,7 +57,7 @@ pub struct Cell {
     effects: Vec<Effect>,
 }
 
-/// A packet that represents others. Nodes with different examples can still be alike, so all examples are equal.
+/// A packet that represents others. Nodes with different examples can still be of one kind, so all examples are equal.
 #[derive(Debug, Clone, Copy)]
 pub struct Example(pub Packet);
 
@@ -69,12 +69,12 @@ impl PartialEq for Example {
 
 impl Eq for Example {}
 
-/// An endpoint, for people.
+/// An endpoint, as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
-    /// The Pod's name, where it is known.
+    /// The Pod's name, if it is known.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub pod: Option<CompactString>,
     /// The address.
@@ -89,7 +89,7 @@ pub struct Target {
 /// A Service on one node, in one family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceOnNode {
-    /// Which.
+    /// The Service.
     pub service: ServiceName,
     /// For each entry point and client.
     pub cells: Vec<Cell>,
@@ -146,7 +146,7 @@ impl OnNode<'_, '_, '_, '_> {
         ranges.dedup();
         let endpoints: Vec<IpAddr> = both().flat_map(|port| &port.endpoints).map(|e| e.ip).collect();
         let host = self.hosts.1;
-        // Where an address has a port of two names, the new side's counts.
+        // If an address has a port with two names, the new side's counts.
         let mut entries: BTreeMap<(EntryPoint, SocketAddr), Probe> = BTreeMap::new();
         for probe in both().flat_map(|port| probes(port, host)) {
             entries.insert((probe.entry.clone(), probe.to), probe);

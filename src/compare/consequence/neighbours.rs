@@ -1,4 +1,4 @@
-//! Addresses from which Pods can connect: those on the node, and those on others.
+//! Addresses from which Pods can connect: Pods on the node, and Pods on others.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,17 +6,17 @@ use std::net::IpAddr;
 use crate::net::{Cidr, Family};
 use crate::node::{ClientKind, Host, merged};
 
-/// The Pods around a node that its networks and the endpoints show.
+/// The Pods around a node, as far as its networks and the endpoints show them.
 #[derive(Debug)]
 pub struct Neighbours<'h> {
     host: &'h Host,
     own: Vec<Cidr>,
-    /// Networks are merged, so that what is found does not depend on how they are written.
+    /// Networks are merged, so that the result does not depend on how they are written.
     of_cluster: Vec<Cidr>,
 }
 
 impl<'h> Neighbours<'h> {
-    /// Of a node.
+    /// Those around a node.
     pub fn of(host: &'h Host) -> Neighbours<'h> {
         let own = merged(host.pod_networks.clone());
         Neighbours { host, own, of_cluster: merged(host.cluster_networks.clone()) }
@@ -31,7 +31,7 @@ impl<'h> Neighbours<'h> {
 
     /// An address of a Pod on another node.
     pub fn elsewhere(&self, family: Family, is_free: impl Fn(&IpAddr) -> bool) -> Option<IpAddr> {
-        // The cluster's network can end with the node's own, and then its last addresses are on this node.
+        // The cluster's network can end with the node's own; then its last addresses are on this node.
         let beside = self.own.iter().filter(|net| net.family() == family).flat_map(addresses_beside);
         let candidates = self.of_networks(family).chain(beside).filter(&is_free);
         let known = || known(&self.host.remote_pods, family, &is_free);
@@ -53,10 +53,10 @@ fn known(pods: &BTreeSet<IpAddr>, family: Family, is_free: impl Fn(&IpAddr) -> b
     pods.iter().copied().filter(|ip| Family::of(*ip) == family).find(is_free)
 }
 
-/// Distances from the end of a network, where addresses are handed out last.
+/// Distances from the end of a network, whose addresses are assigned last.
 const DISTANCES: [u128; 7] = [1, 2, 3, 5, 9, 17, 0];
 
-/// Some addresses at the end of a network, which are handed out last.
+/// Some addresses at the end of a network, which are assigned last.
 pub(super) fn last_addresses(net: &Cidr) -> Vec<IpAddr> {
     let last = number(net.last());
     let at = |back| address(net.family(), last.checked_sub(back)?).filter(|ip| net.contains(*ip));

@@ -1,5 +1,5 @@
-//! From the entry points and clients of one node to what is said about a Service: entry points with the same effect make
-//! one statement, and nodes with the same statement are named together.
+//! From the entry points and clients of one node to what is said about a Service: entry points with the same effect
+//! become one statement, and nodes with the same statement are named together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::net::Family;
 pub struct Statement {
     /// What changes.
     pub effect: Effect,
-    /// Whether it holds for every connection to these ports that worked, or works now.
+    /// Whether it holds for every connection to these ports that worked before, or works now.
     pub every: bool,
     /// Whether no connection to these ports works any more, even if some fail in another way.
     pub all_fail: bool,
@@ -28,18 +28,18 @@ pub struct Statement {
     pub before: ConnectionVerdict,
     /// What happens to them now.
     pub after: ConnectionVerdict,
-    /// The ports of the Service that it is about.
+    /// The ports of the Service that it concerns.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub service_ports: Vec<CompactString>,
     /// Whether those are all of them.
     pub all_ports: bool,
-    /// Where the connections come in.
+    /// Where the connections enter.
     pub entry_points: Vec<EntryPoint>,
     /// Who makes them.
     pub clients: Vec<Client>,
     /// Clients of the same kind that are still served, by their addresses.
     pub spared: Vec<Client>,
-    /// The known difference between modes or releases that it comes from.
+    /// The known difference between modes or releases that causes it.
     #[serde(serialize_with = "reason_code", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub reason: Option<Reason>,
@@ -62,7 +62,7 @@ pub struct ServiceConsequence {
     pub service: ServiceName,
     /// The worst that happens.
     pub effect: Effect,
-    /// Which sides have it.
+    /// Which sides have the Service.
     pub presence: Presence,
     /// What changes, the worst first.
     pub statements: Vec<Statement>,
@@ -90,7 +90,7 @@ impl ServiceConsequence {
         self.losing().next().is_some()
     }
 
-    /// Statements by which somebody loses service.
+    /// Statements that say that somebody loses service.
     pub fn losing(&self) -> impl Iterator<Item = &Statement> {
         let loses = |statement: &&Statement| {
             statement.effect.loses() || (statement.effect == Effect::Gone && statement.before.is_served())
@@ -103,7 +103,7 @@ impl ServiceConsequence {
         !self.statements.is_empty() && self.statements.iter().all(|statement| statement.reason.is_some())
     }
 
-    /// The worst first: what is lost for everybody, then what is lost for some, then by effect.
+    /// The worst first: what everybody loses, then what some lose, then by effect.
     fn rank(&self) -> (bool, bool, Effect, String) {
         let every = self.statements.iter().any(|s| s.all_fail && s.effect.loses());
         (!self.effect.loses(), !every, self.effect, self.service.to_string())
@@ -125,7 +125,7 @@ struct Gathered {
 }
 
 impl Consequences {
-    /// Adds what happens to Services on each of some nodes; one that has two families is there twice.
+    /// Adds what happens to Services on each of some nodes; a node with two families is added twice.
     pub fn add(&mut self, nodes: &[String], services: Vec<Arc<ServiceOnNode>>) {
         let mut by_name: BTreeMap<String, Vec<Arc<ServiceOnNode>>> = BTreeMap::new();
         for one in services {
@@ -139,14 +139,14 @@ impl Consequences {
         }
     }
 
-    /// Takes Services whose rules differ, whatever the effect.
+    /// Adds Services whose rules differ, whatever the effect.
     pub fn know(&mut self, services: Vec<ServiceName>) {
         for service in services {
             self.by_service.entry(service.to_string()).or_insert_with(|| Gathered::new(service));
         }
     }
 
-    /// What is said about each Service; `presence` tells which sides have it, `has_others` whether only unusual kinds of
+    /// What is said about each Service. `presence` says which sides have it, `has_others` whether only unusual kinds of
     /// connections to it change.
     pub fn finish(
         &self,
@@ -222,7 +222,7 @@ impl Gathered {
     }
 }
 
-/// All that is said about a Service that is new or gone.
+/// Merges all that is said about a Service that is new or gone.
 fn fold_all(statements: &mut Vec<Statement>) {
     let mut folded: Vec<Statement> = Vec::new();
     for statement in statements.drain(..) {
@@ -283,7 +283,7 @@ fn is_same_elsewhere(a: &Statement, b: &Statement) -> bool {
     rest(a) == rest(b) && ways(a) == ways(b)
 }
 
-/// What happened before; for a port that works from now on it makes no difference how it failed.
+/// What happened before; for a port that works from now on it does not matter how it failed.
 fn before(effect: Effect, cell: &Cell) -> ConnectionVerdict {
     match (effect, cell.before) {
         (Effect::Works, ConnectionVerdict::NodeItself) => ConnectionVerdict::NotAServicePort,
@@ -291,7 +291,7 @@ fn before(effect: Effect, cell: &Cell) -> ConnectionVerdict {
     }
 }
 
-/// By what statements about one port differ.
+/// What distinguishes statements about one port.
 type Kind = (Effect, Option<Reason>, ConnectionVerdict, ConnectionVerdict);
 
 fn of_port(cells: &[&Cell]) -> Vec<Statement> {
@@ -310,7 +310,7 @@ fn of_port(cells: &[&Cell]) -> Vec<Statement> {
     statements
 }
 
-/// Where all connections fail, the statement about most of them covers all.
+/// If all connections fail, the statement about most of them covers all.
 fn say_that_all_fail(statements: &mut [Statement]) {
     let losing = statements.iter_mut().filter(|statement| statement.effect.loses());
     let most = losing.max_by_key(|s| (s.every, s.entry_points.len() * s.clients.len()));
@@ -331,7 +331,7 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
     }
     let mut by_clients: BTreeMap<(BTreeSet<Client>, BTreeSet<Client>), Vec<EntryPoint>> = BTreeMap::new();
     for (entry, clients) in &by_entry {
-        // A node port on loopback has only the node for a client: it goes with the one on the node's own address.
+        // A node port on loopback has only the node as a client: it goes with the one on the node's own address.
         let same_port = |(other, _): &(&&EntryPoint, &BTreeSet<Client>)| {
             other.kind == EntryKind::NodePort && (other.family, other.port) == (entry.family, entry.port)
         };
@@ -361,7 +361,7 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
     by_clients.into_iter().map(statement).collect()
 }
 
-/// Clients in source ranges that an entry point still serves while others outside the cluster are hit.
+/// Clients in source ranges that an entry point still serves while others outside the cluster are affected.
 fn spared(entry: &EntryPoint, hit: &BTreeSet<Client>, all: &[&Cell]) -> BTreeSet<Client> {
     if entry.kind != EntryKind::LoadBalancerIp || !hit.contains(&Client::Outside) {
         return BTreeSet::new();

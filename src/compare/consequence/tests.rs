@@ -1,5 +1,5 @@
-//! What is said of Services agrees with the walk: on random clusters with one Service changed, for Pods, the node and
-//! clients outside, at every address, before and after.
+//! What is said about Services agrees with the walk: on random clusters with one Service changed, for Pods, the node
+//! and clients outside, at every address, before and after.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,12 @@ use crate::testing::scope::full;
 use crate::testing::seed;
 use crate::walk::{Packet, Verdict, Walker};
 
-/// How many times as many rounds.
+/// How many times as many rounds to run.
 fn more() -> u64 {
     if full() { 10 } else { 1 }
 }
 
-/// What `trace` would say: the walk of a packet, in a word.
+/// What `trace` would say about a packet, in a word.
 fn traced(rules: &NodeRules<'_>, cell: &Cell) -> ConnectionVerdict {
     let walker = Walker::of(rules);
     let Packet { protocol, source, destination, .. } = cell.packet.0;
@@ -42,7 +42,7 @@ fn traced(rules: &NodeRules<'_>, cell: &Cell) -> ConnectionVerdict {
     }
 }
 
-/// What is said of a cell: whether its connections no longer work, and how they fail.
+/// What is said about a cell: whether its connections no longer work, and how they fail.
 fn said(consequence: &ServiceConsequence, cell: &Cell) -> Option<ConnectionVerdict> {
     let is_about = |statement: &&super::Statement| {
         statement.service_ports.contains(&cell.service_port)
@@ -73,11 +73,11 @@ fn judge(old: &NodeRules<'_>, new: &NodeRules<'_>, case: &str) -> (usize, usize)
         let loses = one.cells.iter().any(|cell| cell.before.is_served() && !cell.after.is_served());
         assert_eq!(consequence.loses(), loses, "{case}: {consequence:#?}");
     }
-    // What is lost for somebody with an address of his own is among the kinds of connections.
+    // What is lost only for certain addresses is among the kinds of connections.
     (cells, lost)
 }
 
-/// "Every connection" is said only where none works.
+/// "Every connection" is only said if none works.
 fn every_is_every(consequence: &ServiceConsequence, one: &ServiceOnNode, case: &str) {
     let all = consequence.statements.iter().filter(|s| s.all_fail || (s.every && s.effect.loses()));
     for statement in all {

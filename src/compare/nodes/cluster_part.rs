@@ -1,5 +1,5 @@
-//! The Service ports that differ between two states of a cluster, with all that is linked to them, in parts that no packet
-//! meets together.
+//! The Service ports that differ between two states of a cluster, with all that is linked to them, in parts of which no
+//! packet meets two.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub(super) struct ClusterPart<'a> {
     pub(super) addresses: BTreeSet<IpAddr>,
 }
 
-/// The parts of what differs, or can differ, and how many Service ports are left out on every node.
+/// The parts that differ, or can differ, and how many Service ports are left out on every node.
 #[allow(clippy::type_complexity, reason = "a callback that calls back")]
 pub(super) fn cluster_parts<'a>(
     (old_state, new_state): (State<'a>, State<'a>),

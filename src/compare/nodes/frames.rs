@@ -11,7 +11,7 @@ use crate::ruleset::check_loadable;
 pub(super) struct Frames<'a> {
     pub(super) state: State<'a>,
     pub(super) family: Family,
-    /// Whether the cluster is one for which kube-proxy leaves comments out.
+    /// Whether the cluster is so large that kube-proxy omits comments.
     pub(super) is_large: bool,
     witnesses: Vec<&'a ServicePort>,
     /// One for each node.
@@ -33,13 +33,13 @@ impl<'a> Frames<'a> {
         }
     }
 
-    /// Plans the next node; the diagnostics are those of its whole plan.
+    /// Plans the next node; the diagnostics are those of its complete plan.
     pub(super) fn add(&mut self, node: &Node) -> Checked<()> {
         let State { cluster, settings, sources } = self.state;
         let plan = Plan::of_some(&self.witnesses, self.is_large, cluster, settings, node, self.family);
         let (mut plan, mut found) = plan?;
         found.append(check_loadable(&plan, sources));
-        // In the same words for all nodes: once is enough.
+        // It has the same words for all nodes, so once is enough.
         if !self.has_warned && plan.local_traffic().is_none() {
             self.has_warned = true;
             plan.warn_of_local_traffic(cluster, settings, &mut found);
@@ -50,9 +50,9 @@ impl<'a> Frames<'a> {
     }
 }
 
-/// Service ports that have in common with the whole table all that messages about a plan depend on.
+/// A few Service ports for which all messages about a plan are the same as for the complete table.
 fn witnesses(ports: &[ServicePort]) -> Vec<&ServicePort> {
-    /// Names that can be too long for something are all looked at.
+    /// Service ports with names from this length on are all kept: some may be too long for something.
     const LONG: usize = 100;
     let has_endpoints = |port: &ServicePort| port.endpoints.iter().any(|e| e.is_usable());
     let is_local = |policy| policy == TrafficPolicy::Local;

@@ -13,7 +13,7 @@ use crate::parallel;
 /// Every node as it is in both states.
 pub(super) fn hosts(nodes: &[(&Node, &Node)], frames: (&Frames<'_>, &Frames<'_>)) -> Vec<(Host, Host)> {
     let most = |frames: &Frames<'_>| most_endpoints(frames.state.cluster, frames.family);
-    // One more than a Service can have on both sides.
+    // One more than a Service can have on both sides together.
     let enough = most(frames.0) + most(frames.1) + 1;
     let (old, new) = (Hosts::new(frames.0, enough), Hosts::new(frames.1, enough));
     let pairs: Vec<_> = nodes.iter().enumerate().collect();
@@ -22,7 +22,7 @@ pub(super) fn hosts(nodes: &[(&Node, &Node)], frames: (&Frames<'_>, &Frames<'_>)
     })
 }
 
-/// What the nodes of one state are made of.
+/// What the hosts of one state are made from.
 struct Hosts<'f, 'a> {
     frames: &'f Frames<'a>,
     networks: Vec<Cidr>,
@@ -49,7 +49,7 @@ impl<'f, 'a> Hosts<'f, 'a> {
     }
 }
 
-/// Addresses of endpoints by the node that they name.
+/// Addresses of endpoints, by the node that they name.
 type LocalEndpoints<'a> = HashMap<&'a str, Vec<IpAddr>>;
 
 fn local_endpoints(cluster: &Cluster, family: Family) -> LocalEndpoints<'_> {

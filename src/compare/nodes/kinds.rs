@@ -1,9 +1,10 @@
 //! Which nodes get the same answer apart from their names and addresses: the kinds of nodes.
 //!
-//! What a node has of a part of the Services depends on its zone, where hints ask for it; on which endpoints it has; and
-//! on its addresses and networks of Pods. Two nodes are of one kind if all that stays the same when the one's addresses
-//! and networks take the place of the other's: they lie alike in every range that a rule asks for, no one else has them,
-//! and none of them is an address of a part. A node for which that cannot be said has no kind: it is compared by itself.
+//! What a node has of a part of the Services depends on its zone, if hints matter; on which endpoints it has; and on
+//! its addresses and Pod networks. Two nodes are of one kind if nothing else changes when the addresses and networks of
+//! one replace those of the other: each is in the same ranges that rules match on as its counterpart, no other node has
+//! them, and none of them is an address of a part. A node for which that is not certain has no kind: it is compared
+//! separately.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -30,21 +31,21 @@ pub(super) struct Kind {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct KindOfSide {
-    /// The addresses that the settings name are those of all nodes; of the others, in which ranges they lie.
+    /// Addresses that the settings name are the same on all nodes; for others, in which ranges they are.
     addresses: Vec<Result<IpAddr, Vec<bool>>>,
     node_ip_is_known: bool,
     node_ports: Option<Vec<Result<usize, IpAddr>>>,
     networks: Vec<(u8, Vec<Lies>)>,
     local_traffic: Option<Result<usize, Cidr>>,
-    /// In which ranges Pods of the node lie that are in none of its networks, and whether it is one or several.
+    /// In which ranges those Pods of the node are that are in none of its networks, and whether each is one or several.
     pods: BTreeSet<(Vec<bool>, bool)>,
-    /// The same of Pods that are known to be on other nodes though no network shows it.
+    /// The same for Pods that are known to be on other nodes although no network shows it.
     remote_pods: BTreeSet<(Vec<bool>, bool)>,
-    /// In which ranges a Pod on the node lies, and one on another node.
+    /// In which ranges a Pod on the node is, and one on another node.
     clients: [Option<Vec<bool>>; 2],
 }
 
-/// How a network lies to a range.
+/// How a network relates to a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Lies {
     Apart,
@@ -52,19 +53,19 @@ enum Lies {
     Around,
 }
 
-/// What the kinds of nodes depend on beside the nodes.
+/// What the kinds of nodes depend on besides the nodes.
 pub(super) struct Kinds {
-    /// Ranges that rules ask for.
+    /// Ranges that rules match on.
     ranges: Vec<Cidr>,
     /// Addresses of the parts.
     pub(super) addresses: HashSet<IpAddr>,
-    /// Whether hints tell zones apart.
+    /// Whether hints make zones different.
     zones_matter: bool,
     pub(super) owners: Owners,
 }
 
 impl Kinds {
-    /// What kinds of nodes depend on, where these parts are compared.
+    /// What kinds of nodes depend on when these parts are compared.
     pub(super) fn new(
         (old, new): (&Frames<'_>, &Frames<'_>),
         parts: &[ClusterPart<'_>],
@@ -97,7 +98,7 @@ impl Kinds {
         }
     }
 
-    /// The kind of a node; none where it is to be compared by itself.
+    /// The kind of a node; none if it must be compared separately.
     pub(super) fn of(
         &self,
         (old, new): (&Node, &Node),

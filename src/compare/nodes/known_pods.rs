@@ -1,4 +1,4 @@
-//! Pods that are known to be on other nodes though their networks would say otherwise.
+//! Pods that are known to be on other nodes although their networks would say otherwise.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
@@ -10,14 +10,14 @@ use crate::node::{ClientKind, Host};
 
 /// The endpoints of a cluster that name their node.
 pub(super) struct KnownPods<'c> {
-    /// Ascending, without addresses of nodes.
+    /// Sorted, without addresses of nodes.
     by_address: Vec<(IpAddr, &'c str)>,
     enough: usize,
 }
 
 impl<'c> KnownPods<'c> {
-    /// Of a cluster. Where a node has no network of its own, every endpoint of other nodes is such a Pod, and `enough` of
-    /// them do.
+    /// The endpoints of a cluster. If a node has no network of its own, every endpoint of other nodes is such a Pod,
+    /// and `enough` of them suffice.
     pub(super) fn new(cluster: &'c Cluster, family: Family, enough: usize) -> KnownPods<'c> {
         let nodes = cluster.nodes.iter();
         let of_nodes: HashSet<IpAddr> =
@@ -30,7 +30,7 @@ impl<'c> KnownPods<'c> {
         KnownPods { by_address, enough }
     }
 
-    /// Those around a node that count as its own until they are known.
+    /// Those around a node that would otherwise be taken for its own.
     pub(super) fn around(&self, host: &Host, node: &str, family: Family) -> BTreeSet<IpAddr> {
         let of_family = |networks: &[Cidr]| -> Vec<Cidr> {
             networks.iter().copied().filter(|net| net.family() == family).collect()
@@ -46,7 +46,7 @@ impl<'c> KnownPods<'c> {
             .filter(is_misplaced)
             .take(bound)
             .collect();
-        // Those from whose network examples are taken must be known, however many come before.
+        // Those in the networks that examples are taken from must be known, however many come before.
         let neighbours = Neighbours::of(host);
         let examples = neighbours.of_networks(family).map(Cidr::host);
         found.extend(examples.flat_map(|ip| self.elsewhere(ip, node)).filter(is_misplaced));
@@ -62,7 +62,7 @@ impl<'c> KnownPods<'c> {
     }
 }
 
-/// How many endpoints a Service has at most.
+/// The greatest number of endpoints that a Service has.
 pub(super) fn most_endpoints(cluster: &Cluster, family: Family) -> usize {
     let of_one_service = |a: &ServicePort, b: &ServicePort| {
         (a.name.namespace(), a.name.service()) == (b.name.namespace(), b.name.service())

@@ -1,21 +1,22 @@
 //! What differs on all nodes between two states of a cluster, without a comparison for each of them.
 //!
-//! Most nodes differ only in their names and addresses. So the Services that differ, with all that is linked to them, are
-//! found once for the cluster ([`super::unchanged`]), and put into parts that no packet meets together
-//! (`super::parts`). A part is compared once for each kind of node (`kinds`) and once for each node that has
-//! something to do with it: an endpoint on it, a hint for it, an address in its networks. What a node's answer is made of
-//! is then looked up, and nodes with the same answer are one set. Addresses that differ from node to node are named by
-//! their role ("the node's IP").
+//! Most nodes differ only in their names and addresses. So the Services that differ, with all that is linked to them,
+//! are found once for the cluster ([`super::unchanged`]), and put into parts of which no packet meets two
+//! (`super::parts`). A part is compared once for each kind of node (`kinds`), and once for each node that it concerns:
+//! because of an endpoint on it, a hint for it, an address in its networks. The pieces of a node's answer are then
+//! looked up, and nodes with the same answer are grouped. Addresses that differ from node to node are named by their
+//! role ("the node's IP").
 //!
 //! # An example
 //!
-//! One endpoint of `shop/web`, which has 25, moves in a cluster of 1,000 nodes. The part is that one Service; the 26 nodes
-//! that have an endpoint of it are compared, and one of the 974 others.
+//! One endpoint of `shop/web`, which has 25, moves in a cluster of 1,000 nodes. That Service is the only part; the 26
+//! nodes that have an endpoint of it are compared, and one of the 974 others.
 //!
 //! # What is compared node by node
 //!
-//! Nodes of no kind, such as one whose address is an endpoint, or that changes itself; and all nodes where rules tell
-//! Pods by their interface. `tests` compares the answers with those of every node by itself, on random clusters.
+//! Nodes without a kind, such as one whose address is an endpoint, or one that itself changes; and all nodes if rules
+//! recognize Pods by their interface. `tests` compares the answers with separate comparisons of every node, on random
+//! clusters.
 
 mod cluster_part;
 mod frames;
@@ -56,7 +57,7 @@ use crate::plan::{Plan, ServicePortPlan};
 use crate::settings::DetectLocal;
 use crate::walk::Host;
 
-/// Compares nodes that are in both states, in the order of their names. Answers are in the order of their first nodes.
+/// Compares nodes that both states have, in the order of their names. Answers are in the order of their first nodes.
 ///
 /// # Errors
 /// kube-proxy does not start on one of them.
@@ -90,7 +91,7 @@ pub fn compare(
         if place == sets.len() {
             let change = |(family, answer): (&mut FamilyNodes<'_>, &&NodeAnswer)| {
                 let change = family.changes.get_mut(answer.number)?;
-                // In one family every change is that of one set.
+                // With only one family, every change belongs to one group.
                 Some(if is_only { std::mem::take(change) } else { change.clone() })
             };
             let families = all.iter_mut().zip(&of_node).filter_map(change).collect();
@@ -108,7 +109,7 @@ pub fn compare(
 /// What is known of a node in one family.
 #[derive(Debug, Clone, Copy)]
 struct NodeAnswer {
-    /// Which of the changes.
+    /// The index of its change.
     number: usize,
     classes: u64,
     unchanged: usize,
@@ -121,7 +122,7 @@ struct FamilyNodes<'a> {
     nodes: &'a [(&'a Node, &'a Node)],
     family: Family,
     options: Options,
-    /// What is planned on each node beside Service ports.
+    /// What is planned on each node apart from Service ports.
     frames: (Frames<'a>, Frames<'a>),
     changes: Vec<FamilyChange>,
 }
@@ -220,7 +221,7 @@ impl<'a> FamilyNodes<'a> {
         }
     }
 
-    /// Nodes of different kinds can have the same answer; where there are many answers that is not looked for.
+    /// Nodes of different kinds can have the same answer; with many answers, that is not searched for.
     fn add(&mut self, change: FamilyChange) -> usize {
         let known = self.changes.iter().take(MANY).position(|other| *other == change);
         known.unwrap_or_else(|| {
@@ -233,7 +234,7 @@ impl<'a> FamilyNodes<'a> {
         self.options.level != Level::Traffic && self.old.settings.mode == self.new.settings.mode
     }
 
-    /// A node by itself.
+    /// Compares a node separately.
     fn alone(&mut self, i: usize) -> NodeAnswer {
         let plans = self.nodes.get(i).and_then(|(old, new)| {
             let plan = |state: State<'a>, node| {
@@ -263,12 +264,13 @@ impl<'a> FamilyNodes<'a> {
         {
             return None;
         }
-        // Where every node differs, an address of a part that no rule of this node asks for can be all there is of a class.
+        // When every node differs, a kind of connections can consist of only an address of a part that no rule of this
+        // node matches on.
         let is_of_part = |ip: &IpAddr| kinds.addresses.contains(ip);
         if !trims && hosts.0.local_pods.iter().chain(&hosts.1.local_pods).any(is_of_part) {
             return None;
         }
-        // Rules that name the node's own network are each node's own.
+        // Rules with the node's own network are different on each node.
         if self.with_rules() && self.new.settings.detect_local == DetectLocal::NodeCidr {
             return None;
         }
@@ -276,7 +278,7 @@ impl<'a> FamilyNodes<'a> {
         kinds.of(*nodes, plans, (&hosts.0, &hosts.1), (self.old.settings, self.new.settings))
     }
 
-    /// What a node without Services has.
+    /// What a node has without Services.
     fn base(&self, node: usize, hosts: &[(Host, Host)], kinds: &Kinds) -> PartAnswer {
         let of_parts: BTreeSet<IpAddr> = kinds.addresses.iter().copied().collect();
         self.compared(node, hosts, |comparison, old, new| {
@@ -339,7 +341,7 @@ impl<'a> FamilyNodes<'a> {
         answers
     }
 
-    /// Nodes that have something to do with a part.
+    /// Nodes that a part concerns.
     fn special(&self, part: &ClusterPart<'_>, kinds: &Kinds) -> BTreeSet<usize> {
         let number = |name: &str| self.nodes.binary_search_by(|(_, new)| new.name.as_str().cmp(name)).ok();
         let mut special: BTreeSet<usize> = part
@@ -377,5 +379,5 @@ impl<'a> FamilyNodes<'a> {
     }
 }
 
-/// More different answers than this are not compared with each other.
+/// With more different answers than this, they are not compared with each other.
 const MANY: usize = 64;

@@ -1,4 +1,4 @@
-//! Which node has an address, or the network of Pods around it.
+//! Which node has an address, or has it in its Pod network.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,14 +10,14 @@ use crate::net::Cidr;
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     addresses: HashMap<IpAddr, Vec<usize>>,
-    /// First and last address of each network and its node, ascending.
+    /// First and last address of each network, and its node, sorted.
     networks: Vec<(IpAddr, IpAddr, usize)>,
-    /// Networks that others have a part of.
+    /// Networks that overlap with others.
     pub(super) overlapping: HashSet<Cidr>,
 }
 
 impl Owners {
-    /// Of the nodes of both sides, by their number in the list of pairs; nodes of only one side have none.
+    /// Those of the nodes of both sides, by their index in the list of pairs; nodes of only one side have none.
     pub(super) fn new(clusters: [&Cluster; 2], nodes: &[(&Node, &Node)]) -> Owners {
         let numbers: HashMap<&str, usize> =
             (0..).zip(nodes).map(|(i, (_, new))| (new.name.as_str(), i)).collect();
@@ -68,7 +68,7 @@ impl Owners {
         self.networks.get(upto.checked_sub(1)?).filter(holds).map(|net| net.2)
     }
 
-    /// Nodes to which an address belongs, or in whose networks it lies.
+    /// Nodes that an address belongs to, or in whose networks it is.
     pub(super) fn nodes(&self, ip: IpAddr) -> impl Iterator<Item = usize> {
         self.addresses.get(&ip).into_iter().flatten().copied().chain(self.network(ip))
     }

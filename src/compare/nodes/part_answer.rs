@@ -31,9 +31,9 @@ impl PartAnswer {
 #[derive(Default)]
 pub(super) struct PartAnswers {
     pub(super) answers: Vec<PartAnswer>,
-    /// By the number of the kind of node, for nodes that have nothing to do with the part.
+    /// By the index of the kind of node, for nodes that the part does not concern.
     pub(super) by_kind: Vec<Option<usize>>,
-    /// Of nodes that have.
+    /// By node, for nodes that it concerns.
     pub(super) by_node: HashMap<usize, usize>,
 }
 
@@ -47,7 +47,7 @@ impl PartAnswers {
         })
     }
 
-    /// What a node has of the rules or of the traffic like others is kept once.
+    /// Keeps rules and traffic that a node has in common with others only once.
     fn share(&self, answer: &mut PartAnswer) {
         fn all<T: PartialEq>(list: &mut [Arc<T>], others: &[Arc<T>]) {
             for (one, other) in list.iter_mut().zip(others).filter(|(one, other)| *one == *other) {

@@ -1,4 +1,4 @@
-//! One state of a cluster, as it is compared with another.
+//! One state of a cluster, to be compared with another.
 
 use crate::cluster::Cluster;
 use crate::input::Sources;

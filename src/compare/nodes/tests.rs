@@ -1,4 +1,5 @@
-//! The answers for all nodes against those of every node by itself, on random clusters with all that makes nodes differ.
+//! The answers for all nodes, against those of separate comparisons of every node, on random clusters with all that
+//! makes nodes differ.
 
 use std::fmt::Write;
 
@@ -124,7 +125,7 @@ fn service(text: &mut String, i: u64, random: &mut Random) {
 
 const SERVICES: u64 = 6;
 
-/// Two states of a cluster: some Services, and perhaps a node, are others.
+/// Two states of a cluster, between which some Services, and perhaps a node, change.
 fn states(seed: u64) -> [String; 2] {
     let which = Random(seed ^ 0xabc).below(1 << SERVICES);
     let node = Some(Random(seed).below(4 * NODES));
@@ -156,7 +157,7 @@ fn settings(random: &mut Random, mode: &str, release: Release) -> Settings {
     Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0
 }
 
-/// What changes on each node, in the order of their names: with all at once, and one by one.
+/// What changes on each node, in the order of their names: compared all together, and one by one.
 type Changes = Vec<(Vec<FamilyChange>, u64, usize)>;
 
 fn all_at_once(old: State<'_>, new: State<'_>, level: Level) -> Option<(Changes, usize)> {
@@ -192,7 +193,7 @@ fn one_by_one(old: State<'_>, new: State<'_>, level: Level) -> Option<Changes> {
     Some(found)
 }
 
-/// What is said of Services, in the order of their names.
+/// What is said about Services, in the order of their names.
 fn in_order(families: &[FamilyChange]) -> Vec<FamilyChange> {
     let mut families = families.to_vec();
     families.iter_mut().for_each(|family| family.services.sort_by(|a, b| a.service.cmp(&b.service)));
@@ -234,7 +235,7 @@ fn every_node_has_the_answer_that_it_has_by_itself() {
                 texts[0],
                 texts[1]
             );
-            // Pods that are the only ones of their kind count or not, by whether a rule asks for them.
+            // Whether Pods that are the only ones of their kind are counted depends on whether a rule matches on them.
             assert!(found.1.abs_diff(plain.1) * 50 <= plain.1, "{case}: {} and {}", found.1, plain.1);
             assert_eq!(found.2, plain.2, "{case}");
         }
@@ -250,8 +251,8 @@ fn every_node_has_the_answer_that_it_has_by_itself() {
 
 const CASES: u64 = 40;
 
-/// Two nodes whose networks make up one: its last addresses are all on the second node, whose Pods elsewhere were not
-/// found. Without any network, Pods elsewhere are those of other endpoints.
+/// Two nodes whose networks together make up one: its last addresses are all on the second node, for which no Pods
+/// elsewhere were found once. Without any network, Pods elsewhere are those of other endpoints.
 #[test]
 fn pods_elsewhere_are_found_for_each_of_two_nodes() {
     let release = RELEASES[0];
@@ -294,7 +295,7 @@ fn pods_elsewhere_are_found_for_each_of_two_nodes() {
             assert_eq!(in_order(&found.0), in_order(&plain.0), "{networks:?}");
             for service in found.0.iter().flat_map(|family| &family.services) {
                 let clients: Vec<Client> = service.cells.iter().map(|cell| cell.client).collect();
-                // Where no network is known, the other Service's endpoint is the only Pod elsewhere.
+                // If no network is known, the other Service's endpoint is the only Pod elsewhere.
                 let is_known = !networks.contains(&"") || service.service.to_string() == format!("ns/s{i}");
                 assert!(!is_known || clients.contains(&Client::PodsElsewhere), "{networks:?} {service:?}");
             }

@@ -1,5 +1,5 @@
-//! That parts of one shape have the same outcomes: on random clusters of Services that are alike but for one thing, or for nothing, what is
-//! said of each part is what a comparison of that part by itself says.
+//! Parts of one shape have the same outcomes: on random clusters of Services that differ in one thing or nothing, what
+//! is said about each part is what a separate comparison of that part says.
 
 use std::fmt::Write;
 
@@ -74,10 +74,10 @@ fn nodes(addresses: &Addresses) -> String {
     text
 }
 
-/// What a Service is like, a number for each thing.
+/// What a Service is like: a number for each property.
 type Traits = [u64; 12];
 
-/// A Service like a template, now and then but for one thing.
+/// A Service like a template, sometimes with one property changed.
 fn traits(templates: &[Traits], random: &mut Random) -> Traits {
     let mut traits = random.pick(templates);
     if random.one_in(3) {
@@ -124,7 +124,7 @@ fn service(text: &mut String, i: u64, traits: Traits, addresses: &Addresses, ran
         external_ips.push(addresses.at("203.0.113.", "2001:db8:11::", 16 + i));
     }
     if is(odd, 13) {
-        // Claimed by several, or by the node.
+        // Used by several Services, or by the node.
         external_ips.push(match random.one_in(2) {
             true => addresses.at("203.0.113.", "2001:db8:11::", 200),
             false => addresses.at("192.168.0.", "fd00:192::", 1),
@@ -138,7 +138,7 @@ fn service(text: &mut String, i: u64, traits: Traits, addresses: &Addresses, ran
     for p in 0..1 + u64::from(is(ports, 4)) {
         let node_port = match kind {
             "ClusterIP" => String::new(),
-            // Now and then another Service's port.
+            // Sometimes another Service's port.
             _ if is(odd, 17) => format!(", nodePort: {}", 8080 + p),
             _ => format!(", nodePort: {}", 30000 + 2 * i + p),
         };
@@ -151,7 +151,7 @@ fn service(text: &mut String, i: u64, traits: Traits, addresses: &Addresses, ran
         }
         _ => String::new(),
     };
-    // Names in another order than addresses.
+    // Names are in another order than addresses.
     let name = format!("s{:02}", i * 7 % SERVICES);
     _ = write!(
         text,
@@ -173,7 +173,7 @@ fn slice(
     let mut list = Vec::new();
     for e in 0..endpoints % 6 {
         let node = like.pick(&[1, 1, 2, 3]);
-        // Addresses of the nodes' networks in any order.
+        // Addresses of the nodes' networks, in any order.
         let own = 1 + (i * 6 + e) * 89 % 251;
         let mut ip = match node {
             1 => addresses.at("10.244.1.", "fd00:244:1::", own),
@@ -212,7 +212,7 @@ fn slice(
     );
 }
 
-/// Two states of a cluster: some Services of the second are others.
+/// Two states of a cluster, between which some Services change.
 fn states(seed: u64, addresses: &Addresses) -> [String; 2] {
     let changes = Random(seed).one_in(2);
     [false, true].map(|is_new| {
@@ -314,7 +314,7 @@ fn parts_of_one_shape_fare_alike() {
 
 const CASES: u64 = 100;
 
-/// Services that differ in nothing but their names, addresses and node ports.
+/// Services that differ only in their names, addresses and node ports.
 fn uniform(services: u64, endpoints: u64) -> String {
     let addresses = Addresses::of(Family::Ipv4);
     let mut text = nodes(&addresses);
@@ -344,8 +344,8 @@ fn uniform(services: u64, endpoints: u64) -> String {
     text
 }
 
-/// What a comparison between the modes costs is the packets that it follows: as many for four times the Services of one shape,
-/// or the endpoints of each.
+/// A comparison between the modes costs as much as the packets that it follows: no more for four times the Services of
+/// one shape, or for four times the endpoints of each.
 #[test]
 fn packets_followed_do_not_grow_with_services_or_endpoints_of_one_shape() {
     let release = RELEASES[RELEASES.len() - 1];
@@ -381,7 +381,8 @@ fn have_shapes(text: &str) -> Vec<bool> {
     parts.iter().map(|part| Shape::of(&part.old, &part.new, &ground).is_some()).collect()
 }
 
-/// A packet to that number on a cluster IP would else count as one to the node port, which every other part has elsewhere.
+/// A packet to that number on a cluster IP would otherwise count as one to the node port, which every other part has
+/// elsewhere.
 #[test]
 fn a_part_has_no_shape_where_a_node_port_is_also_another_port() {
     let text = uniform(2, 3);

@@ -1,16 +1,16 @@
-//! A node's Service ports, split into parts such that no packet meets rules of two of them. Each part is compared by
-//! itself, so the cost of a comparison grows with the number of parts and not with the size of the whole.
+//! A node's Service ports, split into parts of which no packet meets two. Each part is compared separately, so the cost
+//! of a comparison grows with the number of parts and not with the size of the whole.
 //!
 //! Two Service ports are in one part if one packet can meet rules of both on either side, directly or through others
-//! ([`super::links`]), or if they belong to one Service. A packet that goes to an address of a part, or to one of its
-//! node ports on an address of the node, meets rules of no other part; every other packet meets only the rules that a
-//! node without Services has ([`super::unchanged`] tells why). So the differences of the whole are those of a node
-//! without Services, to what is no part's, and those of each part, to what is its own.
+//! ([`super::links`]), or if they belong to one Service. A packet to an address of a part, or to one of its node ports
+//! on an address of the node, meets rules of no other part; every other packet meets only the rules that a node without
+//! Services has ([`super::unchanged`] explains why). So the differences of the whole are those of a node without
+//! Services, for packets to no part, and those of each part, for packets to it.
 //!
 //! # An example
 //!
-//! `shop/web` and `shop/db` share nothing: two parts. `shop/web-canary` has an endpoint that `shop/web` has too, so both
-//! are one part: a packet that one of them sends there could meet rules of the other.
+//! `shop/web` and `shop/db` share nothing: two parts. `shop/web-canary` has an endpoint that `shop/web` has too, so
+//! both are one part: a packet that one of them sends there could meet rules of the other.
 
 #[cfg(test)]
 mod tests;
@@ -22,10 +22,10 @@ use super::links::{Link, links};
 use crate::names::ServiceName;
 use crate::plan::{Plan, ServicePortPlan};
 
-/// Two plans for one node, taken apart.
+/// Two plans for one node, split.
 #[derive(Debug)]
 pub(super) struct Parts<'o, 'n> {
-    /// What a node without Services has.
+    /// What the node has without Services.
     pub(super) base: (Plan<'o>, Plan<'n>),
     /// The parts, in the order of their first Service ports.
     pub(super) parts: Vec<Part<'o, 'n>>,
@@ -39,7 +39,7 @@ pub(super) struct Part<'o, 'n> {
 }
 
 impl Part<'_, '_> {
-    /// Every address that is the part's own: of its Services and of their endpoints.
+    /// Every address of the part: of its Services and of their endpoints.
     pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
         let mut addresses = BTreeSet::new();
         self.each_link(|link| {
@@ -67,7 +67,7 @@ impl Part<'_, '_> {
     }
 }
 
-/// Takes two plans apart.
+/// Splits two plans.
 pub(super) fn split<'o, 'n>(mut old: Plan<'o>, mut new: Plan<'n>) -> Parts<'o, 'n> {
     let name = |port: &ServicePortPlan<'_>| port.service_port().name.service_name();
     let numbers = {
@@ -85,7 +85,7 @@ pub(super) fn split<'o, 'n>(mut old: Plan<'o>, mut new: Plan<'n>) -> Parts<'o, '
     Parts { base: (old, new), parts }
 }
 
-/// Deals out the Service ports of both sides to the parts with these numbers, the old ones first.
+/// Distributes the Service ports of both sides to the parts with these numbers, the old ones first.
 pub(super) fn dealt<A, B>(old: Vec<A>, new: Vec<B>, numbers: &[usize]) -> (Vec<Vec<A>>, Vec<Vec<B>>) {
     let count = numbers.iter().max().map_or(0, |last| last + 1);
     let (of_old, of_new) = numbers.split_at(old.len().min(numbers.len()));
@@ -102,7 +102,7 @@ fn hands<T>(list: Vec<T>, to: &[usize], count: usize) -> Vec<Vec<T>> {
     hands
 }
 
-/// A Service port: its Service, and all that it can touch.
+/// A Service port: its Service, and all its links.
 pub(super) type Linked<'a> = (ServiceName, Box<dyn Fn(&mut dyn FnMut(Link)) + 'a>);
 
 #[allow(clippy::type_complexity, reason = "a callback that calls back")]
@@ -113,7 +113,7 @@ fn of<'a, T>(
     Box::new(move |tell| links(port, tell))
 }
 
-/// The part of each Service port of both sides.
+/// The number of the part of each Service port of both sides.
 pub(super) fn part_numbers(ports: Vec<Linked<'_>>) -> Vec<usize> {
     let mut groups = Groups::new(ports.len());
     let mut holders: HashMap<Link, usize> = HashMap::new();
@@ -126,7 +126,8 @@ pub(super) fn part_numbers(ports: Vec<Linked<'_>>) -> Vec<usize> {
             Link::Port(_) | Link::AnyNodePort => {}
         });
     }
-    // Ports touch only node ports, and node ports among each other only where an address of the node is claimed.
+    // Ports are linked only to node ports, and node ports to each other only if an address of the node is used by a
+    // Service.
     for (i, (_, links)) in ports.iter().enumerate() {
         links(&mut |link| {
             let touched = match link {
@@ -140,7 +141,7 @@ pub(super) fn part_numbers(ports: Vec<Linked<'_>>) -> Vec<usize> {
     groups.numbers()
 }
 
-/// Numbers that are put together (union-find with halved paths).
+/// Numbers in groups (union-find with path halving).
 struct Groups(Vec<usize>);
 
 impl Groups {
@@ -166,7 +167,7 @@ impl Groups {
         self.0.get_mut(a.max(b)).into_iter().for_each(|parent| *parent = a.min(b));
     }
 
-    /// The group of each, groups numbered in the order of their first members.
+    /// The group of each number; groups are numbered in the order of their first members.
     fn numbers(mut self) -> Vec<usize> {
         let mut numbers: Vec<usize> = Vec::with_capacity(self.0.len());
         let mut next = 0;

@@ -1,5 +1,5 @@
-//! That nothing is lost between the parts: on small clusters whose Services get in each other's way, between modes and
-//! releases too, random packets through the whole have the outcome that the parts say.
+//! Nothing is lost between the parts: on small clusters whose Services get in each other's way, also between modes and
+//! releases, random packets through the whole have the outcome that the parts give.
 
 use super::{Groups, Part, Parts, split};
 use crate::compare::traffic::tests::{Random, judge};
@@ -11,7 +11,7 @@ use crate::settings::release::RELEASES;
 use crate::testing::scope::{part, share};
 use crate::walk::Walker;
 
-/// Compares by parts; tells how many there are, and how many addresses stood for others.
+/// Compares by parts; returns also how many parts there are, and how many addresses stood for others.
 fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>) -> (Comparison, usize, usize) {
     let (old_host, new_host) = (old.host, new.host);
     let ground = Ground::new(&old_host, &new_host, Family::Ipv4);

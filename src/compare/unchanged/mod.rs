@@ -1,28 +1,28 @@
-//! Service ports that two plans have in common and that need no comparison, so that a small change of a large cluster
-//! costs little.
+//! Service ports that two plans have in common and that need no comparison, so that comparing a large cluster after a
+//! small change costs little.
 //!
-//! Why they can be left out. Both compilers turn a Service port into rules that depend on nothing but its own plan and
-//! the plan's other fields, and put them in the order of the plan. Such a rule can match a packet only if the packet
-//! goes to one of the Service port's addresses or to one of its node ports, or gets to the rule by a chain of the
-//! Service port itself. So one packet can meet rules of two Service ports only if they share an address,
-//! their own or an endpoint's (a packet that one of them sends to an endpoint can meet rules of the other), or
-//! if a node port of one is a port of the other, or if one claims an address of the node and the other has a node
-//! port. Everything that is linked to a changed Service port in this way, directly or through others, is kept. For the
-//! rest: a packet that meets rules of what is left out meets none of what is kept, and the same ones on both sides;
-//! every other packet meets the same rules as if nothing had been left out.
+//! Why they can be left out: both compilers turn a Service port into rules that depend only on its own plan and the
+//! plan's other fields, and put them in the order of the plan. Such a rule can match a packet only if the packet goes
+//! to one of the Service port's addresses or to one of its node ports, or gets to the rule through a chain of the
+//! Service port itself. So one packet can meet rules of two Service ports only if they share an address, their own or
+//! an endpoint's (a packet that one of them sends to an endpoint can meet rules of the other), or if a node port of one
+//! is a port of the other, or if one uses an address of the node and the other has a node port. Everything that is
+//! linked to a changed Service port in this way, directly or through others, is kept. As for the rest: a packet that
+//! meets rules of what is left out meets none of what is kept, and the same ones on both sides; every other packet
+//! meets the same rules as if nothing had been left out.
 //!
 //! # An example
 //!
-//! Of 10,000 Services only `shop/db` has a new endpoint, 10.244.3.7:3306. Its Service port is not an unchanged pair, so it
-//! is kept. `shop/metrics` sends to an endpoint of the same address, 10.244.3.7:9100: a packet that `shop/db` sends there
-//! could meet its rules, so it is linked, and kept too, as is every Service that shares an address with either. The
-//! 9,998 others are unchanged pairs without a link: they are taken out of both plans before rules are made, and only
-//! counted ("9,998 Service ports stay as they are").
+//! Of 10,000 Services only `shop/db` has a new endpoint, 10.244.3.7:3306. Its Service port is not an unchanged pair, so
+//! it is kept. `shop/metrics` sends to an endpoint with the same address, 10.244.3.7:9100: a packet that `shop/db`
+//! sends there could meet its rules, so it is linked, and kept too, as is every Service that shares an address with
+//! either. The 9,998 others are unchanged pairs without a link: they are removed from both plans before rules are made,
+//! and only counted ("9,998 Service ports stay as they are").
 //!
 //! # What it costs
 //!
 //! One pass over both plans, and a set of the links of what differs: far less than compiling the rules once. `tests`
-//! compares what is found with and without leaving out, on random clusters of every release and both modes.
+//! compares the results with and without leaving out, on random clusters of every release and both modes.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -36,8 +36,8 @@ use crate::node::{Host, NodePlan};
 use crate::parallel;
 use crate::plan::{Plan, ServicePortPlan};
 
-/// Takes out of two plans, for one mode, the Service ports that both have unchanged and that nothing links to one that
-/// differs; tells how many. Rules and traffic of what is left differ just as those of the whole plans.
+/// Removes from two plans, for one mode, the Service ports that both have unchanged and that are not linked to one that
+/// differs; returns how many. Rules and traffic of the rest differ exactly as those of the whole plans.
 pub fn leave_out(old: &mut NodePlan<'_>, new: &mut NodePlan<'_>) -> usize {
     match same_ways(&old.host, &new.host) {
         true => leave_out_of_plans(&mut old.plan, &mut new.plan),
@@ -45,7 +45,7 @@ pub fn leave_out(old: &mut NodePlan<'_>, new: &mut NodePlan<'_>) -> usize {
     }
 }
 
-/// The same of plans for a node on which packets that meet the same rules take the same ways.
+/// The same for plans of a node on which packets that meet the same rules take the same way.
 pub(super) fn leave_out_of_plans(old: &mut Plan<'_>, new: &mut Plan<'_>) -> usize {
     if !old.is_same_beside_service_ports(new) {
         return 0;
@@ -66,7 +66,7 @@ fn name_of<'a>(port: &'a ServicePortPlan<'_>) -> &'a ServicePortName {
     &port.service_port().name
 }
 
-/// Which Service ports of both sides are unchanged, as `same` says, and linked to none that differs.
+/// Which Service ports of both sides are unchanged according to `same`, and not linked to one that differs.
 pub(super) fn left_out<A: Sync, B: Sync>(
     (old, new): (&Side<'_, A>, &Side<'_, B>),
     same: &(dyn Fn(&A, &B) -> bool + Sync),
@@ -93,7 +93,7 @@ fn remove(plan: &mut Plan<'_>, left_out: &[bool]) {
 }
 
 /// Whether a packet that meets the same rules takes the same way on both nodes. Which networks and addresses are those
-/// of pods tells no rule but one that asks for the interface.
+/// of Pods matters only to rules that match on the interface.
 pub(super) fn same_ways(old: &Host, new: &Host) -> bool {
     let Host {
         addresses,
@@ -119,7 +119,7 @@ pub(super) fn same_ways(old: &Host, new: &Host) -> bool {
         && (pod_interface.is_none() || same_pods)
 }
 
-/// A thread is worth its while for at least this many Service ports.
+/// A thread is worth starting for at least this many Service ports.
 const SHORTEST_STRETCH: usize = 256;
 
 /// Service ports that both sides have unchanged, by their indices.
@@ -151,7 +151,7 @@ fn pairs_by_name<A, B>(old: &Side<'_, A>, new: &Side<'_, B>) -> Vec<(usize, usiz
     pairs
 }
 
-/// Links of links of links: beyond this everything is kept.
+/// How often links are followed from what they led to: beyond this everything is kept.
 const ROUNDS: usize = 8;
 
 /// Those of the pairs that are linked to a Service port which is in no pair, by their first index; none if they are too
@@ -175,7 +175,7 @@ fn linked<A: Sync, B>(
     None
 }
 
-/// What some Service ports of a side touch.
+/// What some Service ports of a side are linked to.
 fn counterparts<T>(side: &Side<'_, T>, which: impl Fn(usize) -> bool) -> HashSet<Link> {
     let mut touched = HashSet::new();
     for (_, port) in side.ports.iter().enumerate().filter(|(i, _)| which(*i)) {
@@ -184,7 +184,7 @@ fn counterparts<T>(side: &Side<'_, T>, which: impl Fn(usize) -> bool) -> HashSet
     touched
 }
 
-/// Those of the pairs, not known yet, that touch something.
+/// Those of the pairs, not known yet, that have one of some links.
 fn touching<T: Sync>(
     side: &Side<'_, T>,
     pairs: &[(usize, usize)],

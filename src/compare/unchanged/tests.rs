@@ -1,5 +1,5 @@
-//! That what is left out makes no difference: on small clusters whose Services get in each other's way, rules and
-//! traffic of the rest differ as those of the whole do, and random packets through the whole have the outcome that the rest says.
+//! What is left out makes no difference: on small clusters whose Services get in each other's way, rules and traffic of
+//! the rest differ as those of the whole do, and random packets through the whole have the outcome that the rest gives.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
 use crate::testing::scope::{part, share};
 use crate::walk::{Packet, Walker};
 
-/// Where Services can be reached; few, so that they meet there.
+/// Addresses of Services; few, so that Services meet there.
 const ADDRESSES: [&str; 6] =
     ["203.0.113.50", "203.0.113.51", "203.0.113.52", "192.168.0.11", "10.96.0.11", "10.244.2.10"];
 const NODE_PORTS: [u16; 5] = [30000, 30001, 30002, 30003, 30004];
@@ -41,7 +41,7 @@ const ENDPOINTS: [&str; 14] = [
 const PORTS: [u16; 7] = [80, 80, 80, 443, 443, 8080, 30000];
 pub(in crate::compare) const SERVICES: u64 = 7;
 
-/// A cluster of some Services; `change` is one that is another than otherwise.
+/// A cluster of some Services; `change` is one that differs from its usual form.
 pub(in crate::compare) fn cluster(seed: u64, change: Option<u64>) -> String {
     let mut random = Random(seed);
     let mut text = NODE.to_owned();
@@ -134,7 +134,7 @@ fn changes(old: &NodeRules<'_>, new: &NodeRules<'_>) -> (FamilyChange, Compariso
     (node::family(old, new, Level::All).0, found)
 }
 
-/// One to somewhere where something could be.
+/// A packet to somewhere where something could be.
 pub(in crate::compare) fn packet(random: &mut Random, host: &Host) -> Packet {
     let cluster_ip = format!("10.96.0.1{}", random.below(SERVICES));
     let destination = match random.below(3) {

@@ -19,14 +19,14 @@ use crate::walk::Walker;
 
 const CHAINS: u64 = 5;
 
-/// Sets and a map that rules ask.
+/// Sets and a map that rules look into.
 const SETS: &str = "\
 \tset peers {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { 10.244.1.10, 10.244.2.0/24 }\n\t}\n\
 \tset pairs {\n\t\ttype ipv4_addr . ipv4_addr\n\t\telements = { 10.244.1.10 . 10.244.2.10, 10.244.1.11 . 10.244.1.11, 192.168.0.11 . 10.244.2.10 }\n\t}\n\
 \tset sockets {\n\t\ttype ipv4_addr . inet_proto . inet_service\n\t\telements = { 10.244.1.10 . tcp . 8080, 10.244.2.10 . udp . 53 }\n\t}\n\
 \tmap dispatch {\n\t\ttype ifname : verdict\n\t\telements = { \"cali1\" : jump other-4, \"cali2\" : drop, \"eth0\" : accept }\n\t}\n";
 
-/// A rule in one of the program's chains; in one that comes before routing no interface is asked by which a packet leaves.
+/// A rule in one of the program's chains; in one before routing, no rule matches on the outgoing interface.
 fn rule(random: &mut Random, chain: u64, (early, marks): (bool, bool)) -> String {
     let mut text = String::new();
     for end in ["saddr", "daddr"] {
@@ -127,7 +127,7 @@ fn beside(own: &NodeRules<'_>, random: &mut Random) -> NodeRules<'static> {
     NodeRules::new(Ruleset::nftables(rules, Family::Ipv4), own.host.clone())
 }
 
-/// Takes out one rule or element of kube-proxy's, now and then.
+/// Sometimes removes one rule or element of kube-proxy's.
 fn perhaps_without_one(captured: NodeRules<'static>, random: &mut Random) -> NodeRules<'static> {
     if !random.one_in(3) {
         return captured;
@@ -164,7 +164,7 @@ fn tables_of_others_are_judged_as_by_following_each_packet() {
             judge(&expected, &captured, seed, &mut tally);
             let pair = Pair { expected: &expected, captured: &captured };
             let intended = intended::of(pair).ruleset;
-            // Which of two base chains runs first can hang on the order of their tables.
+            // Which of two base chains runs first can depend on the order of their tables.
             let names = |rules: &Ruleset| -> Vec<String> {
                 rules.as_nftables().unwrap().tables.iter().map(|table| table.name.to_string()).collect()
             };

@@ -1,4 +1,4 @@
-//! What a node's routes and sysctls tell apart, at random.
+//! Random routes and sysctls of a node, which make its packets differ.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +14,7 @@ use crate::ruleset::Ruleset;
 use crate::settings::Release;
 use crate::walk::{ClientKind, Host, Packet, Verdict, Walker};
 
-/// Gives a node routes, routing rules and sysctls, as they are captured.
+/// Gives a node routes, routing rules and sysctls, as if they were captured.
 pub(super) fn route(host: &mut Host, random: &mut Random) {
     let mut routes = String::from("local 192.168.0.11 dev eth0 table local scope host\n");
     let ways = ["dev eth0", "dev cali1", "dev cali2", "dev cali1"];
@@ -64,7 +64,7 @@ fn verdicts(walker: &Walker<'_>, source: IpAddr, to: IpAddr, client: ClientKind)
     walker.ends(&packet).unwrap().iter().map(|outcome| outcome.verdict).collect()
 }
 
-/// Addresses of one kind are one class of a comparison, if no rule asks for them: routing must make the same of all.
+/// Addresses of one kind belong to one kind of connections if no rule asks for them: routing must treat them all alike.
 #[test]
 fn what_routing_tells_apart_is_of_different_kinds() {
     let (mut pairs, mut fates) = (0, BTreeSet::new());
@@ -102,7 +102,8 @@ fn what_routing_tells_apart_is_of_different_kinds() {
     assert!(pairs > 1000 && fates.len() > 3, "{pairs} pairs, {fates:?}");
 }
 
-/// Only routes tell which interface a source has: a rule that drops what comes in by it drops packets from no other.
+/// Only routes show which interface a source has: a rule that drops what comes in by it drops packets from no other
+/// source.
 #[test]
 fn a_rule_for_an_interface_is_for_the_sources_behind_it() {
     with_plan(&cluster(1, 9), ("iptables", Release::NEWEST, true), |plan| {
