@@ -10,7 +10,7 @@ const LONGEST: usize = 240;
 const ELLIPSIS: &str = "...";
 const HASH_LENGTH: usize = 8;
 
-/// Names of what one Service port has.
+/// Names of the chains and sets of one Service port.
 #[derive(Debug)]
 pub(crate) struct ServiceChains {
     path: CompactString,
@@ -45,7 +45,7 @@ impl ServiceChains {
         format_compact!("firewall-{}", self.base)
     }
 
-    /// Names of what an endpoint has.
+    /// Names of the chain and set of an endpoint.
     pub(crate) fn endpoint(&self, endpoint: &Endpoint) -> EndpointNames {
         let ip = endpoint.ip_text().replace(':', ".");
         let base = hashed(&format!("{}__{ip}/{}", self.path, endpoint.port));
@@ -56,16 +56,16 @@ impl ServiceChains {
     }
 }
 
-/// Names of what one endpoint of a Service port has.
+/// Names of the chain and set of one endpoint of a Service port.
 #[derive(Debug)]
 pub(crate) struct EndpointNames {
     /// The chain that sends to it.
     pub(crate) chain: CompactString,
-    /// The set of clients that stick to it.
+    /// The set of clients with affinity to it.
     pub(crate) affinity_set: CompactString,
 }
 
-/// The hash stands over the whole text, so that two long names cut at the same place still differ.
+/// The hash is of the whole text, so that two long names cut at the same place still differ.
 fn hashed(text: &str) -> CompactString {
     let hash = short_hash(text, "");
     let name = format_compact!("{hash:.HASH_LENGTH$}-{text}");

@@ -12,7 +12,7 @@ impl From<Cidr> for Interval {
 }
 
 impl From<Interval> for Datum {
-    /// As nft lists it: one address, else a network, else a range.
+    /// As nft lists it: as one address if possible, else as a network, else as a range.
     fn from(interval: Interval) -> Self {
         match interval.as_network() {
             Some(network) if network.is_host() => Datum::Address(interval.first),
@@ -23,7 +23,7 @@ impl From<Interval> for Datum {
 }
 
 impl Interval {
-    /// The network that holds exactly these addresses, if there is one.
+    /// The network with exactly these addresses, if there is one.
     pub fn as_network(self) -> Option<Cidr> {
         let (first, last) = (number(self.first), number(self.last));
         let host_bits = first ^ last;
@@ -32,7 +32,7 @@ impl Interval {
         Cidr::new(self.first, length).filter(|_| is_block)
     }
 
-    /// Two intervals that together hold the same addresses; an interval of one address gives it twice.
+    /// Two intervals that together have the same addresses; an interval of one address is returned twice.
     pub(super) fn halves(self) -> [Interval; 2] {
         let (first, last) = (number(self.first), number(self.last));
         let middle = first + (last - first) / 2;
@@ -43,8 +43,8 @@ impl Interval {
     }
 }
 
-/// What nft makes of addresses written in braces: a single one loses its braces; several are sorted, and those that overlap
-/// or touch become one interval, in braces still (nft's src/evaluate.c and src/intervals.c).
+/// What nft makes of addresses written in braces: a single one loses its braces; several are sorted, and overlapping or
+/// adjacent ones become one interval, still in braces (nft's src/evaluate.c and src/intervals.c).
 pub(super) fn anonymous(written: Vec<Cidr>) -> Addresses {
     match *written {
         [one] => Addresses::One(one),
@@ -92,7 +92,7 @@ mod tests {
         anonymous(cidrs).to_string()
     }
 
-    /// The right sides were listed by nft 1.0.6.
+    /// The right-hand sides are from nft 1.0.6.
     #[test]
     fn sets_are_merged_as_nft_merges_them() {
         assert_eq!(shown(&["10.0.0.0/8"]), "10.0.0.0/8");

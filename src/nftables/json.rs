@@ -1,8 +1,8 @@
-//! A ruleset as JSON in the schema of libnftables, which `nft -j -f` loads on a fresh host, with a second key beside it
-//! that says what made each rule and element.
+//! A ruleset as JSON in the schema of libnftables, which `nft -j -f` loads on a fresh host, with a second key that says
+//! what made each rule and element.
 //!
-//! Chains stand before sets, because nft 1.0.6 loads the objects one after the other and a verdict in a map must find
-//! its chain. That nft does not read comments of tables, chains and sets from JSON; newer ones do.
+//! Chains come before sets, because nft 1.0.6 loads the objects one after the other, and the chain of a verdict in a
+//! map must already exist. nft 1.0.6 does not read comments of tables, chains and sets from JSON; newer versions do.
 
 mod datum;
 mod elsewhere;
@@ -22,12 +22,12 @@ use crate::plan::json::{Origins, RuleOrigin, ServicePortDecisions};
 /// Name and version of the schema of the key `kuberules`; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.nftables/v1";
 
-/// What `nft -j -f` loads, and beside it, under a key of its own, what nft ignores.
+/// What `nft -j -f` loads, and next to it, under its own key, what nft ignores.
 #[derive(Debug, Serialize)]
 pub struct Rulesets<E> {
     /// Objects in the schema of libnftables.
     pub nftables: Vec<Value>,
-    /// What made the rules: an [`Explanation`], or one with more to it.
+    /// What made the rules: an [`Explanation`], or one with more in it.
     pub kuberules: E,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn table_objects(table: &Table, family: Family) -> Vec<Value> {
         [("family", json!(word)), ("name", json!(table.name)), ("comment", json!(table.comment))],
     );
     let mut objects = vec![header];
-    // A rule that counts must find its counter.
+    // A counter must exist before a rule that uses it.
     objects.extend(table.counters.iter().map(|counter| counter_object(table, counter)));
     objects.extend(table.chains.iter().map(|chain| chain_object(table, chain)));
     objects.extend(table.sets.iter().map(|set| set_object(table, set)));
@@ -132,7 +132,7 @@ fn unless_empty(value: Value) -> Value {
     }
 }
 
-/// One value as it is, several as an array.
+/// A single value by itself, several as an array.
 fn one_or_all(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::Array(values) }
 }

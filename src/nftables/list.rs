@@ -1,6 +1,6 @@
 //! The text of `nft list table` and `nft list ruleset`, as a version of nft prints it ([`version`]).
 //!
-//! The elements come in the order of the value; the compiler puts them in the canonical order of [`super::order`].
+//! Elements are printed in the order of the value; the compiler puts them in the canonical order of [`super::order`].
 
 mod expression;
 pub(in crate::nftables) mod priority;
@@ -22,7 +22,7 @@ pub fn print(ruleset: &Ruleset) -> String {
     text(ruleset, NftVersion::default()).to_string()
 }
 
-/// What [`print()`] prints, in pieces, as a version of nft prints it.
+/// What [`print()`] prints, in pieces, for a version of nft.
 pub fn text(ruleset: &Ruleset, version: NftVersion) -> Text {
     let mut text = Text::default();
     for table in &ruleset.tables {
@@ -38,10 +38,10 @@ pub fn text(ruleset: &Ruleset, version: NftVersion) -> Text {
     text
 }
 
-/// A thread is worth its while for at least this many chains.
+/// A thread is worth starting for at least this many chains.
 const SHORTEST_STRETCH: usize = 256;
 
-/// Blocks with a blank line between them, and ahead of the first where something stands there.
+/// Blocks with a blank line between them, and before the first if something precedes it.
 fn listed(blocks: &[Block<'_>], begun: bool) -> String {
     let mut out = String::new();
     for (i, block) in blocks.iter().enumerate() {
@@ -68,7 +68,7 @@ impl Display for Head<'_> {
     }
 }
 
-/// What a table holds.
+/// The contents of a table.
 enum Block<'a> {
     Object(Indented<'a>),
     Counter(&'a Counter),
@@ -103,7 +103,7 @@ impl Table {
     }
 }
 
-/// Where nft lists what the types do not know.
+/// Where nft lists what the types do not cover.
 #[derive(PartialEq)]
 enum OpaquePlace {
     Head,
@@ -121,7 +121,7 @@ impl OpaquePlace {
     }
 }
 
-/// Text kept as printed, with the table's indentation put back.
+/// Text as it was printed, with the table's indentation restored.
 struct Indented<'a>(&'a str);
 
 impl Display for Indented<'_> {
@@ -143,7 +143,7 @@ impl Display for Counter {
     }
 }
 
-/// A chain and its table's family, which names its priority.
+/// A chain, and its table's family, on which the name of its priority depends.
 struct Listed<'a>(&'a Chain, TableFamily, ListingFacts);
 
 impl Display for Listed<'_> {
@@ -178,7 +178,7 @@ impl Display for BaseLine<'_> {
     }
 }
 
-/// Items with a text between each two.
+/// Items with a text between them.
 fn join<T: Display>(f: &mut Formatter<'_>, items: &[T], between: &str) -> fmt::Result {
     items.iter().enumerate().try_for_each(|(i, item)| {
         if i > 0 {

@@ -1,4 +1,4 @@
-//! Plans for which the real nft refuses what kube-proxy sends, so that the node is left without rules of the family.
+//! Plans for which the real nft refuses what kube-proxy sends, so that the node gets no rules for the family.
 
 mod reserved;
 
@@ -7,10 +7,10 @@ use crate::input::Sources;
 use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 use crate::settings::release::ClusterIpMasquerade;
 
-/// The longest comment that nft takes, in bytes (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
+/// The longest comment that nft accepts, in bytes (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
 pub(super) const LONGEST_COMMENT: usize = 128;
 
-/// The longest interface name that nft takes, a trailing `*` included (IFNAMSIZ in linux/if.h, less one).
+/// The longest interface name that nft accepts, including a trailing `*` (IFNAMSIZ in linux/if.h, less one).
 const LONGEST_INTERFACE: usize = 15;
 
 /// What nft would refuse.
@@ -31,7 +31,7 @@ pub fn check(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
     found
 }
 
-/// What every refusal comes to: nft takes all of a family or nothing.
+/// The consequence of every refusal: nft takes all rules of a family or none.
 fn unsynced(plan: &Plan<'_>, fault: &str) -> Diagnostic {
     let family = plan.family();
     Diagnostic::unloadable(format!(
@@ -39,7 +39,7 @@ fn unsynced(plan: &Plan<'_>, fault: &str) -> Diagnostic {
     ))
 }
 
-/// Some element carries the name of the Service port as its comment.
+/// Whether some element has the name of the Service port as its comment.
 fn is_commented(plan: &Plan<'_>, port: &ServicePortPlan<'_>) -> bool {
     let external = |external: &External<'_>| {
         let firewall = plan.release().nftables.firewall_element_comments;
@@ -72,7 +72,7 @@ fn comment_fault(plan: &Plan<'_>, port: &ServicePortPlan<'_>, sources: &Sources)
     Some(diagnostic)
 }
 
-/// Some rule tells traffic of local pods from other traffic.
+/// Whether some rule tells traffic of local pods from other traffic.
 fn has_interface_rule(plan: &Plan<'_>) -> bool {
     let masquerades = match plan.release().nftables.cluster_ip_masquerade {
         ClusterIpMasquerade::BySet => true,
@@ -126,7 +126,7 @@ fn check_prefix(plan: &Plan<'_>, prefix: &str, found: &mut Diagnostics) {
     found.push(diagnostic);
 }
 
-/// Whether nft reads text that begins so as a name where it stands without quotes.
+/// Whether nft reads unquoted text that begins like this as a name.
 fn begins_a_name(text: &str) -> bool {
     text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.'))
 }

@@ -1,9 +1,9 @@
 //! The order in which the elements of a set or map are listed.
 //!
 //! nft sorts elements before it prints them. The canonical order here is that of nft 1.0.6 (Debian 12) on a
-//! little-endian host, so that the text is byte for byte what such a node prints: keys of one part ascend by value;
-//! concatenated keys ascend by their bytes read backwards, so that the port's low byte counts most (nft before 1.1.4
-//! compares a concatenation as one number of the host's byte order). Chains and affinity sets of Service ports follow
+//! little-endian host, so that the text is byte for byte what such a node prints: keys with one part are sorted by
+//! value; concatenated keys by their bytes read backwards, so that the port's low byte counts most (nft before 1.1.4
+//! compares a concatenation as one number in the host's byte order). Chains and affinity sets of Service ports follow
 //! the Service ports: by namespace, Service name, port name, protocol.
 
 use std::net::IpAddr;

@@ -109,14 +109,14 @@ pub struct Table {
 }
 
 impl Table {
-    /// Whether it sleeps: nothing runs its chains.
+    /// Whether it is dormant: nothing runs its chains.
     pub fn is_dormant(&self) -> bool {
         let flags = |text: &String| text.starts_with("flags ") && text.contains("dormant");
         self.opaque.iter().any(flags)
     }
 
-    /// Whether it has rules or a policy at hooks that the walk does not come by: of frames and of ARP, and at the device,
-    /// ahead of everything else and behind it.
+    /// Whether it has rules or a policy at hooks that the walk does not follow: those for bridged frames and ARP, and
+    /// those of a device, before and after everything else.
     pub fn is_out_of_reach(&self) -> bool {
         let of_frames = matches!(self.family, TableFamily::Arp | TableFamily::Bridge | TableFamily::Netdev);
         let decides = |chain: &&Chain| {

@@ -1,6 +1,7 @@
-//! A file for `nft -f` that leaves exactly the listing: on a fresh host, and again on top of itself, in one transaction.
+//! A file for `nft -f` after which the node has exactly the listing: on a fresh host, and again on top of itself, in
+//! one transaction.
 //!
-//! The tables are replaced whole, so the clients that affinity sets remember are forgotten.
+//! The tables are replaced as a whole, so the clients that affinity sets remember are forgotten.
 
 use std::fmt::Write;
 
@@ -12,7 +13,7 @@ pub fn print(ruleset: &Ruleset) -> String {
     let mut script = String::new();
     for table in &ruleset.tables {
         let (family, name) = (table.family.name(), &table.name);
-        // Deleting a table that is not there is an error, adding one that is there is none.
+        // Deleting a table that does not exist is an error, adding one that does is not.
         let _ = writeln!(script, "add table {family} {name}\ndelete table {family} {name}");
     }
     script + &list::print(&keeping_braces(ruleset))

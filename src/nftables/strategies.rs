@@ -12,7 +12,7 @@ use super::ruleset::{
 };
 use crate::net::{Cidr, Family, Port, Protocol};
 
-/// Statements that stay text.
+/// Statements that are kept as text.
 const OPAQUE: [&str; 5] = [
     "something new",
     "sctp chunk data exists",
@@ -130,7 +130,7 @@ fn address_matches() -> impl Strategy<Value = Statement> {
 }
 
 fn lookups() -> impl Strategy<Value = Statement> {
-    // One address in a named set is a match of that address.
+    // A single address in a named set is a match on that address.
     let single = prop_oneof![Just(vec![Field::L4Protocol]), Just(vec![Field::DestinationPort])];
     let keys = prop_oneof![single, collection::vec(fields(), 2..5)];
     let any_keys = collection::vec(fields(), 1..5);
@@ -299,12 +299,12 @@ fn tables(family: TableFamily, with_opaque: bool) -> impl Strategy<Value = Table
     )
 }
 
-/// Rulesets as nft can list them, of statements that kube-proxy writes.
+/// Rulesets as nft can list them, with only statements that kube-proxy writes.
 pub(crate) fn rulesets() -> impl Strategy<Value = Ruleset> {
     rulesets_with(false)
 }
 
-/// Rulesets with statements of others among them.
+/// Rulesets that also have statements of others.
 pub(crate) fn foreign_rulesets() -> impl Strategy<Value = Ruleset> {
     rulesets_with(true)
 }

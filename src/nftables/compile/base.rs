@@ -185,7 +185,7 @@ fn masquerade_rule(statements: Vec<Statement>) -> PlacedRule {
     rule(statements, None, made_by(origin::Field::Masquerade))
 }
 
-/// In this mode kube-proxy randomises the source port without asking the host.
+/// In this mode kube-proxy randomizes the source port without checking whether the host can.
 const MASQUERADE: Statement = Statement::Masquerade { fully_random: true };
 
 fn masquerading(plan: &Plan<'_>) -> Vec<PlacedRule> {

@@ -1,4 +1,4 @@
-//! Rules and statements that more than one part of the table is made of.
+//! Rules and statements that several parts of the table use.
 
 use compact_str::CompactString;
 
@@ -36,7 +36,7 @@ pub(super) fn destination_in(family: Family, set: &str) -> Statement {
     destination(family, false, Addresses::Named(set.into()))
 }
 
-/// Sets the mark by which the chain `masquerading` knows the packet.
+/// Sets the mark by which the chain `masquerading` recognizes the packet.
 pub(super) fn set_masquerade_mark(plan: &Plan<'_>) -> Statement {
     if plan.release().nftables.direct_dnat {
         Statement::SetMarkOr(plan.masquerade().mark)
@@ -50,7 +50,7 @@ pub(super) fn from_local_pod(plan: &Plan<'_>) -> Option<Statement> {
     local_traffic_match(plan, false)
 }
 
-/// Traffic to cluster IPs that is masqueraded: matches beside the address, and what made them.
+/// Which traffic to cluster IPs is masqueraded: matches besides the address, and what made them.
 pub(super) fn masqueraded_cluster_ip_traffic(plan: &Plan<'_>) -> Option<(Vec<Statement>, origin::Field)> {
     if plan.masquerade().all {
         return Some((Vec::new(), origin::Field::Masquerade));

@@ -1,4 +1,4 @@
-//! Elements of one set or map while they are gathered.
+//! Collects the elements of one set or map.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +10,8 @@ use crate::nftables::order::sort_key;
 use crate::nftables::ruleset::{Datum, Element, MapValue, Verdict};
 use crate::plan::origin::Origin;
 
-/// Elements in listing order. A later one takes a key from an earlier one, unless both say the same.
+/// Elements in listing order. A later element replaces an earlier one with the same key, unless both have the same
+/// verdict.
 #[derive(Debug, Default)]
 pub(super) struct Elements(BTreeMap<Vec<u8>, Element>);
 

@@ -11,13 +11,13 @@ use crate::plan::{NodePorts, Plan};
 #[derive(Debug)]
 pub(super) struct FixedSets {
     family: Family,
-    /// Endpoints that may reach themselves through a Service; none where endpoint chains see to it.
+    /// Endpoints that may reach themselves through a Service; none if endpoint chains handle that.
     pub(super) hairpin: Option<Elements>,
     pub(super) cluster_ips: Elements,
     node_port_ips: Option<Elements>,
     pub(super) no_endpoint_services: Elements,
     pub(super) no_endpoint_node_ports: Elements,
-    /// Node ports that are rejected on loopback addresses; none where the gate is off.
+    /// Node ports that are rejected on loopback addresses; none if the gate is off.
     pub(super) localhost_reject_ports: Option<Elements>,
     pub(super) firewall_ips: Elements,
     pub(super) service_ips: Elements,

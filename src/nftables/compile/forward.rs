@@ -18,7 +18,7 @@ pub(super) struct Forwarding<'p> {
     plan: &'p Plan<'p>,
     index: u32,
     service_port: &'p ServicePortPlan<'p>,
-    /// Chain and affinity set of each reachable endpoint; empty where there are no endpoint chains.
+    /// Chain and affinity set of each reachable endpoint; empty if there are no endpoint chains.
     endpoint_names: Vec<EndpointNames>,
 }
 
@@ -44,7 +44,7 @@ impl<'p> Forwarding<'p> {
         rule(statements, None, origin)
     }
 
-    /// Marks traffic to the cluster IP from outside, where each Service port has a rule for it.
+    /// Marks traffic to the cluster IP from outside, if each Service port has a rule for it.
     pub(super) fn cluster_ip_masquerade(&self) -> Option<PlacedRule> {
         let service_port = self.service_port.service_port();
         let to = Addresses::One(Cidr::host(service_port.cluster_ip));
@@ -84,7 +84,7 @@ impl<'p> Forwarding<'p> {
         Some((u32::try_from(index).ok()?, self.endpoint_names.get(index)?))
     }
 
-    /// Sends a client back to the endpoint it had.
+    /// Sends a client back to its previous endpoint.
     fn stay_with(&self, index: u32, names: &EndpointNames) -> PlacedRule {
         let had_it = Addresses::Named(names.affinity_set.clone());
         let client = source(self.plan.family(), false, had_it);
@@ -107,7 +107,7 @@ impl<'p> Forwarding<'p> {
         Statement::L4Protocol(self.service_port.service_port().name.protocol())
     }
 
-    /// One for each reachable endpoint, where the release or the affinity asks for them.
+    /// One for each reachable endpoint, if the release or the affinity needs them.
     pub(super) fn endpoint_chains(&self) -> Vec<Chain> {
         (0u32..)
             .zip(&self.endpoint_names)
@@ -135,7 +135,7 @@ impl<'p> Forwarding<'p> {
         chain(names.chain.clone(), rules)
     }
 
-    /// One for each reachable endpoint, where clients stay with theirs.
+    /// One for each reachable endpoint, if clients stay with theirs.
     pub(super) fn affinity_sets(&self) -> Vec<Set> {
         let Some(seconds) = self.service_port.service_port().affinity_seconds else {
             return Vec::new();
@@ -156,7 +156,7 @@ fn affinity_set(plan: &Plan<'_>, names: &EndpointNames, seconds: u32) -> Set {
         name: names.affinity_set.clone(),
         key: vec![DataType::from(plan.family())],
         maps_to: None,
-        size: Some(65535), // the kernel's limit for a set that rules fill; kube-proxy sends none
+        size: Some(65535), // the kernel's limit for a set that rules fill; kube-proxy gives no size
         flags: vec!["dynamic".into(), "timeout".into()],
         timeout_seconds: Some(seconds),
         comment: None,

@@ -1,5 +1,5 @@
-//! Node ports on loopback addresses, where the gate KubeProxyNFTablesLocalhostNodePorts is on: what kube-proxy does not
-//! serve there itself it rejects and counts, by protocol (KEP-6032).
+//! Node ports on loopback addresses, with the gate KubeProxyNFTablesLocalhostNodePorts on: those that kube-proxy does
+//! not serve there itself it rejects and counts, by protocol (KEP-6032).
 
 use compact_str::{CompactString, format_compact};
 
@@ -36,13 +36,13 @@ pub(super) fn check(plan: &Plan<'_>) -> Option<PlacedRule> {
     is_on(plan).then(|| rule(statements, None, made_by(origin::Field::NodePortAddresses)))
 }
 
-/// What rejects a node port of this protocol; none where kube-proxy serves it, or does nothing.
+/// What rejects a node port of this protocol; none if kube-proxy serves it, or does nothing.
 pub(super) fn rejection(plan: &Plan<'_>, protocol: Protocol) -> Option<Verdict> {
     let rejected = plan.loopback_node_ports().rejected().contains(&protocol);
     rejected.then(|| Verdict::Goto(chain_name(protocol)))
 }
 
-/// Whether an object's name is that of one for node ports on loopback: the map, a chain or a counter.
+/// Whether an object with this name is for node ports on loopback: the map, a chain or a counter.
 pub fn is_loopback_object(name: &str) -> bool {
     name == name::LOCALHOST_REJECT_PORTS
         || Protocol::ALL.into_iter().any(|p| name == chain_name(p) || name == counter_name(p))

@@ -25,14 +25,14 @@ pub const TABLE: &str = "kube-proxy";
 
 /// The ruleset of one family: one table, as kube-proxy of the plan's release leaves it on a fresh node.
 ///
-/// Where two Services claim one address and port, the last in the plan's order has the element; where both want the
-/// same verdict, the first's comment stays.
+/// If two Services use the same address and port, the last in the plan's order gets the element; if both have the same
+/// verdict, the first's comment stays.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
     written(plan, |_| true)
 }
 
-/// The same, but of the Service ports' own chains and sets only those of some Service ports, by their index in the plan:
-/// all that is there is the same.
+/// The same, but with the chains and sets of only some Service ports, by their index in the plan; these are exactly as
+/// in the whole.
 pub fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
     written(plan, |index| indices.contains(&index))
 }
@@ -64,7 +64,7 @@ fn fixed_sets(plan: &Plan<'_>) -> Vec<Set> {
     fixed.into_sets()
 }
 
-/// A thread is worth its while for at least this many Service ports.
+/// A thread is worth starting for at least this many Service ports.
 const SHORTEST_STRETCH: usize = 256;
 
 /// The sets and chains of the Service ports themselves, in order.

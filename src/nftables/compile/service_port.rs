@@ -28,7 +28,7 @@ pub(super) struct Compiler<'p, 'c> {
     forwarding: Forwarding<'p>,
 }
 
-/// What becomes of traffic that no endpoint takes.
+/// What happens to traffic that no endpoint takes.
 fn refusal(route: Route) -> Option<Verdict> {
     match route {
         Route::Balance(_) => None,
@@ -242,7 +242,7 @@ impl<'p, 'c> Compiler<'p, 'c> {
         }
     }
 
-    /// The name of the Service port, as the release sends it.
+    /// The name of the Service port, as the release writes it.
     fn element_comment(&self) -> CompactString {
         let name = self.service_port.service_port().name.to_string();
         match self.plan.release().nftables.comments_cut {

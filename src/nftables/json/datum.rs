@@ -37,7 +37,7 @@ pub(super) fn datum(datum: &Datum) -> Value {
     }
 }
 
-/// One part as it is, several joined.
+/// A single part by itself, several joined.
 pub(super) fn concatenation(mut parts: Vec<Value>) -> Value {
     if parts.len() == 1 { parts.remove(0) } else { json!({ "concat": parts }) }
 }

@@ -1,10 +1,10 @@
-//! Statements that send a packet, or a copy of it, elsewhere, and others that are kept as their text, in JSON.
+//! Statements that send a packet, or a copy of it, elsewhere, and others kept as text, in JSON.
 
 use serde_json::{Map, Value, json};
 
 use crate::nftables::ruleset::Duration;
 
-/// What a statement is in JSON, by its text; none where that is not known.
+/// The JSON of a statement, given its text; none if that is not known.
 pub(super) fn statement(text: &str) -> Option<Value> {
     let mut words = text.split(' ');
     let kind = words.next()?;
@@ -71,7 +71,7 @@ fn target(kind: &str, mut words: &[&str]) -> Option<Value> {
     Some(statement.into())
 }
 
-/// An address, which is in brackets where a port follows and it is of IPv6, and the port.
+/// An address, which is in brackets if it is of IPv6 and a port follows, and the port.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     if let Some((address, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         return (address, rest.strip_prefix(':'));

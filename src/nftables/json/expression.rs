@@ -70,7 +70,7 @@ fn other(words: &str) -> Value {
     }
 }
 
-/// What `rt` asks of the route, and not of the routing header.
+/// Whether this key of `rt` is about the route, not the routing header.
 fn is_of_route(header: &str, field: &str) -> bool {
     header == "rt" && matches!(field, "classid" | "nexthop" | "mtu" | "ipsec")
 }

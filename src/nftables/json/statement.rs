@@ -9,7 +9,7 @@ use super::{elsewhere, expression as general};
 use crate::net::{Family, inet_ntop};
 use crate::nftables::ruleset::{Addresses, FibEnd, Field, Interval, Statement, TableFamily};
 
-/// A statement of a rule. What the types do not know comes as its text, which nft refuses.
+/// A statement of a rule. One that the types do not cover is written as its text, which nft refuses.
 pub(super) fn expression(statement: &Statement, family: Family) -> Value {
     match statement {
         Statement::Address { field: of, negated, addresses: to } => {

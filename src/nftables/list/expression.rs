@@ -31,7 +31,7 @@ impl Display for Expression {
     }
 }
 
-/// What an operation is done with, in parentheses where it binds less tightly.
+/// The operand of an operation, in parentheses if it binds less tightly.
 struct Operand<'a>(Binary, &'a Expression);
 
 impl Display for Operand<'_> {
@@ -90,7 +90,7 @@ impl Display for ComparisonBy<'_> {
     }
 }
 
-/// Selector and mask of a match of some bits of a mask.
+/// Selector and mask of a match on some bits of a mask.
 fn slashed(comparison: &Comparison) -> Option<(&Expression, &Expression)> {
     let Expression::Binary(Binary::And, left, mask) = &comparison.left else { return None };
     let is_bits = |e: &Expression| matches!(e, Expression::Datum(Datum::Bits(_) | Datum::Word(_)));
@@ -101,7 +101,7 @@ fn slashed(comparison: &Comparison) -> Option<(&Expression, &Expression)> {
     (equality && is_bits(mask) && is_bits(&comparison.right)).then_some((left, mask))
 }
 
-/// Bits with commas rather than bars.
+/// Bits separated by commas rather than bars.
 pub(super) struct Listed<'a>(pub(super) &'a Expression);
 
 impl Display for Listed<'_> {

@@ -8,7 +8,7 @@ use crate::nftables::ruleset::{BaseChain, Hook, TableFamily};
 /// nft says `name - 5` up to this distance.
 const REACH: u32 = 10;
 
-/// A priority as nft prints it: by the nearest name that the family and the hook know (nft's src/rule.c).
+/// A priority as nft prints it: relative to the nearest name that the family and the hook have (nft's src/rule.c).
 pub(super) struct Priority {
     value: i32,
     named: Option<Named>,
@@ -25,7 +25,7 @@ impl Priority {
     }
 }
 
-/// The value of a name; the hook does not matter, as newer versions know more names for it.
+/// The value of a name. The hook does not matter, as newer versions have more names for it.
 pub(in crate::nftables) fn value_of(name: &str, family: TableFamily) -> Option<i32> {
     let names: &[Named] = if family == TableFamily::Bridge { &BRIDGE } else { &INET };
     names.iter().find(|named| named.name == name).map(|named| named.value)

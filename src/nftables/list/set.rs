@@ -64,7 +64,7 @@ impl Set {
         })
     }
 
-    /// As many as nft 1.0.6 puts on a line for keys of one part (nft's src/expression.c).
+    /// As many as nft 1.0.6 prints on a line for keys with one part (nft's src/expression.c).
     fn elements_per_line(&self) -> usize {
         match self.key.as_slice() {
             [DataType::Ipv4Addr] => 2,
@@ -83,7 +83,7 @@ impl Set {
     }
 }
 
-/// The property before which nft lists one that the types do not know.
+/// The property that nft lists after one that the types do not cover.
 #[derive(PartialEq)]
 enum Ahead {
     Size,

@@ -27,7 +27,7 @@ fn base(hook: Hook, priority: i32) -> Chain {
     }
 }
 
-/// A table of somebody else; the text was printed by nft 1.0.6.
+/// A table of another program; the text is from nft 1.0.6.
 #[test]
 fn foreign_objects_stand_where_nft_puts_them() {
     let set = Set {

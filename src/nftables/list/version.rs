@@ -1,14 +1,14 @@
-//! How versions of nft list one and the same table. Nothing else in the program compares versions of nft.
+//! How versions of nft list the same table. Nothing else in the program compares versions of nft.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A version of nft, by the way in which it lists what kube-proxy writes.
+/// A version of nft, characterized by how it lists what kube-proxy writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NftVersion {
     /// Major and minor number.
     series: (u16, u16),
-    /// The patch levels seen to list so; none means all of the series.
+    /// The patch levels known to list like this; none means all of the series.
     patches: Option<&'static [u16]>,
     /// What is particular to it.
     pub facts: ListingFacts,
@@ -17,9 +17,9 @@ pub struct NftVersion {
 /// What is particular to the listings of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListingFacts {
-    /// The priority name `dstnat` is used in the output hook too.
+    /// The priority name `dstnat` is also used in the output hook.
     pub dstnat_in_output: bool,
-    /// A mask of leading ones is taken for a prefix: `meta mark != 0x00000000/1`.
+    /// A mask of leading ones is printed as a prefix: `meta mark != 0x00000000/1`.
     pub mark_as_prefix: bool,
     /// Some bits of a mask are printed as `tcp flags syn / fin,syn`, rather than `tcp flags & (fin | syn) == syn`.
     pub flags_by_slash: bool,
@@ -62,7 +62,7 @@ impl fmt::Display for NftVersion {
     }
 }
 
-/// Text that is no version, or one whose listings nobody has compared.
+/// Text that is not a version, or is one whose listings have not been compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a version of nft whose listings kuberules knows ({})", known())]
 pub struct UnknownNft {
@@ -76,7 +76,7 @@ fn known() -> String {
 impl FromStr for NftVersion {
     type Err = UnknownNft;
 
-    /// Reads `1.1`, `1.1.3`, `v1.0.6` and what distributions make of it, such as `1.0.6-2+deb12u2`.
+    /// Reads `1.1`, `1.1.3`, `v1.0.6` and the forms that distributions use, such as `1.0.6-2+deb12u2`.
     fn from_str(text: &str) -> Result<NftVersion, UnknownNft> {
         let numbers = numbers(text);
         let of = |(series, patch): ((u16, u16), Option<u16>)| {

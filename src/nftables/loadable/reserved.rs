@@ -1,7 +1,7 @@
 //! Words that nft reads as part of its language.
 
-/// Words that nft 1.0.6 does not take for the name of an interface where it stands without quotes, sorted; found by
-/// trying every word in libnftables.
+/// Words that nft 1.0.6 does not accept as an unquoted interface name, sorted; found by trying every word in
+/// libnftables.
 const WORDS: [&str; 141] = [
     "accept",
     "add",
@@ -146,7 +146,7 @@ const WORDS: [&str; 141] = [
     "xt",
 ];
 
-/// Whether nft takes an unquoted word for something else than a name.
+/// Whether nft reads an unquoted word as something other than a name.
 pub(super) fn is_reserved(word: &str) -> bool {
     WORDS.binary_search(&word).is_ok()
 }

@@ -8,7 +8,7 @@ use super::word::unquoted;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::{DataType, Datum, Interval, Verdict};
 
-/// Reads part of a key. Without a type (`typeof`), only addresses are known by their looks.
+/// Reads part of a key. Without a type (`typeof`), only addresses are recognized by their form.
 pub(super) fn datum(text: &str, kind: Option<&DataType>) -> Datum {
     typed(text, kind).unwrap_or_else(|| Datum::Other(text.into()))
 }
@@ -29,7 +29,7 @@ pub(super) fn typed(text: &str, kind: Option<&DataType>) -> Option<Datum> {
             None => numeric(text),
         },
         Some(DataType::Mark) => mark_datum(text),
-        // Of a route only whether it is there may be asked.
+        // Of a route, a rule can only ask whether it exists.
         Some(DataType::InterfaceName | DataType::InterfaceIndex) => quoted(text)
             .or_else(|| numeric(text))
             .or_else(|| word(text).filter(|_| matches!(text, "exists" | "missing"))),
@@ -60,7 +60,7 @@ fn times(text: &str) -> Option<Datum> {
     inside.then(|| Datum::Other(text.into()))
 }
 
-/// A number, or numbers from one to another.
+/// A number, or a range of numbers.
 fn numeric(text: &str) -> Option<Datum> {
     if let Some(number) = number(text) {
         return Some(Datum::Number(number));
@@ -82,7 +82,7 @@ fn mark_datum(text: &str) -> Option<Datum> {
     Some(Datum::Marks(mark(first)?, mark(last)?))
 }
 
-/// Names of bits, between which a sign stands.
+/// Names of bits, separated by a sign.
 pub(super) fn bits(text: &str, sign: char) -> Option<Datum> {
     if !text.contains(sign) {
         return word(text);
@@ -163,7 +163,7 @@ pub(super) fn mark(text: &str) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
-/// Reads `1d2h3m4s`; none if it has parts below a second.
+/// Reads `1d2h3m4s`; none if it has parts smaller than a second.
 pub(super) fn seconds(text: &str) -> Option<u32> {
     let mut total: u32 = 0;
     let mut rest = text;

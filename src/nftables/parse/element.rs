@@ -47,7 +47,7 @@ pub(super) fn element(words: &[&str], types: &Types) -> Element {
     }
 }
 
-/// How many words the key takes, dots and bars between bits included.
+/// How many words the key takes, including dots, and bars between bits.
 fn key_length(words: &[&str]) -> usize {
     let dots = words.iter().skip(1).step_by(2).take_while(|w| matches!(**w, "." | "|")).count();
     (2 * dots + 1).min(words.len())
@@ -80,7 +80,7 @@ fn map_value(words: &[&str], types: &[Option<DataType>]) -> MapValue {
     }
 }
 
-/// Reads an element of a rule, whose types its key gives; what has no type there is recognised by its form.
+/// Reads an element of a rule, whose types its key gives; a value without a type is recognized by its form.
 pub(super) fn of_rule(words: &[&str], types: &Types) -> Element {
     let mut element = element(words, types);
     for datum in &mut element.key {

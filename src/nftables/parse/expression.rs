@@ -1,6 +1,7 @@
 //! Expressions in the text of a rule.
 //!
-//! Every function takes words off the front of what is left; none means that the words are no expression known here.
+//! Every function takes words from the front of what is left; none means that the words are not an expression known
+//! here.
 
 use compact_str::{CompactString, format_compact};
 
@@ -48,7 +49,7 @@ impl<'t, 'a> Cursor<'t, 'a> {
         found
     }
 
-    /// The words up to the closing brace, which is taken too.
+    /// The words up to the closing brace; takes that, too.
     pub(super) fn braces(&mut self) -> Option<&'t [&'a str]> {
         self.take("{")?;
         let end = self.words.iter().position(|word| *word == "}")?;
@@ -58,7 +59,7 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 }
 
-/// Something that is asked of the packet, or a value of a type made of such.
+/// A selector, or an expression made of selectors, or a value of a type.
 pub(super) fn expression(words: &mut Cursor<'_, '_>) -> Option<Expression> {
     let mut parts = vec![operation(words, None, 1, MAX_DEPTH)?];
     while words.peek() == Some(".") && parts.len() < MAX_PARTS {
@@ -132,7 +133,7 @@ fn operation(
     let mut in_a_row = 0;
     while let Some(operator) = words.peek().and_then(Binary::from_sign).filter(|o| o.rank() >= rank) {
         words.next();
-        // Each operator puts what stands before it one deeper.
+        // Each operator puts its left side one level deeper.
         in_a_row += 1;
         depth.checked_sub(in_a_row)?;
         let own = left.data_type();
@@ -163,7 +164,7 @@ fn primary(words: &mut Cursor<'_, '_>, kind: Option<&DataType>, depth: usize) ->
     datum.map(Expression::Datum)
 }
 
-/// Bits, or an operation of looser signs.
+/// Bits, or an operation that binds less tightly.
 fn parenthesised(words: &mut Cursor<'_, '_>, kind: Option<&DataType>, depth: usize) -> Option<Expression> {
     let end = words.words.iter().position(|word| word.ends_with(')'))?;
     let (inside, rest) = words.words.split_at_checked(end + 1)?;
@@ -183,7 +184,7 @@ fn parenthesised(words: &mut Cursor<'_, '_>, kind: Option<&DataType>, depth: usi
     inside.words.is_empty().then_some(found)
 }
 
-/// Something that is asked of the packet, or a number that chance chooses.
+/// A selector, or a number chosen by chance.
 fn selector(words: &mut Cursor<'_, '_>) -> Option<Expression> {
     let first = words.next()?;
     let plain = |selector| Some(Expression::Selector(selector));
@@ -248,7 +249,7 @@ fn other(first: &str, words: &mut Cursor<'_, '_>) -> Option<CompactString> {
     Some(found)
 }
 
-/// `tcp option maxseg size`, `sctp chunk data type`; without a field where it is asked whether the part is there.
+/// `tcp option maxseg size`, `sctp chunk data type`; without a field, whether the part is present.
 fn part_of(first: &str, kind: &str, words: &mut Cursor<'_, '_>) -> Option<CompactString> {
     let name = words.next().filter(|name| name.starts_with('@') || key(name).is_some())?;
     let found = format_compact!("{first} {kind} {name}");
@@ -305,7 +306,7 @@ fn offset(words: &mut Cursor<'_, '_>) -> Option<u32> {
     }
 }
 
-/// The types of `typeof KEY : VALUE`; of none where it is not known.
+/// The types of `typeof KEY : VALUE`; none for what is not known.
 pub(super) fn types_of(text: &str) -> Types {
     let all: Vec<&str> = text.split_ascii_whitespace().collect();
     let mut words = Cursor { words: &all };

@@ -1,4 +1,5 @@
-//! Statements that kube-proxy never writes. One counts only if it prints again as it was read, so that no word is lost.
+//! Statements that kube-proxy never writes. One is only accepted if it is printed just as it was read, so that no word
+//! is lost.
 
 use compact_str::{CompactString, format_compact};
 
@@ -12,7 +13,7 @@ use crate::nftables::ruleset::{
     Statement, TableFamily, Translation, TranslationKind,
 };
 
-/// Reads a statement off the front; gives how many words it takes.
+/// Reads a statement from the front; returns how many words it takes.
 pub(super) fn statement(words: &[&str]) -> Option<(Statement, usize)> {
     let mut rest = Cursor { words };
     let statement = read(&mut rest)?;
@@ -125,7 +126,7 @@ fn asks(left: &Expression) -> bool {
     found
 }
 
-/// Whether a word is no value but begins a statement: what is asked before it has another form than is known here.
+/// Whether a word begins a statement and is not a value: then the form of the match before it is not known here.
 fn is_statement(right: &Expression) -> bool {
     let Expression::Datum(Datum::Word(word)) = right else { return false };
     datum::verdict(&[word]).is_some()
@@ -135,7 +136,7 @@ fn is_statement(right: &Expression) -> bool {
         )
 }
 
-/// `tcp flags syn / fin,syn,rst,ack`: of these bits those are set.
+/// `tcp flags syn / fin,syn,rst,ack`: which of these bits are set.
 fn slashed(
     words: &mut Cursor<'_, '_>,
     left: Expression,
@@ -197,7 +198,7 @@ fn log(words: &mut Cursor<'_, '_>) -> Option<Log> {
         if more && matches!(value.as_str(), "tcp" | "ip") {
             value = format_compact!("{value} {}", words.next()?);
         }
-        // What is logged of IP may follow what is logged of TCP.
+        // Options for IP can follow options for TCP.
         if more && words.peek() == Some("ip") && value.starts_with("tcp") {
             words.next();
             value = format_compact!("{value} ip {}", words.next()?);
@@ -221,7 +222,7 @@ fn queue(words: &mut Cursor<'_, '_>) -> Option<CompactString> {
     Some(text)
 }
 
-/// `symhash mod 4`, `ip saddr map { ... }`: which queue it is.
+/// `symhash mod 4`, `ip saddr map { ... }`: the number of the queue.
 fn queue_of(words: &mut Cursor<'_, '_>) -> Option<CompactString> {
     let key = expression(words)?;
     let of = match words.has("map") {
@@ -294,7 +295,7 @@ fn change(operation: SetOperation, set: CompactString, words: &mut Cursor<'_, '_
     })
 }
 
-/// A statement of an element that a rule makes.
+/// A statement of an element that a rule adds.
 fn of_element(words: &mut Cursor<'_, '_>) -> Option<Statement> {
     if words.has("counter") {
         if words.peek() == Some("packets") {
@@ -359,7 +360,7 @@ fn destination(words: &mut Cursor<'_, '_>, found: &mut Translation) -> Option<()
     Some(())
 }
 
-/// A port, or the key of a map whose first word follows the colon at once.
+/// A port, or the key of a map whose first word follows the colon directly.
 fn port_of(port: &str, words: &mut Cursor<'_, '_>) -> Option<Expression> {
     let service = DataType::InetService;
     if let Some(datum) = datum::typed(port, Some(&service)) {

@@ -20,7 +20,7 @@ pub(super) fn read(text: &str) -> Result<Ruleset, ParseError> {
     lines.ruleset().map_err(|message| ParseError { line: lines.number, message })
 }
 
-/// What is left of the text, and the number of the line read last.
+/// What is left of the text, and the number of the line last read.
 struct Lines<'a> {
     text: &'a str,
     number: usize,
@@ -139,7 +139,7 @@ impl<'a> Lines<'a> {
     fn chain(&mut self, family: TableFamily, name: &str) -> Result<Chain, Fault> {
         let mut chain = Chain { name: name.into(), comment: None, base: None, rules: Vec::new() };
         while let Some(line) = self.within()? {
-            // A rule that begins with hidden statements begins with blanks, and only one of those is the indentation.
+            // A rule that begins with hidden statements begins with blanks; only one of them is the indentation.
             let text = line.strip_prefix("\t\t").unwrap_or_else(|| line.trim_start());
             if text.is_empty() && !line.starts_with("\t\t") {
                 continue;
@@ -156,7 +156,7 @@ impl<'a> Lines<'a> {
         Ok(chain)
     }
 
-    /// A rule's text after the indentation; set elements in it may go on in the next lines.
+    /// A rule's text after the indentation; set elements in it may continue on the next lines.
     fn rule_text(&mut self, first: &'a str) -> Result<std::borrow::Cow<'a, str>, Fault> {
         let text = first.strip_prefix("\t\t").unwrap_or_else(|| first.trim_start());
         let mut open = braces(text);
@@ -196,7 +196,7 @@ impl<'a> Lines<'a> {
         Ok(set)
     }
 
-    /// Elements up to the closing brace, beginning with what is left of the line of the opening one.
+    /// Elements up to the closing brace, beginning with the rest of the line of the opening one.
     fn elements(&mut self, first: &'a str, types: &Types, into: &mut Vec<Element>) -> Result<(), Fault> {
         let mut line = first;
         let mut pending: Vec<&str> = Vec::new();
@@ -241,7 +241,7 @@ fn without_note(line: &str) -> &str {
     }
 }
 
-/// A rule without its handle; blanks before that stand for hidden statements.
+/// A rule without its handle; blanks before that mean hidden statements.
 fn without_handle(rule: &str) -> &str {
     match rule.rsplit_once(" # handle ") {
         Some((before, number)) if number.bytes().all(|b| b.is_ascii_digit()) => before,

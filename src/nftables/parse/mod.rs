@@ -1,7 +1,7 @@
 //! Reads what `nft list ruleset`, `nft list table` and `nft -j list ruleset` print (1.0.6 to 1.1.x).
 //!
 //! What kube-proxy never writes is kept as opaque text. Nothing here recurses into the text, and time and memory are
-//! linear in it.
+//! linear in its length.
 
 mod datum;
 mod element;
@@ -18,17 +18,17 @@ use crate::diagnostic::ParseError;
 /// Reads a listing. Handles and counts of elements (`# handle 5`, `# count 2`) are ignored.
 ///
 /// # Errors
-/// The first line that is not understood, and tables that are cut off or come twice.
+/// The first line that is not understood, and tables that are cut off or occur twice.
 pub fn parse_listing(text: &str) -> Result<Ruleset, ParseError> {
     listing::read(text)
 }
 
-/// Reads JSON. Statements that kube-proxy never writes keep their JSON text, which is no text of a listing; what
-/// kube-proxy writes is the same value as from a listing, but comments of tables and chains are missing in the JSON of
-/// versions before 1.1.
+/// Reads JSON. Statements that kube-proxy never writes keep their JSON text, which is not the text of a listing; what
+/// kube-proxy writes becomes the same value as from a listing, except that comments of tables and chains are missing in
+/// the JSON of versions before 1.1.
 ///
 /// # Errors
-/// Text that is not JSON of nft, tables or chains that come twice, rules of chains that are not there.
+/// Text that is not nft's JSON, tables or chains that occur twice, rules of chains that do not exist.
 pub fn parse_json(text: &str) -> Result<Ruleset, ParseError> {
     json::read(text)
 }

@@ -1,4 +1,4 @@
-//! Rules of a listing: which words are a statement that kube-proxy writes; the others stay as they are.
+//! Rules of a listing: which words are a statement that kube-proxy writes; others stay as they are.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ const MAX_KEY: usize = 16;
 /// A statement, and how many words it takes.
 type Found = Option<(Statement, usize)>;
 
-/// Reads the text of a rule, as it stands after the indentation.
+/// Reads the text of a rule after the indentation.
 ///
 /// nft separates statements by one blank, and prints nothing for some matches and targets of iptables: a second blank
 /// is an opaque statement without text.
@@ -29,7 +29,7 @@ pub(super) fn rule(line: &str) -> Rule {
     };
     let mut reader = Reader { line, words: &words, texts: body, statements: Vec::new(), end: None };
     reader.read();
-    // What stands between the last statement and the comment, or the end of the line.
+    // The text between the last statement and the comment, or the end of the line.
     match words.get(body.len()) {
         Some(comment) => reader.gap(comment.start),
         None if body.is_empty() => reader.hidden(line.len() + 1),
@@ -70,7 +70,7 @@ impl Reader<'_, '_> {
         (start, end)
     }
 
-    /// Words up to the next statement that is known; a group in braces is not looked into.
+    /// Words up to the next known statement; does not look into braces.
     fn opaque(&self, at: usize, rest: &[&str]) -> (Statement, usize) {
         let mut length = unit(rest);
         while let Some(after) = rest.get(length..).filter(|after| !after.is_empty()) {
@@ -151,7 +151,7 @@ fn field(words: &[&str]) -> Option<Field> {
     })
 }
 
-/// Fields of two words each, joined by dots; gives the words after them too.
+/// Fields of two words each, joined by dots; also returns the words after them.
 fn key<'t, 'a>(words: &'t [&'a str]) -> Option<(Vec<Field>, &'t [&'a str])> {
     let mut fields = vec![field(words)?];
     let mut rest = words.get(2..)?;
@@ -248,7 +248,7 @@ fn conntrack_states(text: &str) -> Option<Statement> {
 /// What follows `meta mark`.
 fn mark(words: &[&str]) -> Found {
     match words {
-        // What is more than one operation is read as an expression.
+        // More than one operation is read as an expression.
         ["set", "meta", "mark", _, _, sign, ..] if Binary::from_sign(sign).is_some() => None,
         ["set", "meta", "mark", "|", bits, ..] => Some((Statement::SetMarkOr(datum::mark(bits)?), 5)),
         ["set", "meta", "mark", "^", bits, ..] => Some((Statement::SetMarkXor(datum::mark(bits)?), 5)),
@@ -264,7 +264,7 @@ fn mark(words: &[&str]) -> Found {
     }
 }
 
-/// A mark by itself or, where the mask is one of leading ones, with the length of the mask, as nft 1.0.6 prints it.
+/// A mark by itself or, with a mask of leading ones, with the length of the mask, as nft 1.0.6 prints it.
 fn prefixed_mark(text: &str) -> Option<(u32, u32)> {
     let Some((value, length)) = text.split_once('/') else {
         return Some((datum::mark(text)?, u32::MAX));

@@ -47,7 +47,7 @@ fn a_whole_node_with_rules_of_others_prints_again() {
     assert_eq!(list::print(&ruleset), text);
 }
 
-/// nft 1.0.6 leaves comments of tables and chains out of its JSON.
+/// nft 1.0.6 omits comments of tables and chains from its JSON.
 fn without_comments(mut ruleset: Ruleset) -> Ruleset {
     for table in &mut ruleset.tables {
         table.comment = None;
@@ -109,7 +109,7 @@ fn json_text(ruleset: &Ruleset) -> String {
     json!({ "nftables": objects }).to_string()
 }
 
-/// What JSON cannot say is left out: the answer of REJECT is of an IP family, and an update implies a flag.
+/// Leaves out what JSON cannot express: the answer of REJECT is of an IP family, and an update implies a flag.
 fn without_what_json_lacks(mut ruleset: Ruleset) -> Ruleset {
     ruleset.tables.retain(|table| table.family != TableFamily::Bridge);
     for Table { sets, chains, .. } in &mut ruleset.tables {
@@ -219,7 +219,7 @@ fn statements(ruleset: &Ruleset) -> &[Statement] {
     &rules(ruleset)[0].statements
 }
 
-/// What nests deeper than any rule that is meant: to follow it would take time that grows with the cube of its length.
+/// Nesting deeper than in any sensible rule: following it would take time that grows with the cube of its length.
 #[test]
 fn deep_expressions_are_kept_as_text() {
     let of_text = |expression: &str| {
@@ -247,7 +247,7 @@ fn deep_expressions_are_kept_as_text() {
 }
 
 /// Listings of the real nft: every statement that it loads in a namespace without more modules, and what other programs
-/// write. The first version's texts print again to the letter; all are read.
+/// write. The first version's texts are printed again to the letter; all are read.
 const LISTED: [&str; 9] = [
     "nft-statements/more",
     "nft-statements/nft",
@@ -291,17 +291,17 @@ fn every_statement_that_nft_lists_is_a_typed_value() {
     assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
-/// A statement as it is meant, however a version spells it.
+/// What a statement means, however a version spells it.
 fn meant(statement: &Statement) -> Statement {
     use crate::nftables::ruleset::{Datum, Expression, Limit, Operator};
     match statement {
         Statement::Spelled(_, meaning) => meant(meaning),
-        // Every limit of packets has this burst unless another is given.
+        // Every limit on packets has this burst unless another is given.
         Statement::Limit(Limit::Rate { over, rate, burst }) => {
             let burst = burst.clone().filter(|burst| burst != "5 packets");
             Statement::Limit(Limit::Rate { over: *over, rate: rate.clone(), burst })
         }
-        // JSON does not tell a sign from none.
+        // JSON does not distinguish a sign from none.
         Statement::Compare(comparison) => {
             let mut comparison = comparison.clone();
             if comparison.operator == Operator::Equal && matches!(comparison.right, Expression::Set(_)) {
@@ -312,7 +312,7 @@ fn meant(statement: &Statement) -> Statement {
         Statement::ChangeSet(change) => {
             let mut change = change.clone();
             change.statements = change.statements.iter().map(meant).collect();
-            // What type the value has only the map tells.
+            // Only the map says what type the value has.
             if let Some(Expression::Datum(Datum::Word(word))) = &change.value
                 && let Some(number) = word.strip_prefix("0x")
             {
@@ -350,7 +350,7 @@ fn text_and_json_of_others_mean_the_same() {
 fn rules_read_from_json_print_as_nft_lists_them() {
     let mut different: Vec<String> = Vec::new();
     for name in LISTED {
-        // The version that rules are printed for unless another is asked for.
+        // The version that rules are printed for by default.
         let mut json = parse_json(&capture(&format!("{name}-1.0.6.json"))).unwrap();
         for table in &mut json.tables {
             table.sets.clear();
@@ -392,7 +392,7 @@ proptest! {
     #![proptest_config(crate::testing::cases(200))]
 
     /// No word is lost between the text of a rule, its value and its text, nor any object of its JSON: each is a typed
-    /// statement, or text that the walk does not pass over.
+    /// statement, or text that the walk does not ignore.
     #[test]
     fn no_statement_is_lost(
         chosen in proptest::collection::vec((any::<proptest::sample::Index>(), 0..12u8), 1..6),

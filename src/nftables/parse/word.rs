@@ -1,4 +1,4 @@
-//! Splits a listing into words: runs between blanks, quoted text within them whole.
+//! Splits a listing into words: separated by blanks, with quoted text kept whole.
 
 /// A word, and its first byte in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

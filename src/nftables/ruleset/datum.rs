@@ -102,19 +102,19 @@ pub enum Datum {
     Mark(u32),
     /// Marks from first to last.
     Marks(u32, u32),
-    /// Marks that begin with the same bits, and how many those are: nft takes a mask of leading ones for a prefix.
+    /// Marks that begin with the same bits, and how many bits: nft treats a mask of leading ones as a prefix.
     MarkPrefix(u32, u8),
-    /// A number, ports that no Service has (0) among them.
+    /// A number, including 0, a port that no Service has.
     Number(u64),
-    /// Numbers from first to last, ports among them.
+    /// Numbers from first to last, including ports.
     Numbers(u64, u64),
-    /// A text in quotes, such as the name of an interface; of those a trailing `*` stands for any rest.
+    /// A text in quotes, such as the name of an interface, in which a trailing `*` stands for anything.
     Name(CompactString),
     /// A word for a value of a type: `established`, `local`, `echo-request`.
     Word(CompactString),
-    /// Bits by their names.
+    /// Bits, by their names.
     Bits(Vec<CompactString>),
-    /// `*`: whatever no other element has.
+    /// `*`: matches if no other element does.
     Any,
     /// Anything else, as printed.
     Other(CompactString),

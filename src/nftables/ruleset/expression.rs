@@ -11,11 +11,11 @@ use crate::net::Family;
 /// Something with a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Expression {
-    /// Something that is asked of the packet.
+    /// Something that is read from the packet.
     Selector(Selector),
     /// A value.
     Datum(Datum),
-    /// `{ ... }`: elements without a name.
+    /// `{ ... }`: an anonymous set.
     Set(Vec<Element>),
     /// `@set`
     Named(CompactString),
@@ -41,7 +41,7 @@ pub enum Binary {
 }
 
 impl Binary {
-    /// All of them, by how tightly they bind, the loosest first.
+    /// All of them, by how tightly they bind, loosest first.
     pub const ALL: [Binary; 5] =
         [Binary::Or, Binary::Xor, Binary::And, Binary::ShiftLeft, Binary::ShiftRight];
 
@@ -84,7 +84,7 @@ impl Binary {
     }
 }
 
-/// What makes a number for a packet, by chance or from what the packet is.
+/// Makes a number for a packet, by chance or from a value of the packet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Chooser {
     /// `numgen random mod N offset M`, `numgen inc ...`
@@ -231,7 +231,7 @@ impl FibResult {
     }
 }
 
-/// Something that is asked of a packet.
+/// Something that is read from a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// A field of a header: `ip saddr`, `tcp dport`.
@@ -242,19 +242,19 @@ pub enum Selector {
     Conntrack(Option<Direction>, CompactString),
     /// `fib daddr . iif type`
     Fib(Vec<CompactString>, FibResult),
-    /// Any other of more than one word, with a first word that says whose: `rt mtu`, `socket transparent`,
-    /// `tcp option maxseg size`, `exthdr frag`, `osf name`, `@th,16,16`.
+    /// Any other of more than one word; the first word says what it belongs to: `rt mtu`, `socket transparent`, `tcp
+    /// option maxseg size`, `exthdr frag`, `osf name`, `@th,16,16`.
     Other(CompactString),
 }
 
 /// Keys of `meta` that nft prints without that word (nft's src/meta.c).
 pub(crate) const BARE_META: [&str; 6] = ["iif", "iifname", "iifgroup", "oif", "oifname", "oifgroup"];
 
-/// Headers behind that of IPv6, of which rules ask for fields (nft's src/exthdr.c).
+/// IPv6 extension headers whose fields rules can match on (nft's src/exthdr.c).
 pub(crate) const EXTENSION_HEADERS: [&str; 6] = ["hbh", "dst", "frag", "rt", "mh", "srh"];
 
 impl Selector {
-    /// The type of its value; none where that is not known here.
+    /// The type of its value; none if that is not known here.
     pub fn data_type(&self) -> Option<DataType> {
         let other = |name: &str| Some(DataType::Other(name.into()));
         match self {
@@ -325,7 +325,7 @@ impl fmt::Display for Selector {
 }
 
 impl Expression {
-    /// Shows it and all its parts, elements of sets apart.
+    /// Visits it and all its parts, except elements of sets.
     pub fn visit<'e>(&'e self, see: &mut impl FnMut(&'e Expression)) {
         see(self);
         match self {
@@ -347,7 +347,7 @@ impl Expression {
         }
     }
 
-    /// The type of its value, where that is one and known here.
+    /// The type of its value, if it has only one part and that is known here.
     pub fn data_type(&self) -> Option<DataType> {
         match self {
             Expression::Selector(selector) => selector.data_type(),

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use super::datum::{DataType, Datum};
 use crate::plan::origin::Origin;
 
-/// A set, or a map where `maps_to` is given.
+/// A set, or a map if `maps_to` is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
     /// Its name.
@@ -68,13 +68,13 @@ impl Hash for Element {
 pub enum MapValue {
     /// A verdict.
     Verdict(Verdict),
-    /// A value, in as many parts as its type has.
+    /// A value, with as many parts as its type.
     Data(Vec<Datum>),
     /// Anything else, as printed.
     Opaque(CompactString),
 }
 
-/// What ends the walk through a chain.
+/// What ends the way through a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "named as the verdicts are")]
 pub enum Verdict {

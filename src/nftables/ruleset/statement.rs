@@ -9,7 +9,7 @@ use super::expression::{Expression, Selector};
 use super::set::Verdict;
 use crate::net::{Cidr, Family, Port, Protocol};
 
-/// One rule: statements in order, matches among them.
+/// One rule: matches and statements in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
     /// Matches and statements, in order.
@@ -58,7 +58,7 @@ pub enum Statement {
         by_name: bool,
         /// `!=`
         negated: bool,
-        /// The name; a trailing `*` stands for any rest.
+        /// The name; a trailing `*` stands for anything.
         name: CompactString,
     },
     /// `ct state ...`, names in printed order.
@@ -154,10 +154,10 @@ pub enum Statement {
     ChangeSet(Box<SetChange>),
     /// A statement that sends the packet elsewhere, as printed.
     Divert(Diversion, CompactString),
-    /// A statement that lets the packet go on and changes nothing that rules see: `dup`, `flow add`, `ct helper set`, as
-    /// printed.
+    /// A statement after which the packet goes on, and that changes nothing that rules see: `dup`, `flow add`, `ct
+    /// helper set`, as printed.
     Aside(CompactString),
-    /// A statement that this version of nft prints in another way than the type does: its text, and what it is.
+    /// A statement that this version of nft prints in another way than the type does: its text, and its meaning.
     Spelled(CompactString, Box<Statement>),
     /// Any other, as printed.
     Opaque(CompactString),
@@ -245,15 +245,15 @@ impl Operator {
 /// A translation of addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translation {
-    /// Which.
+    /// Its kind.
     pub kind: TranslationKind,
-    /// `ip`, `ip6`, where that is printed.
+    /// `ip`, `ip6`, if that is printed.
     pub family: Option<Family>,
-    /// `prefix`: host parts stay as they are.
+    /// `prefix`: host parts stay the same.
     pub prefix: bool,
-    /// To which address, or address and port.
+    /// The new address, or address and port.
     pub address: Option<Expression>,
-    /// To which port.
+    /// The new port.
     pub port: Option<Expression>,
     /// `random`, `fully-random`, `persistent`
     pub flags: Vec<CompactString>,
@@ -294,12 +294,12 @@ impl TranslationKind {
     }
 }
 
-/// Where a statement sends a packet that leaves the rules.
+/// Where a statement sends a packet so that it leaves the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Diversion {
     /// `queue`: to a program, which decides.
     Program,
-    /// `tproxy`: to a socket of the node, where there is one; else the rule ends (net/netfilter/nft_tproxy.c).
+    /// `tproxy`: to a socket of the node, if there is one; else the rule ends (net/netfilter/nft_tproxy.c).
     Socket,
     /// `synproxy`: the node answers in place of the destination.
     Proxy,
@@ -307,12 +307,12 @@ pub enum Diversion {
     Interface,
 }
 
-/// What lets only a certain number through: of packets, bytes, connections.
+/// Lets only a certain number of packets, bytes or connections through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limit {
     /// `limit rate [over] 10/second [burst 5 packets]`
     Rate {
-        /// `over`: what is beyond the limit passes.
+        /// `over`: what exceeds the limit passes.
         over: bool,
         /// `10/second`, `10 kbytes/second`
         rate: CompactString,
@@ -335,7 +335,7 @@ pub enum Limit {
         /// How many.
         count: u32,
     },
-    /// `limit name "x"`, `quota name "x"`: which, and its name.
+    /// `limit name "x"`, `quota name "x"`: its kind, and its name.
     Named(CompactString, CompactString),
 }
 
@@ -353,7 +353,7 @@ pub enum SetOperation {
     Add,
     Update,
     Delete,
-    /// The old form of `add` to a set of the rule's own; its name comes with its size.
+    /// The old form of `add` to a set that belongs to the rule; its name comes with its size.
     Meter,
 }
 
@@ -380,7 +380,7 @@ impl SetOperation {
 /// `add @set { ip saddr timeout 10s limit rate over 10/second : value }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetChange {
-    /// Whether it is put in or taken out.
+    /// Whether the element is added or removed.
     pub operation: SetOperation,
     /// Name of the set.
     pub set: CompactString,
@@ -394,7 +394,7 @@ pub struct SetChange {
     pub value: Option<Expression>,
 }
 
-/// Which address a `fib` lookup takes.
+/// The address that a `fib` lookup is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "plain")]
 pub enum FibEnd {

@@ -40,7 +40,7 @@ fn element(value: &Value, maps_to: Option<MapValue>, key: &[Option<DataType>]) -
     }
 }
 
-/// Properties besides the comment, as the listing words them.
+/// Properties other than the comment, in the words of the listing.
 fn properties(wrapped: &serde_json::Map<String, Value>) -> Option<CompactString> {
     let mut texts = Vec::new();
     for (name, value) in wrapped {
@@ -72,7 +72,7 @@ fn part_datum(value: &Value, kind: Option<&DataType>) -> Datum {
     })
 }
 
-/// A value of a type; without one, addresses are known by their looks.
+/// A value of a type; without one, addresses are recognized by their form.
 pub(super) fn typed(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
     match value {
         Value::String(text) if text == "*" => Some(Datum::Any),
@@ -142,7 +142,7 @@ fn ends(first: &Value, last: &Value, kind: Option<&DataType>) -> Option<Datum> {
             // Times of the day.
             _ => Some(Datum::Other(format_compact!("\"{first}\"-\"{last}\""))),
         },
-        // As nft prints only these times.
+        // nft prints only these times like this.
         _ if matches!(kind, Some(DataType::Other(name)) if name == "time") => {
             Some(Datum::Word(format_compact!("{}s-{}s", first.as_u64()?, last.as_u64()?)))
         }

@@ -11,10 +11,10 @@ use crate::nftables::ruleset::{
     Binary, Chooser, DataType, Datum, Direction, Element, Expression, FibResult, Header, Selector,
 };
 
-/// How deep operations nest at most.
+/// The deepest nesting of operations.
 const MAX_DEPTH: usize = 8;
 
-/// Something that is asked of the packet, or is made of such.
+/// A selector, or an expression made of selectors.
 pub(super) fn expression(value: &Value) -> Option<Expression> {
     part(value, None, MAX_DEPTH)
 }
@@ -50,7 +50,7 @@ fn part(value: &Value, kind: Option<&DataType>, depth: usize) -> Option<Expressi
     }
 }
 
-/// Whether an object is a value: bits by names are, operations on numbers are not.
+/// Whether an object is a value: named bits are, operations on numbers are not.
 fn is_datum(name: &str, value: &Value) -> bool {
     let of_names = |body: &Value| body.as_array().is_some_and(|all| all.iter().all(Value::is_string));
     matches!(name, "prefix" | "range") || (name == "|" && of(value, "|").is_some_and(of_names))
@@ -58,7 +58,7 @@ fn is_datum(name: &str, value: &Value) -> bool {
 
 fn operation(operator: Binary, body: &Value, kind: Option<&DataType>, depth: usize) -> Option<Expression> {
     let (first, rest) = body.as_array()?.split_first()?;
-    // Each puts what stands before it one deeper.
+    // Each puts its left side one level deeper.
     let depth = depth.checked_sub(rest.len())?;
     let mut left = part(first, kind, depth)?;
     for value in rest {
@@ -155,7 +155,7 @@ fn ipsec(body: &Value) -> Option<CompactString> {
     Some(format_compact!("ipsec {}{number}{family} {}", text("dir")?, text("key")?))
 }
 
-/// `@name`, or elements of a set or map without a name.
+/// `@name`, or elements of an anonymous set or map.
 pub(super) fn elements(value: &Value, key: &Expression, values: &[Option<DataType>]) -> Option<Expression> {
     if let Some(name) = value.as_str().and_then(|text| text.strip_prefix('@')) {
         return Some(Expression::Named(name.into()));
@@ -169,7 +169,7 @@ pub(super) fn elements(value: &Value, key: &Expression, values: &[Option<DataTyp
     (!found.is_empty()).then(|| Expression::Set(found.into_iter().map(told_by_looks).collect()))
 }
 
-/// What has no type is recognised by its form.
+/// A value without a type is recognized by its form.
 fn told_by_looks(mut element: Element) -> Element {
     for datum in &mut element.key {
         if let Datum::Other(text) = datum
@@ -197,7 +197,7 @@ pub(super) fn compared(value: &Value, left: &Expression) -> Option<Expression> {
     value_of(value, types.first().and_then(Option::as_ref)).map(Expression::Datum)
 }
 
-/// A value of a type; of one that is not known by its looks.
+/// A value of a type; without one, it is recognized by its form.
 fn value_of(value: &Value, kind: Option<&DataType>) -> Option<Datum> {
     let any = DataType::Other(CompactString::const_new(""));
     element::typed(value, Some(kind.unwrap_or(&any)))

@@ -71,14 +71,14 @@ fn string() -> DataType {
     DataType::Other(CompactString::const_new("string"))
 }
 
-/// nft 1.0.6 has the text of a statement that its JSON has no form for.
+/// nft 1.0.6 prints the text of a statement for which its JSON has no form.
 fn of_text(text: &str) -> Option<Statement> {
     let words: Vec<&str> = Words::of(text).map(|word| word.text).collect();
     let (statement, length) = crate::nftables::parse::general::statement(&words)?;
     (length == words.len()).then_some(statement)
 }
 
-/// When a packet last met the rule, in milliseconds.
+/// How long ago a packet last met the rule, in milliseconds.
 fn last(body: &Value) -> Option<CompactString> {
     if body.is_null() {
         return Some("last used never".into());
@@ -135,7 +135,7 @@ fn rate(body: &Value) -> Option<Limit> {
         Some(unit) => format_compact!("{rate} {unit}/{per}"),
         None => format_compact!("{rate}/{per}"),
     };
-    // What nft 1.0.6 takes when nothing is said, and does not print.
+    // nft 1.0.6 assumes this burst if none is given, and does not print it.
     let default = if unit.is_some() { 0 } else { 5 };
     let burst_unit = body.get("burst_unit").and_then(Value::as_str).unwrap_or("packets");
     let burst = burst.filter(|burst| *burst != default).map(|burst| format_compact!("{burst} {burst_unit}"));
@@ -171,7 +171,7 @@ fn log(body: &Value) -> Option<Log> {
     options.keys().all(|name| known.contains(&name.as_str())).then_some(log)
 }
 
-/// Flags as the listing has them: those of TCP together, the others one by one.
+/// Flags as in the listing: those of TCP together, the others one by one.
 fn log_flags(flags: &[String]) -> Vec<CompactString> {
     let of_tcp: Vec<&str> = flags.iter().filter_map(|flag| flag.strip_prefix("tcp ")).collect();
     let of_tcp = (!of_tcp.is_empty()).then(|| format_compact!("tcp {}", of_tcp.join(",")));
@@ -211,7 +211,7 @@ fn target(name: &str, body: &Value) -> Option<CompactString> {
     out.push_str(" to ");
     if let Some(address) = body.get("addr") {
         let address = text(address)?;
-        // Of IPv6, so that the port can be told from it.
+        // Only IPv6 needs brackets to set the port apart.
         let is_apart = (body.get("port").is_some() || name == "tproxy") && address.contains(':');
         out.push_str(&if is_apart { format!("[{address}]") } else { address });
     }
@@ -243,7 +243,7 @@ fn synproxy(body: &Value) -> Option<CompactString> {
     Some(text)
 }
 
-/// The key of an element that a rule makes, and its time.
+/// The key of an element that a rule adds, and its timeout.
 fn key_of(value: &Value) -> Option<(Expression, Option<CompactString>)> {
     match of(value, "elem") {
         Some(wrapped) => {
@@ -321,7 +321,7 @@ fn translation(kind: TranslationKind, body: &Value) -> Option<Statement> {
     })))
 }
 
-/// An address, addresses, or what a map has.
+/// An address, several addresses, or the value from a map.
 fn destination(value: &Value) -> Option<Expression> {
     if let Some(datum) = super::element::typed(value, None) {
         return Some(Expression::Datum(datum));
@@ -329,11 +329,11 @@ fn destination(value: &Value) -> Option<Expression> {
     expression(value).filter(|found| matches!(found, Expression::Map(..)))
 }
 
-/// A statement of an element that a rule makes.
+/// A statement of an element that a rule adds.
 fn of_element(value: &Value) -> Option<Statement> {
     match only(value)? {
         ("counter", _) => Some(Statement::Counter { packets: 0, bytes: 0 }),
-        // Nor with its time.
+        // The time is left out here, too.
         ("last", _) => Some(Statement::Aside("last".into())),
         _ => statement(value),
     }

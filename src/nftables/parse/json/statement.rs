@@ -117,7 +117,7 @@ fn mark(parts: &Value, negated: bool, right: &Value) -> Option<Statement> {
     Some(Statement::Mark { mask: number(mask)?, negated, value: number(right)? })
 }
 
-/// A mark without a mask, or with one of leading ones, which nft 1.0.6 takes for a prefix.
+/// A mark without a mask, or with a mask of leading ones, which nft 1.0.6 treats as a prefix.
 fn whole_mark(negated: bool, right: &Value) -> Option<Statement> {
     let Some(prefix) = of(right, "prefix") else {
         return Some(Statement::Mark { mask: u32::MAX, negated, value: number(right)? });

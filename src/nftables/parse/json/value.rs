@@ -11,18 +11,18 @@ pub(super) fn names(value: &Value) -> Vec<String> {
     }
 }
 
-/// Key and value of an object that has one key.
+/// Key and value of an object with a single key.
 pub(super) fn only(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     object.iter().next().map(|(key, value)| (key.as_str(), value))
 }
 
-/// The value of an object that has only this key.
+/// The value of an object whose only key is this one.
 pub(super) fn of<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     only(value).filter(|(found, _)| *found == key).map(|(_, value)| value)
 }
 
-/// Values of an object that has these keys and no other.
+/// Values of an object with exactly these keys.
 pub(super) fn fields<'v, const N: usize>(value: &'v Value, keys: [&str; N]) -> Option<[&'v Value; N]> {
     let object = value.as_object().filter(|object| object.len() == N)?;
     let mut values = [value; N];
