@@ -1,4 +1,4 @@
-//! Kinds of addresses that a Service has.
+//! Kinds of addresses of a Service.
 
 /// One kind of a Service's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,7 +16,7 @@ impl Cluster {
     /// Checks the objects of a snapshot and joins them, by the rules of the release.
     ///
     /// # Errors
-    /// An object of which kube-proxy could not make what it says.
+    /// An object from which kube-proxy could not make what it asks for.
     pub fn build(snapshot: &Snapshot, settings: &Settings) -> Checked<Cluster> {
         let mut report = Report::new(&snapshot.sources);
         let slices = SliceIndex::new(snapshot, settings, &mut report);
@@ -47,7 +47,7 @@ impl Cluster {
     }
 }
 
-/// So many Service ports at least are worth a thread.
+/// A thread is worth starting for at least this many Service ports.
 const SHORTEST_STRETCH: usize = 64;
 
 /// Gives each Service port its endpoints.
@@ -76,7 +76,8 @@ fn name_of(service: &Located<api::Service>) -> (&str, &str) {
     (&service.object.metadata.namespace, &service.object.metadata.name)
 }
 
-/// Two Service ports that claim one address and port: which takes the traffic is a matter of kube-proxy's random order.
+/// Warns if two Service ports use the same address and port: which takes the traffic depends on kube-proxy's random
+/// order.
 fn warn_of_conflicts(table: &FamilyTable, report: &mut Report<'_>) {
     let mut claims: HashMap<Claim, &ServicePort> = HashMap::new();
     for port in &table.service_ports {

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use super::{Endpoint, Hints};
 use crate::settings::release::DuplicateEndpoint;
 
-/// Two entries for one address and port between which chance decides, on some node of those named, the first of them in
-/// the order of the slices' names. Endpoints are those of a Service port, sorted by their text.
+/// Two entries for one address and port between which chance decides, on one of the named nodes: the first such entries
+/// in the order of the slices' names. Endpoints are those of a Service port, sorted by their text.
 pub(crate) fn decided_by_chance<'e>(
     endpoints: &'e [Endpoint],
     rule: DuplicateEndpoint,
@@ -24,7 +24,7 @@ fn rivals<'e>(
     nodes: &BTreeSet<&str>,
 ) -> Option<(&'e Endpoint, &'e Endpoint)> {
     let named: BTreeSet<&str> = group.iter().filter_map(|e| e.node_name.as_deref()).collect();
-    // On all other nodes none of the entries is local, so that one of these stands for all.
+    // On other nodes none of the entries is local, so one of these nodes stands for all.
     let elsewhere = nodes.is_empty() || nodes.iter().any(|node| !named.contains(node));
     let on_nodes = named.iter().copied().filter(|node| nodes.is_empty() || nodes.contains(node)).map(Some);
     on_nodes.chain(elsewhere.then_some(None)).find_map(|node| {
@@ -37,7 +37,7 @@ fn rivals<'e>(
     })
 }
 
-/// Those that can be kept on a node: the release prefers some where it finds them, whatever the order.
+/// Those that can be kept on a node: the release prefers some of them, whatever the order.
 fn candidates<'e>(group: &'e [Endpoint], rule: DuplicateEndpoint, node: Option<&str>) -> Vec<&'e Endpoint> {
     let is_preferred = |endpoint: &&Endpoint| match rule {
         DuplicateEndpoint::LocalWins => is_local(endpoint, node),
@@ -51,7 +51,7 @@ fn is_local(endpoint: &Endpoint, node: Option<&str>) -> bool {
     node.is_some() && endpoint.node_name.as_deref() == node
 }
 
-/// All that an entry can change on a node.
+/// Everything about an entry that can make a difference on a node.
 fn effect<'e>(endpoint: &'e Endpoint, node: Option<&str>) -> (bool, bool, bool, Option<&'e Hints>) {
     let Endpoint { ready, hints, .. } = endpoint;
     (*ready, endpoint.is_usable(), is_local(endpoint, node), hints.as_deref().filter(|_| *ready))
@@ -63,7 +63,7 @@ mod tests {
     use crate::input::Position;
     use crate::plan::samples::endpoint;
 
-    /// Entries for one address, each in a slice of its own.
+    /// Entries for one address, each in its own slice.
     fn chance(
         rule: DuplicateEndpoint,
         nodes: &[&str],

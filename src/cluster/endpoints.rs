@@ -30,7 +30,7 @@ struct UsableSlice<'s> {
 }
 
 impl<'s> UsableSlice<'s> {
-    /// Its ports that are meant by a Service port, in the order of the slice.
+    /// The ports of the slice that a Service port refers to, in the order of the slice.
     fn ports_of(&self, name: &ServicePortName) -> impl Iterator<Item = &(&'s str, Protocol, Port)> {
         let wanted = (name.port(), name.protocol());
         let first = self.ports.partition_point(|(name, protocol, _)| (*name, *protocol) < wanted);
@@ -42,7 +42,7 @@ impl<'s> UsableSlice<'s> {
 impl<'s> SliceIndex<'s> {
     pub(super) fn new(snapshot: &'s Snapshot, settings: &Settings, report: &mut Report<'_>) -> Self {
         let mut by_service: HashMap<_, Vec<UsableSlice<'s>>> = HashMap::new();
-        // kube-proxy visits a Service's slices in random order; by name is one of them.
+        // kube-proxy visits a Service's slices in random order; by name is one of the possible orders.
         let mut slices: Vec<_> = snapshot.endpoint_slices.iter().collect();
         slices.sort_by(|a, b| a.object.metadata.name.cmp(&b.object.metadata.name));
         for slice in slices {
@@ -74,13 +74,13 @@ impl<'s> SliceIndex<'s> {
                 endpoints.extend(slice_endpoints(usable, *port, settings, &mut report));
             }
         }
-        // Stable: duplicates keep the visiting order.
+        // A stable sort: duplicates keep the visiting order.
         endpoints.sort_by(|a, b| a.text.cmp(&b.text));
         self.warn_of_chance(name, &endpoints, settings, report);
         endpoints
     }
 
-    /// Two slices that say different things of one address: kube-proxy believes one or the other.
+    /// Warns of two slices that say different things about one address: kube-proxy uses one or the other.
     fn warn_of_chance(
         &self,
         name: &ServicePortName,
@@ -115,7 +115,7 @@ impl<'s> SliceIndex<'s> {
     }
 }
 
-/// The Service that a slice belongs to, where kube-proxy reads the slice at all.
+/// The Service that a slice belongs to, if kube-proxy reads the slice at all.
 fn service_of<'s>(slice: &'s api::EndpointSlice, settings: &Settings) -> Option<&'s str> {
     let hidden = slice.metadata.label(HEADLESS_LABEL).is_some()
         || (settings.release.model.proxy_name_label_hides_slice
@@ -234,7 +234,7 @@ fn pod_name(endpoint: &api::Endpoint) -> Option<CompactString> {
     endpoint.target_ref.as_ref().filter(|target| target.kind == "Pod").map(|target| target.name.clone())
 }
 
-/// The address, and the text that stands for it and its port in rules; none where kube-proxy drops the endpoint.
+/// The address, and the text for it and its port in rules; none if kube-proxy drops the endpoint.
 fn endpoint_address(
     written: &str,
     port: Port,
@@ -269,7 +269,7 @@ fn odd_address(
     let model = settings.release.model;
     let belongs = match parsed {
         Some(ip) => Family::of(ip) == family,
-        // kube-proxy up to 1.32 takes text that does not parse for "not IPv6".
+        // kube-proxy up to 1.32 treats text that is not an address as "not IPv6".
         None => family == Family::Ipv4,
     };
     if !belongs && model.endpoints_filtered_by_address {

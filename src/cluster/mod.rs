@@ -56,7 +56,7 @@ impl Cluster {
 pub struct FamilyTable {
     /// Sorted by namespace, Service name, port name, protocol.
     pub service_ports: Vec<ServicePort>,
-    /// Endpoints of Service ports that are left out, where the table is part of another.
+    /// Number of endpoints of Service ports that are left out, if the table is part of another.
     pub endpoints_elsewhere: usize,
 }
 
@@ -69,7 +69,7 @@ pub struct ServicePort {
     pub position: Position,
     /// Index in `spec.ports`.
     pub port_index: usize,
-    /// Index of the cluster IP in `spec.clusterIPs`; none where `spec.clusterIP` was used.
+    /// Index of the cluster IP in `spec.clusterIPs`; none if `spec.clusterIP` was used.
     pub cluster_ip_index: Option<usize>,
     /// The cluster IP of this family.
     pub cluster_ip: IpAddr,
@@ -85,21 +85,21 @@ pub struct ServicePort {
     pub source_ranges: Vec<Indexed<Cidr>>,
     /// `internalTrafficPolicy`
     pub internal_policy: TrafficPolicy,
-    /// `externalTrafficPolicy`, where the Service's type lets it count.
+    /// `externalTrafficPolicy`, if it applies to the Service's type.
     pub external_policy: TrafficPolicy,
     /// Seconds of `sessionAffinity: ClientIP`.
     pub affinity_seconds: Option<u32>,
     /// `healthCheckNodePort`, where it counts.
     pub health_check_node_port: Option<Port>,
-    /// An annotation asks for zone hints to be used; up to 1.30 they are not used without.
+    /// Whether an annotation asks for zone hints to be used; up to 1.30 they are not used without it.
     pub asks_for_zone_hints: bool,
-    /// It has the label `service.kubernetes.io/headless`, for which kube-proxy ignores it up to 1.35.
+    /// Whether it has the label `service.kubernetes.io/headless`, because of which kube-proxy ignores it up to 1.35.
     pub has_headless_label: bool,
-    /// All endpoints, sorted by their text `ip:port`, bytewise; duplicates stand side by side in visiting order.
+    /// All endpoints, sorted by their text `ip:port`, bytewise; duplicates are adjacent, in visiting order.
     pub endpoints: Vec<Endpoint>,
 }
 
-/// An address and port that a Service port takes for itself; no two may take the same.
+/// An address and port that a Service port uses; no two may use the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Claim {
     /// The address; none for a node port.
@@ -120,7 +120,7 @@ impl fmt::Display for Claim {
 }
 
 impl ServicePort {
-    /// What it claims, with the field that does.
+    /// What it claims, and by which field.
     pub fn claims(&self) -> Vec<(Claim, String)> {
         let protocol = self.name.protocol();
         let at = |ip| Claim { ip: Some(ip), port: self.port, protocol };
@@ -138,7 +138,7 @@ impl ServicePort {
     }
 }
 
-/// A value and its index in the list it stands in.
+/// A value and its index in its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Indexed<T> {
     /// Index in the object's list.
@@ -159,7 +159,7 @@ pub enum TrafficPolicy {
 /// One endpoint of a Service port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// `ip:port`, IPv6 as `[ip]:port`. The address as the release prints it: up to 1.30 as written in the slice.
+    /// `ip:port`, IPv6 as `[ip]:port`. The address as the release prints it: up to 1.30, as written in the slice.
     pub text: CompactString,
     /// The address.
     pub ip: IpAddr,
@@ -177,15 +177,16 @@ pub struct Endpoint {
     pub hints: Option<Box<Hints>>,
     /// Name of the Pod in `targetRef`.
     pub pod: Option<CompactString>,
-    /// Its slice has the label `service.kubernetes.io/service-proxy-name`, for which kube-proxy ignores it up to 1.35.
+    /// Whether its slice has the label `service.kubernetes.io/service-proxy-name`, because of which kube-proxy ignores
+    /// it up to 1.35.
     pub has_proxy_name_label: bool,
     /// Where it was read.
     pub place: EndpointPlace,
 }
 
 impl Endpoint {
-    /// Whether traffic can be sent to it at all: it is ready, or it still serves while it terminates, which counts where
-    /// none is ready (pkg/proxy/topology.go, CategorizeEndpoints).
+    /// Whether traffic can be sent to it at all: it is ready, or it still serves while it is terminating, which counts
+    /// if none is ready (pkg/proxy/topology.go, CategorizeEndpoints).
     pub fn is_usable(&self) -> bool {
         self.ready || (self.serving && self.terminating)
     }

@@ -6,12 +6,12 @@ use super::Cluster;
 use crate::net::{Cidr, Family};
 
 impl Cluster {
-    /// The network of all pods in each family, as far as the Nodes' `podCIDRs` suggest it; nothing for a family where they
-    /// do not, or where something that is no Pod lies in it, or Pods lie outside it.
+    /// The network of all pods in each family, as far as the Nodes' `podCIDRs` suggest it; nothing for a family if they
+    /// do not, if something that is not a Pod is in it, or if Pods are outside it.
     ///
-    /// The controller that hands out `podCIDRs` cuts /24 and /64 out of one network (`--cluster-cidr` of
-    /// kube-controller-manager, `--node-cidr-mask-size`), which kubeadm, kind and k3s have as a /16 and a /56: as large as
-    /// that is taken where nothing speaks against it, since Nodes that come later get their part of it.
+    /// The controller that assigns `podCIDRs` cuts /24 and /64 out of one network (`--cluster-cidr` of
+    /// kube-controller-manager, `--node-cidr-mask-size`), which with kubeadm, kind and k3s is a /16 and a /56: this
+    /// size is assumed if nothing speaks against it, since Nodes that are added later get their part of it.
     pub fn suggested_pod_networks(&self) -> Vec<Cidr> {
         Family::ALL.into_iter().filter_map(|family| self.suggested_pod_network(family)).collect()
     }
@@ -37,7 +37,7 @@ impl Cluster {
         of_nodes.copied().filter(move |ip| Family::of(*ip) == family).chain(cluster_ips)
     }
 
-    /// Whether every endpoint that is a Pod lies in a network, but for Pods with their node's address.
+    /// Whether all endpoints that are Pods are in a network, except Pods with their node's address.
     fn holds_pods(&self, net: Cidr) -> bool {
         let ports = &self.family(net.family()).service_ports;
         let mut pods =
@@ -50,7 +50,7 @@ impl Cluster {
     }
 }
 
-/// The smallest network that two lie in.
+/// The smallest network that contains two others.
 fn both(a: Cidr, b: Cidr) -> Cidr {
     let mut length = a.length().min(b.length());
     loop {

@@ -1,14 +1,14 @@
-//! Tells what is wrong with an object, with the line of the field.
+//! Reports what is wrong with an object, with the line of the field.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, Severity};
 use crate::input::{Position, Sources};
 
-/// At most this many faults of one kind are reported for an object; the others are counted.
+/// At most this many faults of one kind are reported for an object; further ones are counted.
 const TOLD: usize = 20;
 
-/// Collects findings about objects. Their lines are looked up when all are known.
+/// Collects findings about objects. Their lines are looked up at the end.
 pub(super) struct Report<'a> {
     sources: &'a Sources,
     pending: Vec<Pending>,
@@ -23,7 +23,7 @@ struct Pending {
     field: String,
 }
 
-/// Faults of one object that are alike: of one severity and in one field of whichever entry of a list.
+/// Kinds of faults of one object: with the same severity and field, in whichever entry of a list.
 #[derive(PartialEq, Eq, Hash)]
 struct Kind {
     position: Position,
@@ -53,7 +53,7 @@ impl<'a> Report<'a> {
         self.sources
     }
 
-    /// Takes what another report of the same sources found.
+    /// Adds what another report on the same sources found.
     pub(super) fn append(&mut self, other: Report<'a>) {
         other.pending.into_iter().for_each(|pending| self.push(pending));
     }
@@ -96,7 +96,7 @@ pub(super) struct ObjectReport<'r, 'a> {
 }
 
 impl ObjectReport<'_, '_> {
-    /// A fault for which there is no right answer. `field` is a path as `spec.ports[0].port`.
+    /// A fault for which there is no right answer. `field` is a path such as `spec.ports[0].port`.
     pub(super) fn error(&mut self, field: &str, message: impl AsRef<str>, help: &str) {
         self.push(Diagnostic::error(join(field, message.as_ref())).help(help), field);
     }

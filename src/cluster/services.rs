@@ -11,11 +11,11 @@ use crate::names::{ServicePortName, is_dns_label};
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::settings::Settings;
 
-/// `timeoutSeconds` where none is given (pkg/apis/core/v1/defaults.go).
+/// The default of `timeoutSeconds` (pkg/apis/core/v1/defaults.go).
 const DEFAULT_AFFINITY_SECONDS: i64 = 10_800;
 
-// A field that is new in the API's types stops the compiler here: it needs a check, and, where kube-proxy heeds it, a
-// field of `ServicePort`.
+// A new field in the API's types stops the compiler here: it needs a check, and, if kube-proxy uses it, a field of
+// `ServicePort`.
 const _: fn(api::Service) = |api::Service { metadata: _, spec: _, ingress: _ }| ();
 const _: fn(api::ServiceSpec) = |spec| {
     let api::ServiceSpec {
@@ -30,7 +30,7 @@ const _: fn(api::ServiceSpec) = |spec| {
         internal_traffic_policy: _,
         health_check_node_port: _,
         load_balancer_source_ranges: _,
-        // What the API server and controllers heed: see `assume` and `lint`.
+        // Used by the API server and controllers: see `assume` and `lint`.
         ip_families: _,
         ip_family_policy: _,
         selector: _,
@@ -44,7 +44,7 @@ const _: fn(api::ServicePort) =
     |api::ServicePort { name: _, protocol: _, port: _, node_port: _, target_port: _ }| ();
 const _: fn(api::Ingress) = |api::Ingress { ip: _, hostname: _, ip_mode: _ }| ();
 
-/// The ports of a Service in every family in which it has a cluster IP; none where kube-proxy ignores it.
+/// The ports of a Service in every family in which it has a cluster IP; none if kube-proxy ignores it.
 pub(super) fn service_ports(
     located: &Located<api::Service>,
     settings: &Settings,
@@ -223,7 +223,7 @@ fn checked_port(
     Some((i, name, number?, node_port))
 }
 
-/// Tells ports of which an earlier one has the name, the port or the node port already.
+/// Reports ports whose name, port or node port an earlier one already has.
 fn check_repeated_ports(ports: &[CheckedPort], report: &mut ObjectReport<'_, '_>) {
     let (mut names, mut numbers, mut node_ports) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (i, name, port, node_port) in ports {
@@ -295,7 +295,7 @@ fn cluster_ips(service: &api::Service, report: &mut ObjectReport<'_, '_>) -> Vec
     found
 }
 
-/// What is the same in both families.
+/// What both families have in common.
 struct Common {
     internal_policy: TrafficPolicy,
     external_policy: TrafficPolicy,
@@ -346,7 +346,7 @@ fn health_check_node_port(
     port.filter(|_| spec.type_ == "LoadBalancer" && external_policy == TrafficPolicy::Local)
 }
 
-/// Addresses of one family beside the cluster IP.
+/// Addresses of one family other than the cluster IP.
 struct Addresses {
     external_ips: Vec<Indexed<IpAddr>>,
     load_balancer_ips: Vec<Indexed<IpAddr>>,

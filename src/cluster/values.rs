@@ -1,4 +1,4 @@
-//! Labels, names and addresses as several kinds of objects have them.
+//! Labels, names and addresses, which several kinds of objects have.
 
 use std::net::IpAddr;
 
@@ -14,8 +14,8 @@ pub(super) fn object_ref(name: &ServicePortName) -> ObjectRef {
     ObjectRef { kind: "Service".into(), namespace: name.namespace().into(), name: name.service().into() }
 }
 
-/// Whether `ip` may be an endpoint or an external IP: the API server refuses addresses that would hijack traffic of
-/// the host itself (pkg/apis/core/validation, ValidateEndpointIP).
+/// Why `ip` may not be an endpoint or an external IP, if so: the API server refuses addresses that would hijack traffic
+/// of the host itself (pkg/apis/core/validation, ValidateEndpointIP).
 pub(super) fn special_purpose(ip: IpAddr) -> Option<&'static str> {
     let (link_local, link_local_multicast) = match ip {
         IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
@@ -32,7 +32,7 @@ pub(super) fn special_purpose(ip: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Reads an address leniently; blank text is none without a word.
+/// Reads an address leniently; blank text is none, without a message.
 pub(super) fn address(text: &str) -> Result<Option<IpAddr>, ()> {
     if text.trim().is_empty() {
         return Ok(None);

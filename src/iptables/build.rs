@@ -1,4 +1,4 @@
-//! Rules put together in few words.
+//! Shorthand for building rules.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,7 +17,7 @@ impl Rule {
         Rule { matches: vec![Match::Comment(text.into())], ..Rule::default() }
     }
 
-    /// A comment that stands after other matches.
+    /// A comment that comes after other matches.
     pub(super) fn comment_after(self, text: &str) -> Rule {
         self.matching(Match::Comment(text.into()))
     }
@@ -54,7 +54,7 @@ impl Rule {
         self
     }
 
-    /// `-s ip`, where `text` is how kube-proxy writes the address.
+    /// `-s ip`, where `text` is kube-proxy's spelling of the address.
     pub(super) fn source_ip(mut self, ip: IpAddr, text: &str) -> Rule {
         let written = (text != AddressText::ip(ip).as_str()).then(|| Box::new(text.into()));
         self.source = Some(AddressMatch { negated: false, net: Cidr::host(ip), written });
@@ -119,14 +119,14 @@ impl Rule {
         self.then(Target::Jump(chain))
     }
 
-    /// `-j DNAT`, where `text` is how kube-proxy writes the destination.
+    /// `-j DNAT`, where `text` is kube-proxy's spelling of the destination.
     pub(super) fn dnat(self, address: SocketAddr, text: &str) -> Rule {
         let written = (text != AddressText::socket(address).as_str()).then(|| Box::new(text.into()));
         self.then(Target::Dnat(Destination { address, written }))
     }
 }
 
-/// A network that kube-proxy writes with its length even if it holds a single address.
+/// A network that kube-proxy writes with its length even if it is a single address.
 fn as_network(negated: bool, net: Cidr) -> AddressMatch {
     let written = net.is_host().then(|| Box::new(format_compact!("{net}")));
     AddressMatch { negated, net, written }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A chain's name: at most 28 bytes (XT_EXTENSION_MAXNAMELEN in linux/netfilter/x_tables.h), held in place.
+/// A chain's name: at most 28 bytes (XT_EXTENSION_MAXNAMELEN in linux/netfilter/x_tables.h), stored inline.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChainName {
     bytes: [u8; ChainName::MAX],
@@ -18,7 +18,7 @@ impl ChainName {
         Self::joined("", text)
     }
 
-    /// The name made of two texts.
+    /// The two texts, joined into a name.
     pub fn joined(first: &str, second: &str) -> Option<ChainName> {
         let length = first.len() + second.len();
         let graphic = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());

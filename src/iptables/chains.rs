@@ -27,7 +27,7 @@ fixed! {
 /// The chains of one Service port: they share one hash.
 #[derive(Debug, Clone)]
 pub(crate) struct ServiceChains {
-    /// What the hash begins with: `namespace/name:port` and the protocol.
+    /// What the hash is of, up to the suffix: `namespace/name:port` and the protocol.
     hashed: String,
     /// Policy Cluster.
     pub(crate) cluster: ChainName,
@@ -64,7 +64,7 @@ fn chain_name(chain: ServiceChain, hash: &str) -> ChainName {
     ChainName::joined(prefix, hash).unwrap_or(ChainName::fixed(prefix))
 }
 
-/// What a chain of a Service port is for; the prefix of its name says so.
+/// What a chain of a Service port is for, as the prefix of its name shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServiceChain {
     /// Balances over the endpoints of policy Cluster.
@@ -88,7 +88,7 @@ impl ServiceChain {
         ServiceChain::Endpoint,
     ];
 
-    /// How names of such chains begin; the hash follows.
+    /// The prefix of such names, before the hash.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {
             ServiceChain::Cluster => "KUBE-SVC-",
@@ -99,7 +99,7 @@ impl ServiceChain {
         }
     }
 
-    /// What a chain of this name is for; none if it is of no Service port.
+    /// What a chain with this name is for; none if it does not belong to a Service port.
     pub(crate) fn of(name: &str) -> Option<ServiceChain> {
         Self::ALL.into_iter().find(|chain| name.starts_with(chain.prefix()))
     }

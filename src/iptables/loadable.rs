@@ -1,9 +1,9 @@
-//! Plans that the real `iptables-restore` refuses, so that a node would be left without any rules of the family.
+//! Plans that the real `iptables-restore` refuses, so that a node would get no rules for the family.
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 
-/// The longest interface name that iptables takes, a trailing `+` included (IFNAMSIZ in linux/if.h, less one).
+/// The longest interface name that iptables accepts, including a trailing `+` (IFNAMSIZ in linux/if.h, less one).
 const LONGEST_INTERFACE: usize = 15;
 
 /// What `iptables-restore` would refuse.
@@ -26,13 +26,13 @@ pub fn check(plan: &Plan<'_>) -> Diagnostics {
     found
 }
 
-/// Some chain begins with the rule for traffic that is not of local pods.
+/// Whether some chain begins with the rule for traffic that is not from local pods.
 fn masquerades_others(plan: &Plan<'_>) -> bool {
     let balances = |port: &ServicePortPlan<'_>| port.internal().balances();
     !plan.masquerade().all && plan.service_ports().iter().any(balances)
 }
 
-/// Some rule tells traffic of local pods from other traffic.
+/// Whether some rule tells traffic of local pods from other traffic.
 fn tells_pods_apart(plan: &Plan<'_>) -> bool {
     let short_circuits_pods =
         |port: &ServicePortPlan<'_>| port.external().is_some_and(External::has_short_circuit);

@@ -1,6 +1,6 @@
 //! Probabilities of the `statistic` match.
 
-/// A probability as the kernel holds it: a multiple of 2^-31 (linux/netfilter/xt_statistic.h). Two are equal if the
+/// A probability as the kernel stores it: a multiple of 2^-31 (linux/netfilter/xt_statistic.h). Two are equal if the
 /// kernel's values are.
 #[derive(Debug, Clone, Copy)]
 pub struct Probability {
@@ -56,7 +56,7 @@ impl Probability {
     fn ten_decimals(n: u32) -> u64 {
         let n = u64::from(n.max(1));
         let (value, rest) = (10_000_000_000 / n, 10_000_000_000 % n);
-        // Elsewhere 1/n is further from the middle between two decimals than its double is from it.
+        // In all other cases 1/n is further from the middle between two decimals than from its double.
         if rest * 2 == n { Self::ten_decimals_of_the_double(n) } else { value + u64::from(rest * 2 > n) }
     }
 
@@ -70,7 +70,7 @@ impl Probability {
         self.units
     }
 
-    /// The n for which this is "one in n", where there is one.
+    /// The n for which this is "one in n", if there is one.
     pub fn share(self) -> Option<u32> {
         self.one_in
     }
@@ -86,7 +86,7 @@ impl Probability {
         format!("{}.{:010}", value / 10_000_000_000, value % 10_000_000_000)
     }
 
-    /// As `iptables-save` prints it: eleven decimals of the kernel's value, halves to even as printf rounds.
+    /// As `iptables-save` prints it: eleven decimals of the kernel's value, with halves rounded to even like printf.
     pub fn save_text(self) -> String {
         let product = u128::from(self.units) * 100_000_000_000;
         let (mut value, rest) = (product / u128::from(Self::ONE), product % u128::from(Self::ONE));

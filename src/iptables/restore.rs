@@ -20,7 +20,7 @@ pub fn print(plan: &Plan<'_>) -> Text {
     Model::new(plan).text()
 }
 
-/// The text of one node, from which that of another takes whatever is the same.
+/// The text of one node, from which others copy whatever is the same.
 pub struct Model<'p, 'c> {
     plan: &'p Plan<'c>,
     services: Stretches<'p, 'c, Printed>,
@@ -60,7 +60,7 @@ impl<'p, 'c> Model<'p, 'c> {
     }
 }
 
-/// What a part of the plan writes into the tables filter and nat.
+/// What a part of the plan writes to the tables filter and nat.
 #[derive(Clone)]
 struct Printed {
     tables: [SharedDocument; 2],
@@ -108,7 +108,7 @@ impl Sink for RestoreText {
     }
 }
 
-/// One rule in the order in which kube-proxy writes its parts: comment, address type and `recent`, protocol,
+/// One rule, with its parts in the order in which kube-proxy writes them: comment, address type and `recent`, protocol,
 /// destination, port, source, and the rest.
 fn rule_line(chain: &ChainName, rule: &Rule, out: &mut String) {
     append(out, &["-A ", chain.as_str()]);
@@ -190,7 +190,7 @@ fn bang(negated: bool) -> &'static str {
     if negated { "! " } else { "" }
 }
 
-/// kube-proxy quotes a comment that holds a blank, and no other.
+/// kube-proxy quotes a comment only if it contains a blank.
 fn comment(text: &str, out: &mut String) {
     let quote = if text.contains(' ') { "\"" } else { "" };
     append(out, &[" -m comment --comment ", quote, text, quote]);

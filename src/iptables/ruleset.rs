@@ -88,7 +88,7 @@ impl Table {
     }
 }
 
-/// One chain. Two are equal whatever they counted.
+/// One chain. Counters make no difference to equality.
 #[derive(Debug, Clone)]
 pub struct Chain {
     /// Its name.
@@ -99,7 +99,7 @@ pub struct Chain {
     pub rules: Vec<PlacedRule>,
     /// Who made it.
     pub owner: Owner,
-    /// What fell to the policy. Zero for chains without one, and in the nft variant.
+    /// What was counted by the policy. Zero for chains without one, and in the nft variant.
     pub counters: Counters,
 }
 
@@ -137,7 +137,7 @@ pub enum Owner {
     Kernel,
     /// kube-proxy.
     KubeProxy,
-    /// The kubelet (pkg/kubelet/kubelet_network_linux.go); kube-proxy makes sure that it exists.
+    /// The kubelet's (pkg/kubelet/kubelet_network_linux.go); kube-proxy makes sure that it exists.
     Kubelet,
     /// Somebody else.
     Foreign,
@@ -156,11 +156,11 @@ impl Owner {
         "KUBE-SERVICES",
     ];
 
-    /// Chains of the kubelet. Up to Kubernetes 1.27 it also made KUBE-MARK-DROP.
+    /// Chains of the kubelet. Up to Kubernetes 1.27 it also created KUBE-MARK-DROP.
     const KUBELET: [&'static str; 4] =
         ["KUBE-FIREWALL", "KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY", "KUBE-MARK-DROP"];
 
-    /// Who makes the chain of that name in that table.
+    /// Who creates the chain with that name in that table.
     pub fn of(table: TableName, chain: &str) -> Owner {
         if table.builtin_chains().contains(&chain) {
             Owner::Kernel
@@ -181,7 +181,7 @@ pub struct PlacedRule {
     pub rule: Rule,
     /// What made it; none for captured rules.
     pub origin: Option<Origin>,
-    /// What it counted, where the capture has it.
+    /// What it counted, if the capture says so.
     pub counters: Option<Counters>,
 }
 
@@ -193,8 +193,8 @@ impl PartialEq for PlacedRule {
 
 impl Eq for PlacedRule {}
 
-/// One rule. The fields stand in the order in which `iptables-save` prints them. There can be millions: what few have is
-/// boxed.
+/// One rule. The fields are in the order in which `iptables-save` prints them. There can be millions of rules, so what
+/// few of them have is boxed.
 #[derive(Debug, Clone, Default)]
 pub struct Rule {
     /// `-s`
@@ -227,20 +227,20 @@ impl PartialEq for Rule {
 
 impl Eq for Rule {}
 
-/// An address match that matches everything is none: `iptables-save` leaves it out.
+/// An address match that matches everything does not count: `iptables-save` omits it.
 pub fn effective(address: &Option<AddressMatch>) -> Option<&AddressMatch> {
     address.as_ref().filter(|a| a.negated || !a.net.is_everything())
 }
 
-/// `-s`, `-d`. Two are equal whatever their written text.
+/// `-s`, `-d`. The written text makes no difference to equality.
 #[derive(Debug, Clone)]
 pub struct AddressMatch {
     /// `!`
     pub negated: bool,
     /// The network.
     pub net: Cidr,
-    /// What kube-proxy hands to `iptables-restore`, where it is not the usual text: a single address bare, a network
-    /// with its length.
+    /// What kube-proxy hands to `iptables-restore`, if it is not the usual text: a single address without a length, a
+    /// network with its length.
     pub written: Option<Box<CompactString>>,
 }
 
@@ -257,7 +257,7 @@ impl Eq for AddressMatch {}
 pub struct InterfaceMatch {
     /// `!`
     pub negated: bool,
-    /// The name; a trailing `+` stands for any rest.
+    /// The name; a trailing `+` stands for anything.
     pub name: CompactString,
 }
 
@@ -320,7 +320,7 @@ pub enum Match {
     Recent {
         /// `--name`
         list: ChainName,
-        /// What is done with the list.
+        /// What the rule does with the list.
         action: RecentAction,
     },
     /// `-m nfacct --nfacct-name ...`; always matches, and counts.
@@ -374,12 +374,12 @@ pub enum Target {
     Foreign(Box<ForeignTarget>),
 }
 
-/// Where DNAT sends a packet. Two are equal whatever their written text.
+/// Where DNAT sends a packet. The written text makes no difference to equality.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// Address and port.
     pub address: SocketAddr,
-    /// What kube-proxy hands to `iptables-restore`, where it is not the canonical text.
+    /// What kube-proxy hands to `iptables-restore`, if it is not the canonical text.
     pub written: Option<Box<CompactString>>,
 }
 

@@ -1,6 +1,5 @@
-//! What `iptables-save` prints on a node, line by line from the plan. It equals [`save::print`] of
-//! the compiled ruleset; docs/performance.md says
-//! what that gains.
+//! What `iptables-save` prints on a node, line by line from the plan. It equals [`save::print`] of the compiled
+//! ruleset; docs/performance.md says what this gains.
 
 use std::iter;
 use std::sync::Arc;
@@ -15,15 +14,15 @@ use crate::plan::Plan;
 use crate::plan::origin::Origin;
 use crate::text::Text;
 
-/// So many chains at least are worth a thread.
+/// A thread is worth starting for at least this many chains.
 const FEWEST_CHAINS: usize = 4096;
 
-/// The text of a node with nothing but kube-proxy's rules, without header lines.
+/// The text of a node that has only kube-proxy's rules, without header lines.
 pub fn print(plan: &Plan<'_>) -> Text {
     Model::new(plan).text()
 }
 
-/// The text of one node, from which that of another takes whatever is the same.
+/// The text of one node, from which others copy whatever is the same.
 pub struct Model<'p, 'c> {
     plan: &'p Plan<'c>,
     services: Stretches<'p, 'c, Arc<Stretch>>,
@@ -64,7 +63,7 @@ impl<'p, 'c> Model<'p, 'c> {
 
 fn append_table(table: TableName, stretches: &[&Stretch], text: &mut Text) {
     let mut pieces: Vec<Piece<'_>> = stretches.iter().flat_map(|stretch| stretch.pieces_of(table)).collect();
-    // Stable: rules of a chain keep their order.
+    // A stable sort: rules of a chain keep their order.
     pieces.sort_by_key(Piece::rank);
     let rules = parallel::by_stretch(&pieces, FEWEST_CHAINS, |_, part| {
         part.iter().map(|piece| piece.text).collect::<String>()
@@ -104,7 +103,7 @@ impl Piece<'_> {
 struct Stretch {
     family: Family,
     text: String,
-    /// Where in the text the rules of a chain end; those of the next begin there.
+    /// Where in the text the rules of each chain end, and those of the next begin.
     ends: Vec<(TableName, ChainName, usize)>,
 }
 

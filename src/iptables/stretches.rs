@@ -1,10 +1,10 @@
-//! Service ports printed stretch by stretch on all cores, or taken over from another node that does the same with them.
+//! Service ports printed stretch by stretch on all cores, or copied from another node that treats them in the same way.
 
 use crate::parallel;
 use crate::plan::{Plan, ServicePortPlan};
 
-/// Service ports in a stretch: enough to be worth the bookkeeping, few enough that one which differs from node to node
-/// spoils little.
+/// Service ports in a stretch: enough to be worth the bookkeeping, and few enough that one which differs from node to
+/// node spoils little.
 const LENGTH: usize = 32;
 
 /// What was printed of a plan's Service ports; cheap to clone.
@@ -29,7 +29,7 @@ impl<'p, 'c, T: Clone + Send + Sync> Stretches<'p, 'c, T> {
         Stretches { plan, printed }
     }
 
-    /// What was printed of a stretch that is the same here.
+    /// What was printed for a stretch, if it is the same here.
     fn same(&self, number: usize, ports: &[ServicePortPlan<'c>]) -> Option<T> {
         let own = self.plan.service_ports().chunks(LENGTH).nth(number)?;
         let same =
@@ -77,7 +77,7 @@ mod tests {
     proptest! {
         #![proptest_config(crate::testing::cases(32))]
 
-        /// The other node has other endpoints here and there, more or fewer Service ports, or other settings.
+        /// The other node sometimes has other endpoints, more or fewer Service ports, or other settings.
         #[test]
         fn what_is_taken_over_reads_as_printed_anew(
             forms in vec(0..32_u8, 20..120),

@@ -17,7 +17,7 @@ impl StateSet {
     pub const NAMES: [&'static str; 7] =
         ["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT"];
 
-    /// The set of these states; unknown names make it none.
+    /// The set of these states; none if a name is unknown.
     pub fn of(names: &[&str]) -> Option<StateSet> {
         let bit = |name: &&str| StateSet::NAMES.iter().position(|n| n == name).map(|i| 1u8 << i);
         names.iter().map(bit).try_fold(0, |set, bit| Some(set | bit?)).map(StateSet)

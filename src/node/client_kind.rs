@@ -9,7 +9,7 @@ pub enum ClientKind {
     RemotePod,
     /// The node itself, or a pod in its network namespace: goes out from a socket.
     Node,
-    /// Anybody else: comes in from the network.
+    /// Any other client: comes in from the network.
     Outside,
 }
 

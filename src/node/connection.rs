@@ -13,9 +13,9 @@ pub struct Connection {
     pub source: SocketAddr,
     /// Where to, before any translation.
     pub destination: SocketAddr,
-    /// Who answers: the endpoint that it is pinned to.
+    /// Who replies: the endpoint that it is pinned to.
     pub reply_source: SocketAddr,
-    /// Where answers go: the client, or the address that it is masqueraded to.
+    /// Where replies go: the client, or the address that it is masqueraded to.
     pub reply_destination: SocketAddr,
     /// How far it is.
     pub state: ConnectionState,
@@ -46,7 +46,7 @@ impl Connection {
     }
 }
 
-/// The command that ends connections to a destination that are sent to one target (conntrack(8)).
+/// The command that deletes connections to a destination that are sent to one target (conntrack(8)).
 pub fn ending_command(protocol: Protocol, destination: SocketAddr, target: SocketAddr) -> String {
     let family = if destination.is_ipv6() { " -f ipv6" } else { "" };
     format!(

@@ -1,4 +1,4 @@
-//! What is known of a node beside its rules: addresses, pod networks, a sysctl.
+//! What is known about a node besides its rules: addresses, pod networks, a sysctl.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -28,20 +28,20 @@ pub struct Host {
     pub pod_networks: Vec<Cidr>,
     /// Networks of all pods of the cluster (`clusterCIDR`).
     pub cluster_networks: Vec<Cidr>,
-    /// Addresses of pods that are known to run on this node, whatever network they lie in.
+    /// Addresses of pods that are known to run on this node, whatever network they are in.
     pub local_pods: BTreeSet<IpAddr>,
-    /// Addresses of endpoints that are known to run on other nodes, where the networks would say otherwise.
+    /// Addresses of endpoints that are known to run on other nodes, although the networks would say otherwise.
     pub remote_pods: BTreeSet<IpAddr>,
-    /// `NAMESPACE.NAME` of Pods on this node, where they are known.
+    /// `NAMESPACE.NAME` of Pods on this node, as far as known.
     pub pod_names: BTreeMap<IpAddr, CompactString>,
-    /// The interface by which packets of local pods come in, where it has a name that rules use.
+    /// The interface by which packets of local pods come in, if it has a name that rules use.
     pub pod_interface: Option<PodInterface>,
-    /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross other interfaces than `lo`.
-    /// kube-proxy sets it where it serves node ports on 127.0.0.1.
+    /// `net.ipv4.conf.*.route_localnet`: packets from or to 127.0.0.0/8 may cross interfaces other than `lo`.
+    /// kube-proxy sets it if it serves node ports on 127.0.0.1.
     pub route_localnet: bool,
-    /// The sets that `-m set` asks; none where they were not asked for.
+    /// The sets that `-m set` looks into; none if they were not captured.
     pub sets: Option<Arc<IpSets>>,
-    /// Its interfaces and routes, where its capture has them.
+    /// Its interfaces and routes, if they were captured.
     pub network: Arc<Network>,
     /// Settings of its kernel.
     pub sysctls: Sysctls,
@@ -52,7 +52,7 @@ pub struct Host {
 pub enum PodInterface {
     /// One interface, a bridge.
     Name(CompactString),
-    /// One interface per pod, with names that begin so.
+    /// One interface per pod, with names that begin with this.
     Prefix(CompactString),
 }
 
@@ -74,8 +74,8 @@ impl Host {
         host
     }
 
-    /// A node of a cluster whose networks of Pods are known, with the addresses of the endpoints that name it. Endpoints
-    /// of other nodes are for the caller to add.
+    /// A node of a cluster whose Pod networks are known, with the addresses of the endpoints that name it. The caller
+    /// must add endpoints of other nodes.
     pub(crate) fn of_frame(
         node: &Node,
         plan: &Plan<'_>,
@@ -96,8 +96,9 @@ impl Host {
         host
     }
 
-    /// The same node, for who asks it about kinds of connections: networks of pods are as few as can be. Endpoints on
-    /// other nodes, of which there can be a hundred thousand, count by their network where no rule asks for an interface.
+    /// The same node, for questions about kinds of connections: with as few Pod networks as possible. Endpoints on
+    /// other nodes, of which there can be a hundred thousand, are represented by their network if no rule matches on an
+    /// interface.
     #[must_use]
     pub fn with_merged_networks(&self) -> Host {
         Host {
@@ -108,8 +109,8 @@ impl Host {
         }
     }
 
-    /// Whether a packet that meets the same rules of kube-proxy takes the same way on both. Names of Pods tell interfaces,
-    /// for which only rules of others ask.
+    /// Whether a packet that meets the same rules of kube-proxy takes the same way on both. Names of Pods give away
+    /// interfaces, which only rules of others match on.
     pub fn is_like(&self, other: &Host) -> bool {
         let Host {
             addresses,
@@ -170,12 +171,12 @@ impl Host {
         }
     }
 
-    /// Endpoints that name another node, but for addresses of nodes.
+    /// Adds endpoints that name another node, except addresses of nodes.
     fn add_remote_pods(&mut self, plan: &Plan<'_>, cluster: &Cluster) {
         let endpoints = plan.service_ports().iter().flat_map(|port| &port.service_port().endpoints);
         let elsewhere =
             endpoints.filter(|e| e.node_name.as_ref().is_some_and(|node| node != plan.node_name()));
-        // Every endpoint is asked about, and a large cluster has a network for each of thousands of nodes.
+        // Every endpoint is looked up, and a large cluster has a network for each of thousands of nodes.
         let host = self.with_merged_networks();
         let misplaced = elsewhere
             .map(|endpoint| endpoint.ip)
@@ -200,8 +201,9 @@ impl Host {
         self.local_pods.contains(&ip) || (!self.remote_pods.contains(&ip) && in_network())
     }
 
-    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod of the node that its
-    /// endpoint names, a pod if it lies in a pod network, else outside. Without a network of the node's own pods every pod counts as one of this node.
+    /// Where a packet with this source comes from: the node if it is one of its addresses, a pod on the node that its
+    /// endpoint names, a pod if it is in a pod network, else outside. If the networks of the node's own pods are not
+    /// known, every pod counts as one on this node.
     pub fn client_kind(&self, source: IpAddr) -> ClientKind {
         if self.is_local(source) {
             return ClientKind::Node;
@@ -223,7 +225,7 @@ impl Host {
         }
     }
 
-    /// The interface by which packets from or to an address cross the node, where its routes are known.
+    /// The interface by which packets from or to an address cross the node, if its routes are known.
     pub fn interface_toward(&self, ip: IpAddr) -> Option<InterfaceName> {
         match self.network.route(&Lookup { source: None, destination: ip, mark: None, input: None }) {
             Routed::By(name) => InterfaceName::new(name),
@@ -231,8 +233,8 @@ impl Host {
         }
     }
 
-    /// A number for what routing makes of packets from and to an address: of two with the same, it makes the same. None where
-    /// the node tells nothing of it.
+    /// A number for how routing treats packets from and to an address: the same for addresses that it treats alike.
+    /// None if nothing is known about the node's routing.
     pub fn routing_place(&self, ip: IpAddr) -> Option<u64> {
         let family = Family::of(ip);
         if self.network.routes.is_none() && self.sysctls == Sysctls::default() {
@@ -245,7 +247,7 @@ impl Host {
         let toward = self.interface_toward(ip).or(of_pods);
         let name = toward.as_ref().map(InterfaceName::as_str);
         let mut hasher = DefaultHasher::new();
-        // Which interface that is decides only for rules.
+        // Which interface that is matters only to rules.
         self.network.place(ip, name).hash(&mut hasher);
         let sysctls = &self.sysctls;
         sysctls.forwarding_off(family, name).hash(&mut hasher);
@@ -257,8 +259,8 @@ impl Host {
         Some(hasher.finish())
     }
 
-    /// The interfaces on which an address of the node counts as its own, where that is known: for IPv6 all that have it, for
-    /// IPv4 the one that its first local route has (net/ipv4/fib_frontend.c, `__inet_dev_addr_type`).
+    /// The interfaces on which an address of the node counts as its own, if that is known: for IPv6 all that have it,
+    /// for IPv4 the one of its first local route (net/ipv4/fib_frontend.c, `__inet_dev_addr_type`).
     pub fn interfaces_of_address(&self, ip: IpAddr) -> Option<SmallVec<[InterfaceName; 1]>> {
         let name = |name: &str| InterfaceName::new(name).into_iter().collect();
         if ip.is_loopback() {
@@ -273,9 +275,9 @@ impl Host {
         is_known.then_some(own)
     }
 
-    /// What CNI plugins put behind their prefix in the name of a Pod's end on the node: the first 11 digits of the SHA-1 of
-    /// `NAMESPACE.NAME` (Calico, libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go, `VethNameForWorkload`;
-    /// AWS VPC CNI, cmd/routed-eni-cni-plugin, `generateHostVethName`).
+    /// What CNI plugins put after their prefix in the name of the node's end of a Pod's interface: the first 11 digits
+    /// of the SHA-1 of `NAMESPACE.NAME` (Calico, libcalico-go/lib/backend/k8s/conversion/workload_endpoint_default.go,
+    /// `VethNameForWorkload`; AWS VPC CNI, cmd/routed-eni-cni-plugin, `generateHostVethName`).
     pub fn pod_interface_hash(&self, ip: IpAddr) -> Option<String> {
         let pod = self.pod_names.get(&ip)?;
         let digest = sha1::Sha1::digest(pod.as_bytes());
@@ -289,8 +291,8 @@ impl Host {
         self.addresses.iter().copied().find(|ip| Family::of(*ip) == family)
     }
 
-    /// The source that the kernel gives to a packet of the node itself, where routes and interfaces tell it: else the
-    /// destination where that is local, and the node's own address to all others.
+    /// The source that the kernel gives to a packet of the node itself, if routes and interfaces show it; otherwise the
+    /// destination if that is local, and the node's own address for all others.
     pub fn source_to(&self, destination: SocketAddr) -> IpAddr {
         let ip = destination.ip();
         let family = Family::of(ip);
@@ -304,14 +306,14 @@ impl Host {
         self.chosen_source(ip).unwrap_or_else(otherwise)
     }
 
-    /// The same only where routes and interfaces tell it.
+    /// The same, but only if routes and interfaces show it.
     pub fn chosen_source(&self, destination: IpAddr) -> Option<IpAddr> {
         self.network.source_to(destination)
     }
 }
 
-/// The fewest networks with the same addresses: a cluster has a network for each of thousands of nodes, most of them side
-/// by side.
+/// The fewest networks with the same addresses: a cluster has a network for each of thousands of nodes, most of them
+/// adjacent.
 pub(crate) fn merged(mut networks: Vec<Cidr>) -> Vec<Cidr> {
     networks.sort_by_key(|net| (net.network(), net.length()));
     let mut merged: Vec<Cidr> = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The name of a network interface: at most 15 bytes (IFNAMSIZ in linux/if.h), none of them a blank or a slash.
+/// The name of a network interface: at most 15 bytes (IFNAMSIZ in linux/if.h), without blanks and slashes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InterfaceName {
     bytes: [u8; InterfaceName::LONGEST],

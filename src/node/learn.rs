@@ -1,4 +1,4 @@
-//! What a captured ruleset tells of its node.
+//! What a captured ruleset says about its node.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::nftables::ruleset as nft;
 use crate::ruleset::Ruleset;
 
 impl Host {
-    /// Learns from the rules that the node has; what is known already is kept.
+    /// Learns from the rules that the node has; what is already known is kept.
     pub fn learn_from(&mut self, ruleset: &Ruleset) {
         match ruleset {
             Ruleset::Iptables(ruleset) => self.learn_from_iptables(ruleset),
@@ -18,8 +18,9 @@ impl Host {
         }
     }
 
-    /// Learns from rules of iptables: the pods' network or interface from the rules that masquerade all but them, the
-    /// node's addresses where node ports are served on particular ones, `route_localnet` from node ports on 127.0.0.1.
+    /// Learns from rules of iptables: the pods' network or interface from the rules that masquerade all other traffic,
+    /// the node's addresses from node ports that are served on particular ones, `route_localnet` from node ports on
+    /// 127.0.0.1.
     fn learn_from_iptables(&mut self, ruleset: &ipt::Ruleset) {
         let Some(nat) = ruleset.table(ipt::TableName::Nat) else { return };
         if let Some(services) = nat.chain("KUBE-SERVICES") {

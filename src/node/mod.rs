@@ -1,5 +1,5 @@
-//! One node's rules as one value: what it must forward, what is known of it, and its ruleset, compiled from a cluster or
-//! read from what the node printed. Who takes them cannot tell which.
+//! One node's rules as one value: what it must forward, what is known about it, and its ruleset, compiled from a
+//! cluster or read from what the node printed. Code that uses them does not see the difference.
 //!
 //! ```
 //! use kuberules::iptables;
@@ -58,15 +58,15 @@ pub struct NodeRules<'c> {
     pub plan: Option<Plan<'c>>,
     /// What is known of the node.
     pub host: Host,
-    /// The rules; where a node has several rulesets side by side, the one that kube-proxy writes.
+    /// The rules; if a node has several rulesets side by side, the one that kube-proxy writes.
     pub ruleset: Ruleset,
-    /// Every ruleset that the kernel follows, in its order, where that is more than `ruleset`: the nft and the legacy
+    /// Every ruleset that the kernel follows, in its order, if there are others than `ruleset`: the nft and the legacy
     /// variant of iptables.
     side_by_side: Vec<Ruleset>,
 }
 
 impl<'c> NodeRules<'c> {
-    /// Rules whose plan is not known, on a node.
+    /// Rules on a node whose plan is not known.
     pub fn new(ruleset: impl Into<Ruleset>, host: Host) -> NodeRules<'c> {
         NodeRules { plan: None, host, ruleset: ruleset.into(), side_by_side: Vec::new() }
     }
@@ -84,7 +84,7 @@ impl<'c> NodeRules<'c> {
         }
     }
 
-    /// The rulesets that the kernel follows beside [`NodeRules::ruleset`].
+    /// The other rulesets that the kernel follows, besides [`NodeRules::ruleset`].
     pub fn others(&self) -> Vec<Ruleset> {
         let mut others = self.side_by_side.clone();
         if let Some(own) = others.iter().position(|ruleset| *ruleset == self.ruleset) {
@@ -110,9 +110,9 @@ pub struct NodePlan<'c> {
 }
 
 impl<'c> NodePlan<'c> {
-    /// Plans a node of a cluster. Where the cluster has no Service in the family, that is a plan without Service ports.
+    /// Plans a node of a cluster. If the cluster has no Service in the family, the plan has no Service ports.
     ///
-    /// The warnings hold what the program that loads the rules would refuse of them.
+    /// The warnings say what the program that loads the rules would refuse.
     ///
     /// # Errors
     /// As [`Plan::new`].
@@ -134,15 +134,15 @@ impl<'c> NodePlan<'c> {
         NodeRules { plan: Some(self.plan), host: self.host, ruleset, side_by_side: Vec::new() }
     }
 
-    /// The same for who asks about some Service ports only, by their index in the plan: of the others' own chains there
-    /// are none.
+    /// The same for questions about only some Service ports, by their index in the plan: without the other ones' own
+    /// chains.
     pub fn compile_around(self, indices: &BTreeSet<usize>) -> NodeRules<'c> {
         let ruleset = Ruleset::compile_around(&self.plan, indices);
         NodeRules { plan: Some(self.plan), host: self.host, ruleset, side_by_side: Vec::new() }
     }
 }
 
-/// What a node must forward in one family, and what the program that loads the rules would refuse of it.
+/// What a node must forward in one family, and what the program that loads the rules would refuse.
 ///
 /// # Errors
 /// As [`Plan::new`].
@@ -158,7 +158,7 @@ pub fn plan<'c>(
     Ok((plan, found))
 }
 
-/// The families asked for, or else those in which the cluster has a Service address; IPv4 where it has none at all.
+/// The requested families, or else those in which the cluster has a Service address; IPv4 if there are none.
 pub fn families(cluster: &Cluster, settings: &Settings) -> Vec<Family> {
     if let Some(families) = &settings.families {
         return families.clone();

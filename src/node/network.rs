@@ -1,4 +1,4 @@
-//! A node's interfaces and routes, where its capture has them.
+//! A node's interfaces and routes, if they were captured.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -9,14 +9,14 @@ use smallvec::SmallVec;
 use super::routes::{Refusal, Route, RouteKind, Routes};
 use crate::net::{Cidr, Family};
 
-/// What `ip addr`, `ip route show table all` and `ip rule` tell of a node.
+/// What `ip addr`, `ip route show table all` and `ip rule` say about a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
-    /// Its interfaces; none where they were not asked for.
+    /// Its interfaces; none if they were not captured.
     pub links: Option<Vec<Link>>,
-    /// Its routes, of both families; none where they were not asked for.
+    /// Its routes, of both families; none if they were not captured.
     pub routes: Option<Routes>,
-    /// Its routing rules; none where they were not asked for, and then taken to be the three that every node has.
+    /// Its routing rules; none if they were not captured, and then assumed to be the three that every node has.
     pub rules: Option<Vec<RoutingRule>>,
 }
 
@@ -25,7 +25,7 @@ pub struct Network {
 pub struct Link {
     /// Its name.
     pub name: CompactString,
-    /// Its addresses, each with the network it stands in, in the order of the listing.
+    /// Its addresses, each with its network, in the order of the listing.
     pub addresses: Vec<LinkAddress>,
     /// The bridge or VRF that it is a port of.
     pub master: Option<CompactString>,
@@ -51,21 +51,21 @@ pub struct LinkAddress {
 pub struct RoutingRule {
     /// Its place in the order.
     pub priority: u32,
-    /// The family that it is of, where that is told.
+    /// Its family, if that is known.
     pub family: Option<Family>,
     /// `from`
     pub source: Option<Cidr>,
     /// `to`
     pub destination: Option<Cidr>,
-    /// `fwmark`: the mark, and the bits of it that count.
+    /// `fwmark`: the mark, and which of its bits count.
     pub mark: Option<(u32, u32)>,
     /// `iif`
     pub input: Option<CompactString>,
-    /// Whether it asks for anything else: another interface, a port.
+    /// Whether it matches on anything else: another interface, a port.
     pub asks_more: bool,
-    /// `not`: for packets that do not fit.
+    /// `not`: for packets that do not match.
     pub is_opposite: bool,
-    /// `suppress_prefixlength`: routes to networks of this length or shorter do not count.
+    /// `suppress_prefixlength`: routes to networks with a prefix of this length or shorter do not count.
     pub suppressed: Option<u8>,
     /// What it does.
     pub action: RuleAction,
@@ -85,13 +85,13 @@ pub enum RuleAction {
 /// What routing is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookup<'a> {
-    /// The packet's source; none where it is not known.
+    /// The packet's source; none if it is not known.
     pub source: Option<IpAddr>,
     /// Where it goes to.
     pub destination: IpAddr,
-    /// Its mark; none where it is not known.
+    /// Its mark; none if it is not known.
     pub mark: Option<u32>,
-    /// The interface that it comes in by, `lo` where the node itself sends it; none where it is not known.
+    /// The interface that it comes in by, `lo` if the node itself sends it; none if it is not known.
     pub input: Option<&'a str>,
 }
 
@@ -104,7 +104,7 @@ pub enum Routed<'n> {
     ByOneOf(&'n [CompactString]),
     /// To the node itself.
     Local,
-    /// To all hosts of a network or a group.
+    /// A broadcast or multicast address.
     Many,
     /// Nowhere: no route, or one that refuses.
     Nowhere(Refusal),
@@ -128,26 +128,26 @@ impl Network {
         self.addresses().next().is_some()
     }
 
-    /// The interfaces that have an address.
+    /// The interfaces with this address.
     pub fn links_with(&self, ip: IpAddr) -> impl Iterator<Item = &Link> {
         let has = move |link: &&Link| link.addresses.iter().any(|address| address.ip == ip);
         self.links.iter().flatten().filter(has)
     }
 
-    /// The interface of the first route in table `local` to just this address, where routes were captured.
+    /// The interface of the first route in table `local` to exactly this address, if routes were captured.
     pub fn device_of_local(&self, ip: IpAddr) -> Option<&str> {
         let (route, is_open) = self.routes.as_ref()?.find("local", ip)?;
         let is_its_own = route.kind == RouteKind::Local && route.destination.is_host() && !is_open;
         route.devices.first().filter(|_| is_its_own).map(CompactString::as_str)
     }
 
-    /// Whether an address is that of all hosts of a network of the node.
+    /// Whether this is the broadcast address of a network of the node.
     pub fn is_broadcast(&self, ip: IpAddr) -> bool {
         let by_link = self.links.iter().flatten().any(|link| link.broadcasts.contains(&ip));
         by_link || self.routes.as_ref().is_some_and(|routes| routes.is_broadcast(ip))
     }
 
-    /// The routing rules of a family, in their order; none where they were not captured.
+    /// The routing rules of a family, in their order; none if they were not captured.
     fn rules_of(&self, family: Family) -> Option<SmallVec<[&RoutingRule; 8]>> {
         let rules = self.rules.iter().flatten();
         let mut rules: SmallVec<[&RoutingRule; 8]> =
@@ -156,8 +156,8 @@ impl Network {
         (!rules.is_empty()).then_some(rules)
     }
 
-    /// Whether a family has other routing rules than every node has: the kernel then looks at routes where it would look at
-    /// addresses alone.
+    /// Whether a family has routing rules other than those of every node: the kernel then looks at routes where it
+    /// would otherwise look only at addresses.
     pub fn has_own_rules(&self, family: Family) -> bool {
         let is_usual = |rule: &&RoutingRule| {
             let asks = rule.source.is_some()
@@ -171,7 +171,7 @@ impl Network {
         self.rules_of(family).is_some_and(|rules| !rules.iter().all(is_usual))
     }
 
-    /// The same with a way to every address: where there was none, by an interface that is not known.
+    /// The same with a route to every address: where there was none, by an unknown interface.
     #[must_use]
     pub fn with_a_way_to_everything(&self, family: Family) -> Network {
         let is_refusal = |route: &&Route| matches!(route.kind, RouteKind::Refusal(_));
@@ -198,7 +198,7 @@ impl Network {
         }
     }
 
-    /// The bits of marks that routing rules ask for.
+    /// The bits of marks that routing rules match on.
     pub fn asked_mark(&self) -> u32 {
         let rules = self.rules.iter().flatten();
         rules.filter_map(|rule| rule.mark).fold(0, |all, (_, mask)| all | mask)
@@ -211,13 +211,13 @@ impl Network {
         routes.chain(rules.flat_map(|rule| rule.source.into_iter().chain(rule.destination)))
     }
 
-    /// A number for all that routing can tell of an address from others, as the source of packets and as their destination;
-    /// `own` is the address's own interface, whose name tells routing nothing.
+    /// A number for all that routing can see of an address, as the source of packets and as their destination; `own` is
+    /// the address's own interface, whose name means nothing to routing.
     pub fn place(&self, ip: IpAddr, own: Option<&str>) -> Option<u64> {
         let family = Family::of(ip);
         let routes = self.routes.as_ref().filter(|routes| routes.has(family))?;
         let mut hasher = DefaultHasher::new();
-        // A way by a port of an interface is one by that interface.
+        // A route through a port of an interface is one through that interface.
         let is_master = |name: &&str| self.links.iter().flatten().any(|l| l.master.as_deref() == Some(*name));
         let own = own.filter(|own| !is_master(own));
         let add = |found: Routed<'_>, hasher: &mut DefaultHasher| match found {
@@ -248,7 +248,7 @@ impl Network {
         Some(hasher.finish())
     }
 
-    /// Where a packet is sent: rules in the order of their priorities, in each table the narrowest route
+    /// Where a packet is sent: rules in the order of their priorities, in each table the most specific route
     /// (net/core/fib_rules.c, `fib_rules_lookup`; net/ipv4/fib_trie.c, `fib_table_lookup`).
     pub fn route(&self, asked: &Lookup<'_>) -> Routed<'_> {
         self.find(asked).routed
@@ -288,7 +288,7 @@ impl<'n> From<Routed<'n>> for Found<'n> {
 const USUAL: [&str; 3] = ["local", "main", "default"];
 
 fn by_usual_tables(routes: &Routes, to: IpAddr) -> Found<'_> {
-    // Where there are further tables, there are rules for them.
+    // If there are more tables, there are rules for them.
     let has_others = || routes.tables(Family::of(to)).any(|table| !USUAL.contains(&table));
     let found = USUAL.iter().find_map(|table| in_table(routes, table, to));
     match found.unwrap_or(Routed::Nowhere(Refusal::NoRoute).into()) {
@@ -302,7 +302,7 @@ fn by_rules<'n>(routes: &'n Routes, rules: &[&RoutingRule], asked: &Lookup<'_>) 
         match (rule.fits(asked), rule.found(routes, asked.destination)) {
             (Some(false), _) | (_, None) => {}
             (Some(true), Some(found)) => return found,
-            // What is asked is not known.
+            // What the rule matches on is not known.
             (None, Some(_)) => return Routed::Unknown.into(),
         }
     }
@@ -310,7 +310,7 @@ fn by_rules<'n>(routes: &'n Routes, rules: &[&RoutingRule], asked: &Lookup<'_>) 
 }
 
 impl RoutingRule {
-    /// What it says of a destination; none where the next rule is asked.
+    /// What it says about a destination; none if the next rule decides.
     fn found<'n>(&self, routes: &'n Routes, destination: IpAddr) -> Option<Found<'n>> {
         match &self.action {
             RuleAction::Table(table) => {
@@ -326,7 +326,8 @@ impl RoutingRule {
         }
     }
 
-    /// Whether it is for a packet; none where what is asked for is not known (net/core/fib_rules.c, `fib_rule_match`).
+    /// Whether it applies to a packet; none if what it matches on is not known (net/core/fib_rules.c,
+    /// `fib_rule_match`).
     fn fits(&self, asked: &Lookup<'_>) -> Option<bool> {
         let by_destination = self.destination.is_none_or(|net| net.contains(asked.destination));
         let by_source = self.source.map_or(Some(true), |net| asked.source.map(|ip| net.contains(ip)));
@@ -343,7 +344,7 @@ impl RoutingRule {
     }
 }
 
-/// What a table says of a destination; none where it says nothing.
+/// What a table says about a destination; none if it says nothing.
 fn in_table<'n>(routes: &'n Routes, table: &str, destination: IpAddr) -> Option<Found<'n>> {
     let (best, is_open) = routes.find(table, destination)?;
     let routed = match best.kind {
@@ -434,7 +435,7 @@ mod tests {
         assert_eq!(from(&network, "10.244.2.9", 0), "By(\"eth0\")");
         assert_eq!(from(&network, "10.244.2.9", 0x81), "By(\"eth1\")");
         assert_eq!(to(&network, "192.0.2.7"), "Unknown");
-        // As wg-quick has them: default routes of table main do not count, and what is not marked takes its own.
+        // As wg-quick sets it up: default routes of table main do not count, and unmarked packets take its own table's.
         let mut of_wireguard = network.clone();
         of_wireguard.rules = Some(vec![
             RoutingRule { suppressed: Some(0), ..rule(10, None, None, "main") },
@@ -469,7 +470,7 @@ mod tests {
         // Rules for a further table were not captured.
         network.routes.as_mut().unwrap().extend([route("0.0.0.0/0", "eth1", "7")]);
         assert_eq!(to(&network, "10.96.0.1"), "Unknown");
-        // Those of the other family say nothing of this one.
+        // Those of the other family say nothing about this one.
         network.rules =
             Some(vec![RoutingRule { family: Some(Family::Ipv6), ..rule(0, None, None, "local") }]);
         assert_eq!(to(&network, "192.0.2.9"), "By(\"eth0\")");

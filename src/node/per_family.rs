@@ -2,7 +2,7 @@
 
 use crate::net::Family;
 
-/// A value for either family; "none" is a value, such as [`Option::None`] or an empty list.
+/// A value for each family; "none" is a value, such as [`Option::None`] or an empty list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PerFamily<T> {
     /// For IPv4.
@@ -20,7 +20,7 @@ impl<T> PerFamily<T> {
     /// Makes the value of each family, IPv4 first.
     ///
     /// # Errors
-    /// The first that making one comes to.
+    /// The first error in making one.
     pub fn try_of<E>(mut make: impl FnMut(Family) -> Result<T, E>) -> Result<PerFamily<T>, E> {
         Ok(PerFamily { ipv4: make(Family::Ipv4)?, ipv6: make(Family::Ipv6)? })
     }
@@ -33,7 +33,7 @@ impl<T> PerFamily<T> {
         }
     }
 
-    /// The value of a family, to change it.
+    /// The value of a family, mutable.
     pub fn get_mut(&mut self, family: Family) -> &mut T {
         match family {
             Family::Ipv4 => &mut self.ipv4,
@@ -41,7 +41,7 @@ impl<T> PerFamily<T> {
         }
     }
 
-    /// The value of a family, taken out.
+    /// The value of a family, by value.
     pub fn into(self, family: Family) -> T {
         match family {
             Family::Ipv4 => self.ipv4,
@@ -54,7 +54,7 @@ impl<T> PerFamily<T> {
         [&self.ipv4, &self.ipv6].into_iter()
     }
 
-    /// Both values together with those of another, IPv4 first.
+    /// Both values paired with those of another, IPv4 first.
     pub fn zip<U>(self, other: PerFamily<U>) -> impl Iterator<Item = (T, U)> {
         [(self.ipv4, other.ipv4), (self.ipv6, other.ipv6)].into_iter()
     }

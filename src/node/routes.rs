@@ -13,19 +13,19 @@ use crate::net::{Cidr, Family};
 pub struct Route {
     /// Where to; everything for `default`.
     pub destination: Cidr,
-    /// The interfaces to send by: several where a packet can go several ways, none where it is not known.
+    /// The interfaces to send by: several for a route with several next hops, none if not known.
     pub devices: Vec<CompactString>,
     /// The table: `main`, `local`, `default`, or a number or name.
     pub table: CompactString,
     /// What it does.
     pub kind: RouteKind,
-    /// Of two to the same network the smaller one counts.
+    /// Of two routes to the same network, the one with the smaller metric counts.
     pub metric: u32,
-    /// Whether it is only for some packets to its destination: of one source, of one type of service.
+    /// Whether it is only for some packets to its destination: from one source, with one type of service.
     pub asks_more: bool,
-    /// `via`: the next hop, where there is only one.
+    /// `via`: the next hop, if there is exactly one.
     pub gateway: Option<IpAddr>,
-    /// `src`: the source of packets of the node itself that leaves it to the kernel.
+    /// `src`: the source for packets of the node itself whose sender leaves it to the kernel.
     pub source: Option<IpAddr>,
 }
 
@@ -36,17 +36,17 @@ pub enum RouteKind {
     Unicast,
     /// Delivers it on the node.
     Local,
-    /// The address is that of all hosts of a network.
+    /// The address is a broadcast address.
     Broadcast,
-    /// The address is that of a group.
+    /// The address is a multicast address.
     Multicast,
-    /// Has the next routing rule decide.
+    /// Lets the next routing rule decide.
     Throw,
     /// Drops or refuses it.
     Refusal(Refusal),
 }
 
-/// Why there is no way to a destination.
+/// Why there is no route to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
     /// No route has it (`ENETUNREACH`).
@@ -55,7 +55,7 @@ pub enum Refusal {
     Unreachable,
     /// A route or rule of type `prohibit` (`EACCES`).
     Prohibit,
-    /// A route or rule of type `blackhole` (`EINVAL`): nobody is told.
+    /// A route or rule of type `blackhole` (`EINVAL`): the sender gets no message.
     Blackhole,
 }
 
@@ -92,7 +92,7 @@ impl From<Vec<Route>> for Routes {
     }
 }
 
-/// The routes of each table and family, so that finding one takes a look-up for each length of a prefix.
+/// The routes of each table and family, so that finding one takes a lookup for each prefix length.
 #[derive(Debug, Clone, Default)]
 struct Index {
     tables: BTreeMap<CompactString, [ByPrefix; 2]>,
@@ -107,7 +107,7 @@ struct ByPrefix {
     best: HashMap<Cidr, Best>,
 }
 
-/// The route that counts for a prefix, by its number; of two that count alike it is not known which one is taken.
+/// The route that counts for a prefix, by its number; if two count equally, it is not known which one is taken.
 #[derive(Debug, Clone, Copy)]
 struct Best {
     route: usize,
@@ -134,12 +134,12 @@ impl Index {
             let best =
                 table.best.entry(route.destination).or_insert(Best { route: number, is_one_of: false });
             let Some(known) = routes.get(best.route).filter(|_| best.route != number) else { continue };
-            // A route for only some packets leaves open what happens to the others, whatever its metric.
+            // A route for only some packets leaves open what happens to others, whatever its metric.
             best.is_one_of |= known.asks_more || route.asks_more;
             if route.metric < known.metric {
                 best.route = number;
             } else if route.metric == known.metric && route.destination.family() == Family::Ipv6 {
-                // The same twice is one route of several ways (ECMP), as older tools list it.
+                // The same route twice is one with several next hops (ECMP), as older tools list it.
                 best.is_one_of |= (route.kind, &route.devices) != (known.kind, &known.devices);
             }
         }
@@ -159,20 +159,20 @@ impl Routes {
         self.index = OnceLock::new();
     }
 
-    /// Whether any is of a family.
+    /// Whether there is one of this family.
     pub fn has(&self, family: Family) -> bool {
         let tables = &self.index().tables;
         tables.values().any(|table| table.get(slot(family)).is_some_and(|table| !table.best.is_empty()))
     }
 
-    /// Whether all tables of a family are there: every node has routes in the table `local`, which are listed only if all
-    /// tables are asked for.
+    /// Whether all tables of a family are there: every node has routes in the table `local`, which are only listed if
+    /// all tables are requested.
     pub fn are_whole(&self, family: Family) -> bool {
         let local = self.index().tables.get("local");
         local.and_then(|table| table.get(slot(family))).is_some_and(|table| !table.best.is_empty())
     }
 
-    /// Whether a route says that an address is that of all hosts of a network.
+    /// Whether a route says that this is a broadcast address.
     pub(super) fn is_broadcast(&self, ip: IpAddr) -> bool {
         self.index().broadcasts.contains(&Cidr::host(ip))
     }
@@ -189,7 +189,7 @@ impl Routes {
         tables.filter(move |(_, table)| has(table)).map(|(name, _)| name.as_str())
     }
 
-    /// The narrowest route of a table to a destination, and whether another could be taken as well.
+    /// The most specific route of a table to a destination, and whether another could be taken as well.
     pub(super) fn find(&self, table: &str, to: IpAddr) -> Option<(&Route, bool)> {
         let table = self.index().tables.get(table)?.get(slot(Family::of(to)))?;
         let best = table.lengths.iter().rev().find_map(|length| table.best.get(&Cidr::new(to, *length)?))?;

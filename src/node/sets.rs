@@ -1,4 +1,4 @@
-//! Sets of ipset: what `-m set` asks.
+//! Sets of ipset, which `-m set` looks into.
 
 mod query;
 
@@ -16,28 +16,28 @@ pub use query::{AskedInterface, SetQuery};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IpSets {
     sets: BTreeMap<CompactString, IpSet>,
-    /// Whether members of any of them have interfaces.
+    /// Whether members of any of them contain interfaces.
     name_interfaces: bool,
 }
 
 /// A set: its type and its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IpSet {
-    /// What a member consists of, in order: `hash:ip,port` is an address and a port.
+    /// What a member consists of, in order: for `hash:ip,port`, an address and a port.
     dimensions: Vec<Dimension>,
-    /// Only packets of this family can be in it; none where the members have no addresses.
+    /// Only packets of this family can be in it; none if the members have no addresses.
     family: Option<Family>,
     /// Whether it can have exceptions (`nomatch`): sets with networks can.
     has_exceptions: bool,
-    /// Bits of an address that count (`netmask`, `bitmask`).
+    /// The bits of an address that count (`netmask`, `bitmask`).
     address_mask: Option<IpAddr>,
-    /// Bits of a mark that count (`markmask`).
+    /// The bits of a mark that count (`markmask`).
     mark_mask: u32,
-    /// Members by their first part; of one with a network, the narrowest is asked first.
+    /// Members by their first part; if that is a network, the narrowest is looked at first.
     members: BTreeMap<Part, Vec<Member>>,
-    /// Lengths of the networks that members begin with.
+    /// Prefix lengths of the networks that members begin with.
     lengths: BTreeSet<u8>,
-    /// Sets that a set of type `list:set` holds, in order.
+    /// Sets that a set of type `list:set` contains, in order.
     listed: Vec<CompactString>,
 }
 
@@ -63,27 +63,27 @@ pub enum Dimension {
 pub enum Part {
     /// An address or a network.
     Network(Cidr),
-    /// A port of this protocol, or of any; no protocol of Services where `protocol` is a name that is none of theirs.
+    /// A port of this protocol, or of any.
     Port {
         /// None: only the port counts, as in `bitmap:port`.
         protocol: Option<Protocol>,
         /// The number.
         port: u16,
     },
-    /// A type and code of ICMP, or a port of a protocol that no Service has.
+    /// A type and code of ICMP, or a port of a protocol that Services do not have.
     OfAnotherProtocol(CompactString),
     /// The firewall mark.
     Mark(u32),
-    /// An interface, or all that begin so.
+    /// An interface, or all whose names begin like this.
     Interface {
         /// Its name.
         name: CompactString,
-        /// Whether names that go on are meant as well.
+        /// Whether longer names are meant as well.
         is_prefix: bool,
-        /// Whether the port of a bridge is meant.
+        /// Whether this is a port of a bridge.
         of_bridge: bool,
     },
-    /// A hardware address; none where `bitmap:ip,mac` has yet to learn it.
+    /// A hardware address; none if `bitmap:ip,mac` has not learned it yet.
     HardwareAddress(Option<CompactString>),
 }
 
@@ -101,25 +101,24 @@ struct Member {
 pub enum Membership {
     /// A member tells so.
     In,
-    /// A member with `nomatch` tells that it is not. `--return-nomatch` takes this for a match, and
-    /// [`Membership::In`] for none.
+    /// A member with `nomatch` excludes it. `--return-nomatch` counts this as a match, and [`Membership::In`] as none.
     Exception,
     /// No member tells so.
     Out,
-    /// It depends on what is not known.
+    /// It depends on something unknown.
     Unknown,
-    /// There is no set of this name in what was captured.
+    /// No set with this name was captured.
     NoSuchSet,
 }
 
 impl IpSets {
-    /// Adds a set; a set of that name that was there comes back.
+    /// Adds a set; returns the set that had this name before.
     pub fn insert(&mut self, name: CompactString, set: IpSet) -> Option<IpSet> {
         self.name_interfaces |= set.dimensions.contains(&Dimension::Interface);
         self.sets.insert(name, set)
     }
 
-    /// Whether a set can tell interfaces apart.
+    /// Whether a set can distinguish interfaces.
     pub fn name_interfaces(&self) -> bool {
         self.name_interfaces
     }
@@ -129,7 +128,7 @@ impl IpSets {
         self.sets.get(name)
     }
 
-    /// The set of a name, to add members to.
+    /// The set with this name, to add members.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut IpSet> {
         self.sets.get_mut(name)
     }
@@ -144,8 +143,8 @@ impl IpSets {
         self.sets.is_empty()
     }
 
-    /// Whether `-m set --match-set NAME END,END` finds a packet in a set. A rule that names fewer ends than the members
-    /// have parts, or that sees packets of another family, matches nothing (net/netfilter/ipset/ip_set_core.c,
+    /// Whether `-m set --match-set NAME END,END` finds a packet in a set. A rule with fewer ends than the members have
+    /// parts, or one that sees packets of another family, matches nothing (net/netfilter/ipset/ip_set_core.c,
     /// `ip_set_test`).
     pub fn ask(&self, name: &str, ends: &[End], query: &SetQuery<'_>) -> Membership {
         let Some(set) = self.get(name) else { return Membership::NoSuchSet };
@@ -155,7 +154,7 @@ impl IpSets {
         set.ask(ends, query)
     }
 
-    /// Whether any of the sets in a list has it; lists do not hold lists.
+    /// Whether any of the sets in a list has it; lists do not contain lists.
     fn ask_listed(&self, list: &IpSet, ends: &[End], query: &SetQuery<'_>) -> Membership {
         let mut answer = Membership::Out;
         for name in &list.listed {
@@ -170,7 +169,7 @@ impl IpSets {
 }
 
 impl IpSet {
-    /// An empty set of a type such as `hash:ip,port`; none for a type that is not known.
+    /// An empty set of a type such as `hash:ip,port`; none if the type is not known.
     pub fn new(kind: &str, family: Option<Family>) -> Option<IpSet> {
         let (_, words) = kind.split_once(':')?;
         let dimension = |word: &str| {
@@ -203,17 +202,17 @@ impl IpSet {
         &self.dimensions
     }
 
-    /// Has only some bits of an address count.
+    /// Makes only some bits of an address count.
     pub fn mask_addresses(&mut self, mask: IpAddr) {
         self.address_mask = Some(mask);
     }
 
-    /// Has only some bits of a mark count.
+    /// Makes only some bits of a mark count.
     pub fn mask_marks(&mut self, mask: u32) {
         self.mark_mask = mask;
     }
 
-    /// Adds a member; twice the same is once.
+    /// Adds a member; adding it twice changes nothing.
     pub fn add(&mut self, first: Part, rest: Vec<Part>, is_exception: bool) {
         if let Part::Network(net) = &first {
             self.lengths.insert(net.length());
@@ -240,7 +239,7 @@ impl IpSet {
         self.len() == 0
     }
 
-    /// Sets that it holds, where it is a list.
+    /// The sets in it, if it is a list.
     pub fn listed(&self) -> &[CompactString] {
         &self.listed
     }
@@ -253,7 +252,7 @@ impl IpSet {
         })
     }
 
-    /// Every part of every member, its place among the parts before it.
+    /// Every part of every member, with its index in the member.
     pub fn parts(&self) -> impl Iterator<Item = (usize, &Part)> {
         self.members.iter().flat_map(|(first, members)| {
             let rest = members.iter().flat_map(|member| member.rest.iter().enumerate());
@@ -261,7 +260,7 @@ impl IpSet {
         })
     }
 
-    /// Of a set that can have exceptions, `--return-nomatch` turns the answer round (net/netfilter/ipset/ip_set_core.c,
+    /// If a set can have exceptions, `--return-nomatch` reverses the answer (net/netfilter/ipset/ip_set_core.c,
     /// `ip_set_test`).
     fn ask(&self, ends: &[End], query: &SetQuery<'_>) -> Membership {
         match self.find(ends, query) {
@@ -276,7 +275,8 @@ impl IpSet {
         if ends.len() < self.dimensions.len() || !is_of_family || self.dimensions.contains(&Dimension::Set) {
             return Membership::Out;
         }
-        // A set of nothing but ports knows none of SCTP (net/netfilter/ipset/ip_set_bitmap_port.c, `ip_set_get_ip_port`).
+        // A set that has only ports never matches SCTP (net/netfilter/ipset/ip_set_bitmap_port.c,
+        // `ip_set_get_ip_port`).
         if self.dimensions == [Dimension::Port] && query.protocol == Protocol::Sctp {
             return Membership::Out;
         }

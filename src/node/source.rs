@@ -6,9 +6,10 @@ use super::network::{Found, Link, LinkAddress, Lookup, Network, Routed};
 use crate::net::{Cidr, Family};
 
 impl Network {
-    /// The source of a packet to an address, whose sender leaves it to the kernel; none where that is not known. A route can name
-    /// it; to an address of the node it is that address, to any other one of the interface that the route leads by
-    /// (net/ipv4/route.c, `ip_route_output_key_hash_rcu`; net/ipv6/addrconf.c, `ipv6_dev_get_saddr`).
+    /// The source of a packet to an address whose sender leaves it to the kernel; none if that is not known. A route
+    /// can set it; to an address of the node it is that address, to any other it is an address of the interface that
+    /// the route leads to (net/ipv4/route.c, `ip_route_output_key_hash_rcu`; net/ipv6/addrconf.c,
+    /// `ipv6_dev_get_saddr`).
     pub(super) fn source_to(&self, to: IpAddr) -> Option<IpAddr> {
         let source = Some(Family::of(to).unspecified());
         let asked = Lookup { source, destination: to, mark: Some(0), input: Some("lo") };
@@ -16,7 +17,7 @@ impl Network {
         let told = route.and_then(|route| route.source);
         match (routed, to) {
             (Routed::Unknown, _) => None,
-            // IPv6 looks for the way again with a source, which it chooses without knowing where it leaves.
+            // IPv6 repeats the lookup with a source, which it chooses without knowing where the packet leaves.
             (Routed::Nowhere(_), IpAddr::V6(to)) => self.ipv6_of(None, to),
             (Routed::Nowhere(_), IpAddr::V4(_)) => None,
             _ if told.is_some() => told,
@@ -27,10 +28,10 @@ impl Network {
         }
     }
 
-    /// The address in the network of the gateway, else the first of the interface, else the first that any has
+    /// The address in the network of the gateway, else the first of the interface, else the first of any interface
     /// (net/ipv4/devinet.c, `inet_select_addr`).
     fn ipv4_of(&self, device: &str, gateway: Option<IpAddr>) -> Option<IpAddr> {
-        // Where the interface was not listed, nothing is known of its addresses.
+        // If the interface was not listed, nothing is known about its addresses.
         let link = self.link(device)?;
         let is_on_link = gateway.is_none();
         let counts = move |own: &&LinkAddress| {
@@ -45,8 +46,8 @@ impl Network {
         own().find(leads_to_gateway).or_else(|| own().next()).or_else(everywhere).map(|own| own.ip)
     }
 
-    /// The address of the right scope, on the interface, with the label of the destination, with the longest beginning that
-    /// they share; the first of equal ones. Which addresses are deprecated or temporary is not looked at.
+    /// The address with the right scope, on the interface, with the label of the destination, with the longest common
+    /// prefix; the first if several are equal. Whether addresses are deprecated or temporary is ignored.
     fn ipv6_of(&self, device: Option<&str>, to: Ipv6Addr) -> Option<IpAddr> {
         let is_near = to.is_unicast_link_local();
         if device.is_some_and(|device| self.link(device).is_none()) {
@@ -68,7 +69,7 @@ impl Network {
     }
 }
 
-/// Networks with a label of their own, the narrowest first (net/ipv6/addrlabel.c, `ip6addrlbl_init_table`).
+/// Networks with a label of their own, the most specific first (net/ipv6/addrlabel.c, `ip6addrlbl_init_table`).
 const LABELS: [(Ipv6Addr, u32, u8); 6] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, 6),
     (Ipv6Addr::new(0x2001, 0x10, 0, 0, 0, 0, 0, 0), 28, 7),

@@ -1,4 +1,4 @@
-//! Settings of a node's kernel that decide about packets beside its rules.
+//! Settings of a node's kernel that decide about packets besides its rules.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use compact_str::CompactString;
 
 use crate::net::Family;
 
-/// `sysctl net`; none of what was not told.
+/// `sysctl net`; none for what was not captured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sysctls {
     /// `net.ipv4.conf.INTERFACE.rp_filter`, also of `all` and `default`.
@@ -27,7 +27,7 @@ pub struct Sysctls {
     pub bridge_calls_iptables: Option<bool>,
 }
 
-/// How strictly the kernel asks whether a source can be reached the way it came (ip-sysctl.rst, `rp_filter`).
+/// How strictly the kernel checks whether a source can be reached the way its packet came (ip-sysctl.rst, `rp_filter`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ReversePath {
     /// Not at all.
@@ -41,9 +41,9 @@ pub enum ReversePath {
 /// What keeps a node from forwarding packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ForwardingOff {
-    /// The switch of the whole node.
+    /// The setting for the whole node.
     Node,
-    /// That of the interface by which a packet comes in.
+    /// The setting of the interface by which a packet comes in.
     Interface,
 }
 
@@ -60,10 +60,10 @@ impl ForwardingOff {
 }
 
 impl Sysctls {
-    /// Takes over what another listing tells.
+    /// Adds what another listing says.
     ///
     /// # Errors
-    /// It tells something else of the setting that is named.
+    /// It says something else about the setting in the error.
     pub fn learn(&mut self, more: &Sysctls) -> Result<(), String> {
         let interfaces = |name: &str, interface: &str| format!("net.ipv4.conf.{interface}.{name}");
         merge(&mut self.reverse_path, &more.reverse_path, |name| interfaces("rp_filter", name))?;
@@ -91,23 +91,23 @@ impl Sysctls {
     pub fn reverse_path_of(&self, interface: &str) -> Option<ReversePath> {
         let all = self.reverse_path.get("all").copied()?;
         let own = self.reverse_path.get(interface).or_else(|| self.reverse_path.get("default")).copied();
-        // No own value is greater than the greatest.
+        // `all` already has the greatest value.
         own.map(|own| all.max(own)).or((all == ReversePath::Loose).then_some(all))
     }
 
-    /// Whether packets that come in by an interface may have an own address of the node as their source
+    /// Whether packets that come in by an interface may have an address of the node itself as their source
     /// (`IN_DEV_ACCEPT_LOCAL`: on for all, or for this one).
     pub fn accepts_local_at(&self, interface: &str) -> bool {
         is_on_at(&self.accept_local, interface)
     }
 
-    /// Whether the mark of packets that come in by an interface counts where the way back to their source is looked up
+    /// Whether the mark of packets that come in by an interface counts when the route back to their source is looked up
     /// (`IN_DEV_SRC_VMARK`: on for all, or for this one).
     pub fn heeds_mark_at(&self, interface: &str) -> bool {
         is_on_at(&self.source_valid_mark, interface)
     }
 
-    /// What keeps packets of a family that come in by an interface from being sent on; none where they are, or where it
+    /// What keeps packets of a family that come in by an interface from being forwarded; none if nothing does, or if it
     /// is not known.
     pub fn forwarding_off(&self, family: Family, interface: Option<&str>) -> Option<ForwardingOff> {
         match (self.forwards(family, interface), self.forwarding.get(&family)) {
@@ -117,8 +117,8 @@ impl Sysctls {
         }
     }
 
-    /// Whether packets of a family that come in by an interface are sent on; none where it is not told. Of IPv4 only
-    /// the interface's own setting counts; `ip_forward` sets it for all (net/ipv4/devinet.c, `inet_forward_change`).
+    /// Whether packets of a family that come in by an interface are forwarded; none if not known. For IPv4 only the
+    /// interface's own setting counts; `ip_forward` sets it for all (net/ipv4/devinet.c, `inet_forward_change`).
     fn forwards(&self, family: Family, interface: Option<&str>) -> Option<bool> {
         let whole = self.forwarding.get(&family).copied();
         if family == Family::Ipv6 {
@@ -137,7 +137,7 @@ impl Sysctls {
         }
     }
 
-    /// How strict it is for packets whose interface is not known, where it is the same for all.
+    /// How strict it is for packets whose interface is not known, if it is the same for all.
     pub fn reverse_path_anywhere(&self) -> Option<ReversePath> {
         let all = self.reverse_path.get("all").copied()?;
         let named = |name: &str| !["all", "default", "lo"].contains(&name);
@@ -147,7 +147,7 @@ impl Sysctls {
         modes.all(|mode| mode == first).then_some(first)
     }
 
-    /// Whether packets from or to 127.0.0.0/8 may cross interfaces other than `lo`; none where it is not told. One that
+    /// Whether packets from or to 127.0.0.0/8 may cross interfaces other than `lo`; none if not known. One setting that
     /// allows it is enough: kube-proxy sets `all`.
     pub fn allows_route_localnet(&self) -> Option<bool> {
         if self.route_localnet.is_empty() {

@@ -17,11 +17,11 @@ use crate::net::{Cidr, Family};
 use crate::parallel;
 use crate::settings::{ProxyMode, Settings};
 
-/// More endpoints than this, and iptables comments are left out (proxier.go, largeClusterEndpointsThreshold).
+/// With more endpoints than this, iptables rules have no comments (proxier.go, largeClusterEndpointsThreshold).
 pub const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
 
 impl<'c> Plan<'c> {
-    /// What `node` must forward in `family`. A Node that is not in the cluster is one without zone and addresses.
+    /// What `node` must forward in `family`. A Node that is not in the cluster has no zone and no addresses.
     ///
     /// # Errors
     /// kube-proxy does not start on this node.
@@ -47,7 +47,7 @@ impl<'c> Plan<'c> {
     }
 
     /// What `node` must forward of some Service ports of a table, in their order; the rest of the plan is that of the
-    /// whole table, which is large or not.
+    /// whole table, whose size decides whether the cluster is large.
     pub(crate) fn of_some(
         ports: &[&'c ServicePort],
         large_cluster: bool,
@@ -126,8 +126,8 @@ impl<'c> Plan<'c> {
         service_port_plan(port, &here, *node_ip)
     }
 
-    /// Whether rules depend on which traffic comes from pods: those that masquerade the others on cluster IPs, and those
-    /// that let pods past the policy Local.
+    /// Whether rules depend on which traffic comes from pods: those that masquerade other traffic to cluster IPs, and
+    /// those that exempt pods from the policy Local.
     pub fn depends_on_local_traffic(&self) -> bool {
         self.service_ports.iter().any(|port| {
             let short_circuit = port.external().is_some_and(External::has_short_circuit);
@@ -135,7 +135,7 @@ impl<'c> Plan<'c> {
         })
     }
 
-    /// Says, in the same words for both families, that rules would need to know which traffic comes from pods.
+    /// Warns, in the same words for both families, that rules would need to know which traffic comes from pods.
     pub(crate) fn warn_of_local_traffic(
         &self,
         cluster: &Cluster,
@@ -183,7 +183,7 @@ impl<'c> Plan<'c> {
 }
 
 impl<'c> ServicePortPlan<'c> {
-    /// What `node` does with one Service port, for who asks about few of them on many nodes.
+    /// What `node` does with one Service port, for questions about few of them on many nodes.
     pub fn new(port: &'c ServicePort, settings: &Settings, node: &Node) -> Self {
         let family = Family::of(port.cluster_ip);
         let here = Here::new(node, settings);
@@ -197,12 +197,12 @@ pub fn endpoint_count(table: &FamilyTable) -> usize {
     table.endpoints_elsewhere + table.service_ports.iter().map(distinct_endpoints).sum::<usize>()
 }
 
-/// Whether kube-proxy goes into its large-cluster mode.
+/// Whether kube-proxy uses its large-cluster mode.
 pub(crate) fn is_large(table: &FamilyTable) -> bool {
     endpoint_count(table) > LARGE_CLUSTER_ENDPOINTS
 }
 
-/// Endpoints of a Service port, those of the same address and port counted once.
+/// Number of endpoints of a Service port, with those of the same address and port counted once.
 fn distinct_endpoints(port: &ServicePort) -> usize {
     let mut last: Option<&CompactString> = None;
     port.endpoints.iter().filter(|e| last.replace(&e.text) != Some(&e.text)).count()
@@ -215,7 +215,7 @@ fn service_cidrs(cluster: &Cluster, settings: &Settings, family: Family) -> Vec<
     cluster.service_cidrs.iter().copied().filter(|cidr| cidr.family() == family).collect()
 }
 
-/// A thread is worth its while for at least this many Service ports.
+/// A thread is worth starting for at least this many Service ports.
 const SHORTEST_STRETCH: usize = 256;
 
 fn service_port_plans<'c>(
@@ -257,7 +257,7 @@ fn service_port_plan<'c>(port: &'c ServicePort, here: &Here<'_>, node_ip: IpAddr
     }
 }
 
-/// It has a node port, an external IP or a load-balancer IP in this family (pkg/proxy/serviceport.go,
+/// Whether it has a node port, an external IP or a load-balancer IP in this family (pkg/proxy/serviceport.go,
 /// ExternallyAccessible).
 fn is_externally_accessible(port: &ServicePort) -> bool {
     port.node_port.is_some() || !port.load_balancer_ips.is_empty() || !port.external_ips.is_empty()

@@ -1,5 +1,5 @@
-//! The rules for choosing endpoints in which releases differ, and which of them is the reason that
-//! two plans send the traffic of one Service port to different endpoints.
+//! The rules for choosing endpoints that differ between releases, and which of them is the reason why two plans send
+//! the traffic of one Service port to different endpoints.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ pub struct EndpointRules {
     pub(super) node_hints: bool,
     /// A node without a zone can match a hint for the zone named "".
     pub(super) empty_zone_matches: bool,
-    /// Which of two endpoints with the same address and port stays.
+    /// Which of two endpoints with the same address and port is kept.
     pub(super) duplicates: DuplicateEndpoint,
     /// Slices with the label of another proxy are ignored.
     pub(super) proxy_name_label_hides_slice: bool,
@@ -30,12 +30,12 @@ pub(super) enum ZoneHints {
     Always,
 }
 
-/// One of the rules, by which the endpoints of a Service port can differ between releases.
+/// A rule that can make the endpoints of a Service port differ between releases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EndpointRule {
     /// Slices with the label of another proxy are ignored (to 1.35).
     SlicesOfOtherProxies,
-    /// Which of two endpoints with the same address and port stays (another one from 1.36 on).
+    /// Which of two endpoints with the same address and port is kept (another one from 1.36 on).
     Duplicates,
     /// Zone hints need an annotation (to 1.30).
     ZoneHints,
@@ -83,7 +83,7 @@ impl EndpointRules {
         self.proxy_name_label_hides_slice && endpoint.has_proxy_name_label
     }
 
-    /// The same with one rule of others; none where they agree in it.
+    /// The same with one rule taken from others; none if they agree in it.
     fn with(self, rule: EndpointRule, other: EndpointRules) -> Option<EndpointRules> {
         let mixed = match rule {
             EndpointRule::SlicesOfOtherProxies => {
@@ -137,8 +137,8 @@ impl Plan<'_> {
 pub type PlannedPort<'a> = (&'a Plan<'a>, &'a ServicePortPlan<'a>);
 
 /// The rule that makes two plans of a node send the traffic of a Service port to different endpoints: planned by the
-/// other side's rules, the objects of one side give what the other side has. None where the endpoints are the same, or where
-/// the objects have a part in the difference.
+/// other side's rules, the objects of one side give what the other side has. None if the endpoints are the same, or if
+/// the objects contribute to the difference.
 pub fn rule_that_differs(old: PlannedPort<'_>, new: PlannedPort<'_>) -> Option<EndpointRule> {
     // The side that ignores no slice knows the endpoints of both.
     let (known, other) = if new.0.own.rules.proxy_name_label_hides_slice { (old, new) } else { (new, old) };

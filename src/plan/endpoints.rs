@@ -1,4 +1,4 @@
-//! Which endpoints of a Service port traffic on this node is balanced over (pkg/proxy/topology.go,
+//! Over which endpoints of a Service port traffic on this node is balanced (pkg/proxy/topology.go,
 //! CategorizeEndpoints).
 
 use super::service_port::Chosen;
@@ -6,7 +6,7 @@ use super::{Basis, Choice, EndpointRules, HintUse, HintsIgnored};
 use crate::cluster::{Endpoint, Node, ServicePort};
 use crate::settings::{Settings, release::DuplicateEndpoint};
 
-/// What endpoint selection depends on beside the endpoints.
+/// What the choice of endpoints depends on besides the endpoints.
 pub(super) struct Here<'a> {
     /// The node's name.
     pub(super) node_name: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct Here<'a> {
 pub(super) struct Selected<'c> {
     pub(super) cluster: Chosen<'c>,
     pub(super) local: Chosen<'c>,
-    /// Those of both, sorted by their text.
+    /// The endpoints in either set, sorted by their text.
     pub(super) reachable: Vec<&'c Endpoint>,
     /// Some endpoint somewhere is usable.
     pub(super) has_endpoints: bool,
@@ -111,7 +111,8 @@ impl Here<'_> {
         Chosen { endpoints: ready, choice: Choice { basis: Basis::Ready, hints: HintUse::None } }
     }
 
-    /// Hints count only if every ready endpoint has one and one of them is for here; node hints come first.
+    /// Hints count only if every ready endpoint has one and one of them is for this node or zone; node hints come
+    /// first.
     fn hint_use(&self, port: &ServicePort, ready: &[&Endpoint]) -> HintUse {
         let has = |of: fn(&Endpoint) -> usize| ready.iter().any(|e| of(e) > 0);
         let all_have = |of: fn(&Endpoint) -> usize| !ready.is_empty() && ready.iter().all(|e| of(e) > 0);
@@ -137,7 +138,7 @@ impl Here<'_> {
         })
     }
 
-    /// The zone that hints are compared with: from 1.33 on a node without one is in the zone "".
+    /// The zone that hints are compared with: from 1.33 on, a node without one is in the zone "".
     fn zone_for_hints(&self) -> Option<&str> {
         let empty_matches = self.rules.empty_zone_matches;
         match self.zone {
@@ -165,7 +166,7 @@ fn node_hints(endpoint: &Endpoint) -> usize {
     endpoint.hints.as_ref().map_or(0, |hints| hints.nodes.len())
 }
 
-/// None is ready: those that terminate but still serve, whatever their hints.
+/// If none is ready: those that are terminating but still serve, whatever their hints.
 fn fallback<'c>(candidates: impl Iterator<Item = &'c Endpoint>, hints: HintUse) -> Chosen<'c> {
     let taken: Vec<&Endpoint> = candidates.filter(|e| e.is_usable()).collect();
     let basis = if taken.is_empty() { Basis::Nothing } else { Basis::Terminating };
@@ -174,7 +175,7 @@ fn fallback<'c>(candidates: impl Iterator<Item = &'c Endpoint>, hints: HintUse) 
     Chosen { endpoints: taken, choice: Choice { basis, hints } }
 }
 
-/// Both, sorted by their text. kube-proxy's order is random where one is not part of the other.
+/// The union, sorted by text. kube-proxy's order is random if neither contains the other.
 fn union<'c>(a: &[&'c Endpoint], b: &[&'c Endpoint]) -> Vec<&'c Endpoint> {
     let mut all: Vec<&Endpoint> = a.iter().chain(b).copied().collect();
     all.sort_by(|x, y| x.text.cmp(&y.text));

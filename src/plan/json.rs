@@ -15,15 +15,15 @@ use crate::input::{Position, Sources};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RuleOrigin {
-    /// Such as `shop/web:http`; none for what belongs to no Service.
+    /// Such as `shop/web:http`; none if it belongs to no Service.
     service_port: Option<String>,
     /// `tcp`, `udp` or `sctp`
     protocol: Option<&'static str>,
     /// Such as `spec.ports[0].nodePort`
     field: String,
-    /// The file in which the field stands.
+    /// The file with the field.
     file: Option<String>,
-    /// The line on which it stands, counted from 1.
+    /// The line of the field, counted from 1.
     line: Option<u32>,
 }
 
@@ -38,7 +38,7 @@ pub struct ServicePortDecisions<'p> {
     protocol: &'static str,
     /// For traffic to the cluster IP.
     internal: RouteDecision,
-    /// For traffic to node ports, load balancers and external IPs; none where it has none of them.
+    /// For traffic to node ports, load balancers and external IPs; none if the Service port has none of them.
     external: Option<RouteDecision>,
     /// Usable endpoints of the whole cluster, as address and port.
     cluster_endpoints: Vec<String>,
@@ -70,14 +70,14 @@ struct UnusedEndpoint<'p> {
     reason: &'static str,
 }
 
-/// What made the rules of a ruleset, told once for all of them.
+/// What made the rules of a ruleset, with each origin only once.
 #[derive(Debug)]
 pub struct Origins {
     told: HashMap<Origin, Option<RuleOrigin>>,
 }
 
 impl Origins {
-    /// Finds the file and line of each origin; every object is read once.
+    /// Finds the file and line of each origin; every object is read only once.
     pub fn new(plan: &Plan<'_>, sources: &Sources, origins: impl IntoIterator<Item = Origin>) -> Self {
         let mut by_object: BTreeMap<Option<Position>, Vec<(Origin, FieldSource)>> = BTreeMap::new();
         let mut seen = HashSet::new();

@@ -6,18 +6,18 @@ use super::{EndpointSet, LoopbackNodePorts, Plan, ServicePortPlan};
 use crate::cluster::{Endpoint, TrafficPolicy};
 use crate::net::Protocol;
 
-/// A socket on which kube-proxy listens itself, and copies what comes to an endpoint. It connects from the node: the
-/// endpoint sees the node's address, and no rule for node ports or Services is met.
+/// A socket on which kube-proxy itself listens, copying what arrives to an endpoint. It connects from the node: the
+/// endpoint sees the node's address, and no rule for node ports or Services applies.
 #[derive(Debug, Clone, Copy)]
 pub struct Listener<'p> {
     /// Whose node port it is.
     pub service_port: &'p ServicePortPlan<'p>,
-    /// One of these is chosen at random; with ClientIP affinity all local clients together keep theirs.
+    /// One of these is chosen at random; with ClientIP affinity, all local clients share one.
     pub endpoints: &'p [&'p Endpoint],
 }
 
 impl Plan<'_> {
-    /// kube-proxy's own listener at an address; none where no process of kube-proxy's answers.
+    /// kube-proxy's own listener at an address; none if kube-proxy does not listen there.
     pub fn listener<'p>(&'p self, to: SocketAddr, protocol: Protocol) -> Option<Listener<'p>> {
         let is_served = self.loopback_node_ports() == LoopbackNodePorts::Proxied
             && protocol == Protocol::Tcp

@@ -55,7 +55,7 @@ struct Common {
     drop_invalid: bool,
 }
 
-/// What differs from node to node, beside Service ports. No rule that iptables has for a Service port depends on it.
+/// What differs from node to node, besides Service ports. No iptables rule of a Service port depends on it.
 #[derive(Debug, Clone, PartialEq)]
 struct Own {
     node_name: CompactString,
@@ -95,7 +95,7 @@ impl<'c> Plan<'c> {
         self.own.node_ip
     }
 
-    /// Every address known to be on an interface of the node in this family, loopback included, ascending.
+    /// Every address known to be on an interface of the node in this family, including loopback, sorted.
     pub fn interface_addresses(&self) -> &[IpAddr] {
         &self.own.interface_addresses
     }
@@ -105,12 +105,12 @@ impl<'c> Plan<'c> {
         self.common.masquerade
     }
 
-    /// Takes another mark than the configuration's, as one that was found on the node.
+    /// Uses another mark than the configured one, such as one found on the node.
     pub fn set_mark(&mut self, mark: u32) {
         self.common.masquerade.mark = mark;
     }
 
-    /// How traffic of local pods is told apart from other traffic; none where kube-proxy has no detector for the family.
+    /// How traffic of local pods is recognized; none if kube-proxy has no detector for the family.
     pub fn local_traffic(&self) -> Option<&LocalTraffic> {
         self.common.local_traffic.as_ref()
     }
@@ -120,7 +120,8 @@ impl<'c> Plan<'c> {
         &self.own.node_ports
     }
 
-    /// Node ports are served on 127.0.0.1, and a rule protects against the outside (iptables mode, IPv4 only).
+    /// Whether node ports are served on 127.0.0.1, with a rule that protects them from outside (iptables mode, IPv4
+    /// only).
     pub fn localhost_node_ports(&self) -> bool {
         self.common.localhost_node_ports
     }
@@ -130,7 +131,7 @@ impl<'c> Plan<'c> {
         self.common.loopback_node_ports
     }
 
-    /// More than 1000 endpoints: iptables comments are left out.
+    /// Whether there are more than 1000 endpoints: then iptables rules have no comments.
     pub fn large_cluster(&self) -> bool {
         self.common.large_cluster
     }
@@ -140,12 +141,12 @@ impl<'c> Plan<'c> {
         self.common.nfacct
     }
 
-    /// Packets of an invalid conntrack state are dropped.
+    /// Whether packets with an invalid conntrack state are dropped.
     pub fn drop_invalid(&self) -> bool {
         self.common.drop_invalid
     }
 
-    /// Networks from which cluster IPs are allocated, where kube-proxy reads them.
+    /// Networks from which cluster IPs are allocated, if kube-proxy reads them.
     pub fn service_cidrs(&self) -> &[Cidr] {
         &self.own.service_cidrs
     }
@@ -171,7 +172,7 @@ impl<'c> Plan<'c> {
         self.service_ports.get(first..end).unwrap_or_default()
     }
 
-    /// Keeps the Service ports for which `keep`, asked in their order, says so.
+    /// Keeps the Service ports for which `keep`, called in their order, returns true.
     pub(crate) fn retain_service_ports(&mut self, keep: impl FnMut(&ServicePortPlan<'c>) -> bool) {
         self.service_ports.retain(keep);
     }
@@ -192,29 +193,29 @@ impl<'c> Plan<'c> {
 pub struct Masquerade {
     /// The firewall mark: one bit.
     pub mark: u32,
-    /// All cluster IP traffic is masqueraded.
+    /// Whether all cluster IP traffic is masqueraded.
     pub all: bool,
-    /// The source port is fully randomised.
+    /// Whether the source port is fully randomized.
     pub random_fully: bool,
 }
 
-/// How traffic of local pods is recognised.
+/// How traffic of local pods is recognized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalTraffic {
-    /// Its source lies in a network.
+    /// Its source is in a network.
     From(Cidr),
     /// It comes in by this interface.
     Interface(CompactString),
-    /// It comes in by an interface whose name begins so.
+    /// It comes in by an interface whose name begins with this.
     InterfacePrefix(CompactString),
 }
 
 /// On which addresses node ports are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodePorts {
-    /// On every local address; on loopback only where [`Plan::localhost_node_ports`] says so.
+    /// On every local address; on loopback only if [`Plan::localhost_node_ports`] says so.
     AllLocal,
-    /// On these addresses of the node, ascending.
+    /// On these addresses of the node, sorted.
     Addresses(Vec<IpAddr>),
 }
 

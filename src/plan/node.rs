@@ -1,4 +1,4 @@
-//! What the plan needs to know of its node: addresses, local traffic, node ports.
+//! What the plan needs to know about its node: addresses, local traffic, node ports.
 
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ fn address_of_node(node: &Node, family: Family) -> Option<IpAddr> {
     node.internal_ips.iter().chain(&node.external_ips).copied().find(|ip| Family::of(*ip) == family)
 }
 
-/// Every address known to be on an interface of the node, loopback included, ascending.
+/// Every address known to be on an interface of the node, including loopback, sorted.
 pub(super) fn interface_addresses(node: &Node, settings: &Settings, family: Family) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = (node.internal_ips.iter().copied())
         .chain(address_of_node(node, family))
@@ -33,7 +33,7 @@ pub(super) fn interface_addresses(node: &Node, settings: &Settings, family: Fami
     addresses
 }
 
-/// How traffic of local pods is recognised in a family; none where kube-proxy has no detector.
+/// How traffic of local pods is recognized in a family; none if kube-proxy has no detector.
 pub(super) fn local_traffic(
     node: &Node,
     settings: &Settings,
@@ -62,13 +62,13 @@ pub(super) fn local_traffic(
     }
 }
 
-/// The family that kube-proxy takes for the cluster's first (cmd/kube-proxy/app/server.go, detectNodeIPs).
+/// The family that kube-proxy considers the cluster's primary one (cmd/kube-proxy/app/server.go, detectNodeIPs).
 fn primary_family(node: &Node, settings: &Settings) -> Family {
     let first = settings.bind_address.or(node.internal_ips.iter().chain(&node.external_ips).next().copied());
     first.map_or(Family::Ipv4, Family::of)
 }
 
-/// kube-proxy does not start where all podCIDRs are of the other family than its primary one, in any release
+/// kube-proxy does not start if all podCIDRs are of another family than its primary one, in any release
 /// (cmd/kube-proxy/app/server.go, checkBadIPConfig).
 fn pod_cidrs_of_other_family(node: &Node, settings: &Settings) -> Option<Diagnostic> {
     let primary = primary_family(node, settings);
@@ -88,7 +88,7 @@ fn pod_cidrs_of_other_family(node: &Node, settings: &Settings) -> Option<Diagnos
     })
 }
 
-/// Where node ports are served, before loopback addresses are left out.
+/// Where node ports are served, before loopback addresses are excluded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     /// On every local address.
@@ -125,7 +125,7 @@ pub(super) fn selection(node: &Node, settings: &Settings, family: Family) -> Sel
     }
 }
 
-/// The networks listed for a family, `primary` replaced by the node's address.
+/// The networks listed for a family, with `primary` replaced by the node's address.
 fn networks_of_family(
     listed: &NodePortAddresses,
     node: &Node,
@@ -139,7 +139,7 @@ fn networks_of_family(
     listed.listed().iter().filter_map(network).filter(|network| network.cidr.family() == family).collect()
 }
 
-/// The node's own address as a network; none where it is not known, for which kube-proxy takes loopback.
+/// The node's own address as a network; none if it is not known, in which case kube-proxy uses loopback.
 fn own_network(node: &Node, settings: &Settings, family: Family) -> Option<WrittenCidr> {
     let ip = node_ip(node, settings, family).filter(|ip| !ip.is_loopback())?;
     let cidr = Cidr::host(ip);
@@ -165,7 +165,8 @@ pub fn loopback_node_ports(settings: &Settings, family: Family) -> LoopbackNodeP
 }
 
 impl Selection {
-    /// Whether it takes in IPv4 loopback: everything does, and a network that lies in 127.0.0.0/8 or holds 127.0.0.0.
+    /// Whether it includes IPv4 loopback: everything does, and so does a network within 127.0.0.0/8 or one that
+    /// contains 127.0.0.0.
     pub(super) fn has_ipv4_loopback(&self) -> bool {
         match self {
             Selection::Everything => true,
@@ -176,7 +177,7 @@ impl Selection {
         }
     }
 
-    /// The concrete addresses of the node, loopback only where `loopback` allows it.
+    /// The concrete addresses of the node, with loopback only if `loopback` allows it.
     pub(super) fn node_ports(&self, interface_addresses: &[IpAddr], loopback: bool) -> NodePorts {
         match self {
             Selection::Everything => NodePorts::AllLocal,

@@ -15,7 +15,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Of a rule that every node has.
+    /// For a rule that every node has.
     pub const BASE: Origin = Origin { service_port: None, field: Field::Base };
 }
 
@@ -24,7 +24,7 @@ impl Origin {
 pub enum Field {
     /// No field: every node has the rule.
     Base,
-    /// `clusterCIDR`, `detectLocalMode` and what belongs to them.
+    /// `clusterCIDR`, `detectLocalMode` and related fields.
     DetectLocal,
     /// `nodePortAddresses`
     NodePortAddresses,
@@ -69,7 +69,7 @@ impl Origin {
         plan.service_ports().get(self.service_port? as usize)
     }
 
-    /// Where the field stands that made the rule.
+    /// Where the field is that made the rule.
     pub fn source(&self, plan: &Plan<'_>) -> FieldSource {
         match self.service_port(plan) {
             Some(service_port) => self.source_in(service_port),

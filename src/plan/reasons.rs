@@ -15,19 +15,19 @@ pub enum Reason {
     LocalPolicy,
     /// No EndpointSlice has an endpoint for this port name and protocol.
     NoEndpoints,
-    /// There are endpoints, but none is ready, nor serving while it terminates.
+    /// There are endpoints, but none is ready, or still serving while it is terminating.
     NoReadyEndpoints,
     /// The policy is Local, and no usable endpoint is on this node.
     NoLocalEndpoints,
     /// Ready endpoints are taken.
     ReadyEndpoints,
-    /// None is ready; those that terminate but still serve are taken.
+    /// None is ready; those that are terminating but still serve are used.
     TerminatingEndpoints,
-    /// Endpoints hinted for this node are taken.
+    /// Endpoints hinted for this node are used.
     NodeHints,
-    /// Endpoints hinted for this node's zone are taken.
+    /// Endpoints hinted for this node's zone are used.
     ZoneHints,
-    /// Hints are there but not used.
+    /// There are hints, but they are not used.
     HintsIgnored(HintsIgnored),
 }
 
@@ -100,7 +100,7 @@ impl ServicePortPlan<'_> {
         self.route_reasons(self.internal)
     }
 
-    /// Why traffic from outside to node port, external and load-balancer IPs goes where it goes; none where the Service
+    /// Why traffic from outside to node port, external and load-balancer IPs goes where it goes; none if the Service
     /// port has none of these.
     pub fn external_reasons(&self) -> Vec<Reason> {
         let route = self.external.as_ref().map(External::client_route);
@@ -124,7 +124,7 @@ impl ServicePortPlan<'_> {
 }
 
 impl Choice {
-    /// The reasons for the set's endpoints, the more particular ones last.
+    /// The reasons for the set's endpoints, with the more specific ones last.
     pub fn reasons(self) -> Vec<Reason> {
         let basis = match self.basis {
             Basis::Unused => None,
@@ -147,15 +147,15 @@ impl Choice {
 pub enum LeftOut {
     /// `ready: false`, and not terminating.
     NotReady,
-    /// It terminates, and others are ready.
+    /// It is terminating, and others are ready.
     Terminating,
-    /// It terminates and no longer serves.
+    /// It is terminating and no longer serves.
     NotServing,
     /// It is hinted for other zones or nodes.
     HintedElsewhere,
     /// It is on another node, and the policy is Local.
     OtherNode,
-    /// Another entry with the same address and port was taken.
+    /// Another entry with the same address and port is used.
     Duplicate,
 }
 
@@ -186,8 +186,8 @@ impl LeftOut {
 }
 
 impl ServicePortPlan<'_> {
-    /// The endpoints that traffic on this node cannot reach, and why: those that the cluster endpoints leave out or, where
-    /// all traffic is for local ones, those that the local endpoints leave out.
+    /// The endpoints that traffic on this node cannot reach, and why: those that are not among the cluster endpoints
+    /// or, if all traffic is for local ones, not among the local endpoints.
     pub fn left_out(&self) -> Vec<(&Endpoint, LeftOut)> {
         let set = match self.cluster.choice.basis {
             Basis::Unused => EndpointSet::Local,

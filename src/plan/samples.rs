@@ -52,7 +52,8 @@ pub(crate) fn service_port(port_name: &str) -> ServicePort {
     }
 }
 
-/// The node `worker` (192.168.0.2) and what it forwards in IPv4; its pods have 10.244.0.0/16 unless a test says otherwise.
+/// The node `worker` (192.168.0.2) and what it forwards in IPv4; its pods have 10.244.0.0/16 unless a test changes
+/// that.
 pub(crate) struct Sample {
     settings: Settings,
     node: Node,

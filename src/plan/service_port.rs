@@ -34,18 +34,18 @@ impl<'c> ServicePortPlan<'c> {
         self.internal
     }
 
-    /// What happens to traffic to node port, external and load-balancer IPs; none where the Service port has none of
-    /// these in this family.
+    /// What happens to traffic to node port, external and load-balancer IPs; none if the Service port has none of these
+    /// in this family.
     pub fn external(&self) -> Option<&External<'c>> {
         self.external.as_ref()
     }
 
-    /// The endpoints of a set; none where no traffic is balanced over it.
+    /// The endpoints of a set; none if no traffic is balanced over it.
     pub fn endpoints(&self, set: EndpointSet) -> &[&'c Endpoint] {
         &self.chosen(set).endpoints
     }
 
-    /// Why a set holds the endpoints it holds.
+    /// Why a set has the endpoints it has.
     pub fn choice(&self, set: EndpointSet) -> Choice {
         self.chosen(set).choice
     }
@@ -103,12 +103,12 @@ pub enum ExternalRoute {
     RejectNoEndpoints,
     /// The policy is Cluster: all of it is masqueraded and balanced over the cluster endpoints.
     Masquerade,
-    /// The policy is Local: what this node and its pods send is balanced over the cluster endpoints (the short
-    /// circuit); other clients keep their address and go where this says.
+    /// The policy is Local: traffic from this node and its pods is balanced over the cluster endpoints (the short
+    /// circuit); other clients keep their address, and their traffic goes where this says.
     ShortCircuit(LocalRoute),
 }
 
-/// Where traffic goes that only endpoints on this node may take.
+/// Where traffic goes that only endpoints on this node may receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LocalRoute {
     /// It is balanced over the local endpoints.
@@ -123,7 +123,7 @@ impl<'c> External<'c> {
         self.route
     }
 
-    /// Where traffic goes that no short circuit takes.
+    /// Where traffic goes that does not take the short circuit.
     pub fn client_route(&self) -> Route {
         match self.route {
             ExternalRoute::RejectNoEndpoints => Route::RejectNoEndpoints,
@@ -133,17 +133,17 @@ impl<'c> External<'c> {
         }
     }
 
-    /// Some of it reaches an endpoint.
+    /// Whether some of it reaches an endpoint.
     pub fn is_forwarded(&self) -> bool {
         self.route != ExternalRoute::RejectNoEndpoints
     }
 
-    /// What this node and its pods send goes to endpoints on every node, whatever the policy.
+    /// Whether traffic from this node and its pods goes to endpoints on every node, whatever the policy.
     pub fn has_short_circuit(&self) -> bool {
         matches!(self.route, ExternalRoute::ShortCircuit(_))
     }
 
-    /// External IPs that are served: none where the gate AllowServiceExternalIPs is off.
+    /// External IPs that are served: none if the gate AllowServiceExternalIPs is off.
     pub fn external_ips(&self) -> &'c [Indexed<IpAddr>] {
         self.external_ips
     }
@@ -158,13 +158,13 @@ impl<'c> External<'c> {
         self.node_port
     }
 
-    /// Which clients the load-balancer IPs are open to; none where they are open to all, or there are no such IPs.
+    /// Which clients may use the load-balancer IPs; none if all may, or if there are no such IPs.
     pub fn source_ranges(&self) -> Option<SourceRanges<'c>> {
         self.source_ranges
     }
 }
 
-/// Which clients load-balancer IPs are open to.
+/// Which clients may use the load-balancer IPs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceRanges<'c> {
     pub(super) ranges: &'c [Indexed<Cidr>],
@@ -177,13 +177,13 @@ impl<'c> SourceRanges<'c> {
         self.ranges
     }
 
-    /// The load-balancer IPs where they may be sources too, because the node's own address lies in a range: the node
-    /// can send to one of them from that very address.
+    /// The load-balancer IPs if they may be sources too, because the node's own address is in a range: the node can
+    /// send to one of them from that very address.
     pub fn load_balancer_ips_as_sources(&self) -> &'c [Indexed<IpAddr>] {
         self.own_ips
     }
 
-    /// The node's own address lies in a range.
+    /// Whether the node's own address is in a range.
     pub fn include_node(&self) -> bool {
         !self.own_ips.is_empty()
     }
@@ -198,23 +198,23 @@ pub enum EndpointSet {
     Local,
 }
 
-/// Why a set holds the endpoints it holds.
+/// Why a set has the endpoints it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
-    /// The rule by which endpoints were taken.
+    /// The rule by which endpoints were chosen.
     pub basis: Basis,
     /// What became of topology hints.
     pub hints: HintUse,
 }
 
-/// The rule by which endpoints were taken.
+/// The rule by which endpoints were chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
     /// The set is not used by this Service port.
     Unused,
     /// Those that are ready.
     Ready,
-    /// None is ready; those that terminate but still serve.
+    /// None is ready; those that are terminating but still serve.
     Terminating,
     /// None is usable.
     Nothing,
@@ -225,9 +225,9 @@ pub enum Basis {
 pub enum HintUse {
     /// No ready endpoint has one.
     None,
-    /// Only endpoints hinted for this node were taken.
+    /// Only endpoints hinted for this node were chosen.
     SameNode,
-    /// Only endpoints hinted for this zone were taken.
+    /// Only endpoints hinted for this zone were chosen.
     SameZone,
     /// There are hints, but they were not used.
     Ignored(HintsIgnored),
@@ -244,6 +244,6 @@ pub enum HintsIgnored {
     NodeWithoutZone,
     /// No ready endpoint is hinted for this node's zone or name.
     NoneForHere,
-    /// Terminating endpoints are used, for which hints do not count.
+    /// Terminating endpoints are used, and hints do not count for them.
     FallbackToTerminating,
 }

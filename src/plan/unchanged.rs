@@ -1,5 +1,5 @@
-//! Which Service ports two plans have unchanged, so that their rules need not be made or compared twice. Fields are
-//! named one by one, so that a new one cannot be forgotten.
+//! Which Service ports are unchanged between two plans, so that their rules need not be made or compared twice. Fields
+//! are named one by one, so that a new one cannot be forgotten.
 
 use std::ptr;
 
@@ -8,8 +8,8 @@ use super::{Plan, ServicePortPlan};
 use crate::cluster::{Endpoint, ServicePort};
 
 impl Plan<'_> {
-    /// Whether iptables has equal rules for equal Service ports of both: the plans differ in nothing but what is told
-    /// once for a node.
+    /// Whether iptables has equal rules for equal Service ports of both: the plans differ only in what is said once per
+    /// node.
     pub(crate) fn has_rules_in_common_with(&self, other: &Plan<'_>) -> bool {
         self.common == other.common
     }
@@ -21,7 +21,7 @@ impl Plan<'_> {
 }
 
 impl ServicePortPlan<'_> {
-    /// Whether both have the same rules where all else is equal, wherever they were read and for whatever reasons.
+    /// Whether both have the same rules if all else is equal, wherever they were read and for whatever reasons.
     pub(crate) fn is_unchanged(&self, other: &ServicePortPlan<'_>) -> bool {
         let ServicePortPlan { service_port, internal, external, cluster, local, reachable } = self;
         (internal, external) == (&other.internal, &other.external)
@@ -61,7 +61,7 @@ fn same_service_port(a: &ServicePort, b: &ServicePort) -> bool {
             && (affinity_seconds, health_check_node_port) == (&b.affinity_seconds, &b.health_check_node_port)
 }
 
-/// Whether every node plans both alike, by the same settings.
+/// Whether every node plans both in the same way, with the same settings.
 pub(crate) fn is_planned_alike(a: &ServicePort, b: &ServicePort) -> bool {
     let same = |(a, b): (&Endpoint, &Endpoint)| {
         same_endpoint(a, b)

@@ -11,8 +11,8 @@ use crate::net::{Cidr, Family};
 use crate::plan::origin::{Field, Origin};
 use crate::plan::{NodePorts, Plan};
 
-/// What kube-proxy installs by single commands: canaries, and jumps from the built-in chains. Each command puts its
-/// rule at the head of the chain, so here they stand in reverse.
+/// What kube-proxy installs by separate commands: canaries, and jumps from the built-in chains. Each command puts its
+/// rule at the head of the chain, so here they are in reverse order.
 pub(super) fn installed(sink: &mut impl Sink) {
     for table in [Mangle, Nat, Filter] {
         sink.chain(table, KUBE_PROXY_CANARY);
@@ -34,7 +34,7 @@ type Jump = (TableName, ChainName, &'static [&'static str], &'static str, ChainN
 
 const NEW: &[&str] = &["NEW"];
 
-/// In the order in which kube-proxy makes sure of them (proxier.go, iptablesJumpChains; the last two as the kubelet).
+/// In the order in which kube-proxy ensures them (proxier.go, iptablesJumpChains; the last two as the kubelet).
 const JUMPS: [Jump; 14] = [
     (Filter, INPUT, NEW, "kubernetes externally-visible service portals", KUBE_EXTERNAL_SERVICES),
     (Filter, FORWARD, NEW, "kubernetes externally-visible service portals", KUBE_EXTERNAL_SERVICES),
@@ -117,7 +117,7 @@ fn node_port_jumps(plan: &Plan<'_>, sink: &mut impl Sink) {
     }
 }
 
-/// The loopback network, where node ports are not served on it.
+/// The loopback network, if node ports are not served on it.
 fn loopback_left_out(plan: &Plan<'_>) -> Option<Cidr> {
     match plan.family() {
         Family::Ipv4 if plan.localhost_node_ports() => None,

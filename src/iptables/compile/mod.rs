@@ -13,13 +13,13 @@ use super::ruleset::{Chain, ChainName, Owner, PlacedRule, Policy, Rule, Ruleset,
 use crate::plan::origin::Origin;
 use crate::plan::{Plan, ServicePortPlan};
 
-/// The whole ruleset of a node where only kube-proxy writes, as the kernel holds it.
+/// The complete ruleset of a node where only kube-proxy writes, as the kernel has it.
 pub fn compile(plan: &Plan<'_>) -> Ruleset {
     written(plan, |collector| services(plan, 0, plan.service_ports(), collector))
 }
 
-/// The same, but of the Service ports' own chains only those of some Service ports, by their index in the plan: every
-/// rule that is there is the same, and stands where it stands in the whole.
+/// The same, but with the chains of only some Service ports, by their index in the plan: every rule in it is the same
+/// as in the whole, and in the same place.
 pub fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
     written(plan, |collector| {
         for (index, service_port) in plan.service_ports().iter().enumerate() {
@@ -42,7 +42,7 @@ fn written(plan: &Plan<'_>, of_service_ports: impl FnOnce(&mut Collector)) -> Ru
     collector.finish()
 }
 
-/// Hands all that [`compile`] gathers to a sink instead, which need not keep it.
+/// Hands all that [`compile`] collects to a sink instead, which need not keep it.
 pub(crate) fn write(plan: &Plan<'_>, sink: &mut impl Sink) {
     whole_tables(sink);
     head(plan, sink);
@@ -53,7 +53,7 @@ pub(crate) fn write(plan: &Plan<'_>, sink: &mut impl Sink) {
 /// The tables in which kube-proxy has chains, in the order of `iptables-save`.
 pub(super) const TABLES: [TableName; 3] = [TableName::Mangle, TableName::Filter, TableName::Nat];
 
-/// What stands in the tables before the first sync writes anything.
+/// What the tables have before the first sync writes anything.
 pub(super) fn whole_tables(sink: &mut impl Sink) {
     for table in TABLES {
         for name in table.builtin_chains() {
@@ -63,14 +63,14 @@ pub(super) fn whole_tables(sink: &mut impl Sink) {
     base::installed(sink);
 }
 
-/// What one full sync writes for a stretch of the plan's Service ports, the first of which has the index `first`.
+/// What one full sync writes for a stretch of the plan's Service ports; `first` is the index of its first.
 pub(super) fn services(plan: &Plan<'_>, first: usize, ports: &[ServicePortPlan<'_>], sink: &mut impl Sink) {
     for (i, service_port) in ports.iter().enumerate() {
         service::rules(plan, first + i, service_port, sink);
     }
 }
 
-/// Gathers what is written into tables.
+/// Collects what is written into tables.
 struct Collector {
     ruleset: Ruleset,
     index: HashMap<(TableName, ChainName), (usize, usize)>,

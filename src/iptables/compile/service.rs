@@ -29,7 +29,7 @@ pub(super) fn rules(plan: &Plan<'_>, index: usize, service_port: &ServicePortPla
     writer.endpoint_chains();
 }
 
-/// Writes the rules of the Service port at `index` of the plan that stand in chains of all Service ports, and none of its
+/// Writes only those rules of the Service port at `index` of the plan that are in chains of all Service ports, not its
 /// own chains.
 pub(super) fn shared_rules(
     plan: &Plan<'_>,
@@ -82,7 +82,7 @@ impl<'a, 'c, S: Sink> Writer<'a, 'c, S> {
         self.sink.rule(Filter, chain, rule, Origin { service_port: Some(self.index), field });
     }
 
-    /// A rule whose comment is the name and what is said of it.
+    /// A rule with the name, followed by `what`, as its comment.
     fn about(&self, what: &str) -> Rule {
         Rule::commented(joined(&[&self.name, what]))
     }
@@ -98,7 +98,7 @@ impl<'a, 'c, S: Sink> Writer<'a, 'c, S> {
         }
     }
 
-    /// The rule for traffic that reaches no endpoint; none where it reaches one.
+    /// The rule for traffic that reaches no endpoint; none if it reaches one.
     fn refusal(&self, route: Route) -> Option<(Rule, Target)> {
         match route {
             Route::Balance(_) => None,
@@ -235,7 +235,7 @@ impl<'a, 'c, S: Sink> Writer<'a, 'c, S> {
         self.nat(self.chains.external, rule, Field::ExternalTrafficPolicy);
     }
 
-    /// What pods and the node itself send may go to endpoints on any node.
+    /// Traffic from pods and the node itself may go to endpoints on any node.
     fn short_circuit(&mut self) {
         let cluster = self.chains.cluster;
         if let Some(local) = self.plan.local_traffic() {
@@ -306,7 +306,7 @@ impl<'a, 'c, S: Sink> Writer<'a, 'c, S> {
         Rule::commented(joined(&[&self.name, " -> ", &endpoint.text]))
     }
 
-    /// Index among the reachable endpoints, which are sorted by text, and chain.
+    /// The endpoint's index among the reachable endpoints, which are sorted by text, and its chain.
     fn chain_of_endpoint(&self, endpoint: &Endpoint) -> (u32, ChainName) {
         let found = self.this.reachable_endpoints().binary_search_by(|e| e.text.cmp(&endpoint.text));
         let position = found.unwrap_or_else(|insertion| insertion);

@@ -1,4 +1,4 @@
-//! Where the rules go.
+//! Where the compiler writes rules to.
 
 use crate::iptables::ruleset::{ChainName, Rule, TableName};
 use crate::plan::origin::Origin;

@@ -1,11 +1,11 @@
-//! `-m conntrack`, `-m state`: what is asked of the connection.
+//! `-m conntrack`, `-m state`: matches on the connection.
 
 use compact_str::CompactString;
 
 use crate::iptables::values::{End, StateSet};
 use crate::net::Cidr;
 
-/// What is asked of a connection.
+/// What a match asks about a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connection {
     /// `--ctstate`, `--state`
@@ -18,7 +18,7 @@ pub enum Connection {
     Protocol(CompactString),
     /// `--ctorigsrc`, `--ctrepldst` and their like.
     Address(Tuple, End, Cidr),
-    /// `--ctorigdstport` and its like: from first to last.
+    /// `--ctorigdstport` and the like: from first to last.
     Port(Tuple, End, u16, u16),
     /// `--ctexpire`: for how many more seconds it will be remembered.
     Expiry(CompactString),

@@ -9,15 +9,16 @@ use crate::net::Cidr;
 /// What a target does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Means {
-    /// Lets the packet go on to the next rule, and changes nothing that a rule can ask.
+    /// Lets the packet go on to the next rule, and changes nothing that a rule can match on.
     Nothing,
-    /// Lets it go on, changed in something that the packet asked for does not tell: the time to live, a service class.
+    /// Lets it go on, with a change to something that is not known of the packet anyway: the time to live, a service
+    /// class.
     Alters,
     /// `REJECT`
     Reject(RejectAnswer),
     /// `MARK`, `CONNMARK`
     Mark(Alteration),
-    /// `HMARK`, `SET --map-set --map-mark`: the packet's mark is not known any more.
+    /// `HMARK`, `SET --map-set --map-mark`: the packet's mark is no longer known.
     SetsMark,
     /// `SNAT`, `MASQUERADE`: the source.
     Source(Translation),
@@ -30,11 +31,11 @@ pub enum Means {
     Destination(Translation),
     /// `REDIRECT`: the node itself, at these ports.
     Redirect(Option<(u16, u16)>),
-    /// `NETMAP`: the network part becomes this one's.
+    /// `NETMAP`: the network part is replaced by this one.
     Netmap(Cidr),
     /// `NOTRACK`, `CT --notrack`
     Untrack,
-    /// `SET --add-set`, `--del-set`: what is asked of the set from now on is not known.
+    /// `SET --add-set`, `--del-set`: from now on it is not known what the set contains.
     ChangesSet(CompactString),
     /// `TPROXY`: a socket of the node takes it, or it is dropped.
     ToSocket,
@@ -68,7 +69,7 @@ pub struct Alteration {
     pub of: MarkOf,
     /// Bits that stay.
     pub keep: u32,
-    /// Bits that come from the other mark: the packet's from its connection's, or the other way.
+    /// Bits that come from the other mark: for the packet's from its connection's, and vice versa.
     pub other: u32,
     /// Bits that change at last.
     pub flip: u32,
@@ -77,10 +78,10 @@ pub struct Alteration {
 /// Where a translation leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translation {
-    /// Addresses from first to last; none: as it is.
+    /// Addresses from first to last; none if the address does not change.
     pub addresses: Option<(IpAddr, IpAddr)>,
-    /// Ports from first to last; none: as it is.
+    /// Ports from first to last; none if the port does not change.
     pub ports: Option<(u16, u16)>,
-    /// Another port is taken in any case, or one counted from a base.
+    /// The port changes in any case, at random or counted from a base.
     pub random: bool,
 }

@@ -1,5 +1,5 @@
-//! Matches and targets of other programs: what kube-proxy never writes. Each keeps its text as printed, so that printing gives
-//! it back in the spelling of any version, and beside it what it means, as [`super::parse`] reads it.
+//! Matches and targets of other programs: what kube-proxy never writes. Each keeps its text, so that it can be printed
+//! in the spelling of any version, together with its meaning, as [`super::parse`] reads it.
 
 mod connection;
 mod means;
@@ -22,7 +22,7 @@ pub struct ForeignMatch {
 }
 
 impl ForeignMatch {
-    /// A text with what it asks.
+    /// A text, with what it asks.
     pub(super) fn new(text: CompactString, tests: Vec<Test>) -> ForeignMatch {
         ForeignMatch { text, tests }
     }
@@ -46,7 +46,7 @@ pub struct ForeignTarget {
 }
 
 impl ForeignTarget {
-    /// A text with what it does.
+    /// A text, with what it does.
     pub(super) fn new(text: CompactString, means: Means) -> ForeignTarget {
         ForeignTarget { text, means }
     }
@@ -71,27 +71,27 @@ pub struct Test {
     pub kind: TestKind,
 }
 
-/// What `-m rpfilter` asks of the way back to a source (net/ipv4/netfilter/ipt_rpfilter.c).
+/// What `-m rpfilter` asks about the route back to a source (net/ipv4/netfilter/ipt_rpfilter.c).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct WayBackTest {
     /// `--loose`: by any interface.
     pub loose: bool,
     /// `--validmark`: with the packet's mark.
     pub valid_mark: bool,
-    /// `--accept-local`: to the node itself, too.
+    /// `--accept-local`: a route to the node itself counts, too.
     pub accept_local: bool,
 }
 
 /// What an option of a match asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TestKind {
-    /// Of every packet of a module's protocol: `-m icmp` stands behind `-p icmp`.
+    /// What every packet of a module's protocol passes: `-m icmp` comes after `-p icmp`.
     Protocol(CompactString),
-    /// Whether a port is in one of these ranges, the protocol being one that `-p` or the module tells.
+    /// Whether a port is in one of these ranges, for the protocol of `-p` or of the module.
     Ports {
         /// Which; none: either.
         end: Option<End>,
-        /// The module's protocol; none for those of `multiport`.
+        /// The module's protocol; none for `multiport`.
         protocol: Option<Protocol>,
         /// From first to last.
         ranges: Vec<(u16, u16)>,
@@ -100,10 +100,10 @@ pub enum TestKind {
     TcpFlags {
         /// Bits that are looked at.
         examined: u8,
-        /// Those of them that are set.
+        /// The flags among them that are set.
         set: u8,
     },
-    /// A fragment behind the first: `-f`.
+    /// A fragment other than the first: `-f`.
     Fragment,
     /// The connection.
     Connection(Connection),
@@ -120,16 +120,17 @@ pub enum TestKind {
         end: End,
         /// Types by their names.
         types: Vec<CompactString>,
-        /// `--limit-iface-in`, `--limit-iface-out`: the address counts as local only on this interface of the packet.
+        /// `--limit-iface-in`, `--limit-iface-out`: the address only counts as local if it belongs to this interface of
+        /// the packet.
         limit: Option<Crossing>,
     },
     /// `-m set --match-set`
     Set {
         /// Name of the set.
         name: CompactString,
-        /// Which end's part each dimension of the set is compared with.
+        /// Which end each dimension of the set is compared with.
         ends: Vec<End>,
-        /// `--return-nomatch`: exceptions of a set match in place of its members.
+        /// `--return-nomatch`: exceptions of a set match instead of its members.
         exceptions: bool,
     },
     /// `-m iprange`
@@ -143,7 +144,7 @@ pub enum TestKind {
     },
     /// `-m pkttype --pkt-type`
     PacketType(CompactString),
-    /// `-m owner`: of packets that a process on the node sends.
+    /// `-m owner`: about packets from a process on the node.
     Owner(CompactString),
     /// `-m statistic`: one packet in so many units of 2^31, or one in `every`.
     Chance {
@@ -152,33 +153,33 @@ pub enum TestKind {
         /// Of how many.
         of: u64,
     },
-    /// A limit: whether it lets packets pass until it is reached, rather than from then on.
+    /// A limit: whether packets pass until it is reached, rather than from then on.
     Limit {
         /// As printed.
         text: CompactString,
         /// Passes until it is reached.
         until: bool,
     },
-    /// `-m rpfilter`: whether the source is reached the way the packet came.
+    /// `-m rpfilter`: whether the route to the source leads back where the packet came from.
     ReversePath(WayBackTest),
-    /// `-m recent` that asks for a list.
+    /// `-m recent` that looks into a list.
     Recent {
         /// Name of the list.
         list: CompactString,
-        /// Whether a client that was put on it a moment ago, and never before, passes.
+        /// Whether a client passes that was put on it a moment ago, for the first time.
         at_once: bool,
         /// What it does with the list.
         does: RecentDoes,
     },
     /// `-m recent --set`: always passes.
     RecentSet(CompactString),
-    /// What the packet asked for does not tell, and that is the same on its whole way.
+    /// What is not known of the packet, and is the same on all of its way.
     Constant(CompactString),
-    /// What the packet asked for does not tell.
+    /// What is not known of the packet.
     Unknown(CompactString),
 }
 
-/// What a `recent` match that asks for a list does with it.
+/// What a `recent` match that looks into a list does with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as the options are")]
 pub enum RecentDoes {

@@ -1,9 +1,9 @@
-//! What is read: rulesets by family and variant.
+//! The result of reading: rulesets by family and variant.
 
 use crate::iptables::ruleset::Ruleset;
 use crate::net::Family;
 
-/// What a text holds.
+/// The contents of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capture {
     /// One ruleset for each family and variant, in the order of the text.
@@ -12,7 +12,7 @@ pub struct Capture {
     pub legacy_tables_present: bool,
     /// Families whose tool says that it wrote the text, or a part of it, even one without tables.
     pub headers: Vec<Family>,
-    /// Names of tables that the tool left out because it cannot say them in its language.
+    /// Names of tables that the tool left out because it cannot express them.
     pub incompatible_tables: Vec<String>,
 }
 
@@ -25,11 +25,11 @@ pub struct Part {
     pub ruleset: Ruleset,
 }
 
-/// Variant of the iptables tools: which kernel interface they speak.
+/// Variant of the iptables tools: which kernel interface they use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Variant {
-    /// The header says `(nf_tables)`, or the tool is called `xtables-save`.
+    /// The header has `(nf_tables)`, or the tool is called `xtables-save`.
     Nft,
-    /// The header says nothing: the legacy variant, or a version before 1.8.8.
+    /// The header has no such note: the legacy variant, or a version before 1.8.8.
     Legacy,
 }

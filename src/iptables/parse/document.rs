@@ -31,16 +31,16 @@ struct Header {
     variant: Variant,
 }
 
-/// A table that is not yet committed.
+/// A table before its COMMIT.
 struct OpenTable {
     line: usize,
     table: Table,
     index: HashMap<ChainName, usize>,
-    /// The chain of the last rule: rules of a chain stand together.
+    /// The chain of the last rule: rules of a chain usually follow each other.
     last: Option<usize>,
-    /// Rules are read one by one.
+    /// Whether rules are read one by one.
     read_singly: bool,
-    /// Chains that a line `-X` takes away.
+    /// Chains that a `-X` line removes.
     deleted: Vec<usize>,
     evidence: Evidence,
 }
@@ -77,11 +77,12 @@ impl Document {
         self.group(hint)
     }
 
-    /// Reads the rules at the beginning of `text` if they are very many and all as usual. Gives their lines and bytes.
+    /// Reads the rules at the beginning of `text` if they are very many and have the usual form. Returns how many lines
+    /// and bytes that were.
     fn stretch(&mut self, text: &str, lines_before: usize) -> Option<(usize, usize)> {
         let open = self.open.as_mut().filter(|open| !open.read_singly)?;
         let Some(found) = stretch::find(text) else {
-            // Nothing is gained by looking for a stretch at each of its lines.
+            // It does not help to look for a stretch at each of its lines.
             open.read_singly = text.starts_with(['-', '[']);
             return None;
         };
@@ -190,7 +191,7 @@ impl Document {
     }
 }
 
-/// Cuts where a header changes, and, without one, where a table comes again: there another family begins.
+/// Cuts where a header changes, and, without headers, where a table occurs again: another family begins there.
 fn runs(tables: Vec<ReadTable>) -> Vec<Vec<ReadTable>> {
     let mut runs: Vec<Vec<ReadTable>> = Vec::new();
     for table in tables {
@@ -329,7 +330,7 @@ impl OpenTable {
         Ok(())
     }
 
-    /// Takes the rules of a stretch. Gives the number of its lines.
+    /// Adds the rules of a stretch. Returns the number of its lines.
     fn take(&mut self, parts: Vec<Read>, lines_before: usize) -> usize {
         let mut lines = 0;
         for part in parts {

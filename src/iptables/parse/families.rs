@@ -1,9 +1,9 @@
-//! Of which family a text is, as far as what stands in it tells.
+//! The family of a text, as far as its contents show it.
 
 use crate::diagnostic::ParseError;
 use crate::net::Family;
 
-/// The families that something in a rule speaks for.
+/// The families that something in a rule points to.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Families {
     pub(super) ipv4: bool,
@@ -19,7 +19,7 @@ impl Families {
     }
 }
 
-/// The first line that speaks for each family.
+/// The first line that points to each family.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Evidence {
     ipv4: Option<usize>,
@@ -32,13 +32,13 @@ impl Evidence {
         self.ipv6 = self.ipv6.or(families.ipv6.then_some(line));
     }
 
-    /// Takes what lines speak for that are counted from `first`.
+    /// Adds the evidence in lines that are counted from `first`.
     pub(super) fn add(&mut self, later: Evidence, first: usize) {
         self.ipv4 = self.ipv4.or(later.ipv4.map(|line| line + first));
         self.ipv6 = self.ipv6.or(later.ipv6.map(|line| line + first));
     }
 
-    /// The family that everything speaks for, if anything does.
+    /// The family that everything points to, if anything does.
     pub(super) fn family(self, header: Option<Family>) -> Result<Option<Family>, ParseError> {
         let fault = |line, message: &str| Err(ParseError { line, message: message.to_owned() });
         match (header, self.ipv4, self.ipv6) {

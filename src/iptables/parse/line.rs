@@ -3,7 +3,7 @@
 use crate::diagnostic::{Excerpt, Fault};
 use crate::iptables::ruleset::Counters;
 
-/// The longest line in bytes. The longest that iptables prints (a bytecode of `-m bpf`) is far below.
+/// The longest line in bytes. The longest that iptables prints (bytecode of `-m bpf`) is much shorter.
 pub const MAX_LINE: usize = 1 << 16;
 
 /// The first word of a text, and what follows it.
@@ -12,7 +12,7 @@ pub(super) fn first_word(text: &str) -> (&str, &str) {
     text.find([' ', '\t']).map_or((text, ""), |end| text.split_at(end))
 }
 
-/// Takes `[packets:bytes]` off the front of a rule.
+/// Takes `[packets:bytes]` from the front of a rule.
 pub(super) fn split_counters(line: &str) -> Result<(Option<Counters>, &str), Fault> {
     if !line.starts_with('[') {
         return Ok((None, line));

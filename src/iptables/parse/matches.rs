@@ -29,7 +29,7 @@ pub(super) fn group_length(words: &[Token<'_>]) -> Result<usize, Fault> {
     Ok(length)
 }
 
-/// How many words begin a match here: `-m NAME`, `-f`, `! -f`; 0 if none does.
+/// How many words begin a match here: `-m NAME`, `-f`, `! -f`; 0 if none do.
 fn begin_length(words: &[Token<'_>]) -> usize {
     match words {
         [option, _, ..] if matches!(option.raw, "-m" | "--match") => 2,
@@ -48,7 +48,7 @@ pub(super) fn read(words: &[Token<'_>], line: &str, families: &mut Families) -> 
     typed(words, families).unwrap_or_else(|| foreign::read_match(written(words, line)))
 }
 
-/// The words as they stand in the line; joined by blanks where options of the rule itself stand among them.
+/// The words exactly as in the line; joined by blanks if options of the rule itself are between them.
 fn written(words: &[Token<'_>], line: &str) -> CompactString {
     let (Some(first), Some(last)) = (words.first(), words.last()) else {
         return CompactString::default();
@@ -100,7 +100,7 @@ fn transport(protocol: Protocol, options: &[Token<'_>]) -> Option<Match> {
     Some(Match::Transport { protocol, destination_port })
 }
 
-/// Takes a `!` off the front.
+/// Takes a `!` from the front.
 fn negation<'t, 'a>(options: &'t [Token<'a>]) -> (bool, &'t [Token<'a>]) {
     match options {
         [bang, rest @ ..] if bang.raw == "!" => (true, rest),

@@ -1,8 +1,8 @@
 //! Reads what `iptables-save` and `ip6tables-save` of version 1.8 print (both variants, with or without counters), and
 //! what kube-proxy hands to `iptables-restore`.
 //!
-//! What kube-proxy never writes is kept as opaque text, so that printing gives the same text again. Time and memory are
-//! linear in the text.
+//! What kube-proxy never writes is kept as opaque text, so that it is printed just as it was. Time and memory are
+//! linear in the length of the text.
 
 mod capture;
 mod document;
@@ -21,11 +21,11 @@ use crate::net::Family;
 pub use capture::{Capture, Part, Variant};
 pub use line::MAX_LINE;
 
-/// Reads a text. A header tells the family of its tables, else their addresses do, else `hint`, else they are taken for
-/// IPv4.
+/// Reads a text. The family of tables comes from their header, else from their addresses, else from `hint`; otherwise
+/// it is IPv4.
 ///
 /// # Errors
-/// The first line that is not understood, and tables that are cut off or come twice.
+/// The first line that is not understood, and tables that are cut off or occur twice.
 pub fn parse(text: &str, hint: Option<Family>) -> Result<Capture, ParseError> {
     document::Document::default().read(text, hint)
 }

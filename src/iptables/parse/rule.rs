@@ -13,11 +13,11 @@ use super::target::Scope;
 use super::token::{Token, split};
 use super::{matches, target};
 
-/// Reads rules; keeps its buffers from one to the next.
+/// Reads rules, reusing its buffers.
 #[derive(Default)]
 pub(super) struct RuleReader<'a> {
     tokens: Vec<Token<'a>>,
-    /// Tokens of matches, without options of the rule itself that stand among them.
+    /// Tokens of matches, without options of the rule itself that are between them.
     rest: Vec<Token<'a>>,
     matches: Vec<Match>,
 }
@@ -47,7 +47,7 @@ impl Own {
     }
 }
 
-/// A rule that is being read, and what it speaks for.
+/// A rule that is being read, and the families that it points to.
 #[derive(Default)]
 pub(super) struct Reading {
     pub(super) rule: Rule,
@@ -83,7 +83,7 @@ impl<'a> RuleReader<'a> {
 }
 
 impl Reading {
-    /// Takes an option of the rule itself, or passes a word on to the matches. Gives the words after it.
+    /// Takes an option of the rule itself, or passes a word on to the matches. Returns the words after it.
     fn step<'t, 'a>(
         &mut self,
         words: &'t [Token<'a>],
@@ -98,7 +98,7 @@ impl Reading {
         {
             return self.own(own, negated, option.raw, after);
         }
-        // What follows --comment may look like any option: a word without blanks is not quoted.
+        // What follows --comment may look like an option: a word without blanks is not quoted.
         let length = if words.first().is_some_and(|w| w.raw == "--comment") { 2 } else { 1 };
         let (passed, after) = words.split_at(length.min(words.len()));
         rest.extend_from_slice(passed);
@@ -167,7 +167,7 @@ fn network(text: &str) -> Option<Cidr> {
     }
 }
 
-/// An IPv4-mapped IPv6 address stays one: ip6tables knows no other.
+/// An IPv4-mapped IPv6 address stays as it is: ip6tables accepts no other IPv4 addresses.
 fn ip(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         return text.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
@@ -191,7 +191,7 @@ fn protocol(negated: bool, name: &str) -> Result<ProtocolMatch, Fault> {
     Ok(ProtocolMatch { negated, protocol })
 }
 
-/// A name that `iptables-save` prints without quotes: it has to stay one word when it is read again.
+/// A name that `iptables-save` prints without quotes: it must still be a single word when it is read again.
 fn word<'a>(name: &'a str, what: &str) -> Result<&'a str, Fault> {
     let whole =
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b'\''));

@@ -9,22 +9,22 @@ use super::target::Scope;
 use crate::iptables::ruleset::{ChainName, PlacedRule};
 use crate::parallel;
 
-/// Rules of one chain that stand together.
+/// Consecutive rules of one chain.
 pub(super) struct Run {
     /// Position of the chain in its table.
     pub(super) chain: usize,
     pub(super) rules: Vec<PlacedRule>,
 }
 
-/// What a part of a stretch holds.
+/// The contents of a part of a stretch.
 pub(super) struct Read {
     pub(super) runs: Vec<Run>,
     pub(super) lines: usize,
-    /// Lines counted from the part's first, which is 0.
+    /// With lines counted from the part's first, which is 0.
     pub(super) evidence: Evidence,
 }
 
-/// The lines at the beginning of `text` that are rules, if they are so many that threads are worth it.
+/// The lines at the beginning of `text` that are rules, if there are so many that threads are worth starting.
 pub(super) fn find(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut end = 0;
@@ -34,7 +34,7 @@ pub(super) fn find(text: &str) -> Option<&str> {
     text.get(..end).filter(|stretch| stretch.len() >= 2 * parallel::SMALLEST_PART)
 }
 
-/// Reads a stretch; none if anything in it is but a whole rule that is appended to a declared chain.
+/// Reads a stretch; none if it has anything but complete rules that are appended to declared chains.
 pub(super) fn read(stretch: &str, index: &HashMap<ChainName, usize>) -> Option<Vec<Read>> {
     parallel::in_order(&cut(stretch), |part| read_part(part, index))
 }
@@ -81,7 +81,7 @@ fn read_part(part: &str, index: &HashMap<ChainName, usize>) -> Option<Read> {
 }
 
 impl Read {
-    /// Takes the rules of a chain, in no more room than they need.
+    /// Finishes the rules of a chain, in no more memory than they need.
     fn finish(&mut self, chain: usize, rules: &mut Vec<PlacedRule>) {
         if !rules.is_empty() {
             let mut exact = Vec::with_capacity(rules.len());

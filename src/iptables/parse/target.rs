@@ -17,7 +17,7 @@ pub(super) struct Scope<'a> {
     pub(super) is_chain: &'a dyn Fn(&ChainName) -> bool,
 }
 
-/// Whether this option begins the target. All words after it belong to it.
+/// Whether this option begins the target, to which all words after it belong.
 pub(super) fn is_option(word: &str) -> bool {
     is_jump(word) || is_goto(word)
 }
@@ -56,7 +56,7 @@ fn chain(name: &str) -> Option<ChainName> {
     ChainName::new(name)
 }
 
-/// A chain of this table. Where kube-proxy changes only a part, its text jumps to chains that it does not declare.
+/// A chain of this table. If kube-proxy changes only a part, its text jumps to chains that it does not declare.
 fn jump(name: &str, options: &[Token<'_>], scope: &Scope<'_>) -> Option<Target> {
     let chain = chain(name).filter(|_| options.is_empty())?;
     let known = (scope.is_chain)(&chain) || Owner::of(TableName::Nat, name) == Owner::KubeProxy;

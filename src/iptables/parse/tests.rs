@@ -76,7 +76,7 @@ fn what_kube_proxy_left_on_nodes_prints_again() {
     }
 }
 
-/// Rules of a chain in the text for the loader are those in the kernel.
+/// Rules of a chain in the text for loading are those in the kernel.
 fn assert_same_rules(loaded: &Ruleset, saved: &Ruleset, path: &Path) {
     for table in &loaded.tables {
         for chain in &table.chains {

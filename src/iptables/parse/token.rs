@@ -45,7 +45,7 @@ fn unquote(raw: &str) -> String {
     value
 }
 
-/// Appends the words of `line` to `tokens`. A closing quote ends a word, even where no blank follows.
+/// Appends the words of `line` to `tokens`. A closing quote ends a word, even if no blank follows.
 pub(super) fn split<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> Result<(), Fault> {
     let bytes = line.as_bytes();
     let mut at = 0;
@@ -61,7 +61,7 @@ pub(super) fn split<'a>(line: &'a str, tokens: &mut Vec<Token<'a>>) -> Result<()
     Ok(())
 }
 
-/// The words of a part of a line, without their quotes; none where a quote is not closed.
+/// The words of a part of a line, without their quotes; none if a quote is not closed.
 pub(super) fn values(text: &str) -> Vec<CompactString> {
     let mut tokens = Vec::new();
     match split(text, &mut tokens) {
@@ -74,7 +74,7 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// Where the word that begins at `start` ends, and whether a part of it is quoted.
+/// Where the word that begins at `start` ends, and whether part of it is quoted.
 fn word_end(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     let rest = &bytes[start..];
     let unquoted = rest.iter().position(|b| is_blank(*b) || *b == b'"').unwrap_or(rest.len());

@@ -1,18 +1,18 @@
-//! What a packet shows to a set of ipset.
+//! What a set of ipset sees of a packet.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::iptables::ruleset::End;
 use crate::net::Protocol;
 
-/// What a packet shows to a set.
+/// What a set sees of a packet.
 #[derive(Debug, Clone, Copy)]
 pub struct SetQuery<'a> {
     /// Its protocol.
     pub protocol: Protocol,
     /// Its source.
     pub source: IpAddr,
-    /// Its source port, where that is known.
+    /// Its source port, if known.
     pub source_port: Option<u16>,
     /// Its destination.
     pub destination: SocketAddr,
@@ -22,7 +22,7 @@ pub struct SetQuery<'a> {
     pub input: AskedInterface<'a>,
     /// The interface by which it goes out.
     pub output: AskedInterface<'a>,
-    /// Whether exceptions are asked for in place of members (`--return-nomatch`).
+    /// Whether to match exceptions instead of members (`--return-nomatch`).
     pub exceptions: bool,
 }
 

@@ -9,11 +9,11 @@ use crate::iptables::probability::Probability;
 use crate::iptables::values::End;
 use crate::net::Protocol;
 
-/// Modules that ask for something that the packet asked for does not tell and that is the same on its whole way.
+/// Modules that match on something that is not known of the packet and is the same on all of its way.
 const CONSTANT: [&str; 10] =
     ["cgroup", "connlabel", "cpu", "helper", "length", "mac", "osf", "policy", "string", "time"];
 
-/// What must hold, all of it; a text that is no match at all is one thing that is not known.
+/// What must hold, all of it; a text that is not a match is one thing that is not known.
 pub(super) fn read(text: &str) -> Vec<Test> {
     let mut options = Options::of(text);
     let Some(module) = module(&mut options) else { return vec![not_known(text.into())] };
@@ -38,7 +38,7 @@ pub(super) fn read(text: &str) -> Vec<Test> {
     })
 }
 
-/// The name of the module; none inside for `-f`, none at all for what is not a match.
+/// The name of the module; none inside for `-f`, none outside for what is not a match.
 fn module(options: &mut Options) -> Option<Option<CompactString>> {
     let mut word = options.word()?;
     if word == "!" {
@@ -63,7 +63,7 @@ fn is_protocol(module: &str) -> bool {
     matches!(module, "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "ah" | "esp")
 }
 
-/// Modules whose options make one question together.
+/// Modules whose options together make one question.
 fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
     let kind = match module {
         "comment" => return Some(Vec::new()),
@@ -82,7 +82,7 @@ fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
     kind.map(|kind| vec![yes(kind)])
 }
 
-/// What a limit counts and remembers: the first packet is within it whatever these say.
+/// What a limit counts and remembers: the first packet is within it whatever these are.
 const OF_HASHLIMIT: [&str; 9] = [
     "--hashlimit-burst",
     "--hashlimit-mode",
@@ -156,7 +156,7 @@ fn recent(text: &str, given: &[Given]) -> Option<Vec<Test>> {
             ("--remove", None) => (does, negated) = (Some(RecentDoes::Remove), option.negated),
             ("--hitcount", Some(count)) => hits = count.parse().ok()?,
             ("--seconds" | "--mask", Some(_)) | ("--reap" | "--rsource", None) => {}
-            // What else there is (`--rttl`, `--rdest`) asks for more than who was seen.
+            // Other options (`--rttl`, `--rdest`) ask for more than who was seen.
             _ => return Some(vec![not_known(text.into())]),
         }
     }
@@ -191,7 +191,7 @@ fn address_types(given: &[Given]) -> Option<Vec<Test>> {
 }
 
 fn set(given: &[Given]) -> Option<Vec<Test>> {
-    // Updating or comparing counters makes it another question.
+    // Updating or comparing counters makes it a different question.
     const EXCEPTIONS: &str = "--return-nomatch";
     const PLAIN: [&str; 3] = [EXCEPTIONS, "--update-counters", "--update-subcounters"];
     let [option, rest @ ..] = given else { return None };
@@ -210,7 +210,7 @@ fn set(given: &[Given]) -> Option<Vec<Test>> {
     Some(vec![Test { negated: option.negated, kind: TestKind::Set { name: name.clone(), ends, exceptions } }])
 }
 
-/// One option of a module whose options stand for themselves.
+/// One option of a module whose options are independent.
 fn one(module: &str, given: &Given) -> Option<Test> {
     let kind = match module {
         "conntrack" => return conntrack::option(given),
@@ -226,7 +226,7 @@ fn one(module: &str, given: &Given) -> Option<Test> {
             TestKind::TcpFlags { examined: flags(examined)?, set: flags(set)? }
         }
         "tcp" | "udp" | "sctp" => ports(given, Protocol::from_lower_name(module))?,
-        // They stand behind their protocol, which no packet that is followed has.
+        // They come after their protocol, and no packet that is followed has that.
         "icmp" | "icmp6" | "icmpv6" | "ah" | "esp" | "dccp" | "udplite" => TestKind::Protocol(module.into()),
         "iprange" => address_range(given)?,
         "pkttype" if given.name == "--pkt-type" => TestKind::PacketType(given.value()?.into()),
@@ -251,7 +251,7 @@ fn ports(given: &Given, protocol: Option<Protocol>) -> Option<TestKind> {
     Some(TestKind::Ports { end, protocol, ranges })
 }
 
-/// Bits of the TCP header by their names.
+/// Bits of the TCP header, by their names.
 fn flags(names: &str) -> Option<u8> {
     names.split(',').try_fold(0, |bits, name| {
         Some(

@@ -1,5 +1,5 @@
-//! Reads what matches and targets of other programs mean, word by word (iptables-extensions(8)). A word that is not
-//! understood makes its option *not known*; none is ignored.
+//! Reads the meaning of matches and targets of other programs, word by word (iptables-extensions(8)). A word that is
+//! not understood makes its option *not known*; none is ignored.
 
 mod conntrack;
 mod matches;

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use crate::iptables::parse::token;
 
-/// Words that are still to be read.
+/// Words that have not been read yet.
 pub(super) struct Options {
     words: Vec<CompactString>,
     next: usize,
@@ -30,7 +30,7 @@ impl Options {
         word
     }
 
-    /// The next option, with all words up to the one after it.
+    /// The next option, with all words up to the following one.
     pub(super) fn option(&mut self) -> Option<Given> {
         let mut name = self.word()?;
         let mut negated = false;
@@ -39,7 +39,7 @@ impl Options {
             name = self.word()?;
         }
         let mut values = Vec::new();
-        // The value of some options can begin with a dash or be `!` in no tool's output.
+        // In the tools' output, the value of an option never begins with a dash and is never `!`.
         while let Some(word) = self.words.get(self.next).filter(|word| *word != "!" && !is_option(word)) {
             values.push(word.clone());
             self.next += 1;
@@ -66,7 +66,7 @@ impl Given {
         self.values.is_empty()
     }
 
-    /// Its text behind the module's name.
+    /// Its text, without the module's name.
     pub(super) fn text(&self, module: &str) -> CompactString {
         let mut text = CompactString::from("-m ");
         text.push_str(module);

@@ -4,7 +4,7 @@ use super::options::{Given, Options};
 use super::values;
 use crate::iptables::foreign::{Alteration, MarkOf, Means, RejectAnswer, Translation};
 
-/// Targets that let a packet go on and change nothing that rules can ask for (iptables-extensions(8)).
+/// Targets that let a packet go on and change nothing that rules can match on (iptables-extensions(8)).
 const HARMLESS: [&str; 16] = [
     "AUDIT",
     "CHECKSUM",
@@ -24,7 +24,7 @@ const HARMLESS: [&str; 16] = [
     "TCPOPTSTRIP",
 ];
 
-/// Targets that change something that only matches ask for that are not known in any case.
+/// Targets that change something that is only matched by matches that are not known in any case.
 const ALTERING: [&str; 4] = ["DSCP", "HL", "TOS", "TTL"];
 
 /// Reads a target from `-j` on.
@@ -150,7 +150,7 @@ fn translation(given: &[Given], option: &str) -> Option<Translation> {
     }
     let random = flags.iter().any(|flag| flag.name != "--persistent");
     let (addresses, ports) = ends(to.value()?)?;
-    // A base counts the port from it (`--to-destination 10.0.0.1:1000-1099/80`).
+    // With a base, the port is counted from it (`--to-destination 10.0.0.1:1000-1099/80`).
     let (ports, counted) = match ports {
         Some(ports) => match ports.split_once('/') {
             Some((ports, base)) => (Some(ports), base.parse::<u16>().is_ok()),

@@ -8,7 +8,7 @@ use crate::iptables::ruleset::{Match, Target};
 use crate::iptables::save::rule_text;
 use crate::net::Family;
 
-/// Matches as iptables-save prints them, with what stands for nothing else.
+/// Matches as iptables-save prints them, without redundant words.
 const MATCHES: [&str; 47] = [
     "-m set --match-set cali40s:abc src",
     "-m set ! --match-set KUBE-DST dst,dst",
@@ -108,7 +108,7 @@ fn without(words: &[&str], left_out: usize) -> String {
     kept.collect::<Vec<_>>().join(" ")
 }
 
-/// The law: a word that is left out makes another meaning, so that no word is passed over.
+/// The law: leaving a word out changes the meaning, so no word is ignored.
 #[test]
 fn every_word_of_a_match_counts() {
     for text in MATCHES {
@@ -151,7 +151,7 @@ fn what_is_not_understood_is_not_known() {
     }
 }
 
-/// What stands before the matches of a rule.
+/// What precedes the matches of a rule.
 const HEADERS: [&str; 6] = [
     "",
     "-s 10.0.0.0/8 ",
@@ -164,8 +164,8 @@ const HEADERS: [&str; 6] = [
 proptest! {
     #![proptest_config(crate::testing::cases(300))]
 
-    /// No word is lost between the text of a rule, its value and its text, nor what any match means: each means what it does by
-    /// itself, wherever it stands, and what is not understood is not known.
+    /// No word is lost between the text of a rule, its value and its text, nor what any match means: each means in any
+    /// place what it means by itself, and what is not understood is not known.
     #[test]
     fn no_match_of_a_rule_is_lost(
         header in 0..HEADERS.len(),
