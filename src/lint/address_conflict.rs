@@ -1,4 +1,4 @@
-//! Two Services that claim one address, port and protocol.
+//! Two Services that use the same address, port and protocol.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ fn tell<'a>(
     found.add(view.about(field), message, "give one of the two another address or port");
 }
 
-/// Which of two takes the traffic. One without endpoints has only rules that refuse, and these come too late.
+/// Which of two gets the traffic. A Service without endpoints has only rules that refuse, and these come too late.
 fn who_wins(first: &ServicePort, second: &ServicePort) -> String {
     let usable = |port: &ServicePort| port.endpoints.iter().any(Endpoint::is_usable);
     match (usable(first), usable(second)) {

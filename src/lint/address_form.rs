@@ -1,4 +1,4 @@
-//! Addresses in a form that the API server is to refuse.
+//! Addresses in a form that the API server will refuse.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject, about_slice};
@@ -94,7 +94,7 @@ fn is_strict_address(text: &str) -> bool {
     }
 }
 
-/// Nor bits beyond the length (IsValidCIDR).
+/// Also no bits beyond the length (IsValidCIDR).
 fn is_strict_network(text: &str) -> bool {
     let Some((address, length)) = text.split_once('/') else { return false };
     let plain_length = length == "0" || !length.starts_with('0');

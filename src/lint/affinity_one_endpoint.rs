@@ -1,4 +1,4 @@
-//! Session affinity where there is nothing to choose.
+//! Session affinity although there is nothing to choose from.
 
 use std::collections::BTreeSet;
 

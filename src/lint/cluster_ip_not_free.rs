@@ -1,4 +1,4 @@
-//! Cluster IPs that the API server cannot give.
+//! Cluster IPs that the API server cannot assign.
 
 use std::net::IpAddr;
 
@@ -57,7 +57,7 @@ fn why_not(ip: IpAddr, view: &ServiceView<'_>, known: &ServiceNetworks) -> Optio
     (first == Some(ip) && !is_kubernetes).then(|| "it is that of the Service default/kubernetes".to_owned())
 }
 
-/// The network's own address, or its broadcast address.
+/// Whether it is the network's own address, or its broadcast address.
 fn is_end(cidr: Cidr, ip: IpAddr) -> bool {
     !cidr.is_host() && (ip == cidr.network() || (ip == cidr.last() && ip.is_ipv4()))
 }

@@ -1,11 +1,11 @@
-//! Names that nft refuses as a comment.
+//! Names that are too long for nft as a comment.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
 use crate::settings::ProxyMode;
 
-/// The longest comment that nft takes (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
+/// The longest comment that nft accepts (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
 const LONGEST: usize = 128;
 
 pub(super) static LINT: Lint = Lint {
@@ -54,7 +54,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     }
 }
 
-/// Whether some node has an element for a Service port without endpoints, which carries the comment.
+/// Whether some node has an element for a Service port without endpoints, which has the comment.
 fn lacks_endpoints(port: &ServicePort) -> bool {
     let local = port.internal_policy == TrafficPolicy::Local || port.external_policy == TrafficPolicy::Local;
     local || !port.endpoints.iter().any(Endpoint::is_usable)

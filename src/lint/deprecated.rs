@@ -1,4 +1,4 @@
-//! Settings that still work but are to go.
+//! Settings that still work but will be removed.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};

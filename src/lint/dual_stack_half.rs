@@ -1,4 +1,4 @@
-//! Services that are dual-stack by half.
+//! Services that are only half dual-stack.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};

@@ -1,4 +1,4 @@
-//! An endpoint that is in two slices of a Service, which say different things of it.
+//! An endpoint that is in two slices of a Service, which say different things about it.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! An external IP that is an address of something else.
+//! An external IP that is already another object's address.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

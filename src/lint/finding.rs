@@ -16,12 +16,12 @@ pub enum Severity {
     Note,
     /// Likely not meant.
     Warning,
-    /// Traffic is lost, goes astray or gets in where it must not.
+    /// Traffic is lost, goes to the wrong place or gets in where it must not.
     Error,
 }
 
 impl Severity {
-    /// The word in every output; SARIF knows the same three.
+    /// The word in every output; SARIF has the same three.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Note => "note",
@@ -38,7 +38,7 @@ pub struct Lint {
     pub code: &'static str,
     /// A name in kebab case.
     pub name: &'static str,
-    /// How bad its findings are as a rule; a finding may differ.
+    /// How bad its findings usually are; a finding may differ.
     pub severity: Severity,
     /// What it finds, in one sentence.
     pub summary: &'static str,
@@ -73,14 +73,14 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Findings that say the same, as of both families of a Service, have the same key.
+    /// Findings that say the same, such as those for both families of a Service, have the same key.
     pub(super) fn key(&self) -> impl Ord + '_ {
         (&self.place, self.lint.code, &self.object, &self.field, &self.message)
     }
 }
 
-/// The fields that findings are about, by place and object: a search for each diagnostic costs the same however many
-/// findings there are.
+/// The fields that findings are about, by place and object, so that a lookup for a diagnostic takes the same time
+/// however many findings there are.
 struct Reported<'a>(BTreeMap<(Option<&'a Place>, Option<&'a ObjectRef>), BTreeSet<&'a str>>);
 
 impl<'a> Reported<'a> {
@@ -92,7 +92,7 @@ impl<'a> Reported<'a> {
         Reported(fields)
     }
 
-    /// Whether a finding is about the field with which the diagnostic's message begins.
+    /// Whether a finding is about the field that the diagnostic's message begins with.
     fn has(&self, diagnostic: &Diagnostic) -> bool {
         let Diagnostic { place, object, message, .. } = diagnostic;
         self.0.get(&(place.as_ref(), object.as_ref())).is_some_and(|fields| {
@@ -115,7 +115,7 @@ impl Findings<'_> {
         self.add_as(self.lint.severity, about, message, remedy);
     }
 
-    /// Adds a finding about a field of kube-proxy's configuration, which stands at a place of its own.
+    /// Adds a finding about a field of kube-proxy's configuration, which has a place of its own.
     pub(super) fn add_at(
         &mut self,
         place: Option<Place>,
@@ -148,7 +148,7 @@ impl Findings<'_> {
         self.found.push(Finding { lint: self.lint, severity, place, object, field, message, remedy });
     }
 
-    /// What the API server says of an object.
+    /// Adds what the API server says about an object.
     pub(super) fn add_fault(&mut self, refusal: &Refusal, fault: &Fault) {
         let written = fault.written_as.as_ref().unwrap_or(&fault.field);
         self.found.push(Finding {
@@ -162,7 +162,7 @@ impl Findings<'_> {
         });
     }
 
-    /// What an earlier stage found, except what another lint reports better.
+    /// Adds what an earlier stage found, except what another lint reports better.
     pub(super) fn add_diagnostics<'d>(&mut self, diagnostics: impl Iterator<Item = &'d Diagnostic>) {
         let reported = Reported::of(&self.found);
         let new: Vec<Finding> = diagnostics
@@ -235,7 +235,7 @@ mod tests {
         assert!(!reported.has(&diagnostic("a", "spec.ports[0] has no port")));
     }
 
-    /// What is searched for a diagnostic is one entry, however many findings and objects there are.
+    /// A lookup for a diagnostic finds one entry, however many findings and objects there are.
     #[test]
     fn findings_are_kept_by_their_objects() {
         let objects: Vec<Diagnostic> =

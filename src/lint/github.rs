@@ -39,7 +39,7 @@ pub(crate) fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property of a command, which may hold neither colons nor commas.
+/// A property of a command, which may contain neither colons nor commas.
 pub(crate) fn property(text: &str) -> String {
     data(&Inert(text).to_string()).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,4 +1,4 @@
-//! Health-check node ports that meet others, or are missing.
+//! Health-check node ports that collide with others, or are missing.
 
 use std::collections::BTreeMap;
 

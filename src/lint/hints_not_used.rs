@@ -34,7 +34,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     }
 }
 
-/// Nodes on which hints are ignored for another reason than that their zone has none.
+/// Nodes on which hints are ignored for a reason other than that their zone has none.
 fn ignored<'a>(subject: &Subject<'a>, port: &'a ServicePort) -> BTreeMap<HintsIgnored, Vec<&'a str>> {
     let mut by_zone: BTreeMap<Option<&str>, Option<HintsIgnored>> = BTreeMap::new();
     let mut ignored: BTreeMap<HintsIgnored, Vec<&str>> = BTreeMap::new();

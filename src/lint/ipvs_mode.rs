@@ -1,4 +1,4 @@
-//! The mode ipvs, which is to go.
+//! The mode ipvs, which will be removed.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;

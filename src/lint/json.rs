@@ -17,7 +17,7 @@ pub struct Findings<'f> {
     findings: Vec<LintFinding<'f>>,
 }
 
-/// Something that is likely not meant.
+/// Something that is probably a mistake.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct LintFinding<'f> {
@@ -27,7 +27,7 @@ struct LintFinding<'f> {
     name: &'static str,
     /// `error`, `warning` or `note`
     severity: &'static str,
-    /// The file in which the object stands.
+    /// The file with the object.
     file: Option<&'f str>,
     /// The line, counted from 1.
     line: Option<u32>,

@@ -1,4 +1,4 @@
-//! What makes the real kube-proxy fail.
+//! Errors on which the real kube-proxy fails.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;

@@ -1,4 +1,4 @@
-//! So many endpoints that kube-proxy writes other rules.
+//! So many endpoints that kube-proxy writes different rules.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject};

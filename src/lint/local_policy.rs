@@ -1,4 +1,4 @@
-//! The policy Local on nodes that have no endpoint.
+//! The policy Local on nodes without an endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(super) static LINT: Lint = Lint {
     check,
 };
 
-/// What clients come by, and the ports that are missing behind it, by the nodes where they are.
+/// For each group of nodes, the ports that have no endpoint there and the addresses that clients use for them.
 type Missing<'a> = BTreeMap<Vec<&'a str>, (BTreeSet<String>, BTreeSet<String>)>;
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
@@ -38,7 +38,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     }
 }
 
-/// Load balancers that ask the health-check port keep away from nodes without an endpoint.
+/// Load balancers that check the health-check port do not use nodes without an endpoint.
 fn advice(view: &ServiceView<'_>) -> (Severity, &'static str) {
     if view.ports.iter().any(|port| port.health_check_node_port.is_some()) {
         let remedy = "fine where clients come by a load balancer that asks the health-check port; those that use the node port must choose a node with an endpoint";
@@ -82,7 +82,7 @@ fn sentence(
     )
 }
 
-/// By what clients outside come in, where the policy is Local.
+/// Which addresses clients outside use, if the policy is Local.
 fn doors(port: &ServicePort) -> Vec<String> {
     if port.external_policy != TrafficPolicy::Local {
         return Vec::new();
@@ -91,7 +91,7 @@ fn doors(port: &ServicePort) -> Vec<String> {
     port.node_port.iter().map(|node_port| format!("node port {node_port}")).chain(addresses).collect()
 }
 
-/// Nodes that have no usable endpoint of their own, as the plan chooses them.
+/// Nodes without a usable endpoint of their own, as the plan chooses them.
 fn nodes_without<'a>(subject: &Subject<'a>, port: &'a ServicePort) -> Vec<&'a str> {
     let named: BTreeSet<&str> = port.endpoints.iter().filter_map(|e| e.node_name.as_deref()).collect();
     let has = |node: &&&crate::cluster::Node| {

@@ -1,4 +1,4 @@
-//! A configuration that kube-proxy cannot put in place over the table it has.
+//! A configuration that kube-proxy cannot apply over the table that the node has.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;

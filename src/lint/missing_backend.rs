@@ -1,4 +1,4 @@
-//! Ingresses that lead to a Service or port that is not there.
+//! Ingresses that lead to a Service or port that does not exist.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject};

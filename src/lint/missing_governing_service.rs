@@ -1,4 +1,4 @@
-//! A StatefulSet whose Service is not there.
+//! A StatefulSet whose Service does not exist.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject};
@@ -39,7 +39,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     }
 }
 
-/// Nothing but this lint needs the field, which is read from the text.
+/// Only this lint needs the field, so it is read from the text.
 fn service_name(subject: &Subject<'_>, located: &Located<Workload>) -> Option<String> {
     let text = subject.snapshot.sources.standalone(located.position)?;
     let tree = tree::read_documents(&text).ok()?.into_iter().next()?;

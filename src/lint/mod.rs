@@ -1,4 +1,4 @@
-//! What in a cluster is likely not meant: findings with stable codes, each with its place and remedy.
+//! What in a cluster is probably a mistake: findings with stable codes, each with its place and remedy.
 //!
 //! A lint is a file: a [`Lint`] with its code and its check, and the tests that it fires and that it does not. To add
 //! one: add the file, its line in [`LINTS`] and its page `docs/lint/KRnnn.md`.
@@ -100,13 +100,13 @@ pub static LINTS: [&Lint; 42] = [
     &missing_backend::LINT,
 ];
 
-/// Lints that repeat what other stages found, unless another lint tells it better.
+/// Lints that repeat what other stages found, unless another lint reports it better.
 static LAST: [&Lint; 2] = [&kube_proxy_fails::LINT, &passed_over::LINT];
 
 /// The code of the lint for a change of nodePortAddresses over a live table.
 pub const LOOPBACK_SYNC: &str = loopback_sync::CODE;
 
-/// What an upgrade of kube-proxy, or a change of its configuration, wants looked at first.
+/// What to check before an upgrade of kube-proxy, or before a change of its configuration.
 static BEFORE_UPGRADE: [&Lint; 5] =
     [&deprecated::LINT, &unset_mode::LINT, &ipvs_mode::LINT, &address_form::LINT, &loopback_sync::LINT];
 
@@ -120,7 +120,7 @@ pub fn run(subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
     run_some(&LINTS, subject, ignored)
 }
 
-/// Looks for what is to be done before an upgrade to the subject's release.
+/// Looks for what must be done before an upgrade to the subject's release.
 pub fn before_upgrade(subject: &Subject<'_>) -> Vec<Finding> {
     run_some(&BEFORE_UPGRADE, subject, &BTreeSet::new())
 }

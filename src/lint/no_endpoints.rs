@@ -1,4 +1,4 @@
-//! A Service to which no endpoint belongs.
+//! A Service without endpoints.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
@@ -27,7 +27,7 @@ fn has_none(view: &ServiceView<'_>) -> bool {
     view.endpoints().next().is_none() && view.slices.iter().all(|slice| slice.object.endpoints.is_empty())
 }
 
-/// What is known of the reason.
+/// What is known about the reason.
 struct Why {
     severity: Severity,
     message: String,
@@ -89,14 +89,14 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
     }
 }
 
-/// Objects that may make the Service's Pods in ways that are not modelled.
+/// Objects that may make the Service's Pods, but in ways that are not modelled.
 fn unknown_makers(subject: &Subject<'_>, service: &api::Service) -> Option<String> {
     let makers = assume::pod_makers(subject.snapshot, service);
     (!makers.is_empty())
         .then(|| words::list(makers.iter().map(|maker| maker.metadata.object_ref(&maker.kind))))
 }
 
-/// Of the Pod that comes nearest to a selector, the labels that differ from those selected.
+/// The labels that differ from a selector, for the Pod that comes closest to it.
 fn nearest(pods: &[&api::Pod], selector: &[(api::Text, api::Text)]) -> Option<String> {
     let likeness = |pod: &api::Pod| -> f64 {
         let of = |(key, value): &(api::Text, api::Text)| match pod.metadata.label(key) {
@@ -107,7 +107,7 @@ fn nearest(pods: &[&api::Pod], selector: &[(api::Text, api::Text)]) -> Option<St
         selector.iter().map(of).sum()
     };
     let best = pods.iter().map(|pod| (likeness(pod), pod)).filter(|(likeness, _)| *likeness > 0.0);
-    // Of equals the first by name.
+    // Among equals, the first by name.
     let (_, pod) =
         best.min_by(|(a, pod), (b, other)| b.total_cmp(a).then(pod.metadata.name.cmp(&other.metadata.name)))?;
     let differs = selector.iter().filter(|(key, value)| pod.metadata.label(key) != Some(value));

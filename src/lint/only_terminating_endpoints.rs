@@ -1,4 +1,4 @@
-//! A Service that lives on endpoints about to go.
+//! A Service whose only endpoints are terminating.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;

@@ -1,4 +1,4 @@
-//! The pages of the codes, for the terminal.
+//! The pages about the codes, for the terminal.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ const PAGES: &[(&str, &str)] = pages![
     "KR047", "KR048", "KR049", "KR050", "KR051", "KR052", "KR053", "KR054", "KR055",
 ];
 
-/// The page of a code; empty where there is none.
+/// The page about a code; empty if there is none.
 pub fn print(code: &str, style: Style) -> String {
     let page = PAGES.iter().find(|(known, _)| *known == code).map_or("", |(_, page)| page);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What kube-proxy ignores, where no other lint says so better.
+//! What kube-proxy ignores, unless another lint reports it better.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
@@ -21,7 +21,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 mod tests {
     use crate::lint::tests::{found, service};
 
-    /// In an object that a server has stored, where no rule of today's is held against it.
+    /// As an object that a server has stored, so that today's rules are not applied to it.
     fn with(external_ip: &str) -> Vec<String> {
         let spec = format!("{{clusterIP: 10.96.0.1, externalIPs: [{external_ip}], ports: [{{port: 80}}]}}");
         let stored =

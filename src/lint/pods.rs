@@ -1,4 +1,4 @@
-//! Pods by what selects them.
+//! Pods, by what selects them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,7 +6,7 @@ use crate::input::{Snapshot, api};
 
 type Nested<'a, T> = HashMap<&'a str, T>;
 
-/// The Pods of the input, which Services find by their labels.
+/// The Pods of the input, which can be looked up by their labels.
 pub(super) struct Pods<'a> {
     by_namespace: BTreeMap<&'a str, Vec<&'a api::Pod>>,
     /// By namespace, key and value of a label.
@@ -51,7 +51,7 @@ impl<'a> Pods<'a> {
     }
 }
 
-/// What made Pods; bare Pods are left out. A ReplicaSet that a Deployment made counts as that.
+/// What made Pods, except bare Pods. A ReplicaSet of a Deployment counts as the Deployment.
 pub(super) fn makers<'a>(pods: &[&'a api::Pod]) -> BTreeSet<Maker<'a>> {
     pods.iter().filter_map(|pod| maker(pod)).collect()
 }

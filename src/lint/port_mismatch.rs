@@ -1,4 +1,4 @@
-//! Ports of a Service and of its EndpointSlices that do not meet: they are joined only by name and protocol.
+//! Ports of a Service and of its EndpointSlices that do not match: they are joined only by name and protocol.
 
 use std::collections::BTreeSet;
 
@@ -62,8 +62,8 @@ fn tell_missed(
     missed
 }
 
-/// The name in targetPort, where Pods are selected: slices then have the Service's own port names, unless no container
-/// has the port.
+/// The name in targetPort, if Pods are selected: slices then have the Service's own port names, unless no container has
+/// the port.
 fn missing_target<'p>(
     subject: &Subject<'_>,
     view: &ServiceView<'_>,
@@ -74,7 +74,7 @@ fn missing_target<'p>(
         there.name == *name && protocol(&there.protocol) == protocol(&port.protocol)
     };
     let pods = subject.pods.selected(&view.located.object);
-    // Where some of the Pods have it, others have not: which those are, the slices do not tell.
+    // If some Pods have it and others do not, the slices do not show which.
     let anywhere = pods.iter().flat_map(|pod| &pod.ports).any(is_it);
     (!view.spec().selector.is_empty() && !anywhere).then_some(name.as_str())
 }

@@ -1,4 +1,4 @@
-//! What the API server refuses: a lint for each kind of rule, the findings in the server's words.
+//! What the API server refuses: a lint for each kind of rule, with findings in the server's words.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;

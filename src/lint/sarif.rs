@@ -101,7 +101,7 @@ mod tests {
 
     fn validator() -> jsonschema::Validator {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/schemas/sarif-2.1.0-rtm.5.json");
-        // As published, two patterns have a bracket too many, which validators refuse.
+        // The published schema has a bracket too many in two patterns, which validators refuse.
         let schema = std::fs::read_to_string(path).unwrap().replace("{2}]?$", "{2}$");
         let schema: Value = serde_json::from_str(&schema).unwrap();
         jsonschema::validator_for(&schema).unwrap()

@@ -1,4 +1,4 @@
-//! A selector that takes Pods of several workloads.
+//! A selector that matches Pods of several workloads.
 
 use super::finding::{Findings, Lint, Severity};
 use super::pods::makers;
@@ -13,7 +13,7 @@ pub(super) static LINT: Lint = Lint {
     check,
 };
 
-/// Kinds whose Pods come and go and rarely serve anybody.
+/// Kinds whose Pods come and go and rarely serve anything.
 const PASSING: [&str; 2] = ["Job", "CronJob"];
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {

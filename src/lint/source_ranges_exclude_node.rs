@@ -1,4 +1,4 @@
-//! Source ranges that shut out the cluster's own nodes.
+//! Source ranges that exclude the cluster's own nodes.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
@@ -39,7 +39,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     }
 }
 
-/// The nodes' network where the input has no Nodes and no range holds any of it.
+/// The nodes' network, if the input has no Nodes and no range contains any of it.
 fn network_shut_out(subject: &Subject<'_>, port: &ServicePort) -> Option<Cidr> {
     let network = subject.node_network.filter(|_| subject.nodes.is_empty())?;
     let meet = |range: Cidr| range.contains(network.network()) || network.contains(range.network());

@@ -12,7 +12,7 @@ use crate::net::{Cidr, Family};
 use crate::plan::ServicePortPlan;
 use crate::settings::Settings;
 
-/// The label by which a slice belongs to a Service.
+/// The label that says which Service a slice belongs to.
 pub(super) const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 
 /// A cluster to look at.
@@ -25,23 +25,23 @@ pub struct Subject<'a> {
     pub(super) nodes: Vec<&'a Node>,
     /// Objects that the API server refuses.
     pub(super) refusals: Vec<Refusal>,
-    /// The networks of cluster IPs that are known.
+    /// The networks of cluster IPs, as far as known.
     pub(super) service_networks: ServiceNetworks,
-    /// The nodes' network, where it is known.
+    /// The nodes' network, if known.
     pub(super) node_network: Option<Cidr>,
     /// Whether slices are made up.
     pub(super) is_assumed: bool,
-    /// Where findings are that have no place of their own.
+    /// The place of findings that have none of their own.
     pub(super) fallback: Option<Place>,
     pub(super) pods: Pods<'a>,
     /// Services by namespace and name.
     pub(super) services: BTreeMap<(&'a str, &'a str), ServiceView<'a>>,
 }
 
-/// The networks that cluster IPs are taken from.
+/// The networks from which cluster IPs are allocated.
 #[derive(Debug, Clone, Default)]
 pub struct ServiceNetworks {
-    /// Empty where they are not known.
+    /// Empty if they are not known.
     pub networks: Vec<Cidr>,
     /// Whether nobody told them.
     pub are_assumed: bool,
@@ -54,16 +54,16 @@ pub(super) struct About {
     pub(super) field: String,
 }
 
-/// A Service with what belongs to it.
+/// A Service, with what belongs to it.
 pub(super) struct ServiceView<'a> {
     pub(super) located: &'a Located<api::Service>,
-    /// Its ports in every family; none where kube-proxy passes the Service over.
+    /// Its ports in every family; none if kube-proxy ignores the Service.
     pub(super) ports: Vec<&'a ServicePort>,
     pub(super) slices: Vec<&'a Located<api::EndpointSlice>>,
 }
 
 impl<'a> Subject<'a> {
-    /// Looks at one node, or at all of them. The diagnostics are those of the stages that made the cluster.
+    /// Looks at one node, or at all of them. The diagnostics are those of the stages that built the cluster.
     pub fn new(
         snapshot: &'a Snapshot,
         settings: &'a Settings,
@@ -106,31 +106,31 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Adds what the API server refuses, which needs not be in the snapshot any more.
+    /// Adds what the API server refuses, which may no longer be in the snapshot.
     #[must_use]
     pub fn with_refusals(self, refusals: Vec<Refusal>) -> Self {
         Subject { refusals, ..self }
     }
 
-    /// Tells the networks of cluster IPs where the cluster's objects do not.
+    /// Sets the networks of cluster IPs, if the cluster's objects do not show them.
     #[must_use]
     pub fn with_service_networks(self, service_networks: ServiceNetworks) -> Self {
         Subject { service_networks, ..self }
     }
 
-    /// Tells that slices are assumed, not read.
+    /// Sets whether slices are assumed rather than read.
     #[must_use]
     pub fn assumed(self, is_assumed: bool) -> Self {
         Subject { is_assumed, ..self }
     }
 
-    /// Tells the nodes' network, which counts where there are no Nodes.
+    /// Sets the nodes' network, which counts if there are no Nodes.
     #[must_use]
     pub fn with_node_network(self, node_network: Option<Cidr>) -> Self {
         Subject { node_network, ..self }
     }
 
-    /// Names the file of findings about settings, instead of the first of the input.
+    /// Sets the file for findings about settings, instead of the first of the input.
     #[must_use]
     pub fn with_configuration(self, file: &str) -> Self {
         Subject { fallback: Some(Place { file: file.into(), line: Some(1) }), ..self }
@@ -151,7 +151,7 @@ impl<'a> Subject<'a> {
         self.services.contains_key(&(namespace, name)) || self.refusals.iter().any(refused)
     }
 
-    /// Whether slices of a cluster say what a Service has, even if they say that it has nothing.
+    /// Whether slices of a cluster say what a Service has, even if that is nothing.
     pub(super) fn cluster_told(&self, view: &ServiceView<'_>) -> bool {
         let is_dump = self.snapshot.services.iter().any(|service| service.object.metadata.stored.0);
         !self.is_assumed
@@ -188,7 +188,7 @@ impl<'a> ServiceView<'a> {
         About { position: Some(self.located.position), object: Some(self.object_ref()), field: field.into() }
     }
 
-    /// Its ports that have endpoints, with those.
+    /// Its ports that have endpoints, with their endpoints.
     pub(super) fn endpoints(&self) -> impl Iterator<Item = &'a Endpoint> {
         self.ports.iter().flat_map(|port| &port.endpoints)
     }
@@ -198,7 +198,7 @@ impl<'a> ServiceView<'a> {
         external_ips(self.first_ports())
     }
 
-    /// One port of each family: what is the same for all ports of the Service is reported once.
+    /// One port of each family: for what is the same for all ports of the Service, and reported once.
     pub(super) fn first_ports(&self) -> impl Iterator<Item = &'a ServicePort> {
         self.ports.iter().copied().filter(|port| port.port_index == 0)
     }

@@ -7,12 +7,12 @@ use crate::cluster::Cluster;
 use crate::settings::Origin;
 use crate::settings::{Configuration, Flags, HostFacts, ProxyMode, Settings};
 
-/// A Service `shop/name`; `spec` is a flow map, after which more of the object may follow.
+/// A Service `shop/name`; `spec` is a flow map, which more of the object may follow.
 pub(super) fn service(name: &str, spec: &str) -> String {
     format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n")
 }
 
-/// The same objects, stored by a server, which no rule of today's is held against.
+/// The same objects, stored by a server, so that today's rules are not applied to them.
 pub(super) fn stored(text: &str) -> String {
     text.replace("namespace: shop", "namespace: shop, resourceVersion: '1'")
 }
@@ -24,7 +24,7 @@ pub(super) fn slice(service: &str, ports: &str, endpoints: &str) -> String {
     )
 }
 
-/// What a lint finds of a Service with one endpoint of these conditions.
+/// What a lint finds about a Service with one endpoint in these conditions.
 pub(super) fn found_of_endpoint(code: &str, conditions: &str) -> Vec<String> {
     let endpoint = format!("{{addresses: [10.1.0.1], conditions: {conditions}}}");
     found(code, &(plain_service() + &slice("web", "{port: 8080}", &endpoint)))
@@ -109,7 +109,7 @@ pub(super) fn found_in(code: &str, yaml: &str, mode: ProxyMode) -> Vec<String> {
     found_by(code, yaml, &Settings { mode, ..settings("1.36") })
 }
 
-/// Findings of every severity, with hostile text where it can get in.
+/// Findings of every severity, with hostile text wherever it can get in.
 pub(super) fn samples() -> Vec<Finding> {
     let spec = "{clusterIP: 10.96.0.1, trafficDistribution: PreferClose, selector: {app: \"<script>%0A\\u001b[31m\\u202e,:\\n\"}, ports: [{port: 80, nodePort: 80}]}";
     let two = service("a", spec) + &service("b", "{clusterIP: 10.96.0.2, ports: [{port: 81, nodePort: 80}]}");

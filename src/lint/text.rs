@@ -7,7 +7,7 @@ use super::{Finding, Severity, Summary};
 use crate::diagnostic::{self, SHOWN_OF_A_KIND};
 use crate::style::{Style, Tone};
 
-/// Prints findings; of many that say the same the first, with a word about the others behind the last of those.
+/// Prints findings; if many say the same, only the first of them, with a note after the last about the others.
 pub fn print(findings: &[Finding], style: Style) -> String {
     let mut kinds: HashMap<_, Vec<&Finding>> = HashMap::new();
     let mut add = |finding| {
@@ -27,7 +27,7 @@ pub fn print(findings: &[Finding], style: Style) -> String {
     text
 }
 
-/// Findings that say the same, each of its object.
+/// Findings that say the same, each about its object.
 fn kind(finding: &Finding) -> (&'static str, Severity, String) {
     (finding.lint.code, finding.severity, diagnostic::kind(&finding.message))
 }

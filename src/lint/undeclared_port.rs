@@ -18,7 +18,7 @@ pub(super) static LINT: Lint = Lint {
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.services.values() {
         let pods = subject.pods.selected(&view.located.object);
-        // Containers may listen on ports that they do not declare: only where some are declared, one can be missing.
+        // Containers may listen on ports that they do not declare, so only among declared ports can one be missing.
         if pods.iter().any(|pod| pod.ports.is_empty()) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! A configuration that leaves the mode to a default which is to change.
+//! A configuration that leaves the mode to a default that will change.
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// At most this many of a list are named.
+/// At most this many items of a list are named.
 const NAMED: usize = 5;
 
 /// `1 note`, `2 notes`.

@@ -1,4 +1,4 @@
-//! Topology hints that leave a zone out.
+//! Topology hints that leave out a zone.
 
 use std::collections::BTreeMap;
 

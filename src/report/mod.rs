@@ -1,4 +1,4 @@
-//! Answers as text for people, JSON and diagrams: one file per form.
+//! Answers as text for people, JSON and diagrams: one file for each form.
 
 pub mod check;
 pub mod diff;

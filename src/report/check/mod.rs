@@ -20,7 +20,7 @@ fn verdict(report: &Report) -> String {
     format!("Node {node}: {count} (mode {mode}, kube-proxy {release}, {how})")
 }
 
-/// Whether kube-proxy's rules are not the way that packets to Services take.
+/// Whether packets to Services are not served by kube-proxy's rules.
 fn is_served_otherwise(report: &Report) -> bool {
     report.findings.iter().any(|finding| finding.kind == Kind::OtherDataPath)
 }

@@ -10,7 +10,7 @@ use crate::style::{Style, Tone};
 /// At most this many flows of a finding are shown.
 const FLOWS: usize = 4;
 
-/// Prints it: the verdict, then finding by finding, what it does before the rules.
+/// Prints it: the verdict, then finding by finding, with what each does before the rules.
 pub fn print(report: &Report, style: Style) -> String {
     let mut out = String::new();
     let tone = if report.findings.is_empty() { Tone::Good } else { Tone::Bad };

@@ -9,7 +9,7 @@ const NAMED: usize = 3;
 /// At most this many causes are reported for a Service.
 const TOLD: usize = 3;
 
-/// The causes of a Service, a sentence each.
+/// The causes of a Service, one sentence each.
 pub(super) fn sentences(causes: &[Cause]) -> Vec<String> {
     let mut told: Vec<String> = causes.iter().take(TOLD).map(sentence).collect();
     told.retain(|sentence| !sentence.is_empty());

@@ -1,5 +1,6 @@
-//! Kinds of connections with another outcome, folded by what is shown: the same on several nodes is reported once, and what
-//! nobody asks about (loopback addresses, a Pod that connects to itself) is a line where more than that changes.
+//! Kinds of connections with another outcome, grouped as they are shown: a change that several nodes share is reported
+//! once, and what people seldom ask about (loopback addresses, a Pod that connects to itself) is a single line if other
+//! things change, too.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ pub(super) struct Section {
 /// Kinds of connections, by whether they have no Service, and by its name.
 type ByService = BTreeMap<(bool, String), Vec<(Row, Option<Special>)>>;
 
-/// All kinds that satisfy something, by Service; those without one come last, under the empty name.
+/// All kinds of connections that are wanted, by Service; those without one come last, under the empty name.
 pub(super) fn sections(diff: &Diff, wanted: impl Fn(&Flow) -> bool) -> Vec<(String, Section)> {
     let mut rows = ByService::new();
     let mut places: BTreeMap<Row, usize> = BTreeMap::new();
@@ -53,7 +54,7 @@ pub(super) fn sections(diff: &Diff, wanted: impl Fn(&Flow) -> bool) -> Vec<(Stri
     rows.into_iter().map(|((_, service), rows)| (service, section(rows))).collect()
 }
 
-/// Special kinds are counted where there are others.
+/// Special kinds are only counted if there are others.
 fn section(rows: Vec<(Row, Option<Special>)>) -> Section {
     let only_special = rows.iter().all(|(_, special)| special.is_some());
     let mut section = Section::default();
@@ -82,7 +83,7 @@ fn row(flow: &Flow) -> Row {
     }
 }
 
-/// Addresses of a node have its role for a name: each node has its own.
+/// Addresses of a node are named by their role, as each node has its own.
 fn to(flow: &Flow) -> String {
     let Some((kind, port)) = flow.target.split_once(" of ") else { return destinations(&flow.to) };
     let number = |to: &String| to.rsplit_once(':').map(|(_, port)| port.to_owned()).unwrap_or_default();
@@ -107,7 +108,7 @@ pub(super) fn destinations(all: &[String]) -> String {
     if more == 0 { listed } else { format!("{listed}; and {more} more") }
 }
 
-/// What else must be said of how a kind of connections changes.
+/// What else must be said about how a kind of connections changes.
 fn kind_of_change(flow: &Flow) -> &'static str {
     match flow.change {
         "chance" => " (only the shares)",

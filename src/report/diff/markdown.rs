@@ -1,5 +1,5 @@
-//! As Markdown: reads well as a comment on a pull request. Where there is not room for all of it, the least important end
-//! is cut, and it says so.
+//! As Markdown: reads well as a comment on a pull request. If there is not enough room, the least important parts at
+//! the end are cut, and it says so.
 
 use super::connections::{Row, folded_words, sections};
 use super::{
@@ -9,13 +9,13 @@ use crate::compare::diff::{Diff, ServiceReport};
 use crate::diagnostic::Inert;
 use crate::markup::markdown as text;
 
-/// GitHub takes no comment beyond 65,536 characters.
+/// GitHub accepts no comments longer than 65,536 characters.
 pub const MAX_CHARACTERS: usize = 65_000;
 
-/// How much is kept free for the end, and for saying what was cut.
+/// How many characters are kept free for the end, and for saying what was cut.
 const RESERVE: usize = 600;
 
-/// Prints it in at most this many characters: what happens to Services, then folded what is behind it. The `note` comes
+/// Prints it in at most this many characters: what happens to Services, then, folded, the reasons. The `note` comes
 /// second.
 pub fn print(diff: &Diff, note: &str, max: usize) -> String {
     let mut page = Page { out: String::new(), used: 0, max: max.saturating_sub(RESERVE), cut: Vec::new() };
@@ -66,7 +66,7 @@ impl Page {
         fits
     }
 
-    /// As many parts as there is room for between a beginning and an end; what is left out is said by `name`.
+    /// As many parts as fit between a beginning and an end; what is left out is named by `name`.
     fn list(&mut self, (begin, end): (&str, &str), parts: &[String], name: &str) {
         let kept = end.chars().count() + 1;
         let Some(first) = parts.first() else { return };
@@ -102,7 +102,7 @@ fn services(page: &mut Page, diff: &Diff) {
     let begin = "\n| | Service | what happens | why |\n| --- | --- | --- | --- |\n";
     let whole: usize = rows.iter().map(|row| row.chars().count()).sum();
     let room = page.max.saturating_sub(page.used + begin.len() + 1);
-    // The first sentence of each Service is worth more than all of some.
+    // The first sentences of all Services are worth more than all sentences of some.
     let rows = match whole <= room {
         true => rows,
         false => told.iter().map(|report| service_row(report, diff, false)).collect(),
@@ -110,7 +110,7 @@ fn services(page: &mut Page, diff: &Diff) {
     page.list((begin, ""), &rows, "Services");
 }
 
-/// At most this many characters of a cell where there is little room.
+/// At most this many characters of a cell if there is little room.
 const SHORT: usize = 500;
 
 fn service_row(report: &ServiceReport, diff: &Diff, whole: bool) -> String {

@@ -6,17 +6,17 @@ use crate::compare::migration::{Example, KnownDifference};
 use crate::compare::pre_flight::{Check, PreFlight, Readiness};
 use crate::compare::traffic::Reason;
 
-/// What the report of a migration says, beside what happens to Services.
+/// What the report of a migration says, besides what happens to Services.
 pub(super) struct Told {
     /// `ready: ...` or `not ready: ...`
     pub(super) verdict: String,
-    /// Known differences that touch Services: what, whom, what to do, where to read on.
+    /// Known differences that affect Services: what, whom, what to do, where to read more.
     pub(super) touching: Vec<Touching>,
-    /// Known differences that touch no Service's port, in a line.
+    /// Known differences that affect no Service port, in a line.
     pub(super) without_service: Option<String>,
-    /// Those that touch nothing, in a line.
+    /// Those that affect nothing, in a line.
     pub(super) nobody: Option<String>,
-    /// What was looked at, what is to be done first.
+    /// What was checked, and what must be done first.
     pub(super) pre_flight: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Touching {
     pub(super) page: String,
 }
 
-/// None where neither mode nor release changes.
+/// None if neither mode nor release changes.
 pub(super) fn tell(diff: &Diff) -> Option<Told> {
     let migration = diff.migration.as_ref()?;
     let known = &migration.known;
@@ -83,7 +83,7 @@ fn verdict(diff: &Diff, pre_flight: &[PreFlight], touching: &[&KnownDifference])
 /// At most this many Services are named in the verdict for each known difference.
 const NAMED_IN_VERDICT: usize = 2;
 
-/// What stops working by known differences, and for which Services.
+/// What stops working because of known differences, and for which Services.
 fn stops_working(touching: &[&KnownDifference]) -> Option<String> {
     let losing = touching.iter().filter(|one| !one.stops_working.is_empty());
     let words: Vec<String> = losing
@@ -150,7 +150,7 @@ fn without_service(others: &[&KnownDifference]) -> Option<String> {
     (!words.is_empty()).then(|| format!("These touch no Service port: {}.", words.join(", ")))
 }
 
-/// The page of a known difference in the documentation.
+/// The page about a known difference in the documentation.
 pub(super) fn page(reason: Reason) -> String {
     format!("{}/blob/main/docs/modes/{}.md", env!("CARGO_PKG_REPOSITORY"), reason.code())
 }

@@ -1,5 +1,5 @@
-//! The difference of two states of a cluster: what happens to each Service first, then the connections behind it, rules
-//! last.
+//! The difference between two states of a cluster: first what happens to each Service, then the connections that are
+//! affected, and finally the rules.
 
 mod cause;
 mod connections;
@@ -53,7 +53,7 @@ fn is_counted(report: &ServiceReport) -> bool {
     !report.is_known
 }
 
-/// How many Services break, change, come and go; the first with the noun.
+/// How many Services break, change, appear and disappear; the first number has the noun.
 fn services(diff: &Diff) -> Vec<String> {
     let mut counts = [0; 5];
     for report in diff.services.iter().filter(|report| is_counted(report)) {
@@ -83,7 +83,7 @@ fn services(diff: &Diff) -> Vec<String> {
     parts
 }
 
-/// What changes that is of no Service.
+/// Changes that do not belong to a Service.
 fn others(diff: &Diff) -> Vec<String> {
     let mut parts = Vec::new();
     if !diff.nodes_added.is_empty() {
@@ -138,7 +138,7 @@ pub(super) fn why_unknown(unknown: &Unknown) -> String {
     format!("{count}: the rules cannot be followed {side}: {reason}; such as {source} to {destination}")
 }
 
-/// Everything that could not be compared, each reason once.
+/// Everything that could not be compared, with each reason once.
 fn unknown(diff: &Diff) -> Vec<String> {
     let all = diff.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.unknown);
     let mut words: Vec<String> = Unknown::merged(all.cloned()).iter().map(why_unknown).collect();
@@ -146,7 +146,7 @@ fn unknown(diff: &Diff) -> Vec<String> {
     words
 }
 
-/// What the release has to do with the changes.
+/// Which changes are due to the release.
 fn release_words(change: &ReleaseChange) -> String {
     let ReleaseChange { old, new, flows, of, services } = change;
     let head = format!("The nodes report kube-proxy {old} before and {new} after");
@@ -166,7 +166,7 @@ fn release_words(change: &ReleaseChange) -> String {
     }
 }
 
-/// Something to look at before an upgrade, in a line.
+/// Something to check before an upgrade, in a line.
 fn advice_words(advice: &Advice) -> String {
     let Advice { code, severity, place, object, message, .. } = advice;
     let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
@@ -183,7 +183,7 @@ fn compared(diff: &Diff) -> String {
     format!("{sides}; {classes} {kinds} of new connections{unknown}")
 }
 
-/// How many Services stay as they are, where any changes.
+/// How many Services stay the same, if any changes.
 fn unchanged(diff: &Diff) -> Option<String> {
     let counted = diff.services.iter().filter(|report| is_counted(report)).count();
     let stay = diff.service_count.saturating_sub(counted);
@@ -194,7 +194,7 @@ fn unchanged(diff: &Diff) -> Option<String> {
     }
 }
 
-/// Services to tell of: all but those that only known differences touch.
+/// Services to report: all except those that only known differences affect.
 fn told(diff: &Diff) -> Vec<&ServiceReport> {
     let known = |report: &&ServiceReport| !report.is_known;
     diff.services.iter().filter(known).collect()

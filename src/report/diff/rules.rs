@@ -1,4 +1,4 @@
-//! Rules that differ, folded: what several nodes share is reported once.
+//! Rules that differ, grouped: what several nodes share is reported once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -42,7 +42,7 @@ pub(super) fn groups(diff: &Diff) -> Vec<Group<'_>> {
     all
 }
 
-/// Chains and sets of a Service. Thousands of nodes can have the same change: it is looked at once.
+/// Chains and sets of a Service. Thousands of nodes can have the same change, which is processed only once.
 #[derive(Debug, Default)]
 struct Places<'d> {
     numbers: HashMap<*const GroupChange, usize>,
@@ -61,7 +61,7 @@ impl<'d> Places<'d> {
         }
     }
 
-    /// Those that are shown alike once, the same chain in several ways side by side.
+    /// Merges those that look the same, and puts different changes of one chain side by side.
     fn finish(self) -> Vec<PlaceOnNodes<'d>> {
         let mut index: BTreeMap<Vec<String>, usize> = BTreeMap::new();
         let mut all: Vec<(&PlaceChange, BTreeSet<usize>)> = Vec::new();
@@ -113,7 +113,7 @@ pub(super) fn place_title(place: &PlaceChange) -> String {
     format!("{table} {kind} {name}{change}{purpose}")
 }
 
-/// Rules in which only the chance differs.
+/// Number of rules in which only the chance differs.
 pub(super) fn rewritten(place: &PlaceChange) -> Option<String> {
     match place.rewritten {
         0 => None,
@@ -122,7 +122,7 @@ pub(super) fn rewritten(place: &PlaceChange) -> Option<String> {
     }
 }
 
-/// How many lines are added and removed, once for each text.
+/// How many lines are added and removed, counting equal texts once.
 pub(super) fn counts(groups: &[Group<'_>]) -> (usize, usize) {
     let lines = || groups.iter().flat_map(|group| &group.places).flat_map(|place| &place.place.lines);
     let added = lines().filter(|line| line.op == '+').count();

@@ -14,7 +14,7 @@ use crate::net::Family;
 /// At most this many endpoints are named.
 const NAMED: usize = 3;
 
-/// How bad it is, for its colour.
+/// How bad it is, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
     Bad,
@@ -22,7 +22,7 @@ pub(super) enum Weight {
     Plain,
 }
 
-/// The word that a Service's line begins with, and how bad it is.
+/// The word at the beginning of a Service's line, and how bad it is.
 pub(super) fn label(effect: Effect) -> (&'static str, Weight) {
     match effect {
         Effect::Refused => ("REFUSED", Weight::Bad),
@@ -42,7 +42,7 @@ pub(super) fn label(effect: Effect) -> (&'static str, Weight) {
     }
 }
 
-/// What is said of a Service, the first sentence the weightiest.
+/// What is said about a Service, most important sentence first.
 pub(super) struct Said {
     /// The ports that the first sentence is about, as `, port http`; empty for all.
     pub(super) ports: String,
@@ -50,7 +50,7 @@ pub(super) struct Said {
     pub(super) first: String,
     /// What else happens.
     pub(super) also: Vec<String>,
-    /// Who served before, where nobody does now.
+    /// Who served before, if no one does now.
     pub(super) was: Option<String>,
 }
 
@@ -73,12 +73,12 @@ pub(super) fn say(report: &ServiceReport, all: &[String]) -> Said {
     }
 }
 
-/// Whether known differences are only a part of what happens.
+/// Whether known differences explain only a part of what happens.
 fn report_is_mixed(report: &ServiceReport) -> bool {
     report.consequence.statements.iter().any(|statement| statement.reason.is_none())
 }
 
-/// What fails as before, in another way, needs no words where the ports fail altogether now.
+/// If the ports now fail completely, what still fails, but in another way, need not be said.
 fn leave_out_what_follows(statements: &mut Vec<&Statement>) {
     let dead: Vec<&Statement> =
         statements.iter().copied().filter(|s| s.all_fail && s.effect.loses()).collect();
@@ -95,7 +95,7 @@ fn leave_out_what_follows(statements: &mut Vec<&Statement>) {
     statements.retain(|statement| !is_covered(statement));
 }
 
-/// The statements that are reported for a Service.
+/// The statements about a Service that are reported.
 pub(super) fn told(report: &ServiceReport) -> Vec<&Statement> {
     // What a known difference causes is reported with it.
     let own = |statement: &&Statement| statement.reason.is_none() || !report_is_mixed(report);
@@ -122,7 +122,7 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
-    /// What else happens, with its ports where they are others.
+    /// What else happens, with its ports if they are different ones.
     fn beside(&self, first: &Statement, statement: &Statement) -> String {
         let same = first.service_ports == statement.service_ports;
         let ports = if same { String::new() } else { ports(statement) };
@@ -207,7 +207,7 @@ impl Words<'_> {
         points.sort();
         points.dedup();
         let entries = entries(&points, &self.consequence.families);
-        // Endpoints of other ports, which go on, are among those of the Service.
+        // Endpoints of other ports, which still work, are among those of the Service.
         (!before.is_empty()).then(|| format!("was: {} at {entries}", targets(&before)))
     }
 
@@ -257,7 +257,7 @@ fn same_pods(before: &BTreeSet<Target>, after: &BTreeSet<Target>) -> Option<Stri
     is_same.then(|| format!("the same {} at port {} instead of {}", targets(&pods), list(is), list(was)))
 }
 
-/// `2 Pods (a, b)`, or endpoints where no Pod is known.
+/// `2 Pods (a, b)`, or endpoints if no Pod is known.
 fn targets(all: &[&Target]) -> String {
     let pods: BTreeSet<&str> = all.iter().filter_map(|target| target.pod.as_deref()).collect();
     if !pods.is_empty() && all.iter().all(|target| target.pod.is_some()) {
@@ -293,7 +293,7 @@ fn cut(names: Vec<String>) -> String {
     if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
-/// An endpoint: the Pod by its name, the address beside it unless that is assumed.
+/// An endpoint: the Pod by its name, with the address unless that is assumed.
 fn name(target: &Target) -> String {
     let address = std::net::SocketAddr::new(target.address, target.port);
     match &target.pod {
@@ -307,7 +307,7 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `, port http`; empty where it is about all ports.
+/// `, port http`; empty if it is about all ports.
 fn ports(statement: &Statement) -> String {
     if statement.all_ports && statement.service_ports.len() > 1 {
         return String::new();
@@ -319,7 +319,7 @@ fn ports(statement: &Statement) -> String {
     if names.is_empty() { String::new() } else { format!(", {noun} {}", names.join(", ")) }
 }
 
-/// Entry points: those on other addresses of a node are named only where there are no others.
+/// Entry points: those on other addresses of a node are named only if there are no others.
 fn entries(all: &[EntryPoint], families: &BTreeSet<Family>) -> String {
     let of: BTreeSet<Family> = all.iter().map(|entry| entry.family).collect();
     let family = match of.first() {

@@ -9,10 +9,11 @@ use crate::compare::diff::{Diff, ServiceReport};
 use crate::diagnostic::Inert;
 use crate::style::{Style, Tone};
 
-/// How wide the word is that a Service's line begins with.
+/// Width of the word at the beginning of a Service's line.
 const LABEL: usize = 9;
 
-/// Prints it: what happens to each Service, then the connections behind it, rules last. The `note` comes second.
+/// Prints it: what happens to each Service, then the connections that are affected, and finally the rules. The `note`
+/// comes second.
 pub fn print(diff: &Diff, note: &str, style: Style) -> String {
     let mut page = Page { out: String::new(), diff, style };
     let migration = migration::tell(diff);
@@ -46,7 +47,7 @@ struct Page<'d> {
 }
 
 impl Page<'_> {
-    /// Appends a sentence, in lines in which nothing can steer a terminal.
+    /// Appends a sentence, wrapped into lines without terminal control characters.
     fn line(&mut self, depth: usize, text: &str) {
         let indent = " ".repeat(depth * 2);
         self.out.push_str(&self.style.wrap(&indent, &format!("{indent}    "), text));

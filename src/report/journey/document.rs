@@ -24,11 +24,11 @@ pub const SCHEMA_OF_SEVERAL: &str = "kuberules.journeys/v1";
 pub struct Document {
     /// `kuberules.journey/v1`
     pub schema: &'static str,
-    /// What kinds of connections it is about.
+    /// Which kinds of connections it is about.
     pub scope: &'static str,
-    /// What is assumed of the network.
+    /// What is assumed about the network.
     pub assumed_of_network: &'static str,
-    /// `iptables` or `nftables`; that of the first node.
+    /// `iptables` or `nftables`: that of the first node.
     pub language: &'static str,
     /// The connection.
     pub connection: Connection,
@@ -38,7 +38,7 @@ pub struct Document {
     pub outcomes: Vec<Outcome>,
 }
 
-/// The client and what it calls.
+/// The client and what it connects to.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -55,7 +55,7 @@ pub struct Connection {
     pub source: String,
     /// The client's node; none outside.
     pub node: Option<String>,
-    /// The address that it asks for, `ip:port`.
+    /// The address that it connects to, `ip:port`.
     pub destination: String,
     /// Whose that is.
     pub destination_name: Option<String>,
@@ -66,11 +66,12 @@ pub struct Connection {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Those that are followed, each as likely.
+    /// Those that are followed, each equally likely.
     pub nodes: Vec<String>,
     /// How many more there are.
     pub not_followed: usize,
-    /// What decides it: `clients-node`, `address`, `chosen`, `all-nodes`, `healthy-nodes`, `no-healthy-node`, `no-node`.
+    /// What decides the first node: `clients-node`, `address`, `chosen`, `all-nodes`, `healthy-nodes`,
+    /// `no-healthy-node`, `no-node`.
     pub by: &'static str,
     /// The same in words.
     pub words: String,
@@ -87,7 +88,7 @@ pub struct Outcome {
     pub meaning: String,
     /// The chance.
     pub probability: f64,
-    /// The chance as a fraction, where it is exact.
+    /// The chance as a fraction, if it is exact.
     pub fraction: Option<String>,
     /// What must hold for it, in words.
     pub given: Vec<String>,
@@ -101,7 +102,7 @@ pub struct Outcome {
     pub there: Vec<Hop>,
     /// The nodes on the way back.
     pub back: Vec<BackHop>,
-    /// What is to be known of it, and what is assumed.
+    /// What to know about it, and what is assumed.
     pub notes: Vec<String>,
 }
 
@@ -112,11 +113,11 @@ pub struct Outcome {
 pub struct Server {
     /// `ip:port`
     pub address: String,
-    /// The Pod, as `namespace/name`, where it is known.
+    /// The Pod, as `namespace/name`, if it is known.
     pub pod: Option<String>,
     /// `pod`, `node` or `elsewhere`
     pub place: &'static str,
-    /// Its node, where it is known.
+    /// Its node, if it is known.
     pub node: Option<String>,
 }
 
@@ -125,9 +126,9 @@ pub struct Server {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Addresses {
-    /// The source; on the way back with its port.
+    /// The source; on the way back, with its port.
     pub source: String,
-    /// The destination; on the way there with its port.
+    /// The destination; on the way there, with its port.
     pub destination: String,
 }
 
@@ -138,7 +139,7 @@ pub struct Addresses {
 pub struct Hop {
     /// Its name.
     pub node: String,
-    /// The packet as it comes in.
+    /// The packet as it arrives.
     pub arrives: Addresses,
     /// What happens to it.
     pub steps: Vec<Step>,
@@ -153,7 +154,7 @@ pub struct Hop {
 pub struct Step {
     /// The hook, or `routing`.
     pub hook: &'static str,
-    /// The table; none for the kernel's own doing.
+    /// The table; none for what the kernel itself does.
     pub table: Option<String>,
     /// The chain.
     pub chain: Option<String>,
@@ -177,7 +178,7 @@ pub struct Step {
 pub struct BackHop {
     /// Its name.
     pub node: String,
-    /// The reply as it comes in.
+    /// The reply as it arrives.
     pub arrives: Addresses,
     /// Whether connection tracking translates it back here.
     pub translated: bool,
@@ -319,7 +320,7 @@ fn step(step: &walk::Step<'_>, packet: Addresses, with_texts: bool) -> Step {
     }
 }
 
-/// What a trace through the last node remarks.
+/// The remarks of a trace through the last node.
 fn remarks_on(way: &Way<'_>, told: &Told<'_, '_, '_, '_>) -> Vec<Remark> {
     let Some(hop) = way.hops.last() else { return Vec::new() };
     let Party::Ip(source) = hop.arrives.source else { return Vec::new() };

@@ -7,7 +7,7 @@ use super::document::{Addresses, Document, Hop, Outcome, Step};
 use super::{Told, document};
 use crate::markup::mermaid as escaped;
 
-/// At most this many outcomes are drawn: nobody can read a diagram of more.
+/// At most this many outcomes are drawn: a diagram with more is unreadable.
 const DRAWN: usize = 6;
 
 /// The diagram, without a fence around it.
@@ -38,7 +38,7 @@ pub fn mermaid(told: &Told<'_, '_, '_, '_>) -> String {
 struct Participants {
     nodes: BTreeMap<String, String>,
     servers: BTreeMap<String, String>,
-    /// In the order of the ways.
+    /// In the order of the journey's ways.
     order: Vec<(String, String)>,
 }
 
@@ -134,7 +134,8 @@ impl Participants {
     }
 }
 
-/// What a reader asks for: where it is translated, marked, masqueraded or stopped. The jumps between are in other forms.
+/// What readers look for: where the packet is translated, marked, masqueraded or stopped. Other forms have the jumps
+/// between.
 fn is_drawn(step: &Step, hop: &Hop) -> bool {
     let decides = ["dnat", "masquerade", "snat", "drop", "reject"];
     let changes = decides

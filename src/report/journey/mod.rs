@@ -1,7 +1,7 @@
 //! The whole way of a connection, for people and programs.
 //!
-//! [`document`] makes of a journey what every form shows: each node on the way there with what its rules do, each node on
-//! the way back, and the packet's addresses between them. The JSON is that document as it is.
+//! [`document`] turns a journey into what every form shows: each node on the way there with what its rules do, each
+//! node on the way back, and the packet's addresses between them. The JSON is exactly that document.
 
 mod document;
 mod mermaid;
@@ -25,10 +25,11 @@ pub struct Told<'j, 'r, 'n, 'c> {
     pub journey: &'j Journey<'r>,
     /// The network.
     pub network: &'j Network<'n, 'c>,
-    /// Whether the texts of rules are shown: one that chooses among thousands of endpoints is thousands of words long.
+    /// Whether the texts of rules are shown: a rule that chooses among thousands of endpoints is thousands of words
+    /// long.
     pub with_texts: bool,
 }
 
-/// What is assumed of every journey; said in every form.
+/// What is assumed for every journey; every form says so.
 pub const ASSUMED: &str = "Assumed: packets are routed only by their destination, and nothing translates or filters them \
                            but the rules shown.";

@@ -1,4 +1,4 @@
-//! Whose an address is.
+//! Who has an address.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use crate::cluster::ServicePort;
 use crate::journey::{Network, Party, Place};
 use crate::report::trace::Name;
 
-/// Whose an address is, where that is known.
+/// Who has an address, if that is known.
 pub(super) fn name(network: &Network<'_, '_>, ip: IpAddr) -> Option<Name> {
     match network.place(ip) {
         Place::Node(node) => Some(Name::Node(network.name(node).to_owned())),
@@ -34,7 +34,7 @@ fn service(port: &ServicePort) -> String {
     port.name.service_name().to_string()
 }
 
-/// What is known of an address.
+/// What is known about an address.
 pub(super) fn party(party: Party, network: &Network<'_, '_>) -> String {
     match party {
         Party::Ip(ip) => ip.to_string(),

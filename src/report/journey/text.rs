@@ -1,4 +1,4 @@
-//! A journey for people: what happens first, then the way there and back.
+//! A journey for people: first what happens, then the way there and back.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::{Told, document};
 use crate::report::trace::SCOPE;
 use crate::style::Style;
 
-/// At most this many outcomes are shown with their ways; the others only with what they mean.
+/// At most this many outcomes are shown with their ways; others only with their meaning.
 const DETAILED: usize = 6;
 
 /// At most this many outcomes are listed.

@@ -11,12 +11,12 @@ use crate::journey::{
 };
 
 impl Told<'_, '_, '_, '_> {
-    /// A node's name, inert.
+    /// A node's name, safe to print.
     pub(super) fn node(&self, node: NodeIndex) -> String {
         Inert(self.network.name(node)).to_string()
     }
 
-    /// An address with whose it is, in brackets.
+    /// An address, with its owner in brackets.
     pub(super) fn address(&self, text: &str, ip: IpAddr) -> String {
         match name(self.network, ip) {
             Some(name) => format!("{text} ({name})"),
@@ -146,7 +146,7 @@ impl Told<'_, '_, '_, '_> {
     }
 }
 
-/// The words that an answer begins with.
+/// The words at the beginning of an answer.
 pub(super) fn headline(result: &WayResult) -> &'static str {
     match result {
         WayResult::Works | WayResult::AnsweredByKubeProxy => "works",
@@ -157,7 +157,7 @@ pub(super) fn headline(result: &WayResult) -> &'static str {
     }
 }
 
-/// The code and the words of what decides the first node.
+/// The code and the words for what decides the first node.
 pub(super) fn entry(entry: &Entry, told: &Told<'_, '_, '_, '_>) -> (&'static str, String) {
     let count = entry.nodes.len() + entry.not_followed;
     let names: Vec<String> = entry.nodes.iter().map(|node| told.node(*node)).collect();
@@ -202,7 +202,7 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     }
 }
 
-/// What is assumed of the network on a way.
+/// What is assumed about the network on a way.
 pub(super) fn note(note: Note, told: &Told<'_, '_, '_, '_>) -> String {
     match note {
         Note::SameBridge(node) => format!(

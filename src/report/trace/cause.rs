@@ -1,6 +1,6 @@
 //! Why a packet is dropped or refused, read from the rule that did it: its table, its chain and its form, as kube-proxy
-//! writes them (pkg/proxy/iptables/proxier.go, pkg/proxy/nftables/proxier.go). A rule of another form is not
-//! kube-proxy's, no matter which chain it is in, and none of kube-proxy's reasons applies to it.
+//! writes them (pkg/proxy/iptables/proxier.go, pkg/proxy/nftables/proxier.go). A rule with another form is not
+//! kube-proxy's, whatever chain it is in, and none of kube-proxy's reasons applies to it.
 
 use crate::iptables::ruleset as ipt;
 use crate::net::Family;
@@ -14,19 +14,19 @@ pub(crate) enum Cause<'r> {
     NoEndpoints,
     /// A Service port with the policy Local and no usable endpoint on this node: dropped.
     NoLocalEndpoints,
-    /// A load-balancer IP that is not open to this source.
+    /// A load-balancer IP that this source may not use.
     SourceRanges,
     /// A cluster IP whose Service has no such port.
     NoSuchPort,
-    /// An address in the network of cluster IPs that no Service has.
+    /// An address in the network of cluster IPs that belongs to no Service.
     UnallocatedClusterIp,
     /// A loopback address of the node, from outside.
     Localnet,
-    /// A node port on a loopback address, in nftables mode with the gate for it.
+    /// A node port on a loopback address, in nftables mode with the gate for this.
     LoopbackNodePort,
     /// A loopback address that would cross another interface.
     Martian(Family),
-    /// Routing ends it, at this view of the packet.
+    /// Routing ends it; with the packet as it was then.
     Unrouted(Unrouted, View),
     /// A DNAT rule without an address.
     NoAddress,
@@ -38,8 +38,8 @@ pub(crate) enum Cause<'r> {
     Foreign(RuleRef<'r>),
 }
 
-/// Why the packet of an outcome is dropped or refused; none where it is not, or where a rule that is not understood is
-/// only taken to drop it.
+/// Why the packet of an outcome is dropped or refused; none if it is not, or if a rule that is not understood is only
+/// assumed to drop it.
 pub(crate) fn cause<'r>(outcome: &Outcome<'r>) -> Option<Cause<'r>> {
     let (last, before) = outcome.steps.split_last()?;
     if last.effects.contains(&Effect::Martian) {
@@ -96,7 +96,7 @@ fn of_iptables<'r>(chain: &str, rule: &ipt::Rule) -> Option<Cause<'r>> {
     }
 }
 
-/// Whether a rule asks for the address and the port of a Service port and for nothing else. Its comment, which a large
+/// Whether a rule matches on the address and the port of a Service port and on nothing else. Its comment, which a large
 /// cluster does not have, is `namespace/name:port` and a fixed text.
 fn is_for_service_port(rule: &ipt::Rule, is_purpose: fn(&str) -> bool) -> bool {
     let mut has_port = false;
@@ -208,8 +208,8 @@ fn is_in_chain_of_kube_proxy(rule: &RuleRef<'_>) -> bool {
     }
 }
 
-/// `DNAT --to-destination :0`, which some versions of iptables make of kube-proxy's rules (kubernetes/kubernetes 112477,
-/// 114537).
+/// `DNAT --to-destination :0`, into which some versions of iptables turn kube-proxy's rules (kubernetes/kubernetes
+/// 112477, 114537).
 pub(crate) fn has_no_address(rule: &RuleRef<'_>) -> bool {
     let RuleRef::Iptables { chain, index: Some(index), .. } = rule else { return false };
     let Some(placed) = chain.rules.get(*index) else { return false };

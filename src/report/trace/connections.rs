@@ -1,4 +1,4 @@
-//! Connections that exist to the destination of a traced packet: rules do not move them.
+//! Existing connections to the destination of a traced packet: rules do not redirect them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,14 +17,14 @@ use crate::walk::{Outcome, Packet, Verdict};
 pub struct Existing {
     /// Where they are sent, as address and port.
     target: String,
-    /// What has that address, where known.
+    /// Who has that address, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     target_name: Option<String>,
     /// How many there are.
     count: usize,
-    /// How many of them the traced packet's source has opened.
+    /// How many of them were opened from the traced packet's source.
     from_this_source: usize,
-    /// Whether the rules can send a new connection of this source there.
+    /// Whether the rules can send a new connection from this source there.
     still_chosen: bool,
     /// The command that ends them.
     ending_command: String,

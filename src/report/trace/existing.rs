@@ -1,19 +1,19 @@
-//! Connections that exist already. Rules decide once per connection: connection tracking sends what follows the same
-//! way, whatever the rules say now.
+//! Existing connections. Rules decide once per connection: connection tracking sends later packets the same way,
+//! whatever the rules say now.
 
 use crate::net::Protocol;
 use crate::report::trace::Trace;
 use crate::report::trace::observed::is_translated;
 use crate::walk::{ClientKind, Verdict};
 
-/// Said in JSON, of every trace.
+/// Part of every trace in JSON.
 pub const SCOPE: &str = "This is about new connections. A connection that exists keeps going where it went first, \
                          whatever the rules say now: conntrack -L shows where, conntrack -D ends it \
                          (UDP clients that keep their port are the usual case).";
 
-/// The command that ends connections which go where the rules of before sent them; none where it is unlikely that there
-/// are any: TCP clients of an endpoint that is gone connect anew, UDP clients that keep their port never do
-/// (kubernetes/kubernetes 139628, 48370).
+/// The command that deletes connections which go where earlier rules sent them; none if there are unlikely to be any:
+/// TCP clients of an endpoint that is gone reconnect, UDP clients that keep their port never do (kubernetes/kubernetes
+/// 139628, 48370).
 pub(super) fn command(trace: &Trace<'_, '_>) -> Option<String> {
     let concerns_a_service = trace
         .outcomes
@@ -23,7 +23,7 @@ pub(super) fn command(trace: &Trace<'_, '_>) -> Option<String> {
         return None;
     }
     let (packet, to) = (&trace.packet, trace.packet.destination);
-    // The address of a client outside is made up, as is that of a Pod known only by its kind.
+    // The address of a client outside is made up, and so is that of a Pod of which only the kind is known.
     let is_made_up = packet.client == ClientKind::Outside || trace.names.of(packet.source).is_none();
     let source = if is_made_up { String::new() } else { format!(" --orig-src {}", packet.source) };
     Some(format!(
@@ -34,7 +34,7 @@ pub(super) fn command(trace: &Trace<'_, '_>) -> Option<String> {
     ))
 }
 
-/// Whether the Service has endpoints that new connections do not go to: those that were made before may still.
+/// Whether the Service has endpoints that new connections do not use: older ones may still do so.
 fn leaves_endpoints(trace: &Trace<'_, '_>) -> bool {
     let Some(plan) = trace.plan else { return false };
     let to = trace.packet.destination;

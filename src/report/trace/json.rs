@@ -28,18 +28,18 @@ pub struct TraceJson<'t> {
     scope: &'static str,
     /// Where the rules come from.
     rules: RulesJson<'t>,
-    /// The packet that was asked for.
+    /// The packet that the trace is for.
     packet: PacketJson,
     /// What it comes to.
     answer: AnswerJson,
     /// What can happen to it; the probabilities add up to 1.
     outcomes: Vec<OutcomeJson<'t>>,
-    /// Connections that exist to the destination, where the node was asked for them: rules do not move them.
+    /// Existing connections to the destination, if the node's were captured: rules do not redirect them.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     existing: &'t [Existing],
 }
 
-/// What a trace comes to, as the first lines of the text say it.
+/// The result of a trace, as in the first lines of the text.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -52,7 +52,7 @@ struct AnswerJson {
     why: Vec<String>,
     /// What to do about it.
     remedies: Vec<String>,
-    /// The command that ends connections which exist, where there can be some that go elsewhere.
+    /// The command that deletes existing connections, if there can be some that go elsewhere.
     end_existing_connections: Option<String>,
 }
 
@@ -70,7 +70,7 @@ pub struct TracesJson<'t> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RulesJson<'t> {
-    /// The node's name; empty where it is not known.
+    /// The node's name; empty if it is not known.
     node: &'t str,
     /// `iptables` or `nftables`
     language: &'static str,
@@ -89,13 +89,13 @@ struct PacketJson {
     protocol: &'static str,
     /// Its source address.
     source: String,
-    /// What has that address, where known.
+    /// Who has that address, if known.
     source_name: Option<String>,
     /// Always null: any ephemeral port.
     source_port: Option<u16>,
     /// Its destination address.
     destination: String,
-    /// What has that address, where known.
+    /// Who has that address, if known.
     destination_name: Option<String>,
     /// Its destination port.
     destination_port: u16,
@@ -112,17 +112,17 @@ struct PacketJson {
 struct OutcomeJson<'t> {
     /// `accept`, `drop`, `reject` or `unknown`
     verdict: &'static str,
-    /// What is sent back, of `reject`.
+    /// What is sent back, for `reject`.
     answer: Option<&'static str>,
     /// How likely it is, 0 to 1.
     probability: f64,
-    /// The same as a fraction such as `1/3`, where it is exact.
+    /// The same as a fraction such as `1/3`, if it is exact.
     fraction: Option<String>,
     /// On what it depends.
     given: Vec<ConditionJson<'t>>,
     /// Address and port to which the packet goes after translation.
     destination: String,
-    /// What has that address, where known.
+    /// Who has that address, if known.
     destination_name: Option<String>,
     /// Whether the node itself receives it.
     delivered_on_node: bool,
@@ -137,18 +137,18 @@ struct OutcomeJson<'t> {
     /// kube-proxy itself answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     answered_by_kube_proxy: Option<ListenerJson>,
-    /// The rule that decides, where another program than kube-proxy wrote it.
+    /// The rule that decides, if a program other than kube-proxy wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_by: Option<DecidedByJson<'t>>,
-    /// Why routing ends the packet, where it does: `no-route`, `unreachable`, `prohibit`, `blackhole` (of its destination),
-    /// `forwarding-off`, `no-way-back`, `way-back-elsewhere`, `own-source`, `broadcast-source`.
+    /// Why routing ends the packet, if it does: `no-route`, `unreachable`, `prohibit`, `blackhole` (for its
+    /// destination), `forwarding-off`, `no-way-back`, `way-back-elsewhere`, `own-source`, `broadcast-source`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unrouted: Option<&'static str>,
     /// The rules that the packet meets.
     steps: Vec<StepJson<'t>>,
 }
 
-/// kube-proxy's own listener: the endpoints it connects to, and what they see as the source.
+/// kube-proxy's own listener: the endpoints it connects to, and the source that they see.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ListenerJson {
@@ -162,13 +162,13 @@ struct ListenerJson {
     sticky: bool,
 }
 
-/// A rule that is not kube-proxy's, and whose it is.
+/// A rule that is not kube-proxy's, and who wrote it.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DecidedByJson<'t> {
-    /// Such as `calico`, `docker`, `firewalld`, `ufw`; `unnamed` where no name tells.
+    /// Such as `calico`, `docker`, `firewalld`, `ufw`; `unnamed` if no name shows it.
     owner: &'static str,
-    /// The zone of firewalld, where the chain tells it.
+    /// The zone of firewalld, if the chain's name contains it.
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
     /// The owner in words.
@@ -183,16 +183,16 @@ struct DecidedByJson<'t> {
     rule: String,
 }
 
-/// A condition that the packet by itself does not settle.
+/// A condition that does not depend on the packet alone.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ConditionJson<'t> {
     /// What kind of condition it is.
     #[serde(flatten)]
     kind: ConditionKind<'t>,
-    /// Table of the rule that asks.
+    /// Table of the rule with the condition.
     table: String,
-    /// Chain of the rule that asks.
+    /// Chain of the rule with the condition.
     chain: &'t str,
     /// The condition in words.
     words: String,
@@ -218,10 +218,10 @@ enum ConditionKind<'t> {
         rule: String,
         /// Its number in the chain, counted from 1; none for a policy.
         number: Option<usize>,
-        /// Whether it is taken to match.
+        /// Whether it is assumed to match.
         matches: bool,
     },
-    /// More unknown things than can be kept apart.
+    /// More unknown things than can be listed.
     Several {
         /// How many things.
         count: usize,
@@ -261,7 +261,7 @@ struct StepJson<'t> {
     element: Option<String>,
     /// Which of its conditions the packet meets, and why.
     why: Vec<String>,
-    /// How likely it matches, of rules by chance.
+    /// How likely it is to match, for random rules.
     chance: Option<f64>,
     /// What it does.
     effect: String,

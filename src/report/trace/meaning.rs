@@ -48,11 +48,11 @@ pub(crate) enum Silence {
 pub(crate) enum Instead {
     /// Nowhere: a cluster IP, which nothing in the network has.
     ClusterIp,
-    /// Nowhere: a Service has this port at its cluster IP, but no rule of the node serves it.
+    /// Nowhere: the Service has this port on its cluster IP, but no rule of the node serves it.
     Unserved,
     /// To the node itself.
     Node,
-    /// On to its destination, as it is.
+    /// On to its destination, unchanged.
     Onward,
 }
 
@@ -70,7 +70,7 @@ impl Meaning {
         }
     }
 
-    /// The words that a text begins with.
+    /// The words at the beginning of a text.
     pub(crate) fn headline(self) -> &'static str {
         match self {
             Meaning::Works { .. } => "works",

@@ -6,7 +6,7 @@ use super::{Trace, words};
 use crate::markup;
 use crate::walk::{Hook, Outcome, Step, Verdict};
 
-/// At most this many outcomes are drawn: nobody can read a diagram of more.
+/// At most this many outcomes are drawn: a diagram with more is unreadable.
 const DRAWN: usize = 12;
 
 /// The diagram, without a fence around it.
@@ -100,7 +100,7 @@ fn line(step: &Step<'_>, out: &mut String) {
     }
 }
 
-/// Text in which nothing means anything to Mermaid; `<br/>` stays a line break.
+/// Text without special meaning to Mermaid; `<br/>` stays a line break.
 fn escaped(text: &str) -> String {
     text.split("<br/>").map(markup::mermaid).collect::<Vec<_>>().join("<br/>")
 }

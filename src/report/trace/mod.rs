@@ -1,8 +1,8 @@
 //! What happens to a packet: the walk's outcomes with names and reasons for people.
 //!
 //! Data first, words last: `cause` reads from the rule that decided why a packet is stopped, `meaning` says what an
-//! outcome means for the client, `remarks` finds what is worth knowing about it, and `why` which conditions of a
-//! rule a packet met. Each is a value; the `Display` beside it has its words, and nothing reads those again.
+//! outcome means for the client, `remarks` finds what is worth knowing about it, and `why` which conditions of a rule a
+//! packet met. Each is a value; its `Display` has its words, and nothing reads those again.
 
 mod cause;
 mod connections;
@@ -45,14 +45,14 @@ pub struct Trace<'t, 'r> {
     pub names: &'t Names,
     /// The plan that the rules were compiled from; none for captured rules.
     pub plan: Option<&'t Plan<'t>>,
-    /// Connections that exist to the packet's destination, where the node was asked for them.
+    /// Existing connections to the packet's destination, if the node's were captured.
     pub existing: Vec<Existing>,
 }
 
 /// Where rules come from.
 #[derive(Debug, Clone, Default)]
 pub struct RulesSource {
-    /// The node's name; empty where it is not known.
+    /// The node's name; empty if it is not known.
     pub node: String,
     /// `iptables` or `nftables`.
     pub language: &'static str,

@@ -1,4 +1,4 @@
-//! Whose an address is.
+//! Who has an address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::diagnostic::Inert;
 use crate::net::Protocol;
 
-/// Whose an address is; Services as `namespace/name`.
+/// Who has an address; Services as `namespace/name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Name {
     /// A Service has it as cluster IP.
@@ -16,15 +16,15 @@ pub enum Name {
     ExternalIp(String),
     /// A Service has it as load-balancer IP.
     LoadBalancerIp(String),
-    /// An endpoint of a Service whose Pod is not known.
+    /// An endpoint of a Service, whose Pod is not known.
     Endpoint(String),
     /// A node.
     Node(String),
-    /// A Pod, on a node where that is known.
+    /// A Pod, with its node if that is known.
     Pod {
         /// `namespace/name`
         name: String,
-        /// Its node; empty where it is not known.
+        /// Its node; empty if it is not known.
         node: String,
     },
 }
@@ -43,7 +43,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Names of addresses, and the ports that Services have at their cluster IPs.
+/// Names of addresses, and the ports that Services have on their cluster IPs.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     by_address: BTreeMap<IpAddr, Name>,
@@ -61,12 +61,12 @@ impl Names {
         self.by_address.get(&ip)
     }
 
-    /// Notes a port that a Service has at its cluster IP.
+    /// Adds a port that a Service has on its cluster IP.
     pub fn add_port(&mut self, at: SocketAddr, protocol: Protocol) {
         self.ports.insert((at, protocol));
     }
 
-    /// Whether a Service is known to have a port at its cluster IP.
+    /// Whether a Service is known to have a port on its cluster IP.
     pub(crate) fn has_port(&self, at: SocketAddr, protocol: Protocol) -> bool {
         self.ports.contains(&(at, protocol))
     }
@@ -79,7 +79,7 @@ impl Names {
         }
     }
 
-    /// The name of an address in brackets after a space; empty where it has none.
+    /// The name of an address in brackets after a space; empty if it has none.
     pub(super) fn in_brackets(&self, ip: IpAddr) -> String {
         self.of(ip).map(|name| format!(" ({name})")).unwrap_or_default()
     }

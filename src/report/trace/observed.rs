@@ -1,4 +1,4 @@
-//! What an outcome shows without asking for a reason.
+//! Facts about an outcome that need no reason.
 
 use super::Trace;
 use super::cause::has_no_address;
@@ -25,7 +25,7 @@ pub(super) fn meets_rule_without_address(outcome: &Outcome<'_>) -> bool {
     outcome.steps.iter().any(garbled)
 }
 
-/// kube-proxy's own listener that gets the packet, where no rule takes it.
+/// kube-proxy's own listener that gets the packet, if no rule takes it.
 pub(crate) fn listener<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> Option<Listener<'t>> {
     let reaches_node = outcome.verdict == Verdict::Accept && outcome.delivered_locally;
     trace

@@ -1,5 +1,5 @@
-//! What a person asks next about an outcome, answered: why a timeout, which nodes accept, what does not apply. Remarks
-//! are data; their words are here.
+//! Answers to the next question about an outcome: why a timeout, which nodes accept, what does not apply. Remarks are
+//! data; their words are here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,34 +21,34 @@ pub(crate) enum Remark {
     Martian(Family),
     /// Routing ends it.
     Unrouted(Unroutable),
-    /// Whether the way back to the source passes the node's check is not known.
+    /// It is not known whether the route back to the source passes the node's check.
     SourceNotChecked { source: IpAddr },
-    /// Whether there is a way to the destination is not known.
+    /// It is not known whether there is a route to the destination.
     WayNotKnown { to: IpAddr },
-    /// A cluster IP without such a port.
+    /// A cluster IP without this port.
     NoSuchPort { to: SocketAddr, protocol: Protocol, service: Option<String>, decided: bool },
-    /// A port that the Service has, and no rule of the node serves.
+    /// A port that the Service has, but no rule of the node serves.
     NoRule { to: SocketAddr, protocol: Protocol, service: String, decided: bool },
-    /// An address in the network of cluster IPs that no Service has.
+    /// An address in the network of cluster IPs that belongs to no Service.
     UnallocatedClusterIp(IpAddr),
     /// A loopback address of the node, from outside.
     Localnet,
     /// A node port on a loopback address that a rule refuses; kube-proxy may serve those of TCP itself.
     LoopbackNodePort { service: Subject, tcp_is_served: bool },
-    /// No endpoint is usable, for this reason where it is known.
+    /// No endpoint is usable, for this reason if it is known.
     NoEndpoints { service: Subject, why: Option<Reason> },
-    /// The policy is Local and no usable endpoint is on this node; the nodes with one where they are known.
+    /// The policy is Local and no usable endpoint is on this node; with the nodes that have one, if known.
     NoLocalEndpoints { service: Subject, nodes: Option<BTreeSet<String>> },
-    /// The source is in none of the source ranges, which are told where they are known; where it is not certain it may be
-    /// that no endpoint is on this node.
+    /// The source is in none of the source ranges, which are given if known; if it is not certain, it may also be that
+    /// no endpoint is on this node.
     SourceRanges { service: Subject, ranges: Option<Vec<Cidr>>, certain: bool },
-    /// The policy of a base chain drops it; who is likely to have set it.
+    /// The policy of a base chain drops it; with who is likely to have set it.
     Policy(Location, Writer),
     /// A rule in a chain of kube-proxy's that kube-proxy does not write.
     Altered(Location),
-    /// A rule that is not kube-proxy's; whose it is.
+    /// A rule that is not kube-proxy's; with who wrote it.
     Foreign(Location, Writer),
-    /// A rule that is not kube-proxy's sends the packet elsewhere; whose it is.
+    /// A rule that is not kube-proxy's sends the packet elsewhere; with who wrote it.
     TranslatedByOthers(Location, Writer),
     /// A DNAT rule has lost its address.
     NoAddress,
@@ -60,7 +60,7 @@ pub(crate) enum Remark {
     NodePortNotServed { port: u16, service: String, why: NotServed },
 }
 
-/// A Service port, by its name or, where no rule tells that, by its address.
+/// A Service port, by its name or, if no rule has that, by its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     Named(String),
@@ -79,15 +79,15 @@ pub(crate) struct Location {
 /// Why a node port is not served on an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotServed {
-    /// nftables mode serves none on loopback addresses.
+    /// nftables mode serves no node ports on loopback addresses.
     LoopbackInNftables,
     /// kube-proxy listens only at this loopback address, and only for node ports with endpoints.
     NoListener(IpAddr),
-    /// No mode serves any on `::1`.
+    /// No mode serves node ports on `::1`.
     LoopbackIpv6,
-    /// `localhostNodePorts` or `nodePortAddresses` leaves loopback out.
+    /// `localhostNodePorts` or `nodePortAddresses` excludes loopback.
     LoopbackSwitchedOff,
-    /// `nodePortAddresses` leaves the address out; these are served.
+    /// `nodePortAddresses` excludes the address; these are served.
     OtherAddresses(Vec<IpAddr>),
 }
 
@@ -194,7 +194,7 @@ impl fmt::Display for Remark {
     }
 }
 
-/// As the first words of a sentence.
+/// In the form in which it can begin a sentence.
 fn sentence(writer: &Writer) -> String {
     let words = writer.to_string();
     let mut letters = words.chars();
@@ -207,7 +207,7 @@ fn sentence(writer: &Writer) -> String {
 }
 
 impl Remark {
-    /// The reason in a few words, for the line that says what happens; none where the remark is none.
+    /// The reason in a few words, for the line that says what happens; none if the remark is not a reason.
     pub(crate) fn short(&self) -> Option<String> {
         Some(match self {
             Remark::Martian(_) | Remark::Localnet => {
@@ -348,7 +348,7 @@ fn no_such_port(
     sent_on(f, decided)
 }
 
-/// What the node does with a packet to a cluster IP that no rule decides.
+/// What the node does with a packet to a cluster IP if no rule decides.
 fn sent_on(f: &mut fmt::Formatter<'_>, decided: bool) -> fmt::Result {
     match decided {
         true => Ok(()),

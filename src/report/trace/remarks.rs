@@ -54,8 +54,8 @@ fn stopped(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     })
 }
 
-/// A packet that the firewall of a load balancer drops. In iptables mode that rule also drops what the ranges let through
-/// and what then found no endpoint on this node: nothing has translated it.
+/// A packet that the firewall of a load balancer drops. In iptables mode that rule also drops packets that the ranges
+/// allowed but that then found no endpoint on this node: those are not translated.
 fn source_ranges(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Remark {
     let (service, plan) = subject(outcome, trace);
     let Some(plan) = plan else {
@@ -72,7 +72,7 @@ fn location(rule: &RuleRef<'_>) -> Location {
     Location { table: rule.table_name(), chain: rule.chain_name().into(), number: rule.number() }
 }
 
-/// The Service port that the last rules are about, with its plan where the rules were compiled.
+/// The Service port that the last rules are about, with its plan if the rules were compiled.
 fn subject<'t>(outcome: &Outcome<'_>, trace: &Trace<'t, '_>) -> (Subject, Option<&'t ServicePortPlan<'t>>) {
     let mut last = outcome.steps.iter().rev().take(2);
     if let Some(plan) = last.clone().find_map(|step| planned(step, trace)) {
@@ -93,7 +93,7 @@ pub(crate) fn planned<'t>(step: &Step<'_>, trace: &Trace<'t, '_>) -> Option<&'t 
     trace.plan?.service_ports().get(origin?.service_port? as usize)
 }
 
-/// The name that kube-proxy has written into a rule: the first word of the comment, or a part of the chain's name.
+/// The name that kube-proxy has put into a rule: the first word of the comment, or a part of the chain's name.
 fn named_by_rule<'r>(step: &Step<'r>) -> Option<&'r str> {
     let comment = match step.element {
         Some(element) => element.comment.as_deref(),
@@ -103,14 +103,15 @@ fn named_by_rule<'r>(step: &Step<'r>) -> Option<&'r str> {
     name.or_else(|| step.rule.and_then(|rule| service_in_chain_name(rule.chain_name())))
 }
 
-/// `namespace/name` in the name of a chain such as `firewall-TAO5FKKM-ns/name/tcp/http` of nftables.
+/// `namespace/name` in the name of an nftables chain such as `firewall-TAO5FKKM-ns/name/tcp/http`.
 fn service_in_chain_name(chain: &str) -> Option<&str> {
     let name = chain.splitn(3, '-').nth(2)?;
     let (end, _) = name.match_indices('/').nth(1)?;
     name.get(..end)
 }
 
-/// A packet to a cluster IP that no rule for a Service port takes: the Service has no such port, or its rules are missing.
+/// A packet to a cluster IP that no rule for a Service port takes: the Service does not have that port, or its rules
+/// are missing.
 fn no_such_port(outcome: &Outcome<'_>, trace: &Trace<'_, '_>, decided: bool) -> Remark {
     let (to, protocol) = (outcome.destination, trace.packet.protocol);
     let service = trace.names.service_with_cluster_ip(to.ip()).map(str::to_owned);
@@ -151,8 +152,8 @@ fn hairpin(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Option<Remark> {
     is_hairpin(outcome, trace).then_some(Remark::Hairpin { masqueraded: outcome.snat })
 }
 
-/// The rule that decides where an outcome leads, where it is not kube-proxy's: that which stops the packet, or the last
-/// that translates its destination.
+/// The rule that decides where an outcome leads, if it is not kube-proxy's: the one that stops the packet, or the last
+/// one that translates its destination.
 pub(crate) fn decided_by_others<'r>(outcome: &Outcome<'r>) -> Option<(RuleRef<'r>, Writer)> {
     let rule = match outcome.verdict {
         Verdict::Drop | Verdict::Reject(_) => match cause(outcome)? {

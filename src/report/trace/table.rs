@@ -28,7 +28,7 @@ pub fn table(traces: &[Trace<'_, '_>], style: Style) -> String {
 /// At most this many destinations are listed.
 const DESTINATIONS: usize = 8;
 
-/// Where packets go that are translated, by name.
+/// Where translated packets go, by name.
 fn destinations(traces: &[Trace<'_, '_>], style: Style) -> String {
     let mut all: Vec<String> = Vec::new();
     for (trace, outcome) in traces.iter().flat_map(|trace| trace.outcomes.iter().map(move |o| (trace, o))) {
@@ -48,7 +48,7 @@ fn destinations(traces: &[Trace<'_, '_>], style: Style) -> String {
     style.wrap("", "    ", &format!("endpoints: {}{more}", all.join(", ")))
 }
 
-/// The same question on every node: on which it works, then nodes with the same answer together.
+/// The same question on every node: first on which nodes it works, then nodes grouped by answer.
 pub fn every_node(nodes: &[Vec<Trace<'_, '_>>], brief: bool, style: Style) -> String {
     let Some(first) = nodes.first().and_then(|traces| traces.first()) else { return String::new() };
     let kinds = nodes.iter().map(Vec::len).max().unwrap_or_default();
@@ -88,7 +88,7 @@ pub fn every_node(nodes: &[Vec<Trace<'_, '_>>], brief: bool, style: Style) -> St
 
 type Group<'a> = (Vec<&'a str>, &'a Answer);
 
-/// Nodes with the same answer together, in the order of the first of each.
+/// Nodes grouped by answer, in the order of the first of each.
 fn by_answer(answered: &[(String, Answer)]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (node, answer) in answered {
@@ -127,7 +127,7 @@ fn on_nodes(who: &str, groups: &[Group<'_>], count: usize, style: Style) -> Stri
     if style.colored { style.tone(tone, line.trim_end()) + "\n" } else { line }
 }
 
-/// Sources with the same answer together: `works from a pod on this node; times out from outside the cluster`.
+/// Sources grouped by answer: `works from a pod on this node; times out from outside the cluster`.
 fn summed_up(answers: &[(String, &Answer)], style: Style) -> String {
     let mut headlines: Vec<(&str, Vec<&str>, Tone)> = Vec::new();
     for (from, answer) in answers {
@@ -162,7 +162,7 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-/// What answers have to say beside themselves, each once.
+/// What answers say besides the result, each once.
 fn reasons(answers: &[Answer], style: Style) -> String {
     let mut told: Vec<&Remark> = Vec::new();
     for remark in answers.iter().flat_map(|answer| &answer.remarks) {

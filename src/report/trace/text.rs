@@ -9,11 +9,11 @@ use crate::diagnostic::Inert;
 use crate::style::{Style, Tone};
 use crate::walk::{Outcome, Packet, Step};
 
-/// At most this many outcomes are shown with their steps; the others only with what they mean.
+/// At most this many outcomes are shown with their steps; others only with their meaning.
 const DETAILED: usize = 12;
 
-/// The whole trace: the answer, why and what to do, also about connections that exist; the packet; the ways it can go; the steps of each. `brief` leaves the
-/// steps out.
+/// The whole trace: the answer, why and what to do, also about existing connections; the packet; the ways it can go;
+/// the steps of each. `brief` omits the steps.
 pub fn text(trace: &Trace<'_, '_>, brief: bool, style: Style) -> String {
     let answer = answer(trace);
     let mut out = answer.print(style);
@@ -33,7 +33,7 @@ pub fn text(trace: &Trace<'_, '_>, brief: bool, style: Style) -> String {
     out
 }
 
-/// What is to be known of connections that exist already.
+/// What to know about existing connections.
 pub(super) fn existing(command: &str, style: Style) -> String {
     let sentence = "New connections only: one that exists keeps going where it went. To end it:";
     format!("{}  {command}\n", style.wrap("", "", sentence))
@@ -161,7 +161,7 @@ fn step_lines(number: usize, step: &Step<'_>, indent: &str, style: Style, out: &
     let _ = writeln!(out, "{indent}   -> {}", words::effects(step));
 }
 
-/// The ways that a packet can go, where there are several.
+/// The ways that a packet can go, if there are several.
 fn summary(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
     if trace.outcomes.len() < 2 {
         return;

@@ -1,4 +1,4 @@
-//! What a trace comes to: the answer in one line, why it is so, and what to do about it.
+//! The result of a trace: the answer in one line, why it is so, and what to do about it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -10,18 +10,18 @@ use crate::plan::reasons::Reason;
 use crate::style::{Style, Tone};
 use crate::walk::{Chance, Condition, Outcome};
 
-/// What a trace comes to.
+/// The result of a trace.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     /// `works`, `refused`, `times out`, `not a Service port`, or several with their shares.
     pub(crate) headline: String,
     /// What follows it.
     pub(crate) detail: String,
-    /// How it is, for its colour.
+    /// How good or bad it is, which decides its colour.
     pub(crate) tone: Tone,
-    /// What a person asks next, each once.
+    /// Answers to the next questions, each once.
     pub(crate) remarks: Vec<Remark>,
-    /// How to end a connection that exists and goes elsewhere, where there can be one.
+    /// How to delete an existing connection that goes elsewhere, if there can be one.
     pub(crate) existing: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn answer(trace: &Trace<'_, '_>) -> Answer {
     }
 }
 
-/// What a client meets that connects for the first time; parts of rules that are not understood stay open.
+/// What happens to a client that connects for the first time; parts of rules that are not understood stay open.
 fn first_contact<'t, 'r>(trace: &'t Trace<'_, 'r>) -> Vec<&'t Outcome<'r>> {
     let remembered = |outcome: &Outcome<'_>| {
         outcome.given.iter().any(|condition| matches!(condition, Condition::Affinity { .. }))
@@ -85,7 +85,7 @@ fn tone(groups: &[Group<'_, '_>]) -> Tone {
     }
 }
 
-/// `works for 50 % (1/2), times out for 50 % (1/2)`; where it is not known which, only `works or times out`.
+/// `works for 50 % (1/2), times out for 50 % (1/2)`; if it is not known which, only `works or times out`.
 fn shares(groups: &[Group<'_, '_>], is_open: bool) -> String {
     if is_open {
         let words: Vec<&str> = groups.iter().map(|group| group.meaning.headline()).collect();
@@ -152,7 +152,7 @@ fn endpoints(outcomes: &[&Outcome<'_>], trace: &Trace<'_, '_>) -> String {
     format!("{nodes}, {}{}", client_ip(outcomes, trace), share(outcomes, count))
 }
 
-/// Where endpoints run, where that is known.
+/// Where endpoints run, as far as known.
 fn places<'t>(ips: impl Iterator<Item = IpAddr>, trace: &'t Trace<'_, '_>) -> Vec<&'t str> {
     let node = |ip| match trace.names.of(ip) {
         Some(Name::Pod { node, .. }) if !node.is_empty() => Some(node.as_str()),
@@ -204,7 +204,7 @@ fn detail_with_hints(detail: String, trace: &Trace<'_, '_>) -> String {
     }
 }
 
-/// Which topology hints count, where there are any.
+/// Which topology hints count, if there are any.
 fn hints(trace: &Trace<'_, '_>) -> Option<&'static str> {
     let steps = || trace.outcomes.iter().flat_map(|outcome| &outcome.steps);
     let plan = steps().find_map(|step| remarks::planned(step, trace))?;
@@ -213,7 +213,7 @@ fn hints(trace: &Trace<'_, '_>) -> Option<&'static str> {
 }
 
 impl Answer {
-    /// The line that everything begins with, and the lines that say why and what to do.
+    /// The first line, and the lines that say why and what to do.
     pub(crate) fn print(&self, style: Style) -> String {
         let first = format!("{}: {}", self.headline, self.detail);
         let mut out = style.wrap("", "  ", &first);

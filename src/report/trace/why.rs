@@ -1,4 +1,4 @@
-//! Why a rule matched a packet: its conditions as data, with the packet's own values in them.
+//! Why a rule matched a packet: its conditions as data, with the packet's own values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::walk::{RuleRef, Step, View, is_opaque_match};
 /// One condition of a rule that a packet met. Its words are a clause: `the source is 10.244.1.9`.
 #[derive(Debug, Clone)]
 pub(crate) enum Clause<'r> {
-    /// An address lies in a network, or does not.
+    /// An address is in a network, or is not.
     Network { side: Side, ip: IpAddr, negated: bool, net: Cidr },
     /// An address is among several, or is not.
     Among { side: Side, ip: IpAddr, negated: bool, addresses: &'r nft::Addresses },
@@ -35,7 +35,7 @@ pub(crate) enum Clause<'r> {
     Translated,
     /// Bits of the mark are set, or are not.
     Mark { bits: u32, set: bool },
-    /// The rule was drawn, of what earlier rules left over.
+    /// The rule was drawn from what earlier rules left over.
     Drawn(Probability),
     /// One of this many branches was chosen at random.
     OneOf(u32),
@@ -56,7 +56,7 @@ pub(crate) enum Side {
     Destination,
 }
 
-/// Why the rule of a step matched; empty where it matches everything.
+/// Why the rule of a step matched; empty if it matches everything.
 pub(crate) fn clauses<'r>(step: &Step<'r>) -> Vec<Clause<'r>> {
     let view = &step.seen;
     match step.rule {

@@ -134,7 +134,7 @@ pub(super) fn clause(meaning: Meaning, outcome: &Outcome<'_>, trace: &Trace<'_, 
 /// At most this many endpoints are listed.
 const LISTED: usize = 5;
 
-/// No rule is met on the way from kube-proxy to the endpoint.
+/// There are no rules on the way from kube-proxy to the endpoint.
 fn answered_by_kube_proxy(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> String {
     let endpoints = listener(outcome, trace).map(|listener| listener.endpoints).unwrap_or_default();
     let listed: Vec<String> =
