@@ -1,4 +1,4 @@
-//! What of an explanation was assumed.
+//! What was assumed in an explanation.
 
 use super::{AssumedByRule, AssumedObject};
 use crate::assume::Assumption;

@@ -31,10 +31,10 @@ pub(super) struct Builder<'s> {
     pub(super) host: &'s Host,
 }
 
-/// Walks to a Service of at least this many endpoints are worth threads of their own.
+/// A Service with at least this many endpoints has its walks done by several threads.
 const WORTH_THREADS: usize = 256;
 
-/// Endpoints with the chance of each, sorted.
+/// Endpoints with their chances, sorted.
 type Sharing = Vec<(SocketAddr, walk::Chance)>;
 
 /// What the cases of a port refer to.
@@ -43,7 +43,7 @@ struct Shared<'b, 's> {
     servers: &'b HashMap<SocketAddr, &'s cluster::Endpoint>,
 }
 
-/// The endpoints of a port by their addresses; the first of those with one address.
+/// The endpoints of a port by their addresses; if several have one address, the first.
 fn servers<'s>(port: &'s ServicePortPlan<'s>) -> HashMap<SocketAddr, &'s cluster::Endpoint> {
     let all = port.service_port().endpoints.iter().rev();
     all.map(|endpoint| (SocketAddr::new(endpoint.ip, endpoint.port.get()), endpoint)).collect()
@@ -56,19 +56,19 @@ struct Target {
     note: String,
 }
 
-/// A packet with what can happen to a client that connects for the first time.
+/// A packet, with what can happen to a client that connects for the first time.
 struct Walked<'s> {
     client: usize,
     address: usize,
     packet: Packet,
-    /// Where it goes, by all outcomes.
+    /// Where it goes, over all outcomes.
     sharing: Sharing,
     masqueraded: Masqueraded,
     /// How many outcomes there are.
     count: usize,
     /// Some of each kind.
     outcomes: Vec<Outcome<'s>>,
-    /// What happens to one that has connected before (session affinity).
+    /// What happens to a client that has connected before (session affinity).
     conditional: Vec<Outcome<'s>>,
 }
 
@@ -208,7 +208,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// Nobody else's packets to a loopback address leave their own host.
+    /// Packets to a loopback address only exist on the sender's own host.
     fn packet(&self, port: &ServicePortPlan<'_>, source: &Source, target: &Target) -> Option<Packet> {
         let protocol = port.service_port().name.protocol();
         let Some(ip) = source.ip else {
@@ -244,7 +244,7 @@ impl<'s> Builder<'s> {
         }
     }
 
-    /// What a case comes to; a new way of sharing is added.
+    /// The result of a case; a new way of sharing is added.
     fn end(&self, walked: &Walked<'s>, port: &ServicePortPlan<'s>, shares: &mut Vec<Sharing>) -> End {
         match self.other_service(walked, port) {
             Some(_) => End::Other,
@@ -298,7 +298,7 @@ impl<'s> Builder<'s> {
                 why.push(Why::ClientIp(client_ip::why(outcome, &walked.packet, self.plan, port)));
             }
             let remarks = remarks::remarks(outcome, &trace).into_iter();
-            // Why it is masqueraded is said already.
+            // Why it is masqueraded has already been said.
             let new = remarks.filter(|remark| *remark != Remark::Hairpin { masqueraded: true });
             why.extend(new.map(Why::Remark));
         }
@@ -414,7 +414,7 @@ fn decisions(port: &ServicePortPlan<'_>) -> Vec<Decision> {
         .collect()
 }
 
-/// What a case comes to; a new way of sharing is added.
+/// The result of a case; a new way of sharing is added.
 fn end(walked: &Walked<'_>, shares: &mut Vec<Sharing>) -> End {
     let Some(first) = walked.outcomes.first() else { return End::Passed };
     match first.verdict {
@@ -440,7 +440,7 @@ fn client_ip_words(masqueraded: Masqueraded) -> &'static str {
     }
 }
 
-/// What happens at an address that another Service has too, and whose rules come first.
+/// What happens at an address that another Service also has, and whose rules come first.
 fn other_words(walked: &Walked<'_>, other: &str) -> String {
     let other = Inert(other);
     match walked.outcomes.first().map(|outcome| outcome.verdict) {

@@ -12,7 +12,7 @@ use crate::walk::{ClientKind, Effect, Outcome, Packet, Step};
 pub(super) enum WhyClientIp {
     /// Masqueraded: `masqueradeAll`.
     MasqueradeAll,
-    /// Masqueraded: the client is not a Pod, told by this.
+    /// Masqueraded: the client is not a Pod, which is recognized by this.
     NotAPod(Option<LocalTraffic>),
     /// Masqueraded: the client is the endpoint itself.
     Hairpin,
@@ -20,13 +20,13 @@ pub(super) enum WhyClientIp {
     NodeItself,
     /// Masqueraded: the policy is Cluster.
     ClusterPolicy,
-    /// Preserved: kube-proxy cannot tell Pods from others.
+    /// Preserved: kube-proxy cannot tell Pods from other clients.
     CannotTellPods,
     /// Preserved: the client is a Pod.
     Pod,
     /// Preserved: a Pod goes straight to the endpoints.
     PodShortCircuit,
-    /// Preserved: traffic that counts as that of Pods.
+    /// Preserved: the traffic counts as that of Pods.
     CountsAsPod,
     /// Preserved: the policy is Local.
     LocalPolicy,
@@ -46,7 +46,7 @@ pub(super) fn why(
     }
 }
 
-/// The field whose rule set the mark by which the packet is masqueraded, or called the chain that sets it.
+/// The field whose rule set the mark for masquerading, or called the chain that sets it.
 fn field_that_marked(outcome: &Outcome<'_>, plan: &Plan<'_>) -> Option<Field> {
     let marks = |step: &Step<'_>| {
         step.effects
@@ -55,7 +55,7 @@ fn field_that_marked(outcome: &Outcome<'_>, plan: &Plan<'_>) -> Option<Field> {
     };
     let index = outcome.steps.iter().position(marks)?;
     let origins = outcome.steps.get(..=index)?.iter().rev().take(2).filter_map(|step| step.rule?.origin());
-    // The chain that sets the mark is there whatever masqueradeAll says.
+    // The chain that sets the mark exists whatever masqueradeAll says.
     let tells = |origin: &origin::Origin| match origin.field {
         Field::Base => false,
         Field::Masquerade => plan.masquerade().all,

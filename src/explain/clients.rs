@@ -13,13 +13,13 @@ use crate::walk::{ClientKind, Host};
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) words: String,
-    /// None for the node, which chooses its address by the destination.
+    /// None for the node, which chooses its address depending on the destination.
     pub(super) ip: Option<IpAddr>,
     pub(super) kind: ClientKind,
 }
 
 impl Source {
-    /// For the explanation; the node is shown with its own address.
+    /// As shown in the explanation; the node with its own address.
     pub(super) fn client(&self, host: &Host, plan: &Plan<'_>) -> Client {
         let ip = self.ip.or_else(|| host.primary_address(plan.family()));
         let name = match self.kind {
@@ -61,7 +61,7 @@ pub(super) fn sources(plan: &Plan<'_>, port: &ServicePortPlan<'_>, host: &Host) 
     sources
 }
 
-/// The Pod with an address, where an endpoint names it.
+/// The Pod with an address, if an endpoint names it.
 fn pod_name(plan: &Plan<'_>, ip: IpAddr) -> Option<String> {
     plan.service_ports().iter().map(ServicePortPlan::service_port).find_map(|port| {
         let endpoint = port.endpoints.iter().find(|endpoint| endpoint.ip == ip)?;
@@ -72,11 +72,11 @@ fn pod_name(plan: &Plan<'_>, ip: IpAddr) -> Option<String> {
 
 /// Pods that are known as endpoints.
 struct Pods {
-    /// With the fewest networks: every endpoint of a cluster of thousands of nodes may be asked about.
+    /// With as few networks as possible: every endpoint of a cluster of thousands of nodes may be looked up.
     host: Host,
     /// Of every Service port.
     all: BTreeSet<IpAddr>,
-    /// Of the Service that is explained: they are clients of another kind.
+    /// Those of the Service that is explained: they are another kind of client.
     own: BTreeSet<IpAddr>,
 }
 
@@ -121,7 +121,7 @@ fn remote_pod(family: Family, host: &Host, pods: &Pods) -> Option<IpAddr> {
     networks.flat_map(last_addresses).find(is_free)
 }
 
-/// An address of the documentation networks (RFC 5737, RFC 3849) that lies in no source range.
+/// An address from the documentation networks (RFC 5737, RFC 3849) that is in no source range.
 pub(super) fn outside(plan: &Plan<'_>, host: &Host) -> Option<IpAddr> {
     let ranges = || plan.service_ports().iter().flat_map(|port| &port.service_port().source_ranges);
     let is_free = |ip: &IpAddr| {
@@ -145,14 +145,14 @@ fn documentation_addresses(family: Family) -> Box<dyn Iterator<Item = IpAddr>> {
     }
 }
 
-/// A client outside that the source ranges let in, where there are any.
+/// A client outside that the source ranges include, if there are any.
 fn within_ranges(port: &ServicePortPlan<'_>, host: &Host) -> Option<(IpAddr, Cidr)> {
     let ranges = port.external()?.source_ranges()?.ranges().iter().map(|range| range.value);
     let mut found = ranges.flat_map(|range| last_addresses(range).map(move |ip| (ip, range)));
     found.find(|(ip, _)| host.client_kind(*ip) == ClientKind::Outside)
 }
 
-/// The last addresses of a network, backwards, without its very last.
+/// The last addresses of a network, in reverse order, except the very last.
 pub(super) fn last_addresses(net: Cidr) -> impl Iterator<Item = IpAddr> {
     let back = move |n: u8| match net.last() {
         IpAddr::V4(ip) => Some(IpAddr::V4(Ipv4Addr::from(u32::from(ip).checked_sub(u32::from(n))?))),

@@ -30,7 +30,7 @@ pub(super) fn origin(step: &Step<'_>) -> Option<Origin> {
     }
 }
 
-/// File, line and field that made the rule of a step; empty where nothing of the input did.
+/// File, line and field that made the rule of a step; empty if nothing in the input did.
 pub(super) fn place(step: &Step<'_>, plan: &Plan<'_>, sources: &Sources) -> String {
     source(step, plan).map_or(String::new(), |source| place_of(&source, sources))
 }
@@ -40,7 +40,7 @@ pub(super) fn source(step: &Step<'_>, plan: &Plan<'_>) -> Option<FieldSource> {
     Some(origin(step)?.source(plan))
 }
 
-/// File, line and field; only the field where nothing in the input has it.
+/// File, line and field; only the field if nothing in the input has it.
 pub(super) fn place_of(source: &FieldSource, sources: &Sources) -> String {
     let place = source.position.and_then(|position| sources.field_place(position, &source.path));
     match place {
@@ -49,7 +49,7 @@ pub(super) fn place_of(source: &FieldSource, sources: &Sources) -> String {
     }
 }
 
-/// Where in the input the object is that made the rule of a step.
+/// Where the object is in the input that made the rule of a step.
 pub(super) fn object(step: &Step<'_>, plan: &Plan<'_>) -> Option<Position> {
     origin(step)?.source(plan).position
 }
@@ -136,7 +136,7 @@ fn entry(field: Field) -> Option<Entry> {
     }
 }
 
-/// With the policy Local, what the node and its pods send goes to all endpoints: by a rule with a condition.
+/// With the policy Local, traffic from the node and its pods goes to all endpoints, by a rule with a condition.
 fn by_policy(step: &Step<'_>, port: &ServicePortPlan<'_>) -> Description {
     let service = port.service_port().name.to_string();
     let conditions = why::clauses(step);
@@ -150,7 +150,7 @@ fn by_policy(step: &Step<'_>, port: &ServicePortPlan<'_>) -> Description {
     Description::ShortCircuit { client, service }
 }
 
-/// Whether a rule asks for an address of the node as the source.
+/// Whether a rule matches on an address of the node as the source.
 fn is_for_own_source(conditions: &[Clause<'_>]) -> bool {
     let own =
         |clause: &Clause<'_>| matches!(clause, Clause::OwnAddress { side: Side::Source, negated: false, .. });

@@ -1,4 +1,4 @@
-//! What a rule does, in one sentence: as data, with the words beside it.
+//! What a rule does, in one sentence: as data, with its words.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -15,13 +15,13 @@ pub(super) enum Description {
     Stops { what: Refused, dropped: bool },
     /// One of the endpoints is drawn.
     Draws(Chance),
-    /// On to a Service port's chain, by the address that led there.
+    /// On to a Service port's chain, by the address that leads there.
     Enters { by: Entry, to: SocketAddr, service: String },
     /// On to an endpoint's chain.
     ToEndpoint { endpoint: String, chance: Option<Chance> },
     /// Marked for masquerading.
     Marks(MarkedBecause),
-    /// A client that the policy Local does not bind goes to all endpoints.
+    /// A client that the policy Local does not restrict goes to all endpoints.
     ShortCircuit { client: ShortCircuited, service: String },
     /// On to the endpoints that the external policy allows.
     ByExternalPolicy { service: String },
@@ -49,17 +49,17 @@ pub(super) enum Description {
     ToNodePorts,
     /// Marked traffic is forwarded.
     MarkedIsForwarded,
-    /// On to a chain that every node has, from the built-in chain of a hook where the rule is in one.
+    /// On to a chain that every node has, with the built-in chain if the rule is in one.
     Consults { part: Part, from: Option<From> },
-    /// Routing has found that the destination is the node.
+    /// Routing has determined that the destination is the node.
     RoutedHere,
-    /// Routing has found where the packet leaves.
+    /// Routing has determined where the packet leaves.
     RoutedOn(IpAddr),
-    /// The clauses of the rule and its effects, where nothing more is known of it.
+    /// The clauses of the rule and its effects, if nothing more is known about it.
     Plainly { why: Vec<String>, effects: String },
 }
 
-/// What packets are sent to that are dropped or refused.
+/// The destinations whose packets are dropped or refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
     ClusterIp { service: String },
@@ -67,7 +67,7 @@ pub(super) enum Refused {
     OnThisNode { service: String },
 }
 
-/// By which address a packet comes to a Service port's chain.
+/// The address by which a packet gets to a Service port's chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
     ClusterIp,
@@ -86,7 +86,7 @@ pub(super) enum MarkedBecause {
     External,
 }
 
-/// Whom the policy Local does not bind.
+/// Clients that the policy Local does not restrict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShortCircuited {
     Pod,

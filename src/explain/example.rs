@@ -3,11 +3,11 @@
 /// Its objects.
 pub const TEXT: &str = include_str!("example.yaml");
 
-/// What its text is called in messages.
+/// The name of its text in messages.
 pub const NAME: &str = "<example>";
 
-/// The node to look from: that of web, the client.
+/// The node whose view is shown: the one with web, the client.
 pub const NODE: &str = "node-1";
 
-/// The Service that is explained where none is named.
+/// The Service that is explained if none is named.
 pub const SERVICE: &str = "default/db";

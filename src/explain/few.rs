@@ -1,6 +1,6 @@
-//! Where a Service has very many endpoints, some represent all: a few of each kind are shown with their rules and
-//! outcomes, and of the others it is said how many there are. What is shared is shown in full, and so is every way that
-//! differs in more than its endpoint.
+//! If a Service has very many endpoints, some represent all: a few of each kind are shown with their rules and
+//! outcomes, and the others are only counted. What endpoints share is shown in full, and so is every way that differs
+//! in more than its endpoint.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
@@ -16,13 +16,13 @@ use crate::walk::{Effect, Hook, Outcome, RuleRef, Step, Verdict};
 /// At most this many endpoints are shown, or one of each kind.
 pub(super) const MOST: usize = 60;
 
-/// A rule of at most this many characters is shown whole.
+/// A rule of at most this many characters is shown in full.
 const LONGEST: usize = 2_000;
 
-/// Of a longer rule this many elements are shown.
+/// This many elements are shown of a longer rule.
 const ELEMENTS: usize = 12;
 
-/// Why the endpoints of a port are left out, by their addresses in memory.
+/// Why endpoints of a port are not used, by their addresses in memory.
 pub(super) type LeftOutOf = HashMap<*const cluster::Endpoint, LeftOut>;
 
 /// The endpoints that are shown.
@@ -32,7 +32,7 @@ pub(super) struct Few {
 }
 
 impl Few {
-    /// Some of each kind: of those that are used, those that are left out for a reason, on the node and elsewhere.
+    /// Some of each kind: those that are used, those that are left out for a reason, those on the node and elsewhere.
     pub(super) fn of(port: &ServicePortPlan<'_>, left_out: &LeftOutOf, node: &str) -> Few {
         let endpoints = &port.service_port().endpoints;
         let mut kinds: BTreeMap<(Option<&str>, bool, bool), Vec<usize>> = BTreeMap::new();
@@ -52,12 +52,12 @@ impl Few {
         Few { indices, addresses }
     }
 
-    /// Whether an endpoint is shown, by its number in the Service port.
+    /// Whether an endpoint is shown, by its index in the Service port.
     pub(super) fn shows(&self, index: usize) -> bool {
         self.indices.contains(&index)
     }
 
-    /// Outcomes at endpoints that are shown, and the first of every other kind.
+    /// Outcomes at endpoints that are shown, and the first outcome of every other kind.
     pub(super) fn thinned<'s>(&self, outcomes: Vec<Outcome<'s>>) -> Vec<Outcome<'s>> {
         if outcomes.len() <= MOST {
             return outcomes;
@@ -107,7 +107,7 @@ fn is_of_endpoint(step: &Step<'_>) -> bool {
     by_rule.is_some_and(own) || (step.element.is_none() && describe::origin(step).is_some_and(own))
 }
 
-/// The text of a rule; of one with very many elements in braces the first.
+/// The text of a rule; if it has very many elements in braces, only with the first of them.
 pub(super) fn shortened(text: String) -> String {
     if text.len() <= LONGEST {
         return text;

@@ -1,4 +1,4 @@
-//! The lecture as a handout in Markdown: the whole way step by step, and the questions with what the program answers.
+//! The lecture as a handout in Markdown: the whole way step by step, and the questions with the program's answers.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::stage::{Play, PlayWay, Row, Stage, StageCase};
 use crate::diagnostic::Inert;
 use crate::markup::markdown as escaped;
 
-/// The page that lies beside the handout.
+/// The page next to the handout.
 const PAGE: &str = "lecture.html";
 
 /// Prints the way of the first question's example, then the questions.

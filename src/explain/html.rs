@@ -1,4 +1,4 @@
-//! An explanation as one page without outside references: the whole way of a connection, step by step.
+//! An explanation as one page without external references: the whole way of a connection, step by step.
 
 use serde::Serialize;
 
@@ -18,13 +18,13 @@ const BODY: &str = include_str!("page/body.html");
 /// Nothing may be fetched, whatever gets into the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/// A text of more rules is left out of the page.
+/// Texts with more rules are omitted from the page.
 const MOST_RULES: usize = 2_000;
 
 /// What a page shows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Page<'p> {
-    /// Services, in one or both modes. Those of one Service in both modes stand together.
+    /// Services, in one or both modes. Both modes of one Service are adjacent.
     pub explanations: &'p [Explanation],
     /// What is played.
     pub stages: &'p [Stage],
@@ -50,7 +50,7 @@ struct Entry<'p> {
     modes: Vec<Told<'p>>,
 }
 
-/// What a page has of an explanation, beside what is played: each sentence once.
+/// What a page shows of an explanation, besides what is played: each sentence once.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Told<'p> {
@@ -123,7 +123,7 @@ pub fn print(page: &Page<'_>) -> String {
     .concat()
 }
 
-/// For readers whose browser runs no script: the text, unless it is so long that the page would double.
+/// For readers whose browser runs no scripts: the text, unless it is so long that it would double the page.
 fn without_script(explanations: &[Explanation]) -> String {
     let ports = explanations.iter().flat_map(|explanation| &explanation.ports);
     match ports.map(|port| port.rules.len()).sum::<usize>() > MOST_RULES {
@@ -187,7 +187,7 @@ fn told_port(port: &Port) -> ToldPort<'_> {
     }
 }
 
-/// JSON that cannot end the script it is in.
+/// JSON that cannot end the script that contains it.
 fn in_script(json: &str) -> String {
     crate::markup::inert_json(json.to_owned())
         .replace('<', "\\u003c")

@@ -23,7 +23,7 @@ pub struct Question {
     pub question: &'static str,
     /// The answer.
     pub answer: &'static str,
-    /// The part of the page's address behind `#` that shows it.
+    /// The part of the page's address after `#` that shows it.
     pub state: &'static str,
 }
 
@@ -34,7 +34,7 @@ const POD: &str = "- addresses: [10.32.0.15]
   targetRef: {kind: Pod, name: db-0, namespace: default}
 ";
 
-/// The example and what it is changed into.
+/// The example and its changed versions.
 pub fn variants() -> Vec<Variant> {
     let second = "- addresses: [10.32.1.16]
   conditions: {ready: true}

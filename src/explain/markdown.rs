@@ -105,7 +105,7 @@ fn rules(port: &Port, out: &mut String) {
 
 fn item(number: usize, rule: &Rule, out: &mut String) {
     let (sentence, text) = (escaped(&rule.sentence), fenced(&tables::rule(rule)));
-    // What belongs to an item stands as far to the right as the item's text.
+    // Whatever belongs to an item is indented as far as the item's text.
     let number = format!("{number}. ");
     let indent = " ".repeat(number.len());
     let _ = writeln!(out, "{number}{sentence}\n\n{indent}```\n{indent}{text}\n{indent}```\n");
@@ -126,7 +126,7 @@ fn assumed(objects: &[AssumedObject], out: &mut String) {
     out.push('\n');
 }
 
-/// Text in a fenced block, whose end it must not be.
+/// Text in a fenced block, which it cannot end.
 fn fenced(text: &str) -> String {
     Inert(text).to_string().replace("```", "'''")
 }

@@ -5,14 +5,14 @@ use std::fmt::Write;
 use super::{Case, End, Endpoint, Explanation, Masqueraded, Port, tables};
 use crate::markup::mermaid as escaped;
 
-/// Prints the chart of each port, without fences around it: one chart with a subgraph for each.
+/// Prints the chart of each port, without fences: one chart with a subgraph for each.
 pub fn print(explanations: &[Explanation]) -> String {
     let mut out = "flowchart LR\n".to_owned();
     let mut number = 0;
     for explanation in explanations {
         for port in &explanation.ports {
             let title = format!("{}: {}", tables::title(explanation), tables::port_title(port));
-            // A subgraph does not inherit the direction where an edge crosses its border.
+            // A subgraph does not inherit the direction if an edge crosses its border.
             let _ = writeln!(out, "  subgraph p{number}[\"{}\"]\n    direction LR", escaped(&title));
             chart(number, port, &mut out);
             out.push_str("  end\n");
@@ -46,7 +46,7 @@ fn chart(p: usize, port: &Port, out: &mut String) {
     endpoint_edges(p, port, out);
 }
 
-/// From clients by the address to what it comes to.
+/// Edges from clients through the address to the result.
 fn address_edges(p: usize, address: usize, port: &Port, out: &mut String) {
     let mut ends: Vec<End> = Vec::new();
     for case in port.cases.iter().filter(|case| case.address == address) {

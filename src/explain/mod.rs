@@ -1,7 +1,7 @@
-//! How a Service forwards on a node, for a person: its addresses, what each kind of client sees, its endpoints, its
-//! rules in the order in which they are evaluated. First as data, then in several forms.
+//! How a Service forwards on a node, for people: its addresses, what each kind of client sees, its endpoints, its rules
+//! in the order in which they are evaluated. First as data, then in several forms.
 //!
-//! Every number and verdict is the walk's, and every reason the plan's.
+//! Every number and verdict comes from the walk, and every reason from the plan.
 
 mod assumed;
 mod build;
@@ -35,7 +35,7 @@ pub use scene::Scene;
 pub struct Explanation {
     /// `namespace/name`
     pub service: String,
-    /// Which of several clusters this is of: a page can show what changes.
+    /// Which of several clusters this is for: a page can show what changes.
     #[serde(skip)]
     pub variant: &'static str,
     /// The node's name.
@@ -50,7 +50,7 @@ pub struct Explanation {
     pub place: Option<String>,
     /// Its ports, in each family.
     pub ports: Vec<Port>,
-    /// What of all this was assumed; empty where everything was read.
+    /// What was assumed in all this; empty if everything was read.
     pub assumed: Vec<AssumedObject>,
 }
 
@@ -59,11 +59,11 @@ pub struct Explanation {
 pub struct AssumedObject {
     /// Kind, namespace and name.
     pub object: String,
-    /// The values, by the rule that they were assumed by.
+    /// The values, by the rule that gave them.
     pub rules: Vec<AssumedByRule>,
 }
 
-/// Values of one object that were assumed by the same rule.
+/// Values of one object that the same rule gave.
 #[derive(Debug, Clone, Serialize)]
 pub struct AssumedByRule {
     /// The rule, in words.
@@ -76,7 +76,7 @@ pub struct AssumedByRule {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {
-    /// The port's name; empty where it has none.
+    /// The port's name; empty if it has none.
     pub name: String,
     /// `IPv4` or `IPv6`
     pub family: &'static str,
@@ -84,17 +84,17 @@ pub struct Port {
     pub protocol: &'static str,
     /// The port of the cluster IP.
     pub port: u16,
-    /// By what it can be reached.
+    /// The addresses at which it can be reached.
     pub addresses: Vec<Address>,
     /// Who may reach it.
     pub clients: Vec<Client>,
-    /// The endpoints of its name and protocol; of very many some of each kind.
+    /// The endpoints for its name and protocol; some of each kind if there are very many.
     pub endpoints: Vec<Endpoint>,
     /// The others, by their kinds.
     pub more_endpoints: Vec<MoreEndpoints>,
     /// Why the endpoints are chosen as they are, for the cluster IP and for addresses from outside.
     pub decisions: Vec<Decision>,
-    /// Seconds for which a client stays with its endpoint.
+    /// For how many seconds a client stays with its endpoint.
     pub affinity_seconds: Option<u32>,
     /// Ways in which connections are shared among endpoints.
     pub shares: Vec<Share>,
@@ -102,14 +102,15 @@ pub struct Port {
     pub cases: Vec<Case>,
     /// The rules that packets reach.
     pub rules: Vec<Rule>,
-    /// Which of them each kind of client meets.
+    /// Which rules each kind of client meets.
     pub met: Vec<Met>,
 }
 
-/// The rules that the packets of some clients meet, whichever address they ask.
+/// The rules that the packets of some clients meet, whatever address they use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Met {
-    /// Indices in [`Port::clients`], which meet the same; none for a client that connected before (session affinity).
+    /// Indices in [`Port::clients`] of clients that meet the same rules; empty for clients that connected before
+    /// (session affinity).
     pub clients: Vec<usize>,
     /// Indices in [`Port::rules`], in the order of evaluation.
     pub rules: Vec<usize>,
@@ -144,7 +145,7 @@ impl AddressKind {
     }
 }
 
-/// By what a Service port can be reached.
+/// An address at which a Service port can be reached.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Address {
@@ -154,7 +155,7 @@ pub struct Address {
     pub words: &'static str,
     /// `ip:port`
     pub text: String,
-    /// What else is to be known; may be empty.
+    /// What else to know about it; may be empty.
     pub note: String,
 }
 
@@ -164,9 +165,9 @@ pub struct Address {
 pub struct Client {
     /// In words, such as `a pod on this node`.
     pub words: String,
-    /// The address that represents all of the kind.
+    /// The address that represents this kind of client.
     pub ip: String,
-    /// Whose address that is, such as `pod default/web-0`; empty where it is nobody's that is known.
+    /// Who has that address, such as `pod default/web-0`; empty if it is not known.
     pub name: String,
     /// `pod`, `node` or `external`, as in a trace.
     pub origin: &'static str,
@@ -188,7 +189,7 @@ pub struct Endpoint {
     pub state: &'static str,
     /// Its chance in each of the port's shares.
     pub chances: Vec<Option<Chance>>,
-    /// Code and words for why it is left out; none where it is used.
+    /// Code and words for why it is left out; none if it is used.
     pub left_out: Option<Decision>,
 }
 
@@ -198,7 +199,7 @@ pub struct Endpoint {
 pub struct MoreEndpoints {
     /// How many there are.
     pub count: usize,
-    /// What they have in common: all but address, Pod and node.
+    /// What they have in common: everything except address, Pod and node.
     pub like: Endpoint,
 }
 
@@ -225,7 +226,7 @@ pub struct Decision {
 /// A way in which connections are shared among endpoints.
 #[derive(Debug, Clone, Serialize)]
 pub struct Share {
-    /// A letter, where there are several.
+    /// A letter, if there are several.
     pub letter: char,
     /// In words, such as `3 endpoints, 1/3 each`.
     pub words: String,
@@ -247,7 +248,7 @@ pub struct Case {
     pub why: Vec<String>,
     /// How many of its outcomes are masqueraded.
     pub masqueraded: Masqueraded,
-    /// What can happen to the connection; of very many outcomes some of each kind.
+    /// What can happen to the connection; some outcomes of each kind if there are very many.
     pub outcomes: Vec<ClientOutcome>,
     /// How many more outcomes there are.
     pub more_outcomes: usize,
@@ -271,11 +272,11 @@ pub enum Masqueraded {
 pub enum End {
     /// It is shared among endpoints; index in [`Port::shares`].
     Shared(usize),
-    /// It is dropped: the client waits until its time is up.
+    /// It is dropped: the client waits until it times out.
     Dropped,
     /// It is refused.
     Refused,
-    /// Another Service has the address too, and takes it.
+    /// Another Service also has the address, and gets the traffic.
     Other,
     /// No rule takes it: kube-proxy itself answers, and connects to an endpoint.
     KubeProxy,

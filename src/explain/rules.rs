@@ -1,6 +1,6 @@
-//! The rules that packets reached, in the order in which they are evaluated, for one kind of client at a time: whichever
-//! packet of that kind one follows, its rules stand one below the other. A chain that returns to its callers, such as
-//! KUBE-MARK-MASQ, stands below the first of them.
+//! The rules that packets reached, in the order in which they are evaluated, for one kind of client at a time: for any
+//! packet of that kind, its rules are listed from top to bottom. A chain that returns to its callers, such as
+//! KUBE-MARK-MASQ, comes after the first of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,14 +21,14 @@ pub(super) struct Rules<'s> {
     reached: Vec<Reached<'s>>,
     /// Their numbers.
     numbers: HashMap<RuleKey<'s>, usize>,
-    /// The order that each client's packets tell; without a number that of clients that connected before.
+    /// The order of each client's rules, as its packets show it; under none, that of clients that connected before.
     orders: BTreeMap<Option<usize>, Order>,
 }
 
 /// A rule and the element of a map that decided.
 type RuleKey<'s> = (RuleRef<'s>, Option<*const Element>);
 
-/// An outcome with the client that it happens to; none where it happens to one that connected before.
+/// An outcome with its client; none if it is for a client that connected before.
 pub(super) type Happens<'o, 's> = (Option<usize>, &'o Outcome<'s>);
 
 /// The steps of an outcome, each with the depth of its chain.
@@ -71,7 +71,7 @@ impl<'s> Rules<'s> {
         rules
     }
 
-    /// By their positions, which do for rules that no packet meets both of.
+    /// Sorts by position, which is enough for rules of which no packet meets two.
     fn sort(&mut self) {
         self.reached.sort_by(|a, b| a.position.cmp(&b.position));
         let keys = self.reached.iter().filter_map(|reached| key_of(&reached.step));
@@ -92,8 +92,8 @@ impl<'s> Rules<'s> {
         }
     }
 
-    /// What each kind of client meets. Clients that meet the same in the same order are one kind; of one that connected
-    /// before there are only the rules that no other packet meets.
+    /// What each kind of client meets. Clients that meet the same in the same order are one kind; for clients that
+    /// connected before, there are only the rules that no other packet meets.
     pub(super) fn met(&self) -> Vec<Met> {
         let mut kinds: Vec<Met> = Vec::new();
         for (client, order) in &self.orders {
@@ -122,7 +122,7 @@ impl<'s> Rules<'s> {
     /// The rules in words, with the places in the input that made them.
     pub(super) fn rows(&self, plan: &Plan<'_>, sources: &Sources) -> Vec<Rule> {
         let mut places: Vec<Option<String>> = vec![None; self.reached.len()];
-        // Object by object, since the fields of one are found in one reading of its text.
+        // Object by object, since all fields of one are found in a single reading of its text.
         let mut by_object: Vec<usize> = (0..self.reached.len()).collect();
         by_object.sort_by_key(|number| {
             self.reached.get(*number).and_then(|reached| describe::object(&reached.step, plan))
@@ -163,19 +163,19 @@ fn key_of<'s>(step: &Step<'s>) -> Option<RuleKey<'s>> {
     Some((step.rule?, step.element.map(std::ptr::from_ref)))
 }
 
-/// Which rules come before which, by their numbers.
+/// Which rules come before which, by their indices.
 #[derive(Default)]
 struct Order {
     /// All that were met.
     met: BTreeSet<usize>,
-    /// Pairs of rules that follow one another on the way of some packet, calls that return left out.
+    /// Pairs of rules that follow one another on the way of some packet, without calls that return.
     before: BTreeSet<(usize, usize)>,
-    /// Rules of chains that return, with a rule that calls them.
+    /// Rules of chains that return, each with a rule that calls them.
     calls: BTreeSet<(usize, usize)>,
 }
 
 impl Order {
-    /// Learns from the rules of one packet, each with the depth of its chain; that of a base chain is 0.
+    /// Learns from the rules of one packet, each with the depth of its chain, which is 0 for a base chain.
     fn learn(&mut self, path: &[(usize, usize)]) {
         let mut last = None;
         self.met.extend(path.iter().map(|(rule, _)| *rule));
@@ -193,7 +193,7 @@ impl Order {
         }
     }
 
-    /// Their numbers in order: those that may come next as they are numbered, and so where rules follow one another in a
+    /// Their indices in order. Where several can come next, the lowest does; and so where rules follow one another in a
     /// circle, which no kernel loads.
     fn sorted(&self) -> Vec<usize> {
         let followed: BTreeSet<usize> = self.before.iter().flat_map(|(a, b)| [*a, *b]).collect();
@@ -228,18 +228,19 @@ impl Order {
     }
 }
 
-/// The place of a rule in the order of evaluation: hook and priority of its base chain, then for each chain on the way
-/// to it the rule that leads on. A rule comes before those that it leads to, and they before the next rule.
+/// The place of a rule in the order of evaluation: hook and priority of its base chain, then, for each chain on the way
+/// to it, the rule that leads on. A rule comes before those that it leads to, and they come before the next rule.
 type Position = Vec<i64>;
 
 /// Gives the rules of an outcome their positions.
 #[derive(Default)]
 struct Positions {
-    /// The chains that lead to one another, with the position that their rules' begin with.
+    /// The chains that lead to one another, with the common beginning of their rules' positions.
     stack: Vec<(ChainKey, Position)>,
-    /// What the rules begin with that the last rule leads to.
+    /// The beginning of positions of rules that the last rule leads to.
     led_to: Position,
-    /// Chains and elements numbered in the order first seen, since they have no numbers of their own.
+    /// Chains and elements, numbered in the order in which they are first seen, since they have no numbers of their
+    /// own.
     seen: HashMap<String, i64>,
 }
 
@@ -250,7 +251,7 @@ impl Positions {
         self.led_to.clear();
     }
 
-    /// How many chains lead to that of the last rule.
+    /// How many chains lead to the last rule's chain.
     fn depth(&self) -> usize {
         self.stack.len().saturating_sub(1)
     }
@@ -288,8 +289,8 @@ impl Positions {
     }
 }
 
-/// Where the base chains of a hook stand among those of all. The chains of INPUT, FORWARD and OUTPUT that filter are
-/// peers, as those of PREROUTING and OUTPUT are that translate.
+/// Where the base chains of a hook are in the overall order. The filtering chains of INPUT, FORWARD and OUTPUT are
+/// peers, and so are the translating ones of PREROUTING and OUTPUT.
 fn place(hook: Hook, priority: i32) -> i64 {
     match hook {
         Hook::Prerouting => 0,

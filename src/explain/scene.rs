@@ -18,7 +18,7 @@ use crate::walk::{WalkError, Walker};
 pub struct Scene<'c> {
     /// The cluster.
     pub cluster: &'c Cluster,
-    /// The settings that the plans were made by.
+    /// The settings that the plans were made with.
     pub settings: &'c Settings,
     /// The input, for places.
     pub sources: &'c Sources,
@@ -26,7 +26,7 @@ pub struct Scene<'c> {
     pub node: &'c Node,
     /// Its rules, for each family.
     pub rules: &'c [NodeRules<'c>],
-    /// What of the cluster was assumed.
+    /// What was assumed about the cluster.
     pub assumed: Option<&'c Assumed>,
 }
 
@@ -83,7 +83,7 @@ impl<'c> Scene<'c> {
         })
     }
 
-    /// What of a Service and of the endpoints behind it was assumed.
+    /// What was assumed about a Service and the endpoints behind it.
     fn assumed(&self, service: &ServiceName) -> Vec<AssumedObject> {
         let Some(assumed) = self.assumed else { return Vec::new() };
         let ports = self.plans().flat_map(|plan| plan.service_ports());

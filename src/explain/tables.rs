@@ -23,7 +23,7 @@ pub(super) fn port_title(port: &Port) -> String {
     titled(&port.name, port.port, port.protocol, port.family)
 }
 
-/// The same, of the cluster's port.
+/// The same, for a port of the cluster.
 pub(super) fn port_words(port: &ServicePort, family: Family) -> String {
     let name = &port.name;
     titled(name.port(), port.port.get(), name.protocol().lower_name(), family.api_name())
@@ -67,7 +67,7 @@ pub(super) fn more_words(more: &MoreEndpoints, port: &Port) -> String {
     format!("and {} more, {}: {words}{each}", more.count, more.like.state)
 }
 
-/// That rules of endpoints that are not listed are not shown; empty where all are.
+/// Says that rules of endpoints that are not listed are not shown; empty if all are listed.
 pub(super) fn left_out_rules(port: &Port) -> String {
     let used = |more: &&MoreEndpoints| more.like.chances.iter().any(Option::is_some);
     match port.more_endpoints.iter().filter(used).map(|more| more.count).sum::<usize>() {
@@ -101,7 +101,7 @@ pub(super) struct Stretch<'p> {
     pub(super) rules: Vec<Shown<'p>>,
 }
 
-/// A rule where it is first met, or rules that were shown before.
+/// A rule where it first occurs, or rules that were shown before.
 pub(super) enum Shown<'p> {
     /// With the number that it has from here on.
     New(usize, &'p Rule),
@@ -109,7 +109,7 @@ pub(super) enum Shown<'p> {
     Before(Vec<usize>),
 }
 
-/// The rules for one kind of client at a time; what was shown is not shown again.
+/// The rules for one kind of client at a time; what was shown before is not repeated.
 pub(super) fn by_client(port: &Port) -> Vec<Stretch<'_>> {
     let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
     port.met.iter().map(|met| stretch(met, port, &mut numbers)).collect()
@@ -163,7 +163,7 @@ pub(super) fn node(endpoint: &Endpoint) -> String {
     }
 }
 
-/// Sentences that several cases have, each once, and the numbers by which each case has them.
+/// Sentences that several cases share, each once, and the numbers of each case's sentences.
 pub(super) fn footnotes(port: &Port) -> (Vec<&str>, Vec<Vec<usize>>) {
     let mut notes: Vec<&str> = Vec::new();
     let numbers = port.cases.iter().map(|case| {

@@ -9,7 +9,7 @@ use crate::settings::Origin;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Settings};
 use crate::style::Style;
 
-/// Explains the Services of a text, with the KubeProxyConfiguration in it or given.
+/// Explains the Services in a text, with the KubeProxyConfiguration in it or a given one.
 pub(super) fn explained(
     yaml: &str,
     configuration: Option<&str>,
@@ -44,7 +44,7 @@ pub(super) fn explained(
     all
 }
 
-/// The walk has found what the plan has decided, for the cluster IP.
+/// The walk found what the plan decided, for the cluster IP.
 fn agrees_with_plan(plan: &Plan<'_>, all: &[Explanation]) {
     for planned in plan.service_ports() {
         let name = &planned.service_port().name;
@@ -164,10 +164,10 @@ fn why_endpoints_are_left_out_and_client_ips_preserved() {
     assert!(why(ingress, "outside the cluster", 1).contains("do not include this source"));
 }
 
-/// Text that means something to terminals, HTML, Markdown and Mermaid.
+/// Text with special meaning to terminals, HTML, Markdown and Mermaid.
 pub(super) const HOSTILE: &str = "</script><script>alert(1)</script>\\u001b[31m\\u202e\\\"];`|*_\\n#";
 
-/// The example with hostile names wherever they can get in.
+/// The example, with hostile names wherever they can get in.
 pub(super) fn hostile() -> String {
     example::TEXT
         .replace("name: db-0, ", &format!("name: \"{HOSTILE}\", "))
@@ -193,7 +193,7 @@ fn hostile_names_come_out_inert() {
     assert!(drawn.lines().all(in_quotes), "{drawn}");
 }
 
-/// Whichever kind of client one follows, its rules stand one below the other: a chain that marks and returns below the
+/// For any kind of client, its rules are listed from top to bottom: a chain that marks and returns comes after the
 /// first rule that calls it.
 #[test]
 fn rules_stand_in_the_order_of_evaluation_for_each_kind_of_client() {
@@ -212,7 +212,7 @@ fn rules_stand_in_the_order_of_evaluation_for_each_kind_of_client() {
 fn in_order(rules: &[&super::Rule], place: &str) {
     let is_helper = |chain: &str| matches!(chain, "KUBE-MARK-MASQ" | "mark-for-masquerade");
     let first = |chain: &str| rules.iter().position(|rule| rule.chain == chain);
-    // Each chain stands below the first rule that leads to it.
+    // Each chain comes after the first rule that leads to it.
     for chain in rules.iter().map(|rule| rule.chain.as_str()) {
         let leads = |rule: &&super::Rule| {
             let words: Vec<&str> = rule.text.split([' ', ',']).chain(rule.element.split(' ')).collect();
@@ -229,7 +229,7 @@ fn in_order(rules: &[&super::Rule], place: &str) {
     }
 }
 
-/// No packet passes PREROUTING and OUTPUT: no kind of client meets both, in any form; each rule is said once.
+/// No packet passes both PREROUTING and OUTPUT, so no kind of client meets both, in any form; each rule is shown once.
 #[test]
 fn prerouting_and_output_are_told_apart() {
     let own = |chain: &str| chain.contains("OUTPUT") || chain.contains("output");
@@ -262,7 +262,7 @@ fn prerouting_and_output_are_told_apart() {
     }
 }
 
-/// Of very many endpoints some of each kind are shown, with their rules, and the others counted.
+/// Of very many endpoints some of each kind are shown, with their rules, and the others are counted.
 #[test]
 fn very_many_endpoints_are_summed_up() {
     let pod = "- addresses: [10.32.0.15]";

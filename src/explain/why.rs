@@ -1,4 +1,4 @@
-//! Why a case comes to what it comes to: as data, with the words beside it.
+//! Why a case has its result: as data, with its words.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,14 +8,14 @@ use crate::diagnostic::Inert;
 use crate::plan::ServicePortPlan;
 use crate::report::trace::remark::Remark;
 
-/// Why a case comes to what it comes to. Its words are a sentence or two.
+/// Why a case has its result. Its words are a sentence or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Why {
     /// Which source the endpoint sees.
     ClientIp(WhyClientIp),
     /// What a trace remarks.
     Remark(Remark),
-    /// Another Service has the address too, and takes its traffic.
+    /// Another Service also has the address, and gets its traffic.
     OtherService { address: SocketAddr, other: String, service: String },
 }
 

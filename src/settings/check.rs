@@ -1,4 +1,4 @@
-//! What the checks of a configuration share: the words of a refusal, and the place that it names.
+//! What the checks of a configuration share: the words of a refusal, and the place in it.
 
 use super::configuration::Configuration;
 use super::release::Release;
@@ -13,7 +13,8 @@ pub(super) struct Check<'w> {
 }
 
 impl Check<'_> {
-    /// Refuses the value of `field` in kube-proxy's words: its own `path`, the value as it prints it, the rule.
+    /// Refuses the value of `field` in kube-proxy's words: kube-proxy's `path` for it, the value as kube-proxy prints
+    /// it, the rule.
     pub(super) fn refuse(&mut self, field: &'static str, path: &str, fault: &str) {
         let diagnostic = Diagnostic::error(format!("KubeProxyConfiguration.{path}: {fault}"));
         self.tell(field, diagnostic.help(self.where_to_change(field)));
@@ -24,7 +25,7 @@ impl Check<'_> {
         self.refuse(field, path, &format!("Invalid value: {value}: {rule}"));
     }
 
-    /// Adds a diagnostic about `field`, with the place of the configuration unless a flag gave the field.
+    /// Adds a diagnostic about `field`, with the place in the configuration unless a flag gave the field.
     pub(super) fn tell(&mut self, field: &'static str, diagnostic: Diagnostic) {
         let by_flag = self.written.given_by_flag.contains(field);
         let place = if by_flag { None } else { self.written.origin.of_field(field) };

@@ -1,5 +1,5 @@
-//! KubeProxyConfiguration as written (`kubeproxy.config.k8s.io/v1alpha1`): fields, types and unknown keys, before any
-//! default and before validation. Field names are those of k8s.io/kube-proxy/config/v1alpha1/types.go.
+//! KubeProxyConfiguration as written (`kubeproxy.config.k8s.io/v1alpha1`): fields, types and unknown keys, before
+//! defaults and validation. Field names are those of k8s.io/kube-proxy/config/v1alpha1/types.go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::input::Snapshot;
 use crate::input::api::Metadata;
 use crate::input::tree::{self, Tree, Value};
 
-/// What a KubeProxyConfiguration says, laid over by flags; nothing where a field is absent, null or empty.
+/// What a KubeProxyConfiguration says, overridden by flags; nothing if a field is absent, null or empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs, reason = "named as the fields are")]
 pub struct Configuration {
@@ -21,7 +21,7 @@ pub struct Configuration {
     /// Paths of fields that a flag gave, which are not in the file.
     pub given_by_flag: BTreeSet<&'static str>,
     pub mode: Option<String>,
-    /// `mode` as the configuration has it, where a flag overrides it.
+    /// `mode` as in the configuration, if a flag overrides it.
     pub overridden_mode: Option<String>,
     pub cluster_cidr: Option<String>,
     pub detect_local_mode: Option<String>,
@@ -67,7 +67,8 @@ pub struct Conntrack {
     pub udp_stream_timeout: Option<GoDuration>,
 }
 
-/// kube-proxy's own flags that touch the rules. Unlike kube-proxy, they count beside a configuration too, and before it.
+/// kube-proxy's own flags that affect the rules. Unlike for kube-proxy, they also count next to a configuration, and
+/// override it.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs, reason = "named as the flags are")]
 pub struct Flags {
@@ -91,7 +92,7 @@ const API_VERSION: &str = "kubeproxy.config.k8s.io/v1alpha1";
 const KIND: &str = "KubeProxyConfiguration";
 
 impl Configuration {
-    /// Reads a KubeProxyConfiguration, YAML or JSON, or a ConfigMap whose data holds one.
+    /// Reads a KubeProxyConfiguration, YAML or JSON, or a ConfigMap that contains one.
     ///
     /// # Errors
     /// There is none, or it has a field that kube-proxy cannot read.
@@ -266,11 +267,11 @@ fn conntrack(mut section: Section<'_, '_>) -> Conntrack {
 /// A configuration among the documents of a file.
 struct Found {
     tree: Tree,
-    /// The line in the other text that holds it as a block.
+    /// The line in the outer text whose block contains it.
     within: Option<u32>,
 }
 
-/// The configuration among the documents of a file, or in the first ConfigMap or List that holds one.
+/// The configuration among the documents of a file, or in the first ConfigMap or List that contains one.
 fn find(documents: Vec<Tree>) -> Result<Found, String> {
     let mut seen = Vec::new();
     for document in documents {
@@ -299,7 +300,7 @@ fn held_by(document: &Tree) -> Option<Result<Found, String>> {
     }
 }
 
-/// The first text in the data of a ConfigMap that is a KubeProxyConfiguration.
+/// The first text in a ConfigMap's data that is a KubeProxyConfiguration.
 fn in_config_map(document: &Tree) -> Option<Result<Found, String>> {
     let Value::Map(data) = &document.get("data")?.value else {
         return None;
@@ -332,7 +333,7 @@ impl Configuration {
         if by_flag { self.overridden_mode.as_deref() } else { self.mode.as_deref() }
     }
 
-    /// The configuration found in the input: the ConfigMap kube-system/kube-proxy before any other; nothing set where
+    /// The configuration found in the input: the ConfigMap kube-system/kube-proxy takes precedence; nothing set if
     /// there is none.
     ///
     /// # Errors

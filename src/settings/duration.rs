@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct GoDuration(pub i64);
 
-/// A text that Go does not read as a duration; prints Go's own words.
+/// A text that Go does not accept as a duration; prints Go's own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum InvalidDuration {
@@ -58,7 +58,7 @@ impl GoDuration {
     }
 }
 
-/// Reads one number with its unit; gives nanoseconds and what follows.
+/// Reads one number with its unit; returns nanoseconds and what follows.
 fn term<'t>(rest: &'t str, text: &str) -> Result<(i128, &'t str), InvalidDuration> {
     let invalid = || InvalidDuration::Invalid(text.to_owned());
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
@@ -79,7 +79,7 @@ fn term<'t>(rest: &'t str, text: &str) -> Result<(i128, &'t str), InvalidDuratio
     Ok((value, rest))
 }
 
-/// Nanoseconds of the digits after the point; more than 18 of them change nothing.
+/// Nanoseconds of the digits after the point; digits after the 18th make no difference.
 fn fraction_of(digits: &str, scale: i128) -> i128 {
     let (mut value, mut divisor) = (0, 1);
     for digit in digits.bytes().take(18) {

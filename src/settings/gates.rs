@@ -1,4 +1,4 @@
-//! Feature gates: what the release has, what was set (k8s.io/component-base/featuregate).
+//! Feature gates: what the release has, and what was set (k8s.io/component-base/featuregate).
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use super::Gates;
 use super::release::{GateState, GateTable};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
-/// Sets all gates of a maturity that are not set by name.
+/// Sets all gates of this maturity that are not set by name.
 const ALL_ALPHA: &str = "AllAlpha";
 const ALL_BETA: &str = "AllBeta";
 
-/// Gates known here, with where the table and the settings keep them.
+/// Gates known here, with their places in the table and in the settings.
 type Row = (&'static str, fn(&GateTable) -> GateState, fn(&mut Gates) -> &mut bool);
 
 const ROWS: [Row; 10] = [
@@ -42,7 +42,7 @@ const ROWS: [Row; 10] = [
     ("KubeProxyIPVS", |t| t.kube_proxy_ipvs, |g| &mut g.kube_proxy_ipvs),
 ];
 
-/// What a release knows of a gate by name; none where that is not known.
+/// What a release knows about a gate with this name; none if it does not know it.
 fn state(table: &GateTable, name: &str) -> Option<GateState> {
     let own = ROWS.iter().find(|(known, ..)| *known == name).map(|(_, state, _)| state(table));
     let removed = || table.removed.contains(&name).then_some(GateState::Absent { in_effect: true });
@@ -154,7 +154,7 @@ mod tests {
         (gates, found.iter().map(ToString::to_string).collect())
     }
 
-    /// One letter per row of the table, in its order; upper case is on.
+    /// One letter per row of the table, in its order; upper case means on.
     fn letters(version: &str, set: &str) -> String {
         let (mut gates, _) = gates_of(version, set);
         let letter = |c: char, on: bool| if on { c.to_ascii_uppercase() } else { c };

@@ -1,4 +1,4 @@
-//! What kube-proxy is given beside the cluster: its configuration, its release, and facts of the host.
+//! What kube-proxy is given besides the cluster: its configuration, its release, and facts about the host.
 
 mod check;
 pub mod configuration;
@@ -47,9 +47,9 @@ pub struct Settings {
     pub release: Release,
     /// The mode.
     pub mode: ProxyMode,
-    /// `mode` of the configuration, as written; none where it, or the whole configuration, is left to defaults.
+    /// `mode` as written in the configuration; none if it, or the whole configuration, is missing.
     pub configured_mode: Option<CompactString>,
-    /// Where the configuration was read; none where there was none.
+    /// Where the configuration was read; none if there was none.
     pub configuration: Option<Place>,
     /// The node's name from the command line or `hostnameOverride`, trimmed and lower-cased.
     pub node_name: Option<CompactString>,
@@ -63,9 +63,9 @@ pub struct Settings {
     pub masquerade_all: bool,
     /// `iptables.localhostNodePorts`
     pub localhost_node_ports: bool,
-    /// `bindAddress`, where it is not the unspecified address.
+    /// `bindAddress`, unless it is the unspecified address.
     pub bind_address: Option<IpAddr>,
-    /// Feature gates that touch the rules.
+    /// Feature gates that affect the rules.
     pub gates: Gates,
     /// Facts of the host.
     pub host: HostFacts,
@@ -74,7 +74,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether both make the same rules of the same cluster, on every node.
+    /// Whether both make the same rules for the same cluster, on every node.
     pub(crate) fn makes_the_same_as(&self, other: &Settings) -> bool {
         let Settings {
             release,
@@ -100,7 +100,7 @@ impl Settings {
     }
 }
 
-/// `detectLocalMode` with what belongs to it.
+/// `detectLocalMode` and related fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DetectLocal {
     /// The first network of each family in `clusterCIDR`.
@@ -138,7 +138,7 @@ pub enum NodePortAddress {
     /// The word `primary`: the node's own addresses.
     Primary,
     /// A network; the words `localhost` and `all` are two each. The text is kept: up to 1.33 only the exact texts
-    /// `0.0.0.0/0` and `::/0` count as "everything".
+    /// `0.0.0.0/0` and `::/0` mean "everything".
     Network(WrittenCidr),
 }
 
@@ -177,14 +177,14 @@ pub struct Gates {
     pub kube_proxy_ipvs: bool,
 }
 
-/// What no object tells: facts of the node's kernel and tools.
+/// What no object says: facts about the node's kernel and tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFacts {
-    /// Addresses on interfaces beside loopback and the Node's own (`--host-ip`).
+    /// Addresses on interfaces other than loopback and the Node's own (`--host-ip`).
     pub addresses: Vec<IpAddr>,
-    /// The kernel has nfacct counters (kube-proxy asks from 1.31 on).
+    /// The kernel has nfacct counters (kube-proxy checks from 1.31 on).
     pub nfacct: bool,
-    /// iptables knows `--random-fully` (1.6.2 and later).
+    /// iptables supports `--random-fully` (1.6.2 and later).
     pub random_fully: bool,
     /// `net.netfilter.nf_conntrack_tcp_be_liberal` is not 0, or `conntrack.tcpBeLiberal` sets it.
     pub conntrack_liberal: bool,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Place;
 
-/// Where a configuration and its fields stand.
+/// Where a configuration and its fields are.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Origin {
-    /// The file, with a line if the configuration begins there as a whole.
+    /// The file, with the line if the configuration itself begins there.
     pub place: Option<Place>,
-    /// Whether lines of the configuration's text are lines of the file; not so within a ConfigMap.
+    /// Whether lines of the configuration's text are lines of the file, which is not so within a ConfigMap.
     pub lines_count: bool,
     /// Lines of the fields by their paths, counted from 1 in the configuration's text.
     pub lines: BTreeMap<String, u32>,
@@ -31,7 +31,7 @@ impl Origin {
         Some(place)
     }
 
-    /// The place of a field, or of the whole where the field is absent.
+    /// The place of a field, or of the whole if the field is absent.
     pub fn of_field(&self, path: &str) -> Option<Place> {
         match self.lines.get(path) {
             Some(line) => self.at_line(*line),

@@ -1,6 +1,6 @@
 //! kube-proxy's releases as data: a table of what changed when. Nothing else in the program compares version numbers.
 //!
-//! To add a release: add its row to [`RELEASES`] as the previous one with its differences.
+//! To add a release: add a row to [`RELEASES`], written as the previous one with its differences.
 
 use std::str::FromStr;
 
@@ -244,7 +244,7 @@ impl Release {
     pub const NEWEST: Release = V1_37;
 
     /// The release that a node reports (`status.nodeInfo.kubeletVersion`, such as `v1.33.4-eks-1a2b3c`), or the nearest
-    /// one known; none where the text is not a version of Kubernetes 1.
+    /// known one; none if the text is not a version of Kubernetes 1.
     pub fn reported(text: &str) -> Option<Reported> {
         let (minor, patch) = parse_version(text)?;
         if let Some(release) = Release::find(minor, patch) {
@@ -254,7 +254,7 @@ impl Release {
         Some(Reported { release: nearest, known: false })
     }
 
-    /// The row for `1.minor`, or for a patch level of it; without one the newest patch is meant.
+    /// The row for `1.minor`, or for a patch level of it; without one, for the newest patch.
     pub fn find(minor: u16, patch: Option<u16>) -> Option<Release> {
         let patch = patch.unwrap_or(u16::MAX);
         RELEASES.into_iter().rev().find(|r| r.minor == minor && r.since_patch <= patch)
@@ -277,7 +277,7 @@ pub struct Reported {
     pub known: bool,
 }
 
-/// A version that is none, or that no row of [`RELEASES`] covers.
+/// Text that is not a version, or a version that no row of [`RELEASES`] covers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a release of kube-proxy that kuberules knows ({})", Release::names().join(", "))]
 pub struct UnknownRelease {
@@ -287,7 +287,7 @@ pub struct UnknownRelease {
 impl FromStr for Release {
     type Err = UnknownRelease;
 
-    /// Reads `1.34`, `1.34.2`, `v1.34.2` and what distributions make of it, such as `v1.34.2+k3s1`.
+    /// Reads `1.34`, `1.34.2`, `v1.34.2` and the forms that distributions use, such as `v1.34.2+k3s1`.
     fn from_str(text: &str) -> Result<Release, UnknownRelease> {
         parse_version(text)
             .and_then(|(minor, patch)| Release::find(minor, patch))

@@ -1,4 +1,4 @@
-//! From what was written to what is meant: defaults filled in, values checked by the rules and in the words of
+//! From what was written to what it means: defaults filled in, values checked by the rules and in the words of
 //! kube-proxy (pkg/proxy/apis/config/validation/validation.go, v1alpha1/defaults.go).
 
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 use crate::names::is_interface_name;
 use crate::net::{Cidr, Family, parse_ip_lenient};
 
-/// What a bit of a firewall mark can be.
+/// The possible bits of a firewall mark.
 const MASQUERADE_BITS: std::ops::RangeInclusive<i32> = 0..=31;
 const DEFAULT_MASQUERADE_BIT: u8 = 14;
 
@@ -27,7 +27,7 @@ const ONE_CIDR_OR_PAIR: &str =
     "only one CIDR allowed or a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
 const DUAL_STACK_CIDR: &str = "must be a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
 
-/// What kube-proxy's newest release does without any configuration.
+/// What the newest release of kube-proxy does without any configuration.
 impl Default for Settings {
     fn default() -> Self {
         Settings::meant(&Configuration::default(), Release::NEWEST, HostFacts::default(), None).0
@@ -36,7 +36,7 @@ impl Default for Settings {
 
 #[cfg(test)]
 impl Settings {
-    /// What the newest release does in a mode without any other configuration.
+    /// What the newest release does in a mode, without other configuration.
     pub(crate) fn newest(mode: super::ProxyMode) -> Settings {
         let flags = super::Flags { proxy_mode: Some(mode.name().to_owned()), ..super::Flags::default() };
         let mut configuration = Configuration::default();
@@ -46,7 +46,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// The settings that a configuration means to a release.
+    /// What a configuration means to a release.
     ///
     /// # Errors
     /// kube-proxy does not start with this configuration.
@@ -60,7 +60,7 @@ impl Settings {
         found.check(settings)
     }
 
-    /// The settings, the default in place of every wrong value, and all that is wrong.
+    /// The settings, with the default for every wrong value, and all that is wrong.
     fn meant(
         written: &Configuration,
         release: Release,
@@ -147,7 +147,7 @@ impl Check<'_> {
         self.tell("mode", Diagnostic::error(message).help(help));
     }
 
-    /// The bit of the mode. The one of iptables is checked in every mode, the one of nftables in its own only.
+    /// The bit of the mode. That of iptables is checked in every mode, that of nftables only in its own.
     fn masquerade_bits(&mut self, mode: ProxyMode) -> u8 {
         let iptables = self.masquerade_bit(
             "iptables.masqueradeBit",
@@ -224,7 +224,7 @@ impl Check<'_> {
         }
     }
 
-    /// kube-proxy wants the name not to be empty, no more; what cannot be a name of an interface would break the rule.
+    /// kube-proxy only requires that the name is not empty; a name that an interface cannot have would break the rule.
     fn interface(
         &mut self,
         field: &'static str,

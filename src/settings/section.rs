@@ -1,4 +1,4 @@
-//! Reads the fields of one mapping of the configuration: takes them by name and type, then tells which are unknown.
+//! Reads the fields of one mapping of the configuration: takes them by name and type, then reports which are unknown.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::tree::{Tree, Value};
 use crate::names::nearest;
 
-/// Longest text of the input that a message repeats, in characters.
+/// The longest text of the input that a message repeats, in characters.
 const SHOWN: usize = 64;
 
 /// The beginning of a text, for messages.
@@ -33,7 +33,7 @@ fn describe(value: &Value) -> String {
     }
 }
 
-/// A mapping of the configuration whose fields are being taken.
+/// A mapping of the configuration, while its fields are taken.
 pub(super) struct Section<'v, 'd> {
     path: String,
     entries: Vec<(&'v str, &'v Tree)>,
@@ -49,8 +49,8 @@ pub(super) struct Notes {
 }
 
 impl<'v, 'd> Section<'v, 'd> {
-    /// The fields of `tree`, which is at `path` (empty for the whole document). Null has no fields; anything else
-    /// that is no mapping is an error.
+    /// The fields of `tree`, which is at `path` (empty for the whole document). Null has no fields; anything else that
+    /// is not a mapping is an error.
     pub(super) fn new(path: String, tree: Option<&'v Tree>, notes: &'d mut Notes) -> Self {
         let mut section = Section { path, entries: Vec::new(), known: Vec::new(), notes };
         match tree.map(|tree| (&tree.value, tree)) {
@@ -109,7 +109,7 @@ impl<'v, 'd> Section<'v, 'd> {
         converted
     }
 
-    /// A text; the empty one counts as absent.
+    /// A text; an empty one counts as absent.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         let text = self.read(name, "a string", Tree::as_text)?;
         (!text.is_empty()).then(|| text.to_owned())
@@ -148,7 +148,7 @@ impl<'v, 'd> Section<'v, 'd> {
         Some(texts)
     }
 
-    /// A duration; the empty text and zero count as absent.
+    /// A duration; an empty text and zero count as absent.
     pub(super) fn duration(&mut self, name: &'static str) -> Option<GoDuration> {
         let (tree, text) = self.read(name, "a duration such as 30s", |tree| Some((tree, tree.as_text()?)))?;
         if text.is_empty() {
@@ -189,7 +189,7 @@ impl<'v, 'd> Section<'v, 'd> {
         Section::new(self.path_of(name), tree, self.notes)
     }
 
-    /// Says that these fields exist, though nothing here needs them.
+    /// Declares fields that exist, though nothing here needs them.
     pub(super) fn passed_over(&mut self, names: &[&'static str]) {
         self.known.extend(names);
     }

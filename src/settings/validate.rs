@@ -1,4 +1,4 @@
-//! Fields that touch no rule, but for whose values kube-proxy would not start: told as warnings.
+//! Fields that affect no rule, but whose values can keep kube-proxy from starting: reported as warnings.
 
 use super::ProxyMode;
 use super::check::{Check, quoted};
@@ -10,7 +10,7 @@ use crate::net::parse_ip_lenient;
 const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
 const POSITIVE: &str = "must be greater than 0";
 
-/// Checks the fields that touch no rule.
+/// Checks the fields that affect no rule.
 pub(super) fn other_fields(check: &mut Check<'_>, mode: ProxyMode) {
     sync_periods(check, mode);
     conntrack(check);
@@ -39,7 +39,7 @@ impl Check<'_> {
         self.tell(field, Diagnostic::warning(message).help(help));
     }
 
-    /// The path of a field that the internal type keeps below `Linux`.
+    /// The path of a field that the internal type has under `Linux`.
     fn linux_path(&self, path: &str) -> String {
         match self.release.model.validation_paths {
             ValidationPaths::Versioned => path.to_owned(),
@@ -48,7 +48,7 @@ impl Check<'_> {
     }
 }
 
-/// The periods of the active mode; to 1.30 those of iptables in every mode.
+/// The periods of the active mode; up to 1.30, those of iptables in every mode.
 fn sync_periods(check: &mut Check<'_>, mode: ProxyMode) {
     let (section, field, backend) = match (check.release.model.validation_paths, mode) {
         (ValidationPaths::Internal, ProxyMode::Nftables) => {

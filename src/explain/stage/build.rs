@@ -21,12 +21,12 @@ use crate::parallel;
 use crate::report::journey::{Addresses, BackHop, Document, Hop, Outcome, Told, document};
 use crate::settings::{HostFacts, Settings};
 
-/// A cluster as a page shows it: in one mode, with the traffic policies as they are or turned.
+/// A cluster as a page shows it: in one mode, with the traffic policies as they are or switched.
 #[derive(Clone, Copy)]
 pub struct View<'c> {
     /// The cluster.
     pub cluster: &'c Cluster,
-    /// The settings that its rules are made by.
+    /// The settings that its rules are made with.
     pub settings: &'c Settings,
     /// The input, for places.
     pub sources: &'c Sources,
@@ -36,15 +36,15 @@ pub struct View<'c> {
 
 /// At most this many endpoints are drawn.
 const MOST_ENDPOINTS: usize = 12;
-/// A page shows what one can look at.
+/// Limits, so that a page shows no more than one can look at.
 const LIMITS: Limits = Limits { nodes: 6, ways: 12 };
 
-/// The stages of the Services that are named, seen from the node `home`: those of the first view, played by all of them.
+/// The stages of the named Services, as seen from the node `home`: the Services of the first view, played in all views.
 pub fn stages(views: &[View<'_>], home: &Node, services: &[ServiceName]) -> Vec<Stage> {
     let mut stages = Vec::new();
     for family in Family::ALL {
         let compile = |view: View<'_>| {
-            // What the flags tell of the host is of the node that was asked for.
+            // Flags about the host are about the requested node.
             let settings = view.settings.clone();
             let others = Settings {
                 host: HostFacts { addresses: Vec::new(), ..settings.host.clone() },
@@ -88,7 +88,7 @@ struct Builder<'b, 'n, 'c> {
     home: &'b Node,
 }
 
-/// A connection that was followed, and what is said of it.
+/// A connection that was followed, and what is said about it.
 struct Followed<'r> {
     connection: Connection,
     chosen: Option<NodeIndex>,
@@ -96,14 +96,15 @@ struct Followed<'r> {
     told: Document,
 }
 
-/// What one view asks: the client, the number of the address, and the number of what was followed for it.
+/// The cases of one view: the client, the index of the address, and the index of the connection that was followed for
+/// it.
 #[derive(Default)]
 struct Asked<'r> {
     cases: Vec<(Asker, usize, usize)>,
     followed: Vec<Followed<'r>>,
 }
 
-/// What fills up while cases are played.
+/// What is collected while cases are played.
 #[derive(Default)]
 struct Filled<'r> {
     rows: Rows<'r>,
@@ -146,7 +147,7 @@ impl Builder<'_, '_, '_> {
     }
 }
 
-/// Follows what every client on some nodes asks; two who ask the same of the same way are followed once.
+/// Follows the connections of every client on some nodes; those that take the same way are followed only once.
 fn ask<'r>(
     network: &'r Network<'_, '_>,
     nodes: &[NodeIndex],
@@ -167,7 +168,7 @@ fn ask<'r>(
 }
 
 impl<'r> Asked<'r> {
-    /// The number of a connection that is followed, or was.
+    /// The index of a connection, which is followed unless it already was.
     fn followed(
         &mut self,
         network: &'r Network<'_, '_>,
@@ -212,7 +213,7 @@ impl<'r> Filled<'r> {
     }
 }
 
-/// The number of the policy that a view has for a port.
+/// The index of a view's policy for a port.
 fn policy(
     view: &View<'_>,
     network: &Network<'_, '_>,
@@ -237,7 +238,7 @@ fn stage_node(network: &Network<'_, '_>, node: NodeIndex) -> StageNode {
     }
 }
 
-/// Endpoints on the nodes that are drawn; the node that was asked for tells why one is left out.
+/// Endpoints on the nodes that are drawn; the requested node decides why one is left out.
 fn endpoints(
     network: &Network<'_, '_>,
     nodes: &[NodeIndex],

@@ -20,7 +20,7 @@ pub(super) struct Asker {
     pub(super) client: Client,
 }
 
-/// The nodes that are drawn, in the cluster's order: the one that was asked for, those with endpoints, others up to two.
+/// The nodes that are drawn, in the cluster's order: the requested one, those with endpoints, and others up to two.
 pub(super) fn nodes(network: &Network<'_, '_>, home: &str, port: &ServicePort) -> Vec<NodeIndex> {
     let home = network.find(home);
     let with_endpoints = port.endpoints.iter().filter_map(|e| network.find(e.node_name.as_deref()?));
@@ -38,7 +38,7 @@ pub(super) fn nodes(network: &Network<'_, '_>, home: &str, port: &ServicePort) -
     chosen.into_iter().collect()
 }
 
-/// The addresses that a client can ask; node ports on each node that is drawn.
+/// The addresses that a client can use; node ports for each node that is drawn.
 pub(super) fn addresses(
     network: &Network<'_, '_>,
     nodes: &[NodeIndex],
@@ -70,7 +70,7 @@ pub(super) fn addresses(
     all
 }
 
-/// Whether a client can ask an address at all: nobody else's packets to a loopback address leave their own host.
+/// Whether a client can use an address at all: packets to a loopback address only exist on the sender's own host.
 pub(super) fn may_ask(asker: &Asker, to: SocketAddr) -> bool {
     asker.id == "node" || !to.ip().is_loopback()
 }
@@ -105,7 +105,7 @@ pub(super) fn askers(network: &Network<'_, '_>, nodes: &[NodeIndex], port: &Serv
     all
 }
 
-/// A Pod on a node that is not an endpoint of the Service: one that is known, or an address that one might have.
+/// A Pod on a node that is not an endpoint of the Service: a known one, or an address that one might have.
 fn pod(network: &Network<'_, '_>, node: NodeIndex, own: &BTreeSet<IpAddr>) -> Option<IpAddr> {
     let rules = network.rules(node)?;
     let is_pod = |ip: &IpAddr| !own.contains(ip) && !rules.host.is_local(*ip);
@@ -116,7 +116,7 @@ fn pod(network: &Network<'_, '_>, node: NodeIndex, own: &BTreeSet<IpAddr>) -> Op
     })
 }
 
-/// The policy that decides for a port: of addresses from outside where it has any, else of its cluster IP.
+/// The policy that decides for a port: for addresses from outside if it has any, else for its cluster IP.
 pub(super) fn policy(port: &ServicePort) -> Policy {
     let external = is_external(port);
     let (field, value) = match external {
@@ -134,7 +134,7 @@ fn is_external(port: &ServicePort) -> bool {
     port.node_port.is_some() || !port.external_ips.is_empty() || !port.load_balancer_ips.is_empty()
 }
 
-/// Turns the policy that decides for each Service port into the other one: what if.
+/// Switches the policy that decides for each Service port to the other one: what if.
 pub fn turn_policies(cluster: &mut Cluster) {
     let tables = [&mut cluster.ipv4, &mut cluster.ipv6];
     tables.into_iter().flat_map(|table| &mut table.service_ports).for_each(turn_policy);

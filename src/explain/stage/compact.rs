@@ -1,5 +1,5 @@
-//! Stages as a page holds them: each text and each step once, in tables that the journeys refer to by number. Most
-//! journeys to one Service differ in a few addresses.
+//! Stages as a page stores them: each text and each step once, in tables that the journeys refer to by index. Most
+//! journeys to one Service differ only in a few addresses.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{PlayStep, Stage};
 
-/// A stage, with `texts` and `steps` beside its journeys. In those a number is a text and, under `steps`, a step: its row,
-/// its hook and, where it changed the packet, source and destination.
+/// A stage, with `texts` and `steps` besides its journeys. In these a number is a text, and under `steps` a step: its
+/// row, its hook and, if it changed the packet, source and destination.
 pub(in crate::explain) fn compact(stage: &Stage) -> Value {
     let mut tables = Tables::default();
     let journeys: Vec<Value> = stage.journeys.iter().map(|journey| tables.journey(journey)).collect();

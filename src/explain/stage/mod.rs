@@ -1,5 +1,5 @@
 //! What the page plays: the whole way of a connection to a Service, for each client, node, address, mode and traffic
-//! policy that the input has an answer for. Rules and journeys are in it once and are referred to by number.
+//! policy that the input has an answer for. Rules and journeys are stored once and referred to by index.
 
 mod build;
 mod cast;
@@ -18,7 +18,7 @@ pub(super) use compact::compact;
 pub struct Stage {
     /// `namespace/name`
     pub service: String,
-    /// For links: which of several clusters this is of; empty where there is one.
+    /// For links: which of several clusters this is for; empty if there is only one.
     pub variant: &'static str,
     /// The same in words.
     pub variant_words: &'static str,
@@ -26,7 +26,7 @@ pub struct Stage {
     pub title: String,
     /// `tcp`, `udp` or `sctp`
     pub protocol: &'static str,
-    /// The nodes that are drawn: those with endpoints and the one that was asked for, three at most.
+    /// The nodes that are drawn: those with endpoints and the requested one, at most three.
     pub nodes: Vec<StageNode>,
     /// How many more nodes the cluster has.
     pub more_nodes: usize,
@@ -67,11 +67,11 @@ pub struct StageEndpoint {
     pub node: usize,
     /// `ready`, `not ready`, ...
     pub state: &'static str,
-    /// Why no connection goes there; none where it is used.
+    /// Why no connection goes there; none if it is used.
     pub left_out: Option<&'static str>,
 }
 
-/// An address that a client can ask.
+/// An address that a client can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StageAddress {
     /// For links: `cluster-ip`, `node-port-1`, ...
@@ -89,17 +89,17 @@ pub struct Policy {
     pub field: &'static str,
     /// `Cluster` or `Local`
     pub value: &'static str,
-    /// Whether the input has it; the other is what if.
+    /// Whether the input has it; the other one is hypothetical.
     pub given: bool,
 }
 
 /// A rule, or what the kernel does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Row {
-    /// `service`, `endpoint`, `mark`, `dnat`, `masquerade`, `drop`, `reject`, `route` or `chain`: by this rules of both
-    /// languages are put side by side.
+    /// `service`, `endpoint`, `mark`, `dnat`, `masquerade`, `drop`, `reject`, `route` or `chain`: used to put rules of
+    /// both languages side by side.
     pub kind: &'static str,
-    /// The table; empty for the kernel's own doing.
+    /// The table; empty for what the kernel itself does.
     pub table: String,
     /// The chain.
     pub chain: String,
@@ -119,7 +119,7 @@ pub struct Play {
     pub client: String,
     /// Its address.
     pub source: String,
-    /// The client's node by index; none outside.
+    /// The client's node; none if it is outside.
     pub node: Option<String>,
     /// The address that it asks.
     pub destination: String,
@@ -139,7 +139,7 @@ pub struct PlayWay {
     pub meaning: String,
     /// `1/2`, or `1`.
     pub chance: String,
-    /// Who answers, `ip:port`; empty where nobody does.
+    /// Who answers, `ip:port`; empty if no one does.
     pub server: String,
     /// The Pod that answers; may be empty.
     pub pod: String,
@@ -151,7 +151,7 @@ pub struct PlayWay {
     pub there: Vec<PlayHop>,
     /// The nodes on the way back.
     pub back: Vec<PlayBack>,
-    /// What is to be known of it.
+    /// What to know about it.
     pub notes: Vec<String>,
 }
 
@@ -160,20 +160,20 @@ pub struct PlayWay {
 pub struct PlayHop {
     /// Its name.
     pub node: String,
-    /// Source and destination as the packet comes in.
+    /// Source and destination of the packet as it arrives.
     pub packet: [String; 2],
     /// What happens to it.
     pub steps: Vec<PlayStep>,
 }
 
-/// A step: the rule, the hook, and what became of the addresses where they changed.
+/// A step: the rule, the hook, and the new addresses if they changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct PlayStep {
     /// Index in [`Stage::rows`].
     pub row: usize,
     /// The hook, or `routing`.
     pub hook: &'static str,
-    /// Source and destination after it, where it changed one.
+    /// Source and destination after it, if it changed one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packet: Option<[String; 2]>,
 }
@@ -183,9 +183,9 @@ pub struct PlayStep {
 pub struct PlayBack {
     /// Its name.
     pub node: String,
-    /// Source and destination as the reply comes in.
+    /// Source and destination of the reply as it arrives.
     pub packet: [String; 2],
-    /// And after connection tracking translated it back, where it did.
+    /// Source and destination after connection tracking translated it back, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub translated: Option<[String; 2]>,
 }

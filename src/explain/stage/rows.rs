@@ -11,14 +11,14 @@ use crate::plan::Plan;
 use crate::plan::origin::{Field, FieldSource};
 use crate::walk::{Effect, RuleRef, Step};
 
-/// Rows, each once, by number.
+/// Rows, each once, by index.
 #[derive(Default)]
 pub(super) struct Rows<'r> {
     rows: Vec<Row>,
     numbers: BTreeMap<Row, usize>,
-    /// Texts of rules: one of a Service with thousands of endpoints takes its time to print.
+    /// Texts of rules: for a Service with thousands of endpoints, printing one takes a while.
     texts: HashMap<RuleRef<'r>, String>,
-    /// Where the fields stand that made the rules: to find one, the text of its object is read.
+    /// Where the fields are that made the rules: finding one means reading the text of its object.
     places: HashMap<FieldSource, String>,
 }
 
