@@ -1,4 +1,4 @@
-//! A text to its documents and objects: YAML, JSON, and the sections of `kubectl cluster-info dump`.
+//! From a text to its documents and objects: YAML, JSON, and the sections of `kubectl cluster-info dump`.
 
 use memchr::memmem;
 
@@ -11,7 +11,7 @@ use super::yaml::{Fault, Misfit, Resolved, Tape, Value, resolve};
 use crate::diagnostic::Diagnostic;
 use serde::Deserialize;
 
-/// Deepest nesting of lists in lists.
+/// The deepest nesting of lists in lists.
 const MAX_LISTS: usize = 16;
 
 const CUT_OFF: &str = "the dump was cut off: take it again";
@@ -22,9 +22,9 @@ const SEPARATOR: &str = "---";
 /// How a text is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    /// Whether the quick way through lists may be taken, which gives the same.
+    /// Whether to use the quick way through lists, which gives the same result.
     pub(super) quick: bool,
-    /// Whether the text may be something else than manifests, which is then counted and not told one by one.
+    /// Whether the text may be something other than manifests, which is then only counted.
     pub(super) anything: bool,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads what stands at a position; tells where the next document begins.
+    /// Reads what is at a position; returns where the next document begins.
     fn document(&mut self, position: usize) -> Option<usize> {
         let position = skip_blank_lines(self.text, position);
         let rest = self.text.get(position..)?;
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         Some(end)
     }
 
-    /// Passes over the line between two documents, on which kubectl takes nothing but a comment.
+    /// Skips the line between two documents, on which kubectl accepts only a comment.
     fn separator(&mut self, position: usize, rest: &str) -> usize {
         let line = rest.split_inclusive('\n').next().unwrap_or_default();
         let after = line.get(SEPARATOR.len()..).unwrap_or_default().trim();
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         Position { source: self.source, offset: range.start, length: range.len() }
     }
 
-    /// Reads one JSON value; tells where it ends.
+    /// Reads one JSON value; returns where it ends.
     fn json(&mut self, start: usize) -> usize {
         if let Some(end) = self.json_list(start) {
             return end;
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
             let diagnostic = Diagnostic::error("the JSON text ends too early").help(CUT_OFF);
             self.batch.find(diagnostic, self.position(start..start), json::lines_before(&error));
         } else if Tape::read(self.text.get(start..end).unwrap_or_default()).is_ok() {
-            // Flow-style YAML begins as JSON does.
+            // Flow-style YAML begins like JSON.
             self.yaml(start, end);
         } else {
             let diagnostic = Diagnostic::error(format!("not JSON: {}", json::message(&error)));
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         match json::outline(value) {
             Ok(outline) => self.json_outlined(value, outline, default, lists),
             Err(_) if value == "null" => {}
-            // Not so for YAML: a key may occur twice.
+            // It may still be YAML, where a key may occur twice.
             Err(_) if value.starts_with('{') => self.yaml_item(self.range_of(value), default, lists),
             Err(_) => self.no_object(self.position(self.range_of(value))),
         }
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of the text that a part of it stands on.
+    /// The byte range of a part of the text.
     fn range_of(&self, part: &str) -> std::ops::Range<usize> {
         let start = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         start..start + part.len()
@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
         fine
     }
 
-    /// Notes a list; one of a kind that is empty says that there are none.
+    /// Notes a list; an empty one of a kind says that there are none.
     pub(super) fn list(&mut self, type_: &Type, is_empty: bool) {
         self.batch.documents += 1;
         let kind = type_.of_items().kind;
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
         self.batch.find(diagnostic, position, 0);
     }
 
-    /// Adds an object; `items` tells whether it has a list of that name, though it is no list by its kind.
+    /// Adds an object; `items` says whether it has a list with that name, although its kind is not a list.
     fn object(&mut self, type_: &Type, written: &impl Written, items: bool) {
         if is_list(type_) {
             // Its items are null.
@@ -299,7 +299,7 @@ pub(super) struct YamlDocument<'t, 'a> {
 }
 
 impl YamlDocument<'_, '_> {
-    /// The bytes of the source between two bytes of the document, blanks at the end left out.
+    /// The bytes of the source between two bytes of the document, without trailing blanks.
     fn range(&self, start: u32, end: u32) -> std::ops::Range<usize> {
         let text = self.text.get(start as usize..end as usize).unwrap_or_default();
         let start = self.start + start as usize;
@@ -337,11 +337,11 @@ impl Written for YamlObject<'_, '_> {
     }
 }
 
-/// Where the first line begins that is neither blank nor a comment.
+/// The beginning of the first line that is neither blank nor a comment.
 fn skip_blank_lines(text: &str, mut position: usize) -> usize {
     while let Some(rest) = text.get(position..).filter(|rest| !rest.is_empty()) {
         let line = rest.split_inclusive('\n').next().unwrap_or_default();
-        // A byte order mark may begin any of several texts put together.
+        // If several texts were put together, any of them may begin with a byte order mark.
         let mark = line.len() - line.trim_start_matches('\u{feff}').len();
         let content = line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if !content.is_empty() && !content.starts_with('#') {
@@ -353,7 +353,7 @@ fn skip_blank_lines(text: &str, mut position: usize) -> usize {
     position
 }
 
-/// Where the YAML document ends that begins at a position: at the next separator or log section.
+/// Where the YAML document that begins at a position ends: at the next separator or log section.
 pub(super) fn yaml_end(text: &str, start: usize) -> usize {
     let next_line = |begins_with: &str, end: usize| {
         let bytes = text.as_bytes().get(start..end)?;

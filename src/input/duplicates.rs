@@ -1,5 +1,5 @@
 //! The same object twice: copies count once, contradictions are refused. In one JSON list, which no person writes, the
-//! last counts, as it does for kube-proxy, whose store of objects has a place for each name.
+//! last one counts, as for kube-proxy, whose store has one entry for each name.
 
 use super::Options;
 use super::object::Object;
@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use super::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
 
-/// Keeps one of several objects with one name; what contradicts it goes to the diagnostics.
+/// Keeps one of several objects with the same name; reports what contradicts it.
 pub(super) fn remove(snapshot: &mut Snapshot, options: &Options, diagnostics: &mut Diagnostics) {
     let sources = &snapshot.sources;
     let mut remove = Remove { sources, options, diagnostics };
@@ -70,7 +70,7 @@ impl Remove<'_> {
         }
     }
 
-    /// Whether a later object of one JSON list takes the place of an earlier one that differs, which is reported.
+    /// Whether a later object of one JSON list replaces an earlier one that differs; this is reported.
     fn replaces<T: Object + PartialEq>(
         &mut self,
         later: &Located<T>,

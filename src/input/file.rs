@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use crate::parallel;
 
-/// Files from this size on are read in pieces, all at once: most of the time goes into memory that is touched first.
+/// Files from this size on are read in pieces, in parallel: most of the time is spent on memory that is touched for the
+/// first time.
 const LARGE: u64 = 1 << 24;
 
 /// Reads a file.
@@ -45,12 +46,12 @@ fn filled<M: DerefMut<Target = [u8]>>(file: &File, mut memory: M) -> io::Result<
     Ok(memory)
 }
 
-/// Memory in pages of 2 MiB, where the kernel has them: to hand out fifty thousand of 4 KiB takes it longer than to read the
-/// file into them.
+/// Memory in pages of 2 MiB, if the kernel has them: providing fifty thousand pages of 4 KiB takes it longer than
+/// reading the file into them.
 #[cfg(target_os = "linux")]
 fn large_pages(length: usize) -> Option<memmap2::MmapMut> {
     let memory = memmap2::MmapMut::map_anon(length).ok()?;
-    // Without them it is memory like any other.
+    // Without them it is ordinary memory.
     let _ = memory.advise(memmap2::Advice::HugePage);
     Some(memory)
 }
@@ -83,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Longer than what is read at once, and no multiple of a page.
+    /// Longer than what is read in one piece, and not a multiple of a page.
     #[test]
     fn large_files_are_read_whole() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -96,7 +97,7 @@ mod tests {
         }
     }
 
-    /// As a file that grows between the look at its length and its end.
+    /// Like a file that grows between the check of its length and its end.
     #[test]
     fn what_was_added_in_the_meantime_is_read_too() {
         let mut file = tempfile::tempfile().unwrap();

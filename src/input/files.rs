@@ -36,7 +36,7 @@ pub(super) struct Found {
     pub(super) diagnostics: Diagnostics,
 }
 
-/// Reads every text; faults go to the diagnostics.
+/// Reads every text and reports faults.
 pub(super) fn read(paths: &[InputPath], mut stdin: impl Read, options: &Options) -> Found {
     let mut reader = Reader { found: Found::default(), options };
     if paths.is_empty() {
@@ -116,7 +116,7 @@ impl Reader<'_> {
     }
 }
 
-/// The text of bytes that are UTF-8, UTF-16 with a byte order mark, or JSON, in which Go takes any byte.
+/// The text of bytes that are UTF-8, UTF-16 with a byte order mark, or JSON, in which Go accepts any byte.
 fn decode(name: &str, bytes: Bytes) -> Result<ByteString, Diagnostics> {
     let utf16 = match &*bytes {
         [0xff, 0xfe, units @ ..] => decode_utf16(units, u16::from_le_bytes),

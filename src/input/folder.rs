@@ -1,4 +1,4 @@
-//! A folder as it lies in Git: which of its files are manifests, and which belong to a chart or a kustomization.
+//! A folder as it is in Git: which of its files are manifests, and which belong to a chart or a kustomization.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,12 +10,12 @@ use super::left_out::{LeftOut, Why};
 use super::tree::{Tree, Value, read_documents};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 
-/// Deepest nesting of folders that is followed.
+/// The deepest nesting of folders that is followed.
 const MAX_FOLDERS: usize = 64;
 
 const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// The files of a folder, and of all below it, that may hold manifests, sorted by path.
+/// The files in a folder and its subfolders that may contain manifests, sorted by path.
 pub(super) fn files(
     root: &Path,
     options: &Options,
@@ -39,7 +39,7 @@ struct Walk<'a> {
     left_out: &'a mut LeftOut,
     diagnostics: &'a mut Diagnostics,
     files: Vec<PathBuf>,
-    /// What kustomizations say is a part of them.
+    /// What kustomizations list as parts of themselves.
     claimed: BTreeSet<PathBuf>,
 }
 
@@ -99,7 +99,7 @@ impl Walk<'_> {
         }
     }
 
-    /// By the path within the folder, by that of a folder on the way, or just by the name.
+    /// By the path within the folder, by that of a folder on the way, or only by the name.
     fn is_excluded(&self, path: &Path) -> bool {
         let within = path.strip_prefix(self.root).unwrap_or(path);
         let name = Path::new(path.file_name().unwrap_or_default());
@@ -107,7 +107,7 @@ impl Walk<'_> {
         self.options.exclude.iter().any(matches)
     }
 
-    /// Notes what a kustomization says is a part of it.
+    /// Notes what a kustomization lists as parts of itself.
     fn kustomization(&mut self, folder: &Path) {
         self.left_out.add(Why::Kustomization, folder.to_string_lossy());
         let text = KUSTOMIZATIONS.iter().find_map(|name| regular_text(&folder.join(name)));
@@ -131,7 +131,7 @@ fn place(path: &Path) -> Place {
     Place { file: path.to_string_lossy().into(), line: None }
 }
 
-/// The text of a file that can be read without waiting for anybody.
+/// The text of a file that can be read without blocking.
 fn regular_text(path: &Path) -> Option<String> {
     let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     is_file.then(|| fs::read_to_string(path).ok())?
@@ -153,7 +153,7 @@ fn belongs_to_chart(path: &Path) -> bool {
     ) || name.starts_with("values")
 }
 
-/// Paths of a kustomization's patches and other parts that are no resources of their own.
+/// Paths of a kustomization's patches and other parts that are not resources themselves.
 fn parts(kustomization: &Tree) -> Vec<&str> {
     const LISTS: [&str; 8] = [
         "patchesStrategicMerge",
@@ -175,7 +175,7 @@ fn parts(kustomization: &Tree) -> Vec<&str> {
     texts.chain(paths).filter(|path| !path.is_empty() && !path.contains('\n')).collect()
 }
 
-/// A path without `.` and without those `..` that can be resolved.
+/// A path without `.`, and without those `..` that can be resolved.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
@@ -190,7 +190,7 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// The entries of a folder, sorted by name, so that no output depends on the file system.
+/// The entries of a folder, sorted by name, so that the output does not depend on the file system.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
     let mut entries = entries.collect::<io::Result<Vec<_>>>()?;

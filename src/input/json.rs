@@ -1,4 +1,4 @@
-//! JSON: values one after the other, objects decoded straight into the API types.
+//! JSON: values one after the other, with objects decoded directly into the API types.
 
 use std::cell::{Cell, RefCell};
 
@@ -17,7 +17,7 @@ use super::yaml::{Misfit, Tape};
 pub(super) struct Text<'a> {
     text: &'a str,
     position: Position,
-    /// Keys that occur twice; known once it is decoded.
+    /// Keys that occur twice; known once the object is decoded.
     repeated: RefCell<Vec<Repeated>>,
 }
 
@@ -26,8 +26,8 @@ impl<'a> Text<'a> {
         Text { text, position, repeated: RefCell::default() }
     }
 
-    /// Decodes what the quick way refuses as Go does: of a key that occurs twice the last counts, a number without a
-    /// fraction is whole however it is written, null in a list is the zero value.
+    /// Decodes like Go what the quick way refuses: if a key occurs twice the last one counts, a number without a
+    /// fraction is an integer however it is written, null in a list is the zero value.
     fn decode_leniently<T: for<'de> Deserialize<'de>>(&self, error: &serde_json::Error) -> Result<T, Wrong> {
         let as_yaml = Tape::read(self.text).ok();
         let has_places = as_yaml.is_some();
@@ -63,11 +63,11 @@ impl Written for Text<'_> {
     }
 }
 
-/// An object at the beginning of a text, believed to be of a type.
+/// An object at the beginning of a text, assumed to be of a type.
 #[derive(Debug)]
 pub(super) struct Leading<'a> {
     text: &'a str,
-    /// The type of objects that do not say it.
+    /// The type of objects that do not give one.
     default: &'a Type,
     believed: Kind,
     /// The position; its length is known once the object is decoded.
@@ -101,8 +101,8 @@ impl Written for Leading<'_> {
     }
 }
 
-/// What an object of a kind that clusters have many of seems to be by its first fields. kubectl sorts them: an
-/// Only EndpointSlice begins with another than `apiVersion`.
+/// The probable type of an object, by its first fields, for kinds of which clusters have many. kubectl sorts fields:
+/// only an EndpointSlice begins with something other than `apiVersion`.
 pub(super) fn guess(text: &str, default: &Type) -> Option<(Type, Kind)> {
     let type_ = if default.kind.is_empty() { leading_type(text)? } else { default.clone() };
     let kind = Kind::of(&type_)?;
@@ -121,7 +121,7 @@ fn leading_type(text: &str) -> Option<Type> {
     Some(Type { api_version: api_version.to_owned(), kind: kind.to_owned() })
 }
 
-/// The name and value of a field of text, and what follows.
+/// The name and value of a string field, and what follows.
 fn leading_field(text: &str) -> Option<(&str, &str, &str)> {
     let (name, rest) = text.trim_ascii_start().strip_prefix('"')?.split_once('"')?;
     let value = rest.trim_ascii_start().strip_prefix(':')?.trim_ascii_start().strip_prefix('"')?;
@@ -129,19 +129,19 @@ fn leading_field(text: &str) -> Option<(&str, &str, &str)> {
     Some((name, value, rest))
 }
 
-/// The message without the place that serde_json adds to it.
+/// The message without the position that serde_json adds to it.
 pub(super) fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
-/// How many lines stand before the one with the error.
+/// How many lines come before the one with the error.
 pub(super) fn lines_before(error: &serde_json::Error) -> u32 {
     u32::try_from(error.line().saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
-/// The value at the beginning of a text, and what it is.
+/// The value at the beginning of a text.
 pub(super) fn first_value(text: &str) -> Result<&str, serde_json::Error> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     match values.next() {
@@ -157,7 +157,7 @@ pub(super) struct Outline<'a> {
     pub(super) items: Option<Vec<&'a str>>,
 }
 
-/// Reads the outline of a value; an array counts as a list whose type is not known.
+/// Reads the outline of a value; an array counts as a list of unknown type.
 pub(super) fn outline(text: &str) -> Result<Outline<'_>, serde_json::Error> {
     if text.starts_with('[') {
         let items = Some(elements(text)?);
@@ -204,30 +204,30 @@ fn elements(array: &str) -> Result<Vec<&str>, serde_json::Error> {
     Ok(elements.into_iter().map(RawValue::get).collect())
 }
 
-/// A list whose items were not looked at yet.
+/// A list whose items have not been read yet.
 #[derive(Debug)]
 pub(super) struct OpenList {
-    /// What stands before the items says it is.
+    /// Its type, according to what comes before the items.
     pub(super) type_: Type,
-    /// Byte behind the bracket that opens the items.
+    /// The byte after the bracket that opens the items.
     pub(super) items: usize,
 }
 
-/// Longest text before or after the items of a list.
+/// The longest text before or after the items of a list.
 const LONGEST_FRAME: usize = 4096;
 
-/// Opens the list at the beginning of a text, if its `items` come near the beginning.
+/// Opens the list at the beginning of a text, if its `items` are near the beginning.
 pub(super) fn open_list(text: &str) -> Option<OpenList> {
     let beginning = text.as_bytes().get(..LONGEST_FRAME.min(text.len()))?;
     let key = memchr::memmem::find(beginning, b"\"items\"")?;
-    // Closed at this place it must be an object, else the word found is no field of it.
+    // If it is closed here it must be an object; otherwise the word that was found is not a field of it.
     let type_ = frame_type(&format!("{}\"items\":[]}}", text.get(..key)?))?;
     let after = text.get(key + "\"items\"".len()..)?;
     let bracket = after.trim_ascii_start().strip_prefix(':')?.trim_ascii_start().strip_prefix('[')?;
     Some(OpenList { type_, items: text.len() - bracket.len() })
 }
 
-/// What the text behind the items says the list is, and where the list ends.
+/// The type of the list according to the text after its items, and where the list ends.
 pub(super) fn close_list(text: &str) -> Option<(Type, usize)> {
     const OPENING: &str = "{\"items\":[]";
     let near = (0..=LONGEST_FRAME.min(text.len())).rev().find_map(|end| text.get(..end))?;
@@ -240,7 +240,7 @@ fn frame_type(object: &str) -> Option<Type> {
     Some(serde_json::from_str::<Fields>(object).ok()?.type_())
 }
 
-/// Decodes the value at the beginning of a text; tells its length too.
+/// Decodes the value at the beginning of a text; also returns its length.
 pub(super) fn decode_first<'a, T: Deserialize<'a>>(text: &'a str) -> Option<(T, usize)> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
     let value = values.next()?.ok()?;

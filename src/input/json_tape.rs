@@ -1,4 +1,5 @@
-//! JSON as a flat list of nodes, for what YAML does not take: pairs of escapes, keys beyond 1024 characters.
+//! JSON as a flat list of nodes, for what YAML does not accept: surrogate pairs of escapes, keys longer than 1024
+//! characters.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::yaml::{Builder, Tape, Value};
 
-/// Reads a JSON value; its nodes have no places.
+/// Reads a JSON value; its nodes have no positions.
 pub(super) fn tape(text: &str) -> Option<Tape<'static>> {
     let mut builder = Builder::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -15,7 +16,7 @@ pub(super) fn tape(text: &str) -> Option<Tape<'static>> {
     Some(builder.finish())
 }
 
-/// Adds a value to what was read before.
+/// Adds a value to what has been read so far.
 struct Add<'b>(&'b mut Builder<'static>);
 
 impl Add<'_> {

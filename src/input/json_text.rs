@@ -1,8 +1,8 @@
-//! What can be said of a JSON text without reading it into values.
+//! What can be said about a JSON text without reading its values.
 
 use bytestring::ByteString;
 
-/// Puts the replacement character where half of a surrogate pair is written, as Go does; both are of one length.
+/// Replaces half of a surrogate pair by the replacement character, as Go does; both have the same length.
 pub(super) fn mend_surrogates(text: ByteString) -> ByteString {
     const BEFORE: &[char] = &['\u{feff}', ' ', '\t', '\r', '\n'];
     let is_json = text.trim_start_matches(BEFORE).starts_with(['{', '[']);
@@ -19,7 +19,7 @@ pub(super) fn mend_surrogates(text: ByteString) -> ByteString {
     String::from_utf8(bytes).unwrap_or_default().into()
 }
 
-/// Bytes at which an escape is for only half of a surrogate pair.
+/// Positions of escapes that are only half of a surrogate pair.
 fn lone_surrogates(text: &[u8]) -> Vec<usize> {
     let mut lone = Vec::new();
     let mut paired = None;
@@ -44,7 +44,7 @@ fn unit(text: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// Where each document of a stream of JSON ends; empty where the text is anything else.
+/// Where each document in a stream of JSON ends; empty if the text is anything else.
 pub(super) fn document_ends(text: &str) -> Vec<usize> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
     let mut ends = Vec::new();

@@ -1,24 +1,24 @@
-//! What lies in a folder beside manifests and is not read: counted by kind and told in one line.
+//! What is in a folder besides manifests and is not read: counted by kind and reported in one line.
 
 use std::collections::BTreeMap;
 
 use super::Options;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 
-/// Why something is left out, in the order of the line that tells it.
+/// Why something is left out, in the order in which the line reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Why {
-    /// Makes manifests, when Helm renders it.
+    /// Makes manifests when Helm renders it.
     HelmChart,
-    /// Makes manifests, when it is built.
+    /// Makes manifests when it is built.
     Kustomization,
-    /// Counts only as a part of a kustomization: a patch, a component.
+    /// Only has meaning as a part of a kustomization: a patch, a component.
     PartOfKustomization,
     /// A template of another kind.
     Template,
-    /// YAML or JSON that is no Kubernetes object.
+    /// YAML or JSON that is not a Kubernetes object.
     WithoutKind,
-    /// Neither YAML nor JSON, and it names nothing that is read.
+    /// Neither YAML nor JSON, and without the name of a kind that is read.
     Unreadable,
     /// A folder whose name begins with a dot.
     HiddenFolder,
@@ -56,7 +56,7 @@ impl Why {
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
     paths: BTreeMap<Why, Vec<String>>,
-    /// Objects of another group whose kind has a name that is read, by kind and group.
+    /// Objects of another group whose kind has the same name as one that is read, by kind and group.
     pub(super) other_groups: BTreeMap<(String, String), usize>,
 }
 
@@ -65,7 +65,7 @@ impl LeftOut {
         self.paths.entry(why).or_default().push(path.into());
     }
 
-    /// The one line that tells it, and one for each path where all are to be listed.
+    /// The line that reports it, and one for each path if all are to be listed.
     pub(super) fn tell(&self, options: &Options, diagnostics: &mut Diagnostics) {
         let told = self.paths.iter().filter(|(why, _)| **why != Why::Excluded);
         let paths = told.map(|(why, paths)| why.words(paths.len()));
@@ -87,7 +87,7 @@ impl LeftOut {
         }
     }
 
-    /// What to do where nothing else was found.
+    /// What to do if nothing else was found.
     pub(super) fn remedy(&self) -> Option<String> {
         let first = |why| self.paths.get(&why).and_then(|paths| paths.first());
         if let Some(folder) = first(Why::Kustomization) {
@@ -96,7 +96,7 @@ impl LeftOut {
         first(Why::HelmChart).map(|folder| format!("helm template {folder} | kuberules ..."))
     }
 
-    /// Whether anything that might have been meant was left out.
+    /// Whether nothing was left out that might have been meant.
     pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty() && self.other_groups.is_empty()
     }

@@ -1,5 +1,5 @@
 //! The quick way through a large list: its items are read one by one, by several threads, and nothing else of it is
-//! kept. Whatever is out of the ordinary, errors included, is left to the thorough way, which reads whole documents.
+//! kept. Whatever is out of the ordinary, including errors, is left to the thorough way, which reads whole documents.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::yaml::{Tape, cut};
 use crate::parallel;
 
 impl<'a> Reader<'a> {
-    /// Reads the YAML list that is a document, if it is one.
+    /// Reads the YAML list that a document is, if it is one.
     pub(super) fn yaml_list(&mut self, start: usize, end: usize) -> Option<()> {
         if !self.manner.quick {
             return None;
@@ -28,7 +28,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// A reader of a part of the text.
+    /// A reader for a part of the text.
     fn part(&self) -> Reader<'a> {
         Reader { text: self.text, source: self.source, manner: self.manner, batch: Batch::default() }
     }
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
         Some(self.batch)
     }
 
-    /// Reads the JSON list at a position; tells where it ends.
+    /// Reads the JSON list at a position; returns where it ends.
     pub(super) fn json_list(&mut self, start: usize) -> Option<usize> {
         if !self.manner.quick {
             return None;
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         let separator = separator(self.text.get(first..)?);
         let (mut batches, mut end, mut closed) = (Vec::new(), first, false);
         while !closed {
-            // So much is looked at as was read before: the text may go on with other lists.
+            // Looks as far ahead as was read before: the text may go on with other lists.
             let ahead = (end - first).max(parallel::SMALLEST_PART);
             let parts = json_parts(self.text, end, ahead, separator.as_deref());
             let results =
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the item at the beginning of a text; tells its length.
+    /// Reads the item at the beginning of a text; returns its length.
     fn json_item(&mut self, at: usize, rest: &'a str, default: &Type) -> Option<usize> {
         let length = match json::guess(rest, default) {
             Some((type_, kind)) => {
@@ -151,7 +151,7 @@ struct JsonItems {
     closed: bool,
 }
 
-/// What stands between two items, going by the first, if each begins a line.
+/// What separates two items, judging by the first ones, if each begins a line.
 fn separator(items: &str) -> Option<String> {
     let indent = items.get(..blanks(items)).filter(|indent| indent.contains('\n'))?;
     Some(format!("{indent}}},{indent}{{"))
@@ -182,7 +182,7 @@ fn json_parts(text: &str, start: usize, ahead: usize, separator: Option<&str>) -
 
 /// Where the next item seems to begin.
 fn next_item(text: &str, from: usize, separator: &str) -> Option<usize> {
-    /// Items further apart are not worth the search.
+    /// Items that are further apart are not worth searching for.
     const FARTHEST: usize = 1 << 22;
     let bytes = text.as_bytes().get(from..)?;
     let near = bytes.get(..FARTHEST.min(bytes.len()))?;
@@ -190,7 +190,7 @@ fn next_item(text: &str, from: usize, separator: &str) -> Option<usize> {
     Some(from + found + separator.len() - 1)
 }
 
-/// Cuts bounds into runs of about equal length, each beginning with the end of the one before.
+/// Cuts bounds into runs of about equal length, each beginning where the previous one ends.
 fn split(bounds: &[usize]) -> Vec<&[usize]> {
     let (Some(first), Some(last)) = (bounds.first(), bounds.last()) else { return Vec::new() };
     let parts = parallel::parts(last - first);

@@ -1,4 +1,4 @@
-//! Bytes to API objects, with their positions.
+//! From bytes to API objects, with their positions.
 
 pub mod api;
 mod document;
@@ -45,21 +45,22 @@ pub use source::Sources;
 /// How input is read.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Files and folders to leave out where they are met in a folder: by path within it or by name.
+    /// Files and folders to leave out when they are found in a folder: by path within it or by name.
     pub exclude: Vec<Pattern>,
     /// Whether everything that is left out is listed.
     pub verbose: bool,
-    /// Whether findings about the input are the answer and do not stand in its way: of objects that differ the first
-    /// counts, and a folder may hold none.
+    /// Whether findings about the input are the purpose, and no obstacle: if objects differ, the first one counts, and
+    /// a folder may contain none.
     pub for_lint: bool,
-    /// Whether it is fine that there is nothing to read.
+    /// Whether it is fine to have nothing to read.
     pub may_be_empty: bool,
 }
 
-/// Reads files, folders and standard input, which counts also where nothing is named. Warnings come with the objects.
+/// Reads files, folders and standard input, which is also read if nothing is named. Warnings are returned with the
+/// objects.
 ///
 /// # Errors
-/// Everything that is wrong, where anything is.
+/// Everything that is wrong, if anything is.
 pub fn read(paths: &[InputPath], stdin: impl Read) -> Checked<Snapshot> {
     read_with(paths, stdin, &Options::default())
 }
@@ -72,10 +73,10 @@ pub fn read_with(paths: &[InputPath], stdin: impl Read, options: &Options) -> Ch
     finish(files::read(paths, stdin, options), options)
 }
 
-/// Reads one text, named as messages shall name it.
+/// Reads one text, with its name for messages.
 ///
 /// # Errors
-/// Everything that is wrong, where anything is.
+/// Everything that is wrong, if anything is.
 pub fn read_text(name: &str, text: impl Into<String>) -> Checked<Snapshot> {
     let mut found = Found::default();
     found.sources.add(name, text.into());
@@ -102,7 +103,7 @@ fn finish(found: Found, options: &Options) -> Checked<Snapshot> {
     conclude(batch, left_out, diagnostics, options)
 }
 
-/// Why a file that was met in a folder is not taken for manifests.
+/// Why a file that was found in a folder is not treated as manifests.
 fn why_not(read: &Batch, text: &str) -> Option<Why> {
     let has_errors = read.findings.iter().any(|found| found.diagnostic.severity == Severity::Error);
     if has_errors && template::is_template(text) {

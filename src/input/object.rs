@@ -1,4 +1,4 @@
-//! One object: what it is, its decoding, and where it goes.
+//! One object: what it is, how it is decoded, and where it goes.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn home(kind: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Whether a text names a kind that is read, or a list, anywhere it might stand.
+/// Whether a text contains the name of a kind that is read, or of a list, in any place.
 pub(super) fn names_what_is_read(text: &str) -> bool {
     memchr::memmem::find_iter(text.as_bytes(), b"kind").any(|at| {
         let after = text.get(at + "kind".len()..).unwrap_or_default();
@@ -88,14 +88,14 @@ impl Kind {
     }
 }
 
-/// A finding whose line is not yet counted.
+/// A finding whose line number is not determined yet.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) diagnostic: Diagnostic,
     pub(super) place: Position,
     /// Lines after the place's first.
     pub(super) lines: u32,
-    /// An earlier byte of the source whose line the message names at its end.
+    /// An earlier byte of the source, whose line is named at the end of the message.
     pub(super) earlier: Option<usize>,
 }
 
@@ -104,18 +104,18 @@ pub(super) struct Finding {
 pub(super) struct Batch {
     pub(super) snapshot: Snapshot,
     pub(super) findings: Vec<Finding>,
-    /// How many findings of each severity there are, those beyond [`Batch::MAX_FINDINGS`] among them.
+    /// How many findings of each severity there are, including those beyond [`Batch::MAX_FINDINGS`].
     found: BTreeMap<Severity, usize>,
-    /// How many documents stood in the text.
+    /// How many documents the text has.
     pub(super) documents: usize,
-    /// Documents that are no Kubernetes objects and are not told one by one.
+    /// Documents that are not Kubernetes objects and are only counted.
     pub(super) kindless: usize,
-    /// Objects of another group whose kind has a name that is read, by kind and group.
+    /// Objects of another group whose kind has the same name as one that is read, by kind and group.
     pub(super) other_groups: BTreeMap<(String, String), usize>,
 }
 
 impl Batch {
-    /// So many findings of a severity are kept: warnings, however many, leave room for errors.
+    /// At most this many findings of each severity are kept: warnings, however many, leave room for errors.
     const MAX_FINDINGS: usize = 200;
 
     pub(super) fn find(&mut self, diagnostic: Diagnostic, place: Position, lines: u32) {
@@ -161,7 +161,7 @@ impl Batch {
         }
     }
 
-    /// Passes over an object, with a word where it only seems to be one that is read.
+    /// Ignores an object, with a message if it only seems to be one that is read.
     fn pass_over(&mut self, type_: &Type, written: &impl Written) {
         match home(&type_.kind) {
             Some((group, newest)) if type_.api_version.is_empty() || type_.group() == group => {
@@ -177,7 +177,7 @@ impl Batch {
         self.snapshot.pod_makers.extend(pod_makers::read(type_, written));
     }
 
-    /// In a group of Kubernetes' own the kind can only be a slip; others may have a kind of that name.
+    /// In one of Kubernetes' own groups the kind can only be a mistake; other groups may have a kind with that name.
     fn keep_misplaced(&mut self, type_: &Type, written: &impl Written) {
         let own = !type_.group().contains('.') || type_.group().ends_with(".k8s.io");
         if let Some(header) = own.then(|| written.decode::<api::Header>().ok()).flatten() {
@@ -213,7 +213,7 @@ impl Batch {
         self.find(diagnostic.about(object).help(help), written.position(), 0);
     }
 
-    /// Of a key that occurs twice the last counts, as for kubectl.
+    /// If a key occurs twice the last one counts, as for kubectl.
     fn warn_of_repeated(&mut self, kind: &str, written: &impl Written) {
         for Repeated { key, first, second } in written.repeated() {
             let message =
@@ -248,14 +248,14 @@ impl Batch {
         Ok(())
     }
 
-    /// One that cannot be read is ignored as other kinds are: rules are not made of it.
+    /// If it cannot be read it is ignored like other kinds: no rules are made from it.
     fn take_ingress(&mut self, written: &impl Written) -> Result<(), Wrong> {
         self.skip("Ingress");
         let _ = self.take::<api::HttpIngress>(written, Scope::Namespaced, |s| &mut s.ingresses);
         Ok(())
     }
 
-    /// As with an Ingress: no rule is made of it.
+    /// Like an Ingress: no rules are made from it.
     fn take_budget(&mut self, written: &impl Written) -> Result<(), Wrong> {
         self.skip("PodDisruptionBudget");
         let _ = self.take::<api::DisruptionBudget>(written, Scope::Namespaced, |s| &mut s.disruption_budgets);
@@ -331,7 +331,7 @@ impl Batch {
         self.documents += other.documents;
     }
 
-    /// The findings with their lines counted.
+    /// The findings, with their line numbers determined.
     pub(super) fn diagnostics(&mut self) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
         for finding in std::mem::take(&mut self.findings) {
@@ -368,7 +368,7 @@ fn left_out(severity: Severity, more: usize) -> Option<Diagnostic> {
     Some(Diagnostic { severity, ..Diagnostic::error(message).help(help) })
 }
 
-/// Names an object by whatever of its metadata can be decoded.
+/// Names an object, by whatever part of its metadata can be decoded.
 fn object_ref(kind: &str, written: &impl Written) -> ObjectRef {
     let header: api::Header = written.decode().unwrap_or_default();
     ObjectRef {

@@ -1,4 +1,4 @@
-//! Objects that are ignored and yet may make Pods: kinds that are left out knowingly, and those of operators.
+//! Objects that are ignored but may make Pods: kinds that are left out on purpose, and those of operators.
 
 use super::api::{self, Text};
 use super::position::Located;
@@ -25,7 +25,7 @@ fn may_make_pods(type_: &Type) -> bool {
     }
 }
 
-/// Where the rest is of another shape.
+/// Only what identifies the object, if the rest has another form.
 fn named(written: &impl Written) -> Result<api::PodMaker, super::written::Wrong> {
     let header: api::Header = written.decode()?;
     let api::HeaderMetadata { name, namespace } = header.metadata;

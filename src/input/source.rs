@@ -1,4 +1,4 @@
-//! The texts that were read, and where in them a byte or a field stands.
+//! The texts that were read, and the positions of bytes and fields in them.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -9,14 +9,14 @@ use super::position::{Position, SourceId};
 use super::yaml::{Tape, Value};
 use crate::diagnostic::Place;
 
-/// The texts read, kept so that a line number can be found when somebody asks for it.
+/// The texts read, kept so that line numbers can be found on demand.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     sources: Vec<Source>,
     latest: Latest,
 }
 
-/// The object whose fields were asked for last: several questions in a row are about one object.
+/// The object whose fields were looked up last: usually several lookups in a row are about one object.
 #[derive(Debug, Default)]
 struct Latest(Mutex<Option<(Position, Fields)>>);
 
@@ -30,7 +30,7 @@ impl Clone for Latest {
 #[derive(Debug)]
 struct Fields {
     tape: Option<Tape<'static>>,
-    /// Blanks put before the object's text.
+    /// Blanks added before the object's text.
     indent: usize,
 }
 
@@ -38,23 +38,23 @@ struct Fields {
 struct Source {
     name: Arc<str>,
     text: ByteString,
-    /// Whether it was met in a folder, not named.
+    /// Whether it was found in a folder rather than named.
     met_in_folder: bool,
     /// Line breaks before each block of [`BLOCK`] bytes.
     breaks: OnceLock<Vec<u32>>,
-    /// Where each document of a JSON stream ends; empty for other text.
+    /// Where each document in a stream of JSON ends; empty for other text.
     json_ends: OnceLock<Vec<usize>>,
 }
 
 const BLOCK: usize = 1 << 16;
 
 impl Sources {
-    /// Takes the text of one file or pipe.
+    /// Adds the text of one file or pipe.
     pub fn add(&mut self, name: &str, text: String) -> SourceId {
         self.take(name, text.into(), false)
     }
 
-    /// Takes a text, which may be that of a file that was met in a folder, where anything may lie.
+    /// Adds a text, possibly of a file that was found in a folder, where anything may be.
     pub(super) fn take(&mut self, name: &str, text: ByteString, met_in_folder: bool) -> SourceId {
         let text = json_text::mend_surrogates(text);
         self.sources.push(Source {
@@ -67,7 +67,7 @@ impl Sources {
         SourceId(u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX))
     }
 
-    /// Numbers, names and texts of all sources, and whether they were met in a folder.
+    /// Numbers, names and texts of all sources, and whether they were found in a folder.
     pub(super) fn iter(&self) -> impl Iterator<Item = (SourceId, &str, &str, bool)> {
         let sources = self.sources.iter();
         (0..)
@@ -87,13 +87,13 @@ impl Sources {
         Some(Place { file: source.name.clone(), line: Some(source.line(position.offset)) })
     }
 
-    /// The place of a field of an object, such as `spec.ports[1].nodePort`; where it is absent that of the nearest
-    /// field that contains it.
+    /// The place of a field of an object, such as `spec.ports[1].nodePort`; if it is absent, that of the nearest field
+    /// that contains it.
     pub fn field_place(&self, position: Position, field: &str) -> Option<Place> {
         self.field_places(position, &[field]).pop()
     }
 
-    /// The places of several fields of an object; empty where the object is not there.
+    /// The places of several fields of an object; empty if the object does not exist.
     pub fn field_places(&self, position: Position, fields: &[&str]) -> Vec<Place> {
         let Some(source) = self.source(position.source) else { return Vec::new() };
         let mut latest = self.latest.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +108,7 @@ impl Sources {
         fields.iter().map(|field| at(offset(field).unwrap_or(0))).collect()
     }
 
-    /// Whether two objects stand in one JSON document: in one list.
+    /// Whether two objects are in the same JSON document: in one list.
     pub(super) fn in_one_json_document(&self, a: Position, b: Position) -> bool {
         let Some(source) = self.source(a.source).filter(|_| a.source == b.source) else { return false };
         let document = |position: Position| {
@@ -135,14 +135,15 @@ impl Fields {
         Fields { tape: Tape::read(&object).ok(), indent }
     }
 
-    /// The byte of the object at which the innermost field of a path stands that exists.
+    /// The byte of the object where the innermost existing field of a path is.
     fn offset(&self, field: &str) -> Option<usize> {
         let offset = offset_of_field(self.tape.as_ref()?, field)?;
         Some(offset.saturating_sub(self.indent))
     }
 }
 
-/// The text of an object as a document of its own: in block-style YAML its first line lacks the indent of the others.
+/// The text of an object as a document of its own: in block-style YAML its first line lacks the indentation of the
+/// others.
 pub(super) fn standalone(text: &str, position: Position) -> Option<String> {
     let object = text.get(position.offset..position.offset + position.length)?;
     let indent = if object.starts_with(['{', '[']) { 0 } else { indent_of(text, position.offset)? };
@@ -161,7 +162,7 @@ fn indent_of(text: &str, offset: usize) -> Option<usize> {
 }
 
 impl Source {
-    /// The line in which a byte stands, counted from 1.
+    /// The line of a byte, counted from 1.
     fn line(&self, offset: usize) -> u32 {
         let breaks = self.breaks.get_or_init(|| breaks_before_blocks(self.text.as_bytes()));
         let block = offset / BLOCK;
@@ -185,7 +186,7 @@ fn count_breaks(bytes: &[u8]) -> u32 {
     u32::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX)
 }
 
-/// The byte at which the innermost field of a path stands that exists.
+/// The byte where the innermost existing field of a path is.
 fn offset_of_field(tape: &Tape<'_>, field: &str) -> Option<usize> {
     let mut key = 0;
     let mut value = 0;

@@ -1,8 +1,8 @@
-//! Texts that make manifests: read as manifests, they have to be rendered first.
+//! Texts that generate manifests: before they can be read as manifests, they must be rendered.
 
 use memchr::memmem;
 
-/// What to do with a text that is no manifest yet.
+/// What to do with a text that is not a manifest yet.
 pub(super) const TEMPLATE: &str =
     "this is a template: render it first, a Helm chart with `helm template CHART | kuberules ...`";
 

@@ -77,7 +77,7 @@ fn texts_that_cannot_be_read() {
     assert_snapshot!(all);
 }
 
-/// What a text holds, objects with their positions and findings, in the quick and in the thorough way.
+/// Compares what the quick and the thorough way read from a text: objects with their positions, and findings.
 fn assert_quick_equals_thorough(text: &str) -> bool {
     let read = |quick| {
         let batch = document::read(text, SourceId(0), document::Manner { quick, anything: false });
@@ -136,7 +136,7 @@ fn the_quick_way_gives_what_the_thorough_gives_on_every_cluster() {
 proptest! {
     #![proptest_config(crate::testing::cases(256))]
 
-    /// Lines of other styles somewhere in a list: flow style, anchors, comments, tabs, markers, block scalars that look
+    /// Lines in other styles anywhere in a list: flow style, anchors, comments, tabs, markers, block scalars that look
     /// like items, long lines.
     #[test]
     fn the_quick_way_gives_what_the_thorough_gives_on_mutations(
@@ -156,8 +156,8 @@ proptest! {
 proptest! {
     #![proptest_config(crate::testing::cases(256))]
 
-    /// Other JSON somewhere in a list: fields in another order, twice or of another type, what is no object, a list
-    /// within, brackets that close too early, an end before the end.
+    /// Other JSON anywhere in a list: fields in another order, twice or of another type, values that are not objects, a
+    /// nested list, brackets that close too early, a premature end.
     #[test]
     fn the_quick_way_gives_what_the_thorough_gives_on_mutations_of_json(
         changes in collection::vec((any::<prop::sample::Index>(), sample::select(&JSON_PIECES[..])), 1..4),

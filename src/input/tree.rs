@@ -3,7 +3,7 @@
 use super::document::yaml_end;
 use super::yaml::{self, MAX_ALIASED_NODES, MAX_DEPTH, Resolved, Tape};
 
-/// A value, with where it stands.
+/// A value, with its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tree {
     pub(crate) value: Value,
@@ -20,12 +20,12 @@ pub(crate) enum Value {
     Float(f64),
     Text(String),
     List(Vec<Tree>),
-    /// Keys in the order of the text; one may stand there twice.
+    /// Keys in the order of the text; one may occur twice.
     Map(Vec<(String, Tree)>),
 }
 
 impl Tree {
-    /// The value of a key; of two the last, as Go decodes them.
+    /// The value of a key; if it occurs twice the last one, as Go decodes it.
     pub(crate) fn get(&self, key: &str) -> Option<&Tree> {
         match &self.value {
             Value::Map(entries) => entries.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v),
@@ -42,7 +42,7 @@ impl Tree {
     }
 }
 
-/// What is wrong with a text, and in which line, counted from 1.
+/// What is wrong with a text, and on which line, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) message: String,
@@ -52,7 +52,7 @@ pub(crate) struct Fault {
 /// Reads every document of a YAML or JSON text; empty ones are null.
 ///
 /// # Errors
-/// The first thing that is no YAML.
+/// The first thing that is not YAML.
 pub(crate) fn read_documents(text: &str) -> Result<Vec<Tree>, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = Vec::new();
@@ -83,7 +83,7 @@ struct Planter<'t, 'a> {
     tape: &'t Tape<'a>,
     /// The line of a byte.
     line: &'t dyn Fn(usize) -> u32,
-    /// Nodes that may still be made: an alias makes all of its target again.
+    /// How many more nodes may be made: an alias makes all of its target again.
     budget: usize,
 }
 
@@ -133,7 +133,7 @@ impl Planter<'_, '_> {
     }
 }
 
-/// Adds the entries of a merge key, or of each map in its list, that are not there yet.
+/// Adds the entries of a merge key, or of each map in its list, unless they already exist.
 fn merge(tree: Tree, entries: &mut Vec<(String, Tree)>) {
     match tree.value {
         Value::Map(more) => {

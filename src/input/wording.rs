@@ -1,4 +1,4 @@
-//! serde's words for a wrong type, put in those of a person who writes manifests.
+//! serde's words for a wrong type, rephrased for people who write manifests.
 
 /// A message and what to do.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! An object as it is written, before it is decoded: its type, its text, and what can be wrong with it.
+//! An object in its written form, before it is decoded: its type, its text, and what can be wrong with it.
 
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ pub(super) struct Type {
 }
 
 impl Type {
-    /// What the items of a list are that do not say it themselves: in a `ServiceList` Services.
+    /// What the items of a list are if they do not say so themselves: in a `ServiceList`, Services.
     pub(super) fn of_items(&self) -> Type {
         let kind = self.kind.strip_suffix("List").unwrap_or_default();
         if kind.is_empty() {
@@ -38,7 +38,7 @@ pub(super) trait Written {
     /// The text as a document of its own.
     fn standalone(&self) -> String;
 
-    /// Where it stands; known once it is decoded.
+    /// Where it is; known once it is decoded.
     fn position(&self) -> Position;
 
     /// Keys that occur twice in it; known once it is decoded.
@@ -47,7 +47,7 @@ pub(super) trait Written {
     }
 }
 
-/// A key that occurs twice in a map, and the bytes of the source at which it does.
+/// A key that occurs twice in a map, and the bytes of the source where it does.
 #[derive(Debug, Clone)]
 pub(super) struct Repeated {
     pub(super) key: String,
@@ -56,7 +56,7 @@ pub(super) struct Repeated {
 }
 
 impl Repeated {
-    /// The keys that occur twice within a node of a document that begins at a byte of the source.
+    /// The keys that occur twice within a node, in a document that begins at a byte of the source.
     pub(super) fn all(tape: &Tape<'_>, index: usize, start: usize) -> Vec<Repeated> {
         let at = |key| tape.node(key).map_or(start, |node| start + node.start as usize);
         let named = |key| tape.text(key).unwrap_or_default().to_owned();
@@ -75,7 +75,7 @@ impl Repeated {
 pub(super) enum Where {
     /// In the object as a whole.
     Object,
-    /// So many lines after its first.
+    /// This many lines after its first.
     Lines(u32),
     /// At a byte of the source.
     Byte(usize),

@@ -19,7 +19,7 @@ pub struct DisruptionBudget {
     pub max_unavailable: Option<IntOrString>,
 }
 
-/// A budget as it is written.
+/// A budget in its written form.
 #[derive(Default, Deserialize)]
 #[serde(default, expecting = "a map")]
 struct Wire {

@@ -24,7 +24,7 @@ pub struct EndpointSlice {
     pub ports: Vec<SlicePort>,
 }
 
-/// `addresses` of an endpoint; nearly always one, which is kept in place.
+/// `addresses` of an endpoint; nearly always only one, which is stored inline.
 pub type Addresses = SmallVec<[Text; 1]>;
 
 /// An entry of `endpoints`.
@@ -35,9 +35,9 @@ pub struct Endpoint {
     pub addresses: Addresses,
     /// `conditions`
     pub conditions: Conditions,
-    /// `nodeName`; in old `v1beta1` slices the topology label of that meaning.
+    /// `nodeName`; in old `v1beta1` slices, the topology label with this meaning.
     pub node_name: Option<Text>,
-    /// `zone`; in `v1beta1` the topology label of that meaning.
+    /// `zone`; in `v1beta1`, the topology label with this meaning.
     pub zone: Option<Text>,
     /// `hints`, if it has any.
     pub hints: Option<Box<Hints>>,
@@ -45,7 +45,7 @@ pub struct Endpoint {
     pub target_ref: Option<TargetRef>,
 }
 
-/// An entry of `endpoints` as it is written.
+/// An entry of `endpoints` in its written form.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", expecting = "a map")]
 struct Wire {

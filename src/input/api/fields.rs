@@ -16,7 +16,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Whether a field is there and not null.
+/// Whether a field is present and not null.
 pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
@@ -48,7 +48,7 @@ pub(super) fn values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<S
     Ok(map.into_values().flatten().collect())
 }
 
-/// A string that is not used.
+/// A string that is not needed.
 struct AnyText;
 
 impl<'de> Deserialize<'de> for AnyText {
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Pairs {
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         if found.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0)) {
-            // Where the last may count, such a map does not come here.
+            // If the last value may be the one that counts, another reader is used.
             return Err(A::Error::custom("a key occurs twice"));
         }
         Ok(found)

@@ -12,7 +12,7 @@ pub struct HttpIngress {
     /// `metadata`
     #[serde(deserialize_with = "nullable")]
     pub metadata: Metadata,
-    /// Every backend that is a Service, the default one first.
+    /// Every backend that is a Service, starting with the default one.
     #[serde(rename = "spec", deserialize_with = "backends")]
     pub backends: Vec<Backend>,
 }

@@ -1,5 +1,5 @@
-//! The parts of Kubernetes' API objects that touch the rules, as they stand in the input: not yet checked, defaults
-//! not yet filled in. Everything else (managedFields, most annotations, statuses) is dropped while decoding.
+//! The parts of Kubernetes' API objects that affect the rules, as they are in the input: not yet checked, and without
+//! defaults. Everything else (managedFields, most annotations, statuses) is dropped while decoding.
 
 mod disruption_budget;
 mod endpoint_slice;
@@ -41,7 +41,7 @@ pub struct Metadata {
     /// `metadata.name`
     #[serde(deserialize_with = "nullable")]
     pub name: Text,
-    /// `metadata.namespace`; `default` where a namespaced object has none, empty for the others.
+    /// `metadata.namespace`; `default` if a namespaced object has none, empty for other objects.
     #[serde(deserialize_with = "nullable")]
     pub namespace: Text,
     /// Whether a namespaced object was written without a namespace.
@@ -50,7 +50,7 @@ pub struct Metadata {
     /// `metadata.labels`, sorted by key.
     #[serde(deserialize_with = "pairs")]
     pub labels: Vec<(Text, Text)>,
-    /// Those of `metadata.annotations` that kube-proxy or a controller reads, sorted by key.
+    /// The entries of `metadata.annotations` that kube-proxy or a controller reads, sorted by key.
     #[serde(deserialize_with = "fields::annotations")]
     pub annotations: Vec<(Text, Text)>,
     /// Whether `metadata.deletionTimestamp` is set.
@@ -64,7 +64,7 @@ pub struct Metadata {
     pub owner: Option<Box<Owner>>,
 }
 
-/// Whether something was left out that has a value all the same. An object that says it is equal to one that does not.
+/// Whether a value was left out and filled in. An object that gives the same value explicitly is equal.
 #[derive(Debug, Clone, Copy, Default, Eq)]
 pub struct LeftOut(pub bool);
 
@@ -74,7 +74,7 @@ impl PartialEq for LeftOut {
     }
 }
 
-/// Whether an API server has stored an object. One that was stored is equal to the same one that was not.
+/// Whether an API server has stored an object. This makes no difference to equality.
 #[derive(Debug, Clone, Copy, Default, Eq)]
 pub struct Stored(pub bool);
 
@@ -146,7 +146,7 @@ pub struct ServiceCidr {
     pub cidrs: Vec<Text>,
 }
 
-/// `spec.cidrs`; the first alpha had the fields `ipv4` and `ipv6` instead.
+/// `spec.cidrs`; in the first alpha, the fields `ipv4` and `ipv6` instead.
 fn spec_cidrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text>, D::Error> {
     #[derive(Default, Deserialize)]
     #[serde(default, expecting = "a map")]
@@ -161,16 +161,16 @@ fn spec_cidrs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Text>, D
     Ok(spec.cidrs.into_iter().chain(alpha.filter(|cidr| !cidr.is_empty())).collect())
 }
 
-/// The text of a KubeProxyConfiguration, YAML or JSON, not yet read.
+/// The text of a KubeProxyConfiguration, YAML or JSON, not read yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigurationText {
-    /// Of the ConfigMap that holds it; the name is empty for a bare document.
+    /// That of the ConfigMap that contains it; the name is empty for a bare document.
     pub metadata: Metadata,
     /// The text.
     pub text: String,
 }
 
-/// `v1` ConfigMap: the part that may hold a kube-proxy configuration.
+/// `v1` ConfigMap: the part that may contain a kube-proxy configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, expecting = "a map")]
 pub(super) struct ConfigMap {
@@ -181,7 +181,7 @@ pub(super) struct ConfigMap {
     pub(super) data: Vec<String>,
 }
 
-/// An object that no API server knows by this version.
+/// An object that no API server has in this version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Misplaced {
     /// `kind`
@@ -194,7 +194,7 @@ pub struct Misplaced {
     pub name: Text,
 }
 
-/// What names an object, decoded where the rest cannot be.
+/// What identifies an object, decoded if the rest cannot be.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Header {

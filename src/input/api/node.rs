@@ -27,15 +27,15 @@ pub struct Node {
     pub unschedulable: bool,
     /// `spec.taints`
     pub taints: Vec<Taint>,
-    /// `status.allocatable.cpu` in thousandths; 0 where absent.
+    /// `status.allocatable.cpu` in thousandths; 0 if absent.
     pub milli_cpus: u64,
     /// `status.allocatable.pods`
     pub max_pods: Option<u64>,
-    /// Whether the condition `Ready` is there and not `True`.
+    /// Whether the condition `Ready` is present and not `True`.
     pub not_ready: bool,
 }
 
-/// A Node as it is written.
+/// A Node in its written form.
 type Wire = super::wire::Wire<Spec, Status>;
 
 #[derive(Default, Deserialize)]

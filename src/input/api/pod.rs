@@ -18,15 +18,15 @@ pub struct Pod {
     pub node_name: Text,
     /// `spec.hostNetwork`
     pub host_network: bool,
-    /// Named and numbered ports of `spec.containers`, then of those `spec.initContainers` that restart always.
+    /// Named and numbered ports of `spec.containers`, then of those `spec.initContainers` that always restart.
     pub ports: Vec<ContainerPort>,
     /// `status.phase`
     pub phase: Text,
-    /// `status.podIPs`, or `status.podIP` where that is all there is.
+    /// `status.podIPs`, or `status.podIP` if there is nothing else.
     pub ips: Vec<Text>,
     /// Whether the condition `Ready` is `True`.
     pub ready: bool,
-    /// What it asks of its Node, if anything.
+    /// What it requires of its Node, if anything.
     pub scheduling: Option<Arc<Scheduling>>,
 }
 
@@ -45,7 +45,7 @@ pub struct ContainerPort {
     pub protocol: Text,
 }
 
-/// A Pod as it is written.
+/// A Pod in its written form.
 type Wire = super::wire::Wire<PodSpec, Status>;
 
 /// `spec` of a Pod or of a workload's template.
@@ -80,7 +80,7 @@ impl PodSpec {
         self.containers.iter().chain(sidecars)
     }
 
-    /// What the Pod asks of its Node; none where that is nothing.
+    /// What the Pod requires of its Node; none if nothing.
     pub(super) fn scheduling(&mut self) -> Option<Arc<Scheduling>> {
         let host_ports = self.host_ports();
         let affinity = std::mem::take(&mut self.affinity);
@@ -95,7 +95,7 @@ impl PodSpec {
         (scheduling != Scheduling::default()).then(|| Arc::new(scheduling))
     }
 
-    /// In the host's network every port that is declared is the Node's.
+    /// In the host's network, every declared port is the Node's.
     fn host_ports(&self) -> Vec<(Text, i64)> {
         let number = |port: &WrittenPort| if self.host_network { port.port.port } else { port.host_port };
         let protocol = |port: &WrittenPort| match port.port.protocol.as_str() {
@@ -116,13 +116,13 @@ struct Container {
     restart_policy: Text,
 }
 
-/// What a Pod's spec asks of its Node.
+/// What a Pod's spec requires of its Node.
 #[cfg(feature = "k8s-openapi")]
 pub(in crate::input) fn scheduling(spec: serde_json::Value) -> Option<Arc<Scheduling>> {
     serde_json::from_value::<PodSpec>(spec).ok()?.scheduling()
 }
 
-/// A port with what it takes of the Node.
+/// A port, with the ports that it uses on the Node.
 #[derive(Default)]
 struct WrittenPort {
     port: ContainerPort,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
-/// An amount in thousandths; what cannot be read counts as 0.
+/// An amount in thousandths; 0 if it cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Quantity(pub(super) u64);
 
@@ -41,7 +41,7 @@ impl Quantity {
     }
 }
 
-/// An amount in thousandths; what cannot be read counts as 0.
+/// An amount in thousandths; 0 if it cannot be read.
 #[cfg(feature = "k8s-openapi")]
 pub(in crate::input) fn milli(text: &str) -> u64 {
     Quantity::parse(text).unwrap_or_default().0

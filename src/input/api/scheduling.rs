@@ -1,17 +1,17 @@
-//! What of a Pod's spec decides on which Nodes it can run.
+//! The parts of a Pod's spec that decide on which Nodes it can run.
 
 use serde::Deserialize;
 
 use super::fields::{nullable, pairs};
 use super::{LabelSelector, Requirement, Text};
 
-/// What a Pod asks of its Node. What is merely preferred is not read.
+/// What a Pod requires of its Node. Mere preferences are not read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scheduling {
     /// `nodeSelector`, sorted by key.
     pub node_selector: Vec<(Text, Text)>,
-    /// `affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`: one must fit; none
-    /// where nothing is required.
+    /// `affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`: one must match; none
+    /// if nothing is required.
     pub node_terms: Option<Vec<NodeTerm>>,
     /// What is required in `affinity.podAffinity`.
     pub with_pods: Vec<PodTerm>,
@@ -19,7 +19,7 @@ pub struct Scheduling {
     pub without_pods: Vec<PodTerm>,
     /// `tolerations`
     pub tolerations: Vec<Toleration>,
-    /// Protocol and number of the ports that its containers take of the Node.
+    /// Protocol and number of the ports that its containers use on the Node.
     pub host_ports: Vec<(Text, i64)>,
 }
 
@@ -84,7 +84,7 @@ pub struct Taint {
     pub effect: Text,
 }
 
-/// The parts of a Pod's spec behind [`Scheduling`], as they are written.
+/// The parts of a Pod's spec for [`Scheduling`], in their written form.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", expecting = "a map")]
 pub(super) struct Affinity {

@@ -1,4 +1,4 @@
-//! Selectors by labels, as workloads, affinities and Services write them.
+//! Label selectors, as workloads, affinities and Services write them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use super::fields::{nullable, pairs};
 use super::{Text, lookup};
 
-/// `matchLabels` and `matchExpressions`; of a ReplicationController the bare map of labels.
+/// `matchLabels` and `matchExpressions`; for a ReplicationController, the bare map of labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelSelector {
     /// `matchLabels`, sorted by key.
@@ -23,7 +23,7 @@ impl LabelSelector {
         self.labels.is_empty() && self.expressions.is_empty()
     }
 
-    /// Whether labels fit. An empty selector fits all.
+    /// Whether labels match. An empty selector matches all.
     pub fn matches(&self, labels: &[(Text, Text)]) -> bool {
         self.labels.iter().all(|(key, value)| lookup(labels, key) == Some(value.as_str()))
             && self.expressions.iter().all(|expression| expression.matches(labels))
@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for SelectorVisitor {
 #[derive(Deserialize)]
 struct Labels(#[serde(deserialize_with = "pairs")] Vec<(Text, Text)>);
 
-/// The value of a label in a bare map; anything else is no selector of ours.
+/// The value of a label in a bare map; anything else is not a selector known here.
 struct PlainValue(Option<Text>);
 
 impl<'de> Deserialize<'de> for PlainValue {

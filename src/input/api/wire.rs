@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Metadata;
 use super::fields::nullable;
 
-/// An object as it is written.
+/// An object in its written form.
 #[derive(Default, Deserialize)]
 #[serde(
     default,

@@ -40,7 +40,7 @@ impl WorkloadKind {
     }
 }
 
-/// An object that makes Pods: what tells which Pods it would make.
+/// An object that makes Pods: what determines which Pods it would make.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Wire")]
 pub struct Workload {
@@ -70,7 +70,7 @@ pub struct Workload {
     pub node_name: Text,
     /// `spec.template.spec.hostNetwork`
     pub host_network: bool,
-    /// What its Pods ask of their Nodes, if anything.
+    /// What its Pods require of their Nodes, if anything.
     pub scheduling: Option<Arc<Scheduling>>,
     /// `status.replicas`
     pub existing: Option<i64>,
@@ -80,7 +80,7 @@ pub struct Workload {
     pub finished: bool,
 }
 
-/// A workload as it is written.
+/// A workload in its written form.
 type Wire = super::wire::Wire<Spec, Status>;
 
 #[derive(Default, Deserialize)]
@@ -190,7 +190,7 @@ pub struct PodMaker {
     pub kind: Text,
     /// `metadata`
     pub metadata: Metadata,
-    /// The labels of its Pods where it has a template for them, sorted by key.
+    /// The labels of its Pods if it has a template for them, sorted by key.
     pub template_labels: Vec<(Text, Text)>,
 }
 

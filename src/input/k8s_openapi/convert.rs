@@ -1,4 +1,4 @@
-//! From the full types to those that hold only what touches the rules.
+//! From the full types to those with only what affects the rules.
 
 use std::collections::BTreeMap;
 
@@ -252,7 +252,7 @@ impl From<&core::Pod> for Pod {
             phase: status.map(|status| text(&status.phase)).unwrap_or_default(),
             ips: status.map(ips).unwrap_or_default(),
             ready: status.is_some_and(is_ready),
-            // Its own serialization is what the manifest would say.
+            // Its own serialization is what the manifest would contain.
             scheduling: spec.and_then(|spec| serde_json::to_value(spec).ok()).and_then(scheduling),
         }
     }

@@ -1,4 +1,4 @@
-//! A snapshot of objects that a program has already, such as those of a controller's cache, as types of the crate
+//! A snapshot of objects that a program already has, such as those in a controller's cache, as types of the crate
 //! `k8s-openapi`. Only with the feature `k8s-openapi`.
 
 mod convert;
@@ -18,7 +18,7 @@ use super::source::Sources;
 use super::written::Scope;
 use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
 
-/// The objects of a cluster as types of the crate `k8s-openapi`; those left out are taken to be none.
+/// The objects of a cluster as types of the crate `k8s-openapi`; kinds that are left out count as having none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct K8sObjects<'a> {
     /// `v1` Services.
@@ -34,9 +34,9 @@ pub struct K8sObjects<'a> {
 }
 
 impl Snapshot {
-    /// Takes objects that never were text: it is as if they had been read. Warnings come with the objects. Their
+    /// Accepts objects that were never text, as if they had been read. Warnings are returned with the objects. Their
     /// source is named `<memory>` and has a line per object, in the order of the fields of [`K8sObjects`], such as
-    /// `services[0]`; every field of an object is reported at that line.
+    /// `services[0]`; everything about an object is reported at that line.
     ///
     /// ```
     /// use k8s_openapi::api::core::v1::{Node, Service, ServicePort, ServiceSpec};
@@ -68,7 +68,7 @@ impl Snapshot {
     /// ```
     ///
     /// # Errors
-    /// Everything that is wrong, where anything is.
+    /// Everything that is wrong, if anything is.
     pub fn from_k8s(objects: &K8sObjects<'_>) -> Checked<Snapshot> {
         let mut sources = Sources::default();
         let mut intake = Intake { text: String::new(), batch: Batch::default() };
@@ -88,14 +88,14 @@ impl Snapshot {
 /// The only source.
 const MEMORY: SourceId = SourceId(0);
 
-/// Objects taken so far, with a line of text for each: positions tell objects apart.
+/// The objects so far, with a line of text for each: positions distinguish objects.
 struct Intake {
     text: String,
     batch: Batch,
 }
 
 impl Intake {
-    /// Takes the objects of one kind, given the name of their list and of the kind.
+    /// Adds the objects of one kind, given the name of their list and of the kind.
     fn take<K, T: Object + for<'k> From<&'k K>>(
         &mut self,
         (name, kind): (&str, &str),

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::settings::{Configuration, HostFacts, ProxyMode, Release, Settings};
 use crate::{iptables, nftables};
 
-/// The texts of all clusters of the tests that are one list.
+/// The texts of all test clusters that are a single list.
 fn clusters() -> Vec<(PathBuf, String)> {
     let shop = ["before.json", "before-with-pods.yaml", "after.yaml"];
     let mut paths: Vec<PathBuf> = shop.iter().map(|name| PathBuf::from("testdata/shop").join(name)).collect();

@@ -1,5 +1,5 @@
-//! The quick way to read a plain piece of block-style YAML, such as kubectl prints for nearly every item: one field a
-//! line, scalars on one line, nothing but ASCII. Of anything else it makes nothing, and the YAML parser reads it.
+//! The quick way to read a plain piece of block-style YAML, such as kubectl prints for nearly every item: one field per
+//! line, scalars on one line, only ASCII. It does not read anything else, which is left to the YAML parser.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::tape::{Builder, Tape};
 use super::value::Value;
 
 impl<'a> Tape<'a> {
-    /// Reads a piece that is a block sequence in the first column; nothing if it is not plain enough.
+    /// Reads a piece that is a block sequence in the first column; none if it is not plain enough.
     pub(in crate::input) fn read_plain(text: &'a str) -> Option<Self> {
         if !text.is_ascii() || u32::try_from(text.len()).is_err() {
             return None;
@@ -24,7 +24,7 @@ impl<'a> Tape<'a> {
     }
 }
 
-/// A map or sequence that may go on, and the column of its keys or dashes.
+/// A map or sequence that may continue, and the column of its keys or dashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Open {
     indent: usize,
@@ -35,7 +35,7 @@ struct Open {
 struct Reader<'a> {
     builder: Builder<'a>,
     open: Vec<Open>,
-    /// A key stood at the end of the last line: its value follows.
+    /// Whether the last line ended with a key, whose value follows.
     value_follows: bool,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
         self.scalar(element, at + 2)
     }
 
-    /// Ends what ends before a line; begins what begins with it.
+    /// Ends what a line ends, and begins what it begins.
     fn place(&mut self, here: Open, at: usize) -> Option<()> {
         if std::mem::take(&mut self.value_follows) || self.open.is_empty() {
             return self.place_value(here, at);
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         (self.open.last() == Some(&here)).then_some(())
     }
 
-    /// Begins the value of the key before, or the piece as a whole.
+    /// Begins the value of the preceding key, or the whole piece.
     fn place_value(&mut self, here: Open, at: usize) -> Option<()> {
         match self.open.last() {
             None if here == (Open { indent: 0, is_sequence: true }) => self.begin(here, at),
@@ -128,12 +128,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A sequence may stand in the column of the key it belongs to; the next key ends it.
+/// A sequence may be in the column of its key; the next key ends it.
 fn ends_beside(top: Open, here: Open) -> bool {
     top.is_sequence && !here.is_sequence && top.indent == here.indent
 }
 
-/// Length of the plain key with which a text begins.
+/// Length of the plain key at the beginning of a text.
 fn key_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     if !bytes.first().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/')) {
@@ -168,7 +168,7 @@ fn scalar(text: &str) -> Option<Value<'_>> {
 mod tests {
     use super::*;
 
-    /// Both ways give the same, where the quick way gives anything.
+    /// Both ways give the same, if the quick way gives anything.
     fn assert_same(text: &str) -> bool {
         let Some(quick) = Tape::read_plain(text) else { return false };
         let thorough = Tape::read(text).unwrap();

@@ -7,17 +7,17 @@ use super::{Tape, Value};
 pub(in crate::input) struct Cut {
     /// The document with an empty list of items.
     pub(in crate::input) skeleton: String,
-    /// Where each item begins, and behind the last where the items end.
+    /// Where each item begins and, at the end, where the last one ends.
     pub(in crate::input) bounds: Vec<usize>,
 }
 
-/// Longest text before or after the items.
+/// The longest text before or after the items.
 const LONGEST_SKELETON: usize = 1 << 16;
 
-/// Cuts the document that begins at a byte of a text and ends with it, if each line of it shows plainly where it belongs: lines up to
-/// `items:`, items whose first line begins with `- ` in the first column and whose other lines are indented, and lines
-/// after the items. Whether that is the meaning of the text as well is known only when the skeleton and every item
-/// were read: a quotation that spans items leaves a part that cannot be read.
+/// Cuts the document that begins at a byte of a text and extends to its end, if each line plainly shows where it
+/// belongs: lines up to `items:`, items whose first line begins with `- ` in the first column and whose other lines are
+/// indented, and lines after the items. Whether this is also the meaning of the text is only known once the skeleton
+/// and every item have been read: a quoted text across several items leaves a part that cannot be read.
 pub(in crate::input) fn cut(text: &str, start: usize) -> Option<Cut> {
     let bytes = text.as_bytes();
     let mut lines = Lines { bytes, start };
@@ -72,7 +72,7 @@ impl<'a> Lines<'a> {
         rest.get(..length)
     }
 
-    /// Where the next line begins that is wanted.
+    /// Where the next wanted line begins.
     fn find(&mut self, wanted: fn(&[u8]) -> bool, at_most: usize) -> Option<usize> {
         let first = self.start;
         loop {

@@ -1,4 +1,4 @@
-//! Decoding of nodes into types that know serde.
+//! Decodes nodes into types that implement serde's traits.
 
 use std::fmt;
 
@@ -19,16 +19,16 @@ impl Tape<'_> {
     }
 }
 
-/// A node that is not what its place asks for.
+/// A node that does not fit its place.
 #[derive(Debug)]
 pub(in crate::input) struct Misfit {
     /// What is wrong, and where.
     pub(in crate::input) fault: Fault,
-    /// The path of the field, such as `spec.ports[0].port`; none where the whole value is wrong.
+    /// The path of the field, such as `spec.ports[0].port`; none if the whole value is wrong.
     pub(in crate::input) path: Option<String>,
 }
 
-/// A decoding error. In a box, since every value that is decoded has room for one.
+/// A decoding error. It is boxed, since every decoded value reserves room for one.
 #[derive(Debug)]
 pub(super) struct Error(Box<Wrong>);
 
@@ -37,7 +37,7 @@ struct Wrong {
     message: String,
     /// The byte of the innermost value that has one.
     offset: Option<usize>,
-    /// The way to the field, from the inside out.
+    /// The path to the field, from the inside out.
     steps: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ impl de::Error for Error {
 struct Cursor<'t, 'a> {
     tape: &'t Tape<'a>,
     index: usize,
-    /// Whether an alias was followed on the way here.
+    /// Whether an alias was followed to get here.
     within_alias: bool,
 }
 
@@ -200,7 +200,7 @@ impl<'t> de::Deserializer<'t> for Cursor<'t, '_> {
 struct Elements<'t, 'a> {
     next: Cursor<'t, 'a>,
     end: usize,
-    /// How many came before the next.
+    /// How many elements come before the next.
     passed: usize,
 }
 
@@ -225,7 +225,7 @@ impl<'t> de::SeqAccess<'t> for Elements<'t, '_> {
     }
 }
 
-/// A null in a list, which Go decodes to the zero value of whatever stands there.
+/// A null in a list, which Go decodes to the zero value of the list's type.
 struct Zero;
 
 impl<'t> de::Deserializer<'t> for Zero {
@@ -279,7 +279,7 @@ impl<'t> de::Deserializer<'t> for Zero {
     }
 }
 
-/// What a map contains in which no key occurs twice, nor `<<`.
+/// The contents of a map without duplicate keys and without `<<`.
 struct Entries<'t, 'a> {
     next: Cursor<'t, 'a>,
     end: usize,
@@ -320,7 +320,7 @@ fn deserialize_key<'t, K: DeserializeSeed<'t>>(key: Cursor<'t, '_>, seed: K) -> 
     key.located(seed.deserialize(deserializer))
 }
 
-/// What any other map contains: for a key that occurs twice the last value, even if it is merged, as in go-yaml v2.
+/// The contents of any other map: if a key occurs twice the last value counts, even if it is merged, as in go-yaml v2.
 struct Merged<'t, 'a> {
     entries: std::vec::IntoIter<(Cursor<'t, 'a>, Cursor<'t, 'a>)>,
     entry: Option<(Cursor<'t, 'a>, Cursor<'t, 'a>)>,
@@ -341,7 +341,7 @@ struct MergeCollector<'t, 'a> {
 }
 
 impl<'t, 'a> MergeCollector<'t, 'a> {
-    /// Deepest chain of merges that is followed.
+    /// The longest chain of merges that is followed.
     const MAX_CHAIN: usize = 100;
 
     fn add(&mut self, map: Cursor<'t, 'a>, chain: usize) -> Result<(), Error> {
@@ -372,7 +372,7 @@ impl<'t, 'a> MergeCollector<'t, 'a> {
         }
     }
 
-    /// Merges a map, or the maps of a list; the first of them wins over the others.
+    /// Merges a map, or the maps of a list, of which earlier ones win over later ones.
     fn merge(&mut self, value: Cursor<'t, 'a>, chain: usize) -> Result<(), Error> {
         let is_alias = matches!(value.value(), Some(Value::Alias(_)));
         let (node, target) = value.located(value.resolved())?;

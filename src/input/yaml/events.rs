@@ -1,4 +1,4 @@
-//! Events of `libyaml-safer`, with what this port does not take put right before it sees the text.
+//! Events of `libyaml-safer`, with what this port does not accept fixed before it sees the text.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
@@ -7,7 +7,7 @@ use libyaml_safer::{Encoding, EventData, Parser, ScalarStyle};
 
 use super::Fault;
 
-/// An event and the bytes of the text it stands on.
+/// An event and its bytes in the text.
 pub(super) struct Event {
     pub(super) data: EventData,
     pub(super) start: usize,
@@ -19,7 +19,7 @@ pub(super) struct Events<'a> {
     parser: Parser<Text<'a>>,
     length: usize,
     commas: Commas,
-    /// Where the document ends, once its last event was read.
+    /// Where the document ends, once its last event has been read.
     document_end: usize,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Events<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let commas = Commas::after_tags(text);
         let mut parser = Parser::new();
-        // It would take any text that begins with the byte 0xEF for one with a byte order mark.
+        // Otherwise it treats any text that begins with the byte 0xEF as one with a byte order mark.
         parser.set_encoding(Encoding::Utf8);
         parser.set_input(Text { text: commas.hide(text), at: 0 });
         Events { parser, length: text.len(), commas, document_end: text.len() }
@@ -52,12 +52,12 @@ impl<'a> Events<'a> {
         Ok(Some(Event { data: event.data, start, end }))
     }
 
-    /// Where the document ends, once its last event was read.
+    /// Where the document ends, once its last event has been read.
     pub(super) fn document_end(&self) -> usize {
         self.document_end
     }
 
-    /// A block scalar at the end of the text has no line break after its last line, where the text has none.
+    /// A block scalar at the end of the text has no line break after its last line if the text has none.
     fn drop_added_break(&self, value: &mut String, style: ScalarStyle, end: u64) {
         let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
         let hidden_length = self.commas.hidden_byte(self.length) as u64;
@@ -77,13 +77,13 @@ impl<'a> Events<'a> {
     }
 }
 
-/// The text in pieces, so that not all of it is spread out at once; with a line break at its end, which the port needs.
+/// The text in pieces, so that it is never decoded all at once; with a line break at its end, which the port needs.
 struct Text<'a> {
     text: Cow<'a, str>,
     at: usize,
 }
 
-/// Bytes that are handed out at once.
+/// Bytes that are passed on at once.
 const PIECE: usize = 1 << 13;
 
 impl BufRead for Text<'_> {
@@ -113,18 +113,18 @@ impl Read for Text<'_> {
     }
 }
 
-/// Commas that may stand right behind a tag in flow style, as in `[!a, b]`: `libyaml-safer` 0.3.0 panics there, where
-/// go-yaml refuses the text. Behind another character the port refuses it too; within a scalar that character is a
-/// comma again.
+/// Commas directly after a tag in flow style, as in `[!a, b]`: `libyaml-safer` 0.3.0 panics there, while go-yaml
+/// refuses the text. With another character in place of the comma the port refuses it, too; within a scalar that
+/// character becomes a comma again.
 struct Commas {
-    /// Bytes at which they stand, in order.
+    /// Their positions in bytes, in order.
     at: Vec<usize>,
-    /// Stands for them; nowhere else in the text.
+    /// The character that replaces them; it is nowhere else in the text.
     stand_in: char,
 }
 
 impl Commas {
-    /// All stand-ins are of this length: characters for private use.
+    /// All possible replacements have this length: they are characters for private use.
     const LENGTH: usize = '\u{e000}'.len_utf8();
 
     fn after_tags(text: &str) -> Self {
@@ -166,7 +166,7 @@ impl Commas {
         }
     }
 
-    /// The byte of the text at which a byte of the changed text stands.
+    /// The byte of the text that corresponds to a byte of the changed text.
     fn byte(&self, hidden: usize) -> usize {
         let grown = Self::LENGTH - 1;
         let (mut low, mut high) = (0, self.at.len());
@@ -183,9 +183,9 @@ impl Commas {
     }
 }
 
-/// Whether a scanner may be about to begin a token at a byte: not within the words of a plain scalar.
+/// Whether a scanner may be about to begin a token at a byte, and is not within the words of a plain scalar.
 fn may_begin_tag(text: &str, at: usize) -> bool {
-    /// So far back the line is looked at.
+    /// How far back in the line to look.
     const NEAR: usize = 1024;
     let mut start = at.saturating_sub(NEAR);
     while !text.is_char_boundary(start) {

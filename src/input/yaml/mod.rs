@@ -14,7 +14,7 @@ pub(super) use scalar::{Resolved, resolve};
 pub(super) use tape::{Builder, Tape};
 pub(super) use value::Value;
 
-/// Deepest nesting of YAML that is read. Objects nest some 20 levels.
+/// The deepest nesting of YAML that is read. Objects nest some 20 levels.
 pub(super) const MAX_DEPTH: usize = 200;
 
 /// How many nodes aliases may add to a document before it counts as an attack.

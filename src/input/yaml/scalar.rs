@@ -1,5 +1,4 @@
-//! Resolution of plain scalars, as `sigs.k8s.io/yaml` does it (go-yaml v2: YAML 1.1 words, base prefixes, no
-//! sexagesimals).
+//! Resolves plain scalars as `sigs.k8s.io/yaml` does (go-yaml v2: YAML 1.1 words, base prefixes, no sexagesimals).
 
 use std::borrow::Cow;
 
@@ -7,14 +6,14 @@ use data_encoding::BASE64;
 
 use super::value::Value;
 
-/// A plain scalar's meaning.
+/// The meaning of a plain scalar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::input) enum Resolved {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A whole number; floats without a fraction count, as they become whole in JSON.
+    /// An integer; floats without a fraction count, as they become integers in JSON.
     Int(i64),
     /// A whole number beyond `i64`.
     BigInt(u64),
@@ -34,7 +33,7 @@ pub(in crate::input) fn resolve(text: &str) -> Resolved {
     }
 }
 
-/// The longest word that means something else than itself: `false`.
+/// The longest word with a meaning other than its text: `false`.
 const LONGEST_WORD: usize = 5;
 
 fn word(text: &str) -> Resolved {
@@ -51,12 +50,12 @@ fn word(text: &str) -> Resolved {
     }
 }
 
-/// Whether a plain scalar is null; resolving it would find out which number most others are.
+/// Whether a plain scalar is null; resolving it would mean finding out which number most others are.
 pub(super) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// Whether a plain scalar begins as no number and no word does, or is longer than any word: it is text.
+/// Whether a plain scalar begins like no number or word, or is longer than any word: then it is text.
 pub(super) fn is_surely_text(text: &str) -> bool {
     match text.as_bytes().first() {
         Some(b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'y' | b'Y' | b'o' | b'O') => {
@@ -94,7 +93,7 @@ fn integer(text: &str) -> Option<Resolved> {
         _ => (false, text),
     };
     let (radix, digits) = radix(magnitude);
-    // `from_str_radix` would take a second sign.
+    // `from_str_radix` would accept a second sign.
     if !digits.bytes().next()?.is_ascii_alphanumeric() {
         return None;
     }
@@ -126,7 +125,7 @@ fn radix(magnitude: &str) -> (u32, &str) {
 
 fn float(text: &str) -> Option<Resolved> {
     let is_plain = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
-    // Most of what begins with a digit is an address.
+    // Most scalars that begin with a digit are addresses.
     if !text.bytes().all(is_plain) || text.bytes().filter(|b| *b == b'.').count() > 1 {
         return None;
     }
@@ -134,19 +133,19 @@ fn float(text: &str) -> Option<Resolved> {
     Some(whole(value).map_or(Resolved::Float(value), Resolved::Int))
 }
 
-/// The float as a whole number, where it is one and exact.
+/// The float as an integer, if it is exactly one.
 #[expect(clippy::cast_possible_truncation, reason = "checked to lie within 2^53")]
 fn whole(value: f64) -> Option<i64> {
     (value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0).then_some(value as i64)
 }
 
-/// Whether a plain scalar is a number for which JSON has no text: kubectl refuses the document.
+/// Whether a plain scalar is a number that JSON cannot express: kubectl refuses the document.
 pub(super) fn is_no_json(text: &str) -> bool {
     let magnitude = text.strip_prefix(['+', '-']).unwrap_or(text);
     magnitude.starts_with('.') && matches!(resolve(text), Resolved::Float(value) if !value.is_finite())
 }
 
-/// The string that a plain key becomes in JSON, unless it is one; `sigs.k8s.io/yaml`, convertToJSONableObject.
+/// The string that a plain key becomes in JSON, unless it already is one (`sigs.k8s.io/yaml`, convertToJSONableObject).
 pub(super) fn key_text(text: &str) -> Result<Option<String>, &'static str> {
     Ok(Some(match resolve(text) {
         Resolved::String => return Ok(None),
@@ -159,7 +158,7 @@ pub(super) fn key_text(text: &str) -> Result<Option<String>, &'static str> {
     }))
 }
 
-/// Whether a number is an integer to go-yaml, not a float without a fraction.
+/// Whether go-yaml reads a number as an integer, not as a float without a fraction.
 fn is_written_whole(text: &str) -> bool {
     integer(&text.replace('_', "")).is_some()
 }
@@ -177,7 +176,7 @@ fn go_float(value: f64) -> String {
     format!("{digits}e{sign}{:02}", exponent.abs())
 }
 
-/// A scalar with a tag: one that go-yaml resolves must be what it says, any other makes a string.
+/// A scalar with a tag: if it is a tag that go-yaml resolves, the scalar must fit it; any other tag makes a string.
 pub(super) fn tagged<'a>(tag: &str, text: String) -> Result<Value<'a>, String> {
     let Some(name) = tag.strip_prefix("tag:yaml.org,2002:") else { return Ok(string(text)) };
     let meaning = resolve(&text);

@@ -11,20 +11,20 @@ use super::scalar::{is_no_json, is_surely_text, key_text, tagged};
 use super::value::Value;
 use super::{Fault, MAX_DEPTH};
 
-/// A value, with where it stands.
+/// A value, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::input) struct Node<'a> {
     /// The value.
     pub(in crate::input) value: Value<'a>,
-    /// Index of the node after this one and all it contains.
+    /// Index of the node after this one and its contents.
     pub(in crate::input) next: usize,
     /// Its first byte.
     pub(in crate::input) start: u32,
-    /// The byte behind it, for maps and sequences; blank lines and comments may be included.
+    /// The byte after it, for maps and sequences; blank lines and comments may be included.
     pub(in crate::input) end: u32,
 }
 
-/// A key that occurs twice in a map: indexes of two neighbours of all its nodes.
+/// A key that occurs twice in a map: the indices of two consecutive occurrences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::input) struct Repeated {
     pub(in crate::input) first: usize,
@@ -36,9 +36,9 @@ pub(in crate::input) struct Repeated {
 pub(in crate::input) struct Tape<'a> {
     nodes: Vec<Node<'a>>,
     repeated: Vec<Repeated>,
-    /// Where text begins that is not read, as kubectl does not: behind `...`.
+    /// Where text begins that, as in kubectl, is not read: after `...`.
     pub(in crate::input) unread: Option<usize>,
-    /// How many nodes were decoded through aliases so far.
+    /// How many nodes have been decoded through aliases so far.
     pub(super) aliased: Cell<usize>,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Tape<'a> {
         Ok(tape)
     }
 
-    /// The node at an index, or nothing beyond the end.
+    /// The node at an index, or none beyond the end.
     pub(in crate::input) fn node(&self, index: usize) -> Option<&Node<'a>> {
         self.nodes.get(index)
     }
@@ -72,7 +72,7 @@ impl<'a> Tape<'a> {
         self.repeated.iter().copied().filter(move |repeated| (index..end).contains(&repeated.first))
     }
 
-    /// Indexes of what a sequence contains, or of the keys of a map.
+    /// Indices of the elements of a sequence, or of the keys of a map.
     pub(in crate::input) fn children(&self, index: usize) -> impl Iterator<Item = usize> {
         let (is_map, end) = match self.nodes.get(index) {
             Some(node) => (matches!(node.value, Value::Map { .. }), node.next),
@@ -99,7 +99,7 @@ impl<'a> Tape<'a> {
         matches!(self.nodes.get(sequence)?.value, Value::Sequence).then(|| self.children(sequence).nth(n))?
     }
 
-    /// Index of the value of a key of a map; of several the last, as for kubectl.
+    /// Index of the value of a key in a map; if there are several the last, as for kubectl.
     pub(in crate::input) fn get(&self, map: usize, key: &str) -> Option<usize> {
         let Value::Map { overrides } = self.nodes.get(map)?.value else { return None };
         let has_key = |child: &usize| self.nodes.get(*child).and_then(|node| node.value.text()) == Some(key);
@@ -114,7 +114,7 @@ impl<'a> Tape<'a> {
     }
 }
 
-/// Whether anything but blanks, comments and markers stands in a text.
+/// Whether a text has anything other than blanks, comments and markers.
 fn has_content(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
     lines.any(|line| !line.is_empty() && !line.starts_with('#') && line != "..." && line != "---")
@@ -124,7 +124,7 @@ fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Makes a tape of what is found in the order of the text.
+/// Builds a tape from what is found, in the order of the text.
 #[derive(Default)]
 pub(in crate::input) struct Builder<'a> {
     nodes: Vec<Node<'a>>,
@@ -135,7 +135,7 @@ pub(in crate::input) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// So many keys that occur twice are noted.
+    /// At most this many duplicate keys are noted.
     const MAX_REPEATED: usize = 100;
 
     fn event(&mut self, event: Event) -> Result<(), Fault> {
@@ -208,7 +208,7 @@ impl<'a> Builder<'a> {
         Tape { nodes: self.nodes, repeated: self.repeated, unread: None, aliased: Cell::new(0) }
     }
 
-    /// Makes the keys of a map the strings that they are in JSON; tells whether one is `<<` or occurs twice.
+    /// Turns the keys of a map into the strings that they are in JSON; returns whether one is `<<` or occurs twice.
     fn settle_keys(&mut self, map: usize) -> Result<bool, Fault> {
         if !matches!(self.nodes.get(map), Some(Node { value: Value::Map { .. }, .. })) {
             return Ok(false);
@@ -233,7 +233,7 @@ impl<'a> Builder<'a> {
         Ok(self.note_repeated() || merges)
     }
 
-    /// What a key becomes, unless it is right as it is.
+    /// What a key becomes, unless it stays as it is.
     fn settled(&self, node: &Node<'a>) -> Result<Option<Value<'a>>, Fault> {
         let value = match &node.value {
             Value::Alias(target) => self.nodes.get(*target).map(|node| &node.value),
@@ -261,7 +261,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Notes the keys that occur twice; tells whether any does.
+    /// Notes the keys that occur twice; returns whether any does.
     fn note_repeated(&mut self) -> bool {
         let nodes = &self.nodes;
         let text = |key: &usize| nodes.get(*key).and_then(|node| node.value.text());

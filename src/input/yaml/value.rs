@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-/// What a node is. The nodes contained follow; a map's are keys and values in turn.
+/// What a node is. Its contents follow it; those of a map are keys and values in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::input) enum Value<'a> {
-    /// A scalar whose text by itself tells what it is.
+    /// A scalar whose text alone decides what it is.
     Plain(Cow<'a, str>),
     /// A string.
     String(Cow<'a, str>),
@@ -16,7 +16,7 @@ pub(in crate::input) enum Value<'a> {
         /// Whether it has the key `<<`, or a key twice.
         overrides: bool,
     },
-    /// A second use of the node at that index.
+    /// Another use of the node at that index.
     Alias(usize),
 }
 
