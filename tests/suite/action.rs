@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::testdata;
 
-/// A repository whose `main` has the chart's first version, and whose branch `head`, checked out, the second.
+/// A repository with the chart's first version in `main`, and the second in the branch `head`, which is checked out.
 struct Repository {
     folder: TempDir,
 }
@@ -159,7 +159,7 @@ fn the_job_fails_where_an_expectation_does() {
     );
 }
 
-/// `gh` that answers from a file and writes down what it is asked.
+/// A `gh` that answers from a file and records what it is asked.
 const FAKE_GH: &str = r#"#!/usr/bin/env bash
 echo "gh $*" | sed 's|/tmp/[^ ]*|FILE|g' >>"$GH_LOG"
 case "$*" in *--jq*) cat "$GH_FOUND" ;; esac

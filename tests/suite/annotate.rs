@@ -1,4 +1,4 @@
-//! What hashed names in any text stand for.
+//! What hashed names in any text mean.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -70,7 +70,7 @@ fn the_lines_stay_byte_for_byte() {
     assert_eq!(bare, text, "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Every name of every compiled ruleset is known, in both modes, also without comments.
+/// Every name in every compiled ruleset is explained, in both modes, also without comments.
 #[test]
 fn no_name_of_a_ruleset_is_left_without_a_meaning() {
     let cluster = testdata().join("shop/before-with-pods.yaml").display().to_string();
@@ -116,7 +116,7 @@ fn the_cluster_and_the_text_cannot_both_be_standard_input() {
     assert!(told.contains("--text FILE"), "{told}");
 }
 
-/// What is known is printed before more comes, and a reader who goes away ends it quietly.
+/// Text is annotated and printed as it arrives, and if the reader goes away the program ends quietly.
 #[test]
 fn a_text_that_goes_on_is_annotated_as_it_comes() {
     let cluster = testdata().join("shop/before-with-pods.yaml").display().to_string();
@@ -136,7 +136,7 @@ fn a_text_that_goes_on_is_annotated_as_it_comes() {
         assert!(line.contains("# kube-system/kube-dns"), "{line}");
     }
     drop(stdout);
-    // Whoever writes on may meet a closed pipe.
+    // Later writes may meet a closed pipe.
     for _ in 0..1000 {
         if stdin.write_all(b"KUBE-SVC-TCOU7JCQXEZGVUNU\n").is_err() {
             break;

@@ -1,10 +1,10 @@
-//! What the real API server said of objects (testdata/controllers/rejected), and what `lint` says.
+//! What the real API server said about objects (testdata/controllers/rejected), and what `lint` says.
 
 use serde_json::Value;
 
 use crate::support::{kuberules, testdata};
 
-/// Only the other objects of the server's cluster could tell these.
+/// These can only be found with the other objects of the server's cluster.
 const NEEDS_A_CLUSTER: [&str; 2] = ["taken", "namespace-missing"];
 
 struct Judged {

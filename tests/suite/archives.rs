@@ -1,4 +1,4 @@
-//! The archives of a release: what `.ci/package` makes is what `cargo binstall` and krew look for.
+//! The archives of a release: `.ci/package` makes what `cargo binstall` and krew look for.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ fn manifest() -> toml::Table {
 /// The files of the archive for a target, and its name.
 fn packed(target: &str, folder: &Path) -> (String, Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // A file stands in for the program: that of the tests is large, and would take minutes to pack.
+    // A file stands in for the program: that of the tests is large and would take minutes to pack.
     let program = folder.join("program");
     std::fs::write(&program, "a program").unwrap();
     let output = Command::new(root.join(".ci/package"))
@@ -31,7 +31,7 @@ fn packed(target: &str, folder: &Path) -> (String, Vec<String>) {
     (archive.file_name().unwrap().to_str().unwrap().to_owned(), files)
 }
 
-/// A template of binstall with its words filled in.
+/// A template of binstall, filled in.
 fn filled(template: &str, words: &[(&str, &str)]) -> String {
     let fill = |text: String, (name, value): &(&str, &str)| text.replace(&format!("{{ {name} }}"), value);
     let text = words.iter().fold(template.to_owned(), fill);

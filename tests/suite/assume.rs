@@ -1,4 +1,4 @@
-//! `--assume`: manifests that were never applied, against the cluster that they became.
+//! `--assume`: manifests that were never applied, compared with the cluster that they became.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -70,7 +70,7 @@ fn key(service: &Service) -> (String, String) {
     (service.metadata.namespace.to_string(), service.metadata.name.to_string())
 }
 
-/// Gives the assumed Services what the real cluster's allocator and cloud gave the same ones; nothing else.
+/// Gives the assumed Services the values that the real cluster's allocator and cloud assigned; nothing else.
 fn map_allocated(assumed: &mut Snapshot, real: &Snapshot) {
     let real: BTreeMap<_, _> =
         real.services.iter().map(|located| (key(&located.object), &located.object)).collect();
@@ -83,7 +83,7 @@ fn map_allocated(assumed: &mut Snapshot, real: &Snapshot) {
     }
 }
 
-/// A slice without its name and the order of its parts, which are the controller's whim.
+/// A slice without its name and the order of its parts, which the controller chooses freely.
 fn shape(slice: &EndpointSlice) -> String {
     let mut ports: Vec<String> = slice.ports.iter().map(|port| format!("{port:?}")).collect();
     let mut endpoints: Vec<String> = slice.endpoints.iter().map(|endpoint| format!("{endpoint:?}")).collect();
@@ -98,7 +98,7 @@ fn the_shop_assumed_is_the_shop_as_it_became() {
     for mode in ["iptables", "nftables"] {
         let settings = settings(mode);
         let mut real = read("shop/before.yaml");
-        // The API server makes this one for itself.
+        // The API server creates this one itself.
         real.services.retain(|service| service.object.metadata.name != "kubernetes");
         let mut assumed = read("shop/manifests");
         let (_, found) = assume::fill(&mut assumed, &Options::default(), &settings);
@@ -239,7 +239,8 @@ fn jobs_and_the_tests_of_a_chart_have_no_endpoints() {
     assert_eq!(pods, ["notes-web-0", "notes-web-1"]);
 }
 
-/// What a subcommand prints of the chart with `--assume`, whatever its exit status; `v1` and `v2` are the two versions.
+/// What a subcommand prints about the chart with `--assume`, whatever its exit status; `v1` and `v2` are the two
+/// versions.
 fn printed(arguments: &[&str]) -> String {
     let arguments = arguments.iter().map(|argument| match *argument {
         "v1" | "v2" => path(&format!("chart/{argument}")),
@@ -432,7 +433,7 @@ fn what_comes_beside_renumbers_nothing() {
 #[test]
 fn what_an_earlier_state_was_given_stays() {
     let options = |previous: Option<Assumed>| Options {
-        // So few addresses that a new claim is sure to meet an old one.
+        // So few addresses that a new claim is sure to collide with an old one.
         service_cidrs: vec![Cidr::parse_lenient("10.0.0.0/28").unwrap()],
         nodes: Some(1),
         previous,

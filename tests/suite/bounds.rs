@@ -1,5 +1,5 @@
-//! Bounds of what is read: beyond each an error says which it was and what to do. The table in docs/promises.md names
-//! them all.
+//! Limits of the input: beyond each of them an error says which it was and what to do. The table in docs/promises.md
+//! names them all.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,7 +24,7 @@ fn faults(text: impl Into<String>) -> String {
     }
 }
 
-/// Standard error of a run that has to fail.
+/// Standard error of a run that must fail.
 fn failed(arguments: &[&str]) -> String {
     let output = kuberules(arguments);
     let told = String::from_utf8(output.stderr).unwrap();
@@ -72,7 +72,7 @@ fn nesting() {
     };
     assert_eq!(faults(nested(199)), "fine");
     assert!(faults(nested(200)).contains("nested deeper than 200 levels, as no Kubernetes object is"));
-    // What JSON has beside the fields that are read is passed over, however deep.
+    // What JSON has besides the fields that are read is skipped, however deep it is.
     let (open, close) = ("{\"a\":".repeat(100_000), "}".repeat(100_000));
     let json = format!(
         "{{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{{\"name\":\"a\",\"namespace\":\"b\"}},\"x\":{open}1{close}}}"
@@ -101,7 +101,7 @@ fn folders_within_folders() {
     assert!(told.contains("folders are nested more than 64 deep: give the folder of one node"), "{told}");
 }
 
-/// Warnings of reading, however many, are no error, and hide none.
+/// Warnings while reading, however many, are not an error, and do not hide any.
 #[test]
 fn findings_of_reading() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ fn findings_of_reading() {
     );
 }
 
-/// The same fault in every object: people are told the first of them, JSON has them all.
+/// The same fault in every object: people see the first of them, JSON has them all.
 #[test]
 fn faults_that_all_objects_have() {
     let folder = tempfile::tempdir().unwrap();
@@ -171,7 +171,8 @@ fn walked(save: &str) -> Result<Vec<String>, String> {
     Ok(outcomes.iter().map(|outcome| format!("{:?} {:?}", outcome.destination, outcome.given)).collect())
 }
 
-/// Rules of others that set a bit of the mark each: every one not understood makes twice as many kinds of packets.
+/// Other programs' rules that each set a bit of the mark: every one that is not understood doubles the kinds of
+/// packets.
 #[test]
 fn ways_through_rules() {
     let rules = |condition: &dyn Fn(usize) -> String| {
@@ -189,7 +190,7 @@ fn ways_through_rules() {
     }
 }
 
-/// With more than 64 destinations it cannot be said where the packet goes.
+/// With more than 64 destinations, it is not said where the packet goes.
 #[test]
 fn destinations_of_a_range() {
     let save = |last: u8| {
@@ -203,7 +204,7 @@ fn destinations_of_a_range() {
     assert!(error.contains("where a rule sends packets cannot be told"), "{error}");
 }
 
-/// A line of any length comes out as it went in.
+/// A line of any length comes out unchanged.
 #[test]
 fn lines_to_annotate() {
     let folder = tempfile::tempdir().unwrap();
@@ -215,7 +216,7 @@ fn lines_to_annotate() {
     assert!(output.status.success() && output.stdout == text);
 }
 
-/// Names are not looked for in a file that would keep the user waiting.
+/// Names are not looked up in a file that would keep the user waiting.
 #[test]
 fn files_to_complete_from() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A whole node as `--captured` takes it: folders, archives, several files; what its connections and its other rules do.
+//! A whole node, as `--captured` accepts it: folders, archives, several files; what its connections and its other rules
+//! do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Findings but for the name of the capture.
+/// Findings, without the name of the capture.
 fn findings(output: &Output) -> Value {
     json(output)["findings"].clone()
 }
@@ -58,7 +59,7 @@ fn k71305_both_backends_and_tables_of_nftables_beside_them() {
     assert_eq!(report[3]["places"][0]["table"], "ip raw-guard");
     assert_eq!(report[3]["traffic"][0]["after"], "times out");
 
-    // The legacy backend drops what kube-proxy's rules in the other one have let through.
+    // The legacy backend drops what kube-proxy's rules in the other one let through.
     let catalog = json(&trace(&mixed(), "10.244.3.77", "10.96.97.45:8080", &["-o", "json"]));
     assert_eq!(catalog["outcomes"][0]["verdict"], "drop");
     assert_eq!(catalog["outcomes"][0]["decidedBy"]["owner"], "unnamed");
@@ -218,7 +219,7 @@ fn hostile_archives_harm_nobody() {
         fs::write(&path, bytes).unwrap();
         check(&[&path], &[])
     };
-    // Names that lead elsewhere are names: nothing is written. Links and devices are left alone.
+    // Names that lead elsewhere are only names: nothing is written. Links and devices are ignored.
     for name in ["/tmp/kuberules-outside", "../../outside", outside.as_str()] {
         assert_eq!(run(&file(name)).status.code(), Some(0), "{name}");
         assert!(!Path::new("/tmp/kuberules-outside").exists() && !folder.path().join("outside").exists());
@@ -228,7 +229,7 @@ fn hostile_archives_harm_nobody() {
         bytes.extend(file("x"));
         assert_eq!(run(&bytes).status.code(), Some(0));
     }
-    // Sizes that are not true, and an end that comes too soon.
+    // Wrong sizes, and a premature end.
     for bytes in [
         entry("x", b'0', &save, u64::from(u32::MAX) + 5),
         file("x")[..save.len() / 2].to_vec(),
@@ -238,7 +239,7 @@ fn hostile_archives_harm_nobody() {
         let result = run(&bytes);
         assert_eq!(result.status.code(), Some(2), "{}", told(&result));
     }
-    // Steering characters in names come out inert.
+    // Control characters in names are made harmless.
     let told = told(&run(&[file("x"), entry("a\u{1b}[31m", b'0', b"?", 1)].concat()));
     assert!(told.contains("a\\u{1b}[31m") && !told.contains('\u{1b}'), "{told}");
 }
@@ -272,7 +273,7 @@ fn what_collect_gathers_is_read_back() {
     assert!(printed.contains("=> works: goes to 10.244.2.4:3306"), "{printed}");
 }
 
-/// As kube-proxy of mode ipvs leaves them (pkg/proxy/ipvs/proxier.go).
+/// As kube-proxy in ipvs mode leaves them (pkg/proxy/ipvs/proxier.go).
 const IPVS: &str = "\
 *nat
 :PREROUTING ACCEPT [0:0]
@@ -300,7 +301,7 @@ fn a_node_that_kube_proxys_rules_do_not_serve_is_told_to_be_what_it_is() {
     let traced = trace(&path, "10.244.3.77", "10.96.97.45:8080", &[]);
     assert_eq!(traced.status.code(), Some(2));
     assert!(told(&traced).contains("ipvsadm -Ln"), "{}", told(&traced));
-    // What does not go to a Service is traced all the same.
+    // Packets that do not go to a Service can still be traced.
     assert_eq!(trace(&path, "10.244.3.77", "10.244.1.8:8080", &[]).status.code(), Some(0));
 
     fs::write(
@@ -331,7 +332,7 @@ fn connections_alone_are_enough_for_what_they_tell() {
     assert_eq!(dns["existing"].as_array().unwrap().len(), 3);
 }
 
-/// A folder with the rules of a node and what else it was asked for.
+/// A folder with the rules of a node, and what else was captured.
 fn node_with(texts: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let rules = testdata().join("captures/shop-worker-1.iptables-save-c.txt");
@@ -347,7 +348,7 @@ const LOCAL: &str = "local 192.168.0.11 dev eth0 table local proto kernel scope 
 const FORWARDS: &str = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.eth0.rp_filter = 0\n\
     net.ipv4.conf.cali1.rp_filter = 0\n";
 
-/// What a command said of a node, whatever folder that lies in.
+/// What a command said about a node, whatever the node's folder.
 fn stdout_of(output: &Output, node: &tempfile::TempDir) -> String {
     String::from_utf8_lossy(&output.stdout).replace(&node.path().display().to_string(), "FOLDER")
 }
@@ -360,7 +361,7 @@ fn a_node_without_a_route_to_cluster_ips_reaches_no_service() {
     let told = json(&trace(node.path(), "node", "10.96.0.12:3306", &["-o", "json"]));
     assert_eq!(told["outcomes"][0]["unrouted"], "no-route");
     assert_eq!(told["outcomes"][0]["result"], "unreachable");
-    // Rules change the destination of what comes from Pods before routing.
+    // Rules change the destination of packets from Pods before routing.
     let told = json(&trace(node.path(), "10.244.1.77", "10.96.0.12:3306", &["-o", "json"]));
     assert_eq!(told["outcomes"][0]["result"], "works");
     let with_default = format!("{LOCAL}default via 192.168.0.1 dev eth0\n");

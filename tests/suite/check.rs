@@ -1,4 +1,4 @@
-//! `check`: captured rulesets of the corpus are clean, and what goes wrong on nodes is told by its name.
+//! `check`: captured rulesets of the corpus are clean, and what goes wrong on nodes is reported by its name.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn kinds(json: &str) -> Vec<String> {
     findings.iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The shop's capture of worker-1 in iptables mode, changed.
+/// The shop's capture of worker-1 in iptables mode, edited.
 fn edited(edit: impl Fn(&str) -> String) -> tempfile::NamedTempFile {
     let text = fs::read_to_string(testdata().join("captures/shop-worker-1.iptables-save-c.txt")).unwrap();
     written(&edit(&text))
@@ -233,7 +233,7 @@ fn a_missing_jump_and_a_foreign_rule_before_it_are_told() {
     assert!(told.contains("192.168.0.99:80"), "{told}");
 }
 
-/// The set of a foreign rule that stands first was not captured: that is named once, whatever depends on it.
+/// The set of a foreign rule that comes first was not captured: this is said once, whatever depends on it.
 #[test]
 fn what_was_not_captured_is_named_once() {
     let foreign = "-A FORWARD -m set --match-set blocked src -j DROP\n";

@@ -25,7 +25,7 @@ fn fine(output: &Output) -> String {
     text(&output.stdout)
 }
 
-/// Standard error of a run that could not: exit 2, and nothing on standard output.
+/// Standard error of a run that failed: exit 2, and nothing on standard output.
 #[track_caller]
 fn failed(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(2));
@@ -177,7 +177,7 @@ fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
     assert_eq!((closed.status.code(), text(&closed.stderr)), (Some(0), String::new()));
 }
 
-/// Rust's runtime puts /dev/null in the place of a closed descriptor, which takes whatever is written.
+/// Rust's runtime replaces a closed descriptor by /dev/null, which accepts whatever is written.
 #[test]
 fn a_closed_standard_output_is_an_error_where_there_is_something_to_say() {
     let run = |line: &str| {
@@ -279,7 +279,7 @@ fn kubectl_finds_the_same_program() {
     assert_eq!(fine(&version).replace("kubectl rules", "kuberules"), fine(&kuberules(&["--version"])));
 }
 
-/// Whatever would come from standard input: at a bare terminal it is said what to pipe in.
+/// Commands that would read standard input: at a bare terminal they say what to pipe in.
 #[test]
 fn nothing_waits_for_typing_at_a_bare_terminal() {
     if Command::new("script").arg("--version").output().is_err() {
@@ -326,7 +326,7 @@ fn whoever_waits_longer_than_a_second_at_a_terminal_is_told_why() {
     let line = "\r\u{1b}[Kreading the input ...";
     let long = told("1.5");
     assert!(long.contains(line) && long.ends_with("\r\u{1b}[K"), "{long:?}");
-    // A busy machine may take its second for this one, too.
+    // A busy machine may need its second for this one, too.
     let short = told("0");
     assert!(short.is_empty() || short.ends_with("\r\u{1b}[K"), "{short:?}");
 }

@@ -1,4 +1,5 @@
-//! Completions: of flags and values, and of names in the files on the line, as bash asks for them at a terminal.
+//! Completions: of flags and values, and of names in the files on the command line, as bash requests them at a
+//! terminal.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -62,7 +63,7 @@ fn each_shell_gets_a_script() {
     }
 }
 
-/// Bash at a pseudo terminal: a name is typed as far as it is unique, then Tab.
+/// Bash at a pseudo terminal: a name is typed until it is unique, then Tab is pressed.
 #[test]
 fn bash_completes_at_a_terminal() {
     if Command::new("script").arg("--version").output().is_err() {

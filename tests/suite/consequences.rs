@@ -1,5 +1,5 @@
-//! What `diff` says first of small changes: who was served and no longer is, and why. Each as the text and the comment on a
-//! pull request that people get.
+//! What `diff` says first about small changes: who was served and no longer is, and why. Each as text, and as the
+//! comment on a pull request.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ fn base() -> String {
     std::fs::read_to_string(testdata().join("changes/base.yaml")).unwrap()
 }
 
-/// The base with one thing changed.
+/// The base, with one thing changed.
 fn changed(name: &str, from: &str, to: &str) -> String {
     let base = base();
     if name == "deleted" {
@@ -102,7 +102,7 @@ fn changed(name: &str, from: &str, to: &str) -> String {
     format!("{head}{}", rest.replacen(from, to, 1))
 }
 
-/// Both states in a folder of their own, under names that are short in messages.
+/// Both states in their own folder, with names that are short in messages.
 fn folder(after: &str) -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (folder.path().join("old.yaml"), folder.path().join("new.yaml"));
@@ -200,7 +200,7 @@ fn json_keeps_everything() {
     assert!(json["changes"][0]["families"][0]["rules"]["removed"].as_u64().unwrap() > 0);
 }
 
-/// A hundred nodes, forty Services of which thirty change, each in one of three ways.
+/// A hundred nodes, and forty Services of which thirty change, each in one of three ways.
 fn large(changed: bool) -> String {
     let mut text = String::new();
     for i in 0..100 {
@@ -285,8 +285,8 @@ fn whatever_is_cut_everything_closes() {
     }
 }
 
-/// Every table, list, fold and fence closes, as GitHub renders it: what stands in a fold is parsed on its own, since a
-/// block of HTML ends at an empty line.
+/// Every table, list, fold and fence is closed, as GitHub renders it: the contents of a fold are parsed separately,
+/// since a block of HTML ends at an empty line.
 fn is_well_formed(markdown: &str, name: &str) {
     let mut folds = 0;
     let mut columns = None;

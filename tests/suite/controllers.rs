@@ -1,4 +1,4 @@
-//! `--assume` does as the real API server and its controllers: `testdata/controllers`.
+//! `--assume` behaves like the real API server and its controllers: `testdata/controllers`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use kuberules::settings::{Configuration, Flags, HostFacts, Release, Settings};
 
 use crate::support::{kuberules, testdata};
 
-/// Cases that depend on states of Pods which no manifest shows.
+/// Cases that depend on states of Pods that no manifest shows.
 const UNKNOWABLE: [&str; 7] = ["07", "14", "31", "32", "33", "50", "51"];
 
 fn folder() -> PathBuf {
@@ -111,7 +111,7 @@ fn manifests_give_the_same_rules_for_each_service_port() {
 
 type Counted = BTreeMap<String, usize>;
 
-/// The rules of each Service port in each family, counted over all nodes, with what was allocated left out.
+/// The rules of each Service port in each family, counted over all nodes, without allocated values.
 fn by_service_port(
     files: &BTreeMap<(String, Family), String>,
     given: &BTreeSet<&str>,
@@ -162,7 +162,7 @@ fn without_allocated(line: &str, given: &BTreeSet<&str>) -> String {
     kept.join(" ").replace("-m statistic --mode random ", "")
 }
 
-/// A word by what it is.
+/// Replaces a word by what it is.
 fn role(word: &str) -> String {
     for prefix in ["KUBE-SEP-", "KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-"] {
         if word.starts_with(prefix) {
@@ -254,7 +254,7 @@ fn fill(spec: &str, previous: Option<Assumed>) -> (ServiceSpec, Assumed) {
     (snapshot.services.remove(0).object.spec, assumed)
 }
 
-/// What the input cannot tell: numbers that the API server drew anew.
+/// Without what the input cannot know: numbers that the API server newly assigned.
 fn without_new(mut spec: ServiceSpec, before: &ServiceSpec) -> ServiceSpec {
     for (i, ip) in spec.cluster_ips.iter_mut().enumerate() {
         if before.cluster_ips.get(i) != Some(ip) {

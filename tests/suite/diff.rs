@@ -1,4 +1,4 @@
-//! `diff`: what a change of the shop does, and what a switch of the mode does on every cluster of the corpus.
+//! `diff`: what a change of the shop does, and what switching the mode does on every cluster of the corpus.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -80,14 +80,14 @@ fn nodes_with_the_same_change_are_folded() {
     assert!(nodes.len() < diff["nodes"].as_u64().unwrap() as usize, "{nodes:?}");
 }
 
-/// How many flows have each reason; none is a flow that nothing explains.
+/// How many flows have each reason; none for flows without an explanation.
 type Reasons = BTreeMap<Option<String>, usize>;
 
 fn config(case: &Case, mode: &str) -> String {
     case.folder.join(format!("kube-proxy.{mode}.json")).display().to_string()
 }
 
-/// Reasons of the flows between the modes.
+/// Reasons of the flows when switching the mode.
 fn mode_change(case: &Case) -> Reasons {
     let (old, new) = (config(case, "iptables"), config(case, "nftables"));
     let mut more = vec!["--old-config", &old, "--new-config", &new, "--kube-version", &case.version];
@@ -102,7 +102,7 @@ fn mode_change(case: &Case) -> Reasons {
 /// The change from one side to the other: mode and release of each.
 type Step = [(&'static str, &'static str); 2];
 
-/// Reasons of the flows of such a change; none where one of the releases refuses the configuration.
+/// Reasons of the flows of such a change; none if one of the releases refuses the configuration.
 fn change(case: &Case, [(old_mode, old), (new_mode, new)]: Step) -> Option<Reasons> {
     let (old_config, new_config) = (config(case, old_mode), config(case, new_mode));
     let mut more = vec!["--old-config", &old_config, "--new-config", &new_config, "--level", "traffic"];
@@ -123,7 +123,7 @@ fn reasons(case: &Case, more: &[&str]) -> (Reasons, Option<i32>) {
     (reasons, Some(code))
 }
 
-/// What `diff` finds; otherwise what it says instead.
+/// What `diff` finds, or else what it says instead.
 fn diff(case: &Case, more: &[&str]) -> Result<Value, String> {
     let cluster = case.cluster.display().to_string();
     let mut arguments =
@@ -184,7 +184,7 @@ fn from_release_to_release_only_known_differences_are_found() {
     let found =
         in_parallel(&share("diff", 48, changes), |(case, step)| (case.name(), *step, change(case, *step)));
     let refused = found.iter().filter(|(.., reasons)| reasons.is_none()).count();
-    // Only random/20 has a configuration that one release refuses: 1.30 does not know the word `primary`.
+    // Only random/20 has a configuration that one release refuses: 1.30 does not accept the word `primary`.
     assert!(refused <= 5, "{refused} changes were not compared");
     let unexplained: Vec<_> = found
         .iter()
@@ -203,7 +203,7 @@ fn from_release_to_release_only_known_differences_are_found() {
     }
 }
 
-/// Each node has the release that it reports: what is found of all is what is found of each.
+/// Each node has the release that it reports: what is found for all nodes is what is found for each.
 #[test]
 fn with_all_nodes_each_has_its_own_release() {
     let node = |name: &str, release: &str, ip: u8| {
@@ -243,7 +243,7 @@ fn texts(list: &Value) -> BTreeSet<String> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// A listener that kube-proxy opens itself changes what happens without any rule for it.
+/// A listener that kube-proxy opens itself changes what happens without any rule.
 #[test]
 fn a_listener_on_loopback_node_ports_is_a_consequence() {
     let folder = testdata().join("release-1.37/localhost-gate");
@@ -273,15 +273,15 @@ fn a_listener_on_loopback_node_ports_is_a_consequence() {
         };
         statements.filter(on_loopback).map(|one| one["effect"].as_str().unwrap().to_owned()).collect()
     };
-    // A node port without endpoints fails with the listener and without, but otherwise.
+    // A node port without endpoints fails with the listener and without it, but in another way.
     let opened = effects(&without, &with);
     assert!(opened.contains("works") && !opened.contains("refused"), "{opened:?}");
     let closed = effects(&with, &without);
     assert!(closed.contains("refused") && !closed.contains("works"), "{closed:?}");
 }
 
-/// What only one side says of the Pods' network is no difference: a configuration without it was compared with what the
-/// Nodes suggest, and every client of the new side kept its address.
+/// It is no difference if only one side says what the Pods' network is. A configuration without it was once compared
+/// with what the Nodes suggest, and every client of the new side kept its address.
 #[test]
 fn what_is_inferred_is_inferred_for_both_sides() {
     let mut fragment = tempfile::NamedTempFile::with_suffix(".json").unwrap();
@@ -307,7 +307,7 @@ fn what_is_inferred_is_inferred_for_both_sides() {
     assert_eq!(flows(&both(&fragment)), flows(&["--config", &fragment]));
 }
 
-/// What a configuration does say is a difference, though the other side has none.
+/// What a configuration does say is a difference, even if the other side has none.
 #[test]
 fn another_way_to_detect_local_traffic_is_a_difference() {
     let mut other = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();

@@ -1,4 +1,4 @@
-//! Every command in the README and the documentation does what stands below it.
+//! Every command in the README and the documentation prints what is shown below it.
 
 use crate::support::schemas;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn every_command_prints_what_the_documentation_shows() {
     files.extend(markdown(&root.join("docs")));
     let pages: Vec<Vec<Example>> = files.iter().map(|file| examples(file)).collect();
     assert!(pages.iter().any(|page| !page.is_empty()));
-    // A page's commands one after the other, as they are read: some work on what those above them made.
+    // A page's commands are run one after the other: some use what earlier ones made.
     let faults = in_parallel(&pages, |page| page.iter().filter_map(fault).collect::<Vec<_>>()).concat();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
@@ -59,7 +59,7 @@ fn examples(file: &Path) -> Vec<Example> {
     found
 }
 
-/// Runs the command from the project's root, with the program on the path. A line `...` stands for any lines.
+/// Runs the command in the project's root, with the program on the path. A line `...` stands for any lines.
 fn fault(example: &Example) -> Option<String> {
     let program = Path::new(env!("CARGO_BIN_EXE_kuberules"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());

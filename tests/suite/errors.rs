@@ -1,5 +1,5 @@
-//! What is wrong with the input is told to a person: file, line, object, fault, remedy; exit 2 and nothing on standard
-//! output.
+//! What is wrong with the input is explained for people: file, line, object, fault, remedy; exit 2 and nothing on
+//! standard output.
 
 use std::process::{Command, Output};
 
@@ -24,7 +24,7 @@ fn compile(input: &str, arguments: &[&str]) -> Output {
     run_with_input(command.arg("compile").args(arguments), input.as_bytes())
 }
 
-/// The run fails, prints no rule, and says all of these.
+/// The run fails, prints no rules, and says all of these.
 fn refused(input: &str, arguments: &[&str], says: &[&str]) {
     let output = compile(input, arguments);
     let told = String::from_utf8(output.stderr).unwrap();
@@ -35,7 +35,7 @@ fn refused(input: &str, arguments: &[&str], says: &[&str]) {
     }
 }
 
-/// The objects with a Node; where no slice is among them, there is none.
+/// The objects with a Node; unless they include slices, there are none.
 fn with_node(objects: &[String]) -> String {
     const NO_OTHER_SLICES: &str =
         "---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSliceList, items: []}\n";
@@ -96,8 +96,8 @@ fn the_same_object_twice_but_different() {
     assert_eq!(compile(&same, &["--quiet"]).status.code(), Some(0));
 }
 
-/// A store of objects has a place for each name: the corpus has such a list (release-1.37/long-comments), of which the
-/// real kube-proxy saw the last ones.
+/// A store of objects has one entry per name: the corpus has such a list (release-1.37/long-comments), of which the
+/// real kube-proxy saw the last entries.
 #[test]
 fn of_one_name_in_a_json_list_the_last_counts() {
     let item = |port: u16| {
@@ -179,8 +179,8 @@ fn node_cidr<'a>(version: &'a str, family: &'a str) -> [&'a str; 6] {
     ["--detect-local-mode", "NodeCIDR", "--kube-version", version, "--family", family]
 }
 
-/// Without a network of its primary family kube-proxy stops (its own test: Test_checkBadIPConfig), whatever the family
-/// that is compiled.
+/// kube-proxy stops if a Node has no network of its primary family (its own test: Test_checkBadIPConfig), whatever
+/// family is compiled.
 #[test]
 fn issue_13_pod_cidrs_of_the_other_family_than_the_primary_one() {
     let node = |addresses: &str, pod_cidrs: &str| {
@@ -224,7 +224,7 @@ fn issue_13_pod_cidrs_of_the_other_family_than_the_primary_one() {
     }
 }
 
-/// The same address in two slices with different conditions: of 40 runs of kube-proxy 34 rejected and 6 forwarded.
+/// The same address in two slices with different conditions: kube-proxy rejected in 34 of 40 runs, and forwarded in 6.
 #[test]
 fn issue_13_what_chance_decides_is_said() {
     let second = slice("IPv4", "10.244.1.2").replace("db-x", "db-y") + "  conditions: {ready: false}\n";

@@ -1,4 +1,4 @@
-//! `compile --all-nodes` writes for each node what a run for that node alone prints.
+//! `compile --all-nodes` writes for each node what a run for only that node prints.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,7 +46,7 @@ fn faults(case: &Case) -> Vec<String> {
 
 #[test]
 fn files_of_every_node_are_those_of_single_runs() {
-    // One run of each cluster: the releases differ in nothing that matters here.
+    // One run of each cluster: the releases do not differ in anything that matters here.
     let newest = |mode| cases(mode).into_iter().filter(|case| case.version == "1.36");
     let cases: Vec<Case> = newest("iptables").chain(newest("nftables")).collect();
     assert!(cases.len() > 20);

@@ -1,4 +1,4 @@
-//! `test`: expectations hold where a trace says so, and what is written holds.
+//! `test`: expectations hold if a trace says so, and what is written holds.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +18,7 @@ use crate::support::scope::share;
 use crate::support::{kuberules, testdata};
 use crate::testing;
 
-/// A cluster with the settings of all its nodes.
+/// A cluster, with the settings of all its nodes.
 pub(crate) struct World {
     pub name: String,
     pub snapshot: Snapshot,
@@ -51,7 +51,7 @@ impl World {
         Ground::new(&self.snapshot, vec![(side, None)], Family::ALL.to_vec())
     }
 
-    /// Whether each expectation of a file holds, with all that is told of it.
+    /// Whether each expectation of a file holds, with all that is said about it.
     pub(crate) fn verdicts(&self, file: &str) -> Vec<(bool, String)> {
         let (expectations, _) =
             expect::read("expectations.yaml", file).unwrap_or_else(|faults| panic!("{faults:?}"));
@@ -187,16 +187,16 @@ fn targets_of(port: &ServicePort, kind: &str) -> usize {
     }
 }
 
-/// What a trace says of an outcome.
+/// What a trace says about an outcome.
 #[derive(Debug, Clone)]
 pub(crate) struct Traced {
     pub result: String,
     pub snat: bool,
-    /// It is a Pod that reaches itself.
+    /// Whether it is a Pod that reaches itself.
     pub to_itself: bool,
 }
 
-/// What a trace says of each outcome of a packet.
+/// What a trace says about each outcome of a packet.
 pub(crate) fn traced(rules: &NodeRules<'_>, packet: Packet) -> Vec<Traced> {
     let outcomes = Walker::of(rules).walk(&packet).unwrap();
     let to_itself: Vec<bool> = outcomes
@@ -289,7 +289,7 @@ fn what_is_written_holds_whatever_the_order() {
         let cluster = Cluster::build(&other, &world.settings).unwrap().0;
         let side = Side { cluster: &cluster, settings: &world.settings };
         let reversed = Ground::new(&other, vec![(side, None)], Family::ALL.to_vec());
-        // Two Services with one address or two endpoints with one name are told by their order.
+        // Two Services with one address, or two endpoints with one name, are distinguished by their order.
         if !world.name.starts_with("seed") {
             assert_eq!(expect::write(&reversed).0, text, "{}", world.name);
         }
@@ -316,7 +316,7 @@ fn entries(entries: &str) -> String {
     format!("apiVersion: kuberules/v1\nexpectations:\n{entries}")
 }
 
-/// Each kind twice: holding, then failing.
+/// Each kind twice: first one that holds, then one that fails.
 const KINDS: [(&str, &str); 12] = [
     (
         "{to: shop/web, from: [pods, nodes, outside], expect: works}",

@@ -1,4 +1,4 @@
-//! `test`: expectations about Pods by name, namespaces, networks and several nodes hold where a trace of each member says
+//! `test`: expectations about Pods by name, namespaces, networks and several nodes hold if a trace of each member says
 //! so.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use kuberules::walk::Packet;
 use crate::expect::{Traced, WANTED, World, free, traced, worlds};
 use crate::support::scope::share;
 
-/// A Pod where it runs, with its address of a family.
+/// A Pod on its node, with its address of a family.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Pod {
     namespace: String,
@@ -21,7 +21,7 @@ struct Pod {
     ip: IpAddr,
 }
 
-/// Pods by what Pods say, and by what endpoints say of those that are not there.
+/// Pods as described by Pods, and as described by endpoints for those that do not exist as objects.
 fn pods(world: &World, family: Family) -> Vec<Pod> {
     let mut found: BTreeMap<(String, String), (String, Vec<IpAddr>)> = BTreeMap::new();
     for pod in world.snapshot.pods.iter().map(|pod| &pod.object) {
@@ -47,7 +47,7 @@ fn pods(world: &World, family: Family) -> Vec<Pod> {
     found.into_iter().filter_map(pod).collect()
 }
 
-/// The rules of every node in a family; nothing where a node has no address of it.
+/// The rules of every node in a family; none if a node has no address of it.
 struct Nodes<'w> {
     all: Vec<(&'w Node, NodeRules<'w>, IpAddr)>,
 }
@@ -60,7 +60,7 @@ impl<'w> Nodes<'w> {
             Some((node, rules, own))
         };
         let all = world.cluster.nodes.iter().take(6).map(rules).collect::<Option<Vec<_>>>()?;
-        // What is asked of all nodes is asked of each.
+        // What is asked about all nodes is asked about each.
         (all.len() == world.cluster.nodes.len()).then_some(Nodes { all })
     }
 
@@ -69,7 +69,7 @@ impl<'w> Nodes<'w> {
         self.all.iter().find(|(node, ..)| of(node)).map(|(node, ..)| node.name.as_str())
     }
 
-    /// What happens to what a client sends: on each node whose rules it meets.
+    /// What happens to a client's packets, on each node whose rules they meet.
     fn sent_by(&self, (ip, home): (IpAddr, &str), (protocol, to): (Protocol, SocketAddr)) -> Vec<Traced> {
         let door = self.owner(to.ip());
         let meets = |node: &str| door.unwrap_or(home) == node;
@@ -84,7 +84,7 @@ impl<'w> Nodes<'w> {
         met.flat_map(|(node, rules, _)| traced(rules, packet(node))).collect()
     }
 
-    /// What happens to what each node sends, by node.
+    /// What happens to packets that each node sends, by node.
     fn sent_by_nodes(&self, protocol: Protocol, to: SocketAddr) -> Vec<(&'w Node, Vec<Traced>)> {
         let packet =
             |rules: &NodeRules<'_>| Packet::plain(protocol, rules.host.source_to(to), to, ClientKind::Node);
@@ -92,13 +92,14 @@ impl<'w> Nodes<'w> {
     }
 }
 
-/// An entry of the file without what it expects, and what each of its groups of connections comes to: where it is about
-/// any node, one group is enough, else all must be as expected.
+/// An entry of the file without what it expects, and the result for each of its groups of connections: if it is about
+/// any node, one group is enough, otherwise all must be as expected.
 struct Entry {
     text: String,
     any: bool,
     groups: Vec<Vec<Traced>>,
-    /// Whether the clients are many: a Pod among them that can only reach itself says nothing of the source address.
+    /// Whether there are many clients: then a Pod among them that can only reach itself says nothing about the source
+    /// address.
     many: bool,
 }
 
@@ -187,7 +188,7 @@ fn on_several_nodes(world: &World, nodes: &Nodes<'_>, (protocol, to): (Protocol,
         let on = format!("  on: {{matchLabels: {{{key:?}: {value:?}}}}}\n");
         entries.push(of_nodes(&on, false, groups));
     }
-    // Each address of a node's network of Pods is one of its Pods.
+    // Each address in a node's Pod network is one of its Pods.
     let family = Family::of(to.ip());
     for (node, ..) in nodes.all.iter().take(1) {
         let net = node.pod_cidrs.iter().find(|net| net.family() == family);
@@ -195,7 +196,7 @@ fn on_several_nodes(world: &World, nodes: &Nodes<'_>, (protocol, to): (Protocol,
         let ports = &world.cluster.family(family).service_ports;
         let endpoints = ports.iter().flat_map(|port| &port.endpoints).map(|endpoint| endpoint.ip);
         let inside: BTreeSet<IpAddr> = endpoints.filter(|ip| net.contains(*ip)).chain([other]).collect();
-        // Who says that it is elsewhere is left to the tests of one client.
+        // Pods that claim to be elsewhere are left to the tests of single clients.
         let is_elsewhere = |ip: &IpAddr| {
             let all = ports.iter().flat_map(|port| &port.endpoints);
             all.filter(|e| e.ip == *ip).any(|e| e.node_name.as_deref() != Some(node.name.as_str()))

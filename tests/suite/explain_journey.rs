@@ -1,5 +1,5 @@
-//! What the page plays is what `trace --end-to-end` says: every client, node, address and mode of the example and of the
-//! shop. For the example the steps are read from the page in a browser.
+//! The page plays what `trace --end-to-end` says: every client, node, address and mode of the example and of the shop.
+//! For the example, the steps are read from the page in a browser.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::support::browser::{self, Browser};
 use crate::support::scope::share;
 use crate::support::{in_parallel, kuberules, testdata};
 
-/// A cluster as arguments, beside `--node`.
+/// A cluster as arguments, without `--node`.
 struct Cluster {
     arguments: Vec<String>,
     node: &'static str,
@@ -41,7 +41,7 @@ impl Cluster {
         String::from_utf8(self.run(&["explain", "--output", "html", "--node", self.node])).unwrap()
     }
 
-    /// The journey of a case, as the command line tells it.
+    /// The journey of a case, as the command line reports it.
     fn journey(&self, stage: &Value, case: &Value) -> Value {
         let played = &stage["journeys"][index(&case["journey"])];
         let from = if case["client"] == "node" { "node" } else { text(&played["source"]) };
@@ -66,7 +66,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-/// The data of a page, with texts and steps where it has their numbers, as its script reads it.
+/// The data of a page, with texts and steps in place of their indices, as its script reads it.
 fn data(page: &str) -> Value {
     let (_, data) = page.split_once("id=\"data\">").unwrap();
     let mut data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
@@ -97,7 +97,7 @@ fn full(value: &Value, key: &str, text: &impl Fn(&Value) -> Value, steps: &[Valu
     }
 }
 
-/// The cases that the input has an answer for; what if is left out.
+/// The cases that the input has an answer for, without what-if.
 fn cases(data: &Value) -> Vec<(&Value, &Value)> {
     let of_stage = |stage: &'_ Value| -> Vec<usize> {
         let given = |case: &Value| stage["policies"][index(&case["policy"])]["given"] == true;
@@ -182,7 +182,7 @@ fn ways_told(journey: &Value) -> Vec<Vec<String>> {
     first.map(way).collect()
 }
 
-/// Opens a state of the page and steps through it; what each step shows of the packet.
+/// Opens a state of the page and steps through it; returns what each step shows of the packet.
 const STEPS: &str = "(() => {
   const shown = [];
   const of = (id) => document.getElementById(id).dataset.value;
@@ -225,7 +225,8 @@ fn the_steps_in_the_browser_are_those_of_a_trace() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
-/// What the packet looks like at each step: sent, on each node before and after each rule, received, and so back.
+/// What the packet looks like at each step: as sent, before and after each rule on each node, as received, and the same
+/// on the way back.
 fn expected(journey: &Value, outcome: &Value) -> Vec<String> {
     let pair = |packet: &Value| format!("{} > {}", text(&packet["source"]), text(&packet["destination"]));
     let mut all = vec![pair(&journey["connection"])];

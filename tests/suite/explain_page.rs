@@ -1,5 +1,5 @@
-//! The HTML page of `explain` in a browser: every control by keyboard and mouse, links to its states, nothing cut or
-//! scrolled, nothing fetched, nothing complained of.
+//! The HTML page of `explain` in a browser: every control by keyboard and mouse, links to its states; nothing cut or
+//! scrolled, nothing fetched, no complaints.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::support::browser::{self, Browser};
 use crate::support::scope::{full, share};
 use crate::support::{kuberules, testdata};
 
-/// The page as a file in a folder of its own.
+/// The page as a file in its own folder.
 struct Page {
     path: PathBuf,
     _folder: tempfile::TempDir,
@@ -36,7 +36,7 @@ fn shop() -> Page {
     Page::new(&[cluster.to_str().unwrap(), "--config", config.to_str().unwrap(), "--node", "worker-1"])
 }
 
-/// Goes by Tab until an element has the focus.
+/// Presses Tab until an element has the focus.
 fn tab_to(browser: &mut Browser, selector: &str) {
     let test = format!("document.activeElement.matches({selector:?})");
     for _ in 0..60 {
@@ -180,7 +180,7 @@ fn a_link_opens_its_state() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
-/// Waits until a page that is opened anew says something.
+/// Waits until a newly opened page says something.
 fn wait_for(browser: &mut Browser, expression: &str, words: &str) -> String {
     let mut said = String::new();
     for _ in 0..50 {
@@ -193,8 +193,8 @@ fn wait_for(browser: &mut Browser, expression: &str, words: &str) -> String {
     said
 }
 
-/// Makes so many random choices (the same in every run), goes through every step of each, and tells what is cut, scrolled
-/// or outside.
+/// Makes this many random choices (the same in every run), goes through every step of each, and reports what is cut,
+/// scrolled or outside.
 const MISFITS: &str = r##"((turns) => {
   const faults = new Set();
   const byId = (id) => document.getElementById(id);
@@ -264,7 +264,7 @@ fn everything_of_the_shop_is_within_the_window() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
-/// Texts that stand out too little from their ground, by the measure of WCAG 2.1 (1.4.3: 4.5 to 1).
+/// Texts with too little contrast to their background, measured as in WCAG 2.1 (1.4.3: 4.5 to 1).
 const PALE: &str = r#"(() => {
   const parts = (color) => color.match(/[\d.]+/g).map(Number);
   const luminance = (color) => {
@@ -286,7 +286,7 @@ const PALE: &str = r#"(() => {
   return pale.join("; ");
 })()"#;
 
-/// The states that are looked at for their colours.
+/// The states whose colours are checked.
 const STATES: [&str; 6] = [
     "client=pod&step=0",
     "client=pod&mode=both&step=5",

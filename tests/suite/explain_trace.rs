@@ -1,4 +1,4 @@
-//! What `explain` says agrees with `trace`: every Service, address and client kind, on every node of the shop and in
+//! What `explain` says agrees with `trace`: every Service, address and kind of client, on every node of the shop and in
 //! some random clusters, in both modes.
 
 use serde_json::Value;
@@ -51,7 +51,7 @@ fn both_say_the_same() {
     assert!(total > part(1000, 12 * EVERY), "{total} cases are too few");
 }
 
-/// A quick run asks for one of so many addresses.
+/// A quick run asks for one in this many addresses.
 const EVERY: usize = 12;
 
 fn compare(scene: &Scene) -> usize {
@@ -70,7 +70,7 @@ fn compare(scene: &Scene) -> usize {
     asked.map(|(explanation, port, address)| compare_address(scene, explanation, port, address)).sum()
 }
 
-/// The data in the page of all Services, in both modes.
+/// The data of all Services in the page, in both modes.
 fn page_data(scene: &Scene) -> Value {
     let answer = kuberules(&[&["explain", "--output", "html"], scene.arguments().as_slice()].concat());
     let page = String::from_utf8(answer.stdout).unwrap();
@@ -133,7 +133,7 @@ fn client_words(packet: &Value) -> &'static str {
     }
 }
 
-/// Verdict, destination, chance and whether the source is rewritten, of those that depend on nothing.
+/// Verdict, destination, chance and whether the source is rewritten, for outcomes without conditions.
 fn happens(outcomes: &Value, chance: &str) -> Vec<(String, String, String, bool)> {
     let mut all: Vec<_> = (outcomes.as_array().unwrap().iter())
         .filter(|outcome| outcome["given"].as_array().is_none_or(Vec::is_empty))

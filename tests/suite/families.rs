@@ -1,4 +1,4 @@
-//! `diff` and `check` where only one side has an IP family: that is a difference like any other.
+//! `diff` and `check` if only one side has an IP family: that is a difference like any other.
 
 use std::io::Write as _;
 
@@ -35,7 +35,7 @@ ports: [{port: 8080, protocol: TCP}]
 ---
 ";
 
-/// The Service web with these cluster IPs; none without any.
+/// The Service web with these cluster IPs; no Service if there are none.
 fn cluster(web: &[&str]) -> NamedTempFile {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     file.write_all(NODE.as_bytes()).unwrap();
@@ -117,7 +117,7 @@ fn a_family_that_appears_is_told_between_modes_too() {
     assert!(told.contains("cluster IP of shop/web"), "{told}");
 }
 
-/// A listing of what `compile` prints, with a table of somebody else unless it is `alone`.
+/// A listing of what `compile` prints, with a table of another program unless it is `alone`.
 fn listing(cluster: &NamedTempFile, family: &str, alone: bool) -> NamedTempFile {
     let path = cluster.path().to_str().unwrap();
     let arguments =

@@ -1,5 +1,5 @@
-//! Rules as other programs write them, listed by the real nft of two versions as text and as JSON: what they let through
-//! works, what they deny does not.
+//! Rules as other programs write them, listed by the real nft in two versions as text and as JSON: what they let
+//! through works, what they block does not.
 
 use kuberules::capture;
 use kuberules::net::{Cidr, Protocol};
@@ -20,7 +20,7 @@ fn host() -> Host {
 /// Source, destination, interfaces in and out.
 type Flow<'t> = (&'t str, &'t str, Option<&'t str>, Option<&'t str>);
 
-/// What is sure to happen, in every version and form; none where it is left open.
+/// What is certain to happen, in every version and form; none if it is left open.
 fn ends(program: &str, (from, to, input, output): Flow<'_>) -> Option<String> {
     let mut found = Vec::new();
     for name in ["1.0.6.txt", "1.0.6.json", "1.1.3.txt", "1.1.3.json"] {

@@ -1,4 +1,4 @@
-//! Nodes with the rules of other programs beside kube-proxy's, as the real tools list them: read, printed, walked.
+//! Nodes with the rules of other programs next to kube-proxy's, as the real tools list them: read, printed, walked.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -18,12 +18,12 @@ use crate::support::testdata;
 /// Listings of iptables 1.8.9 and of 1.8.11.
 const LISTINGS: [&str; 2] = ["iptables-save.txt", "iptables-save-1.8.11.txt"];
 
-/// Who speaks to whom past the rules of a program, and how that ends.
+/// A connection under the rules of a program, and how it ends.
 struct Trial {
     program: &'static str,
     from: &'static str,
     to: &'static str,
-    /// The interfaces that the asker tells.
+    /// The given interfaces.
     told: (&'static str, &'static str),
     ends: &'static str,
 }
@@ -32,7 +32,7 @@ const fn trial(program: &'static str, from: &'static str, to: &'static str, ends
     Trial { program, from, to, told: ("", ""), ends }
 }
 
-/// The Pods cart-0 (10.244.1.5) and web-0 (10.244.1.4) ask cache-0 (10.244.1.7), which lets cart in alone.
+/// The Pods cart-0 (10.244.1.5) and web-0 (10.244.1.4) connect to cache-0 (10.244.1.7), which only allows cart.
 const TRIALS: [Trial; 19] = [
     trial("calico", "10.244.1.5", "10.96.177.234:6379", "accept 10.244.1.7:6379"),
     trial("calico", "10.244.1.4", "10.96.177.234:6379", "drop"),
@@ -92,7 +92,7 @@ fn listings_of_other_programs_rules_print_as_they_were() {
     }
 }
 
-/// The members of `ipset save`: addresses and networks alone.
+/// The members in `ipset save`: only addresses and networks.
 fn sets(program: &str) -> Option<IpSets> {
     let text = std::fs::read_to_string(path(program, "ipset-save.txt")).ok()?;
     let mut sets = IpSets::default();

@@ -1,4 +1,4 @@
-//! YAML and JSON are read as kubectl reads them: texts with the objects that Kubernetes' own decoder makes of them.
+//! YAML and JSON are read as kubectl reads them: texts with the objects that Kubernetes' own decoder reads from them.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Inputs that are made to hurt: every one is answered or refused soon, in memory that its size bounds.
+//! Malicious inputs: every one is answered or refused soon, with memory limited by its size.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,10 +14,10 @@ use kuberules::{iptables, nftables};
 
 use crate::support::{self, kuberules, scope, testdata};
 
-/// Far more than any of these takes on an idle machine, far less than for ever.
+/// Far more than any of these takes on an idle machine, and far less than forever.
 const SOON: Duration = Duration::from_secs(120);
 
-/// How much of something is made: in a quick run a part, for the unoptimised program takes its time.
+/// The size of an input: in a quick run only a part, since the unoptimized program is slow.
 fn size(full: usize) -> usize {
     if scope::full() { full } else { full / 16 }
 }
@@ -111,7 +111,7 @@ fn a_chain_of_100_000_jumps_comes_to_an_end() {
         save.push_str("-A PREROUTING -j C0\n");
         (1..100_000).for_each(|n| writeln!(save, "-A C{} {target} C{n}", n - 1).unwrap());
         save.push_str("COMMIT\n");
-        // Whether it is followed or refused, it is soon.
+        // Whether it is followed or refused, it is done soon.
         let _ = walked(&save, "10.0.0.1:80");
     }
 }
@@ -172,7 +172,7 @@ fn piped(arguments: &[&str], pieces: &[&[u8]]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// An input is read to its end, however slowly it grows; one that ends early is told, never half an answer.
+/// An input is read to its end, however slowly it grows; a premature end is reported, and never half an answer.
 #[test]
 fn an_input_that_grows_is_read_whole_and_one_cut_off_is_refused() {
     let text = fs::read(testdata().join("shop/before.yaml")).unwrap();
@@ -202,7 +202,7 @@ fn a_link_that_leads_nowhere_is_told() {
     assert!(told.contains("a.yaml: the symbolic link leads nowhere"), "{told}");
 }
 
-/// Interrupted at any moment, it leaves every file or none under a final name, and those whole.
+/// Interrupted at any moment, it leaves every file complete under its final name, or no file.
 #[test]
 fn interrupted_runs_leave_no_part_of_a_file() {
     let shop = testdata().join("shop/before.yaml");

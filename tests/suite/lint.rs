@@ -64,7 +64,7 @@ fn endpoint(service: &str, ip: &str) -> String {
     )
 }
 
-/// Where the packet goes by the rules themselves.
+/// Where the packet goes according to the rules themselves.
 fn goes_to(path: &str, mode: &str) -> String {
     let arguments = [
         "trace",
@@ -125,7 +125,7 @@ endpoints:
 - {addresses: [10.244.1.4]}
 ";
 
-// More ports than the API server takes.
+// More ports than the API server accepts.
 #[test]
 fn the_only_slice_is_refused_and_not_missing() {
     let ports = (1..=20_001).map(|port| format!("{{name: p{port}, port: {port}}}")).collect::<Vec<_>>();

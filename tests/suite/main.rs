@@ -1,4 +1,5 @@
-//! The program and the library from outside, a module for each subject. All in one binary: it is linked once.
+//! The program and the library from outside, with a module for each subject. All in one binary, which is linked only
+//! once.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 #[macro_use]
@@ -68,7 +69,7 @@ mod escaping {
     mod rules;
 }
 
-/// What is said of rules, against walking connection by connection.
+/// What is said about rules, compared with walking connection by connection.
 mod judges {
     mod agreement;
     mod diff;

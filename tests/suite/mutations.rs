@@ -1,5 +1,5 @@
 //! The functions of the fuzz targets with their seeds and some thousand mutations, without a nightly compiler: building
-//! the targets proper takes longer than all other checks together.
+//! the actual targets takes longer than all other checks together.
 
 #[path = "../../fuzz/harness.rs"]
 mod harness;
@@ -14,12 +14,13 @@ use crate::support::library::{Compiled, Given, compile};
 use crate::support::random::Random;
 use crate::support::scope::{full, share};
 
-/// Mutations of a target; more by `KUBERULES_MUTATIONS`.
+/// Mutations of a target; more with `KUBERULES_MUTATIONS`.
 fn mutations() -> usize {
     std::env::var("KUBERULES_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(300)
 }
 
-/// Shorter seeds are kept in fuzz/corpus, and are all that a quick run takes: to compare two longer rulesets takes seconds.
+/// Shorter seeds are kept in fuzz/corpus, and are the only ones in a quick run: comparing two longer rulesets takes
+/// seconds.
 const SMALL: usize = 1 << 14;
 
 /// A fuzz target: its name, what it runs, its seeds.
@@ -194,7 +195,7 @@ fn seeds_and_their_mutations_break_nothing() {
     ));
 }
 
-/// The inputs kept for a fuzz target.
+/// The inputs stored for a fuzz target.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());

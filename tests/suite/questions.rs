@@ -1,5 +1,5 @@
-//! The fifteen questions that people ask upstream, each answered by one command with nothing but input and names, in its
-//! first three lines. Tests are named by the issue in kubernetes/kubernetes.
+//! The fifteen questions that people ask upstream, each answered by one command with only the input and names, in its
+//! first three lines. Tests are named after the issue in kubernetes/kubernetes.
 
 use std::process::Command;
 
@@ -193,7 +193,7 @@ fn k139628_udp_still_goes_to_the_dead_pod() {
     );
 }
 
-/// It was said that the Service has no such port.
+/// It once said that the Service has no such port.
 #[test]
 fn a_port_of_a_service_without_rules_is_not_served() {
     let trace = |port: u16| {

@@ -1,5 +1,5 @@
-//! The recipes of docs/ci.md do what they say: each block of shell is run in a repository of its own, with the program as it
-//! is; helm, kubectl and gh are stood in for by scripts that print what was rendered before.
+//! The recipes in docs/ci.md do what they say: each shell block is run in its own repository, with the real program;
+//! helm, kubectl and gh are replaced by scripts that print what was rendered before.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::support::testdata;
 
-/// The blocks of shell, by the heading above them.
+/// The shell blocks, by the heading above them.
 fn blocks() -> BTreeMap<String, Vec<String>> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md");
     let text = std::fs::read_to_string(page).unwrap();
@@ -61,7 +61,7 @@ impl Repository {
         repository
     }
 
-    /// Everything that a recipe looks at, as it is in one version of the chart.
+    /// Everything that a recipe looks at, as in one version of the chart.
     fn commit(&self, version: &str) {
         let rendered = testdata().join("chart").join(version).join("notes.yaml");
         for path in ["manifests/notes.yaml", "chart/rendered.yaml", "overlays/prod/rendered.yaml"] {
@@ -74,7 +74,7 @@ impl Repository {
         ));
     }
 
-    /// Runs a text of shell; returns its exit status.
+    /// Runs a shell text; returns its exit status.
     fn run(&self, text: &str) -> i32 {
         let folder = self.folder.path();
         let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());

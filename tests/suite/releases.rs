@@ -1,4 +1,4 @@
-//! The release of kube-proxy: which one is meant, what the newest brings, what an upgrade wants looked at.
+//! The release of kube-proxy: which one is meant, what the newest brings, what to check before an upgrade.
 
 use std::path::{Path, PathBuf};
 
@@ -137,7 +137,7 @@ fn text(path: PathBuf) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The cluster of a folder with its configuration of nftables mode.
+/// The cluster in a folder, with its nftables-mode configuration.
 fn on_node(command: &str, folder: &Path, more: &[&str]) -> (i32, String, String) {
     let (cluster, config) =
         (text(folder.join("cluster.json")), text(folder.join("kube-proxy.nftables.json")));
@@ -230,7 +230,7 @@ fn what_a_gated_kube_proxy_left_behind_harms_nobody() {
     assert!(told.contains("+ counter localhost-nodeport-rejected-udp"), "{told}");
 }
 
-/// Counters may have counted, and nft 1.1 lists the same otherwise: neither is a finding.
+/// Counters may have counted, and nft 1.1 lists the same in another way: neither is a finding.
 #[test]
 fn check_reads_what_every_nft_lists_of_a_gated_node() {
     let folder = case("localhost-gate");

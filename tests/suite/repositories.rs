@@ -1,11 +1,11 @@
-//! Folders as they lie in Git: charts, kustomizations and other files stand beside manifests.
+//! Folders as they are in Git, with charts, kustomizations and other files next to manifests.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::{kuberules, testdata};
 
-/// Lints as the folder stands: the exit code, the codes and objects of the findings, and standard error.
+/// Lints a folder as it is: the exit code, the codes and objects of the findings, and standard error.
 fn lint(folder: &str, more: &[&str]) -> (i32, Vec<String>, String) {
     let path = testdata().join("repositories").join(folder);
     let output = kuberules(&[&["lint", "--assume", path.to_str().unwrap()], more].concat());
@@ -180,8 +180,8 @@ fn of_a_key_that_stands_twice_the_last_counts_and_both_lines_are_told() {
     assert!(!compile(folder.path()).1.contains("occurs twice"));
 }
 
-/// So many bytes of input that cost quadratic time or worse would take minutes; here they are read, and few of the
-/// faults are told.
+/// This much input would take minutes if it cost quadratic time or worse; here it is read, and only a few of the faults
+/// are reported.
 #[test]
 fn many_faults_in_one_object_are_told_in_part() {
     let ports = "{port: 80}, ".repeat(2_000);

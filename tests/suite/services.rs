@@ -1,4 +1,4 @@
-//! What `services` says of each Service is what `trace` says of the same packets.
+//! What `services` says about each Service is what `trace` says about the same packets.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A packet with what `services` says of it.
+/// A packet, with what `services` says about it.
 struct Probe {
     service: String,
     node: String,

@@ -1,4 +1,4 @@
-//! docs/stability.md names every schema, and every schema that it names is there.
+//! docs/stability.md names every schema, and every schema that it names exists.
 
 use std::collections::BTreeSet;
 use std::path::Path;

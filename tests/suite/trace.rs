@@ -1,5 +1,5 @@
-//! Questions that people ask about one packet, each answered by one `trace`; tests are named by the issue in
-//! kubernetes/kubernetes where it was asked.
+//! Questions that people ask about one packet, each answered by one `trace`; tests are named after the issue in
+//! kubernetes/kubernetes.
 
 use std::process::Output;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{kuberules, testdata};
 
-/// `trace` of the shop on worker-1.
+/// `trace` for worker-1 of the shop.
 fn trace(cluster: &str, mode: &str, arguments: &[&str]) -> Output {
     let cluster = testdata().join("shop").join(cluster);
     let config = testdata().join(format!("shop/before-worker-1/kube-proxy.{mode}.json"));
@@ -33,7 +33,7 @@ fn outcomes(trace: &Value) -> &[Value] {
     trace["outcomes"].as_array().unwrap()
 }
 
-/// The text without its line breaks, which are made for the terminal.
+/// The text without its line breaks, which are only for the terminal.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -79,8 +79,8 @@ fn k121371_timeout_or_refusal() {
     }
 }
 
-/// Affinity differs per port, or sticks (103000, 110302, 55603): one list per endpoint of each port, a condition beside
-/// the chances of first contact.
+/// Affinity differs per port, or sticks (103000, 110302, 55603): one list per endpoint of each port, a condition next
+/// to the chances of a first contact.
 #[test]
 fn k103000_affinity_is_of_one_port_and_one_endpoint() {
     for mode in MODES {
@@ -101,7 +101,7 @@ fn k103000_affinity_is_of_one_port_and_one_endpoint() {
     }
 }
 
-/// Do loadBalancerSourceRanges bind pods, nodes, node ports (109575, 85572, 119656)?
+/// Do loadBalancerSourceRanges restrict pods, nodes, node ports (109575, 85572, 119656)?
 #[test]
 fn k109575_source_ranges_apply_to_load_balancer_ips_only() {
     for mode in MODES {
@@ -176,7 +176,7 @@ fn k37932_a_cascade_of_unequal_values_is_equal() {
     assert_eq!(text.matches("  33.33 % (1/3)  works").count(), 3, "{text}");
 }
 
-/// Rules are right and UDP still goes to the dead pod (139628, 48370): a trace is of new connections.
+/// Rules are right and UDP still goes to the dead pod (139628, 48370): a trace is about new connections.
 #[test]
 fn k139628_a_trace_is_of_new_connections() {
     let text =
@@ -347,7 +347,7 @@ fn the_diagram_is_of_mermaid() {
     assert_snapshot!(text);
 }
 
-/// An endpoint that names its node is there, though no Pod and no network of pods says so.
+/// An endpoint that names its node is on it, even if no Pod and no network of pods says so.
 #[test]
 fn issue_13_an_endpoint_of_another_node_without_a_target_ref() {
     let cluster = "\
@@ -381,7 +381,7 @@ endpoints:
     says(&told("10.244.1.9"), &["a pod on this node"]);
 }
 
-/// `trace` of captured rules with one piece of text replaced.
+/// `trace` with captured rules, after replacing one piece of text.
 fn captured(file: &str, old: &str, new: &str, arguments: &[&str]) -> String {
     let text = std::fs::read_to_string(testdata().join("captures").join(file)).unwrap();
     assert!(text.contains(old), "{file} has no {old}");
@@ -397,7 +397,7 @@ fn captured(file: &str, old: &str, new: &str, arguments: &[&str]) -> String {
 
 const DB: [&str; 4] = ["--from", "10.244.1.9", "--to", "10.96.0.12:3306"];
 
-/// A reason comes from the rule that decided: kube-proxy drops nothing in these places.
+/// A reason comes from the rule that decided: here it is not kube-proxy that drops.
 #[test]
 fn a_drop_that_is_not_kube_proxys_is_not_blamed_on_the_policy() {
     let iptables = "shop-worker-1.iptables-save-c.txt";
@@ -424,7 +424,7 @@ fn a_drop_that_is_not_kube_proxys_is_not_blamed_on_the_policy() {
     }
 }
 
-/// `--to-destination :0` (114537, 112477) is no matter of the policy, and the connection does not work.
+/// `--to-destination :0` (114537, 112477) has nothing to do with the policy, and the connection does not work.
 #[test]
 fn k114537_a_dnat_without_an_address_is_not_blamed_on_the_policy() {
     let file = "shop-worker-1.iptables-save-c.txt";
@@ -433,7 +433,7 @@ fn k114537_a_dnat_without_an_address_is_not_blamed_on_the_policy() {
     assert!(!text.contains("traffic policy is Local") && !text.contains("works:"), "{text}");
 }
 
-/// Where a Service has only UDP, UDP is traced and that is said.
+/// If a Service has only UDP, UDP is traced, and the output says so.
 #[test]
 fn the_protocol_is_that_of_the_service_port() {
     let cluster = testdata().join("shop/before.yaml");
@@ -454,7 +454,7 @@ fn the_protocol_is_that_of_the_service_port() {
     says(&String::from_utf8_lossy(&output.stderr), &["served for tcp and udp; this traces tcp"]);
 }
 
-/// The packet passes, and yet the connection fails: that is not said to work.
+/// The packet passes, but the connection fails: the output must not say that it works.
 #[test]
 fn what_no_service_takes_is_not_said_to_work() {
     let cases = [

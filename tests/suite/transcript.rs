@@ -1,10 +1,10 @@
-//! The first ten minutes: command lines as people type them who read no manual, with the first lines of each answer and
+//! The first ten minutes: command lines as typed by people who read no manual, with the first lines of each answer and
 //! its exit status.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// So many lines of each answer are shown.
+/// This many lines of each answer are shown.
 const SHOWN: usize = 4;
 
 const LINES: &[&str] = &[
@@ -62,7 +62,7 @@ fn the_first_ten_minutes() {
     assert_snapshot!(answers.join("\n"));
 }
 
-/// Both streams, as on a terminal; the prompt and the status around them.
+/// Both streams, as on a terminal, with the prompt and the status.
 fn answer(line: &str, folder: &Path) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_kuberules"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
@@ -79,7 +79,7 @@ fn answer(line: &str, folder: &Path) -> String {
     format!("$ {line}\n{}\n  [{}]\n", shown.join("\n"), output.status.code().unwrap())
 }
 
-/// Nothing waits for typing: at a terminal a subcommand without input says what to pipe in.
+/// Nothing waits for input: at a terminal, a subcommand without input says what to pipe in.
 #[test]
 fn on_a_bare_terminal_nothing_waits() {
     if Command::new("script").arg("--version").output().is_err() {
@@ -96,7 +96,7 @@ fn on_a_bare_terminal_nothing_waits() {
     }
 }
 
-/// `-h` is one screen of a usual terminal window, examples first; `--help` is all.
+/// `-h` fits a usual terminal window, examples first; `--help` is complete.
 #[test]
 fn short_help_is_one_screen() {
     let help = |arguments: &[&str]| {
@@ -117,7 +117,7 @@ fn short_help_is_one_screen() {
     assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{commands}");
 }
 
-/// As a plugin of kubectl all text names the program as it was called.
+/// As a plugin of kubectl, all text uses the name by which the program was called.
 #[test]
 fn as_a_plugin_it_is_called_kubectl_rules() {
     let plugin = |arguments: &[&str]| {

@@ -1,10 +1,10 @@
-//! What the compiler does not see: files stand where they belong.
+//! What the compiler does not check: files are where they belong.
 
 use std::path::{Path, PathBuf};
 
 use kuberules::settings::Release;
 
-/// Every file below a folder.
+/// Every file under a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
@@ -19,7 +19,7 @@ fn snapshots_stand_in_one_folder() {
     assert_eq!(elsewhere.filter(is_snapshot).collect::<Vec<_>>(), Vec::<PathBuf>::new());
 }
 
-/// A word in backticks or a link that is a path of this project.
+/// Words in backticks and links that are paths in this project.
 fn paths(text: &str) -> Vec<&str> {
     let words = text.split(['`', '(', ')', ' ', '\n']);
     let is_path = |word: &&str| {

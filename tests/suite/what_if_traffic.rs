@@ -1,4 +1,4 @@
-//! What-if: what a step is said to do to clients is what a walk through the rules before and after says.
+//! What-if: what a step is said to do to clients is what walks through the rules before and after show.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -71,7 +71,7 @@ fn changes(snapshot: &Snapshot, cluster: &Cluster) -> Vec<(String, Changes)> {
 
 type Key = (ServicePortName, Family, Who, String);
 
-/// What happens to each kind of client, by walks through the rules of a state.
+/// What happens to each kind of client, from walks through the rules of a state.
 struct Walked<'w> {
     stage: &'w Stage,
     cluster: &'w Cluster,
@@ -122,7 +122,7 @@ impl Walked<'_> {
         found
     }
 
-    /// How many Service ports want an address: who gets what two want is not told by one.
+    /// How many Service ports use an address: if there are two, neither alone shows who gets it.
     fn claims(&self, port: &ServicePort, to: SocketAddr) -> usize {
         let wants = |other: &&ServicePort| {
             let mut ips = other.external_ips.iter().chain(&other.load_balancer_ips).map(|ip| ip.value);
@@ -162,8 +162,8 @@ impl Walked<'_> {
     }
 }
 
-/// Compares what is said of each step with walks; returns how many clients on nodes were asked and how many of them fare
-/// otherwise.
+/// Compares what is said about each step with walks; returns how many clients on nodes were checked and how many of
+/// them have another outcome.
 fn judge((name, text, mode): &(String, String, &str)) -> (usize, usize) {
     let settings = settings(mode);
     let Ok((snapshot, _)) = read_text("cluster.yaml", text) else { return (0, 0) };

@@ -1,9 +1,9 @@
-//! Text for people fits 80 columns where it goes to no terminal. The table of `services` has a line for each Service, as
-//! kubectl's tables, however wide that is.
+//! Text for people fits 80 columns if it does not go to a terminal. The table of `services` has a line for each
+//! Service, like kubectl's tables, whatever its width.
 
 use crate::support::{kuberules, testdata};
 
-/// Rules, addresses of pages and names have no place to break at.
+/// Rules, addresses of pages and names cannot be broken.
 fn is_unbreakable(line: &str) -> bool {
     let text = line.trim_start();
     let is_rule = ["+ ", "- ", "-A "].iter().any(|start| text.starts_with(start));

@@ -1,11 +1,11 @@
-//! What `compile` prints is what the real kube-proxy left on the node, byte for byte but for the order of Services:
+//! What `compile` prints is what the real kube-proxy left on the node, byte for byte except for the order of Services:
 //! every nftables run of the corpus.
 
 use crate::support::nft::blocks;
 use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
-/// File, family, and whose listing it is.
+/// File, family, and which tool listed it.
 const FILES: [(&str, &str, &str); 4] = [
     ("nft-ip.txt", "ipv4", "1.0.6"),
     ("nft-ip6.txt", "ipv6", "1.0.6"),
@@ -35,7 +35,7 @@ fn faults(case: &Case) -> Vec<String> {
     found
 }
 
-/// kube-proxy to 1.33.5 sends `iif != cali*`, and nft refuses it: there is no table to compare with.
+/// kube-proxy up to 1.33.5 sends `iif != cali*`, and nft refuses it: there is no table to compare with.
 #[test]
 fn what_nft_refuses_is_named() {
     let case = cases("nftables").into_iter().find(|case| case.name().starts_with("random/20/")).unwrap();

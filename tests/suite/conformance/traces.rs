@@ -1,4 +1,5 @@
-//! Packets fare alike in what the real kube-proxy wrote and in what `compile` prints: every run of the corpus.
+//! Packets have the same outcome under what the real kube-proxy wrote and under what `compile` prints: every run of the
+//! corpus.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -146,7 +147,7 @@ fn cross(
         ports.iter().map(move |(protocol, port)| (*protocol, SocketAddr::new(ip, *port))).collect::<Vec<_>>()
     });
     let all: Vec<_> = all.collect();
-    // A cluster of thousands of addresses and ports has millions of pairs; an even sample will do.
+    // A cluster with thousands of addresses and ports has millions of pairs; an even sample is enough.
     let step = all.len().div_ceil(200).max(1);
     all.into_iter().step_by(step).collect()
 }

@@ -1,10 +1,11 @@
-//! The same bytes everywhere: whatever the locale, the time zone, the cores, the seed of hash maps, the time of day, the profile.
+//! The same bytes everywhere: whatever the locale, the time zone, the number of cores, the seed of hash maps, the time
+//! of day, the profile.
 
 use std::process::Command;
 
 use crate::support::testdata;
 
-/// Arguments that work through the parallel parts.
+/// Command lines that use the parallel parts.
 fn runs() -> Vec<Vec<String>> {
     let large = testdata().join("large");
     let case: serde_json::Value =
@@ -26,7 +27,7 @@ fn runs() -> Vec<Vec<String>> {
     runs
 }
 
-/// The program as the other profile builds it, by the variable KUBERULES_OTHER_BUILD.
+/// The program built with the other profile, as given by the variable KUBERULES_OTHER_BUILD.
 fn other_build() -> Option<String> {
     let path = std::env::var("KUBERULES_OTHER_BUILD").ok();
     if path.is_none() {

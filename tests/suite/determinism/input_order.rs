@@ -1,4 +1,4 @@
-//! The order of documents, keys and files changes no byte of any output.
+//! The order of documents, keys and files does not change a byte of any output.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Hostile text in every field of the input: in text, Markdown, Mermaid and HTML it stays text. What a reader's program
-//! makes of each form is the same as with a harmless word in that field.
+//! Hostile text in every field of the input: in text, Markdown, Mermaid and HTML it stays text. A reader's program sees
+//! the same in each form as with a harmless word in that field.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,10 +34,10 @@ const HOSTILE: [&str; 8] = [
 /// A part of every hostile text.
 const MARK: &str = "alert(1)";
 
-/// In the place of hostile text.
+/// Replaces hostile text.
 const HARMLESS: &str = "harmless";
 
-/// Objects of which endpoints are assumed, beside the cluster of the other tests.
+/// Objects from which endpoints are assumed, besides the cluster of the other tests.
 fn objects() -> Vec<Value> {
     let mut all = cluster()["items"].as_array().unwrap().clone();
     let meta = |name: &str| json!({"name": name, "namespace": "shop", "labels": {"app": name}, "annotations": {"a/b": "c"}});
@@ -77,8 +77,8 @@ fn settings(mode: &str) -> Settings {
     Settings::resolve(&configuration, Release::NEWEST, HostFacts::default(), None).unwrap().0
 }
 
-/// What is printed of a cluster, by form; none where the input is refused. What explains is left out where nothing of it
-/// knows the `mark`.
+/// What is printed for a cluster, by form; none if the input is refused. Explanations are left out if they do not
+/// contain the `mark`.
 fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str, String>> {
     let settings = settings(mode);
     let (mut snapshot, mut told) = input::read_text("<b>cluster</b>.json", cluster).ok()?;
@@ -115,8 +115,8 @@ fn forms(cluster: &str, mode: &str, mark: &str) -> Option<BTreeMap<&'static str,
     Some(forms)
 }
 
-/// The page, which plays the connections of those Services alone of which something holds the mark; of all where it is
-/// something of the node.
+/// The page, which plays only the connections of Services that contain the mark; all of them if it is in something of
+/// the node.
 fn page(explanations: &[explain::Explanation], view: &View<'_>, node: &Node, mark: &str) -> String {
     let name = |explanation: &explain::Explanation| ServiceName::parse(&explanation.service);
     let is_marked = |explanation: &&explain::Explanation| format!("{explanation:?}").contains(mark);
@@ -128,11 +128,11 @@ fn page(explanations: &[explain::Explanation], view: &View<'_>, node: &Node, mar
     explain::html::print(&Page { explanations, stages: &stages, ..Page::default() })
 }
 
-/// What a program that shows the form sees in it beside text.
+/// What a program that shows the form sees in it besides text.
 fn shape(form: &str, printed: &str) -> Vec<String> {
     match form {
         "markdown" => markdown_shape(printed),
-        // What stands in quotes is text; a quote in it would end it.
+        // Whatever is in quotes is text, which a quote in it would end.
         "mermaid" => printed.lines().map(|line| line.split('"').step_by(2).collect()).collect(),
         "sequence" => printed.lines().map(sequence_shape).collect(),
         "html" => printed.split('<').skip(1).map(|tag| tag.split('>').next().unwrap().to_owned()).collect(),
@@ -141,7 +141,7 @@ fn shape(form: &str, printed: &str) -> Vec<String> {
     }
 }
 
-/// What stands before the text of a line, which must not end before the line does.
+/// What comes before the text of a line; the text must not end before the line does.
 fn sequence_shape(line: &str) -> String {
     let (head, text) = line.split_once(" as ").or(line.split_once(": ")).unwrap_or((line, ""));
     let text = text.replace("<br/>", "");
@@ -156,7 +156,7 @@ fn markdown_shape(printed: &str) -> Vec<String> {
     events.map(|event| format!("{event:?}")).collect()
 }
 
-/// A character that a terminal or a reader takes for more than a sign.
+/// A character with special effects in a terminal or another program.
 fn is_active(c: char) -> bool {
     let invisible = "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}";
     (c.is_control() && c != '\n') || invisible.contains(c) || ('\u{e0000}'..='\u{e007f}').contains(&c)
@@ -196,7 +196,7 @@ impl Tally {
 fn judge(form: &str, printed: &str, harmless: Option<&str>, what: &str) {
     let seen = if form == "html" { page_text(printed) } else { printed.to_owned() };
     assert!(!seen.contains(is_active), "{form} of {what:?}:\n{seen:?}");
-    // What Mermaid takes for a directive wherever it stands.
+    // What Mermaid treats as a directive anywhere.
     assert!(!["mermaid", "sequence"].contains(&form) || !printed.contains("%%{"), "{printed}");
     if let Some(harmless) = harmless {
         assert_eq!(shape(form, printed), shape(form, harmless), "{form} of {what:?}");
@@ -229,13 +229,13 @@ fn hostile_text_in_every_field_stays_text() {
     assert!(shown.len() == 6 && shown.values().all(|count| *count > 3), "{shown:?}");
 }
 
-/// The cluster with a text in every field that may hold one, and an endpoint at this address.
+/// The cluster with a text in every field that may have one, and an endpoint at this address.
 fn named(text: &str, address: &str) -> Value {
     let mut all = objects();
     for object in &mut all {
         let node = object["kind"] == "Node";
         object["metadata"]["annotations"] = json!({"a/b": text});
-        // Stored, or the API server would refuse it for its labels before anything else is said.
+        // Stored, or else the API server would refuse it because of its labels before anything else is said.
         object["metadata"]["resourceVersion"] = json!("1");
         object["metadata"]["labels"][if node { "topology.kubernetes.io/zone" } else { "x" }] = json!(text);
         if object["addressType"] == "IPv4" {
@@ -246,7 +246,7 @@ fn named(text: &str, address: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": all})
 }
 
-/// What the program prints of files in a folder of that name.
+/// What the program prints about files in a folder with this name.
 fn printed(text: &str) -> Vec<(&'static str, String)> {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join(text.replace(['/', '\0'], "_"));

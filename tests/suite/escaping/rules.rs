@@ -1,5 +1,5 @@
-//! Hostile text in every field: it is refused, or the rules hold nothing but what kube-proxy writes; and no message
-//! carries a control character to a terminal.
+//! Hostile text in every field: it is refused, or the rules contain nothing but what kube-proxy writes; and no message
+//! sends a control character to a terminal.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::support::loaders::judge;
 use crate::support::scope::{part, share};
 use crate::support::spoil::{cluster, spoilt};
 
-/// What someone might write where a name, an address or a word is expected.
+/// What someone might write instead of a name, an address or a word.
 fn hostile() -> Vec<String> {
     let mut texts: Vec<String> = [
         "x\" -j ACCEPT",
@@ -83,7 +83,7 @@ fn configurations(mode: ProxyMode) -> Vec<Value> {
     ]
 }
 
-/// The first one in every field, the others where they differ from it.
+/// The first one in every field, the others if they differ from it.
 fn spoilt_configurations(configurations: &[Value], text: &str) -> Vec<Value> {
     let mut all = spoilt(&configurations[0], text);
     for configuration in &configurations[1..] {
@@ -100,7 +100,7 @@ fn spoilt_configurations(configurations: &[Value], text: &str) -> Vec<Value> {
 struct Tally {
     tried: usize,
     refused: usize,
-    /// What was accepted, by its rules: most texts stand where no rule comes from.
+    /// What was accepted, by its rules: most texts are in places that no rule comes from.
     accepted: BTreeMap<String, Compiled>,
 }
 
@@ -130,7 +130,7 @@ impl Tally {
     }
 }
 
-/// No message holds a control character but the line break before the help.
+/// No message contains a control character other than the line break before the help.
 fn check_message(text: &str) {
     let line = text.replacen("\n  help: ", " ", 1);
     let invisible = |c: char| c.is_control() || "\u{202e}\u{2066}\u{200b}\u{feff}".contains(c);
@@ -213,7 +213,7 @@ fn check_nftables(ruleset: &nftables::ruleset::Ruleset, what: &str) {
     }
 }
 
-/// What a comment of kube-proxy is made of.
+/// Bytes that kube-proxy's comments may have.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b" -/:.,;()[]>".contains(&byte)
 }
@@ -248,7 +248,7 @@ fn hostile_text_is_refused_or_harmless() {
         let compiled: Vec<_> =
             accepted.into_values().map(|compiled| (format!("{:?}", compiled.mode), compiled)).collect();
         let judgement = judge(&compiled);
-        // Old releases name the bridge in a way that needs it to be there, which is a warning.
+        // Old releases name the bridge in such a way that it must exist, which is a warning.
         let foretold = |fault: &&String| fault.contains("Error: Interface does not exist");
         let faults: Vec<&String> = judgement.faults.iter().filter(|fault| !foretold(fault)).collect();
         assert!(faults.is_empty(), "{faults:?}");

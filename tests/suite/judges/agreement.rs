@@ -1,5 +1,5 @@
-//! `diff`, `check` and `trace` say the same of what happens, and `check` why, on the clusters of the corpus: a node has
-//! the rules from before the endpoints of one Service went away. (`explain` and `trace`: see `explain_trace`.)
+//! `diff`, `check` and `trace` say the same about what happens, and `check` also why, on the clusters of the corpus: a
+//! node has the rules from before the endpoints of one Service went away. (`explain` and `trace`: see `explain_trace`.)
 
 use std::collections::BTreeSet;
 
@@ -88,7 +88,7 @@ fn plan<'c>(
     NodePlan::new(cluster, settings, &snapshot.sources, node, family).ok().map(|(plan, _)| plan)
 }
 
-/// What a flow says, whoever is to blame for it.
+/// What a flow says, whichever finding is to blame for it.
 fn said(flow: &Flow) -> Vec<(String, String, String)> {
     flow.to.iter().map(|to| (to.clone(), flow.before.clone(), flow.after.clone())).collect()
 }
@@ -110,18 +110,18 @@ fn agree(should: &NodeRules<'_>, is: &NodeRules<'_>, service: &str, case: &str) 
     traffic.flows.len()
 }
 
-/// Traffic of the Service stands under a finding about it.
+/// Traffic of the Service is listed under a finding about it.
 fn blames(found: &Found, service: &str, case: &str) {
     for finding in &found.findings {
         let of_service = finding.traffic.iter().any(|flow| flow.service.as_deref() == Some(service));
-        // Clients are let by, or not, in rules that every node has.
+        // Whether clients are let through is decided in rules that every node has.
         let is_of_service = finding.service.as_deref() == Some(service) || finding.service.is_none();
         assert!(!of_service || is_of_service, "{case}: {finding:#?}");
         assert!(finding.kind.code() != "unexplained", "{case}: {finding:#?}");
     }
 }
 
-/// The walk of one of a flow's packets does what the words say.
+/// The walk of one of a flow's packets has the outcome in the words.
 fn traces(walker: &Walker<'_>, flow: &Flow, words: &str, case: &str) {
     let (source, to) = (flow.source.parse().unwrap(), flow.destination.parse().unwrap());
     let of_protocol = |protocol: &Protocol| flow.to[0].contains(&protocol.to_string());

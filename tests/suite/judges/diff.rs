@@ -1,5 +1,5 @@
 //! `diff` against brute force: one field after the other is changed in random clusters, and `diff` says "the same"
-//! exactly where walking every kind of connection, affinity and its time included, says so.
+//! exactly if walking every kind of connection, including affinity and its time, says so.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -51,7 +51,7 @@ impl Side {
         Side { configuration, ..self.clone() }
     }
 
-    /// The cluster as kube-proxy with its settings sees it; none where it would not start.
+    /// The cluster as kube-proxy sees it with its settings; none if it would not start.
     fn read(&self) -> Option<(Cluster, Settings)> {
         let families = Some(Family::ALL.to_vec());
         let settings = Settings::resolve(&self.configuration, self.release, self.host.clone(), families);
@@ -68,7 +68,7 @@ impl Side {
 
 const SERVICES: usize = 5;
 
-/// So often each field of the objects is changed, each time of another object or to another value.
+/// How many times each field of the objects is changed, each time in another object or to another value.
 const ROUNDS: usize = 2;
 
 /// What is changed of a side, and how.
@@ -189,7 +189,7 @@ fn differ(old: &Walker<'_>, new: &Walker<'_>, (protocol, source, to): &Wanted) -
     outcome_set(old).contrast(&outcome_set(new)).is_some()
 }
 
-/// Connections from everywhere to everything that either plan names, and beside it.
+/// Connections from everywhere to everything that either plan names, and to some other destinations.
 fn packets((old, new): (&Plan<'_>, &Plan<'_>), family: Family) -> Vec<Wanted> {
     let mut places = Places::default();
     for text in ["192.0.2.77", "198.51.100.7", "127.0.0.1", "::1", "2001:db8:7::7", "10.96.255.77"] {

@@ -1,5 +1,5 @@
-//! Every field of the API's objects and of the configuration, each with a change: a field without an entry does not
-//! compile.
+//! Every field of the API's objects and of the configuration, each with a change: without an entry for every field this
+//! does not compile.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use crate::support::random::Random;
 
 /// A change of some value.
 type Change<T> = fn(&mut T, &mut Random);
-/// The value of a kind that is changed, if there is one.
+/// The value of a kind to change, if there is one.
 type Find<T> = for<'s> fn(&'s mut Snapshot, &mut Random) -> Option<&'s mut T>;
-/// A change of a snapshot; false where it has nothing to change.
+/// A change of a snapshot; returns false if there is nothing to change.
 pub(super) type OfSnapshot = Box<dyn Fn(&mut Snapshot, &mut Random) -> bool + Sync + Send>;
 
 /// A change of a configuration.
@@ -36,7 +36,7 @@ macro_rules! fields {
     };
 }
 
-/// Changed field by field by a table of its own.
+/// Changed field by field in its own table.
 fn elsewhere<T>(_: &mut T, _: &mut Random) {}
 
 /// Not read by anything that plans, or not by itself.

@@ -1,6 +1,6 @@
-//! The kernel judges what the walk says of rules that kube-proxy never writes: fragments of every kind that other
-//! programs write, singly and in random combination, at every hook, in front of kube-proxy's rules and behind them. The
-//! rules are loaded, listed back as text and as JSON, read, and walked; real packets must end as the walk says.
+//! The kernel judges what the walk says about rules that kube-proxy never writes: fragments of every kind that other
+//! programs write, singly and in random combinations, at every hook, before and after kube-proxy's rules. The rules are
+//! loaded, listed as text and as JSON, read, and walked; real packets must end as the walk says.
 
 mod fragments;
 mod ipv6;
@@ -15,7 +15,7 @@ use judge::{Count, judge};
 
 const TOOLS: [&str; 4] = ["unshare", "ip", "nft", "conntrack"];
 
-/// How many rulesets of several fragments the quick run tries, and the full one.
+/// How many rulesets of several fragments the quick run and the full run try.
 const RANDOM: (usize, usize) = (60, 600);
 
 #[test]

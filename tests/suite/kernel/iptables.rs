@@ -1,4 +1,4 @@
-//! The real tools as judges: what `compile` prints loads, and lists back as it was printed.
+//! The real tools as judges: they load what `compile` prints, and list it as it was printed.
 
 use crate::support::kernel::{available, in_namespace, tell};
 use crate::support::scope::share;
@@ -6,7 +6,7 @@ use crate::support::{Case, cases, difference, in_parallel};
 
 const TOOLS: [&str; 4] = ["unshare", "iptables-restore", "iptables-save", "nfacct"];
 
-/// kube-proxy makes these counters before it writes rules that use them.
+/// kube-proxy creates these counters before it writes rules that use them.
 const COUNTERS: &str = "nfacct add ct_state_invalid_dropped_pkts; nfacct add localhost_nps_accepted_pkts;";
 
 const FAMILIES: [(&str, &str); 2] = [("ipv4", "iptables"), ("ipv6", "ip6tables")];
@@ -51,7 +51,7 @@ fn judge(judged: impl Fn(&Case, &str, &str) -> Option<String> + Sync) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// What went wrong when `script` was to turn `input` into `expected`.
+/// What went wrong when `script` should have turned `input` into `expected`.
 fn fault(script: &str, input: &str, expected: &str) -> Option<String> {
     let output = in_namespace(script, input);
     if !output.status.success() {
@@ -67,7 +67,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// The part of a ruleset that kube-proxy installs by single commands: canaries and jumps from the built-in chains.
+/// The part of a ruleset that kube-proxy installs by separate commands: canaries and jumps from the built-in chains.
 fn base_of(save: &str) -> String {
     let builtin = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
     let keep = |line: &&str| match line.strip_prefix("-A ") {

@@ -1,11 +1,11 @@
-//! The kernel takes what `compile` prints, and lists it back the same: every nftables run of the corpus.
+//! The kernel accepts what `compile` prints, and lists it unchanged: every nftables run of the corpus.
 
 use crate::support::kernel::{available, in_namespace, tell};
 use crate::support::nft::blocks;
 use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
-/// The script twice, the second time on top of the first; then the JSON on a fresh host.
+/// Loads the script twice, the second time on top of the first; then the JSON on a fresh host.
 const LOAD: &str = "nft -f script; nft -f script; nft list ruleset > from-script; \
                     nft flush ruleset; nft -j -f json; nft list ruleset > from-json";
 
@@ -46,7 +46,7 @@ fn judge(compile: impl Fn(&str) -> String) -> Option<String> {
 }
 
 /// Mark bit 31, ranges that merge into one or cover everything, addresses with a dotted tail, names at the limit: in
-/// every layout that a release has, and with every way to tell local traffic.
+/// every layout that a release has, and with every way to recognize local traffic.
 #[test]
 fn unusual_plans_load_and_list_as_printed() {
     if !available(&["nft"]) {
@@ -74,7 +74,7 @@ fn unusual_plans_load_and_list_as_printed() {
     }
 }
 
-/// nft 1.0.6 passes over the comments of tables, chains and sets when it reads JSON.
+/// nft 1.0.6 ignores the comments of tables, chains and sets when it reads JSON.
 fn without_comments_of_objects(listing: &str) -> Vec<String> {
     let is_comment = |line: &&str| line.trim_start().starts_with("comment \"");
     let lines: Vec<&str> = listing.lines().filter(|line| !is_comment(line)).collect();

@@ -1,4 +1,4 @@
-//! The real loaders as judges of random clusters: every ruleset loads, and lists back as it was printed.
+//! The real loaders as judges of random clusters: every ruleset loads, and is listed as it was printed.
 
 use kuberules::net::Family;
 use kuberules::settings::ProxyMode;
@@ -11,13 +11,13 @@ use crate::support::loaders::{Judgement, judge};
 use crate::support::scope::share;
 use crate::testing::seed;
 
-/// Clusters of a run.
+/// Clusters in a run.
 const CLUSTERS: u64 = 600;
 
-/// Clusters that one network namespace takes, one after the other.
+/// Clusters that one network namespace handles, one after the other.
 const BATCH: usize = 60;
 
-/// The rules of a cluster; what is printed is read again on the way, and must print the same.
+/// The rules of a cluster; what is printed is also read again, and must be printed the same.
 fn compiled(seed: u64) -> Compiled {
     let Generated { cluster, configuration, release, host, node, .. } = generate::cluster(seed);
     let (cluster, configuration) = (cluster.to_string(), configuration.to_string());

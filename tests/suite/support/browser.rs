@@ -1,5 +1,5 @@
-//! Drives Chromium by its DevTools protocol over a pipe: keys pressed for real, and all that the page asks for or
-//! complains of.
+//! Controls Chromium through its DevTools protocol over a pipe: real key presses, and all that the page requests or
+//! complains about.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -19,12 +19,12 @@ pub struct Browser {
     read: Vec<u8>,
     next_id: u64,
     session: String,
-    /// Everything that happened, as told by the browser.
+    /// Everything that happened, as the browser reports it.
     pub events: Vec<Value>,
     _folder: tempfile::TempDir,
 }
 
-/// Whether the browser is there; it must be with KUBERULES_REQUIRE_CHROMIUM=1.
+/// Whether the browser exists; it must with KUBERULES_REQUIRE_CHROMIUM=1.
 pub fn chromium() -> Option<&'static Path> {
     let found = CANDIDATES.iter().map(Path::new).find(|path| path.exists());
     if found.is_none() {
@@ -157,7 +157,7 @@ impl Browser {
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.call("Emulation.setDeviceMetricsOverride", metrics);
         let scheme = if dark { "dark" } else { "light" };
-        // Without motion, so that a picture does not catch colours on their way.
+        // Without motion, so that a picture does not catch colours in transition.
         let features = [("prefers-color-scheme", scheme), ("prefers-reduced-motion", "reduce")];
         let features = features.map(|(name, value)| json!({ "name": name, "value": value }));
         let media = json!({ "features": features });
@@ -175,7 +175,7 @@ impl Browser {
         path
     }
 
-    /// What the page asked for beside itself, and what it complained of.
+    /// What the page requested besides itself, and its errors.
     pub fn complaints(&self) -> Vec<String> {
         let told = |event: &Value| {
             let parameters = &event["params"];

@@ -1,5 +1,5 @@
-//! Random clusters that an API server would take, odd as they may be, and the configuration of a kube-proxy to go with
-//! each. The same seed gives the same cluster.
+//! Random clusters that an API server would accept, however odd, each with the configuration of a kube-proxy. The same
+//! seed gives the same cluster.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::random::Random;
 
-/// A cluster with all that decides the rules of one of its nodes.
+/// A cluster, with all that decides the rules of one of its nodes.
 pub struct Generated {
     /// A List of objects.
     pub cluster: Value,
@@ -61,7 +61,7 @@ struct Maker {
     random: Random,
     items: Vec<Value>,
     nodes: Vec<String>,
-    /// Counts what must not come twice.
+    /// Counts what must not occur twice.
     serial: u32,
     node_port: u16,
 }
@@ -116,7 +116,7 @@ impl Maker {
         self.serial
     }
 
-    /// A DNS label that begins with a letter, unlike any other; now and then as long as one can be.
+    /// A DNS label that begins with a letter, unlike any other; sometimes as long as allowed.
     fn label(&mut self, longest: usize) -> String {
         let start = format!("{}{}", self.random.pick(&["web", "a", "x-y", "kube", "bridge"]), self.serial());
         let fill = self.random.pick(&["", "", "", "-b", "0", "long"]).repeat(16);
@@ -130,7 +130,7 @@ impl Maker {
         let [_, b, c, d] = n.to_be_bytes();
         match family {
             Family::V4 => Ipv4Addr::new(10, u8::try_from(net % 200).unwrap() + b, c, d).to_string(),
-            // Some of these print with a dotted tail.
+            // Some of these are printed with a dotted tail.
             Family::V6 if self.random.chance(30) => format!("::{:x}:{n:x}", net + 256),
             Family::V6 => Ipv6Addr::new(0xfd00, net, 0, 0, 0, 0, (n >> 16) as u16, n as u16).to_string(),
         }
@@ -163,7 +163,7 @@ impl Maker {
         self.nodes.push(name);
     }
 
-    /// One family or both, in either order; in so many cases of a hundred at least one.
+    /// One family or both, in either order; in this percentage of cases at least one.
     fn families(&mut self, some: usize) -> Vec<Family> {
         use Family::{V4, V6};
         if !self.random.chance(some) {
@@ -423,7 +423,7 @@ impl Maker {
             1 if self.has_pod_networks() => configuration["detectLocalMode"] = json!("NodeCIDR"),
             2 => {
                 configuration["detectLocalMode"] = json!("BridgeInterface");
-                // Until it went by name, nft wanted the interface to be there.
+                // Before it matched by name, nft required that the interface exists.
                 let by_name = mode == ProxyMode::Iptables || release.nftables.interface_by_name;
                 let name = if by_name {
                     self.random.pick(&["cbr0", "lo", "br-0123456789ab", "_x.y-z"])
@@ -442,7 +442,7 @@ impl Maker {
         }
     }
 
-    /// Whether the Node to compile for has what kube-proxy would wait for.
+    /// Whether the Node to compile for has what kube-proxy would otherwise wait for.
     fn has_pod_networks(&self) -> bool {
         let first = self.items.iter().find(|item| item["metadata"]["name"] == *self.nodes[0]);
         first.is_some_and(|node| !node["spec"]["podCIDRs"].as_array().unwrap().is_empty())

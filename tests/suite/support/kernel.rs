@@ -1,10 +1,10 @@
-//! The real kernel and its tools, in a network namespace of their own.
+//! The real kernel and its tools, in their own network namespace.
 
 use std::io::Write;
 use std::process::{Command, Output};
 
-/// Whether this machine lets a test have a network namespace with these commands. Where it does not, prints why and
-/// the test is to return; with `KUBERULES_REQUIRE_KERNEL` set that is a failure.
+/// Whether this machine lets a test have a network namespace with these commands. If not, prints why, and the test must
+/// return; with `KUBERULES_REQUIRE_KERNEL` set it fails.
 pub fn available(commands: &[&str]) -> bool {
     let missing =
         commands.iter().find(|command| run("command -v", command).is_none_or(|o| !o.status.success()));
@@ -18,7 +18,7 @@ pub fn available(commands: &[&str]) -> bool {
     false
 }
 
-/// Prints past the test harness, which keeps the output of tests that pass to itself.
+/// Prints past the test harness, which hides the output of tests that pass.
 pub fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -22,7 +22,7 @@ pub struct Given<'a> {
 pub struct Compiled {
     pub mode: ProxyMode,
     pub families: Vec<Texts>,
-    /// What the real loader is said to refuse, and whatever else was said.
+    /// What the real loader is predicted to refuse, and other diagnostics.
     pub told: Diagnostics,
     /// `nft -j -f` for both families; empty in iptables mode.
     pub json: String,
@@ -31,18 +31,18 @@ pub struct Compiled {
 /// The rules of one family.
 pub struct Texts {
     pub family: Family,
-    /// Of iptables-save, or of nft list.
+    /// As from iptables-save or nft list.
     pub listing: String,
     /// For iptables-restore, or for nft -f.
     pub script: String,
-    /// Whether the real loader is said to refuse them.
+    /// Whether the real loader is predicted to refuse them.
     pub unloadable: bool,
 }
 
-/// Goes through the stages.
+/// Runs the stages.
 ///
 /// # Errors
-/// All that was found, where an error was.
+/// All that was found, if there was an error.
 pub fn compile(given: &Given<'_>) -> Result<Compiled, Diagnostics> {
     let mut told = Diagnostics::default();
     let snapshot = take(&mut told, read_text("cluster.json", given.cluster))?;

@@ -1,4 +1,4 @@
-//! Loads many rulesets by the real tools in one network namespace.
+//! Loads many rulesets with the real tools in one network namespace.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,8 @@ use super::kernel::in_namespace;
 use super::library::{Compiled, Texts};
 use super::nft::blocks;
 
-/// A ruleset per file: loaded, listed, its script loaded on top, listed again. A tool that refuses leaves its words.
+/// For each file: the ruleset is loaded and listed, its script is loaded on top, and it is listed again. A tool that
+/// refuses leaves its message.
 const SCRIPT: &str = r"
 nfacct add ct_state_invalid_dropped_pkts; nfacct add localhost_nps_accepted_pkts
 for f in *.Ipv4.save *.Ipv6.save; do
@@ -35,7 +36,7 @@ for f in *.nft; do
   fi
 done";
 
-/// Rulesets loaded, as expected refused, and what went otherwise.
+/// Rulesets that were loaded, those refused as expected, and what went wrong.
 #[derive(Default)]
 pub struct Judgement {
     pub loaded: usize,
@@ -160,7 +161,7 @@ fn rules(text: &str) -> Vec<String> {
     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// nft 1.0.6 passes over the comments of tables, chains and sets when it reads JSON.
+/// nft 1.0.6 ignores the comments of tables, chains and sets when it reads JSON.
 fn without_comments_of_objects(listing: &str) -> Vec<String> {
     let is_comment = |line: &&str| line.trim_start().starts_with("comment \"");
     let lines: Vec<&str> = listing.lines().filter(|line| !is_comment(line)).collect();

@@ -22,14 +22,14 @@ pub fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
 }
 
-/// Runs the program. JSON that it prints is as its schema says.
+/// Runs the program. JSON that it prints must match its schema.
 pub fn kuberules(arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_kuberules")).args(arguments).output().unwrap();
     schemas::validate(&output.stdout);
     output
 }
 
-/// The same, run in a folder: the lengths of paths, and so the breaks of lines, are those of the names in it.
+/// The same, run in a folder: the lengths of paths, and so the line breaks, depend on the names in it.
 pub fn kuberules_in(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kuberules"));
     command.current_dir(folder).args(arguments).output().unwrap()
@@ -40,7 +40,7 @@ pub fn piped(command: &mut Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Runs a command with an input, which it may leave unread.
+/// Runs a command with an input, which it may not read completely.
 pub fn run_with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child = piped(command);
     let mut stdin = child.stdin.take().unwrap();
@@ -89,7 +89,7 @@ impl Case {
         arguments
     }
 
-    /// What `compile` prints for this run in the words of a version of nft.
+    /// What `compile` prints for this run, as a version of nft lists it.
     pub fn listed_by(&self, nft: &str, family: &str) -> String {
         let mut arguments = self.arguments(family, "list");
         arguments.extend(["--nft-version".to_owned(), nft.to_owned()]);
@@ -150,7 +150,7 @@ fn runs(folder: &Path) -> Vec<Case> {
     subfolders(&folder.join("expected")).into_iter().map(run).collect()
 }
 
-/// Works through a list on both cores; the results are in the order of the list.
+/// Processes a list on both cores; the results are in the order of the list.
 pub fn in_parallel<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let results = std::sync::Mutex::new(Vec::new());
@@ -178,7 +178,7 @@ const DISPATCH: [&str; 4] =
 const LAST: &str = "NOTE: this must be the last rule in this chain";
 
 /// The lines of `iptables-save` output or `iptables-restore` input, without what cannot matter: counters, comment
-/// lines, the order of chains, the order of Services in the chains that dispatch to them.
+/// lines, the order of chains, the order of Services in dispatch chains.
 pub fn iptables_lines(text: &str) -> Vec<String> {
     let mut chains: BTreeMap<(String, String), (String, Vec<String>)> = BTreeMap::new();
     let mut table = String::new();
@@ -224,7 +224,7 @@ fn service_of(rule: &str) -> String {
     comment.split([' ', '"']).next().unwrap_or_default().to_owned()
 }
 
-/// The first lines in which two lists differ; empty where they are the same.
+/// The first lines in which two lists differ; empty if they are the same.
 pub fn difference(expected: &[String], actual: &[String]) -> String {
     if expected == actual {
         return String::new();

@@ -21,12 +21,12 @@ impl Random {
         usize::try_from(self.next() % end.max(1) as u64).unwrap()
     }
 
-    /// True in so many cases of a hundred.
+    /// True in this percentage of cases.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// True in one of so many cases.
+    /// True in one of this many cases.
     pub fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }
@@ -35,7 +35,7 @@ impl Random {
         list[self.below(list.len())].clone()
     }
 
-    /// Each of a list in so many cases of a hundred.
+    /// Takes each item of a list in this percentage of cases.
     pub fn some_of<T: Clone>(&mut self, list: &[T], percent: usize) -> Vec<T> {
         list.iter().filter(|_| self.chance(percent)).cloned().collect()
     }

@@ -1,5 +1,5 @@
-//! Every JSON that the program prints is valid against its schema in `docs/schemas`, and holds nothing that the schema
-//! does not name.
+//! Every JSON that the program prints is valid against its schema in `docs/schemas`, and contains nothing that the
+//! schema does not name.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn read(file: &Path) -> (String, Validator) {
     (name, jsonschema::validator_for(&schema).unwrap())
 }
 
-/// Fields may be added within a version, so a schema allows others; what is printed today, it must name.
+/// Fields may be added within a version, so a schema allows others; but it must name those that are printed today.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

@@ -34,7 +34,7 @@ pub fn cluster() -> Value {
     ]})
 }
 
-/// Every way to put a text in the place of one string or key.
+/// Every way to replace one string or key by a text.
 pub fn spoilt(value: &Value, text: &str) -> Vec<Value> {
     match value {
         Value::String(_) => vec![json!(text)],
@@ -57,7 +57,7 @@ pub fn spoilt(value: &Value, text: &str) -> Vec<Value> {
                     copy.insert(key.clone(), changed);
                     all.push(Value::Object(copy));
                 }
-                // A key that somebody chose, rather than the name of a field.
+                // A key that a person chose, rather than the name of a field.
                 if key.contains('/') || ["app", "NFTablesProxyMode"].contains(&key.as_str()) {
                     let mut copy = fields.clone();
                     let field = copy.remove(key).unwrap();

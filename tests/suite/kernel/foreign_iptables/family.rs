@@ -2,7 +2,7 @@
 
 use kuberules::net::Family;
 
-/// What stands for what; where one is a part of another, the longer comes first.
+/// What replaces what; if one is a part of another, the longer comes first.
 const TEXTS: [(&str, &str); 27] = [
     ("family inet netmask 24", "family inet6 netmask 64"),
     ("family inet\n", "family inet6\n"),

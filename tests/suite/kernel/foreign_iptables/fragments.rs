@@ -8,7 +8,7 @@ use crate::support::random::Random;
 pub(super) struct Placed {
     pub(super) table: &'static str,
     pub(super) chain: String,
-    /// In front of what kube-proxy has there.
+    /// Whether it comes before kube-proxy's rules there.
     pub(super) front: bool,
     pub(super) rule: String,
 }
@@ -42,7 +42,7 @@ const PLACES: [(&str, &str); 17] = [
     ("security", "OUTPUT"),
 ];
 
-/// Matches that fit in any table and hook.
+/// Matches that can be used in any table and hook.
 const MATCHES: [&str; 78] = [
     "-s 10.244.0.0/16",
     "! -s 10.244.1.0/24",
@@ -124,7 +124,7 @@ const MATCHES: [&str; 78] = [
     "-m comment --comment \"not -j DROP\"",
 ];
 
-/// Matches that fit in some hooks.
+/// Matches that can be used in some hooks.
 const IN_ONLY: [&str; 8] = [
     "-i pods0",
     "! -i pods0",
@@ -139,7 +139,7 @@ const OUT_ONLY: [&str; 7] =
     ["-o pods0", "! -o pods0", "-o eth0", "! -o eth+", "-o lo", "-o docker0", "-i pods0 -o eth0"];
 const BEFORE_ROUTING: [&str; 2] = ["-m rpfilter --validmark", "-m rpfilter --invert"];
 
-/// What the packet does not tell: left open by right.
+/// Matches on what is not known of the packet: rightly left open.
 const NOT_TOLD: [&str; 6] = [
     "-m ttl --ttl-gt 10",
     "-m length --length 0:100",
@@ -198,7 +198,7 @@ const TO_SOURCE: [&str; 7] = [
 ];
 const RAW: [&str; 4] = ["-j NOTRACK", "-j CT --notrack", "-j CT --zone 5", "-j TRACE"];
 
-/// Every match with every place, dropping what passes; and targets.
+/// Every match in every place, dropping what passes; and targets.
 pub(super) const SINGLE_COUNT: usize =
     (MATCHES.len() + IN_ONLY.len() + OUT_ONLY.len() + sets::MATCHES.len() + rare::MATCHES.len()) * 4
         + rare::NOT_TOLD.len()
@@ -267,7 +267,7 @@ fn random_rule(place: (&'static str, &'static str), dice: &mut Random) -> String
     let mut rule = String::new();
     for _ in 0..count {
         let next = matches(place, dice);
-        // Options of the rule itself stand once.
+        // Options of the rule itself can occur only once.
         let repeats = ["-p ", "-s ", "-d ", "-i ", "-o ", "-f"].iter().any(|option| {
             format!(" {rule}").contains(&format!(" {option}"))
                 && format!(" {next}").contains(&format!(" {option}"))
@@ -345,7 +345,7 @@ fn target((table, chain): (&str, &str), dice: &mut Random) -> String {
         _ => &VERDICTS,
     };
     let text = dice.pick(list);
-    // The kernel knows TCPMSS on the way out only.
+    // The kernel only accepts TCPMSS on the way out.
     if text.contains("TCPMSS") && !matches!(chain, "FORWARD" | "OUTPUT" | "POSTROUTING")
         || !rare::fits(text, (table, chain))
         || table == "filter" && text.contains("MARK ") && text.contains("xor")

@@ -1,4 +1,4 @@
-//! Sends packets past foreign rules and compares what becomes of them with what the walk says.
+//! Sends packets past foreign rules and compares what happens to them with what the walk says.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,7 +24,7 @@ use crate::support::random::Random;
 const PACKETS: usize = 60;
 const FIRST_PORT: u16 = 10_000;
 
-/// What becomes of a packet, as far as it shows from outside.
+/// What happens to a packet, as far as it can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Goes { to: SocketAddr, rewritten: bool, locally: bool },
@@ -38,9 +38,9 @@ pub(super) struct Tally {
     pub(super) packets: usize,
     dropped: usize,
     translated: usize,
-    /// Left open though the rules decide it.
+    /// Left open although the rules decide it.
     pub(super) open: usize,
-    /// Left open because the packet asked for does not tell.
+    /// Left open because it depends on something that is not known of the packet.
     not_told: usize,
     open_by: BTreeMap<String, usize>,
     refused_rules: BTreeMap<String, usize>,
@@ -208,7 +208,7 @@ impl Bench {
                 rewritten: connection.reply.1 != connection.original.0,
                 locally: connection.end == End::OnTheNode,
             },
-            // The node itself refuses what arrives at a port that nobody listens on: that it arrived comes first.
+            // The node itself refuses packets to a port on which nothing listens: that the packet arrived counts first.
             _ => match untracked.get(tag) {
                 Some(end) => {
                     Fate::Goes { to: packet.destination, rewritten: false, locally: *end == End::OnTheNode }
@@ -220,7 +220,8 @@ impl Bench {
         tags.iter().map(fate).collect()
     }
 
-    /// For the link-local address of an interface, which REDIRECT takes where there is no other, stands that of the node.
+    /// Replaces the link-local address of an interface, which REDIRECT uses if there is no other, by the node's
+    /// address.
     fn own_for_its_link(&self, to: SocketAddr) -> SocketAddr {
         match (to, self.host.primary_address(self.family)) {
             (SocketAddr::V6(link), Some(own)) if link.ip().is_unicast_link_local() => {
@@ -230,7 +231,7 @@ impl Bench {
         }
     }
 
-    /// Whether what was seen agrees with what is said; a disagreement counts where it is final.
+    /// Whether what was seen agrees with what was predicted; a disagreement counts if it is final.
     fn compare(
         &self,
         walker: &Walker<'_>,
@@ -246,13 +247,14 @@ impl Bench {
         let own_address = packet.client == ClientKind::Node;
         let fits = |outcome: &&&Outcome<'_>| {
             let expected = expect(outcome);
-            // Rules can stop the answer as well.
+            // Rules can also stop the answer.
             let answer_stopped = expected == Fate::Refused && fate == Fate::Stopped;
             // It leaves the node, and the next one drops it (net/ipv6/ip6_input.c, `ip6_rcv_core`).
             let stopped_next = expected == Fate::Stopped
                 && packet.source == IpAddr::V6(Ipv6Addr::LOCALHOST)
                 && matches!(fate, Fate::Goes { locally: false, .. });
-            // The refusal passes over `lo` as well, where CONNMARK takes away the mark that tells where the packet arrived.
+            // The refusal passes over `lo` as well, where CONNMARK removes the mark that shows where the packet
+            // arrived.
             let mark_lost = fate == Fate::Refused
                 && matches!(expected, Fate::Goes { locally: true, .. })
                 && own_address
@@ -317,7 +319,7 @@ impl Bench {
     }
 }
 
-/// What no packet that is asked for tells.
+/// What is not known of any packet here.
 const NOT_TOLD: [&str; 29] = [
     "-m ttl",
     "-m hl",
@@ -366,7 +368,7 @@ fn words(outcome: &Outcome<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Whether a condition holds on this bench, as far as the interfaces tell: the outside is reached by eth0.
+/// Whether a condition holds in this setup, as far as it is about interfaces: the outside is reached by eth0.
 fn holds(condition: &Condition<'_>, source_port: u16) -> bool {
     let Condition::Opaque { text, matches, .. } = condition else { return true };
     if let Some(ranges) = text.strip_prefix("source port ") {
@@ -396,7 +398,7 @@ fn expect(outcome: &Outcome<'_>) -> Fate {
     }
 }
 
-/// The node's own address rewritten to itself shows by the port alone, and that only if it changes.
+/// Rewriting the node's own address to itself only shows in the port, and only if that changes.
 fn differ_in_source(a: Fate, b: Fate) -> bool {
     match (a, b) {
         (Fate::Goes { to: a, locally: here, .. }, Fate::Goes { to: b, locally: there, .. }) => {

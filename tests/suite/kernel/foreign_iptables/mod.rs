@@ -1,6 +1,6 @@
-//! The kernel judges what the walk says of other programs' rules: fragments of every row of the specification, singly and in
-//! random combination, in every hook, in front of and behind kube-proxy's rules. The rules are loaded, listed back, read and
-//! walked; real packets must end as predicted.
+//! The kernel judges what the walk says about other programs' rules: fragments for every row of the specification,
+//! singly and in random combinations, in every hook, before and after kube-proxy's rules. The rules are loaded, listed,
+//! read and walked; real packets must end as predicted.
 
 mod family;
 mod fragments;

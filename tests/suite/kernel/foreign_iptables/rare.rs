@@ -1,4 +1,4 @@
-//! Matches and targets that programs seldom use, of all that the specification lists.
+//! Matches and targets that programs seldom use, out of all in the specification.
 
 /// Matches that the walk answers.
 pub(super) const MATCHES: [&str; 14] = [
@@ -18,7 +18,7 @@ pub(super) const MATCHES: [&str; 14] = [
     "-m helper --helper ftp",
 ];
 
-/// Matches that ask for what the packet does not tell.
+/// Matches on what is not known of the packet.
 pub(super) const NOT_TOLD: [&str; 18] = [
     "-m bpf --bytecode \"1,6 0 0 1\"",
     "-m string --string abc --algo bm",
@@ -40,7 +40,7 @@ pub(super) const NOT_TOLD: [&str; 18] = [
     "-m tos --tos 0x10/0x3f",
 ];
 
-/// Targets of the table mangle that let a packet go on as it is.
+/// Targets of the table mangle that let a packet go on unchanged.
 pub(super) const HARMLESS: [&str; 6] = [
     "-p tcp -j ECN --ecn-tcp-remove",
     "-p udp -j CHECKSUM --checksum-fill",
@@ -50,7 +50,7 @@ pub(super) const HARMLESS: [&str; 6] = [
     "-j CONNSECMARK --save",
 ];
 
-/// Targets of the table mangle that change what later rules are told.
+/// Targets of the table mangle that change what later rules see.
 pub(super) const CHANGING: [&str; 5] = [
     "-j MARK --or-mark 0x10",
     "-j SET --add-set hosts src",
@@ -67,7 +67,7 @@ pub(super) const HANDING_OVER: [&str; 4] = [
     "-p tcp -j SYNPROXY --sack-perm --mss 1460",
 ];
 
-/// Whether the kernel knows a match or target in a table and at a hook.
+/// Whether the kernel accepts a match or target in a table and at a hook.
 pub(super) fn fits(text: &str, (table, chain): (&str, &str)) -> bool {
     let has_in = matches!(chain, "PREROUTING" | "INPUT" | "FORWARD");
     let has_out = matches!(chain, "OUTPUT" | "POSTROUTING" | "FORWARD");

@@ -1,4 +1,4 @@
-//! Sets of ipset, of each kind that kernels have in common, and what rules ask of them.
+//! Sets of ipset, of each kind that kernels have in common, and rules that look into them.
 
 use kuberules::net::Family;
 

@@ -4,7 +4,7 @@ use super::{ipv6, rare};
 use crate::support::random::Random;
 use crate::testing::seed;
 
-/// A ruleset: rules in chains at one hook, with priority, beside kube-proxy's.
+/// A ruleset: rules in chains at one hook, with a priority, next to kube-proxy's.
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
     pub(super) name: String,
@@ -15,7 +15,8 @@ pub(super) struct Setting {
     policy: &'static str,
 }
 
-/// What stands in for kube-proxy: a Service of two endpoints and a node port, with the marks that it masquerades by.
+/// Stands in for kube-proxy: a Service with two endpoints and a node port, with the marks that it uses for
+/// masquerading.
 const KUBE: &str = r#"table inet kube {
     map services {
         type ipv4_addr . inet_proto . inet_service : verdict
@@ -67,7 +68,7 @@ const OBJECTS: &str = r#"
     chain marked { meta mark & 0x10000 == 0x10000 drop; meta mark 0x5 reject; }
 "#;
 
-/// Matches: a rule of each and a verdict is tried.
+/// Matches: a rule with each of them and a verdict is tried.
 const MATCHES: [&str; 119] = [
     "ip saddr 198.51.100.7",
     "ip saddr != 198.51.100.7",
@@ -298,7 +299,7 @@ const SOURCES: [&str; 10] = [
     "snat ip to 192.168.0.12-192.168.0.14",
 ];
 
-/// Hooks, with priorities in front of kube-proxy's chains and behind them, and before connection tracking.
+/// Hooks, with priorities before kube-proxy's chains and after them, and before connection tracking.
 const PLACES: [(&str, &[i32]); 5] = [
     ("prerouting", &[-350, -150, -90, 5]),
     ("input", &[-10, 10, 200]),
@@ -323,9 +324,9 @@ impl Setting {
         Setting { kind: "nat", ..Setting::filter(name, (hook, priority), rules) }
     }
 
-    /// What nft loads. A dormant table and one of another family stand beside, which no packet sees.
+    /// What nft loads. There is also a dormant table and one of another family, which no packet sees.
     pub(super) fn script(&self) -> String {
-        // Errors that the node sends pass: else nobody would see what is refused.
+        // Errors that the node sends must pass, or else no one would see what is refused.
         let answers =
             if self.kind == "nat" { "" } else { "        meta l4proto { icmp, ipv6-icmp } accept\n" };
         let rules: String = self.rules.iter().map(|rule| format!("        {rule}\n")).collect();
@@ -340,7 +341,7 @@ impl Setting {
     }
 }
 
-/// Each fragment by itself, at one place each or, in the full run, at several.
+/// Each fragment by itself, in one place or, in the full run, in several.
 pub(super) fn single(full: bool) -> Vec<Setting> {
     let places: Vec<(&'static str, i32)> = PLACES
         .iter()
@@ -350,7 +351,7 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
     let mut dice = Random::new(1);
     let matches = MATCHES.iter().chain(&ipv6::MATCHES).chain(&rare::MATCHES).chain(&rare::NOT_TOLD);
     let rules = matches.map(|one| vec![format!("{one} drop")]);
-    // A rule that only changes something is followed by one that tells.
+    // A rule that only changes something is followed by one that shows it.
     let whole =
         RULES.iter().chain(&ipv6::RULES).map(|rule| vec![(*rule).to_owned(), "jump marked".to_owned()]);
     for rules in rules.chain(whole) {
@@ -378,7 +379,7 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
     found
 }
 
-/// Several fragments at a time, by chance.
+/// Several fragments at a time, at random.
 pub(super) fn random(count: usize) -> Vec<Setting> {
     let places: Vec<(&'static str, i32)> = PLACES
         .iter()

@@ -1,4 +1,4 @@
-//! Fragments that ask for addresses of IPv6, and the sets and maps that they ask.
+//! Fragments that match on IPv6 addresses, and the sets and maps that they use.
 
 pub(super) const OBJECTS: &str = r#"
     set hosts6 { type ipv6_addr; flags interval; elements = { 2001:db8:77::/96, fd00:10:244:1::9, 2001:db8::11 }; }

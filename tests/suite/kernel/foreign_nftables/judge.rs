@@ -24,9 +24,9 @@ pub(super) struct Count {
     pub(super) packets: usize,
     pub(super) right: usize,
     pub(super) wrong: usize,
-    /// Left open though the rules decide it.
+    /// Left open although the rules decide it.
     pub(super) open: usize,
-    /// Left open because the packet asked for does not tell.
+    /// Left open because it depends on something that is not known of the packet.
     pub(super) not_told: usize,
 }
 
@@ -48,7 +48,7 @@ enum Fate {
     Refused,
 }
 
-/// The node that every ruleset is loaded on.
+/// The node on which every ruleset is loaded.
 fn host() -> Host {
     Host {
         addresses: ["192.168.0.11", "192.168.0.12", OWN_IPV6].map(|ip| ip.parse().unwrap()).to_vec(),
@@ -61,7 +61,7 @@ fn host() -> Host {
     }
 }
 
-/// Where packets that connection tracking passes over end: it cannot tell.
+/// Where packets that connection tracking ignores end, which it cannot show.
 const ARRIVALS: &str = "table inet arrivals {
     set local { type inet_proto . inet_service; size 65535; flags dynamic; }
     set link { type inet_proto . inet_service; size 65535; flags dynamic; }
@@ -164,7 +164,7 @@ fn compare(rules: &Both, packet: &Packet, _host: &Host, actual: Fate) -> Result<
     let expected: Vec<(Fate, &Outcome<'_>)> =
         outcomes.iter().map(|outcome| (shown(packet, fate(outcome)), outcome)).collect();
     let actual = shown(packet, actual);
-    // What is supposed is so here: no limit is reached.
+    // Suppositions are true here: no limit is reached.
     let contradicts =
         |outcome: &Outcome<'_>| outcome.given.iter().any(|given| matches!(given, Condition::Affinity { .. }));
     let possible: BTreeSet<Fate> =
@@ -183,8 +183,8 @@ fn compare(rules: &Both, packet: &Packet, _host: &Host, actual: Fate) -> Result<
     Ok(open.into_iter().collect())
 }
 
-/// That the node's own address becomes the node's own address does not show. For the link-local address of an interface, which
-/// REDIRECT takes where there is no other, stands that of the node.
+/// It cannot be seen if the node's own address is rewritten to itself. The link-local address of an interface, which
+/// REDIRECT uses if there is no other, is replaced by the node's address.
 fn shown(packet: &Packet, fate: Fate) -> Fate {
     match fate {
         Fate::Goes { to: SocketAddr::V6(to), .. } if to.ip().is_unicast_link_local() => {
@@ -206,7 +206,7 @@ fn fate(outcome: &Outcome<'_>) -> Fate {
             rewritten: outcome.snat,
             locally: outcome.delivered_locally,
         },
-        // The node's resets are held back, as they would end connections of others.
+        // The node's resets are suppressed, as they would end other connections.
         Verdict::Drop | Verdict::Reject(Answer::TcpReset) => Fate::Dropped,
         Verdict::Reject(_) => Fate::Refused,
     }
@@ -216,7 +216,7 @@ fn packets(host: &Host) -> Vec<Packet> {
     let mut packets = Vec::new();
     let tcp = Protocol::Tcp;
     let flows = [
-        // A client outside to the node, to a Pod, to a Service.
+        // From a client outside to the node, to a Pod, to a Service.
         (tcp, "198.51.100.7", "192.168.0.11:80"),
         (Protocol::Udp, "198.51.100.7", "192.168.0.11:53"),
         (tcp, "198.51.100.9", "10.244.1.5:8080"),
@@ -234,7 +234,7 @@ fn packets(host: &Host) -> Vec<Packet> {
     ];
     for (protocol, from, to) in flows {
         let packet = Packet::new(host, protocol, from.parse().unwrap(), to.parse().unwrap()).unwrap();
-        // As a person would ask who knows the node.
+        // As someone who knows the node would ask.
         let outside = packet.client == ClientKind::Outside;
         let in_interface = InterfaceName::new("eth0").filter(|_| outside);
         packets.push(Packet { in_interface, ..packet });
@@ -262,7 +262,7 @@ fn send(world: &mut World, packets: &[Packet]) -> Vec<Fate> {
             rewritten: connection.reply.1.ip() != connection.original.0.ip(),
             locally: connection.end == End::OnTheNode,
         },
-        // Where nobody listens, the node refuses what has arrived.
+        // If nothing listens, the node refuses packets that have arrived.
         _ => match untracked.get(&tag) {
             Some(locally) => Fate::Goes { to: packet.destination, rewritten: false, locally: *locally },
             None if refused.contains(&tag) => Fate::Refused,

@@ -1,4 +1,4 @@
-//! Fragments that programs seldom use, of all that the specification lists.
+//! Fragments that programs seldom use, out of all in the specification.
 
 /// Matches that the walk answers.
 pub(super) const MATCHES: [&str; 12] = [
@@ -16,7 +16,7 @@ pub(super) const MATCHES: [&str; 12] = [
     "reset tcp option sack",
 ];
 
-/// Matches that ask for what the packet does not tell.
+/// Matches on what is not known of the packet.
 pub(super) const NOT_TOLD: [&str; 41] = [
     "symhash mod 2 0",
     "@nh,96,32 0xc6336407",
@@ -76,7 +76,7 @@ pub(super) const RULES: [((&str, i32), &str); 11] = [
     (("prerouting", -90), "meta l4proto tcp socket mark 1 drop"),
 ];
 
-/// Whether rules ask for what the packet does not tell.
+/// Whether rules match on what is not known of the packet.
 pub(super) fn are_not_told(rules: &[String]) -> bool {
     let mut fragments = NOT_TOLD.iter().chain(&["tproxy", "socket", "synproxy"]);
     fragments.any(|fragment| rules.iter().any(|rule| rule.contains(fragment)))

@@ -1,4 +1,4 @@
-//! Real exchanges: a client asks, a server answers with the address that it saw.
+//! Real exchanges: a client sends a request, a server answers with the address that it saw.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -8,7 +8,7 @@ use kuberules::net::Protocol;
 
 use crate::kernel::trace::namespace::Namespace;
 
-/// A server that lives as long as the test program; its sockets are in the namespace that it was started in.
+/// A server that lives as long as the test program; its sockets are in the namespace in which it was started.
 pub(crate) struct Server;
 
 impl Server {
@@ -41,18 +41,18 @@ pub(crate) enum Seen {
         server: SocketAddr,
         source: IpAddr,
     },
-    /// The answer came from an address that the client did not ask; UDP alone shows that.
+    /// The answer came from an address that the client did not use; only UDP shows that.
     Elsewhere {
         from: SocketAddr,
         source: IpAddr,
     },
     Refused,
     TimedOut,
-    /// The connection was made, and nothing came by it.
+    /// The connection was established, and nothing arrived on it.
     Unanswered,
 }
 
-/// Asks once, from inside a namespace.
+/// Sends one request, from inside a namespace.
 pub(crate) fn ask(client: &Namespace, protocol: Protocol, to: SocketAddr, patience: Duration) -> Seen {
     client.within(|| match protocol {
         Protocol::Tcp => by_tcp(to, patience),
@@ -90,14 +90,14 @@ fn by_udp(to: SocketAddr, patience: Duration) -> Seen {
     }
 }
 
-/// A socket that is connected is told of a refusal.
+/// A connected socket gets to know of a refusal.
 fn refused_by_udp(to: SocketAddr, patience: Duration) -> bool {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     socket.set_read_timeout(Some(patience)).unwrap();
     if socket.connect(to).is_err() {
         return false;
     }
-    // A rule for what the node itself sends makes this fail at once, with the refusal to follow.
+    // A rule for the node's own packets makes this fail immediately, with the refusal to follow.
     let _ = socket.send(b"?");
     let answer = socket.recv(&mut [0; 64]);
     answer.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)

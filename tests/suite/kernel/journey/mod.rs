@@ -1,5 +1,6 @@
-//! The kernel judges the whole way: real exchanges between Pods, nodes and clients outside, over two nodes with rules of
-//! their own, come out as a journey says: who answers, which source the Pod sees, from which address the answer comes.
+//! The kernel judges the whole way: real exchanges between Pods, nodes and clients outside, over two nodes with their
+//! own rules, have the result that a journey predicts: who answers, which source the Pod sees, from which address the
+//! answer comes.
 
 mod exchange;
 mod world;
@@ -27,8 +28,8 @@ const TOOLS: [&str; 5] = ["unshare", "ip", "nft", "iptables-restore", "nfacct"];
 
 const CLUSTER: &str = include_str!("cluster.yaml");
 
-/// So often is asked at most until everything likely was seen: what has a chance of a quarter is missed once in a
-/// hundred million.
+/// The most tries until everything likely has been seen: something with a chance of a quarter is missed once in a
+/// hundred million runs.
 const TRIES: usize = 64;
 
 #[test]
@@ -90,8 +91,8 @@ fn settings(snapshot: &Snapshot, mode: &str) -> Settings {
     Settings::resolve(&configuration, release, HostFacts::default(), None).unwrap().0
 }
 
-/// Who asks: the address of the namespace, and the client as a journey has it. From outside the node is given to which
-/// the router of that client leads.
+/// Who sends requests: the address of the namespace, and the client as in a journey. For one outside, with the node to
+/// which its router leads.
 struct Asker {
     at: IpAddr,
     client: Client,
@@ -180,7 +181,8 @@ fn judge(mode: &str) -> Tally {
     tally
 }
 
-/// Nobody else's packets to a loopback address leave their host; a node speaks from the address that its kernel chooses.
+/// Packets to a loopback address only exist on the sender's host; a node uses the source address that its kernel
+/// chooses.
 fn connection(
     network: &Network<'_, '_>,
     asker: &Asker,
@@ -196,7 +198,7 @@ fn connection(
     Some(Connection { protocol, client, destination })
 }
 
-/// Asks until everything likely was seen; tells what was not predicted, or not seen.
+/// Sends requests until everything likely has been seen; reports what was not predicted, or not seen.
 fn flow(
     network: &Network<'_, '_>,
     world: &World,
@@ -246,7 +248,7 @@ impl Tally {
     }
 }
 
-/// Whether what came is what a way says.
+/// Whether what was seen is what a way predicts.
 fn fits(network: &Network<'_, '_>, way: &Way<'_>, came: Seen, connection: Connection) -> bool {
     let is_source = |source: IpAddr| match way.server_sees() {
         Some(Party::Ip(ip)) => ip == source,
@@ -269,7 +271,7 @@ fn fits(network: &Network<'_, '_>, way: &Way<'_>, came: Seen, connection: Connec
         }
         (WayResult::TimesOut(_), Seen::TimedOut) => true,
         (WayResult::Refused(_), Seen::Refused) => true,
-        // Nothing listens at the nodes themselves but the host-network Pod.
+        // On the nodes themselves nothing listens except the host-network Pod.
         (WayResult::NotServicePort, Seen::Refused | Seen::TimedOut) => true,
         (WayResult::NotServicePort, Seen::Works { server, .. }) => server == connection.destination,
         _ => false,

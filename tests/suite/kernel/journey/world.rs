@@ -1,5 +1,5 @@
-//! Nodes, Pods and clients outside, each in a network namespace of its own, joined as machines are: every node has a link
-//! to one network, its Pods hang on it by links of their own, and routes lead to the Pods of the others.
+//! Nodes, Pods and clients outside, each in its own network namespace, connected like machines: every node has a link
+//! to one network, its Pods are connected to it by links of their own, and routes lead to the Pods of other nodes.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ const NODE_SYSCTLS: [(&str, &str); 6] = [
     ("ipv4/icmp_ratemask", "0"),
 ];
 
-/// A node with its Pods, as the world is to be.
+/// A node with its Pods, as specified for the world.
 pub(crate) struct NodeSpec<'a> {
     pub(crate) ip: IpAddr,
     pub(crate) pod_network: &'a str,
@@ -38,7 +38,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Makes everything; clients outside each send what is not for a node's own address by the node with their number.
+    /// Makes everything; each client outside sends packets that are not for a node's own address through the node with
+    /// its number.
     pub(crate) fn new(nodes: &[NodeSpec<'_>], outside: &[IpAddr], served: &[SocketAddr]) -> World {
         let network = Namespace::new();
         network.run("ip link add lan type bridge; ip link set lan up; ip link set lo up");
@@ -95,7 +96,7 @@ impl World {
         self.hosts.insert(ip, namespace);
     }
 
-    /// Links a namespace to the network as `eth0`.
+    /// Connects a namespace to the network as `eth0`.
     fn join(&self, namespace: &Namespace, name: &str) {
         let path = namespace.path();
         self._network.run(&format!(
@@ -105,7 +106,7 @@ impl World {
     }
 }
 
-/// A Pod on a link of its own, as network plugins without a bridge have it.
+/// A Pod with its own link, as with network plugins without a bridge.
 fn add_pod(node: &Namespace, number: usize, ip: IpAddr, gateway: &str) -> Namespace {
     let pod = Namespace::new();
     pod.set(&[("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0")]);

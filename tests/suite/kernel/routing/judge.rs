@@ -1,4 +1,4 @@
-//! Sends packets to a node and compares what becomes of them with what the walk says.
+//! Sends packets to a node and compares what happens to them with what the walk says.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,11 +13,11 @@ use crate::kernel::trace::conntrack::End;
 use crate::kernel::trace::world::Tag;
 use crate::support::random::Random;
 
-/// Packets in one trial that come by a link, and that the node sends.
+/// Packets in one trial that arrive on a link, and that the node sends.
 const FROM_LINKS: usize = 50;
 const FROM_NODE: usize = 14;
 
-/// What becomes of a packet, as far as it shows from outside.
+/// What happens to a packet, as far as it can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Goes {
@@ -25,9 +25,9 @@ enum Fate {
         locally: bool,
     },
     Stopped,
-    /// The client is told so by ICMP, of this type and code.
+    /// The client is informed by ICMP, with this type and code.
     Told(u8, u8),
-    /// A process of the node has this error.
+    /// A process on the node gets this error.
     Failed(i32),
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Tally {
     told: usize,
     failed: usize,
     assumed: usize,
-    /// What the walk said that it supposes, and that was not so.
+    /// Suppositions of the walk that were not true.
     pub(super) assumed_wrongly: usize,
     pub(super) faults: Vec<String>,
 }
@@ -68,7 +68,7 @@ impl Tally {
 
 pub(super) struct Bench {
     node: Node,
-    /// No two packets have the same source: how often one address is told something is limited.
+    /// No two packets have the same source: messages to one address are rate-limited.
     next: u16,
 }
 
@@ -77,7 +77,7 @@ struct Sent {
     packet: Packet,
     port: u16,
     fate: Option<Fate>,
-    /// Of one that the node sent: the source that it was said to have.
+    /// For a packet that the node sent: the predicted source.
     said: Option<IpAddr>,
 }
 
@@ -141,7 +141,7 @@ impl Bench {
         }
     }
 
-    /// A packet by one of the links, from any network to anything.
+    /// A packet on one of the links, from any network to anything.
     fn by_link(&mut self, family: Family, host: &Host, port: u16, dice: &mut Random) -> Sent {
         let interface = dice.below(INTERFACES.len());
         self.next = self.next.wrapping_add(1).max(0x0700);
@@ -159,7 +159,7 @@ impl Bench {
         let mut packet = Packet::plain(protocol, source, destination, client);
         self.node.send(&packet, port, interface);
         let name = InterfaceName::new(INTERFACES[interface]);
-        // What routes tell need not be said.
+        // The interface need not be given if routes show it.
         let is_told = host.interface_toward(source) == name && dice.one_in(2);
         packet.in_interface = name.filter(|_| !is_told);
         Sent { packet, port, fate: None, said: None }
@@ -182,7 +182,7 @@ impl Bench {
     }
 }
 
-/// Whether it is known which way a packet of the node goes, as its source depends on that.
+/// Whether the way of a packet from the node is known, since its source depends on that.
 fn tells_source(host: &Host, sent: &Sent) -> bool {
     let destination = sent.packet.destination.ip();
     let source = Some(sent.packet.family().unspecified());
@@ -222,7 +222,7 @@ fn compare(walker: &Walker<'_>, sent: &Sent, fate: Fate, told: impl Fn() -> Stri
     tally.faults.push(format!("{:?}: {fate:?}; said {said:?} {effects:?}\n{}", sent.packet, told()));
 }
 
-/// Whether an outcome says that it rests on what is not known.
+/// Whether an outcome says that it depends on something unknown.
 fn is_supposed(outcome: &Outcome<'_>) -> bool {
     let given = outcome.given.iter().any(|given| !matches!(given, Condition::Affinity { .. }));
     let mut effects = outcome.steps.iter().flat_map(|step| &step.effects);

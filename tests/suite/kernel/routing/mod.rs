@@ -1,6 +1,6 @@
-//! The kernel judges what the walk says of routes, routing rules and sysctls: nodes with random ones of each are set up, asked
-//! what a capture asks, and packets are sent from every side, by the right interface and by others. What routing drops,
-//! refuses or lets pass must be as predicted.
+//! The kernel judges what the walk says about routes, routing rules and sysctls: nodes with random ones of each are set
+//! up and captured, and packets are sent from every side, through the right interface and through others. What routing
+//! drops, refuses or lets pass must be as predicted.
 
 mod judge;
 mod node;

@@ -1,4 +1,4 @@
-//! A node with three links, which takes what it is set up with off again.
+//! A node with three links, which can undo its setup.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::kernel::trace::namespace::Namespace;
 use crate::kernel::trace::wire;
 use crate::kernel::trace::world::{MARKS, NODE_SYSCTLS, Tag, Wire, side};
 
-/// What a node is asked for, as `kuberules collect` asks.
+/// What is captured of a node, as `kuberules collect` does.
 const ASKED: &str = "echo '== addr'; ip addr; echo '== routes'; ip route show table all; echo '== rules'; ip rule; \
     echo '== rules6'; ip -6 rule; echo '== iptables'; iptables-save; echo '== ip6tables'; ip6tables-save; \
     echo '== asks'; nft list table ip asks 2>/dev/null || true; nft list table ip6 asks 2>/dev/null || true; \
@@ -28,7 +28,7 @@ pub(super) struct Node {
     namespace: Namespace,
     /// Beyond each interface.
     sides: Vec<Wire>,
-    /// Commands of `ip` that take off what is set up.
+    /// `ip` commands that undo the setup.
     undo: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Node {
         Node { namespace, sides, undo: Vec::new() }
     }
 
-    /// Sets it up and asks it what a capture asks.
+    /// Sets it up and captures it.
     pub(super) fn set_up(&mut self, setup: &Setup) -> Vec<Source> {
         let ip = if setup.family == Family::Ipv4 { "ip" } else { "ip -6" };
         let mut script = String::from("set +e\n");
@@ -66,7 +66,7 @@ impl Node {
         parts.map(|(name, text)| Source { name: name.into(), text: text.into() }).collect()
     }
 
-    /// Sends a packet to the node by an interface.
+    /// Sends a packet to the node through an interface.
     pub(super) fn send(&self, packet: &Packet, port: u16, interface: usize) {
         let ipv6 = packet.family() == Family::Ipv6;
         let elsewhere: IpAddr =
@@ -100,7 +100,7 @@ impl Node {
         })
     }
 
-    /// What became of the packets: connections, and what clients were told.
+    /// What happened to the packets: connections, and messages to clients.
     pub(super) fn end(&mut self, family: Family) -> (BTreeMap<Tag, Connection>, BTreeMap<Tag, (u8, u8)>) {
         std::thread::sleep(Duration::from_millis(15));
         let mut told = BTreeMap::new();

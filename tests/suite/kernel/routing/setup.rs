@@ -1,13 +1,13 @@
-//! Random routes, routing rules, sysctls and rules that ask for routes.
+//! Random routes, routing rules, sysctls and rules that look up routes.
 
 use kuberules::net::Family;
 
 use crate::support::random::Random;
 
-/// The interfaces of the node: of the first and the second network, of Pods.
+/// The interfaces of the node: to the first and the second network, and to Pods.
 pub(super) const INTERFACES: [&str; 3] = ["eth0", "eth1", "cali1"];
 
-/// Where addresses lie: a network for each number.
+/// The networks of addresses, one for each number.
 pub(super) fn address(family: Family, network: u8, host: u16) -> String {
     match family {
         Family::Ipv4 => format!("10.{network}.{}.{}", host >> 8, host & 0xff),
@@ -22,13 +22,13 @@ fn network(family: Family, number: u8) -> String {
     }
 }
 
-/// The networks that packets come from and go to: of eth0, of eth1, of Pods here and elsewhere, of clients, and one that
-/// routes seldom have.
+/// The networks that packets come from and go to: those of eth0, of eth1, of Pods on this node and on others, of
+/// clients, and one for which there is seldom a route.
 pub(super) const NETWORKS: [u8; 6] = [1, 2, 11, 12, 50, 60];
 /// That of cluster IPs.
 pub(super) const CLUSTER_IPS: u8 = 96;
 
-/// A cluster IP for each network, whose endpoint is in it, and one whose endpoint is the node.
+/// A cluster IP for each network, with an endpoint in it, and one whose endpoint is the node.
 pub(super) fn endpoint(family: Family, number: usize) -> String {
     match NETWORKS.get(number) {
         Some(network) => address(family, *network, 0x0505),
@@ -41,16 +41,16 @@ pub(super) fn own(family: Family, interface: usize) -> String {
     address(family, NETWORKS[interface], 0x000b)
 }
 
-/// What a node is set up with.
+/// The setup of a node.
 pub(super) struct Setup {
     pub(super) family: Family,
     /// Arguments of `ip`, each with `add`.
     pub(super) commands: Vec<String>,
-    /// Files below /proc/sys/net, and their values.
+    /// Files under /proc/sys/net, and their values.
     pub(super) sysctls: Vec<(String, String)>,
     /// Input of `iptables-restore`.
     pub(super) iptables: String,
-    /// Input of `nft -f`: rules that ask for routes.
+    /// Input of `nft -f`: rules that look up routes.
     pub(super) nftables: String,
 }
 
@@ -80,7 +80,7 @@ fn addresses(family: Family, dice: &mut Random) -> Vec<String> {
         let further = address(family, dice.pick(&NETWORKS), 0x000c);
         found.push(format!("address add {further}/{prefix} dev {}", dice.pick(&INTERFACES)));
     }
-    // An address that one more interface has, as programs for Pods give one to that of each Pod.
+    // An address that another interface also has, as some programs give the same one to each Pod's interface.
     if dice.one_in(4) {
         found.push(format!("address add {}/{} dev cali1", own(family, 0), family.bits()));
     }
@@ -232,13 +232,13 @@ fn iptables(family: Family, dice: &mut Random) -> String {
             );
         }
     }
-    // A further one is taken to the node itself.
+    // Another one is redirected to the node itself.
     let redirected = address(family, CLUSTER_IPS, NETWORKS.len() as u16 + 2);
     text += &format!("-A PREROUTING -d {redirected}/{bits} -p tcp -j REDIRECT --to-ports 8080\n");
     text + "COMMIT\n"
 }
 
-/// A mark that changes in the table mangle has a packet of the node routed again, one that changes in filter does not.
+/// A packet of the node is routed again if its mark changes in the table mangle, but not if it changes in filter.
 fn marks_of_output(family: Family, dice: &mut Random) -> String {
     let mark = |text: &mut String, dice: &mut Random| {
         if dice.one_in(3) {

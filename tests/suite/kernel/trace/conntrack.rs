@@ -7,7 +7,7 @@ use super::world::Tag;
 /// Where the first packet of a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Nowhere: it was seen on its way by `lo`, but did not arrive.
+    /// Nowhere: it was seen on its way over `lo`, but did not arrive.
     Lost,
     OnTheNode,
     OnALink,
@@ -16,9 +16,9 @@ pub(crate) enum End {
 /// A tracked connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Connection {
-    /// As the first packet had them: source, destination.
+    /// As in the first packet: source, destination.
     pub(crate) original: (SocketAddr, SocketAddr),
-    /// As an answer would have them: source, destination.
+    /// As in an answer: source, destination.
     pub(crate) reply: (SocketAddr, SocketAddr),
     pub(crate) end: End,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Connection {
 pub(crate) fn read(line: &str) -> Option<(Tag, Connection)> {
     let protocol = line.split_whitespace().nth(1)?.parse().ok()?;
     let fields: Vec<(&str, &str)> = line.split_whitespace().filter_map(|word| word.split_once('=')).collect();
-    // With accounting on, counts of packets stand between the tuples.
+    // With accounting on, packet counts are between the tuples.
     let ends = |name: &str| ["src", "dst", "sport", "dport"].contains(&name);
     let tuples: Vec<(&str, &str)> = fields.iter().copied().filter(|(name, _)| ends(name)).collect();
     let tuple = |nth: usize| {

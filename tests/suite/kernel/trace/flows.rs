@@ -1,4 +1,4 @@
-//! Who speaks to whom: every kind of source, every address of every Service.
+//! Who connects to whom: every kind of source, every address of every Service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -11,13 +11,13 @@ use kuberules::walk::{ClientKind, Host, Packet};
 use super::scenario::Built;
 use super::world::World;
 
-/// A packet to send, and the Service port it is meant for.
+/// A packet to send, and the Service port that it is for.
 #[derive(Debug, Clone)]
 pub(crate) struct Flow {
     pub(crate) packet: Packet,
-    /// Index in the plan's list; none for what is no Service.
+    /// Index in the plan's list; none if it is for no Service.
     pub(crate) service: Option<usize>,
-    /// Clients of it are forgotten so soon that it may happen between two packets.
+    /// Whether its clients are forgotten so soon that it may happen between two packets.
     pub(crate) forgets_soon: bool,
 }
 
@@ -44,14 +44,14 @@ pub(crate) fn flows(built: &Built, host: &Host, plan: &Plan<'_>, world: &World) 
     flows.into_values().collect()
 }
 
-/// As walk says that the node's kernel sends it, which must be right.
+/// As the walk predicts that the node's kernel sends it, which must be right.
 fn from_node(host: &Host, world: &World, protocol: Protocol, destination: SocketAddr) -> Packet {
     let packet = Packet::from_node(host, protocol, destination);
     assert_eq!(world.source_to(destination), Some(packet.source), "the node's source to {destination}");
     packet
 }
 
-/// Sources for every Service: pods here and elsewhere, the outside.
+/// Sources for every Service: pods on this node and on others, the outside.
 fn sources(built: &Built, host: &Host, plan: &Plan<'_>) -> BTreeSet<IpAddr> {
     let family = plan.family();
     let mut sources = BTreeSet::new();
@@ -65,7 +65,7 @@ fn sources(built: &Built, host: &Host, plan: &Plan<'_>) -> BTreeSet<IpAddr> {
     sources
 }
 
-/// Sources that matter to one Service: an endpoint of its own, clients in its source ranges, its load-balancer IPs.
+/// Sources that matter to one Service: one of its own endpoints, clients in its source ranges, its load-balancer IPs.
 fn own_sources(host: &Host, port: &ServicePortPlan<'_>) -> BTreeSet<IpAddr> {
     let service = port.service_port();
     let local = service.endpoints.iter().map(|endpoint| endpoint.ip).filter(|ip| host.is_local_pod(*ip));
@@ -107,7 +107,7 @@ fn ingress<'b>(built: &'b Built, service: &ServicePort) -> impl Iterator<Item = 
     objects.flat_map(|located| &located.object.ingress).filter_map(|ingress| parse_ip_lenient(&ingress.ip))
 }
 
-/// Every address of the node, loopback ones, and one of another node.
+/// Every address of the node, loopback addresses, and one of another node.
 fn node_addresses(built: &Built, host: &Host, family: Family) -> BTreeSet<IpAddr> {
     let mut found: BTreeSet<IpAddr> =
         host.addresses.iter().copied().filter(|ip| Family::of(*ip) == family).collect();
@@ -120,14 +120,14 @@ fn node_addresses(built: &Built, host: &Host, family: Family) -> BTreeSet<IpAddr
     found
 }
 
-/// The address after the cluster IP, where no Service has it.
+/// The address after the cluster IP, if no Service has it.
 fn unallocated(built: &Built, service: &ServicePort) -> impl Iterator<Item = IpAddr> {
     let next = nth(Cidr::host(service.cluster_ip), 1);
     let ports = &built.cluster.family(Family::of(service.cluster_ip)).service_ports;
     next.into_iter().filter(|ip| !ports.iter().any(|port| port.cluster_ip == *ip))
 }
 
-/// The nth address from the first of a network on, or the first where the network is too small.
+/// The nth address of a network, or the first if the network is too small.
 fn nth(network: Cidr, n: u8) -> Option<IpAddr> {
     let first = network.network();
     let nth = match first {

@@ -1,4 +1,4 @@
-//! Sends packets, reads what became of them, and compares that with what `walk` says.
+//! Sends packets, reads what happened to them, and compares that with what `walk` says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -11,17 +11,17 @@ use super::flows::{Flow, flows};
 use super::scenario::{Built, Rulesets, Scenario};
 use super::world::{Tag, World};
 
-/// Outcomes that are less likely need not be seen.
+/// Less likely outcomes need not be seen.
 const LIKELY: f64 = 0.05;
 
-/// The chance that a likely outcome is not seen although it is as likely as predicted; with up to 200,000 outcomes,
-/// one in a million that this happens at all.
+/// The chance of not seeing a likely outcome although it is as likely as predicted; with up to 200,000 outcomes, the
+/// chance that this happens at all is one in a million.
 const MISSED: f64 = 1e-6 / 200_000.0;
 
 const FIRST_PORT: u16 = 10_000;
 const BATCH: usize = 50_000;
 
-/// What happens to a packet, as far as it shows from outside.
+/// What happens to a packet, as far as it can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Goes { to: SocketAddr, rewritten: bool, locally: bool },
@@ -34,9 +34,9 @@ enum Fate {
 struct Expected {
     fate: Fate,
     chance: f64,
-    /// The list on which the client must be.
+    /// The list that must have the client.
     known_by: Option<String>,
-    /// Lists on which the client is from now on.
+    /// Lists that have the client from now on.
     remembers: Vec<String>,
     seen: usize,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Tally {
     pub(crate) unseen: usize,
     pub(crate) agreements: usize,
     pub(crate) disagreements: usize,
-    /// Packets that were sent elsewhere than they were addressed to.
+    /// Packets that were sent elsewhere than where they were addressed.
     pub(crate) translated: usize,
     /// Packets that got through with another source.
     pub(crate) rewritten: usize,
@@ -85,7 +85,7 @@ impl Tally {
 #[derive(Clone, Copy)]
 enum Event {
     Send(usize),
-    /// Let the node forget all clients.
+    /// Makes the node forget all clients.
     Forget,
 }
 
@@ -166,7 +166,7 @@ impl Judged {
         self.expected.iter().any(|expected| !expected.remembers.is_empty() || expected.known_by.is_some())
     }
 
-    /// What must be seen: what a first contact brings likely enough, and what follows from that.
+    /// What must be seen: what a first contact leads to with enough probability, and what follows from that.
     fn likely(&self) -> impl Iterator<Item = &Expected> {
         let first = |expected: &&Expected| expected.known_by.is_none() && expected.chance >= LIKELY;
         let firsts = self.expected.iter().filter(first);
@@ -177,18 +177,18 @@ impl Judged {
         self.expected.iter().filter(move |expected| first(expected) || follows(expected))
     }
 
-    /// How often the packet is to be sent so that every likely outcome is seen.
+    /// How often to send the packet so that every likely outcome is seen.
     fn tries_needed(&self) -> usize {
         let first = self.expected.iter().filter(|e| e.known_by.is_none() && e.chance >= LIKELY);
         let rarest = first.map(|expected| expected.chance).fold(1.0, f64::min);
         if rarest > 1.0 - 1e-9 {
-            // Rare outcomes all, or just one.
+            // All rare outcomes, or only one.
             return if self.expected.len() > 1 { 20 } else { 1 };
         }
         (MISSED.ln() / (1.0 - rarest).ln()).ceil() as usize
     }
 
-    /// Counts what was seen. `known` are the lists on which the client is; what it adds to them is given back.
+    /// Counts what was seen. `known` are the lists that have the client; what it adds to them is returned.
     fn count(&mut self, fate: Fate, known: &BTreeSet<String>) -> Option<Vec<String>> {
         self.tries += 1;
         let listed =
@@ -272,8 +272,8 @@ impl Judge<'_> {
         self.work_through(events);
     }
 
-    /// Every flow twice at a time when nobody is known yet: the second packet must follow the first. Then all in a row,
-    /// so that addresses of a Service share what is known.
+    /// Every flow twice while no clients are known: the second packet must follow the first. Then all in a row, so that
+    /// addresses of a Service share known clients.
     fn flows_with_affinity(&mut self) {
         let mut slots: Vec<Vec<usize>> = Vec::new();
         let mut places: BTreeMap<(IpAddr, Option<usize>), usize> = BTreeMap::new();
@@ -306,7 +306,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Sends a batch and counts what became of it, but for the packets given back, which may have been lost.
+    /// Sends a batch and counts what happened to it, except for the packets returned, which may have been lost.
     fn batch(&mut self, batch: &[Event]) -> Vec<usize> {
         let fates = self.send(batch);
         let mut fates = fates.into_iter();
@@ -378,9 +378,9 @@ impl Judge<'_> {
         sent.into_iter().map(fate).collect()
     }
 
-    /// Whether chance can be the cause, and not the rules: the packet was lost on a busy machine; the node's own address
-    /// was rewritten to itself, with a new port that happens to be the old one; it was not to be rewritten, but another
-    /// connection had got this port.
+    /// Whether chance rather than the rules can be the cause: the packet was lost on a busy machine; the node's own
+    /// address was rewritten to itself, with a new port that happens to be the old one; it was not to be rewritten, but
+    /// another connection had this port.
     fn is_suspicious(&self, number: usize, fate: Fate) -> bool {
         let judged = &self.flows[number];
         let predicted = |fate| judged.expected.iter().any(|expected| expected.fate == fate);
@@ -393,7 +393,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Sends suspicious packets again; now what is seen counts.
+    /// Sends suspicious packets again; now the result counts.
     fn again(&mut self, suspicious: &[usize]) {
         for chunk in suspicious.chunks(BATCH / 2) {
             let events: Vec<Event> =

@@ -1,5 +1,5 @@
-//! The kernel judges what `trace` says: packets of every kind of source go to every address of every Service, past the
-//! rules that `compile` prints, and must end as `walk` predicts.
+//! The kernel judges what `trace` says: packets from every kind of source go to every address of every Service, past
+//! the rules that `compile` prints, and must end as `walk` predicts.
 
 pub(crate) mod conntrack;
 pub(crate) mod flows;
@@ -58,9 +58,9 @@ fn packets_go_where_walk_says() {
 
 const RELEASES: [&str; 4] = ["1.30", "1.33", "1.36", "1.37"];
 
-/// With `KUBERULES_KERNEL_FULL`, the four releases on every node of the corpus; else all of them on the nodes of the shop,
-/// and on the random clusters one of them each, every second cluster in nftables mode too. With `KUBERULES_KERNEL_ONLY`, the runs
-/// with this part in their path.
+/// With `KUBERULES_KERNEL_FULL`, the four releases on every node of the corpus; otherwise all of them on the nodes of
+/// the shop, and one of them on each of the random clusters, with every second cluster in nftables mode too. With
+/// `KUBERULES_KERNEL_ONLY`, the runs with this text in their path.
 fn scenarios() -> Vec<Scenario> {
     let full = std::env::var_os("KUBERULES_KERNEL_FULL").is_some();
     let only = std::env::var("KUBERULES_KERNEL_ONLY").ok();
@@ -86,12 +86,12 @@ fn in_selection(case: &Case) -> bool {
         return name.starts_with("shop/")
             || (case.mode == "nftables" && ON_1_37.iter().any(|cluster| name.starts_with(cluster)));
     };
-    // kube-proxy 1.30 does not know every configuration in nftables mode.
+    // kube-proxy 1.30 does not accept every configuration in nftables mode.
     let release = if number >= 20 { RELEASES[1 + number / 2 % 2] } else { RELEASES[number / 2 % 3] };
     case.version == release && (case.mode == "iptables" || number % 2 == 0)
 }
 
-/// No random cluster tells local pods by a bridge.
+/// No random cluster recognizes local pods by a bridge.
 fn by_bridge(case: Case) -> Scenario {
     let flags = Flags {
         detect_local_mode: Some("BridgeInterface".to_owned()),

@@ -1,4 +1,4 @@
-//! Network namespaces. They live as long as the values: nothing outside them is touched, nothing is left behind.
+//! Network namespaces. They live as long as the values: nothing outside them is touched, and nothing is left behind.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// A network namespace of its own.
+/// A new network namespace.
 pub(crate) struct Namespace {
     file: File,
 }
@@ -18,11 +18,11 @@ impl Namespace {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             File::open("/proc/thread-self/ns/net").unwrap()
         };
-        // A thread has a namespace of its own as well as a process has.
+        // A thread can have a namespace of its own, just like a process.
         Namespace { file: std::thread::spawn(made).join().unwrap() }
     }
 
-    /// A path by which `ip` can find it.
+    /// The path by which `ip` finds it.
     pub(crate) fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
@@ -38,12 +38,12 @@ impl Namespace {
         })
     }
 
-    /// Runs a bash script inside that must succeed.
+    /// Runs a bash script inside, which must succeed.
     pub(crate) fn run(&self, script: &str) -> String {
         self.run_with(script, "")
     }
 
-    /// Whether a bash script that reads `input` succeeds, and what it says of errors.
+    /// Whether a bash script that reads `input` succeeds, and its standard error.
     pub(crate) fn try_with(&self, script: &str, input: &str) -> (bool, String) {
         let Output { status, stderr, .. } = self.output(script, input);
         (status.success(), String::from_utf8_lossy(&stderr).into_owned())
@@ -67,7 +67,7 @@ impl Namespace {
         self.within(command)
     }
 
-    /// Sets sysctls; those that this kernel does not have are ignored.
+    /// Sets sysctls; those that this kernel does not have are skipped.
     pub(crate) fn set(&self, sysctls: &[(&str, &str)]) {
         self.within(|| {
             for (path, value) in sysctls {

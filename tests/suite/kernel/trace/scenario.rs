@@ -1,4 +1,4 @@
-//! What is judged: a node of a cluster of the corpus, seen by one release in one mode.
+//! What is judged: a node of a cluster in the corpus, as one release sees it in one mode.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use kuberules::{iptables, nftables};
 use super::world::Rules;
 use crate::support::Case;
 
-/// A case with what is other than in its configuration.
+/// A case, with changes to its configuration.
 pub(crate) struct Scenario {
     pub(crate) case: Case,
     pub(crate) flags: Flags,

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use kuberules::net::Protocol;
 use kuberules::walk::Packet;
 
-/// An IP packet that begins a connection: a SYN, a datagram, an INIT. The checksum of the IPv4 header is left to the
-/// kernel.
+/// An IP packet that begins a connection: a SYN, a datagram, an INIT. The kernel fills in the checksum of the IPv4
+/// header.
 pub(crate) fn first_packet(packet: &Packet, source_port: u16) -> Vec<u8> {
     let mut segment = match packet.protocol {
         Protocol::Tcp => tcp_syn(),
@@ -107,15 +107,15 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }
 
-/// Protocol number and source port of the packet that an ICMP "unreachable" answers.
+/// Protocol number and source port of the packet that an ICMP "unreachable" message answers.
 pub(crate) fn refused_packet(icmp: &[u8], ipv6: bool) -> Option<(u8, u16)> {
     let (tag, (_, code)) = unreachable(icmp, ipv6)?;
-    // Port unreachable; or prohibited, which no router of these namespaces says by itself.
+    // Port unreachable; or prohibited, which no router in these namespaces sends of its own accord.
     let codes: &[u8] = if ipv6 { &[1, 3, 4] } else { &[3, 9, 10, 13] };
     codes.contains(&code).then_some(tag)
 }
 
-/// The same of any "unreachable", with its type and code.
+/// The same for any "unreachable", with its type and code.
 pub(crate) fn unreachable(icmp: &[u8], ipv6: bool) -> Option<((u8, u16), (u8, u8))> {
     let (message, inner_at) = if ipv6 { (icmp, 8) } else { (icmp.get(ihl(icmp)?..)?, 8) };
     let kind = if ipv6 { 1 } else { 3 };

@@ -1,4 +1,4 @@
-//! A node, its pods and the outside, each in a network namespace; packets that go between them; what became of them.
+//! A node, its pods and the outside, each in a network namespace; packets that go between them; what happened to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -24,13 +24,13 @@ pub(crate) enum Rules {
     Nftables(Vec<String>),
 }
 
-/// Both ends of both links have one address, and nobody asks for it: every IP address is reached by it.
+/// Both ends of both links have the same address, and nothing looks it up: it reaches every IP address.
 const LINK: &str = "address 02:00:00:00:00:01";
 
-/// kube-proxy makes these counters before it writes rules that use them.
+/// kube-proxy creates these counters before it writes rules that use them.
 const COUNTERS: &str = "nfacct add ct_state_invalid_dropped_pkts; nfacct add localhost_nps_accepted_pkts";
 
-/// Answers of the pods and the outside would end connections before they are read.
+/// Answers from the pods and the outside would end connections before they are read.
 const SILENCE: &str = "nft -f - <<'END'
 table inet silence {
     chain input {
@@ -41,10 +41,9 @@ table inet silence {
 }
 END";
 
-/// So would resets by the node, since conntrack forgets a connection that is answered by nothing but one; and where a
-/// kernel without SCTP says so, the answer passes rules of others, which can take the mark away. Behind all rules the
-/// connection is marked with where its first packet ends: on the node, or on a link. Packets that are not tracked are
-/// noted in a set.
+/// So would resets from the node, since conntrack forgets a connection whose only answer is a reset; and if a kernel
+/// without SCTP sends a message, it passes rules of others, which can remove the mark. After all rules the connection
+/// is marked with where its first packet ends: on the node, or on a link. Untracked packets are recorded in a set.
 pub(crate) const MARKS: &str = "nft -f - <<'END'
 table inet marks {
     set untracked_here {
@@ -101,7 +100,7 @@ const CONNTRACK_SYSCTLS: [(&str, &str); 4] = [
 
 pub(crate) struct World {
     node: Namespace,
-    /// Of the node, the pods, the outside.
+    /// Those of the node, the pods, the outside.
     wires: [Wire; 3],
     refused: BTreeSet<Tag>,
     since_read: usize,
@@ -128,14 +127,14 @@ impl World {
         World { node, wires, refused: BTreeSet::new(), since_read: 0 }
     }
 
-    /// Takes the rules of the one before away and loads others; what nft says if it refuses them.
+    /// Replaces the previous rules by others; returns what nft says if it refuses them.
     pub(crate) fn load_again(&mut self, script: &str) -> Result<(), String> {
         self.node.run("nft -f - <<'END'\ntable inet judged\ndelete table inet judged\ntable inet kube\ndelete table inet kube\nEND");
         let (success, errors) = self.node.try_with("nft -f -", script);
         if success { Ok(()) } else { Err(errors) }
     }
 
-    /// The rules as text and as JSON, without those that only tell where packets end.
+    /// The rules as text and as JSON, without those that only show where packets end.
     pub(crate) fn listed(&self) -> (String, String) {
         let tables = |json: &str| {
             let one = |table: &str| {
@@ -151,7 +150,7 @@ impl World {
         (tables("").concat(), format!("{{\"nftables\": [{}]}}", objects.join(", ")))
     }
 
-    /// Packets that connection tracking passed over, and whether they arrived on the node itself.
+    /// Packets that connection tracking ignored, and whether they arrived on the node itself.
     pub(crate) fn untracked(&self) -> BTreeMap<Tag, bool> {
         let mut found = BTreeMap::new();
         for (set, locally) in [("link", false), ("local", true)] {
@@ -169,7 +168,7 @@ impl World {
         found
     }
 
-    /// Sends the first packet of a connection from where it comes from.
+    /// Sends the first packet of a connection from its source.
     pub(crate) fn send(&mut self, packet: &Packet, source_port: u16) {
         let ipv6 = packet.family() == Family::Ipv6;
         let (wire, to) = match packet.client {
@@ -178,7 +177,7 @@ impl World {
             ClientKind::RemotePod | ClientKind::Outside => (&self.wires[2], elsewhere(packet.family())),
         };
         let bytes = wire::first_packet(packet, source_port);
-        // Loopback addresses of IPv6 and a martian of the node itself are refused at once.
+        // IPv6 loopback addresses and a martian of the node itself are refused immediately.
         let _ = wire.send[usize::from(ipv6)].send_to(&bytes, &SocketAddr::new(to, 0).into());
         self.since_read += 1;
         if self.since_read == 64 {
@@ -196,13 +195,13 @@ impl World {
         }
     }
 
-    /// Waits until packets on their way have arrived.
+    /// Waits until all packets have arrived.
     pub(crate) fn settle(&mut self) {
         std::thread::sleep(Duration::from_millis(2));
         self.read_refusals();
     }
 
-    /// What became of the packets of this batch: connections, refusals. Begins a new batch.
+    /// What happened to the packets of this batch: connections, refusals. Begins a new batch.
     pub(crate) fn end_batch(&mut self) -> (BTreeMap<Tag, Connection>, BTreeSet<Tag>) {
         std::thread::sleep(Duration::from_millis(20));
         self.settle();
@@ -215,14 +214,14 @@ impl World {
         (connections, std::mem::take(&mut self.refused))
     }
 
-    /// Replaces the rules, or tells why they cannot be loaded.
+    /// Replaces the rules, or says why they cannot be loaded.
     pub(crate) fn reload(&self, family: Family, text: &str) -> Result<(), String> {
         let tool = if family == Family::Ipv4 { "iptables" } else { "ip6tables" };
         let told = self.node.run_with(&format!("{tool}-restore 2>&1 || echo refused"), text);
         if told.contains("refused") { Err(told) } else { Ok(()) }
     }
 
-    /// Makes sets of ipset; how the tool lists them.
+    /// Makes sets of ipset; returns how the tool lists them.
     pub(crate) fn make_sets(&self, text: &str) -> String {
         self.node.run("ipset flush");
         self.node.run_with("ipset restore -exist", text);
@@ -235,7 +234,7 @@ impl World {
         self.node.run(&format!("{tool}-save"))
     }
 
-    /// Where packets of this batch ended that were not tracked.
+    /// Where untracked packets of this batch ended.
     pub(crate) fn end_untracked(&mut self) -> BTreeMap<Tag, End> {
         let mut found = BTreeMap::new();
         for (set, end) in [("untracked_here", End::OnTheNode), ("untracked_there", End::OnALink)] {
@@ -290,7 +289,7 @@ impl Any for Family {
     }
 }
 
-/// An address that is reached by the link to the node, whatever the packet says.
+/// An address that is reached through the link to the node, whatever the packet says.
 fn elsewhere(family: Family) -> IpAddr {
     match family {
         Family::Ipv4 => "203.0.113.254".parse().unwrap(),
@@ -306,7 +305,7 @@ fn pod_interface(host: &Host) -> String {
     }
 }
 
-/// A namespace linked to the node, which takes packets to any address and sends any by the link.
+/// A namespace linked to the node, which receives packets to any address and sends any through the link.
 pub(crate) fn side(node: &Namespace, interface: &str) -> Namespace {
     let side = Namespace::new();
     let path = side.path();
@@ -371,7 +370,7 @@ impl Wire {
             socket.set_nonblocking(true).unwrap();
             socket
         };
-        // The caller gives the IP header (raw(7)).
+        // The caller provides the IP header (raw(7)).
         let raw = Protocol::from(255);
         Wire {
             send: [socket(Domain::IPV4, raw), socket(Domain::IPV6, raw)],
