@@ -56,10 +56,7 @@ impl<'r> Evaluator<'_, 'r> {
                 Ok(self.mark_packet(state, mark, position))
             }
             Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
-            Action::List(list) => {
-                state.listed.push(list);
-                Ok(self.note_on(state, position, Effect::Remember(list)))
-            }
+            Action::List(listing, negated) => Ok(self.put_on_list(state, (listing, negated), position)),
             Action::Untrack => {
                 // What is tracked already stays so.
                 state.untracked |= state.view.tracking == Tracking::NotYet;
@@ -86,7 +83,9 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Action::SnatTo(to) => Ok(self.snat_to(state, to, position)),
             Action::DnatTo(to) => self.dnat_to(state, to, position),
-            Action::RedirectTo(first, last) => self.redirect_to(state, (first, last), position),
+            Action::RedirectTo(first, last, random) => {
+                self.redirect_to(state, (first, last, random), position)
+            }
             Action::ToSocket(text) | Action::ToProgram(text) => self.hand_over(state, text, position),
             Action::Netmap(net) if translates_destination(state.phase.hook()) => {
                 let to = state.view.destination;

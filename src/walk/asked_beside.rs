@@ -37,7 +37,7 @@ impl AskedBeside {
             }
         }
         if let Some(Target::Foreign(target)) = &rule.target {
-            self.owners |= matches!(target.means(), Means::Redirect(_));
+            self.owners |= matches!(target.means(), Means::Redirect | Means::RedirectTo { .. });
         }
     }
 

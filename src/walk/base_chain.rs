@@ -1,5 +1,7 @@
 //! Base chains, in the order in which a kernel runs them.
 
+use std::cmp::Reverse;
+
 use super::hook::Hook;
 use super::rule_part::ChainId;
 
@@ -13,6 +15,8 @@ pub(super) struct BaseChain {
     pub(super) priority: i32,
     /// What the chain asks for: ranks nat chains among themselves.
     pub(super) own_priority: i32,
+    /// Ascending in the order in which chains were registered.
+    pub(super) registered: u32,
     pub(super) nat: bool,
     /// Whether a packet whose mark changes in it is routed again (net/ipv4/netfilter/iptable_mangle.c, `ipt_mangle_out`;
     /// net/netfilter/nft_chain_route.c).
@@ -31,10 +35,17 @@ impl BaseChains {
         }
     }
 
-    /// Sorts by priority; chains of the same keep the order of the listing.
+    /// Sorts by priority; of chains of the same the one that was registered last runs first (net/netfilter/core.c,
+    /// `nf_hook_entries_grow`). The first nat chain at any hook has translation registered at all of them
+    /// (net/netfilter/nf_nat_core.c, `nf_nat_register_fn`).
     pub(super) fn sort(&mut self) {
+        let nat = self.0.iter().flatten().filter(|base| base.nat);
+        let first_nat = nat.map(|base| base.registered).min();
         for bases in &mut self.0 {
-            bases.sort_by_key(|base| (base.priority, base.own_priority));
+            bases.sort_by_key(|base| {
+                let place = first_nat.filter(|_| base.nat).unwrap_or(base.registered);
+                (base.priority, Reverse(place), base.own_priority, Reverse(base.registered))
+            });
         }
     }
 

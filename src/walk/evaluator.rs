@@ -241,7 +241,9 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         if let MatchKind::Statement(statement) = required.kind {
             return self.passes(state, statement, position);
         }
-        match self.match_result(state, required.kind, position)? {
+        let found = self.match_result(state, required.kind, position)?;
+        self.change_list(state, &required.kind, matches!(found, MatchResult::Known(true)));
+        match found {
             MatchResult::Known(holds) => Ok(Some(holds != required.negated)),
             MatchResult::Absent => Ok(Some(false)),
             MatchResult::Random(chance) if chance.is_certain() => Ok(Some(true)),

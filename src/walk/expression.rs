@@ -2,13 +2,14 @@
 
 use crate::nftables::ruleset::{
     Chooser, Comparison, Datum, Element, Expression, FibResult, Limit, MapValue, Operator, Selector,
-    SetChange, Statement,
+    Statement,
 };
 
 use super::by_interface::ByInterface;
 use super::chance::Chance;
 use super::error::WalkError;
 use super::evaluator::{Decision, Evaluator, MatchResult, Walked, go_to};
+use super::filled::{Fills, value_of_field};
 use super::outcome::Supposition;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
@@ -33,7 +34,7 @@ pub(super) enum Stop {
 pub(super) type Found<T> = Result<T, Stop>;
 
 /// The parts of a key, each with what the packet has.
-type Key<'r> = Vec<(&'r Expression, Value)>;
+pub(super) type Key<'r> = Vec<(&'r Expression, Value)>;
 
 impl<'r> Evaluator<'_, 'r> {
     /// Whether the rule goes on after a statement; none if that depends, and branches for each case are pending.
@@ -47,6 +48,13 @@ impl<'r> Evaluator<'_, 'r> {
             Statement::Compare(comparison) => self.compare(state, comparison, position),
             Statement::Limit(limit) => self.within(state, limit, position),
             Statement::ChangeSet(change) => self.change(state, change, position),
+            Statement::UpdateSet { set, field } => {
+                if let Some(value) = value_of_field(*field, &state.view) {
+                    self.fill(state, (set, vec![value]), Fills::PutsIn, position);
+                    return Ok(Some(true));
+                }
+                Ok(false)
+            }
             _ => Ok(true),
         };
         self.settled(state, found)
@@ -66,7 +74,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// The first packet is supposed to be within every limit.
-    fn within(
+    pub(super) fn within(
         &mut self,
         state: &mut PacketState<'r>,
         limit: &'r Limit,
@@ -84,27 +92,6 @@ impl<'r> Evaluator<'_, 'r> {
         };
         let usual = self.open(Question::Usual(Supposition::WithinLimit, position), text, position);
         Ok(self.decide(state, usual, position)? != over)
-    }
-
-    fn change(
-        &mut self,
-        state: &mut PacketState<'r>,
-        change: &'r SetChange,
-        position: RulePosition,
-    ) -> Found<bool> {
-        let mut parts = Vec::new();
-        self.key(state, &change.key, &[], position, &mut parts)?;
-        for statement in &change.statements {
-            if let Statement::Limit(limit) = statement
-                && !self.within(state, limit, position)?
-            {
-                return Ok(false);
-            }
-        }
-        if !state.filled.contains(&change.set.as_str()) {
-            state.filled.push(&change.set);
-        }
-        Ok(true)
     }
 
     fn compare(
@@ -140,7 +127,10 @@ impl<'r> Evaluator<'_, 'r> {
                 let value = self.value(state, left, &cuts_of(datum), position)?;
                 self.compare_one(state, (comparison, value, datum), position)
             }
-            _ => self.ask(state, Question::Passes(comparison), position),
+            _ => {
+                let place = self.asked_where(state, left, position);
+                self.ask(state, Question::Passes(comparison, place), position)
+            }
         }
     }
 
@@ -163,20 +153,21 @@ impl<'r> Evaluator<'_, 'r> {
             Operator::Unequal => (holds(value, datum, kind.as_ref()), true),
             ordered => (compared(value, ordered, datum), false),
         };
+        let place = self.asked_where(state, &comparison.left, position);
         let plain = matches!(comparison.operator, Operator::Equal | Operator::Unequal) || !is_bits;
         let question = match comparison.operator {
             Operator::Implied | Operator::Equal | Operator::Unequal if plain => {
-                Question::Is(&comparison.left, datum)
+                Question::Is(&comparison.left, datum, place)
             }
-            _ => Question::Passes(comparison),
+            _ => Question::Passes(comparison, place),
         };
-        let by_itself = matches!(question, Question::Passes(_)) && negated && found == Holds::Open;
+        let by_itself = matches!(question, Question::Passes(..)) && negated && found == Holds::Open;
         let known = self.answer(state, found, question, position)?;
         Ok(if by_itself { known } else { known != negated })
     }
 
     /// What the packet has for each part of a key.
-    fn key(
+    pub(super) fn key(
         &mut self,
         state: &mut PacketState<'r>,
         of: &'r Expression,
@@ -346,12 +337,7 @@ impl<'r> Evaluator<'_, 'r> {
         } else {
             self.first_of(state, key, elements.iter(), position)?
         };
-        if found.is_some() || !program.is_filled(position.chain, name) {
-            return Ok(found);
-        }
-        // Rules put elements in, which packets before this one can have done.
-        let here = state.filled.contains(&name) || self.ask(state, Question::Filled(name), position)?;
-        Ok(here.then_some(&IN_SET).filter(|_| true))
+        self.found_in(state, key, (name, found), position)
     }
 
     fn find_known(
@@ -421,7 +407,8 @@ impl<'r> Evaluator<'_, 'r> {
             return Ok(false);
         }
         for (of, datum, found) in tested {
-            if !self.answer(state, found, Question::Is(of, datum), position)? {
+            let place = self.asked_where(state, of, position);
+            if !self.answer(state, found, Question::Is(of, datum, place), position)? {
                 return Ok(false);
             }
         }
@@ -451,7 +438,7 @@ impl<'r> Evaluator<'_, 'r> {
         self.decide(state, result, position)
     }
 
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         state: &mut PacketState<'r>,
         question: Question<'r>,
@@ -482,6 +469,3 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 }
-
-/// Stands for an element that a rule put in.
-static IN_SET: Element = Element { key: Vec::new(), comment: None, value: None, opaque: None, origin: None };

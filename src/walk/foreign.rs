@@ -11,7 +11,7 @@ use super::outcome::Supposition;
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
-use super::rule_part::{InterfaceDirection, States};
+use super::rule_part::{InterfaceDirection, Listing, States};
 use super::weights::QuestionId;
 use crate::iptables::foreign::{Connection, ForeignMatch, Status, Test, TestKind, Tuple};
 use crate::iptables::ruleset::End;
@@ -117,9 +117,8 @@ impl<'r> Evaluator<'_, 'r> {
                 Some(known) => known,
                 None => return self.supposing(Supposition::HasRoute, true, text, position),
             },
-            TestKind::Recent { list, at_once, .. } if state.listed.contains(&list.as_str()) => *at_once,
-            TestKind::Recent { .. } => {
-                return self.supposing(Supposition::NotListed, false, text, position);
+            TestKind::Recent { list, hits, .. } => {
+                return self.is_listed(state, (Listing::of(list), *hits), (text, position));
             }
             TestKind::RecentSet(_) => true,
             TestKind::Constant(asked) => return self.open(Question::Text(asked, None), text, position),
@@ -129,7 +128,7 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// Passes, or does not, as long as things are as supposed.
-    fn supposing(
+    pub(super) fn supposing(
         &mut self,
         supposition: Supposition,
         passes: bool,

@@ -7,6 +7,10 @@ pub(super) const NAT_DESTINATION: i32 = -100;
 /// Where it translates sources (NF_IP_PRI_NAT_SRC).
 pub(super) const NAT_SOURCE: i32 = 100;
 
+/// Where iptables-nft has its table `security`, and where the legacy variant has it (NF_IP_PRI_SECURITY).
+const SECURITY: i32 = 150;
+pub(super) const LEGACY_SECURITY: i32 = 50;
+
 /// A netfilter hook, or the routing between two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "named as the hooks are")]
@@ -51,7 +55,8 @@ pub(super) fn base_place(table: TableName, chain: &str) -> Option<(Hook, i32)> {
         TableName::Raw => -300,
         TableName::Mangle => -150,
         TableName::Filter => 0,
-        TableName::Security => 50,
+        // iptables-nft asks for this in place of NF_IP_PRI_SECURITY (iptables/nft.c, `xtables_ipv4`).
+        TableName::Security => SECURITY,
         TableName::Nat if matches!(hook, Hook::Prerouting | Hook::Output) => NAT_DESTINATION,
         TableName::Nat => NAT_SOURCE,
     };

@@ -183,7 +183,8 @@ impl<'r> Evaluator<'_, 'r> {
 }
 
 fn begin(base: BaseChain, state: &mut PacketState<'_>) {
-    let looked_at = base.priority >= CONNTRACK || state.phase.is_loop();
+    // It is asked for by rules, so it is registered before their chains are, and runs behind those of its priority.
+    let looked_at = base.priority > CONNTRACK || state.phase.is_loop();
     state.view.tracking = match (state.untracked, looked_at) {
         (true, _) => Tracking::Untracked,
         (false, true) => Tracking::New,

@@ -16,12 +16,14 @@ use crate::net::Family;
 use super::asked_beside::AskedBeside;
 use super::base_chain::{BaseChain, BaseChains};
 use super::chance::Chance;
-use super::hook::base_place;
+use super::hook::{LEGACY_SECURITY, base_place};
 use super::interfaces::Interfaces;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::{RuleIndex, RuleKey, Sources};
-use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
+use super::rule_part::{
+    Action, ChainId, InterfaceDirection, Listing, Match, MatchKind, RulePart, Side, States,
+};
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;
@@ -88,12 +90,17 @@ impl<'r> Program<'r> {
         self.chains.push(Slot { part, table, chain, index: OnceLock::new(), targets: OnceLock::new() });
         self.names.insert((part, table, chain.name), id);
         if let Some((hook, priority)) = base_place(table, chain.name.as_str()) {
+            // Where there are two, the second is of the legacy variant.
+            let is_legacy = part > 0 && table == TableName::Security;
+            let priority = if is_legacy { LEGACY_SECURITY } else { priority };
             self.bases.add(
                 hook,
                 BaseChain {
                     chain: id,
                     priority,
                     own_priority: priority,
+                    // Those of one priority keep their order, and run before those of nftables.
+                    registered: u32::MAX - id.0,
                     nat: table == TableName::Nat,
                     routes_again: table == TableName::Mangle && hook == Hook::Output,
                     drops: chain.policy == Some(Policy::Drop),
@@ -156,7 +163,9 @@ impl<'r> Program<'r> {
                 matches!(test.kind, TestKind::AddressType { limit: Some(_), .. } | TestKind::Set { .. })
             };
             let goes_there = |target: &Target| match target {
-                Target::Foreign(foreign) => matches!(foreign.means(), Means::Redirect(_)),
+                Target::Foreign(foreign) => {
+                    matches!(foreign.means(), Means::Redirect | Means::RedirectTo { .. })
+                }
                 _ => false,
             };
             if tests.into_iter().any(asks_more) || rule.target.as_ref().is_some_and(goes_there) {
@@ -282,7 +291,7 @@ impl<'r> Program<'r> {
         match part {
             0..=4 => Some(header(rule, part).map_or(RulePart::Nothing, RulePart::Match)),
             _ => match rule.matches.get(part - 5) {
-                Some(m) => Some(matching(m)),
+                Some(m) => Some(matching(m, chain.owner)),
                 None if part - 5 == rule.matches.len() => rule.target.as_ref().map(target),
                 None => None,
             },
@@ -346,7 +355,7 @@ fn header(rule: &Rule, part: usize) -> Option<Match<'_>> {
     }
 }
 
-fn matching(m: &RuleMatch) -> RulePart<'_> {
+fn matching(m: &RuleMatch, owner: Owner) -> RulePart<'_> {
     let match_part = |negated, kind| RulePart::Match(Match { negated, kind });
     match m {
         RuleMatch::Comment(_) | RuleMatch::Nfacct(_) => RulePart::Nothing,
@@ -377,14 +386,21 @@ fn matching(m: &RuleMatch) -> RulePart<'_> {
                 },
             }),
         ),
+        RuleMatch::Recent { list, action } if owner != Owner::KubeProxy => {
+            let listing = Listing { name: list.as_str(), end: RuleEnd::Source, mask: None };
+            match action {
+                RecentAction::Set => RulePart::Action(Action::List(listing, false)),
+                RecentAction::Check { .. } => match_part(false, MatchKind::Listed(listing)),
+            }
+        }
         RuleMatch::Recent { list, action } => match action {
             RecentAction::Set => RulePart::Action(Action::Remember(list.as_str())),
             RecentAction::Check { .. } => match_part(false, MatchKind::Remembered(list.as_str())),
         },
         RuleMatch::Foreign(foreign) => match foreign.tests() {
             [] => RulePart::Nothing,
-            [Test { negated: false, kind: TestKind::RecentSet(list) }] => {
-                RulePart::Action(Action::List(list))
+            [Test { negated, kind: TestKind::RecentSet(list) }] => {
+                RulePart::Action(Action::List(Listing::of(list), *negated))
             }
             _ => match_part(false, MatchKind::Foreign(foreign)),
         },
@@ -421,8 +437,8 @@ fn foreign_target(foreign: &ForeignTarget) -> RulePart<'_> {
         Means::Masquerade { .. } => Action::Masquerade,
         Means::Source(translation) => Action::SnatTo(translation),
         Means::Destination(translation) => destination(translation),
-        Means::Redirect(None) => Action::Redirect(None),
-        Means::Redirect(Some((first, last))) => Action::RedirectTo(*first, *last),
+        Means::Redirect => Action::Redirect(None),
+        Means::RedirectTo { first, last, random } => Action::RedirectTo(*first, *last, *random),
         Means::Netmap(net) => Action::Netmap(*net),
         Means::Untrack => Action::Untrack,
         Means::ToSocket => Action::ToSocket(text),

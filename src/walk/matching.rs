@@ -25,9 +25,9 @@ impl<'r> Evaluator<'_, 'r> {
         let known = match kind {
             MatchKind::Network(side, net) => contains(net, address(side, view)),
             MatchKind::Addresses(side, family, addresses) => {
-                return self.in_addresses(view, (side, family), addresses, position);
+                return self.in_addresses(state, (side, family), addresses, position);
             }
-            MatchKind::InSet(key, set) => return self.in_set(view, key, set, position),
+            MatchKind::InSet(key, set) => return self.in_set(state, key, set, position),
             MatchKind::Interface(direction, name) => {
                 return Ok(self.has_interface(view, direction, name, position));
             }
@@ -48,6 +48,9 @@ impl<'r> Evaluator<'_, 'r> {
             }
             MatchKind::Local(side) => self.host.is_local(address(side, view)),
             MatchKind::Random(chance) => return Ok(MatchResult::Random(chance)),
+            MatchKind::Listed(listing) => {
+                return Ok(self.is_listed(state, (listing, 1), (listing.name, position)));
+            }
             MatchKind::Remembered(list) => return Ok(MatchResult::Remembered(list)),
             MatchKind::Foreign(foreign) => return Ok(self.foreign(state, foreign, position)),
             MatchKind::Opaque(text) => return Ok(self.opaque(state, text, position)),
@@ -59,12 +62,12 @@ impl<'r> Evaluator<'_, 'r> {
 
     fn in_addresses(
         &mut self,
-        view: &View,
+        state: &PacketState<'r>,
         (side, family): (Side, Family),
         addresses: &'r Addresses,
         position: RulePosition,
     ) -> Result<MatchResult<'r>, WalkError> {
-        let ip = address(side, view);
+        let ip = address(side, &state.view);
         if Family::of(ip) != family {
             return Ok(MatchResult::Absent);
         }
@@ -78,19 +81,25 @@ impl<'r> Evaluator<'_, 'r> {
                     Side::Source => Field::SourceAddress(family),
                     Side::Destination => Field::DestinationAddress(family),
                 };
-                self.in_set(view, &[key], set, position)
+                self.in_set(state, &[key], set, position)
             }
         }
     }
 
     fn in_set(
         &mut self,
-        view: &View,
+        state: &PacketState<'r>,
         key: &[Field],
         set: &'r str,
         position: RulePosition,
     ) -> Result<MatchResult<'r>, WalkError> {
-        match self.program.look_up(position.chain, set, key, view) {
+        let found = self.program.look_up(position.chain, set, key, &state.view);
+        let is_plain = matches!(found, Lookup::Hit(_) | Lookup::Miss);
+        if is_plain && self.program.is_filled(position.chain, set) {
+            let found = matches!(found, Lookup::Hit(_));
+            return Ok(self.in_filled(state, (set, key), found, position));
+        }
+        match found {
             Lookup::Hit(_) => Ok(MatchResult::Known(true)),
             Lookup::Miss => Ok(MatchResult::Known(false)),
             Lookup::Absent => Ok(MatchResult::Absent),

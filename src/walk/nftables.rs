@@ -8,12 +8,14 @@ use std::sync::OnceLock;
 use compact_str::CompactString;
 
 use crate::net::Family;
+use crate::nftables::TABLE;
 use crate::nftables::ruleset::{
     Addresses, Chain, DataType, Datum, Diversion, Element, Expression, FibEnd, Field, Hook as RuleHook,
     Ruleset, Selector, Set, Statement, Table, Verdict,
 };
 
 use super::asked_beside::AskedBeside;
+use super::assigned::Assigned;
 use super::base_chain::{BaseChain, BaseChains};
 use super::by_interface::ByInterface;
 use super::hook::{NAT_DESTINATION, NAT_SOURCE};
@@ -32,6 +34,7 @@ pub(super) struct Program<'r> {
     sets: HashMap<(usize, &'r str), SetSlot<'r>>,
     /// Sets that rules fill, by the table's index.
     filled: OnceLock<HashSet<(usize, &'r str)>>,
+    assigned: OnceLock<Assigned<'r>>,
     bases: [BaseChains; 2],
     interfaces: OnceLock<Interfaces<'r>>,
     asked_beside: OnceLock<AskedBeside>,
@@ -53,6 +56,7 @@ impl<'r> Program<'r> {
             chain_names: HashMap::new(),
             sets: HashMap::new(),
             filled: OnceLock::new(),
+            assigned: OnceLock::new(),
             bases: Default::default(),
             interfaces: OnceLock::new(),
             asked_beside: OnceLock::new(),
@@ -205,6 +209,21 @@ impl<'r> Program<'r> {
         slot.by_interface.get_or_init(|| ByInterface::new(set.elements.iter())).as_ref()
     }
 
+    /// Whether rules can give a packet another answer.
+    pub(super) fn may_change(&self, asked: &Selector) -> bool {
+        let assigned = self.assigned.get_or_init(|| {
+            let rules = self.chains.iter().flat_map(|(_, chain)| &chain.rules);
+            Assigned::of(rules.flat_map(|placed| &placed.rule.statements))
+        });
+        assigned.may_change(asked)
+    }
+
+    /// The number of the table that a chain is in.
+    pub(super) fn table_number(&self, chain: ChainId) -> Option<usize> {
+        self.chains.get(chain.index()).map(|(table, _)| *table)
+    }
+
+    /// Whether rules put elements into a set, or take them out.
     pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
         let table = self.chains.get(chain.index()).map(|(table, _)| *table);
         table.is_some_and(|table| self.filled_sets().contains(&(table, set)))
@@ -228,13 +247,19 @@ impl<'r> Program<'r> {
         })
     }
 
-    /// Whether rules themselves add clients to a set. A listing as JSON does not always have `dynamic`.
+    /// Whether kube-proxy's rules add clients to a set. A listing as JSON does not always have `dynamic`.
     fn is_memory(&self, table: usize, set: &str) -> bool {
         let Some(slot) = self.sets.get(&(table, set)) else {
             return false;
         };
         let forgets = |flag: &CompactString| flag == "dynamic" || flag == "timeout";
-        slot.set.flags.iter().any(forgets) && self.filled_sets().contains(&(table, set))
+        self.is_kube_proxys(table)
+            && slot.set.flags.iter().any(forgets)
+            && self.filled_sets().contains(&(table, set))
+    }
+
+    fn is_kube_proxys(&self, table: usize) -> bool {
+        self.tables.get(table).is_some_and(|table| table.name == TABLE)
     }
 
     fn filled_sets(&self) -> &HashSet<(usize, &'r str)> {
@@ -280,6 +305,9 @@ impl<'r> Program<'r> {
             }
             Statement::Counter { .. } | Statement::NamedCounter(_) => RulePart::Nothing,
             Statement::Compare(_) | Statement::Limit(_) | Statement::ChangeSet(_) => {
+                match_part(false, MatchKind::Statement(statement))
+            }
+            Statement::UpdateSet { .. } if !self.is_kube_proxys(table) => {
                 match_part(false, MatchKind::Statement(statement))
             }
             Statement::Spelled(_, meaning) => self.statement(table, meaning),
@@ -423,6 +451,7 @@ fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, BaseChain)> {
         chain: id,
         priority,
         own_priority: base.priority,
+        registered: id.0,
         nat,
         routes_again: base.kind == "route",
         drops: base.drops_by_default,

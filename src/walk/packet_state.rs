@@ -6,8 +6,10 @@ use smallvec::SmallVec;
 
 use super::base_chain::BaseChain;
 use super::chance::Chance;
+use super::filled::Filled;
 use super::outcome::{Hook, Verdict};
 use super::packet::View;
+use super::recent::Listed;
 use super::rule_part::ChainId;
 use super::weights::Weight;
 
@@ -104,11 +106,11 @@ pub(super) struct PacketState<'r> {
     pub(super) mark_before: Option<(u32, u32)>,
     /// The number that a random or hashed choice gave at a part of a rule.
     pub(super) drawn: Option<(RulePosition, u64)>,
-    /// Sets of nftables that it was added to.
-    pub(super) filled: Vec<&'r str>,
+    /// What rules added to sets of nftables for it, or deleted from them.
+    pub(super) filled: Vec<Filled<'r>>,
     pub(super) path: PathId,
     /// Lists of other programs that the client was put on.
-    pub(super) listed: SmallVec<[&'r str; 2]>,
+    pub(super) listed: SmallVec<[Listed<'r>; 2]>,
     /// Which branch of a fork it has just come from: it has not yet acted on its answer.
     pub(super) branch: usize,
 }

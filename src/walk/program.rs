@@ -1,7 +1,7 @@
 //! A ruleset of either language, ready to be walked.
 
 use crate::net::Family;
-use crate::nftables::ruleset::{Element, Field};
+use crate::nftables::ruleset::{Element, Field, Selector};
 
 use super::asked_beside::AskedBeside;
 pub(super) use super::base_chain::BaseChain;
@@ -123,7 +123,21 @@ impl<'r> Program<'r> {
         program.by_interface(chain, set)
     }
 
-    /// Whether rules put elements into a set.
+    /// Whether rules can give a packet another answer.
+    pub(super) fn may_change(&self, asked: &Selector) -> bool {
+        match self {
+            Program::Iptables(_) => false,
+            Program::Nftables(program) => program.may_change(asked),
+            Program::Both(both) => both.nftables.may_change(asked),
+        }
+    }
+
+    /// The number of the table of nftables that a chain is in.
+    pub(super) fn table_number(&self, chain: ChainId) -> Option<usize> {
+        self.of_nftables(chain).and_then(|(program, chain)| program.table_number(chain))
+    }
+
+    /// Whether rules put elements into a set, or take them out.
     pub(super) fn is_filled(&self, chain: ChainId, set: &str) -> bool {
         self.of_nftables(chain).is_some_and(|(program, chain)| program.is_filled(chain, set))
     }

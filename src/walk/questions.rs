@@ -29,11 +29,11 @@ pub(super) enum Question<'r> {
     /// the same source and destination.
     Text(&'r str, Option<Moment>),
     /// Whether a field, or a value made of it, equals this.
-    Is(&'r Expression, &'r Datum),
+    Is(&'r Expression, &'r Datum, Where),
     /// Whether it passes a match of nftables.
-    Passes(&'r Comparison),
-    /// Whether it is in a set of nftables because an earlier packet made a rule add it.
-    Filled(&'r str),
+    Passes(&'r Comparison, Where),
+    /// Whether it is in a set of nftables because an earlier packet made a rule add it, as one rule asks.
+    Filled(&'r str, RulePosition, Moment),
     /// Whether it passes a part of one rule.
     Part(RulePosition),
     /// Whether a part of one rule is as it usually is for the first packet of a connection.
@@ -46,6 +46,38 @@ pub(super) struct Moment {
     pub(super) hook: Hook,
     pub(super) source: IpAddr,
     pub(super) destination: SocketAddr,
+}
+
+/// Where an answer counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Where {
+    /// On the packet's whole way.
+    Anywhere,
+    /// As long as the packet looks like this.
+    Then(Moment),
+    /// On one part of a rule: rules change it.
+    Here(RulePosition, Moment),
+}
+
+impl Where {
+    fn moment(self) -> Option<Moment> {
+        match self {
+            Where::Anywhere => None,
+            Where::Then(moment) | Where::Here(_, moment) => Some(moment),
+        }
+    }
+}
+
+impl Question<'_> {
+    /// What the packet looks like that is asked.
+    fn moment(&self) -> Option<Moment> {
+        match self {
+            Question::Text(_, moment) => *moment,
+            Question::Is(.., place) | Question::Passes(_, place) => place.moment(),
+            Question::Filled(.., moment) => Some(*moment),
+            _ => None,
+        }
+    }
 }
 
 /// The answers that a question can have.
@@ -118,11 +150,14 @@ impl<'r> Questions<'r> {
             (open.position, open.text, &open.answers).hash(&mut hasher);
             match open.question {
                 Question::OutInterface(routed) => (0, routed == view.routed).hash(&mut hasher),
-                Question::Text(text, Some(Moment { hook, source, destination })) => {
-                    let has_both = (source == view.source, destination == view.destination);
-                    (1, text, hook, has_both).hash(&mut hasher);
-                }
-                other => (2, other).hash(&mut hasher),
+                other => match other.moment() {
+                    // Its place and its text tell the rest.
+                    Some(Moment { hook, source, destination }) => {
+                        let has_both = (source == view.source, destination == view.destination);
+                        (1, open.text(), hook, has_both).hash(&mut hasher);
+                    }
+                    None => (2, other).hash(&mut hasher),
+                },
             }
         }
         hasher.finish()
@@ -186,9 +221,9 @@ impl OpenQuestion<'_> {
     /// What is asked, in the words of the rules.
     pub(super) fn text(&self) -> String {
         match self.question {
-            Question::Is(of, datum) => format!("{of} {datum}"),
-            Question::Passes(comparison) => Statement::Compare(Box::new(comparison.clone())).to_string(),
-            Question::Filled(set) => format!("@{set}"),
+            Question::Is(of, datum, _) => format!("{of} {datum}"),
+            Question::Passes(comparison, _) => Statement::Compare(Box::new(comparison.clone())).to_string(),
+            Question::Filled(set, ..) => format!("@{set}"),
             _ => self.text.to_owned(),
         }
     }

@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
 use super::chance::Chance;
+use super::filled::Filled;
 use super::packet::{Interface, Tracking};
 use super::packet_state::{Frame, PacketState, Phase, RulePosition};
 use super::weights::{Weight, Weights};
@@ -119,7 +120,7 @@ type Identity<'s, 'r> = (
     (Interface, Interface, Tracking),
     [bool; 5],
     Option<(&'r str, bool)>,
-    (Option<(RulePosition, u64)>, &'s [&'r str], Option<(u32, u32)>),
+    (Option<(RulePosition, u64)>, &'s [Filled<'r>], Option<(u32, u32)>),
 );
 
 fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {

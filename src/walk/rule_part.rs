@@ -1,13 +1,29 @@
 //! What both rule languages are reduced to: matches and actions, in the order in which the kernel evaluates them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::iptables::foreign::{ForeignMatch, Translation};
+use crate::iptables::foreign::{ForeignMatch, RecentList, Translation};
+use crate::iptables::ruleset::End;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::{Addresses, Field, Statement};
 
 use super::chance::Chance;
 use super::outcome::Answer;
+
+/// A list that programs other than kube-proxy keep, and who of a packet is on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listing<'r> {
+    pub(super) name: &'r str,
+    pub(super) end: End,
+    /// Bits of the address that count; none for all.
+    pub(super) mask: Option<IpAddr>,
+}
+
+impl<'r> Listing<'r> {
+    pub(super) fn of(list: &'r RecentList) -> Listing<'r> {
+        Listing { name: &list.name, end: list.end, mask: list.mask }
+    }
+}
 
 /// The number of a chain in a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,8 +81,10 @@ pub(super) enum MatchKind<'r> {
     },
     Local(Side),
     Random(Chance),
-    /// The client was put on this list before.
+    /// The client was put on this list of kube-proxy's before.
     Remembered(&'r str),
+    /// An end of the packet was put on this list of another program.
+    Listed(Listing<'r>),
     /// iptables: a match of another program.
     Foreign(&'r ForeignMatch),
     /// Any other match of nftables, or a statement that can end the rule.
@@ -128,7 +146,7 @@ pub(super) enum Action<'r> {
     /// DNAT to one of some addresses and ports.
     DnatTo(&'r Translation),
     /// DNAT to this node itself at one of these ports.
-    RedirectTo(u16, u16),
+    RedirectTo(u16, u16, bool),
     /// The network part is replaced by this one: of the destination where destinations are translated, else of the
     /// source.
     Netmap(Cidr),
@@ -141,7 +159,7 @@ pub(super) enum Action<'r> {
     /// Puts the client on a list.
     Remember(&'r str),
     /// Puts the client on a list that other programs keep.
-    List(&'r str),
+    List(Listing<'r>, bool),
     /// A socket of the node takes the packet, or it is dropped.
     ToSocket(&'r str),
     /// A program decides.

@@ -26,6 +26,15 @@ impl<'r> Evaluator<'_, 'r> {
         let was = state.view.destination;
         let (first, last) = to.addresses.unwrap_or((was.ip(), was.ip()));
         let ports = to.ports.unwrap_or((was.port(), was.port()));
+        if let Some(base) = to.base {
+            let count = u32::from(ports.1.saturating_sub(ports.0)) + 1;
+            let nth = u32::from(was.port().wrapping_sub(base)) % count;
+            let port = ports.0.saturating_add(u16::try_from(nth).unwrap_or_default());
+            return match destinations((first, last), (port, port)) {
+                Some(all) => self.one_destination(state, all, position),
+                None => Err(self.no_destination(position)),
+            };
+        }
         // A port that fits is kept.
         let keeps = !to.random && (ports.0..=ports.1).contains(&was.port());
         let ports = if keeps { (was.port(), was.port()) } else { ports };
@@ -39,12 +48,12 @@ impl<'r> Evaluator<'_, 'r> {
     pub(super) fn redirect_to(
         &mut self,
         state: &mut PacketState<'r>,
-        (first, last): (u16, u16),
+        (first, last, random): (u16, u16, bool),
         position: RulePosition,
     ) -> Walked<Next> {
         let Some(ip) = self.own_address(state, position) else { return Ok(Next::Gone) };
         let port = state.view.destination.port();
-        let ports = if (first..=last).contains(&port) { (port, port) } else { (first, last) };
+        let ports = if !random && (first..=last).contains(&port) { (port, port) } else { (first, last) };
         match (ip, ip.and_then(|ip| destinations((ip, ip), ports))) {
             (None, _) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
             (_, Some(all)) => self.one_destination(state, all, position),

@@ -10,7 +10,7 @@ use super::rule_part::InterfaceDirection;
 use crate::node::InterfaceName;
 
 /// What is known of the value that a rule looks at in a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Value {
     /// An address.
     Address(IpAddr),

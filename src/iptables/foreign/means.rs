@@ -29,8 +29,17 @@ pub enum Means {
     },
     /// `DNAT`: the destination.
     Destination(Translation),
-    /// `REDIRECT`: the node itself, at these ports.
-    Redirect(Option<(u16, u16)>),
+    /// `REDIRECT`: the node itself, at the same port.
+    Redirect,
+    /// `REDIRECT --to-ports`: the node itself, at these ports.
+    RedirectTo {
+        /// The first.
+        first: u16,
+        /// The last.
+        last: u16,
+        /// Another port is taken in any case.
+        random: bool,
+    },
     /// `NETMAP`: the network part is replaced by this one.
     Netmap(Cidr),
     /// `NOTRACK`, `CT --notrack`
@@ -82,6 +91,8 @@ pub struct Translation {
     pub addresses: Option<(IpAddr, IpAddr)>,
     /// Ports from first to last; none if the port does not change.
     pub ports: Option<(u16, u16)>,
-    /// The port changes in any case, at random or counted from a base.
+    /// From which port of the packet those of the range are counted (`--to-destination 10.0.0.1:1000-1099/80`).
+    pub base: Option<u16>,
+    /// Another port is taken in any case.
     pub random: bool,
 }

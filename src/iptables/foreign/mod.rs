@@ -164,19 +164,30 @@ pub enum TestKind {
     ReversePath(WayBackTest),
     /// `-m recent` that looks into a list.
     Recent {
-        /// Name of the list.
-        list: CompactString,
-        /// Whether a client passes that was put on it a moment ago, for the first time.
-        at_once: bool,
+        /// The list.
+        list: RecentList,
+        /// How often a client must have been put on it (`--hitcount`).
+        hits: u32,
         /// What it does with the list.
         does: RecentDoes,
     },
     /// `-m recent --set`: always passes.
-    RecentSet(CompactString),
+    RecentSet(RecentList),
     /// What is not known of the packet, and is the same on all of its way.
     Constant(CompactString),
     /// What is not known of the packet.
     Unknown(CompactString),
+}
+
+/// A list of `recent`, and who of a packet is on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecentList {
+    /// Its name.
+    pub name: CompactString,
+    /// `--rsource`, `--rdest`
+    pub end: End,
+    /// `--mask`: the bits of the address that count; none for all.
+    pub mask: Option<IpAddr>,
 }
 
 /// What a `recent` match that looks into a list does with it.

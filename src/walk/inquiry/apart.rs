@@ -195,7 +195,7 @@ impl<'r> Inquiry<'_, 'r> {
                 | Action::Mark { .. }
                 | Action::Masquerade
                 | Action::SnatTo(_)
-                | Action::List(_)
+                | Action::List(..)
                 | Action::Remember(_)
                 | Action::Untrack
                 | Action::MarkUnknown

@@ -299,6 +299,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
             | MatchKind::Translated
             | MatchKind::Mark { .. }
             | MatchKind::Local(Side::Source)
+            | MatchKind::Listed(_)
             | MatchKind::Random(_) => true,
             MatchKind::Remembered(set) => {
                 self.reach_filled_set(chain, set);
@@ -400,7 +401,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
                     self.asked.translated.extend(translated(to, packet.destination));
                 }
             }
-            Action::RedirectTo(first, last) => {
+            Action::RedirectTo(first, last, _) => {
                 (first..=last.min(first.saturating_add(MOST_PORTS)))
                     .for_each(|port| self.redirect(Some(port)));
             }

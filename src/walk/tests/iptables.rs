@@ -11,7 +11,7 @@ fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
         name: ChainName::fixed(name),
         policy: builtin.then_some(Policy::Accept),
         rules: rules.into_iter().map(|rule| PlacedRule { rule, origin: None, counters: None }).collect(),
-        owner: Owner::Foreign,
+        owner: if name.starts_with("KUBE-") { Owner::KubeProxy } else { Owner::Foreign },
         counters: Counters::default(),
     }
 }

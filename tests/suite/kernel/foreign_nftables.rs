@@ -6,6 +6,7 @@ mod fragments;
 mod ipv6;
 mod judge;
 mod rare;
+mod sequences;
 
 use crate::support::in_parallel;
 use crate::support::kernel::{available, tell};

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::options::{Given, Options};
 use super::{conntrack, values};
-use crate::iptables::foreign::{Crossing, RecentDoes, Test, TestKind, WayBackTest};
+use crate::iptables::foreign::{Crossing, RecentDoes, RecentList, Test, TestKind, WayBackTest};
 use crate::iptables::probability::Probability;
 use crate::iptables::values::End;
 use crate::net::Protocol;
@@ -12,6 +12,9 @@ use crate::net::Protocol;
 /// Modules that match on something that is not known of the packet and is the same on all of its way.
 const CONSTANT: [&str; 10] =
     ["cgroup", "connlabel", "cpu", "helper", "length", "mac", "osf", "policy", "string", "time"];
+
+/// Modules that ask for a header behind that of IPv6, which no packet that is followed has.
+const OF_EXTENSION_HEADERS: [&str; 5] = ["dst", "frag", "hbh", "mh", "rt"];
 
 /// What must hold, all of it; a text that is not a match is one thing that is not known.
 pub(super) fn read(text: &str) -> Vec<Test> {
@@ -76,6 +79,7 @@ fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
         "recent" => return recent(text, given),
         "addrtype" => return address_types(given),
         "set" => return set(given),
+        module if OF_EXTENSION_HEADERS.contains(&module) => Some(TestKind::Protocol(module.into())),
         module if CONSTANT.contains(&module) => Some(TestKind::Constant(text.into())),
         _ => None,
     };
@@ -83,7 +87,7 @@ fn whole(module: &str, text: &str, given: &[Given]) -> Option<Vec<Test>> {
 }
 
 /// What a limit counts and remembers: the first packet is within it whatever these are.
-const OF_HASHLIMIT: [&str; 9] = [
+const OF_HASHLIMIT: [&str; 11] = [
     "--hashlimit-burst",
     "--hashlimit-mode",
     "--hashlimit-name",
@@ -93,6 +97,8 @@ const OF_HASHLIMIT: [&str; 9] = [
     "--hashlimit-htable-max",
     "--hashlimit-htable-expire",
     "--hashlimit-htable-gcinterval",
+    "--hashlimit-rate-match",
+    "--hashlimit-rate-interval",
 ];
 const OF_CONNLIMIT: [&str; 3] = ["--connlimit-mask", "--connlimit-saddr", "--connlimit-daddr"];
 
@@ -145,26 +151,27 @@ fn statistic(given: &[Given]) -> Option<Vec<Test>> {
 }
 
 fn recent(text: &str, given: &[Given]) -> Option<Vec<Test>> {
-    let mut list = CompactString::from("DEFAULT");
+    let mut list = RecentList { name: "DEFAULT".into(), end: End::Source, mask: None };
     let (mut does, mut sets, mut negated, mut hits) = (None, false, false, 1);
     for option in given {
         match (option.name.as_str(), option.value()) {
-            ("--name", Some(name)) => list = name.into(),
+            ("--name", Some(name)) => list.name = name.into(),
+            ("--mask", Some(mask)) => list.mask = Some(values::address(mask)?),
+            ("--rsource", None) => list.end = End::Source,
+            ("--rdest", None) => list.end = End::Destination,
             ("--set", None) => (sets, negated) = (true, option.negated),
             ("--rcheck", None) => (does, negated) = (Some(RecentDoes::Check), option.negated),
             ("--update", None) => (does, negated) = (Some(RecentDoes::Update), option.negated),
             ("--remove", None) => (does, negated) = (Some(RecentDoes::Remove), option.negated),
             ("--hitcount", Some(count)) => hits = count.parse().ok()?,
-            ("--seconds" | "--mask", Some(_)) | ("--reap" | "--rsource", None) => {}
-            // Other options (`--rttl`, `--rdest`) ask for more than who was seen.
+            ("--seconds", Some(_)) | ("--reap", None) => {}
+            // Other options (`--rttl`) ask for more than who was seen.
             _ => return Some(vec![not_known(text.into())]),
         }
     }
     match (does, sets) {
         (None, true) => Some(vec![Test { negated, kind: TestKind::RecentSet(list) }]),
-        (Some(does), false) => {
-            Some(vec![Test { negated, kind: TestKind::Recent { list, at_once: hits <= 1, does } }])
-        }
+        (Some(does), false) => Some(vec![Test { negated, kind: TestKind::Recent { list, hits, does } }]),
         _ => None,
     }
 }

@@ -48,7 +48,7 @@ fn known(name: &str, given: &[Given]) -> Option<Means> {
         name if ALTERING.contains(&name) => Means::Alters,
         "REJECT" => Means::Reject(reject(given)?),
         "MARK" => Means::Mark(mark(MarkOf::Packet, given)?),
-        "CONNMARK" => Means::Mark(connection_mark(given)?),
+        "CONNMARK" => connection_mark(given)?,
         "SNAT" => Means::Source(translation(given, "--to-source")?),
         "DNAT" => Means::Destination(translation(given, "--to-destination")?),
         "MASQUERADE" => masquerade(given)?,
@@ -97,14 +97,18 @@ fn mark(of: MarkOf, given: &[Given]) -> Option<Alteration> {
     Some(Alteration { of, keep, other: 0, flip })
 }
 
-fn connection_mark(given: &[Given]) -> Option<Alteration> {
+fn connection_mark(given: &[Given]) -> Option<Means> {
     let [does, masks @ ..] = given else { return None };
     let of = match does.name.as_str() {
         "--save-mark" if does.is_bare() => MarkOf::Connection,
         "--restore-mark" if does.is_bare() => MarkOf::Packet,
-        _ => return mark(MarkOf::Connection, given),
+        _ => return mark(MarkOf::Connection, given).map(Means::Mark),
     };
     let (mut of_packet, mut of_connection) = (u32::MAX, u32::MAX);
+    // A mark that is moved by some bits is not followed.
+    if of == MarkOf::Packet && masks.iter().any(|option| option.name.ends_with("-shift-mark")) {
+        return Some(Means::SetsMark);
+    }
     for option in masks {
         let mask = values::number(option.value()?)?;
         match option.name.as_str() {
@@ -114,10 +118,10 @@ fn connection_mark(given: &[Given]) -> Option<Alteration> {
             _ => return None,
         }
     }
-    Some(match of {
+    Some(Means::Mark(match of {
         MarkOf::Connection => Alteration { of, keep: !of_connection, other: of_packet, flip: 0 },
         MarkOf::Packet => Alteration { of, keep: !of_packet, other: of_connection, flip: 0 },
-    })
+    }))
 }
 
 fn masquerade(given: &[Given]) -> Option<Means> {
@@ -131,10 +135,20 @@ fn masquerade(given: &[Given]) -> Option<Means> {
 
 fn redirect(given: &[Given]) -> Option<Means> {
     match given {
-        [] => Some(Means::Redirect(None)),
-        [to] if to.name == "--to-ports" => Some(Means::Redirect(Some(values::port_range(to.value()?, '-')?))),
+        [] => Some(Means::Redirect),
+        // The port of a destination is chosen from a range alone.
+        random if random.iter().all(is_random) => Some(Means::Redirect),
+        [to, random @ ..] if to.name == "--to-ports" && random.iter().all(is_random) => {
+            let (first, last) = values::port_range(to.value()?, '-')?;
+            Some(Means::RedirectTo { first, last, random: !random.is_empty() })
+        }
         _ => None,
     }
+}
+
+/// Which port of a range it is: any may be.
+fn is_random(option: &Given) -> bool {
+    option.is_bare() && matches!(option.name.as_str(), "--random" | "--random-fully")
 }
 
 fn translation(given: &[Given], option: &str) -> Option<Translation> {
@@ -151,12 +165,12 @@ fn translation(given: &[Given], option: &str) -> Option<Translation> {
     let random = flags.iter().any(|flag| flag.name != "--persistent");
     let (addresses, ports) = ends(to.value()?)?;
     // With a base, the port is counted from it (`--to-destination 10.0.0.1:1000-1099/80`).
-    let (ports, counted) = match ports {
+    let (ports, base) = match ports {
         Some(ports) => match ports.split_once('/') {
-            Some((ports, base)) => (Some(ports), base.parse::<u16>().is_ok()),
-            None => (Some(ports), false),
+            Some((ports, base)) => (Some(ports), Some(base.parse::<u16>().ok()?)),
+            None => (Some(ports), None),
         },
-        None => (None, false),
+        None => (None, None),
     };
     let ports = match ports {
         Some(ports) => Some(values::port_range(ports, '-').filter(|(first, _)| *first > 0)?),
@@ -169,11 +183,7 @@ fn translation(given: &[Given], option: &str) -> Option<Translation> {
             Some((values::address(first)?, values::address(last)?))
         }
     };
-    (addresses.is_some() || ports.is_some()).then_some(Translation {
-        addresses,
-        ports,
-        random: random || counted,
-    })
+    (addresses.is_some() || ports.is_some()).then_some(Translation { addresses, ports, base, random })
 }
 
 /// The addresses and the ports of `10.0.0.1-10.0.0.9:80-90`, `[fd00::1]:80`, `fd00::1`, `:80`.

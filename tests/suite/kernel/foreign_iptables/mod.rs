@@ -6,6 +6,7 @@ mod family;
 mod fragments;
 mod judge;
 mod rare;
+mod sequences;
 mod sets;
 
 use fragments::Rules;
@@ -41,6 +42,12 @@ fn packets_past_foreign_rules_go_where_walk_says() {
     // A third of them for IPv6.
     let family = |number: usize| if number % 3 == 2 { Family::Ipv6 } else { Family::Ipv4 };
     let all = singly.chain(combined).enumerate().map(|(number, rules)| (family(number), rules));
+    let in_a_row = Family::ALL.into_iter().flat_map(|family| {
+        sequences::of_family(family == Family::Ipv4).into_iter().map(move |rules| (family, rules))
+    });
+    let only = std::env::var("KUBERULES_KERNEL_ONLY").unwrap_or_default();
+    let is_asked = |(_, rules): &(Family, Rules)| rules.placed.iter().any(|p| p.rule.contains(&only));
+    let all = in_a_row.chain(all).filter(is_asked);
     let all: Vec<(Family, Rules)> = share("kernel::foreign_iptables", 30, all.collect());
     let mut benches = [Family::Ipv4, Family::Ipv6].map(|family| Bench::new(&scenario, family));
     let mut tally = Tally::default();

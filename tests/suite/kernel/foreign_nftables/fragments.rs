@@ -1,6 +1,6 @@
 //! Fragments of rules that other programs write, and rulesets of them.
 
-use super::{ipv6, rare};
+use super::{ipv6, rare, sequences};
 use crate::support::random::Random;
 use crate::testing::seed;
 
@@ -13,6 +13,8 @@ pub(super) struct Setting {
     kind: &'static str,
     priority: i32,
     policy: &'static str,
+    /// A table that is made behind it.
+    beside: String,
 }
 
 /// Stands in for kube-proxy: a Service with two endpoints and a node port, with the marks that it uses for
@@ -47,6 +49,8 @@ const OBJECTS: &str = r#"
     set pairs { type ipv4_addr . inet_service; flags interval; elements = { 10.244.1.0/24 . 8000-8100, 192.168.0.11 . 80 }; }
     set triples { type ipv4_addr . inet_proto . inet_service; elements = { 198.51.100.7 . tcp . 80, 10.244.1.9 . udp . 53 }; }
     set seen { type ipv4_addr; size 1000; flags dynamic; }
+    set hosts2 { type ipv4_addr; size 1000; flags dynamic; elements = { 198.51.100.7, 192.168.0.12 }; }
+    set both { type ipv4_addr . inet_service; size 1000; flags dynamic; }
     set ports { type inet_service; flags interval; elements = { 53, 8000-9000 }; }
     set six { type ipv6_addr; flags interval; elements = { 2001:db8:77::/64 }; }
     set typed { typeof ip daddr . tcp dport; elements = { 192.168.0.11 . 80 }; }
@@ -309,7 +313,7 @@ const PLACES: [(&str, &[i32]); 5] = [
 ];
 
 impl Setting {
-    fn filter(name: &str, (hook, priority): (&'static str, i32), rules: Vec<String>) -> Setting {
+    pub(super) fn filter(name: &str, (hook, priority): (&'static str, i32), rules: Vec<String>) -> Setting {
         Setting {
             name: format!("{name} at {hook} {priority}"),
             rules,
@@ -317,11 +321,17 @@ impl Setting {
             kind: "filter",
             priority,
             policy: "accept",
+            beside: String::new(),
         }
     }
 
     fn nat(name: &str, (hook, priority): (&'static str, i32), rules: Vec<String>) -> Setting {
         Setting { kind: "nat", ..Setting::filter(name, (hook, priority), rules) }
+    }
+
+    /// The same of a type, with another table behind it.
+    pub(super) fn beside(self, kind: &'static str, beside: String) -> Setting {
+        Setting { kind, beside, ..self }
     }
 
     /// What nft loads. There is also a dormant table and one of another family, which no packet sees.
@@ -331,12 +341,13 @@ impl Setting {
             if self.kind == "nat" { "" } else { "        meta l4proto { icmp, ipv6-icmp } accept\n" };
         let rules: String = self.rules.iter().map(|rule| format!("        {rule}\n")).collect();
         format!(
-            "{KUBE}table inet judged {{{}{OBJECTS}    chain judged {{\n        type {} hook {} priority {}; policy {};\n{answers}{rules}    }}\n}}\n",
+            "{KUBE}table inet judged {{{}{OBJECTS}    chain judged {{\n        type {} hook {} priority {}; policy {};\n{answers}{rules}    }}\n}}\n{}",
             ipv6::OBJECTS,
             self.kind,
             self.hook,
             self.priority,
-            self.policy
+            self.policy,
+            self.beside
         )
     }
 }
@@ -376,6 +387,7 @@ pub(super) fn single(full: bool) -> Vec<Setting> {
         found.push(Setting::filter("single", place, vec!["ip saddr 198.51.100.7 notrack".to_owned()]));
         found.push(Setting::filter("single", place, vec!["tcp dport 80 notrack".to_owned()]));
     }
+    found.extend(sequences::all());
     found
 }
 

@@ -10,7 +10,7 @@ use kuberules::node::{Host, InterfaceName, PodInterface};
 use kuberules::walk::{ClientKind, Condition, Outcome, Packet, Verdict, Walker};
 
 use super::fragments::Setting;
-use super::rare;
+use super::{rare, sequences};
 use crate::kernel::trace::conntrack::End;
 use crate::kernel::trace::world::{Rules, Tag, World};
 
@@ -106,7 +106,7 @@ fn judge_one(setting: &Setting, world: &mut World, host: &Host, count: &mut Coun
         count.right += usize::from(found.faults.is_empty());
         count.wrong += usize::from(!found.faults.is_empty());
         let is_open = usize::from(found.faults.is_empty() && found.open);
-        match rare::are_not_told(&setting.rules) {
+        match rare::are_not_told(&setting.rules) || sequences::are_not_told(&setting.rules) {
             true => count.not_told += is_open,
             false => count.open += is_open,
         }

@@ -129,7 +129,7 @@ impl World {
 
     /// Replaces the previous rules by others; returns what nft says if it refuses them.
     pub(crate) fn load_again(&mut self, script: &str) -> Result<(), String> {
-        self.node.run("nft -f - <<'END'\ntable inet judged\ndelete table inet judged\ntable inet kube\ndelete table inet kube\nEND");
+        self.node.run("nft -f - <<'END'\ntable inet beside\ndelete table inet beside\ntable inet judged\ndelete table inet judged\ntable inet kube\ndelete table inet kube\nEND");
         let (success, errors) = self.node.try_with("nft -f -", script);
         if success { Ok(()) } else { Err(errors) }
     }
@@ -140,7 +140,8 @@ impl World {
             let one = |table: &str| {
                 self.node.run(&format!("nft {json} list table inet {table} 2>/dev/null || true"))
             };
-            [one("judged"), one("kube")]
+            // As they were made.
+            [one("kube"), one("judged"), one("beside")]
         };
         let json = tables("-j").map(|text| text.trim().to_owned());
         let objects: Vec<&str> = json
