@@ -249,14 +249,26 @@ impl Host {
         let mut hasher = DefaultHasher::new();
         // Which interface that is matters only to rules.
         self.network.place(ip, name).hash(&mut hasher);
-        let sysctls = &self.sysctls;
-        sysctls.forwarding_off(family, name).hash(&mut hasher);
-        let mode = name.map_or_else(|| sysctls.reverse_path_anywhere(), |name| sysctls.reverse_path_of(name));
-        mode.hash(&mut hasher);
-        name.map(|name| (sysctls.accepts_local_at(name), sysctls.heeds_mark_at(name))).hash(&mut hasher);
-        let is_bare = |link: &super::network::Link| !link.addresses.iter().any(|own| own.ip.is_ipv4());
-        name.and_then(|name| self.network.link(name)).is_some_and(is_bare).hash(&mut hasher);
+        self.interface_settings(name, family).hash(&mut hasher);
         Some(hasher.finish())
+    }
+
+    /// A number for what the kernel's settings say of packets of a family that come in by an interface, or by one that is not
+    /// known: with the same number, routing treats them alike.
+    pub fn interface_settings(&self, name: Option<&str>, family: Family) -> u64 {
+        let sysctls = &self.sysctls;
+        if *sysctls == Sysctls::default() {
+            return 0;
+        }
+        let reverse_path =
+            name.map_or_else(|| sysctls.reverse_path_anywhere(), |name| sysctls.reverse_path_of(name));
+        let is_bare = |link: &super::network::Link| !link.addresses.iter().any(|own| own.ip.is_ipv4());
+        let mut hasher = DefaultHasher::new();
+        sysctls.forwarding_off(family, name).hash(&mut hasher);
+        reverse_path.hash(&mut hasher);
+        name.map(|name| (sysctls.accepts_local_at(name), sysctls.heeds_mark_at(name))).hash(&mut hasher);
+        name.and_then(|name| self.network.link(name)).is_some_and(is_bare).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// The interfaces on which an address of the node counts as its own, if that is known: for IPv6 all that have it,

@@ -96,9 +96,8 @@ impl<'r> Evaluator<'_, 'r> {
     /// Whether each of some interfaces is a case of its own among those that a packet can have. Of `lo` it is always known
     /// whether a packet crosses it.
     fn are_told(&self, interfaces: &[InterfaceName]) -> bool {
-        let is_told = |name: &InterfaceName| {
-            name.as_str() == "lo" || self.program.interfaces().told_of(name.as_str()).0.is_some()
-        };
+        let is_told =
+            |name: &InterfaceName| name.as_str() == "lo" || self.program.interfaces().is_named(name.as_str());
         interfaces.iter().all(is_told)
     }
 

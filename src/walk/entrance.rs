@@ -37,6 +37,9 @@ struct RoutedSource {
     place: u64,
     /// Whether it comes by the interface by which the way back leads, where that is known.
     comes_by_its_route: Option<bool>,
+    /// [`Host::interface_settings`](crate::node::Host::interface_settings) of the interface by which it comes in, where that is
+    /// known.
+    settings: Option<u64>,
 }
 
 impl Walker<'_> {
@@ -59,7 +62,13 @@ impl Walker<'_> {
         let input = known.flatten();
         let routing = self.host.routing_place(packet.source).map(|place| {
             let toward = self.host.interface_toward(packet.source);
-            RoutedSource { place, comes_by_its_route: input.map(|input| Some(input) == toward) }
+            let settings =
+                |input: InterfaceName| self.host.interface_settings(Some(input.as_str()), packet.family());
+            RoutedSource {
+                place,
+                comes_by_its_route: input.map(|input| Some(input) == toward),
+                settings: input.map(settings),
+            }
         });
         Some(Entrance { interface: view.input, seen, routing })
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::interface_kinds::InterfaceKinds;
 use super::packet::Interface;
 use crate::node::{InterfaceName, PodInterface};
 
@@ -16,6 +17,7 @@ pub(super) struct Interfaces<'r> {
     prefixes: Vec<&'r str>,
     /// Those of `POD_PREFIXES` that some name begins with.
     pod_prefixes: OnceLock<Vec<&'static str>>,
+    kinds: OnceLock<InterfaceKinds<'r>>,
     /// The interfaces of Pods that were looked up so far.
     of_pods: Mutex<HashMap<IpAddr, Option<InterfaceName>>>,
 }
@@ -107,11 +109,21 @@ impl<'r> Interfaces<'r> {
         }
     }
 
-    /// The name, if rules name it, else the length of the longest pattern that it fits: rules can see no more of it.
-    pub(super) fn told_of<'n>(&self, name: &'n str) -> (Option<&'n str>, Option<usize>) {
-        let named = self.names.binary_search(&name).is_ok().then_some(name);
+    /// Whether rules ask for an interface by its whole name.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.names.binary_search(&name).is_ok()
+    }
+
+    /// The length of the longest pattern that a name fits, without its sign: it fits all shorter ones that rules ask for and
+    /// that a name which fits this one can fit.
+    pub(super) fn longest_pattern(&self, name: &str) -> Option<usize> {
         let prefixes = self.prefixes.iter().filter(|prefix| name.starts_with(**prefix));
-        (named, prefixes.map(|prefix| prefix.len()).max().filter(|_| named.is_none()))
+        prefixes.map(|prefix| prefix.len()).max()
+    }
+
+    /// Which of the interfaces that rules name are treated alike, found once.
+    pub(super) fn kinds(&self, find: impl FnOnce() -> InterfaceKinds<'r>) -> &InterfaceKinds<'r> {
+        self.kinds.get_or_init(find)
     }
 
     fn cases(&self) -> impl Iterator<Item = InterfaceCase<'r>> {

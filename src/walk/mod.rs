@@ -40,6 +40,7 @@ mod hook;
 mod hooks;
 mod idle;
 mod inquiry;
+mod interface_kinds;
 mod interfaces;
 mod iptables;
 mod marks;

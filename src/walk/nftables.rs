@@ -335,7 +335,7 @@ impl<'r> Program<'r> {
 }
 
 /// Names of interfaces that a statement matches on.
-fn interface_names(statement: &Statement) -> Vec<&str> {
+pub(super) fn interface_names(statement: &Statement) -> Vec<&str> {
     if let Statement::InInterface { name, .. } = statement {
         return vec![name];
     }
@@ -352,7 +352,7 @@ fn interface_names(statement: &Statement) -> Vec<&str> {
     found
 }
 
-fn interface_name(datum: &Datum) -> Option<&str> {
+pub(super) fn interface_name(datum: &Datum) -> Option<&str> {
     match datum {
         Datum::Name(name) => Some(name),
         _ => None,

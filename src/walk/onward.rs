@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-pub(super) use self::group::{Group, GroupKind};
+pub(super) use self::group::{Group, GroupKind, number};
 use super::chance::Chance;
 use super::error::WalkError;
 use super::evaluator::{Evaluator, Walked};
@@ -177,7 +177,8 @@ impl<'r> Onward<'r> {
             interfaces: [(InterfaceDirection::In, view.input), (InterfaceDirection::Out, view.output)].map(
                 |(direction, kind)| {
                     let known = evaluator.known_interface(view, direction, kind);
-                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, asks_ways))
+                    let each = asks_ways || evaluator.keeps_steps;
+                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, direction, each))
                 },
             ),
             routes: [view.source, view.destination.ip()]
@@ -221,7 +222,7 @@ fn digest(outcomes: &[Outcome<'_>]) -> u128 {
         .map(|outcome| (outcome.verdict, outcome.snat, outcome.chance.key(), conditions(outcome)))
         .collect();
     all.sort_unstable();
-    group::number(&all)
+    number(&all)
 }
 
 /// The same of what ends before packets are routed: where it goes to, too.
@@ -235,7 +236,7 @@ pub(super) fn digest_of_ended(outcomes: &[Outcome<'_>]) -> u128 {
         })
         .collect();
     all.sort_unstable();
-    group::number(&all)
+    number(&all)
 }
 
 fn conditions(outcome: &Outcome<'_>) -> Vec<(String, bool, u64)> {

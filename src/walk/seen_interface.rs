@@ -1,11 +1,14 @@
 //! What rules can see of an interface.
 //!
-//! A node has an interface for each Pod, and rules name few of them. Packets that cross any of the others are alike to
-//! all rules, except for rules that ask more about an interface than its name: whether a set has it, whether an address
-//! belongs to it, whether the route to the other end of the packet leads through it. Code that sorts packets into
-//! kinds, in a comparison or after routing, uses a [`SeenInterface`].
+//! A node has an interface for each Pod. Rules name few of them, or treat many of those that they name alike
+//! ([`super::interface_kinds`]). Packets that cross any of these are alike to all rules, except for rules that ask more
+//! about an interface than its name: whether a set has it, whether an address belongs to it, whether the route to the
+//! other end of the packet leads through it. Code that sorts packets into kinds, in a comparison or after routing, uses
+//! a [`SeenInterface`].
 
+use super::interface_kinds::InterfaceKinds;
 use super::program::Program;
+use super::rule_part::InterfaceDirection;
 use crate::net::Family;
 use crate::node::{Host, InterfaceName, LinkAddress};
 
@@ -18,17 +21,24 @@ pub enum SeenInterface {
     None,
     /// This one, which is like no other.
     Itself(InterfaceName),
-    /// One of which rules can see only the longest of their prefixes that its name begins with, if any.
-    Unnamed(Option<InterfaceName>),
+    /// One of several that rules treat alike.
+    Like {
+        /// How its name begins, where rules ask for that: the longest beginning that they ask for.
+        begins: Option<InterfaceName>,
+        /// A number for what rules do with packets that cross it, if they ask for it by its whole name; else 0.
+        named: u32,
+        /// A number for the settings of the kernel that apply to it.
+        settings: u64,
+    },
 }
 
 impl SeenInterface {
-    /// What rules can see of an interface, if known; none inside if the packet crosses none. With `each`, rules tell
-    /// every interface from all others.
+    /// What rules tell of an interface in a direction, where it is known; inside, none where the packet crosses none. `each`
+    /// where they tell it from every other.
     pub(super) fn of(
         known: Option<Option<InterfaceName>>,
         (program, host): (&Program<'_>, &Host),
-        (family, each): (Family, bool),
+        (family, direction, each): (Family, InterfaceDirection, bool),
     ) -> SeenInterface {
         let name = match known {
             None => return SeenInterface::Unknown,
@@ -36,14 +46,17 @@ impl SeenInterface {
             Some(Some(name)) => name,
         };
         let text = name.as_str();
-        let (named, begins) = program.interfaces().told_of(text);
         let is_in_sets = host.sets.as_ref().is_some_and(|sets| sets.name_interfaces());
         let is_owner = || program.asked_beside().owners && has_address(host, text, family);
-        match named.is_some() || each || is_in_sets || text == "lo" || is_owner() {
-            true => SeenInterface::Itself(name),
-            false => {
-                SeenInterface::Unnamed(begins.and_then(|length| InterfaceName::new(text.get(..length)?)))
-            }
+        if each || is_in_sets || text == "lo" || is_owner() {
+            return SeenInterface::Itself(name);
+        }
+        let interfaces = program.interfaces();
+        let begins = interfaces.longest_pattern(text).and_then(|length| text.get(..length));
+        SeenInterface::Like {
+            begins: begins.and_then(InterfaceName::new),
+            named: interfaces.kinds(|| InterfaceKinds::of(program)).number(text, direction),
+            settings: host.interface_settings(Some(text), family),
         }
     }
 }

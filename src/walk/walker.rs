@@ -147,7 +147,7 @@ impl<'r> Walker<'r> {
             (_, ClientKind::RemotePod | ClientKind::Outside) => Interface::External,
         };
         let known = packet_interface::known((program, host), (ip, kind), || host.interface_toward(ip));
-        SeenInterface::of(known, (program, host), (Family::of(ip), asked.across))
+        SeenInterface::of(known, (program, host), (Family::of(ip), direction, asked.across))
     }
 
     /// Everything that can happen to a packet: first what can happen with what is known, most specific rules first,

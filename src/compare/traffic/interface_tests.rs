@@ -143,6 +143,15 @@ fn names_of_pods_tell_their_interfaces_where_routes_do_not() {
     assert!(judged("iptables", &[], &rule) > 0);
 }
 
+/// Rules treat the interfaces of both Pods alike, and the kernel does not.
+#[test]
+fn settings_of_an_interface_tell_its_pods_apart() {
+    let sysctls = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.cali5332acb867c.forwarding = 0\n\
+         net.ipv4.conf.cali9e2155265cb.forwarding = 1\n";
+    let rule = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -i cali5332acb867c -j DROP\n-A FORWARD -i cali9e2155265cb -j DROP\nCOMMIT\n";
+    assert!(judged("iptables", &[("sysctls", sysctls)], rule) > 0);
+}
+
 #[test]
 fn destinations_are_told_apart_by_the_interface_that_leads_to_them() {
     let rule = "*filter\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -o veth1 -j DROP\n-A OUTPUT -o veth2 -j DROP\nCOMMIT\n";

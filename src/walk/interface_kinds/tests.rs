@@ -1,0 +1,187 @@
+//! Interfaces of one kind, at random: packets that cross one or the other have the same outcomes.
+
+use super::InterfaceKinds;
+use crate::capture;
+use crate::walk::rule_part::InterfaceDirection;
+use crate::walk::tests::{host, lines, tcp};
+use crate::walk::{InterfaceName, Packet, Walker};
+
+const NAMES: [&str; 7] = ["cali1", "cali2", "cali3", "cali12", "eth0", "eth1", "veth7"];
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as usize % end
+    }
+
+    fn pick<'t>(&mut self, list: &[&'t str]) -> &'t str {
+        list[self.below(list.len())]
+    }
+}
+
+/// Rules that dispatch by interface, to chains of few kinds.
+fn iptables(random: &mut Random) -> String {
+    let (mut chains, mut rules) = (String::new(), String::new());
+    for name in NAMES {
+        chains += &format!(":to-{name} - [0:0]\n");
+        for _ in 0..1 + random.below(2) {
+            let does = random.pick(&["-j RETURN", "-j DROP", "-j MARK --set-xmark 0x1/0x1", "-j shared"]);
+            let comment =
+                if random.below(2) == 0 { format!("-m comment --comment {name} ") } else { String::new() };
+            rules += &format!("-A to-{name} {comment}{does}\n");
+        }
+    }
+    for _ in 0..14 {
+        let chain = random.pick(&["FORWARD", "FORWARD", "dispatch"]);
+        let (name, way) = (random.pick(&NAMES), random.pick(&["-i", "-i", "-o"]));
+        let target = match random.below(4) {
+            0 => random.pick(&["-j DROP", "-j ACCEPT", "-j RETURN"]).to_owned(),
+            at => format!("{} to-{name}", ["-j", "-g"][at % 2]),
+        };
+        rules += &match random.below(12) {
+            0 => format!("-A {chain} ! {way} {name} {target}\n"),
+            1 => format!("-A {chain} {way} cali1+ {target}\n"),
+            2 => format!("-A {chain} -m mark --mark 0x1/0x1 -j ACCEPT\n"),
+            3 => format!("-A {chain} -i {name} -o {} {target}\n", random.pick(&NAMES)),
+            _ => format!("-A {chain} {way} {name} {target}\n"),
+        };
+    }
+    format!(
+        "*filter\n:FORWARD ACCEPT [0:0]\n:dispatch - [0:0]\n:shared - [0:0]\n{chains}{rules}-A FORWARD -j dispatch\n\
+         -A FORWARD -m mark --mark 0x1/0x1 -j REJECT\n-A shared -i eth0 -j DROP\n-A shared -j MARK --set-xmark 0x1/0x1\nCOMMIT\n"
+    )
+}
+
+/// The same with maps and sets of nftables.
+fn nftables(random: &mut Random) -> String {
+    let (mut chains, mut rules) = (String::new(), String::new());
+    for name in NAMES {
+        let does = random.pick(&["return", "drop", "meta mark set 0x1 return", "jump shared"]);
+        let counter = if random.below(2) == 0 { "counter packets 5 bytes 300 " } else { "" };
+        chains += &format!("\tchain to-{name} {{\n\t\t{counter}{does} comment \"{name}\"\n\t}}\n");
+    }
+    let verdicts = |random: &mut Random| {
+        let some: Vec<String> = NAMES
+            .iter()
+            .filter_map(|name| match random.below(4) {
+                0 => None,
+                1 => Some(format!("\"{name}\" : {}", random.pick(&["drop", "accept", "return"]))),
+                at => Some(format!("\"{name}\" : {} to-{name}", ["jump", "goto"][at % 2])),
+            })
+            .collect();
+        if some.is_empty() { "\"eth1\" : drop".to_owned() } else { some.join(", ") }
+    };
+    for _ in 0..5 {
+        let (name, other) = (random.pick(&NAMES), random.pick(&NAMES));
+        let key = random.pick(&["iifname", "oifname"]);
+        rules += &match random.below(10) {
+            0 => format!("\t\t{key} != \"{name}\" jump to-{name}\n"),
+            1 => format!("\t\t{key} {{ \"{name}\", \"cali1*\" }} jump to-{name}\n"),
+            2 => format!("\t\t{key} != {{ \"{name}\", \"{other}x\" }} drop\n"),
+            3 => format!("\t\tiifname \"{name}\" oifname \"{other}\" goto to-{name}\n"),
+            4 => format!("\t\tmeta mark set 0x1 {key} \"{name}\" accept\n"),
+            5 => format!("\t\tiifname . oifname vmap {{ \"{name}\" . \"{other}\" : drop }}\n"),
+            6 => format!("\t\tmeta mark set {key} map {{ \"{name}\" : 0x1, \"{other}x\" : 0x0 }}\n"),
+            7 => format!("\t\t{key} \"{name}\" goto to-{name}\n"),
+            _ => format!("\t\t{key} vmap {{ {} }}\n", verdicts(random)),
+        };
+    }
+    let elements = verdicts(random);
+    format!(
+        "table ip other {{\n\tmap dispatch {{\n\t\ttype ifname : verdict\n\t\telements = {{ {elements} }}\n\t}}\n\
+         \tchain shared {{\n\t\tiifname \"eth0\" drop\n\t\tmeta mark set 0x1\n\t}}\n{chains}\
+         \tchain c {{\n\t\ttype filter hook forward priority 0; policy accept;\n{rules}\t\tiifname vmap @dispatch\n\
+         \t\tmeta mark 0x1 reject\n\t}}\n}}\n"
+    )
+}
+
+/// What happens to a packet that crosses two interfaces.
+fn outcomes(walker: &Walker<'_>, (input, output): (&str, &str)) -> Vec<String> {
+    let packet = Packet {
+        in_interface: InterfaceName::new(input),
+        out_interface: InterfaceName::new(output),
+        ..tcp("203.0.113.7", "10.244.1.5:80")
+    };
+    lines(&walker.ends(&packet).unwrap())
+}
+
+/// How many pairs are of one kind, and how many outcomes there are.
+fn judged(text: &str) -> (usize, std::collections::BTreeSet<Vec<String>>) {
+    let captured = capture::read(text, None).unwrap();
+    let rules = captured.node_rules(|_| host());
+    let walker = Walker::of(rules.ipv4.as_ref().unwrap()).one_by_one();
+    let kinds = InterfaceKinds::of(&walker.program);
+    let kind = |name: &str, direction| {
+        (kinds.number(name, direction), walker.program.interfaces().longest_pattern(name))
+    };
+    let (mut pairs, mut all) = (0, std::collections::BTreeSet::new());
+    for (at, one) in NAMES.iter().enumerate() {
+        for other in &NAMES[at + 1..] {
+            for direction in [InterfaceDirection::In, InterfaceDirection::Out] {
+                if kind(one, direction) != kind(other, direction) {
+                    continue;
+                }
+                pairs += 1;
+                for third in NAMES.iter().chain(&["wlan0"]) {
+                    let ways = |name| match direction {
+                        InterfaceDirection::In => (name, *third),
+                        InterfaceDirection::Out => (*third, name),
+                    };
+                    let found = outcomes(&walker, ways(one));
+                    assert_eq!(
+                        found,
+                        outcomes(&walker, ways(other)),
+                        "{one}, {other}, {third} {direction:?}\n{text}"
+                    );
+                    all.insert(found);
+                }
+            }
+        }
+    }
+    (pairs, all)
+}
+
+#[test]
+fn packets_on_interfaces_of_one_kind_have_the_same_outcomes() {
+    for rules in [iptables, nftables] {
+        let (mut pairs, mut all) = (0, std::collections::BTreeSet::new());
+        for seed in 0..300 {
+            let (found, outcomes) = judged(&rules(&mut Random(seed)));
+            pairs += found;
+            all.extend(outcomes);
+        }
+        assert!(pairs > 500 && all.len() > 2, "{pairs} pairs, {all:?}");
+    }
+}
+
+/// How many kinds the interfaces have that a ruleset names.
+fn kinds(text: &str, direction: InterfaceDirection) -> Vec<u32> {
+    let captured = capture::read(text, None).unwrap();
+    let rules = captured.node_rules(|_| host());
+    let walker = Walker::of(rules.ipv4.as_ref().unwrap());
+    let kinds = InterfaceKinds::of(&walker.program);
+    ["cali1", "cali2", "cali3"].iter().map(|name| kinds.number(name, direction)).collect()
+}
+
+#[test]
+fn chains_that_do_the_same_make_interfaces_alike() {
+    let iptables = "*filter\n:FORWARD ACCEPT [0:0]\n:fw1 - [0:0]\n:fw2 - [0:0]\n:fw3 - [0:0]\n\
+         -A FORWARD -i cali1 -g fw1\n-A FORWARD -i cali2 -g fw2\n-A FORWARD -i cali3 -g fw3\n\
+         -A fw1 -m comment --comment one -p tcp -j DROP\n-A fw2 -m comment --comment two -p tcp -j DROP\n-A fw3 -p udp -j DROP\n\
+         COMMIT\n";
+    assert_eq!(kinds(iptables, InterfaceDirection::In), [1, 1, 2]);
+    assert_eq!(kinds(iptables, InterfaceDirection::Out), [0, 0, 0]);
+    let nftables = "table ip other {\n\tmap m {\n\t\ttype ifname : verdict\n\
+         \t\telements = { \"cali1\" : goto fw1, \"cali2\" : goto fw2, \"cali3\" : goto fw3 }\n\t}\n\
+         \tchain fw1 {\n\t\tcounter packets 7 bytes 420 drop\n\t}\n\tchain fw2 {\n\t\tcounter packets 0 bytes 0 drop\n\t}\n\
+         \tchain fw3 {\n\t\tdrop\n\t}\n\tchain c {\n\t\ttype filter hook forward priority 0; policy accept;\n\
+         \t\toifname vmap @m\n\t}\n}\n";
+    assert_eq!(kinds(nftables, InterfaceDirection::Out), [1, 1, 2]);
+    assert_eq!(kinds(nftables, InterfaceDirection::In), [0, 0, 0]);
+}
