@@ -27,7 +27,7 @@ use super::packet::{Original, View};
 use super::packet_state::{PacketState, Phase};
 use super::program::Program;
 use super::rule_part::InterfaceDirection;
-use super::seen_interface::SeenInterface;
+use super::seen_interface::{Apart, SeenInterface};
 use super::told_apart::{Place, ToldApart, is_of_its_own};
 use crate::net::Family;
 use crate::node::{ClientKind, Host, InterfaceName, PerFamily};
@@ -147,6 +147,11 @@ impl<'r> Onward<'r> {
             return None;
         }
         let asks_ways = evaluator.program.asked_beside().ways;
+        let told = match (asks_ways, evaluator.keeps_steps) {
+            (true, _) => Apart::All,
+            (false, true) => Apart::Named,
+            (false, false) => Apart::Treated,
+        };
         let nowhere = match view.source {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -177,8 +182,7 @@ impl<'r> Onward<'r> {
             interfaces: [(InterfaceDirection::In, view.input), (InterfaceDirection::Out, view.output)].map(
                 |(direction, kind)| {
                     let known = evaluator.known_interface(view, direction, kind);
-                    let each = asks_ways || evaluator.keeps_steps;
-                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, direction, each))
+                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, direction, told))
                 },
             ),
             routes: [view.source, view.destination.ip()]

@@ -32,13 +32,23 @@ pub enum SeenInterface {
     },
 }
 
+/// Which interfaces are to be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// Those that rules treat differently.
+    Treated,
+    /// Those that rules ask for by their whole names, too: whoever reads an answer wants to know which they are.
+    Named,
+    /// All.
+    All,
+}
+
 impl SeenInterface {
-    /// What rules tell of an interface in a direction, where it is known; inside, none where the packet crosses none. `each`
-    /// where they tell it from every other.
+    /// What rules tell of an interface in a direction, where it is known; inside, none where the packet crosses none.
     pub(super) fn of(
         known: Option<Option<InterfaceName>>,
         (program, host): (&Program<'_>, &Host),
-        (family, direction, each): (Family, InterfaceDirection, bool),
+        (family, direction, apart): (Family, InterfaceDirection, Apart),
     ) -> SeenInterface {
         let name = match known {
             None => return SeenInterface::Unknown,
@@ -48,10 +58,15 @@ impl SeenInterface {
         let text = name.as_str();
         let is_in_sets = host.sets.as_ref().is_some_and(|sets| sets.name_interfaces());
         let is_owner = || program.asked_beside().owners && has_address(host, text, family);
-        if each || is_in_sets || text == "lo" || is_owner() {
+        let interfaces = program.interfaces();
+        let is_by_itself = match apart {
+            Apart::Treated => false,
+            Apart::Named => interfaces.is_named(text),
+            Apart::All => true,
+        };
+        if is_by_itself || is_in_sets || text == "lo" || is_owner() {
             return SeenInterface::Itself(name);
         }
-        let interfaces = program.interfaces();
         let begins = interfaces.longest_pattern(text).and_then(|length| text.get(..length));
         SeenInterface::Like {
             begins: begins.and_then(InterfaceName::new),

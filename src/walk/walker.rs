@@ -17,7 +17,7 @@ use super::outcome::Outcome;
 use super::packet::{Interface, Packet};
 use super::program::{Both, Program};
 use super::rule_part::InterfaceDirection;
-use super::seen_interface::SeenInterface;
+use super::seen_interface::{Apart, SeenInterface};
 use super::told_apart::{Place, ToldApart};
 use super::{hooks, iptables as walk_iptables, merge, nftables as walk_nftables, packet_interface};
 
@@ -122,7 +122,7 @@ impl<'r> Walker<'r> {
             source: apart.source(ip, host),
             destination: apart.destination(ip, host),
             interfaces: [InterfaceDirection::In, InterfaceDirection::Out]
-                .map(|direction| self.seen_interface(ip, direction)),
+                .map(|direction| self.seen((ip, direction), Apart::Treated)),
             routing: host.routing_place(ip),
         })
     }
@@ -135,8 +135,13 @@ impl<'r> Walker<'r> {
         (self.host.network.routes.is_some() || has_names()) && is_asked()
     }
 
-    /// What rules can see of the interface by which the packets of an address cross the node.
+    /// What rules can see of the interface by which the packets of an address cross the node. Each interface that rules
+    /// name is told from all others.
     pub fn seen_interface(&self, ip: IpAddr, direction: InterfaceDirection) -> SeenInterface {
+        self.seen((ip, direction), Apart::Named)
+    }
+
+    fn seen(&self, (ip, direction): (IpAddr, InterfaceDirection), apart: Apart) -> SeenInterface {
         let (program, host) = (&self.program, self.host);
         let asked = program.asked_beside();
         let kind = match (direction, host.client_kind(ip)) {
@@ -147,7 +152,8 @@ impl<'r> Walker<'r> {
             (_, ClientKind::RemotePod | ClientKind::Outside) => Interface::External,
         };
         let known = packet_interface::known((program, host), (ip, kind), || host.interface_toward(ip));
-        SeenInterface::of(known, (program, host), (Family::of(ip), direction, asked.across))
+        let apart = if asked.across { Apart::All } else { apart };
+        SeenInterface::of(known, (program, host), (Family::of(ip), direction, apart))
     }
 
     /// Everything that can happen to a packet: first what can happen with what is known, most specific rules first,
