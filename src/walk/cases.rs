@@ -40,10 +40,6 @@ impl CaseSet {
         self.0.iter().all(|word| *word == 0)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
     /// Its members, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         (0..self.0.len() * 64).filter(|case| self.contains(*case))

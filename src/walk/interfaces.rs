@@ -70,6 +70,24 @@ impl<'r> InterfaceCase<'r> {
     }
 }
 
+/// An interface that a packet can cross, with others that rules treat like it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LikeCases<'r> {
+    pub(super) first: InterfaceCase<'r>,
+    pub(super) others: Vec<InterfaceCase<'r>>,
+}
+
+impl<'r> LikeCases<'r> {
+    /// One that is like no other.
+    pub(super) fn one(first: InterfaceCase<'r>) -> LikeCases<'r> {
+        LikeCases { first, others: Vec::new() }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = InterfaceCase<'r>> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+}
+
 impl<'r> Interfaces<'r> {
     pub(super) fn of(asked: impl Iterator<Item = &'r str>) -> Interfaces<'r> {
         let mut found = Interfaces::default();

@@ -133,11 +133,8 @@ impl<'r> Group<'r> {
         usual: &[(QuestionId, usize)],
     ) -> Vec<Found<'r>> {
         let asked = weights.depends_on(weight);
-        let words = |question| {
-            let open = questions.get(question);
-            open.map_or_else(String::new, |open| format!("{} {:?}", open.text(), open.answers))
-        };
-        let several = Some((asked.len(), weights.digest(weight, &words)));
+        let meaning = |question, set: &CaseSet| questions.get(question).map_or(0, |open| open.meaning(set));
+        let several = Some((asked.len(), weights.digest(weight, &meaning)));
         let likeliest = weights.likeliest(weight).times(chance);
         let usual: Vec<(QuestionId, CaseSet)> =
             usual.iter().map(|(question, _)| (*question, OpenQuestion::yes())).collect();

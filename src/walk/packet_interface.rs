@@ -5,13 +5,15 @@
 //! Otherwise it is a question with one answer for each of the [`Interfaces`](super::interfaces::Interfaces) that the
 //! packet could have.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::by_interface::ByInterface;
 use super::cases::CaseSet;
 use super::evaluator::{Decision, Evaluator, MatchResult};
 use super::expression::{Found, Stop};
-use super::interfaces::InterfaceCase;
+use super::interface_kinds::InterfaceKinds;
+use super::interfaces::{InterfaceCase, LikeCases};
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, RulePosition};
 use super::program::Program;
@@ -47,9 +49,9 @@ impl<'r> Evaluator<'_, 'r> {
             let found = index.first(&InterfaceCase::Named(known));
             return Ok(found.map_or(index.otherwise, |at| index.get(at)));
         }
-        let (interfaces, pods) = (self.program.interfaces(), self.host.pod_interface.as_ref());
+        let (program, host, keeps_steps) = (self.program, self.host, self.keeps_steps);
         let id = self.questions.number(question, (position, index.text), || {
-            Answers::Interfaces(direction, interfaces.possible(kind, pods))
+            Answers::Interfaces(direction, possible((program, host), (kind, direction), keeps_steps))
         });
         let Some(open) = self.questions.get(id) else { return Ok(index.otherwise) };
         let by_element = open.interfaces_by(|case| index.first(case));
@@ -78,9 +80,9 @@ impl<'r> Evaluator<'_, 'r> {
             let known = known.as_ref().map_or("", InterfaceName::as_str);
             return MatchResult::Known(holds(&InterfaceCase::Named(known)));
         }
-        let (interfaces, pods) = (self.program.interfaces(), self.host.pod_interface.as_ref());
+        let (program, host, keeps_steps) = (self.program, self.host, self.keeps_steps);
         let id = self.questions.number(question, (position, text), || {
-            Answers::Interfaces(direction, interfaces.possible(kind, pods))
+            Answers::Interfaces(direction, possible((program, host), (kind, direction), keeps_steps))
         });
         match self.questions.get(id) {
             Some(open) => MatchResult::Open(id, open.interfaces(holds)),
@@ -107,6 +109,39 @@ impl<'r> Evaluator<'_, 'r> {
             *self.toward.entry(ip).or_insert_with(|| host.interface_toward(ip))
         })
     }
+}
+
+/// The interfaces of a kind that a packet can cross. Those that rules treat alike are one answer, unless the steps on the
+/// way are wanted: names of chains differ there.
+fn possible<'r>(
+    (program, host): (&Program<'r>, &Host),
+    (kind, direction): (Interface, InterfaceDirection),
+    keeps_steps: bool,
+) -> Vec<LikeCases<'r>> {
+    let interfaces = program.interfaces();
+    let cases = interfaces.possible(kind, host.pod_interface.as_ref());
+    let beside = program.asked_beside();
+    let is_in_sets = host.sets.as_ref().is_some_and(|sets| sets.name_interfaces());
+    if keeps_steps || is_in_sets || beside.owners || beside.ways || beside.across {
+        return cases.into_iter().map(LikeCases::one).collect();
+    }
+    let kinds = interfaces.kinds(|| InterfaceKinds::of(program));
+    let mut places = HashMap::new();
+    let mut found: Vec<LikeCases<'r>> = Vec::new();
+    for case in cases {
+        let place = match case {
+            InterfaceCase::Named(name) => {
+                let alike = (kinds.number(name, direction), interfaces.longest_pattern(name));
+                *places.entry(alike).or_insert(found.len())
+            }
+            InterfaceCase::Prefixed(_) | InterfaceCase::Other => found.len(),
+        };
+        match found.get_mut(place) {
+            Some(like) => like.others.push(case),
+            None => found.push(LikeCases::one(case)),
+        }
+    }
+    found
 }
 
 /// The interface of a kind that packets of an address cross, if routes or the names of Pods' interfaces say so; none

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::cases::CaseSet;
 use super::hook::Hook;
-use super::interfaces::{InterfaceCase, Interfaces};
+use super::interfaces::{InterfaceCase, Interfaces, LikeCases};
 use super::outcome::Supposition;
 use super::packet::View;
 use super::packet_state::RulePosition;
@@ -86,7 +86,7 @@ pub(super) enum Answers<'r> {
     /// Yes (0) or no (1).
     YesNo,
     /// One of these interfaces.
-    Interfaces(InterfaceDirection, Vec<InterfaceCase<'r>>),
+    Interfaces(InterfaceDirection, Vec<LikeCases<'r>>),
     /// One of these ranges of ports.
     Ports(Vec<(u16, u16)>),
 }
@@ -187,7 +187,9 @@ impl OpenQuestion<'_> {
     /// The answers that mean an interface with a certain name or pattern.
     pub(super) fn interfaces(&self, holds: impl Fn(&InterfaceCase<'_>) -> bool) -> CaseSet {
         match &self.answers {
-            Answers::Interfaces(_, cases) => CaseSet::of(cases.len(), |i| cases.get(i).is_some_and(&holds)),
+            Answers::Interfaces(_, cases) => {
+                CaseSet::of(cases.len(), |i| cases.get(i).is_some_and(|like| holds(&like.first)))
+            }
             _ => self.all.without(&self.all),
         }
     }
@@ -200,7 +202,7 @@ impl OpenQuestion<'_> {
         let mut found: BTreeMap<usize, CaseSet> = BTreeMap::new();
         if let Answers::Interfaces(_, cases) = &self.answers {
             for (number, case) in cases.iter().enumerate() {
-                if let Some(at) = leads_to(case) {
+                if let Some(at) = leads_to(&case.first) {
                     found.entry(at).or_insert_with(|| CaseSet::none(cases.len())).insert(number);
                 }
             }
@@ -228,16 +230,39 @@ impl OpenQuestion<'_> {
         }
     }
 
+    /// A number for the question and some of its answers, by what they mean: the same for rules that name other interfaces
+    /// besides.
+    pub(super) fn meaning(&self, set: &CaseSet) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.text().hash(&mut hasher);
+        match &self.answers {
+            Answers::Interfaces(direction, cases) => {
+                let mut all: Vec<_> =
+                    set.iter().filter_map(|i| cases.get(i)).flat_map(LikeCases::all).collect();
+                all.sort_unstable();
+                (direction, all).hash(&mut hasher);
+            }
+            Answers::YesNo | Answers::Ports(_) => set.hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
     /// The answers in words, and whether these are meant rather than all others.
     pub(super) fn words(&self, set: &CaseSet) -> (String, bool) {
         match &self.answers {
             Answers::YesNo => (self.text(), set.contains(YES)),
             Answers::Interfaces(direction, cases) => {
-                let others = self.all.without(set);
-                let has_other = set.iter().any(|i| cases.get(i) == Some(&InterfaceCase::Other));
-                let meant = !has_other && !others.is_empty() || set.len() < others.len();
-                let named = if meant { set } else { &others };
-                let names = named.iter().filter_map(|i| cases.get(i)).map(Interfaces::words);
+                let named = |set: &CaseSet| {
+                    let mut all: Vec<_> =
+                        set.iter().filter_map(|i| cases.get(i)).flat_map(LikeCases::all).collect();
+                    all.sort_unstable();
+                    all
+                };
+                let (these, others) = (named(set), named(&self.all.without(set)));
+                let has_other = these.contains(&InterfaceCase::Other);
+                let meant = !has_other && !others.is_empty() || these.len() < others.len();
+                let names = if meant { these } else { others };
+                let names = names.iter().map(Interfaces::words);
                 let direction = match direction {
                     InterfaceDirection::In => "in interface",
                     InterfaceDirection::Out => "out interface",

@@ -12,10 +12,11 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::{Kind, Onward};
+use crate::walk::cases::CaseSet;
 use crate::walk::evaluator::Evaluator;
 use crate::walk::packet::Interface;
 use crate::walk::packet_state::{Affinity, PacketState, PathEnd};
-use crate::walk::weights::Weight;
+use crate::walk::weights::{QuestionId, Weight};
 
 /// Branches to one destination; there is at least one.
 #[derive(Clone)]
@@ -113,7 +114,11 @@ impl<'r> Onward<'r> {
         let asked = evaluator.questions.digest(&first.view);
         let mut kinds = SmallVec::new();
         for state in group.states() {
-            let by_number = |question: crate::walk::weights::QuestionId| question.index().to_string();
+            let by_number = |question: QuestionId, set: &CaseSet| {
+                let mut hasher = DefaultHasher::new();
+                (question.index(), set).hash(&mut hasher);
+                hasher.finish()
+            };
             let likely = evaluator.weights.digest(state.weight, &by_number);
             kinds.push((self.kind(evaluator, state)?, likely));
         }

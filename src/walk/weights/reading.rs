@@ -11,6 +11,9 @@ use crate::walk::number_hash::{NumberMap, NumberSet};
 /// Answers to some questions, and the chance under them.
 pub(in crate::walk) type Path = (Vec<(QuestionId, CaseSet)>, Chance);
 
+/// Gives a number for a question with some of its answers.
+pub(in crate::walk) type Meaning<'m> = &'m dyn Fn(QuestionId, &CaseSet) -> u64;
+
 impl Weights {
     /// Every way through a diagram that does not end at 0, up to `most`.
     pub(in crate::walk) fn paths(&self, weight: Weight, most: usize) -> Vec<Path> {
@@ -62,17 +65,12 @@ impl Weights {
         best
     }
 
-    /// A number for what a weight depends on and how; questions are identified by their words.
-    pub(in crate::walk) fn digest(&self, weight: Weight, words: &dyn Fn(QuestionId) -> String) -> u64 {
-        self.digest_of(weight, words, &mut NumberMap::default())
+    /// A number for what a weight depends on and how; `meaning` gives one for a question with some of its answers.
+    pub(in crate::walk) fn digest(&self, weight: Weight, meaning: Meaning<'_>) -> u64 {
+        self.digest_of(weight, meaning, &mut NumberMap::default())
     }
 
-    fn digest_of(
-        &self,
-        weight: Weight,
-        words: &dyn Fn(QuestionId) -> String,
-        known: &mut NumberMap<Weight, u64>,
-    ) -> u64 {
+    fn digest_of(&self, weight: Weight, meaning: Meaning<'_>, known: &mut NumberMap<Weight, u64>) -> u64 {
         if let Some(known) = known.get(&weight) {
             return *known;
         }
@@ -80,10 +78,13 @@ impl Weights {
         match self.node(weight) {
             Node::Leaf(chance) => chance.key().hash(&mut hasher),
             Node::Ask(question, cases) => {
-                words(*question).hash(&mut hasher);
-                for (set, weight) in cases.iter() {
-                    (set, self.digest_of(*weight, words, known)).hash(&mut hasher);
-                }
+                let case = |(set, weight): &(CaseSet, Weight)| {
+                    (meaning(*question, set), self.digest_of(*weight, meaning, known))
+                };
+                let mut cases: Vec<(u64, u64)> = cases.iter().map(case).collect();
+                // Answers are numbered as rules name them.
+                cases.sort_unstable();
+                cases.hash(&mut hasher);
             }
         }
         let digest = hasher.finish();
