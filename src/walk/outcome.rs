@@ -19,7 +19,7 @@ pub use super::hook::Hook;
 use super::packet::View;
 
 /// One thing that can happen to a packet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome<'r> {
     /// Whether it gets through.
     pub verdict: Verdict,
@@ -209,7 +209,7 @@ impl Condition<'_> {
 }
 
 /// Something that happened to a packet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step<'r> {
     /// The hook.
     pub hook: Hook,
