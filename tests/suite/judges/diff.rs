@@ -1,8 +1,9 @@
 //! `diff` against brute force: one field after the other is changed in random clusters, and `diff` says "the same"
 //! exactly if walking every kind of connection, including affinity and its time, says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use kuberules::cluster::Cluster;
 use kuberules::compare::change::NodeChange;
@@ -74,23 +75,23 @@ const ROUNDS: usize = 2;
 /// What is changed of a side, and how.
 struct Case {
     name: String,
-    old: Side,
+    old: Arc<Side>,
     new: Side,
 }
 
 fn cases(seed: u64) -> Vec<Case> {
     let mut cases = Vec::new();
     for mode in [ProxyMode::Iptables, ProxyMode::Nftables] {
-        let old = Side::random(seed, mode);
+        let old = Arc::new(Side::random(seed, mode));
         let mut random = Random::new(seed ^ 0x5eed);
         let mut add = |name: &str, new: Side| {
             let name = format!("seed {seed}, {} {}: {name}", mode.name(), old.release);
-            cases.push(Case { name, old: old.clone(), new });
+            cases.push(Case { name, old: Arc::clone(&old), new });
         };
-        add("nothing", old.clone());
+        add("nothing", Side::clone(&old));
         for round in 0..ROUNDS {
             for (name, change) in fields::of_objects() {
-                let mut new = old.clone();
+                let mut new = Side::clone(&old);
                 if change(&mut new.snapshot, &mut random) {
                     add(&format!("{name}, change {round}"), new);
                 }
@@ -99,12 +100,12 @@ fn cases(seed: u64) -> Vec<Case> {
         let other = if mode == ProxyMode::Iptables { ProxyMode::Nftables } else { ProxyMode::Iptables };
         add("the other mode", old.in_mode(other));
         for (name, change) in fields::of_configuration() {
-            let mut new = old.clone();
+            let mut new = Side::clone(&old);
             change(&mut new.configuration, &mut random);
             add(name, new);
         }
         let release = random.pick(&RELEASES);
-        add(&format!("release {release}"), Side { release, ..old.clone() });
+        add(&format!("release {release}"), Side { release, ..Side::clone(&old) });
     }
     cases
 }
@@ -122,7 +123,8 @@ fn diff_says_the_same_exactly_where_every_walk_does() {
     let seeds: Vec<u64> =
         (0..500).filter(|seed| has_traffic(*seed)).take(if full() { 3 } else { 2 }).collect();
     let all: Vec<Case> = share("judges::diff", 20, seeds.into_iter().flat_map(cases).collect());
-    let tallies = in_parallel(&all, judge);
+    let alike: Vec<&[Case]> = all.chunk_by(|a, b| Arc::ptr_eq(&a.old, &b.old)).collect();
+    let tallies = in_parallel(&alike, |cases| judge_alike(cases));
     let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
     let (compared, differing, walked) = (sum(|t| t.compared), sum(|t| t.differing), sum(|t| t.walked));
     eprintln!("{compared} comparisons, {differing} of them with a difference, {walked} connections walked");
@@ -140,36 +142,50 @@ fn has_traffic(seed: u64) -> bool {
     endpoints.sum::<usize>() > 2
 }
 
-fn judge(case: &Case) -> Tally {
+/// What is changed of one and the same side: connections through it are walked once for all.
+fn judge_alike(cases: &[Case]) -> Tally {
     let mut tally = Tally::default();
-    let (Some(before), Some(after)) = (case.old.read(), case.new.read()) else { return tally };
+    let old = &cases[0].old;
+    let Some(before) = old.read() else { return tally };
     for family in Family::ALL {
-        let plans = || Some((case.old.plan(&before, family)?, case.new.plan(&after, family)?));
-        let Some(pair) = plans() else { continue };
-        let packets = packets((&pair.0.plan, &pair.1.plan), family);
-        let change = node::compare([pair], Level::Traffic);
-        let flows = flows(&change);
-        let (old, new) = plans().unwrap();
-        let (old, new) = (old.compile(), new.compile());
-        let walkers = (Walker::of(&old), Walker::of(&new));
-        let differs = |packet: &Wanted| differ(&walkers.0, &walkers.1, packet);
-        let differing = packets.iter().find(|packet| differs(packet));
-        tally.compared += 1;
-        tally.walked += packets.len();
-        tally.differing += usize::from(!flows.is_empty());
-        if let (Some(packet), []) = (differing, flows.as_slice()) {
-            panic!("{} {family}: diff says the same, yet {packet:?} has another outcome", case.name);
-        }
-        for flow in &flows {
-            let really = Protocol::ALL.into_iter().any(|protocol| {
-                let (source, to) = (flow.source.parse().unwrap(), flow.destination.parse().unwrap());
-                differs(&(protocol, source, to))
-            });
-            assert!(really, "{} {family}: {flow:?} is told to differ and does not", case.name);
-        }
-        assert!(change.classes > 0, "{} {family}: nothing compared", case.name);
+        let Some(plan) = old.plan(&before, family) else { continue };
+        let rules = plan.compile();
+        let mut known = Known { walker: Walker::of(&rules), outcome_sets: HashMap::new() };
+        cases.iter().for_each(|case| judge(case, (&before, family), &mut known, &mut tally));
     }
     tally
+}
+
+fn judge(
+    case: &Case,
+    (before, family): (&(Cluster, Settings), Family),
+    known: &mut Known<'_>,
+    tally: &mut Tally,
+) {
+    let Some(after) = case.new.read() else { return };
+    let new_plan = || case.new.plan(&after, family);
+    let Some(pair) = case.old.plan(before, family).zip(new_plan()) else { return };
+    let packets = packets((&pair.0.plan, &pair.1.plan), family);
+    let change = node::compare([pair], Level::Traffic);
+    let flows = flows(&change);
+    let new = new_plan().unwrap().compile();
+    let new = Walker::of(&new);
+    let mut differs = |packet: &Wanted| known.of(packet).contrast(&outcome_set(&new, packet)).is_some();
+    let differing = packets.iter().find(|packet| differs(packet));
+    tally.compared += 1;
+    tally.walked += packets.len();
+    tally.differing += usize::from(!flows.is_empty());
+    if let (Some(packet), []) = (differing, flows.as_slice()) {
+        panic!("{} {family}: diff says the same, yet {packet:?} has another outcome", case.name);
+    }
+    for flow in &flows {
+        let really = Protocol::ALL.into_iter().any(|protocol| {
+            let (source, to) = (flow.source.parse().unwrap(), flow.destination.parse().unwrap());
+            differs(&(protocol, source, to))
+        });
+        assert!(really, "{} {family}: {flow:?} is told to differ and does not", case.name);
+    }
+    assert!(change.classes > 0, "{} {family}: nothing compared", case.name);
 }
 
 fn flows(change: &NodeChange) -> Vec<&Flow> {
@@ -181,12 +197,20 @@ fn flows(change: &NodeChange) -> Vec<&Flow> {
 /// Protocol, source and destination.
 type Wanted = (Protocol, IpAddr, SocketAddr);
 
-fn differ(old: &Walker<'_>, new: &Walker<'_>, (protocol, source, to): &Wanted) -> bool {
-    let outcome_set = |walker: &Walker<'_>| {
-        let packet = Packet::new(walker.host(), *protocol, *source, *to).unwrap();
-        OutcomeSet::of(walker, &packet)
-    };
-    outcome_set(old).contrast(&outcome_set(new)).is_some()
+/// A walker, and what it said already.
+struct Known<'w> {
+    walker: Walker<'w>,
+    outcome_sets: HashMap<Wanted, OutcomeSet>,
+}
+
+impl Known<'_> {
+    fn of(&mut self, packet: &Wanted) -> &OutcomeSet {
+        self.outcome_sets.entry(*packet).or_insert_with(|| outcome_set(&self.walker, packet))
+    }
+}
+
+fn outcome_set(walker: &Walker<'_>, (protocol, source, to): &Wanted) -> OutcomeSet {
+    OutcomeSet::of(walker, &Packet::new(walker.host(), *protocol, *source, *to).unwrap())
 }
 
 /// Connections from everywhere to everything that either plan names, and to some other destinations.
