@@ -219,11 +219,11 @@ fn what_a_step_is_said_to_do_is_what_walks_say() {
     let all: Vec<(String, String, &str)> = all
         .flat_map(|(name, text)| ["iptables", "nftables"].map(|mode| (name.clone(), text.clone(), mode)))
         .collect();
-    let counts = in_parallel(&share("what_if_traffic", 6, all), judge);
+    let counts = in_parallel(&share("what_if_traffic", 7, all), judge);
     let sum = |of: fn(&(usize, usize)) -> usize| counts.iter().map(of).sum::<usize>();
     let (asked, differing) = (sum(|count| count.0), sum(|count| count.1));
     eprintln!(
         "{asked} kinds of clients on nodes before and after a step, {differing} of them fare otherwise"
     );
-    assert!(asked > part(1_000, 6) && differing > part(100, 12), "{asked}, {differing}");
+    assert!(asked > part(1_000, 7) && differing > part(100, 14), "{asked}, {differing}");
 }

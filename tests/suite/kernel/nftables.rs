@@ -16,7 +16,7 @@ fn scripts_and_json_load_and_list_as_printed() {
     }
     let cases = cases("nftables");
     assert!(cases.len() > 100, "the corpus is incomplete");
-    let cases = share("kernel::nftables", 48, cases);
+    let cases = share("kernel::nftables", 97, cases);
     let faults: Vec<String> = in_parallel(&cases, fault).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{} cases come back otherwise\n{}", faults.len(), faults.join("\n"));
     tell(&format!("{} cases came back from the kernel", cases.len()));
