@@ -1,4 +1,4 @@
-//! What is wrong with the input, told to a person: place, object, fault, remedy.
+//! What is wrong with the input, explained for people: place, object, fault, remedy.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Something to know, whatever the flags say.
+    /// Something to know, whatever the flags are.
     Note,
-    /// kube-proxy would go on, with a log line; so do we, unless `--strict`.
+    /// kube-proxy would go on with a log message; so do we, unless `--strict` is given.
     Warning,
-    /// The real kube-proxy could not load this cluster; `--force` goes on.
+    /// The real kube-proxy could not load the rules of this cluster; `--force` goes on.
     Unloadable,
     /// There is no right answer for this input.
     Error,
@@ -65,7 +65,7 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// The object it is about.
     pub object: Option<ObjectRef>,
-    /// What is wrong; begins with the field's path where there is one, as `spec.ports[0].port: ...`.
+    /// What is wrong; begins with the field's path if there is one, such as `spec.ports[0].port: ...`.
     pub message: String,
     /// What to do about it; may be empty.
     pub help: String,
@@ -148,7 +148,7 @@ pub(crate) fn kind(message: &str) -> String {
     message.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// How many more there are of a kind, and the first of them by name.
+/// How many more there are of a kind, with the first of them by name.
 pub(crate) fn and_more(others: &[String]) -> String {
     const NAMED: usize = 3;
     let mut named: Vec<&str> = others.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
@@ -159,8 +159,8 @@ pub(crate) fn and_more(others: &[String]) -> String {
     format!("and {} more of this kind{listed}{more}", others.len())
 }
 
-/// Text from outside, made harmless for a terminal: control characters, direction marks and other invisible
-/// characters are printed as `\u{...}`, and so is what a log would take for a command.
+/// Text from outside, made harmless for a terminal: control characters, direction marks and other invisible characters
+/// are printed as `\u{...}`, and so is what a log would treat as a command.
 #[derive(Debug, Clone, Copy)]
 pub struct Inert<'a>(pub &'a str);
 
@@ -169,7 +169,7 @@ impl fmt::Display for Inert<'_> {
         use fmt::Write;
         let mut signs = 0;
         for c in self.0.chars() {
-            // A runner of GitHub Actions takes `##[name]` anywhere in a line of its log for a command.
+            // A runner of GitHub Actions treats `##[name]` anywhere in a line of its log as a command.
             let is_command = c == '[' && signs >= 2;
             signs = if c == '#' { signs + 1 } else { 0 };
             if is_invisible(c) || is_command {
@@ -182,7 +182,7 @@ impl fmt::Display for Inert<'_> {
     }
 }
 
-/// Whether a character steers a terminal, is not to be seen, or turns the direction of text.
+/// Whether a character controls a terminal, is invisible, or changes the direction of text.
 pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -194,14 +194,14 @@ pub(crate) fn is_invisible(c: char) -> bool {
 pub struct ParseError {
     /// Line, counted from 1.
     pub line: usize,
-    /// What is wrong; text of the line in it is inert.
+    /// What is wrong; text from the line in it is made harmless.
     pub message: String,
 }
 
-/// What is wrong within a line or an item, where its reader does not know its place.
+/// What is wrong within a line or an item, when its reader does not know the position.
 pub(crate) type Fault = String;
 
-/// The beginning of a text from outside, quoted and inert, for a message.
+/// The beginning of a text from outside, quoted and made harmless, for a message.
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Excerpt<'_> {
@@ -214,10 +214,10 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// What a stage makes, with its warnings; where there is an error nothing is made, and everything found is reported.
+/// What a stage makes, with its warnings; if there is an error nothing is made, and everything found is reported.
 pub type Checked<T> = Result<(T, Diagnostics), Diagnostics>;
 
-/// Collects what is found on the way, so that one run tells everything that is wrong.
+/// Collects what is found on the way, so that one run reports everything that is wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
@@ -244,16 +244,16 @@ impl Diagnostics {
         self.found.iter().map(|d| d.severity).max()
     }
 
-    /// Whether the real `iptables-restore` or `nft` takes the rules, as far as all that was found up to them tells: an
-    /// EndpointSlice of mixed families, an interface name that is too long and their like make them refuse.
+    /// Whether the real `iptables-restore` or `nft` accepts the rules, as far as all that was found so far shows: an
+    /// EndpointSlice of mixed families, an interface name that is too long and the like make them refuse.
     pub fn is_loadable(&self) -> bool {
         self.worst() < Some(Severity::Unloadable)
     }
 
-    /// Hands over what a stage made, unless an error was found.
+    /// Returns what a stage made, unless an error was found.
     ///
     /// # Errors
-    /// All that was found, an error among it.
+    /// All that was found, including an error.
     pub fn check<T>(self, made: T) -> Checked<T> {
         if self.has_errors() { Err(self) } else { Ok((made, self)) }
     }

@@ -1,7 +1,8 @@
 //! Offline compiler for the rules that Kubernetes' kube-proxy writes on a node.
 //!
 //! The data flows one way: [`input`] → [`cluster`] → [`plan`] → a ruleset ([`iptables`], [`nftables`]) → text, walk,
-//! comparison. Between the first two [`assume`] fills in what was never applied, where that is asked for. A module knows what it stands on, never what stands on it.
+//! comparison. Between the first two, [`assume`] fills in what was never applied, if requested. A module knows what it
+//! is built on, never what uses it.
 //!
 //! Manifests in, ruleset out:
 //!
@@ -44,8 +45,8 @@
 //! assert!(text.contains("-j DNAT --to-destination 10.244.1.7:8080\n"));
 //! ```
 //!
-//! A program that has its objects as types of the crate `k8s-openapi` hands them to `Snapshot::from_k8s`, with the
-//! feature `k8s-openapi`; which version of Kubernetes they are of is the program's choice.
+//! A program that has its objects as types of the crate `k8s-openapi` passes them to `Snapshot::from_k8s`, with the
+//! feature `k8s-openapi`; the program chooses which version of Kubernetes they are of.
 
 #![cfg_attr(not(feature = "cli"), forbid(unsafe_code))]
 

@@ -1,11 +1,11 @@
-//! Text from the input in places where some characters mean something: there it must stay text.
+//! Text from the input in places where some characters have a meaning: there it must remain text.
 
 use serde::Serialize;
 
 use crate::diagnostic::{Inert, is_invisible};
 
-/// In GitHub-flavoured Markdown, outside code. What GitHub finds in finished text (mentions, issues, bare addresses,
-/// emoji) it finds behind a backslash too; a space of no width keeps it from that.
+/// In GitHub-flavoured Markdown, outside code. What GitHub recognizes in finished text (mentions, issues, bare
+/// addresses, emoji) it also recognizes after a backslash; a zero-width space prevents that.
 pub(crate) fn markdown(text: &str) -> String {
     let text = apart(text);
     let mut parts = text.split(APART).map(escaped_markdown);
@@ -13,7 +13,7 @@ pub(crate) fn markdown(text: &str) -> String {
     parts.fold(first, |text, part| text + "&#8203;" + &part)
 }
 
-/// Stands where what GitHub would take together is cut; private use, so it is in no name.
+/// Marks where something that GitHub would recognize is split; for private use, so it is in no name.
 const APART: char = '\u{f8ff}';
 
 fn apart(text: &str) -> String {
@@ -39,7 +39,7 @@ fn apart(text: &str) -> String {
     out
 }
 
-/// Whether what follows a colon ends in another, with a name of an emoji between.
+/// Whether what follows a colon ends with another, with the name of an emoji between.
 fn is_emoji(rest: &[char]) -> bool {
     let length = rest.iter().take_while(|c| c.is_ascii_alphanumeric() || "_+-".contains(**c)).count();
     length > 0 && rest.get(length) == Some(&':')
@@ -56,7 +56,7 @@ fn escaped_markdown(text: &str) -> String {
         '<' => out.push_str("&lt;"),
         '>' => out.push_str("&gt;"),
         '&' => out.push_str("&amp;"),
-        // A backslash does not keep GitHub from taking it for the beginning of a formula.
+        // A backslash does not keep GitHub from reading it as the beginning of a formula.
         '$' => out.push_str("&#36;"),
         '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '!' | '~' | '@' => {
             out.push('\\');
@@ -66,13 +66,13 @@ fn escaped_markdown(text: &str) -> String {
     })
 }
 
-/// As JSON, indented, with a line feed at the end. What is invisible or turns the direction of text is escaped, though
-/// JSON would allow it.
+/// As JSON, indented, with a line feed at the end. Characters that are invisible or change the direction of text are
+/// escaped, although JSON would allow them.
 pub(crate) fn json(value: &impl Serialize) -> String {
     inert_json(serde_json::to_string_pretty(value).unwrap_or_default()) + "\n"
 }
 
-/// A text in JSON with everything escaped that is invisible; line feeds between values stay.
+/// A text in JSON with all invisible characters escaped; line feeds between values stay.
 pub(crate) fn inert_json(text: String) -> String {
     let is_hidden = |c: char| c != '\n' && is_invisible(c);
     if !text.contains(is_hidden) {
@@ -90,7 +90,8 @@ pub(crate) fn inert_json(text: String) -> String {
     out
 }
 
-/// A line of a text for people that a log may show: GitHub's runner takes `::name ...::` at its beginning for a command.
+/// A line of a text for people that a log may show: GitHub's runner treats `::name ...::` at its beginning as a
+/// command.
 pub(crate) fn log_line(line: &str) -> String {
     let start = line.len() - line.trim_start().len();
     let is_command =
@@ -98,7 +99,7 @@ pub(crate) fn log_line(line: &str) -> String {
     if is_command { line.replacen("::", "\\u{3a}:", 1) } else { line.to_owned() }
 }
 
-/// In a Mermaid diagram, in quotes or without.
+/// In a Mermaid diagram, quoted or not.
 pub(crate) fn mermaid(text: &str) -> String {
     escaped(text, |c, out| match c {
         '#' => out.push_str("#35;"),
@@ -108,7 +109,7 @@ pub(crate) fn mermaid(text: &str) -> String {
         '&' => out.push_str("#amp;"),
         '"' => out.push_str("#quot;"),
         '`' => out.push_str("#96;"),
-        // `%%{` begins a directive wherever it stands.
+        // `%%{` begins a directive anywhere.
         '{' => out.push_str("#123;"),
         '}' => out.push_str("#125;"),
         _ => out.push(c),
@@ -131,7 +132,7 @@ pub(crate) fn html(text: &str) -> String {
     out
 }
 
-/// Inert text, each character as it is to be written.
+/// Harmless text, with each character written by a function.
 fn escaped(text: &str, write: impl Fn(char, &mut String)) -> String {
     let inert = Inert(text).to_string();
     let mut out = String::with_capacity(inert.len());

@@ -1,4 +1,5 @@
-//! Names that may reach a ruleset: checked by the API server's own rules when they are made, so that no printer has to.
+//! Names that may get into a ruleset: checked by the API server's own rules when they are created, so that printers
+//! need not do so.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -40,7 +41,7 @@ pub fn is_interface_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// Up to three names much like a wrong one, nearest first.
+/// Up to three names similar to a wrong one, nearest first.
 pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let mut scored: Vec<(f64, &str)> = names
         .into_iter()
@@ -52,8 +53,8 @@ pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Vec
     scored.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
-/// The first 16 characters of the base32 text (RFC 4648) of the SHA-256 of two texts joined, which are its first 10
-/// bytes; kube-proxy builds them into chain names.
+/// The first 16 characters of the base32 text (RFC 4648) of the SHA-256 of two texts joined, which represent its first
+/// 10 bytes; kube-proxy uses them in chain names.
 pub fn short_hash(first: &str, second: &str) -> CompactString {
     let digest = Sha256::new().chain_update(first).chain_update(second).finalize();
     let mut text = [0; 16];
@@ -65,13 +66,13 @@ pub fn short_hash(first: &str, second: &str) -> CompactString {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {text:?} is not a DNS label (lower-case letters, digits and '-', at most 63)")]
 pub struct InvalidName {
-    /// What the name is of, such as `namespace`.
+    /// What kind of name it is, such as `namespace`.
     pub what: &'static str,
     /// The name.
     pub text: String,
 }
 
-/// The identity of a Service. Prints as `namespace/name`, and is ordered as it prints.
+/// The identity of a Service. Printed as `namespace/name`, and ordered likewise.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServiceName {
     namespace: CompactString,
@@ -119,8 +120,8 @@ impl PartialOrd for ServiceName {
     }
 }
 
-/// The identity of a Service port: what kube-proxy calls a `ServicePortName`. Prints as `namespace/name:port`, or
-/// `namespace/name` where the port has no name; the protocol is no part of the text.
+/// The identity of a Service port: what kube-proxy calls a `ServicePortName`. Printed as `namespace/name:port`, or
+/// `namespace/name` if the port has no name; the protocol is not part of the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServicePortName {
     namespace: CompactString,
@@ -151,7 +152,7 @@ impl ServicePortName {
         })
     }
 
-    /// Reads what it prints as; none unless every part is a DNS label.
+    /// Reads the printed form; none unless every part is a DNS label.
     pub fn parse(text: &str, protocol: Protocol) -> Option<Self> {
         let (service, port) = text.split_once(':').unwrap_or((text, ""));
         let ServiceName { namespace, name } = ServiceName::parse(service)?;
@@ -173,7 +174,7 @@ impl ServicePortName {
         &self.service
     }
 
-    /// The name of the port; empty where it has none.
+    /// The name of the port; empty if it has none.
     pub fn port(&self) -> &str {
         &self.port
     }

@@ -221,12 +221,12 @@ impl Cidr {
         Family::of(self.network())
     }
 
-    /// Whether it holds exactly one address.
+    /// Whether it is exactly one address.
     pub fn is_host(self) -> bool {
         self.length() == self.family().bits()
     }
 
-    /// Whether it holds every address of its family.
+    /// Whether it contains every address of its family.
     pub fn is_everything(self) -> bool {
         self.length() == 0
     }
@@ -274,7 +274,7 @@ fn strip_zeros_of_embedded_ipv4(text: &str) -> Option<String> {
 }
 
 /// Prints the text that the C library's `inet_ntop` gives, which is what iptables prints: like the canonical form, but
-/// the last 32 bits are dotted where the rest is zero or `::ffff` (RFC 5952 section 5 leaves this to the printer).
+/// with the last 32 bits dotted if the rest is zero or `::ffff` (RFC 5952 section 5 leaves this to the printer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InetNtop(pub IpAddr);
 

@@ -1,32 +1,33 @@
-//! Work cut into parts for several threads, its results put back in order.
+//! Work divided into parts for several threads, with its results in order.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-/// A part's text is at least so long, so that starting threads is worth it.
+/// The minimum length of a part's text for which starting threads is worth it.
 pub(crate) const SMALLEST_PART: usize = 1 << 19;
 
-/// Parts for each thread, so that one slow part does not keep all waiting.
+/// Parts for each thread, so that one slow part does not delay everything.
 const PARTS_PER_THREAD: usize = 8;
 
-/// Into how many parts to cut a text of so many bytes.
+/// Into how many parts to divide a text of this many bytes.
 pub(crate) fn parts(bytes: usize) -> usize {
     (bytes / SMALLEST_PART).clamp(1, threads() * PARTS_PER_THREAD)
 }
 
-/// Threads to share work among. Fuzzing takes one: what it learns from a run must not depend on how threads are scheduled.
+/// Number of threads to share work among. Fuzzing uses one: what it learns from a run must not depend on how threads
+/// are scheduled.
 pub(crate) fn threads() -> usize {
     if cfg!(fuzzing) {
         return 1;
     }
-    // The system is asked once: it reads files of control groups for the answer.
+    // The system is asked only once, since it reads control group files for the answer.
     static THREADS: OnceLock<usize> = OnceLock::new();
     *THREADS.get_or_init(|| thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
-/// What the work makes of each part, in the order of the parts; nothing if it fails for one.
+/// The results of the work for each part, in the order of the parts; none if it fails for one.
 pub(crate) fn in_order<P: Sync, R: Send>(
     parts: &[P],
     work: impl Fn(&P) -> Option<R> + Sync,
@@ -81,19 +82,20 @@ pub(crate) fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnc
     })
 }
 
-/// What the work makes of each item of a list, in order.
+/// The results of the work for each item of a list, in order.
 pub(crate) fn each<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     in_order(list, |item| Some(work(item))).unwrap_or_default()
 }
 
-/// What the work makes of each item of a list, in order; items are dropped as they are done.
+/// The results of the work for each item of a list, in order; items are dropped as soon as they are done.
 pub(crate) fn map<T: Send, R: Send>(list: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let list: Vec<Mutex<Option<T>>> = list.into_iter().map(|item| Mutex::new(Some(item))).collect();
     let take = |item: &Mutex<Option<T>>| item.lock().ok().and_then(|mut item| item.take());
     in_order(&list, |item| take(item).map(&work)).unwrap_or_default()
 }
 
-/// What the work makes of each stretch of a list, in order; a stretch is at least so long that a thread is worth it.
+/// The results of the work for each stretch of a list, in order; a stretch is long enough for a thread to be worth
+/// starting.
 pub(crate) fn by_stretch<'t, T: Sync, R: Send>(
     list: &'t [T],
     shortest: usize,

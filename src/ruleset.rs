@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::settings::ProxyMode;
 use crate::{iptables, iptables::ruleset as ipt, nftables, nftables::ruleset as nft};
 
-/// Rules of one IP family, compiled or read from what a node printed. A clone shares them.
+/// Rules of one IP family, compiled or read from what a node printed. Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ruleset {
     /// Of iptables.
@@ -39,9 +39,9 @@ impl Ruleset {
         }
     }
 
-    /// The same, but of the Service ports' own chains only those of some Service ports, by their index in the plan. Every
-    /// rule that is there is the same and stands where it stands in the whole, so that a packet that has to do with no
-    /// other Service port meets the same rules.
+    /// The same, but with the chains and sets of only some Service ports, by their index in the plan. Every rule in it
+    /// is the same as in the whole, and in the same place, so that a packet that concerns no other Service port meets
+    /// the same rules.
     pub fn compile_around(plan: &Plan<'_>, indices: &BTreeSet<usize>) -> Ruleset {
         match plan.mode() {
             ProxyMode::Iptables => iptables::compile_around(plan, indices).into(),
@@ -86,7 +86,7 @@ impl Ruleset {
         }
     }
 
-    /// Whether it holds rules of kube-proxy: a chain of iptables with rules, or the table of nftables.
+    /// Whether it has rules of kube-proxy: a chain of iptables with rules, or the table of nftables.
     pub fn has_kube_proxys_rules(&self) -> bool {
         match self {
             Ruleset::Iptables(ruleset) => {
@@ -127,7 +127,7 @@ impl Ruleset {
         }
     }
 
-    /// Ranges of addresses that rules compare sources with, first and last address of each.
+    /// Ranges of addresses that rules compare sources with: first and last address of each.
     pub fn source_ranges(&self) -> Vec<(IpAddr, IpAddr)> {
         match self {
             Ruleset::Iptables(ruleset) => {
@@ -158,7 +158,7 @@ fn sources_of(statement: &nft::Statement) -> Vec<(IpAddr, IpAddr)> {
     }
 }
 
-/// What the program that loads the rules would refuse of them: `iptables-restore` or `nft`.
+/// What the program that loads the rules would refuse: `iptables-restore` or `nft`.
 pub fn check_loadable(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
     match plan.mode() {
         ProxyMode::Iptables => iptables::loadable::check(plan),
@@ -179,7 +179,7 @@ mod tests {
     use crate::testing::scope::{part, share};
     use crate::{input, nftables, nftables::ruleset as nft};
 
-    /// The chains of a ruleset, and what else it has, as text each.
+    /// The chains of a ruleset, and everything else in it, each as text.
     fn chains(ruleset: &Ruleset) -> Vec<(String, String)> {
         match ruleset {
             Ruleset::Iptables(ruleset) => {

@@ -14,7 +14,7 @@ fn schema<T: JsonSchema>(name: &str) -> (PathBuf, String) {
     let mut schema =
         SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
     schema.insert("title".to_owned(), name.into());
-    // The name is all that tells forms apart.
+    // Only the name distinguishes forms.
     if let Some(field) = schema.pointer_mut("/properties/schema").and_then(|field| field.as_object_mut()) {
         field.insert("const".to_owned(), name.into());
     }

@@ -1,9 +1,9 @@
-//! How text for people looks: colours, and how wide its lines are. No meaning is in a colour only.
+//! What text for people looks like: colours, and line widths. Nothing is expressed by colour only.
 
 use crate::diagnostic::Inert;
 use crate::markup::log_line;
 
-/// How wide text is that goes to no terminal.
+/// The width of text that does not go to a terminal.
 pub const WIDTH: usize = 80;
 
 /// How text for people looks.
@@ -22,14 +22,14 @@ impl Default for Style {
     }
 }
 
-/// What a word says, for its colour.
+/// What a word expresses, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// It works, or is as it should be.
     Good,
     /// It does not work, or is wrong.
     Bad,
-    /// It may be, or works for some only.
+    /// It may be either, or works only for some.
     Mixed,
     /// The text of a rule.
     Rule,
@@ -57,18 +57,18 @@ impl Style {
         self.paint("2", text)
     }
 
-    /// A word that says how it is.
+    /// A word that says how good or bad something is.
     pub fn tone(self, tone: Tone, text: &str) -> String {
         self.paint(tone.code(), text)
     }
 
-    /// Between the codes of a colour (ECMA-48, SGR) and those that end it.
+    /// Wraps text in the codes of a colour (ECMA-48, SGR) and those that end it.
     fn paint(self, code: &str, text: &str) -> String {
         if self.colored { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// Breaks a sentence into lines, the first led otherwise than the others; each ends its line. An empty sentence gives
-    /// none. Text from outside comes out inert.
+    /// Breaks a sentence into lines, with a different prefix for the first; each ends with a line break. An empty
+    /// sentence gives none. Text from outside is made harmless.
     pub fn wrap(self, first: &str, others: &str, sentence: &str) -> String {
         let sentence = Inert(sentence).to_string();
         if sentence.is_empty() {
@@ -83,7 +83,7 @@ impl Style {
         lines.iter().map(|line| format!("{}\n", log_line(line))).collect()
     }
 
-    /// Breaks the lines of a text that are too long; what is left of one stands further to the right than its beginning.
+    /// Breaks the lines of a text that are too long; continuations are indented further than their beginning.
     pub fn fit(self, text: &str) -> String {
         let fitted = text.lines().map(|line| {
             let indent: String = line.chars().take_while(|c| *c == ' ').collect();

@@ -15,7 +15,7 @@ impl Text {
         self.share(&Arc::new(piece.into()));
     }
 
-    /// Adds a piece that other texts have too.
+    /// Adds a piece that other texts also have.
     pub(crate) fn share(&mut self, piece: &Arc<String>) {
         self.pieces.push(piece.clone());
     }

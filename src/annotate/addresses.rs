@@ -1,4 +1,4 @@
-//! Whose addresses and ports are: of connections and of packets.
+//! Owners of addresses and ports: those of connections and of packets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

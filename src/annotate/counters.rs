@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use super::index::Index;
 use super::line::{annotations, service_of_rule, words};
 
-/// A rule that refuses or drops, and met packets.
+/// A rule that refuses or drops, and has met packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     /// How many packets it met.
     pub packets: u64,
     /// Its line, counted from 1.
     pub line: usize,
-    /// The table and chain, where the text names them.
+    /// The table and chain, if the text names them.
     pub chain: String,
     /// The rule without its counters.
     pub rule: String,
-    /// The Service that it is about, in words; empty where none is known.
+    /// The Service that it is about, in words; empty if none is known.
     pub about: String,
 }
 
@@ -105,7 +105,7 @@ impl Counters {
         }
     }
 
-    /// The rules that met packets, the busiest first.
+    /// The rules that have met packets, the busiest first.
     pub fn finish(mut self) -> Vec<Counted> {
         self.counted.sort_by_key(|counted| (std::cmp::Reverse(counted.packets), counted.line));
         self.counted
@@ -130,7 +130,7 @@ fn without_counter(rest: &str) -> String {
     rest.split(' ').skip(skipped).collect::<Vec<_>>().join(" ")
 }
 
-/// The rules in words: the packets first.
+/// The rules in words, with packet counts first.
 pub fn table(counted: &[Counted]) -> String {
     use std::fmt::Write;
     let mut out = "# Rules that refuse or drop, by packets:\n".to_owned();

@@ -21,10 +21,10 @@ pub struct Index {
     pub(super) addresses: Addresses,
 }
 
-/// A beginning shorter than this many letters of the hash could be chance.
+/// With fewer letters of the hash than this, a match could be chance.
 const SHORTEST_HASH: usize = 8;
 
-/// How names begin, and what that says.
+/// Beginnings of names, and their meanings.
 pub(super) const PREFIXES: [(&str, Role); 11] = [
     ("KUBE-SVC-", Role::Cluster),
     ("KUBE-SVL-", Role::Local),
@@ -104,7 +104,7 @@ impl Index {
         });
     }
 
-    /// What a name means; one that was cut, if no other begins like it.
+    /// What a name means; a truncated name, if no other begins like it.
     pub(super) fn look_up(&self, name: &str, role: Role, prefix: usize) -> Option<Meaning> {
         if let Some(meaning) = self.names.get(name) {
             return Some(meaning.clone());

@@ -67,7 +67,7 @@ struct CountedJson<'t> {
     chain: &'t str,
     /// The rule without its counters.
     rule: &'t str,
-    /// The Service that it is about, in words; empty where none is known.
+    /// The Service that it is about, in words; empty if none is known.
     about: &'t str,
 }
 

@@ -1,4 +1,4 @@
-//! What there is to say of a line.
+//! The annotations of a line.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::capture::connection;
 use crate::diagnostic::Inert;
 use crate::net::Protocol;
 
-/// At most this many names of a line are explained: a dispatch map of a listing holds thousands.
+/// At most this many names of a line are explained: a dispatch map of a listing has thousands.
 const MOST: usize = 12;
 
 /// What something in a line means.
@@ -23,7 +23,7 @@ pub struct Annotation {
     pub meaning: Meaning,
 }
 
-/// What there is to say of a line, each thing once, in the order of the line.
+/// The annotations of a line, without duplicates, in the order of the line.
 pub fn annotations(line: &str, index: &Index) -> Vec<Annotation> {
     let mut found = names(line, index);
     if let Some(connection) = connection(line) {
@@ -57,7 +57,7 @@ fn names(line: &str, index: &Index) -> Vec<Annotation> {
     found
 }
 
-/// The name as it stands, or without a full stop or the like that follows it.
+/// The name as it is, or without punctuation after it.
 fn look_up<'n>(name: &'n str, role: super::Role, prefix: usize, index: &Index) -> Option<(&'n str, Meaning)> {
     let whole = index.look_up(name, role, prefix);
     match whole {
@@ -70,7 +70,7 @@ fn look_up<'n>(name: &'n str, role: super::Role, prefix: usize, index: &Index) -
     }
 }
 
-/// Where the next name may begin: the place, the length of its prefix and what that says.
+/// Where the next name may begin: the position, the length of its prefix, and what that means.
 fn next_prefix(text: &str) -> Option<(usize, usize, super::Role)> {
     let places = PREFIXES.iter().filter_map(|(prefix, role)| Some((text.find(prefix)?, prefix.len(), *role)));
     places.min_by_key(|(start, ..)| *start)
@@ -118,14 +118,14 @@ fn of_connection(
     }
 }
 
-/// The Service port of what a rule of `iptables-save` asks for.
+/// The Service port that a rule of `iptables-save` matches on.
 pub(super) fn service_of_rule(line: &str, index: &Index) -> Option<String> {
     let (protocol, to) = packet::of_rule(line)?;
     let (service, kind) = index.addresses.service(protocol, to)?;
     Some(format!("{}, {}", service_words(service), kind.words()))
 }
 
-/// What is put behind a line: `  # shop/web:http, all endpoints`; empty where there is nothing to say.
+/// What is added to a line: `  # shop/web:http, all endpoints`; empty if there is nothing to say.
 pub fn suffix(annotations: &[Annotation]) -> String {
     let words = |annotation: &Annotation| match &annotation.meaning {
         Meaning::Target { .. } | Meaning::Destination { .. } => words(&annotation.meaning),
@@ -140,7 +140,7 @@ pub fn suffix(annotations: &[Annotation]) -> String {
     if all.is_empty() { String::new() } else { format!("  # {}", Inert(&all.join("; "))) }
 }
 
-/// A name up to its hash: names of nftables go on with what is said anyway.
+/// A name up to its hash: in nftables, names continue with what is said anyway.
 fn short(name: &str) -> &str {
     let end = name.match_indices('-').nth(1).map(|(at, _)| at);
     end.filter(|_| !name.starts_with("KUBE-")).and_then(|end| name.get(..end)).unwrap_or(name)

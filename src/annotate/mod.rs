@@ -1,7 +1,7 @@
 //! What hashed names of kube-proxy's chains and sets mean, in any text: rulesets, traces of packets, connections.
 //!
-//! A name is a hash of the Service port, and of the endpoint where it is about one: it cannot be read back, but the
-//! names of every Service port of a cluster can be made and looked up. That works for every release and both modes, and
+//! A name is a hash of the Service port, and of the endpoint if it is about one: it cannot be reversed, but the names
+//! of every Service port of a cluster can be computed and looked up. That works for every release and both modes, and
 //! needs no settings.
 
 mod addresses;
@@ -42,10 +42,10 @@ pub enum Meaning {
         address: CompactString,
         /// Its Pod.
         pod: Option<Pod>,
-        /// Whether it is the set of clients that stick to the endpoint.
+        /// Whether it is the set of clients with affinity to the endpoint.
         is_affinity: bool,
     },
-    /// A name made as kube-proxy makes them, of no Service and no endpoint that is known.
+    /// A name in kube-proxy's form, of no known Service or endpoint.
     Gone {
         /// What its prefix says.
         role: Role,
@@ -63,7 +63,7 @@ pub enum Meaning {
         address: CompactString,
         /// Its Pod.
         pod: Option<Pod>,
-        /// Whether the Service of the connection's destination has this endpoint.
+        /// Whether the Service at the connection's destination has this endpoint.
         is_endpoint: bool,
     },
 }
@@ -86,7 +86,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// In words, behind the name of the Service port.
+    /// In words, after the name of the Service port.
     pub fn words(self) -> &'static str {
         match self {
             Role::Cluster => "all endpoints",
@@ -99,7 +99,7 @@ impl Role {
     }
 }
 
-/// `shop/web:http`, with the protocol where that is not TCP.
+/// `shop/web:http`, with the protocol if that is not TCP.
 pub(crate) fn service_words(service: &ServicePortName) -> String {
     match service.protocol() {
         Protocol::Tcp => service.to_string(),

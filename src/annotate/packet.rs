@@ -1,4 +1,5 @@
-//! Packets in a line: of the kernel's log (`TRACE:`, `LOG`), of `nft monitor trace`, of rules that ask for an address.
+//! Packets in a line: from the kernel's log (`TRACE:`, `LOG`), from `nft monitor trace`, from rules that match on an
+//! address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,7 +42,7 @@ fn last_address(words: &[&str]) -> Option<IpAddr> {
     pairs.find_map(|pair| pair.get(1)?.parse().ok())
 }
 
-/// What a line of iptables-save asks for: `-d 10.96.0.3/32 -p tcp ... --dport 80`.
+/// What a line of iptables-save matches on: `-d 10.96.0.3/32 -p tcp ... --dport 80`.
 pub(super) fn of_rule(line: &str) -> Option<(Protocol, SocketAddr)> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let after = |word: &str| {

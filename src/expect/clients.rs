@@ -1,4 +1,4 @@
-//! Who sends: clients of an expectation as senders on nodes.
+//! Who sends: the clients of an expectation, as senders on nodes.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,10 +15,10 @@ use crate::walk::ClientKind;
 /// One client on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sender {
-    /// None for the node, which chooses its address by the destination.
+    /// None for the node, which chooses its address depending on the destination.
     pub(super) ip: Option<IpAddr>,
     pub(super) kind: ClientKind,
-    /// It represents all of its kind.
+    /// Whether it represents all of its kind.
     pub(super) stands_for_kind: bool,
 }
 
@@ -32,8 +32,8 @@ impl Sender {
     }
 }
 
-/// The senders of a client that connect to an address by way of these nodes. None is there where the client cannot: what
-/// comes from outside has no route to a cluster IP, and a Pod's packets meet its own node's rules.
+/// The senders of a client that connect to an address through these nodes. There are none if the client cannot connect:
+/// packets from outside have no route to a cluster IP, and a Pod's packets meet its own node's rules.
 pub(super) fn senders(
     client: &Client,
     address: &Address,
@@ -55,7 +55,7 @@ pub(super) fn senders(
     }
 }
 
-/// Whether an address is for clients outside the cluster; one that was written is for everybody.
+/// Whether an address is for clients outside the cluster; an address that was written literally is for all clients.
 fn is_for_outside(address: &Address) -> bool {
     address.kind.is_none_or(AddressKind::is_external) && !address.ip.is_some_and(|ip| ip.is_loopback())
 }
@@ -76,7 +76,7 @@ impl Clients<'_> {
         self.ground.nodes.get(node).copied()
     }
 
-    /// Nodes that packets for the address come to from elsewhere: where it is a node's own, that node.
+    /// Nodes that packets to the address arrive at from elsewhere: if it is a node's own, that node.
     fn doors(&self) -> Vec<usize> {
         match self.address.ip.and_then(|ip| self.ground.node_ips.get(&ip)) {
             Some(owner) => self.nodes.iter().copied().filter(|node| node == owner).collect(),
@@ -84,7 +84,7 @@ impl Clients<'_> {
         }
     }
 
-    /// Whether packets come to it over the network from other nodes and their Pods.
+    /// Whether packets to it arrive over the network from other nodes and their Pods.
     fn is_on_node(&self) -> bool {
         self.address.ip.is_none_or(|ip| self.ground.node_ips.contains_key(&ip))
     }
@@ -101,7 +101,7 @@ impl Clients<'_> {
         }
     }
 
-    /// One Pod for all on each node, and where the address is a node's, one for those of other nodes.
+    /// One Pod on each node for all of them and, if the address is a node's, one for Pods on other nodes.
     fn pods(&self) -> Vec<(usize, Sender)> {
         if self.address.ip.is_some_and(|ip| ip.is_loopback()) {
             return Vec::new();
@@ -137,7 +137,7 @@ impl Clients<'_> {
         ips.find(|ip| Family::of(*ip) == self.family() && !is_taken(*ip)).into_iter().collect()
     }
 
-    /// Networks of a node's Pods; that of all Pods where the node has none of its own.
+    /// Networks of a node's Pods; that of all Pods if the node has none of its own.
     fn networks(&self, here: Here<'_>) -> Vec<Cidr> {
         let of_family = |net: &Cidr| net.family() == self.family();
         let own: Vec<Cidr> = here.node.pod_cidrs.iter().copied().filter(of_family).collect();
@@ -166,7 +166,8 @@ impl Clients<'_> {
         self.from(ip, Some(pod.node))
     }
 
-    /// What an address that is a Pod's or a node's sends: by its own node's rules, and to the nodes' own addresses by theirs.
+    /// The senders for an address of a Pod or node: through its own node's rules, and to the nodes' own addresses
+    /// through theirs.
     fn from(&self, ip: IpAddr, home: Option<&str>) -> Vec<(usize, Sender)> {
         let is_home = |node: usize| self.here(node).is_some_and(|here| Some(here.node.name.as_str()) == home);
         let sender = |node: usize| {
@@ -183,7 +184,7 @@ impl Clients<'_> {
         met.map(|node| (node, sender(node))).collect()
     }
 
-    /// One address for each part of a network that rules or nodes tell apart.
+    /// One address from each part of a network that rules or nodes tell apart.
     fn network(&self, network: Cidr) -> Vec<(usize, Sender)> {
         if network.family() != self.family() {
             return Vec::new();

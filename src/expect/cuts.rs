@@ -1,4 +1,4 @@
-//! Addresses that represent others: networks cut where something tells their addresses apart.
+//! Addresses that represent others: networks are cut wherever something tells their addresses apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,8 +8,8 @@ use crate::net::{Cidr, Family};
 /// At most this many addresses of a segment are tried.
 const TRIED: u128 = 1024;
 
-/// One address for each part of some networks that `cuts` tell apart, of those that are not left out; where a part has
-/// no such address, it has none.
+/// One address, not left out, from each part of some networks that `cuts` tell apart; none for a part without such an
+/// address.
 pub(super) fn representatives(
     networks: &[Cidr],
     cuts: &[Cidr],
@@ -30,7 +30,7 @@ pub(super) fn representatives(
     found.into_values().collect()
 }
 
-/// A network cut wherever another begins or ends.
+/// Cuts a network wherever another begins or ends.
 fn segments(network: Cidr, cuts: &[Cidr]) -> Vec<(u128, u128)> {
     let (first, last) = (number(network.network()), number(network.last()));
     let mut begins = BTreeSet::from([first]);
@@ -43,14 +43,14 @@ fn segments(network: Cidr, cuts: &[Cidr]) -> Vec<(u128, u128)> {
     begins.iter().copied().zip(ends).collect()
 }
 
-/// The last addresses backwards, but for the very last, which may be a broadcast address; then the two ends.
+/// The last addresses in reverse order, except the very last, which may be a broadcast address; then the two ends.
 fn inner_first(first: u128, last: u128) -> impl Iterator<Item = u128> {
     let inner =
         (1..TRIED).filter_map(move |back| last.checked_sub(back)).take_while(move |value| *value > first);
     inner.chain([last, first])
 }
 
-/// The last addresses of a network, backwards.
+/// The last addresses of a network, in reverse order.
 pub(super) fn backwards(net: Cidr) -> impl Iterator<Item = IpAddr> {
     inner_first(number(net.network()), number(net.last())).map(move |value| address(net.family(), value))
 }

@@ -1,4 +1,4 @@
-//! What a connection comes to, all its outcomes taken together.
+//! The result of a connection, taking all its outcomes together.
 
 use super::words::{ClientIp, Outcome as Wanted};
 use crate::plan::Plan;
@@ -6,8 +6,8 @@ use crate::report::trace::meaning::{self, Meaning};
 use crate::report::trace::{Names, RulesSource, Trace};
 use crate::walk::{Condition, Outcome, Packet, Verdict, Walker};
 
-/// Everything that can happen to a connection, as a set: for a client that connects for the first time and for one that
-/// is remembered alike.
+/// Everything that can happen to a connection, as a set: for a client that connects for the first time as well as for
+/// one that is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(super) struct Endings(u8);
 
@@ -37,7 +37,7 @@ impl Endings {
         }
     }
 
-    /// What some outcomes of a packet come to.
+    /// The result of some outcomes of a packet.
     pub(super) fn of_outcomes(outcomes: &[Outcome<'_>], packet: &Packet, plan: Option<&Plan<'_>>) -> Endings {
         let (names, rules) = (Names::default(), RulesSource::default());
         let trace = Trace {
@@ -74,7 +74,7 @@ impl Endings {
         self.0 == Self::HAIRPIN
     }
 
-    /// Whether nothing is known of it, or not of all.
+    /// Whether it is not completely known.
     pub(super) fn is_unknown(self) -> bool {
         self.0 & Self::UNKNOWN != 0
     }
@@ -84,7 +84,7 @@ impl Endings {
         self.0 & (Self::WORKS | Self::UNKNOWN) != 0
     }
 
-    /// What every connection comes to, if it is one thing.
+    /// The result of every connection, if it is the same for all.
     pub(super) fn outcome(self) -> Option<Wanted> {
         let only = |bits: u8| self.0 != 0 && self.0 & !bits == 0;
         [
@@ -98,7 +98,8 @@ impl Endings {
         .map(|(_, outcome)| outcome)
     }
 
-    /// Which source endpoints see of every connection, if it is one; those of a Pod to itself do not count.
+    /// Which source endpoints see in every connection, if it is the same for all; those of a Pod to itself do not
+    /// count.
     pub(super) fn client_ip(self) -> Option<ClientIp> {
         match self.0 & !Self::HAIRPIN {
             Self::PRESERVED => Some(ClientIp::Preserved),
@@ -108,7 +109,7 @@ impl Endings {
         }
     }
 
-    /// Whether it is as expected. What is unknown never is.
+    /// Whether it is as expected; never if it is unknown.
     pub(super) fn are(self, outcome: Option<Wanted>, client_ip: Option<ClientIp>) -> bool {
         let is_outcome = outcome.is_none_or(|wanted| self.outcome() == Some(wanted));
         let sees =
@@ -133,7 +134,7 @@ impl Endings {
         words.join(" or ")
     }
 
-    /// The word in JSON; `mixed` where it is not one thing.
+    /// The word in JSON; `mixed` if not all are the same.
     pub(super) fn code(self) -> &'static str {
         match self.outcome() {
             _ if self.is_unknown() => "unknown",

@@ -1,4 +1,4 @@
-//! Whether expectations hold: every member of each is asked of the nodes, and those that are not as expected are its
+//! Whether expectations hold: every member of each is checked on the nodes, and those that are not as expected are its
 //! failures. A member is a client on a node that connects to an address.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +23,9 @@ use crate::walk::Packet;
 pub struct Verdict<'e> {
     /// The expectation.
     pub expectation: &'e Expectation,
-    /// How many clients on how many nodes were asked.
+    /// How many clients on how many nodes were checked.
     pub members: usize,
-    /// What is not as expected; empty where it holds.
+    /// What is not as expected; empty if it holds.
     pub failures: Vec<Failure>,
 }
 
@@ -38,14 +38,14 @@ pub enum Failure {
     Endpoints(TooFew),
 }
 
-/// Connections from like clients to one address that are not as expected.
+/// Connections from similar clients to one address that are not as expected.
 #[derive(Debug)]
 pub struct Lost {
-    /// The client as it was written.
+    /// The client, as written.
     pub(super) client: String,
-    /// The address as it was found; none where the Service has none for the client.
+    /// The address that was found; none if the Service has none for the client.
     pub(super) address: Option<Address>,
-    /// The Service or address as it was written.
+    /// The Service or address, as written.
     pub(super) to: String,
     /// What happens instead.
     pub(super) endings: Endings,
@@ -80,7 +80,7 @@ impl Verdict<'_> {
 /// Evaluates expectations in a cluster.
 ///
 /// # Errors
-/// Names that are not there, and expectations that nothing can match.
+/// Names that do not exist, and expectations that nothing can match.
 pub fn evaluate<'e>(
     expectations: &'e [Expectation],
     ground: &Ground<'_>,
@@ -114,7 +114,7 @@ pub fn evaluate<'e>(
     if faults.has_errors() { Err(faults) } else { Ok(verdicts) }
 }
 
-/// Asks everything, in the order of the tasks; what is asked of one address is asked together, of the same rules.
+/// Performs all tasks, in their order; those for one address are done together, with the same rules.
 fn ask_all<'t, 'q>(tasks: &'t [Task<'q>], ground: &Ground<'_>) -> Vec<(&'t Task<'q>, Answer)> {
     let mut jobs: BTreeMap<(Family, Option<IpAddr>, u16, Protocol), Vec<usize>> = BTreeMap::new();
     for (i, task) in tasks.iter().enumerate() {
@@ -145,11 +145,11 @@ struct Task<'q> {
     address: &'q Address,
 }
 
-/// What was asked about one address.
+/// The answers for one address.
 #[derive(Default)]
 struct Answer {
     members: usize,
-    /// Clients that could be asked, by number.
+    /// Clients that can connect, by index.
     clients: BTreeSet<usize>,
     nodes: BTreeSet<usize>,
     failures: Vec<Member>,
@@ -185,7 +185,7 @@ impl<'q> Task<'q> {
             self.ask_all(number, &senders, probe, &mut answer);
         }
         if let Asked::Exposed(_) = &self.question.expectation.asked {
-            // Whom the source ranges let in is outside, too.
+            // Clients that the source ranges admit are outside, too.
             for range in parts.source_ranges() {
                 let client = Client::Network(range);
                 let senders = clients::senders(&client, self.address, &self.question.nodes, ground, parts);
@@ -224,7 +224,7 @@ impl Task<'_> {
             Asked::Reach(reach) => reach,
             Asked::Exposed(_) => return !endings.may_work(),
         };
-        // Of all Pods of a namespace some may be the only endpoint: nobody means those.
+        // Among all Pods of a namespace some may be the only endpoint: the expectation does not mean those.
         let of_group = reach.from.get(client).is_some_and(|from| matches!(from.value, Client::Namespace(_)));
         let client_ip = reach.client_ip.filter(|_| !(of_group && endings.is_hairpin()));
         endings.are(reach.outcome.or(reach.client_ip.map(|_| Outcome::Works)), client_ip)
@@ -263,7 +263,7 @@ fn conclude<'e>(
         answers.iter().flat_map(|(_, answer)| answer.nodes.iter().copied()).collect();
     let lost = answers.iter().flat_map(|(_, answer)| &answer.failures);
     let failing: BTreeSet<usize> = lost.map(|member| member.node).collect();
-    // Where one node is enough, another that is not as expected is not a failure.
+    // If one node is enough, another that is not as expected is not a failure.
     let is_saved = question.any && nodes.iter().any(|node| !failing.contains(node));
     if !is_saved {
         failures.extend(folded(question, &answers).into_iter().map(|lost| Failure::Traffic(Box::new(lost))));
@@ -274,7 +274,8 @@ fn conclude<'e>(
     Ok(Verdict { expectation: question.expectation, members, failures })
 }
 
-/// A client with nothing to connect to: of those outside that is what "not served" means, any other is an error.
+/// A client without anything to connect to: for clients outside this is what "not served" means, for any other it is an
+/// error.
 fn nothing_there(
     question: &Question<'_>,
     reach: &Reach,
@@ -307,7 +308,7 @@ fn nothing_there(
     Ok(failures)
 }
 
-/// Whether a client is outside, and the Service has no address for those.
+/// Whether a client is outside and the Service has no address for such clients.
 fn has_no_door(client: &Client, found: &Found, ground: &Ground<'_>) -> bool {
     let external = found.addresses.iter().any(|address| address.kind.is_none_or(AddressKind::is_external));
     let families: BTreeSet<_> = found.addresses.iter().map(|address| address.family).collect();
@@ -343,7 +344,7 @@ fn cannot_match(
     Diagnostic::error(message).at(Some(client.place.clone())).help(help)
 }
 
-/// Failures that differ only in the node are one.
+/// Merges failures that differ only in the node.
 fn folded(question: &Question<'_>, answers: &[(&Task<'_>, Answer)]) -> Vec<Lost> {
     let mut folded: BTreeMap<(usize, usize, Endings), Lost> = BTreeMap::new();
     let client_of = |number: usize| match &question.expectation.asked {

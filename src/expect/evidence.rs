@@ -1,5 +1,5 @@
-//! What proves that an expectation fails: the trace of one connection through the rules of one node, the rule that decided
-//! and the field behind it.
+//! What proves that an expectation fails: the trace of one connection through the rules of one node, the rule that
+//! decided, and the field behind it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ pub(super) struct Evidence {
     pub(super) remarks: Vec<String>,
     /// The rule that decided.
     pub(super) rule: Option<String>,
-    /// The field behind it, and where it stands.
+    /// The field behind it, with its place.
     pub(super) field: Option<(String, Option<Place>)>,
     pub(super) steps: Vec<String>,
     /// `kuberules.trace/v1`
@@ -43,14 +43,15 @@ const FOLLOWED: usize = 200;
 
 /// A connection to follow.
 struct Wanted<'l> {
-    /// By which rules: node and family.
+    /// The node and family whose rules it meets.
     rules: (usize, Family),
-    /// The numbers of its verdict and of the failure there.
+    /// The indices of its verdict, and of the failure in that.
     failure: (usize, usize),
     lost: &'l Lost,
 }
 
-/// The evidence for verdicts, by the numbers of verdict and failure. Node by node, so that a node's rules are made once.
+/// The evidence for verdicts, by the indices of verdict and failure. Goes node by node, so that a node's rules are made
+/// only once.
 pub(super) fn collect(verdicts: &[Verdict<'_>], ground: &Ground<'_>) -> BTreeMap<(usize, usize), Evidence> {
     let mut wanted: Vec<Wanted<'_>> = Vec::new();
     for (v, verdict) in verdicts.iter().enumerate() {
@@ -117,7 +118,7 @@ fn follow(lost: &Lost, asked: &Asked, rules: &NodeRules<'_>, ground: &Ground<'_>
     })
 }
 
-/// Whether an outcome by itself is not as expected.
+/// Whether a single outcome is not as expected.
 fn is_odd(outcome: &Outcome<'_>, asked: &Asked, packet: &Packet, rules: &NodeRules<'_>) -> bool {
     let endings = Endings::of_outcomes(std::slice::from_ref(outcome), packet, rules.plan.as_ref());
     match asked {
@@ -168,7 +169,7 @@ fn names(packet: &Packet, outcomes: &[Outcome<'_>], ground: &Ground<'_>) -> Name
     names
 }
 
-/// The step whose rule decided what is not as expected.
+/// The step whose rule caused what is not as expected.
 fn deciding<'o, 'r>(outcome: &'o Outcome<'r>, asked: &Asked) -> Option<&'o Step<'r>> {
     if outcome.verdict != Walked::Accept {
         return outcome.steps.last();
@@ -191,8 +192,8 @@ fn origin(step: &Step<'_>) -> Option<Origin> {
     }
 }
 
-/// The field behind what decided: the policy or the endpoint's condition where those are to blame, else the one that made
-/// the rule.
+/// The field behind the cause: the policy or the endpoint's condition if one of them is to blame, else the field that
+/// made the rule.
 fn field(
     outcome: &Outcome<'_>,
     decided: Option<&Step<'_>>,
@@ -225,7 +226,7 @@ fn field(
     Some((source.path.into_owned(), place)).filter(|(path, _)| !path.is_empty())
 }
 
-/// The condition of the first endpoint, or the selector that finds none.
+/// The condition of the first endpoint, or the selector that matches no Pods.
 fn behind_no_endpoints(port: &ServicePortPlan<'_>, sources: &Sources) -> (String, Option<Place>) {
     let port = port.service_port();
     match port.endpoints.first() {
@@ -238,7 +239,7 @@ fn behind_no_endpoints(port: &ServicePortPlan<'_>, sources: &Sources) -> (String
     }
 }
 
-/// `--from` of a trace that shows the same.
+/// `--from` for a trace that shows the same.
 pub(super) fn from_words(packet: &Packet) -> String {
     match packet.client {
         ClientKind::Node => "node".to_owned(),

@@ -1,4 +1,4 @@
-//! Reads the fields of one mapping strictly: what is unknown, repeated or of a wrong type is an error with its line.
+//! Reads the fields of one mapping strictly: anything unknown, repeated or of a wrong type is an error with its line.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::input::tree::{Tree, Value};
 use crate::names::nearest;
 
-/// A value as it is written, with its line.
+/// A value as written, with its line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written<T> {
     /// What it means.
@@ -18,7 +18,7 @@ pub struct Written<T> {
 }
 
 impl<T> Written<T> {
-    /// The same text, taken for something else.
+    /// The same text with another meaning.
     pub(super) fn map<U>(self, meaning: impl FnOnce(T) -> U) -> Written<U> {
         Written { value: meaning(self.value), text: self.text, place: self.place }
     }
@@ -105,12 +105,12 @@ fn describe(value: &Value) -> String {
     }
 }
 
-/// YAML 1.1, which Kubernetes' tools read, takes the key `on` for the boolean true.
+/// In YAML 1.1, which Kubernetes' tools read, the key `on` is the boolean true.
 fn key_of(key: &str) -> &str {
     if key == "true" { "on" } else { key }
 }
 
-/// The fields of a mapping that are not taken yet.
+/// The fields of a mapping that have not been taken yet.
 pub(super) struct Fields<'v> {
     path: String,
     line: u32,
@@ -157,7 +157,7 @@ impl<'v> Fields<'v> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// Tells which fields do not exist.
+    /// Reports fields that do not exist.
     pub(super) fn finish(self, faults: &mut Faults) {
         for (key, tree) in self.entries.iter().filter(|(key, _)| !self.known.contains(key)) {
             let near = nearest(key, self.known.iter().copied());

@@ -1,4 +1,4 @@
-//! The file of expectations: what is written there, not yet looked up in a cluster.
+//! The file of expectations as it is written, not yet looked up in a cluster.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct Expectation {
 pub enum Asked {
     /// Who reaches what.
     Reach(Reach),
-    /// Nothing but these Services answers from outside.
+    /// Only these Services answer from outside.
     Exposed(Vec<Written<Target>>),
 }
 
@@ -39,7 +39,7 @@ pub struct Reach {
     pub to: Vec<Written<Target>>,
     /// Which of the addresses; empty for all.
     pub at: Vec<AddressKind>,
-    /// Where from; empty where only endpoints are counted.
+    /// Where from; empty if only endpoints are counted.
     pub from: Vec<Written<Client>>,
     /// What happens.
     pub outcome: Option<Outcome>,
@@ -49,7 +49,7 @@ pub struct Reach {
     pub endpoints: Option<Endpoints>,
 }
 
-/// How many ready endpoints there are at least.
+/// The minimum number of ready endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoints {
     /// In all.
@@ -69,7 +69,7 @@ pub enum On {
     These(Vec<Written<NodeChoice>>),
 }
 
-/// Reads a file, whatever number of documents it has.
+/// Reads a file with any number of documents.
 ///
 /// # Errors
 /// Everything that is wrong, each with its line.
@@ -182,7 +182,7 @@ fn reach(fields: &mut Fields<'_>, faults: &mut Faults) -> Reach {
     reach
 }
 
-/// What an entry cannot do without.
+/// What is missing from an entry, if anything, and what to write.
 fn missing(reach: &Reach, has_to: bool, has_from: bool) -> Option<(&'static str, &'static str)> {
     let asks_traffic = reach.outcome.is_some() || reach.client_ip.is_some();
     if !has_to {
@@ -236,7 +236,7 @@ fn on(fields: &mut Fields<'_>, faults: &mut Faults) -> On {
             let selector = selector::of_mapping(&path, tree, faults);
             On::These(selector.map(|written| written.map(NodeChoice::Labels)).into_iter().collect())
         }
-        // YAML 1.1 takes the names on, yes and no for booleans.
+        // In YAML 1.1 the names on, yes and no are booleans.
         _ => {
             let read = |text: &str| match text {
                 "all" | "any" => Err(format!("write only that: on: {text}")),

@@ -1,4 +1,4 @@
-//! Failures as annotations, which GitHub shows beside the lines of a pull request.
+//! Failures as annotations, which GitHub shows at the lines of a pull request.
 
 use super::report::Report;
 use super::text::details;

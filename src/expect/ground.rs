@@ -1,4 +1,4 @@
-//! What expectations are looked up in: the cluster, its nodes each with the settings of its release, and who has which
+//! What expectations are looked up in: the cluster, its nodes with the settings of their releases, and who has which
 //! address.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,7 +22,7 @@ pub struct Side<'c> {
     pub settings: &'c Settings,
 }
 
-/// A node with the side that it sees the cluster by.
+/// A node, with the side through which it sees the cluster.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Here<'c> {
     pub(super) node: &'c Node,
@@ -54,18 +54,18 @@ pub struct Ground<'c> {
     spoken: Vec<Cidr>,
 }
 
-/// Which Service ports of a side have an address.
+/// Which Service ports of a side use an address.
 #[derive(Debug, Default)]
 struct Claims {
     by_ip: HashMap<IpAddr, Vec<usize>>,
     by_node_port: HashMap<(Family, u16), Vec<usize>>,
-    /// Those that have an address of a node.
+    /// Those that use an address of a node.
     on_nodes: BTreeSet<usize>,
-    /// How many endpoints all of them have, by family: kube-proxy's large-cluster mode depends on it.
+    /// How many endpoints they have in total, by family: kube-proxy's large-cluster mode depends on it.
     endpoints: HashMap<Family, usize>,
 }
 
-/// An address of a Service port, or one that was written.
+/// An address of a Service port, or one that was written literally.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) family: Family,
@@ -73,14 +73,14 @@ pub(super) struct Address {
     pub(super) ip: Option<IpAddr>,
     pub(super) port: u16,
     pub(super) protocol: Protocol,
-    /// None for an address that was written as such.
+    /// None for an address that was written literally.
     pub(super) kind: Option<AddressKind>,
     /// The Service port that it was found by.
     pub(super) service_port: Option<String>,
 }
 
 impl<'c> Ground<'c> {
-    /// A cluster; each side comes with the names of its nodes, none for all.
+    /// A cluster; each side is given with the names of its nodes, none for all.
     pub fn new(
         snapshot: &'c Snapshot,
         sides: Vec<(Side<'c>, Option<Vec<String>>)>,
@@ -144,7 +144,7 @@ impl<'c> Ground<'c> {
         self.spoken.dedup();
     }
 
-    /// The side that names are looked up in: all have the same objects.
+    /// The side in which names are looked up: all have the same objects.
     pub(super) fn cluster(&self) -> Option<&'c Cluster> {
         self.sides.first().map(|side| side.cluster)
     }
@@ -154,18 +154,18 @@ impl<'c> Ground<'c> {
         self.cluster().into_iter().flat_map(service_ports)
     }
 
-    /// The node of the Pod that has an address, where one is known.
+    /// The node of the Pod with an address, if one is known.
     pub(super) fn pod_node(&self, ip: IpAddr) -> Option<&str> {
         self.places.get(&ip).map(CompactString::as_str)
     }
 
-    /// The node in whose Pod network an address lies.
+    /// The node whose Pod network contains an address.
     pub(super) fn node_of_network(&self, ip: IpAddr) -> Option<&str> {
         let has = |here: &&Here<'_>| here.node.pod_cidrs.iter().any(|net| net.contains(ip));
         self.nodes.iter().find(has).map(|here| here.node.name.as_str())
     }
 
-    /// A client outside the cluster that no rule speaks of (RFC 5737, RFC 3849).
+    /// A client outside the cluster that no rule matches on (RFC 5737, RFC 3849).
     pub(super) fn outside(&self, family: Family) -> Option<IpAddr> {
         let nets: Vec<Cidr> =
             ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8:ffff:ffff::/64"]
@@ -181,7 +181,7 @@ impl<'c> Ground<'c> {
         nets.into_iter().flat_map(super::cuts::backwards).find(is_free)
     }
 
-    /// Whether no address of a network is a Pod's or a node's.
+    /// Whether no address in a network is a Pod's or a node's.
     pub(super) fn is_outside(&self, network: Cidr) -> bool {
         let meets = |net: &Cidr| net.contains(network.network()) || network.contains(net.network());
         let pods = self.nodes.iter().flat_map(|here| &here.node.pod_cidrs).any(meets);
@@ -214,7 +214,7 @@ impl<'c> Ground<'c> {
         found
     }
 
-    /// The names of a namespace's Pods, as far as Pods or endpoints tell them.
+    /// The names of a namespace's Pods, as far as Pods or endpoints give them.
     pub(super) fn pods_in(&self, namespace: &str) -> BTreeSet<&'c str> {
         let pods = self.snapshot.pods.iter().map(|pod| &pod.object.metadata);
         let pods = pods.filter(|pod| pod.namespace == namespace).map(|pod| pod.name.as_str());
@@ -231,7 +231,7 @@ impl<'c> Ground<'c> {
     }
 
     /// The part of a side that decides about packets to an address: the Service ports that have it, and those that have
-    /// an address of their endpoints, whose rules a translated packet can meet. No other rule asks for such a packet.
+    /// an address of their endpoints, whose rules a translated packet can meet. No other rule matches on such a packet.
     pub(super) fn part(&self, side: usize, address: &Address) -> Option<Cluster> {
         let (cluster, claims) = (self.sides.get(side)?.cluster, self.claims.get(side)?);
         let table = cluster.family(address.family);
@@ -310,7 +310,7 @@ impl Address {
         all
     }
 
-    /// As a client on a node would write it.
+    /// As a client on a node would use it.
     pub(super) fn at(&self, own: Option<IpAddr>) -> Option<SocketAddr> {
         self.ip.or(own).map(|ip| SocketAddr::new(ip, self.port))
     }

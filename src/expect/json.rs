@@ -10,7 +10,7 @@ use crate::diagnostic::Place;
 /// Name and version of the form; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.test/v1";
 
-/// What expectations came to, failing or not.
+/// The results of expectations, failed or not.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestJson<'r> {
@@ -38,7 +38,7 @@ struct ResultJson<'r> {
     expectation: &'r str,
     /// Whether it holds.
     holds: bool,
-    /// How many clients on how many nodes were asked.
+    /// How many clients on how many nodes were checked.
     connections: usize,
     /// What is not as expected.
     failures: Vec<FailureJson<'r>>,
@@ -62,13 +62,13 @@ struct FailureJson<'r> {
     found: &'static str,
     /// The same in a line.
     words: &'r str,
-    /// The client as it is written; empty where endpoints are counted.
+    /// The client, as written; empty if endpoints are counted.
     from: &'r str,
-    /// The address, where it is about connections.
+    /// The address, if it is about connections.
     to: Option<&'r str>,
     /// The nodes.
     nodes: &'r [String],
-    /// Endpoints that are not ready, where they are counted.
+    /// Endpoints that are not ready, if endpoints are counted.
     places: &'r [String],
     /// One of the connections, followed.
     witness: Option<WitnessJson<'r>>,

@@ -35,7 +35,7 @@ fn attribute(value: &str) -> String {
     text(&Inert(value).to_string()).replace('"', "&quot;")
 }
 
-/// Characters that mean something in XML; those that it cannot hold are left out.
+/// Escapes characters with a meaning in XML; those that it cannot contain are left out.
 fn text(value: &str) -> String {
     let kept: String = value.chars().filter(|c| *c == '\n' || !is_invisible(*c)).collect();
     kept.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")

@@ -2,17 +2,17 @@
 //!
 //! # What it is for
 //!
-//! "The shop works from outside, the database does not": said once in a file, asked of every change before it is applied.
-//! The answers are those of [`crate::walk`], the same that a trace gives.
+//! "The shop works from outside, the database does not": written once in a file, and checked for every change before it
+//! is applied. The answers are those of [`crate::walk`], the same that a trace gives.
 //!
 //! # How
 //!
 //! 1. `file` reads what is written, strictly, with lines.
 //! 2. `resolve` looks up its names in the cluster ([`Ground`]): addresses, clients, nodes.
-//! 3. `clients` tells which clients on which nodes can connect to an address: the members of the expectation.
-//! 4. `probe` walks a packet of each through the rules of its node, and `endings` takes its outcomes together. Nodes with
-//!    the same rules for the address answer alike, so that one of them is asked.
-//! 5. `evaluate` compares with what is expected; `evidence` follows one connection of each failure for people.
+//! 3. `clients` finds which clients on which nodes can connect to an address: the members of the expectation.
+//! 4. `probe` walks a packet of each through the rules of its node, and `endings` combines its outcomes. Nodes with the
+//! same rules for the address give the same answer, so only one of them is used.
+//! 5. `evaluate` compares this with what is expected; `evidence` follows one connection of each failure for people.
 //!
 //! # An example
 //!

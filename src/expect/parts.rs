@@ -7,7 +7,7 @@ use super::ground::{Address, Ground};
 use crate::cluster::{Cluster, ServicePort};
 use crate::net::Cidr;
 
-/// What decides about an address, on every side: see [`Ground::part`].
+/// What decides about an address, for every side: see [`Ground::part`].
 pub(super) struct Parts(Vec<Cluster>);
 
 impl Parts {
@@ -20,12 +20,12 @@ impl Parts {
         self.0.get(side)
     }
 
-    /// Networks of sources that the Service ports tell apart.
+    /// Source networks that the Service ports tell apart.
     pub(super) fn source_ranges(&self) -> Vec<Cidr> {
         self.service_ports().flat_map(|port| &port.source_ranges).map(|range| range.value).collect()
     }
 
-    /// Addresses of endpoints: as clients they are of a kind of their own.
+    /// Addresses of endpoints, which are a separate kind of client.
     pub(super) fn endpoints(&self) -> BTreeSet<IpAddr> {
         self.service_ports().flat_map(|port| &port.endpoints).map(|endpoint| endpoint.ip).collect()
     }

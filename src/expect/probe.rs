@@ -1,5 +1,5 @@
-//! Asks nodes what happens to packets to one address. Nodes that have the same rules for it answer alike, so only one of
-//! them is asked.
+//! Finds what happens on nodes to packets to one address. Nodes with the same rules for it give the same answer, so
+//! only one of them is used.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,22 +13,22 @@ use crate::plan::{NodePorts, Plan};
 use crate::ruleset::Ruleset;
 use crate::walk::{ClientKind, Packet, Walker};
 
-/// The rules for an address, on every node that was asked.
+/// The rules for an address, on every node that was used.
 pub(super) struct Probe<'p> {
     ground: &'p Ground<'p>,
     address: &'p Address,
     parts: &'p Parts,
-    /// Sources are told apart by network: what one node answers is not what another does.
+    /// Whether sources are told apart by network: then one node's answer does not hold for another.
     tells_sources: bool,
     answers: Vec<Group<'p>>,
-    /// By node, and whether a node that is alike may stand for it.
+    /// By node, and whether a similar node may represent it.
     group_of: BTreeMap<(usize, bool), usize>,
     known: BTreeMap<(usize, ClientKind), Endings>,
 }
 
 /// Nodes with the same rules for an address.
 struct Group<'p> {
-    /// The node whose rules they are.
+    /// The node that the rules are from.
     node: usize,
     side: usize,
     rules: NodeRules<'p>,
@@ -47,7 +47,7 @@ impl<'p> Probe<'p> {
         }
     }
 
-    /// What happens to packets of a sender on a node, with one of them; no packet where the sender has no address.
+    /// What happens to packets of a sender on a node, with one of them; no packet if the sender has no address.
     pub(super) fn ask(&mut self, node: usize, sender: &Sender) -> (Option<Packet>, Endings) {
         let Some(here) = self.ground.nodes.get(node).copied() else { return (None, Endings::NOT_KNOWN) };
         let Some(packet) = self.packet(here, sender) else { return (None, Endings::NOT_KNOWN) };
@@ -60,7 +60,7 @@ impl<'p> Probe<'p> {
         let Some(Group { rules, .. }) = self.answers.get(group) else {
             return (Some(packet), Endings::NOT_KNOWN);
         };
-        // A group's rules are those of its first node: another one's packet may meet that node's own addresses.
+        // A group's rules are those of its first node: another node's packet may meet that node's own addresses.
         let packet_there = match is_alike {
             true => self.packet_on(rules, sender, packet),
             false => packet,
@@ -88,7 +88,7 @@ impl<'p> Probe<'p> {
         Some(Packet::plain(protocol, source, destination, sender.kind))
     }
 
-    /// The same packet on the node whose rules stand for those of others.
+    /// The same packet on the node whose rules represent others.
     fn packet_on(&self, rules: &NodeRules<'_>, sender: &Sender, packet: Packet) -> Packet {
         let own = rules.host.primary_address(self.address.family);
         let destination = self.address.at(own).unwrap_or(packet.destination);
@@ -99,7 +99,7 @@ impl<'p> Probe<'p> {
         Packet { destination, source, ..packet }
     }
 
-    /// The group of a node: that of one that is alike, where that will do, or its own.
+    /// The group of a node: that of a similar node, if that is allowed, or its own.
     fn group(&mut self, node: usize, here: Here<'p>, may_be_alike: bool) -> Option<usize> {
         if let Some(group) = self.group_of.get(&(node, may_be_alike)) {
             return Some(*group);
@@ -127,7 +127,7 @@ impl<'p> Probe<'p> {
     }
 }
 
-/// The address by which a node is known, in the family of an address.
+/// The address that identifies a node, in the family of an address.
 pub(super) fn own_address(here: Here<'_>, address: &Address, ground: &Ground<'_>) -> Option<IpAddr> {
     let settings = ground.sides.get(here.side)?.settings;
     let of_family = |ip: &IpAddr| crate::net::Family::of(*ip) == address.family;
@@ -136,7 +136,7 @@ pub(super) fn own_address(here: Here<'_>, address: &Address, ground: &Ground<'_>
     bind.or(listed).or_else(|| settings.host.addresses.iter().copied().find(of_family))
 }
 
-/// Whether two nodes do the same with packets to an address from like clients, but for their own addresses.
+/// Whether two nodes do the same with packets to an address from similar clients, except for their own addresses.
 fn are_alike(one: &Plan<'_>, other: &Plan<'_>) -> bool {
     let ports = || one.service_ports().iter().zip(other.service_ports());
     one.has_rules_in_common_with(other)
@@ -147,7 +147,7 @@ fn are_alike(one: &Plan<'_>, other: &Plan<'_>) -> bool {
         && !claims_node(other)
 }
 
-/// Whether node ports are served at the node's own address; none where it has none.
+/// Whether node ports are served at the node's own address; none if it has none.
 fn serves_own_address(plan: &Plan<'_>) -> Option<bool> {
     let own = plan.node_ip();
     let is_served = || match plan.node_ports() {

@@ -9,7 +9,7 @@ use super::ground::{Address, Ground};
 use super::title::title;
 use crate::diagnostic::Place;
 
-/// What a run of expectations came to.
+/// The result of a run of expectations.
 #[derive(Debug)]
 pub struct Report {
     /// How many nodes were asked.
@@ -37,7 +37,7 @@ pub(super) struct Finding {
     pub(super) client: String,
     pub(super) address: Option<String>,
     pub(super) evidence: Option<Evidence>,
-    /// Where the objects stand that are to blame, where no connection tells.
+    /// Where the objects are that are to blame, if no connection shows it.
     pub(super) places: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ fn of_traffic(lost: &Lost, evidence: Option<Evidence>, ground: &Ground<'_>) -> F
     }
 }
 
-/// Why nothing is known: the address to follow a packet from or to is not.
+/// Why nothing is known: the address to follow a packet from or to is not known.
 const UNKNOWN: &str = " (an address of the node or of the client is not known)";
 
 fn address_words(address: &Address) -> String {

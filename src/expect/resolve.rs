@@ -1,4 +1,4 @@
-//! Looks up what an expectation names: addresses, clients and nodes. What is not there is an error.
+//! Looks up the names in an expectation: addresses, clients and nodes. Names that do not exist are errors.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::names::nearest;
 use crate::net::{Family, Protocol};
 
-/// An expectation whose names are all found.
+/// An expectation with all names found.
 #[derive(Debug)]
 pub(super) struct Question<'e> {
     pub(super) expectation: &'e Expectation,
@@ -20,7 +20,7 @@ pub(super) struct Question<'e> {
     pub(super) targets: Vec<Found>,
     /// Nodes by number.
     pub(super) nodes: Vec<usize>,
-    /// One of the nodes is enough.
+    /// Whether one of the nodes is enough.
     pub(super) any: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Found {
 /// Looks up one expectation.
 ///
 /// # Errors
-/// Everything that is not there.
+/// Everything that does not exist.
 pub(super) fn resolve<'e>(
     expectation: &'e Expectation,
     ground: &Ground<'_>,
@@ -89,7 +89,7 @@ fn target(to: &Written<Target>, at: &[AddressKind], ground: &Ground<'_>) -> Resu
     Ok(Found { text: to.text.clone(), ..found })
 }
 
-/// All that has an address for clients outside.
+/// Everything that has an address for clients outside.
 fn exposed(ground: &Ground<'_>) -> Found {
     let ports = ground.service_ports().filter(|port| ground.families.contains(&Family::of(port.cluster_ip)));
     let addresses = ports.flat_map(Address::of);
@@ -98,7 +98,7 @@ fn exposed(ground: &Ground<'_>) -> Found {
     Found { text: "external".to_owned(), addresses }
 }
 
-/// An address as it was written.
+/// An address that was written literally.
 fn written(
     to: &Written<Target>,
     address: SocketAddr,
@@ -140,7 +140,7 @@ fn is_own(ground: &Ground<'_>, address: SocketAddr) -> bool {
     address.ip().is_loopback() || ground.node_ips.contains_key(&address.ip())
 }
 
-/// A port of each node's own address, in the families and for the protocols that a Service has it in.
+/// A port of each node's own address, in the families and with the protocols for which a Service has it.
 fn node_port(
     to: &Written<Target>,
     number: u16,
@@ -289,7 +289,7 @@ fn no_pod(client: &Written<Client>, namespace: &str, name: &str, ground: &Ground
     with_nearest(missing, &full, names.iter().map(String::as_str))
 }
 
-/// The nodes by number; names that are not there and selectors that fit none are reported.
+/// The nodes by index; reports names that do not exist and selectors that match none.
 fn nodes(on: &On, ground: &Ground<'_>, faults: &mut Diagnostics) -> Vec<usize> {
     let On::These(choices) = on else { return (0..ground.nodes.len()).collect() };
     let mut nodes = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Label selectors of nodes: as `kubectl --selector` takes them, and as a mapping.
+//! Label selectors for nodes: as in `kubectl --selector`, and as a mapping.
 
 use super::fields::{Faults, Fields, Written};
 use crate::input::api::{LabelSelector, Requirement, Text};
@@ -11,7 +11,7 @@ pub(super) fn read(text: &str) -> Result<LabelSelector, String> {
     Ok(LabelSelector { labels: Vec::new(), expressions })
 }
 
-/// Whether a text can only be a selector: no node has such a name.
+/// Whether a text can only be a selector, because no node can have such a name.
 pub(super) fn is_selector(text: &str) -> bool {
     text.contains(['=', '!', '(', ','])
 }

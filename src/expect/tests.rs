@@ -9,7 +9,7 @@ use crate::input::tree::{Tree, Value, read_documents};
 use crate::node;
 use crate::settings::{Configuration, HostFacts, Release, Settings};
 
-/// As an editor reads it, to which `on` is a text.
+/// As an editor reads it, for which `on` is a text.
 fn json_of(tree: &Tree) -> Json {
     match &tree.value {
         Value::Null => Json::Null,

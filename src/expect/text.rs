@@ -19,7 +19,7 @@ pub fn print(report: &Report) -> String {
     out
 }
 
-/// Appends a line in which nothing can steer a terminal.
+/// Appends a line without terminal control characters.
 fn line(out: &mut String, depth: usize, text: &str) {
     let _ = writeln!(out, "{:width$}{}", "", Inert(text), width = depth * 2);
 }
@@ -57,7 +57,7 @@ fn print_evidence(out: &mut String, evidence: &Evidence) {
     line(out, 2, &format!("kuberules trace --node {node} --from {from} --to {to} --protocol {protocol}"));
 }
 
-/// What else is said of a failure: for annotations and test reports.
+/// What else to say about a failure: for annotations and test reports.
 pub(super) fn details(finding: &Finding) -> String {
     let mut out = String::new();
     line(&mut out, 0, &finding.words);

@@ -3,7 +3,7 @@
 use super::fields::Written;
 use super::file::{Asked, Expectation, On, Reach};
 
-/// What is expected, as short as it was written: `shop/web from pods, nodes: works`.
+/// What is expected, as briefly as it was written: `shop/web from pods, nodes: works`.
 pub(super) fn title(expectation: &Expectation) -> String {
     let on = match &expectation.on {
         On::All => String::new(),

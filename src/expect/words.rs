@@ -18,7 +18,7 @@ pub enum Target {
         name: String,
         /// Name or number of the port; none for every port.
         port: Option<String>,
-        /// The protocol, where it is said.
+        /// The protocol, if given.
         protocol: Option<Protocol>,
     },
     /// `10.96.0.12:3306`

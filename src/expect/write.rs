@@ -1,6 +1,6 @@
-//! Makes a file of expectations from what holds in a cluster today. Services with the same answer share an entry, ports
-//! and addresses are named only where they differ, so that the file is short enough to be read and stays the same where
-//! the input is in another order.
+//! Makes a file of expectations from what holds in a cluster today. Services with the same answer share an entry, and
+//! ports and addresses are named only if they differ, so that the file is short enough to read and does not depend on
+//! the order of the input.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -16,10 +16,10 @@ use crate::net::{Family, Protocol};
 use crate::parallel;
 use crate::walk::ClientKind;
 
-/// At most this many nodes are named; where more answer alike, and others do not, one of them is enough.
+/// At most this many nodes are named; if more have the same answer, and others do not, one of them is enough.
 const NAMED: usize = 8;
 
-/// The clients that are written of, as they are written.
+/// The clients that are written, and how.
 const CLIENTS: [(Client, &str); 3] =
     [(Client::Pods, "pods"), (Client::Nodes, "nodes"), (Client::Outside, "outside")];
 
@@ -47,11 +47,11 @@ pub fn write(ground: &Ground<'_>) -> (String, usize) {
 /// A port of a Service, in both families.
 struct Port<'c> {
     own: Vec<&'c ServicePort>,
-    /// How it is named beside the Service's other ports.
+    /// What distinguishes it from the Service's other ports.
     name: String,
 }
 
-/// What was found out about a port.
+/// What was found about a port.
 struct Asked {
     /// By client and kind of address: what happens on each node.
     answers: BTreeMap<(usize, AddressKind), ByNode>,
@@ -61,7 +61,7 @@ struct Asked {
 /// What happens to every connection, and whether the client's IP is preserved.
 type What = (Outcome, Option<ClientIp>);
 
-/// What happens on each node, where it is one thing.
+/// What happens on each node, if it is one thing.
 type ByNode = BTreeMap<usize, Option<What>>;
 
 /// On which nodes.
@@ -110,7 +110,7 @@ impl Port<'_> {
         self.own.first().map(|port| port.name.service_name().to_string()).unwrap_or_default()
     }
 
-    /// Whether one endpoint can be lost, in each family.
+    /// Whether it can lose one endpoint, in each family.
     fn is_redundant(&self) -> bool {
         self.own.iter().all(|port| {
             let ready = port.endpoints.iter().filter(|endpoint| endpoint.ready);
@@ -161,14 +161,15 @@ impl Asked {
     }
 }
 
-/// What can be expected, if it is one thing. Of clients outside also that their IP is preserved: there it may matter.
+/// What can be expected, if it is one thing. For clients outside also that their IP is preserved, since it may matter
+/// there.
 fn what(endings: Endings, is_outside: bool) -> Option<What> {
     let outcome = endings.outcome().filter(|_| !endings.is_unknown())?;
     let preserved = endings.client_ip() == Some(ClientIp::Preserved) && outcome == Outcome::Works;
     Some((outcome, (preserved && is_outside).then_some(ClientIp::Preserved)))
 }
 
-/// What is written of a client at some addresses.
+/// What is written about a client at some addresses.
 type Line = (usize, Vec<AddressKind>, Where, What);
 
 fn of_service(service: &str, ports: &[(&Port<'_>, &Asked)], ground: &Ground<'_>) -> Vec<(Answer, String)> {
@@ -246,7 +247,7 @@ fn places(by_node: &ByNode, ground: &Ground<'_>) -> Vec<(Where, What)> {
     groups.into_iter().filter_map(place).collect()
 }
 
-/// Where editors find what may stand in the file.
+/// Where editors find what the file may contain.
 const SCHEMA: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/raw/main/docs/schemas/expectations.json");
 
 fn print(
@@ -312,7 +313,7 @@ fn print_list(out: &mut String, field: &str, words: &[&str]) {
     }
 }
 
-/// A node's name, so that YAML takes it for a text and no word of the language is meant.
+/// A node's name, written so that YAML reads it as a text and no word of the language is meant.
 fn node_name(name: &str) -> String {
     match name {
         "all" | "any" => format!("node/{name}"),

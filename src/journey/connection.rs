@@ -1,4 +1,4 @@
-//! A connection, before it is followed.
+//! A connection before it is followed.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,14 +12,14 @@ pub struct Connection {
     pub protocol: Protocol,
     /// Who opens it.
     pub client: Client,
-    /// The address that the client asks for.
+    /// The address that the client connects to.
     pub destination: SocketAddr,
 }
 
 /// A client and where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// Its address; that of a node as the node's kernel chooses it.
+    /// Its address; for a node, the one that its kernel chooses.
     pub ip: IpAddr,
     /// Where it is.
     pub place: ClientPlace,

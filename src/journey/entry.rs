@@ -1,4 +1,4 @@
-//! To which node the first packet of a connection comes.
+//! The node at which the first packet of a connection arrives.
 
 use std::net::SocketAddr;
 
@@ -6,10 +6,10 @@ use super::connection::{ClientPlace, Connection};
 use super::network::{Network, NodeIndex, Place};
 use crate::cluster::{ServicePort, TrafficPolicy};
 
-/// At most this many nodes are followed where the packet may come to any.
+/// At most this many nodes are followed if the packet may arrive at any.
 const MOST_ENTRIES: usize = 8;
 
-/// The nodes that the first packet of a connection can come to, each as likely as the others.
+/// The nodes at which the first packet of a connection can arrive, each equally likely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The nodes that are followed.
@@ -20,18 +20,18 @@ pub struct Entry {
     pub by: EntryBy,
 }
 
-/// What decides which node a connection comes to.
+/// What decides at which node a connection arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryBy {
     /// The client is on it.
     ClientsNode,
-    /// It has the address, or the Pod that has it.
+    /// The node has the address, or the Pod with the address.
     Address,
-    /// It was chosen, where the load balancer or a router would choose.
+    /// The user chose it, where a load balancer or a router would choose.
     Chosen,
-    /// Assumed: any node, all as likely.
+    /// Assumed: any node, all equally likely.
     AllNodes,
-    /// Assumed: the nodes whose health check answers, all as likely. So many have an endpoint, of all.
+    /// Assumed: the nodes whose health check answers, all equally likely. This many of all nodes have an endpoint.
     HealthyNodes,
     /// No node's health check answers, so any node is assumed.
     NoHealthyNode,
@@ -39,7 +39,8 @@ pub enum EntryBy {
     NoNode,
 }
 
-/// The nodes that a connection comes to; `chosen` is the one that the load balancer, or the route to a cluster IP, leads to.
+/// The nodes at which a connection arrives; `chosen` is the one that the load balancer, or the route to a cluster IP,
+/// leads to.
 pub(super) fn entry(network: &Network<'_, '_>, connection: &Connection, chosen: Option<NodeIndex>) -> Entry {
     let only = |node, by| Entry { nodes: vec![node], not_followed: 0, by };
     if let ClientPlace::Pod(node) | ClientPlace::Node(node) = connection.client.place {
@@ -87,7 +88,7 @@ fn has_ip(port: &ServicePort, to: SocketAddr) -> bool {
     port.cluster_ip == to.ip() || listed.into_iter().any(|ip| ip.value == to.ip())
 }
 
-/// Whether kube-proxy's health check on a node answers that it has endpoints: those that are ready count
+/// Whether kube-proxy's health check on a node reports endpoints: those that are ready count
 /// (pkg/proxy/endpointschangetracker.go, `localReadyEndpoints`).
 fn answers(node: &str, port: &ServicePort) -> bool {
     port.endpoints.iter().any(|endpoint| endpoint.ready && endpoint.node_name.as_deref() == Some(node))

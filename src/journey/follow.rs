@@ -1,4 +1,4 @@
-//! The way there: from node to node, each by its own rules.
+//! The way there: from node to node, each with its own rules.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ const MOST_HOPS: usize = 5;
 
 impl<'c> Network<'_, 'c> {
     /// Follows a connection from its client to whoever answers, and the reply back. `chosen` is the node that a load
-    /// balancer or a router leads to, where the address does not tell.
+    /// balancer or a router leads to, if the address does not decide.
     pub fn follow<'r>(&'r self, connection: Connection, chosen: Option<NodeIndex>) -> Journey<'r>
     where
         'c: 'r,
@@ -46,7 +46,7 @@ impl<'c> Network<'_, 'c> {
     }
 }
 
-/// A Pod's packets to its own address do not leave it.
+/// A Pod's packets to its own address do not leave the Pod.
 fn stays_in_pod<'r>(connection: &Connection) -> Option<Way<'r>> {
     let Connection { client, destination: address, .. } = *connection;
     let ClientPlace::Pod(node) = client.place else { return None };
@@ -83,7 +83,7 @@ struct Follower<'r, 'n, 'c> {
 }
 
 impl<'r, 'c: 'r> Follower<'r, '_, 'c> {
-    /// The packet comes to its first node.
+    /// The packet arrives at its first node.
     fn enter(&mut self, node: NodeIndex, chance: Chance) {
         let client = self.connection.client;
         let kind = match client.place {
@@ -96,7 +96,7 @@ impl<'r, 'c: 'r> Follower<'r, '_, 'c> {
         let rules = self.network.rules(node);
         let from_pod_side =
             kind == ClientKind::Node && rules.is_some_and(|rules| rules.host.is_local_pod(destination.ip()));
-        // The kernel takes the address of the interface by which the packet leaves (net/ipv4/route.c).
+        // The kernel uses the address of the interface by which the packet leaves (net/ipv4/route.c).
         let source = if from_pod_side { Party::OfNode(node) } else { Party::Ip(client.ip) };
         self.pass(Started { chance, ..Started::default() }, node, kind, Seen { source, destination });
     }
@@ -188,7 +188,7 @@ impl<'r, 'c: 'r> Follower<'r, '_, 'c> {
         }
     }
 
-    /// It goes on by the network, to whoever has its destination.
+    /// It goes on through the network, to whoever has its destination.
     fn cross(&mut self, begun: Started<'r>, from: NodeIndex, leaves: Seen) {
         let address = leaves.destination;
         match self.network.place(address.ip()) {
@@ -220,7 +220,7 @@ impl<'r, 'c: 'r> Follower<'r, '_, 'c> {
         plan.is_some_and(|plan| plan.service_cidrs().iter().any(|net| net.contains(ip)))
     }
 
-    /// How a packet from the network comes to a node.
+    /// How a packet from the network arrives at a node.
     fn arrives_as(&self, node: NodeIndex, source: Party) -> ClientKind {
         let Party::Ip(ip) = source else { return ClientKind::Outside };
         if matches!(self.network.place(ip), Place::Node(_)) {
@@ -252,8 +252,8 @@ fn is_translated(connection: &Connection, hops: &[Hop<'_>]) -> bool {
     hops.iter().any(dnat)
 }
 
-/// The source after a node. Masquerading takes the address of the interface by which the packet leaves: of the network it
-/// is the node's own, of the Pods' side it is not known.
+/// The source after a node. Masquerading uses the address of the interface by which the packet leaves: towards the
+/// network it is the node's own, towards the Pods it is not known.
 fn source_after(
     outcome: &Outcome<'_>,
     source: Party,

@@ -1,4 +1,4 @@
-//! The nodes of a cluster and what lies where. Rules are made for the nodes that a journey comes to, and for no others: a
+//! The nodes of a cluster, and where addresses are. Rules are only made for the nodes at which a journey arrives: a
 //! cluster can have thousands.
 
 use std::collections::BTreeMap;
@@ -19,11 +19,11 @@ pub struct NodeIndex(usize);
 pub enum Place {
     /// A node has it.
     Node(NodeIndex),
-    /// A Pod on this node has it, or may.
+    /// A Pod on this node has it, or may have it.
     Pod(NodeIndex),
-    /// A Pod has it, on no node that is known.
+    /// A Pod on an unknown node has it.
     SomePod,
-    /// A Service has it as its cluster IP: nothing in the network has it.
+    /// A Service has it as its cluster IP, and nothing in the network has it.
     ClusterIp,
     /// Outside the cluster.
     Outside,
@@ -31,21 +31,21 @@ pub enum Place {
 
 type Compile<'n, 'c> = Box<dyn Fn(&Node) -> Option<NodeRules<'c>> + Send + Sync + 'n>;
 
-/// The nodes of a cluster in one IP family, each with its own rules. Which nodes get rules depends on which were come to
-/// first: one network's connections are followed by one thread.
+/// The nodes of a cluster in one IP family, each with its own rules. Which nodes get rules depends on which are visited
+/// first, so one network's connections are followed by one thread.
 pub struct Network<'n, 'c> {
     family: Family,
     cluster: &'c Cluster,
     nodes: Vec<Member<'c>>,
     pods: BTreeMap<IpAddr, Pod>,
-    /// Networks of Pods that no node names as its own.
+    /// Networks of Pods that no node has as its own.
     pod_networks: Vec<Cidr>,
     compile: Compile<'n, 'c>,
     made: AtomicUsize,
     limits: Limits,
 }
 
-/// How much of a large cluster is followed; what is beyond that is reported as not followed.
+/// How much of a large cluster is followed; the rest is reported as not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// At most this many nodes get rules; each takes as long as a `compile`.
@@ -54,7 +54,7 @@ pub struct Limits {
     pub ways: usize,
 }
 
-/// Enough for what a person reads and a program still takes.
+/// Enough for what a person reads and a program can still process.
 impl Default for Limits {
     fn default() -> Self {
         Limits { nodes: 16, ways: 4096 }
@@ -64,7 +64,7 @@ impl Default for Limits {
 /// A Pod that is known.
 struct Pod {
     node: NodeIndex,
-    /// `namespace/name`; empty where only an endpoint without a name tells of it.
+    /// `namespace/name`; empty if it is only known from an endpoint without a name.
     name: String,
 }
 
@@ -74,7 +74,7 @@ struct Member<'c> {
 }
 
 impl<'n, 'c> Network<'n, 'c> {
-    /// The nodes of a cluster; `compile` makes the rules of one when they are needed, or cannot.
+    /// The nodes of a cluster; `compile` makes the rules of one when they are needed, or fails to.
     pub fn new(
         cluster: &'c Cluster,
         family: Family,
@@ -106,7 +106,7 @@ impl<'n, 'c> Network<'n, 'c> {
         network
     }
 
-    /// Gives a node rules that are known already, such as captured ones. A node that the cluster does not have is added.
+    /// Gives a node known rules, such as captured ones. A node that the cluster does not have is added.
     pub fn set_rules(&mut self, node: &Node, rules: NodeRules<'c>) -> NodeIndex {
         let known = self.find(&node.name);
         let index = known.unwrap_or_else(|| {
@@ -120,14 +120,14 @@ impl<'n, 'c> Network<'n, 'c> {
         index
     }
 
-    /// Tells of a Pod, by `namespace/name`, that need be no endpoint.
+    /// Adds a Pod, by `namespace/name`, that need not be an endpoint.
     pub fn add_pod(&mut self, ip: IpAddr, node: &str, name: String) {
         if let Some(node) = self.find(node) {
             self.pods.entry(ip).or_insert(Pod { node, name });
         }
     }
 
-    /// The name of the Pod with an address, where one is known.
+    /// The name of the Pod with an address, if one is known.
     pub fn pod_name(&self, ip: IpAddr) -> Option<&str> {
         self.pods.get(&ip).map(|pod| pod.name.as_str()).filter(|name| !name.is_empty())
     }
@@ -143,7 +143,7 @@ impl<'n, 'c> Network<'n, 'c> {
         self.limits
     }
 
-    /// The Pods that are known on a node, by address.
+    /// The known Pods on a node, by address.
     pub fn pods_on(&self, node: NodeIndex) -> impl Iterator<Item = IpAddr> {
         self.pods.iter().filter(move |(_, pod)| pod.node == node).map(|(ip, _)| *ip)
     }

@@ -1,4 +1,4 @@
-//! What is assumed of the network on a way, and would change the way if it were not so.
+//! What is assumed about the network on a way, and would change the way if it were wrong.
 
 use std::net::IpAddr;
 
@@ -6,11 +6,11 @@ use super::connection::{ClientPlace, Connection};
 use super::network::{Network, NodeIndex, Place};
 use super::way::{Party, ServerPlace, Way};
 
-/// Something that is assumed of the network. Reasons are data; their words are in `report::journey`.
+/// Something that is assumed about the network. Reasons are data; their words are in `report::journey`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
-    /// Client and server are Pods on one node: where a bridge joins them, the reply passes the node's connection
-    /// tracking only with `bridge-nf-call-iptables`.
+    /// Client and server are Pods on one node: if they are on a bridge, the reply passes the node's connection tracking
+    /// only with `bridge-nf-call-iptables`.
     SameBridge(NodeIndex),
     /// A Pod's packet leaves this node for an address that is not a Pod's: network plugins often masquerade that.
     PluginMasquerade(NodeIndex, IpAddr),
@@ -19,7 +19,7 @@ pub enum Note {
 }
 
 impl Way<'_> {
-    /// What is assumed of the network on this way.
+    /// What is assumed about the network on this way.
     pub fn notes(&self, network: &Network<'_, '_>, connection: &Connection) -> Vec<Note> {
         let mut notes = Vec::new();
         notes.extend(self.same_bridge(network, connection));
@@ -28,7 +28,7 @@ impl Way<'_> {
         notes
     }
 
-    /// Where the sysctl is known to be on, there is nothing to assume.
+    /// If the sysctl is known to be on, there is nothing to assume.
     fn same_bridge(&self, network: &Network<'_, '_>, connection: &Connection) -> Option<Note> {
         let ClientPlace::Pod(node) = connection.client.place else { return None };
         let translated = self.reply.as_ref().is_some_and(|reply| reply.hops.iter().any(|h| h.translates()));

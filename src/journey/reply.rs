@@ -7,7 +7,7 @@ use super::way::{BackHop, Hop, Party, Reply, ReplyResult, Seen, SeenBack, Server
 /// A reply is followed over at most this many nodes.
 const MOST_HOPS: usize = 8;
 
-/// Follows the reply of a server to the packet that came to it by these hops.
+/// Follows a server's reply to the packet that reached it over these hops.
 pub(super) fn reply(
     network: &Network<'_, '_>,
     connection: &Connection,
@@ -52,7 +52,7 @@ impl Back<'_, '_, '_, '_> {
         self.route(Some(node))
     }
 
-    /// On to whoever has its destination.
+    /// Goes on to whoever has its destination.
     fn route(&mut self, at: Option<NodeIndex>) -> ReplyResult {
         let Client { ip, place } = self.connection.client;
         let to = self.reply.destination;
@@ -85,7 +85,7 @@ impl Back<'_, '_, '_, '_> {
     }
 }
 
-/// How the answer to a packet looks.
+/// What the answer to a packet looks like.
 fn reversed(seen: Seen) -> SeenBack {
     SeenBack { source: seen.destination, destination: seen.source }
 }

@@ -1,4 +1,4 @@
-//! Tests of the whole, by the lecture's example: what the kernel says of many more is in `tests/suite/kernel/journey`.
+//! Tests of the whole, with the lecture's example; `tests/suite/kernel/journey` compares many more with the kernel.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,7 +11,7 @@ use crate::walk::Chance;
 
 const EXAMPLE: &str = include_str!("../explain/example.yaml");
 
-/// What a test asks of the example, changed.
+/// What a test asks about the example, changed.
 struct Asked<'a> {
     yaml: &'a str,
     mode: ProxyMode,

@@ -12,9 +12,9 @@ use crate::walk::{Answer, Chance, ClientKind, Condition, Outcome, WalkError};
 pub struct Journey<'r> {
     /// The connection.
     pub connection: Connection,
-    /// The nodes that its first packet can come to.
+    /// The nodes at which its first packet can arrive.
     pub entry: Entry,
-    /// What can happen to it; first what can happen as things are known, then what depends on a condition.
+    /// What can happen to it: first what can happen with what is known, then what depends on a condition.
     pub ways: Vec<Way<'r>>,
 }
 
@@ -23,13 +23,13 @@ pub struct Journey<'r> {
 pub struct Way<'r> {
     /// How likely it is, under the conditions in [`Way::given`].
     pub chance: Chance,
-    /// What must hold for it beside what is known.
+    /// What must hold for it besides what is known.
     pub given: Vec<Condition<'r>>,
     /// The nodes on the way there, in order.
     pub hops: Vec<Hop<'r>>,
     /// Where the first packet ends.
     pub end: End,
-    /// The way of the reply; none where the first packet reaches nobody who answers.
+    /// The way of the reply; none if the first packet does not reach anyone who answers.
     pub reply: Option<Reply>,
 }
 
@@ -38,9 +38,9 @@ pub struct Way<'r> {
 pub struct Hop<'r> {
     /// The node.
     pub node: NodeIndex,
-    /// How it comes in, seen from this node.
+    /// What kind of client it is from, as seen by this node.
     pub client: ClientKind,
-    /// The packet as it comes in, or leaves a socket of the node.
+    /// The packet as it arrives, or leaves a socket of the node.
     pub arrives: Seen,
     /// What the node's rules do with it.
     pub outcome: Outcome<'r>,
@@ -71,17 +71,17 @@ pub struct SeenBack {
 pub enum Party {
     /// This one.
     Ip(IpAddr),
-    /// One of a node's: masquerading takes that of the interface by which the packet leaves, and those on the Pods' side
+    /// One of a node's: masquerading uses that of the interface by which the packet leaves, and those on the Pods' side
     /// are not known.
     OfNode(NodeIndex),
-    /// Another, which a rule of somebody else's chose.
+    /// Another one, chosen by a rule of another program.
     Unknown,
 }
 
 /// Where the first packet of a connection ends.
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
-    /// At somebody who answers, if a process listens there.
+    /// At a server, which answers if a process listens there.
     Delivered(Server),
     /// A rule refuses it.
     Refused(Answer),
@@ -104,16 +104,16 @@ pub enum End {
 /// Why a packet was not followed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NotFollowed {
-    /// This many more nodes are as likely to be the first; only some are followed.
+    /// This many more nodes are equally likely to be the first; only some are followed.
     ManyEntries(usize),
-    /// This many more ways are like those that are followed.
+    /// This many more ways are like those that were followed.
     ManyWays(usize),
-    /// The rules of this node are not made: there are too many nodes on the way, or they cannot be made.
+    /// The rules of this node were not made: there are too many nodes on the way, or making them failed.
     NoRules(NodeIndex),
-    /// This node has the address as far as the cluster knows, but no interface of it is known to have it: a cloud may
-    /// translate it before the node.
+    /// This node has the address according to the cluster, but no interface is known to have it: a cloud may translate
+    /// it before the node.
     NoInterface(NodeIndex, IpAddr),
-    /// It goes from node to node without end.
+    /// It goes from node to node in a circle.
     Circle,
     /// The rules of this node cannot be walked.
     Walk(NodeIndex, WalkError),
@@ -155,9 +155,9 @@ pub struct Reply {
 pub struct BackHop {
     /// The node.
     pub node: NodeIndex,
-    /// The reply as it comes in.
+    /// The reply as it arrives.
     pub arrives: SeenBack,
-    /// The reply as it leaves: other where this node translated the first packet.
+    /// The reply as it leaves: changed if this node translated the first packet.
     pub leaves: SeenBack,
 }
 
@@ -171,9 +171,9 @@ impl BackHop {
 /// What becomes of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyResult {
-    /// It comes from the address that the client asked.
+    /// It comes from the address that the client connected to.
     Accepted,
-    /// It comes from another address than the client asked: a client, or a node before it, drops it.
+    /// It comes from another address: the client, or a node before it, drops it.
     OtherSource,
     /// It stops at this node, which does not know the connection.
     Stranded(NodeIndex),
@@ -190,7 +190,7 @@ pub enum WayResult {
     AnsweredByKubeProxy,
     /// It is refused.
     Refused(Answer),
-    /// It hears nothing that it can use.
+    /// It gets nothing that it can use.
     TimesOut(Silence),
     /// No Service takes the packet.
     NotServicePort,

@@ -1,5 +1,5 @@
-//! What rules of a node tell before a change of mode: rules of others that lean on kube-proxy's names and marks, a firewall
-//! through which iptables mode makes holes, leftovers of a mode from before.
+//! What rules of a node show before a change of mode: rules of others that depend on kube-proxy's names and marks, a
+//! firewall through which iptables mode makes holes, leftovers of an earlier mode.
 
 use crate::capture::Captured;
 use crate::compare::pre_flight::{Check, PreFlight, Readiness};
@@ -75,7 +75,7 @@ fn in_words(place: &Place<'_>) -> String {
     format!("{} {}", place.table(), place.name())
 }
 
-/// Rules of the mode that comes, from an earlier try, or of the one that is not in use.
+/// Rules of the new mode, from an earlier try, or of the one that is not in use.
 fn leftovers(captured: &[(String, Captured)], from: ProxyMode, to: ProxyMode) -> Option<PreFlight> {
     let mut found: Vec<String> = Vec::new();
     for (name, capture) in captured {
@@ -100,7 +100,7 @@ fn leftovers(captured: &[(String, Captured)], from: ProxyMode, to: ProxyMode) ->
     })
 }
 
-/// Whether a ruleset, in whatever language it was printed, holds kube-proxy's rules of a mode.
+/// Whether a ruleset, in whatever language it was printed, has kube-proxy's rules of a mode.
 fn has_rules(ruleset: &Ruleset, mode: ProxyMode) -> bool {
     ruleset.places().iter().any(|place| match mode {
         ProxyMode::Nftables => place.table().ends_with("kube-proxy"),
@@ -108,7 +108,7 @@ fn has_rules(ruleset: &Ruleset, mode: ProxyMode) -> bool {
     })
 }
 
-/// A firewall that drops what nobody accepts: in iptables mode kube-proxy's KUBE-FORWARD accepts what goes to Services.
+/// A firewall that drops what is not accepted: in iptables mode kube-proxy's KUBE-FORWARD accepts packets to Services.
 fn forward_policy(captured: &[(String, Captured)]) -> Option<PreFlight> {
     let drops = |ruleset: &Ruleset| match ruleset {
         Ruleset::Iptables(rules) => rules.tables.iter().flat_map(|table| &table.chains).any(|chain| {

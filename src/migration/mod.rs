@@ -1,5 +1,5 @@
-//! What to look at on the nodes before kube-proxy gets another mode: facts that stand in the way, or that nobody notices
-//! until the day.
+//! What to check on the nodes before kube-proxy changes its mode: facts that prevent it, or that no one notices until
+//! it happens.
 
 mod captured;
 #[cfg(test)]
@@ -18,10 +18,10 @@ use crate::plan::Plan;
 use crate::ruleset::Ruleset;
 use crate::settings::{ProxyMode, Settings};
 
-/// The kernel that kube-proxy asks for in nftables mode (pkg/proxy/nftables/supported.go).
+/// The oldest kernel that kube-proxy accepts in nftables mode (pkg/proxy/nftables/supported.go).
 const LEAST_KERNEL: (u32, u32) = (5, 13);
 
-/// The longest comment that nft takes.
+/// The longest comment that nft accepts.
 const LONGEST_COMMENT: usize = 128;
 
 /// The state to come.
@@ -34,7 +34,7 @@ pub struct Target<'a> {
     pub settings: &'a Settings,
 }
 
-/// Looks at everything that can be known before the change; `captured` are rules of nodes as they are.
+/// Checks everything that can be known before the change; `captured` are rules that nodes have now.
 pub fn look(target: &Target<'_>, from: ProxyMode, captured: &[(String, Captured)]) -> Vec<PreFlight> {
     let to = target.settings.mode;
     if from == to {
@@ -53,7 +53,7 @@ fn one(check: Check, state: Readiness, found: impl Into<String>, remedy: &str) -
     PreFlight { check, state, found: found.into(), remedy: remedy.to_owned() }
 }
 
-/// The numbers at the beginning of a kernel's version.
+/// The numbers at the beginning of a kernel version.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
@@ -94,7 +94,7 @@ fn kernel(snapshot: &Snapshot) -> PreFlight {
     one(Check::Kernel, Readiness::Fine, found, "")
 }
 
-/// What is known of nft upstream; the version on a node is in no object.
+/// What is known about nft upstream; no object has the version on a node.
 fn nft() -> PreFlight {
     let found = "the nodes' version is in no object. kube-proxy asks for nft 1.0.1 in its image; nft 1.0.6 and older \
                  crashes when it lists sets that nft 1.0.6.1 or 1.1.2 and newer made, so kube-proxy before 1.33.11, \

@@ -1,4 +1,4 @@
-//! Facts of nodes and rules of others before a migration; and each known difference is found in an example.
+//! Facts about nodes and rules of others before a migration; and each known difference is found in an example.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ fn read(text: &str, settings: &Settings) -> (Snapshot, Cluster) {
     (snapshot, cluster)
 }
 
-/// What is looked at before a change of mode.
+/// What is checked before a change of mode.
 fn checks(objects: &str, (from, to, release): (ProxyMode, &str, &str), captured: &[&str]) -> Vec<PreFlight> {
     let settings = settings(to, release, |_| {});
     let (snapshot, cluster) = read(objects, &settings);
@@ -161,7 +161,7 @@ fn the_first_transaction_is_measured_in_the_language_of_the_new_mode() {
     }
 }
 
-/// Services of every kind that some difference between modes or releases concerns.
+/// Services of every kind that some difference between modes or releases affects.
 const SERVICES: &str = "
 ---
 kind: ServiceCIDR
@@ -203,7 +203,7 @@ ports: [{name: http, port: 8080}]
 endpoints: [{addresses: [10.244.2.9], nodeName: n2}]
 ";
 
-/// Services whose endpoints releases choose by different rules; the node has no zone.
+/// Services for which releases choose endpoints by different rules; the node has no zone.
 const CHOICES: &str = "
 ---
 kind: Service
@@ -285,14 +285,14 @@ fn zoned(annotations: &str) -> String {
     )
 }
 
-/// Codes of the reasons for what differs; every difference has one.
+/// Codes of the reasons for the differences; every difference has one.
 fn reasons(old: &Settings, new: &Settings) -> BTreeSet<&'static str> {
     let objects = node("n1", "6.8.0") + SERVICES;
     let found = reasons_of((&objects, old), (&objects, new));
     found.into_iter().map(|reason| reason.unwrap_or_else(|| panic!("something has no reason"))).collect()
 }
 
-/// Codes of the reasons for what differs, and none for what has no known one.
+/// Codes of the reasons for the differences, and none for those without a known reason.
 fn reasons_of(old: (&str, &Settings), new: (&str, &Settings)) -> BTreeSet<Option<&'static str>> {
     let ((old_snapshot, before), (new_snapshot, after)) = (read(old.0, old.1), read(new.0, new.1));
     let (old, new) = (old.1, new.1);
@@ -306,7 +306,7 @@ fn reasons_of(old: (&str, &Settings), new: (&str, &Settings)) -> BTreeSet<Option
     flows.map(|flow| flow.reason).collect()
 }
 
-/// Between two releases every difference of some objects has a reason.
+/// Every difference of some objects between two releases has a reason.
 fn by_release(mode: &str, from: &str, to: &str, objects: &str) -> BTreeSet<&'static str> {
     let objects = node("n1", "6.8.0") + objects;
     let (old, new) = (settings(mode, from, |_| {}), settings(mode, to, |_| {}));
@@ -315,7 +315,7 @@ fn by_release(mode: &str, from: &str, to: &str, objects: &str) -> BTreeSet<&'sta
     found.into_iter().flatten().collect()
 }
 
-/// Networks are given, but of the other family.
+/// Networks are given, but those of the other family.
 fn of_other_family() -> BTreeSet<&'static str> {
     let at = |release| {
         settings("nftables", release, |flags| flags.nodeport_addresses = Some(vec!["fd00::/64".to_owned()]))

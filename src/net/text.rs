@@ -1,4 +1,4 @@
-//! Addresses as text, held in place: a large ruleset has millions of them, and the formatter is slow at numbers.
+//! Addresses as text, stored inline: a large ruleset has millions of them, and the formatter is slow with numbers.
 
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! A ruleset of either language as places (chains, sets) that hold lines (rules, elements).
+//! A ruleset of either language as places (chains, sets) that have lines (rules, elements).
 
 use std::fmt;
 
@@ -112,7 +112,7 @@ impl<'r> Place<'r> {
         }
     }
 
-    /// Its lines, in order; those of a set sorted, since their order means nothing.
+    /// Its lines, in order; those of a set sorted, since their order has no meaning.
     pub fn lines(&self) -> Vec<Line<'r>> {
         match *self {
             Place::IptablesChain(family, _, chain) => {
@@ -133,7 +133,7 @@ impl<'r> Place<'r> {
         }
     }
 
-    /// Whether two places hold the same, by value and without looking at every text.
+    /// Whether two places have the same contents, by value and without producing every text.
     pub fn is_same(&self, other: &Place<'_>) -> bool {
         match (self, other) {
             (Place::IptablesChain(_, _, a), Place::IptablesChain(_, _, b)) => {
@@ -160,7 +160,7 @@ pub enum Line<'r> {
     Hook(nft::TableFamily, &'r nft::BaseChain),
     /// A rule of nftables.
     Rule(&'r nft::Chain, &'r nft::PlacedRule),
-    /// A counter, whatever it has counted.
+    /// A counter, without its counts.
     Counter(&'r nft::Counter),
     /// Type, flags and timeout of a set or map.
     Properties(&'r nft::Set),
@@ -186,7 +186,7 @@ impl PartialEq for Line<'_> {
 }
 
 impl<'r> Line<'r> {
-    /// What made it, where that is known.
+    /// What made it, if that is known.
     pub fn origin(&self) -> Option<Origin> {
         match self {
             Line::IptablesRule(_, _, placed) => placed.origin,
@@ -201,7 +201,7 @@ impl<'r> Line<'r> {
         self.to_string()
     }
 
-    /// The text with the chance of a balancing rule left out, so that another chance does not make another rule.
+    /// The text without the chance of a balancing rule, so that another chance does not make another rule.
     pub fn text_without_chance(&self) -> String {
         match self {
             Line::IptablesRule(family, chain, placed) if has_chance(&placed.rule) => {

@@ -1,5 +1,5 @@
-//! Whose rules these are: the programs that write rules on nodes, told by the names that they give to tables and chains
-//! and by their comments.
+//! Whose rules these are: the programs that write rules on nodes, recognized by the names that they give to tables and
+//! chains and by their comments.
 
 use std::fmt;
 
@@ -13,18 +13,18 @@ pub enum Writer {
     KubeProxy,
     /// The kubelet.
     Kubelet,
-    /// Another program that is known by its names.
+    /// Another program that is recognized by its names.
     Program(Program),
-    /// firewalld, for a zone where the chain's name tells it.
+    /// firewalld, with the zone if the chain's name contains it.
     Firewalld {
         /// The zone or policy.
         zone: Option<String>,
     },
-    /// Nobody who gives a name: an administrator, or a program that is not known.
+    /// Someone who gives no name: an administrator, or an unknown program.
     Unnamed,
 }
 
-/// Programs that write rules under names of their own.
+/// Programs that write rules with names of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "named as the programs are")]
 pub enum Program {
@@ -77,7 +77,7 @@ impl Program {
     }
 }
 
-/// Beginnings of names of chains, and whose they are; the first that fits counts.
+/// Prefixes of chain names, and whose they are; the first that matches counts.
 const CHAINS: [(&str, Program); 36] = [
     ("cali-", Program::Calico),
     ("filter-cali-", Program::Calico),
@@ -106,7 +106,7 @@ const CHAINS: [(&str, Program); 36] = [
     ("ts-input", Program::Tailscale),
     ("ts-postrouting", Program::Tailscale),
     ("KIND-MASQ-AGENT", Program::Kindnet),
-    // By comments of rules in built-in chains.
+    // Prefixes of comments of rules in built-in chains.
     ("cali:", Program::Calico),
     ("flanneld", Program::Flannel),
     ("AWS,", Program::AwsVpcCni),
@@ -118,7 +118,7 @@ const CHAINS: [(&str, Program); 36] = [
     ("ip-masq", Program::IpMasqAgent),
 ];
 
-/// Names of tables of nftables, and whose they are.
+/// Names of nftables tables, and whose they are.
 const TABLES: [(&str, Program); 13] = [
     ("calico", Program::Calico),
     ("aws-cni", Program::AwsVpcCni),
@@ -136,7 +136,7 @@ const TABLES: [(&str, Program); 13] = [
 ];
 
 impl Writer {
-    /// Who wrote a rule of iptables; of the policy of a chain, who is likely to have set it.
+    /// Who wrote a rule of iptables; for the policy of a chain, who is likely to have set it.
     pub fn of_iptables(table: ipt::TableName, chain: &ipt::Chain, rule: Option<&ipt::Rule>) -> Writer {
         match chain.owner {
             ipt::Owner::KubeProxy if program(chain.name.as_str()).is_none() => return Writer::KubeProxy,
@@ -203,7 +203,7 @@ impl Writer {
         }
     }
 
-    /// A policy to drop is set by the firewall whose chains a built-in chain leads to; Docker sets that of FORWARD.
+    /// A policy that drops is set by the firewall whose chains a built-in chain leads to; Docker sets that of FORWARD.
     fn of_policy<'t>(jumps: impl Iterator<Item = &'t str>) -> Writer {
         let found: Vec<Writer> = jumps.filter_map(|chain| Writer::of_chain("filter", chain)).collect();
         let sets_policies = |writer: &&Writer| {

@@ -22,7 +22,7 @@ pub(super) enum Client {
     Outside,
 }
 
-/// A node with the rules for the Service ports that are asked about.
+/// A node with the rules for the Service ports in question.
 pub(super) struct Asked<'c> {
     node: &'c Node,
     count: usize,
@@ -39,7 +39,7 @@ pub(super) struct Found {
 }
 
 impl<'c> Asked<'c> {
-    /// Compiles the rules; none where kube-proxy does not start on the node.
+    /// Compiles the rules; none if kube-proxy does not start on the node.
     pub(super) fn new(
         cluster: &'c Cluster,
         settings: &Settings,
@@ -124,7 +124,7 @@ impl<'c> Asked<'c> {
         last_addresses(network).find(|ip| !host.is_local(*ip) && !is_endpoint(*ip))
     }
 
-    /// Where node ports are served on this node, by its own address where that is one.
+    /// The address at which node ports are served on this node: its own address if that is one.
     fn node_port_address(&self, plan: &Plan<'_>) -> Option<IpAddr> {
         let primary = self.rules.host.primary_address(plan.family());
         match plan.node_ports() {

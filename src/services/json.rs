@@ -7,7 +7,7 @@ use super::{Cell, Probe, Report, Row};
 /// Name and version of the schema; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.services/v1";
 
-/// Every Service with what its clients get.
+/// Every Service, with what its clients get.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Services<'r> {
@@ -17,7 +17,7 @@ pub struct Services<'r> {
     mode: &'static str,
     /// The release of kube-proxy.
     release: &'r str,
-    /// The node that was asked for, if it is one.
+    /// The node in question, if it is only one.
     node: Option<&'r str>,
     /// How many nodes were looked at.
     nodes: usize,
@@ -39,7 +39,7 @@ struct Service<'r> {
     addresses: &'r [String],
     /// `80/tcp`, with its node port `80:30080/tcp`.
     ports: &'r [String],
-    /// Endpoints that are ready, of the port that has the fewest.
+    /// Number of ready endpoints, for the port with the fewest.
     endpoints_ready: usize,
     /// All endpoints of that port.
     endpoints: usize,
@@ -51,7 +51,7 @@ struct Service<'r> {
     outside: Clients,
     /// What is wrong.
     problems: &'r [String],
-    /// What else is to be known.
+    /// What else to know.
     notes: &'r [String],
 }
 
@@ -59,7 +59,7 @@ struct Service<'r> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Clients {
-    /// One outcome for all, or on how many nodes or ports it works; `-` where there is nothing to connect to.
+    /// One outcome for all, or on how many nodes or ports it works; `-` if there is nothing to connect to.
     result: String,
     /// The packets that were followed, on a node of each kind.
     probes: Vec<Packet>,

@@ -1,4 +1,4 @@
-//! Kinds of nodes: those that are alike in all that a Service port can depend on.
+//! Kinds of nodes: nodes that are alike in everything that a Service port can depend on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Node, ServicePort};
 use crate::net::Family;
 use crate::settings::{NodePortAddress, Settings};
 
-/// What of a node counts for every Service port alike.
+/// What counts about a node in the same way for every Service port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Class {
     families: [bool; 2],
@@ -20,7 +20,7 @@ struct Class {
     shared: Vec<IpAddr>,
 }
 
-/// For each port whether a node has ready and usable endpoints, and the node's name where a hint names it.
+/// For each port whether a node has ready and usable endpoints, and the node's name if a hint names it.
 type Here = (Vec<(bool, bool)>, Vec<CompactString>);
 
 /// Nodes by their class.
@@ -60,8 +60,8 @@ impl NodeKinds {
         NodeKinds { classes, class_of, by_name }
     }
 
-    /// The kinds of nodes for some Service ports: those that run no endpoint of them by class, the others by which ports
-    /// have endpoints there, too.
+    /// The kinds of nodes for some Service ports: nodes without endpoints of them are grouped by class, the others also
+    /// by which ports have endpoints there.
     pub(super) fn for_ports(&self, ports: &[ServicePort]) -> Vec<Kind> {
         let special = self.named_by(ports);
         let mut kinds: Vec<Kind> = Vec::new();
@@ -81,7 +81,7 @@ impl NodeKinds {
         kinds
     }
 
-    /// Nodes that endpoints name, as the place where they run or in a hint.
+    /// Nodes that endpoints name, as their own node or in a hint.
     fn named_by(&self, ports: &[ServicePort]) -> BTreeSet<usize> {
         let endpoints = ports.iter().flat_map(|port| &port.endpoints);
         let names = endpoints.flat_map(|endpoint| {
@@ -91,7 +91,7 @@ impl NodeKinds {
         names.filter_map(|name| self.by_name.get(name)).copied().collect()
     }
 
-    /// Which ports have ready or serving endpoints on a node, and the node's name where a hint names it.
+    /// Which ports have ready or serving endpoints on a node, and the node's name if a hint names it.
     fn here(&self, ports: &[ServicePort], node: usize) -> Here {
         let is_it = |name: &CompactString| self.by_name.get(name) == Some(&node);
         let local = ports.iter().map(|port| {

@@ -1,10 +1,10 @@
-//! What is there and what is wrong: a line for each Service with what its clients get.
+//! What Services there are and what is wrong: a line for each, with what its clients get.
 //!
-//! The truth is the walk's, asked for each kind of client at each of the Service's addresses, on every kind of node. What a
-//! Service port does on a node depends on its own endpoints there, on hints for the node or its zone, and on the node's
-//! addresses; so nodes without an endpoint of it that are alike in the rest are asked about once, and the rules are
-//! compiled only of the Service ports that the packet can meet ([`around`](crate::question::around)). 10,000
-//! Services with 4 endpoints each on 5,000 nodes take five seconds of one core.
+//! The results are the walk's, for each kind of client at each of the Service's addresses, on every kind of node. What
+//! a Service port does on a node depends on its own endpoints there, on hints for the node or its zone, and on the
+//! node's addresses; so nodes without an endpoint of it that are otherwise alike are looked at only once, and rules are
+//! compiled only for the Service ports that the packet can meet ([`around`](crate::question::around)). 10,000 Services
+//! with 4 endpoints each on 5,000 nodes take five seconds on one core.
 
 mod ask;
 pub mod json;
@@ -23,10 +23,10 @@ use crate::question::around::Index;
 use crate::settings::Settings;
 use crate::style::Tone;
 
-/// Every Service with what its clients get.
+/// Every Service, with what its clients get.
 #[derive(Debug)]
 pub struct Report {
-    /// The node that was asked for, if it is one.
+    /// The node in question, if it is only one.
     pub node: Option<String>,
     /// How many nodes were looked at.
     pub nodes: usize,
@@ -36,7 +36,7 @@ pub struct Report {
     pub release: String,
     /// In the order of their names.
     pub services: Vec<Row>,
-    /// Services that are left out because nothing is wrong with them.
+    /// Number of Services that are left out because nothing is wrong with them.
     pub fine: usize,
 }
 
@@ -51,7 +51,7 @@ pub struct Row {
     pub addresses: Vec<String>,
     /// `80/TCP`, with its node port `80:30080/TCP`.
     pub ports: Vec<String>,
-    /// Endpoints that are ready, of all; of the port that has the fewest ready ones.
+    /// Number of ready endpoints and of all endpoints; for the port with the fewest ready ones.
     pub ready: (usize, usize),
     /// What Pods get at the cluster IP.
     pub pods: Cell,
@@ -61,14 +61,14 @@ pub struct Row {
     pub outside: Cell,
     /// What is wrong, each in a few words.
     pub problems: Vec<String>,
-    /// What else is to be known, in a few words.
+    /// What else to know, in a few words.
     pub notes: Vec<String>,
 }
 
 /// What one kind of client gets.
 #[derive(Debug, Clone, Default)]
 pub struct Cell {
-    /// What was asked, on a node of each kind.
+    /// The packets that were followed, on a node of each kind.
     pub probes: Vec<Probe>,
 }
 
@@ -81,7 +81,7 @@ pub struct Probe {
     pub count: usize,
     /// The source.
     pub from: IpAddr,
-    /// The destination; of a node port that of the node that was asked.
+    /// The destination; for a node port, that of the node that was looked at.
     pub to: SocketAddr,
     /// The same destination on every node: for a node port only its number.
     pub way: String,
@@ -120,7 +120,7 @@ impl Outcome {
 }
 
 impl Cell {
-    /// What it comes to, in a word or two: one outcome, or on how many nodes or ports it works.
+    /// The result in a word or two: one outcome, or on how many nodes or ports it works.
     pub fn words(&self) -> String {
         let Some(first) = self.probes.first() else { return "-".to_owned() };
         if self.probes.iter().all(|probe| probe.outcome == first.outcome) {
@@ -150,7 +150,7 @@ impl Cell {
         }
     }
 
-    /// Whether it works in every way.
+    /// Whether it works in all cases.
     pub fn is_fine(&self) -> bool {
         self.probes.iter().all(|probe| probe.outcome == Outcome::Works)
     }
@@ -162,7 +162,7 @@ impl Cell {
         ways
     }
 
-    /// On how many nodes a way works, of all.
+    /// On how many of all nodes a way works.
     fn works_on(&self, way: &str) -> (usize, usize) {
         let its = || self.probes.iter().filter(|probe| probe.way == way);
         let works = its().filter(|probe| probe.outcome == Outcome::Works);
@@ -190,7 +190,7 @@ pub fn look(snapshot: &Snapshot, cluster: &Cluster, settings: &Settings, nodes: 
 }
 
 impl Report {
-    /// Leaves out what nothing is wrong with.
+    /// Leaves out Services without problems.
     pub fn only_problems(&mut self) {
         let before = self.services.len();
         self.services.retain(|row| !row.problems.is_empty());

@@ -113,7 +113,7 @@ fn port_words(ports: &[&ServicePort]) -> Vec<String> {
     all
 }
 
-/// Endpoints of the port that has the fewest ready ones.
+/// Number of ready endpoints and of all endpoints, for the port with the fewest ready ones.
 fn ready(ports: &[&ServicePort]) -> (usize, usize) {
     let counts = ports.iter().map(|port| {
         let mut all: Vec<(&CompactString, bool)> =
@@ -125,7 +125,7 @@ fn ready(ports: &[&ServicePort]) -> (usize, usize) {
     counts.min().unwrap_or_default()
 }
 
-/// What is wrong; what is wrong with some of several ports has their names.
+/// What is wrong; if it concerns only some of several ports, with their names.
 fn problems(ports: &[&ServicePort], found: &[Found]) -> Vec<String> {
     let mut all: Vec<(String, BTreeSet<&str>)> = Vec::new();
     let mut add = |words: String, port: &'_ Found| {
@@ -170,7 +170,7 @@ fn port_name<'p>(ports: &[&'p ServicePort], found: &Found) -> Option<&'p str> {
 /// At most this many nodes are named.
 const LISTED: usize = 3;
 
-/// Why a client gets nothing, in as few words as can be.
+/// Why a client gets nothing, in as few words as possible.
 fn words(remark: &Remark) -> Option<String> {
     Some(match remark {
         Remark::NoEndpoints { why: Some(Reason::NoReadyEndpoints), .. } => "no endpoint is ready".to_owned(),
@@ -189,7 +189,7 @@ fn words(remark: &Remark) -> Option<String> {
     })
 }
 
-/// No endpoint is ready, and those that terminate still serve.
+/// No endpoint is ready, but terminating ones still serve.
 fn is_terminating(port: &ServicePort) -> bool {
     let ready = port.endpoints.iter().any(|endpoint| endpoint.ready);
     !ready && port.endpoints.iter().any(|endpoint| endpoint.is_usable())

@@ -1,15 +1,15 @@
-//! Services for a terminal: a line each.
+//! Services for a terminal: one line each.
 
 use super::{Cell, Report, Row};
 use crate::style::{Style, Tone};
 
 const HEADINGS: [&str; 8] = ["SERVICE", "TYPE", "ADDRESS", "PORTS", "READY", "PODS", "NODES", "OUTSIDE"];
 
-/// Columns from here on say what happens.
+/// From this column on, columns say what happens.
 const FIRST_CELL: usize = 5;
 
-/// Prints them: how many there are and are wrong, then a line for each, with what is wrong at its end. As kubectl's tables
-/// it is as wide as its longest line.
+/// Prints them: how many there are and how many have problems, then a line for each, with its problems at the end. Like
+/// kubectl's tables it is as wide as its longest line.
 pub fn print(report: &Report, style: Style) -> String {
     let mut out = style.wrap("", "  ", &report.summary());
     if report.services.is_empty() {
@@ -33,7 +33,7 @@ pub fn print(report: &Report, style: Style) -> String {
     out
 }
 
-/// The last column is padded only where something follows.
+/// The last column is only padded if something follows.
 fn padded(line: &str, cells: &[String], widths: &[usize]) -> String {
     let last = cells.last().map_or(0, |cell| cell.chars().count());
     let width = widths.last().copied().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What a quick run leaves out: with `KUBERULES_FULL=1`, as `.ci/run` sets it, nothing.
 
-/// Tests that take their share of what they are given in a quick run, and what only the full run covers.
+/// Tests that do only a part of their work in a quick run, and what only the full run covers.
 pub(crate) const LEFT_OUT: [(&str, &str); 38] = [
     ("bounds", "a line of more than 64 MiB to annotate"),
     ("check", "23 of 24 captured rulesets of the corpus"),
@@ -52,8 +52,8 @@ pub(crate) const LEFT_OUT: [(&str, &str); 38] = [
     ("mutations", "fuzz seeds of more than 16 KiB, 29 of 30 mutations of all"),
 ];
 
-/// Tests of which the full run takes a third, since the checks are to stay under 20 minutes; `KUBERULES_FULL=all`, by
-/// hand, takes all of them.
+/// Tests of which the full run does a third, since the checks must stay under 20 minutes; `KUBERULES_FULL=all` does all
+/// of them, by hand.
 const BY_HAND: [&str; 5] =
     ["services", "expect::corpus", "expect::random", "explain_journey", "kernel::foreign_iptables"];
 
@@ -61,7 +61,7 @@ fn is_full(level: &str) -> bool {
     std::env::var("KUBERULES_FULL").is_ok_and(|value| value == level)
 }
 
-/// Whether everything runs, but for what is left to runs by hand.
+/// Whether everything runs, except what is left to runs by hand.
 pub(crate) fn full() -> bool {
     is_full("1") || all()
 }
@@ -71,7 +71,8 @@ pub(crate) fn all() -> bool {
     is_full("all")
 }
 
-/// What of a list a test works through: all in the full run, else one of `every`. `test` is its name in [`LEFT_OUT`].
+/// The items of a list that a test processes: all in the full run, else one in `every`. `test` is its name in
+/// [`LEFT_OUT`].
 pub(crate) fn share<T>(test: &str, every: usize, list: Vec<T>) -> Vec<T> {
     assert!(LEFT_OUT.iter().any(|(name, _)| *name == test), "LEFT_OUT lacks {test}");
     let step = match (full(), all() || !BY_HAND.contains(&test)) {
@@ -82,7 +83,7 @@ pub(crate) fn share<T>(test: &str, every: usize, list: Vec<T>) -> Vec<T> {
     list.into_iter().step_by(step).collect()
 }
 
-/// What a quick run reaches, at least, of what all of a list come to.
+/// How much of the whole a quick run reaches at least.
 pub(crate) fn part(whole: usize, every: usize) -> usize {
     if full() { whole } else { whole / every }
 }

@@ -7,7 +7,7 @@ use crate::assume::controllers::{Key, key};
 use crate::input::api::{self, IntOrString, Text};
 
 impl Story<'_> {
-    /// Of these Pods those that may be evicted now, in the order of their names; and those that a budget keeps.
+    /// Which of these Pods may be evicted now, in the order of their names; and which a budget keeps.
     pub(super) fn evictable(&self, pods: &BTreeSet<Key>) -> (BTreeSet<Key>, BTreeSet<Key>) {
         let budgets: Vec<&api::DisruptionBudget> =
             self.now.disruption_budgets.iter().map(|budget| &budget.object).collect();
@@ -88,7 +88,7 @@ fn is_of(budget: &api::DisruptionBudget, pod: &api::Pod) -> bool {
         && budget.selector.as_ref().is_some_and(|selector| selector.matches(&pod.metadata.labels))
 }
 
-/// A number, or a part of another, rounded up.
+/// A number, or a percentage of another, rounded up.
 fn scaled(value: &IntOrString, of: i64) -> i64 {
     match value {
         IntOrString::Int(number) => *number,

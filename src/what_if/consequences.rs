@@ -1,8 +1,8 @@
-//! What a step does to clients: for each Service port and kind of client what happens before and after, node by node.
+//! What a step does to clients: what happens for each Service port and kind of client before and after, node by node.
 //!
-//! The answers are the plan's, which decides where traffic goes before any rule is made; a trace walks the rules made of it
-//! and says the same. Nodes that cannot differ for a Service port (same zone where hints count, no endpoint of their own
-//! where only local ones do) are asked once.
+//! The answers are the plan's, which decides where traffic goes before any rule is made; a trace walks the rules made
+//! from it and says the same. Nodes that cannot differ for a Service port (same zone if hints count, no endpoint of
+//! their own if only local ones do) are looked at only once.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ pub enum Who {
     InsideExternal,
 }
 
-/// What happens to their connections; the worse, the earlier.
+/// What happens to their connections; the worse comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -40,7 +40,7 @@ pub enum State {
     NotServed,
     /// No endpoint is usable.
     Refused,
-    /// No endpoint on this node is usable, and only those count; or the machine of every endpoint is gone.
+    /// No endpoint on this node is usable, and only those count; or the machines of all endpoints are gone.
     TimesOut,
     /// Some of the endpoints are on machines that are gone.
     PartlyTimesOut,
@@ -72,12 +72,12 @@ pub struct Consequence {
     pub before: State,
     /// What happens now.
     pub after: State,
-    /// The part of the connections that go to machines that are gone.
+    /// The share of the connections that go to machines that are gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_share: Option<f64>,
     /// On these nodes.
     pub nodes: Vec<String>,
-    /// On so many nodes it could.
+    /// On how many nodes it could happen.
     pub of_nodes: usize,
 }
 
@@ -96,9 +96,9 @@ pub struct Load {
     pub pod: String,
     /// Its node; may be empty.
     pub node: String,
-    /// Its part of the connections, where all nodes send as many.
+    /// Its share of the connections, if all nodes send the same number.
     pub share: f64,
-    /// The part that it would have if all had the same.
+    /// The share that it would have if all were equal.
     pub mean: f64,
 }
 
@@ -113,7 +113,7 @@ pub struct Change {
 }
 
 impl Consequence {
-    /// Whether somebody loses: what worked does no longer, or not always.
+    /// Whether clients lose: what worked no longer does, or not always.
     pub fn is_loss(&self) -> bool {
         self.after < self.before && !self.after.works()
     }
@@ -223,7 +223,7 @@ fn compare_port(
     }
 }
 
-/// What happens on each node, nodes that cannot differ asked once.
+/// What happens on each node; nodes that cannot differ are looked at only once.
 struct Kinds<'k> {
     view: &'k View,
     port: &'k ServicePort,
@@ -234,7 +234,7 @@ struct Kinds<'k> {
     local_nodes: BTreeSet<&'k str>,
 }
 
-/// What tells nodes apart for a Service port: the zone, and the name where the node has endpoints of its own.
+/// What distinguishes nodes for a Service port: the zone, and the name if the node has endpoints of its own.
 type NodeKind = (Option<CompactString>, Option<CompactString>);
 
 impl<'k> Kinds<'k> {
@@ -242,7 +242,7 @@ impl<'k> Kinds<'k> {
         let hints = || port.endpoints.iter().filter_map(|endpoint| endpoint.hints.as_deref());
         let is_local = [port.internal_policy, port.external_policy].contains(&TrafficPolicy::Local);
         let local = port.endpoints.iter().filter(|_| is_local).filter_map(|e| e.node_name.as_deref());
-        // Two entries of one address: which counts may depend on the node.
+        // If an address has two entries, which one counts may depend on the node.
         let doubled = port.endpoints.windows(2).filter(|pair| matches!(pair, [a, b] if a.text == b.text));
         let doubled = doubled.flatten().filter_map(|endpoint| endpoint.node_name.as_deref());
         Kinds {
@@ -312,7 +312,7 @@ impl<'k> Kinds<'k> {
     }
 }
 
-/// What is seen on how many nodes.
+/// What was seen, and on how many nodes.
 #[derive(Default)]
 struct Counted(Vec<(Rc<Seen>, usize)>);
 
@@ -331,7 +331,7 @@ impl Counted {
     }
 }
 
-/// How connections are shared, where every node sends as many.
+/// How connections are shared if every node sends the same number.
 #[derive(Default)]
 struct Shares {
     nodes: usize,
@@ -346,7 +346,7 @@ impl Shares {
         }
     }
 
-    /// The part of an endpoint, and the mean.
+    /// The share of an endpoint, and the mean.
     fn of(&self, endpoint: &str) -> Option<(f64, f64)> {
         let share = self.sums.get(endpoint)? / self.nodes.max(1) as f64;
         Some((share, 1.0 / self.sums.len().max(1) as f64))
@@ -381,7 +381,7 @@ fn heavier(before: &Shares, after: &Shares, port: &ServicePort, family: &'static
 /// What each step changes, in order.
 ///
 /// # Errors
-/// A state that kube-proxy could make nothing of.
+/// A state that kube-proxy could not use.
 pub fn of_stages(stages: &[Stage], settings: &Settings) -> Result<Vec<Change>, Diagnostics> {
     let views = stages.iter().map(|stage| View::of(stage, settings)).collect::<Result<Vec<_>, _>>()?;
     Ok(views

@@ -22,7 +22,7 @@ pub enum Object {
     Workload(&'static str, String),
 }
 
-/// Kinds by the words of kubectl.
+/// Kinds, by the words of kubectl.
 const KINDS: [(&str, &[&str]); 4] = [
     ("Deployment", &["deployment", "deployments", "deploy"]),
     ("StatefulSet", &["statefulset", "statefulsets", "sts"]),
@@ -34,7 +34,7 @@ impl Object {
     /// Reads `KIND:NAMESPACE/NAME` or `KIND/NAMESPACE/NAME`.
     ///
     /// # Errors
-    /// What is expected.
+    /// What was expected.
     pub fn read(text: &str) -> Result<Object, String> {
         const EXPECTED: &str =
             "expect svc:NAMESPACE/NAME, node/NAME, pod:NAMESPACE/NAME or deployment:NAMESPACE/NAME";
@@ -56,7 +56,7 @@ impl Object {
 }
 
 impl Story<'_> {
-    /// Deletes objects: Services first, then Nodes, then what ends Pods.
+    /// Deletes objects: first Services, then Nodes, then objects whose deletion ends Pods.
     pub(super) fn delete(&mut self, objects: &[Object]) -> Result<(), Diagnostics> {
         let mut faults = Diagnostics::default();
         let names = |wanted: fn(&Object) -> Option<&String>| objects.iter().filter_map(wanted).cloned();
@@ -108,7 +108,7 @@ impl Story<'_> {
             return Err(faults);
         }
         self.now.services.retain(|service| !gone.contains(&key(&service.object.metadata)));
-        // Its slices are owned by it, and so deleted with it.
+        // It owns its slices, so they are deleted with it.
         self.now.endpoint_slices.retain(|slice| {
             let metadata = &slice.object.metadata;
             let service = metadata.label("kubernetes.io/service-name");
@@ -125,7 +125,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// A Node is gone at once, its Pods only once they are collected.
+    /// A Node is gone at once, its Pods only after garbage collection.
     fn delete_nodes(&mut self, names: &[String]) -> Result<(), Diagnostics> {
         if names.is_empty() {
             return Ok(());
@@ -176,7 +176,7 @@ impl Story<'_> {
     }
 }
 
-/// A name as `namespace/name`, or without the namespace where that is clear.
+/// A name as `namespace/name`, or without the namespace if that is unambiguous.
 pub(super) fn find(text: &str, all: &[Key]) -> Result<Key, ()> {
     let fits = |(namespace, name): &&Key| match text.split_once('/') {
         Some((space, wanted)) => namespace == space && name == wanted,

@@ -9,7 +9,7 @@ use crate::assume::controllers::{Key, has_run, key};
 use crate::diagnostic::Diagnostics;
 use crate::input::api::{self, Text};
 
-/// So often `kubectl drain` is followed while budgets keep Pods.
+/// How many times `kubectl drain` is retried while budgets keep Pods.
 const ROUNDS: usize = 20;
 
 impl Story<'_> {
@@ -63,7 +63,7 @@ impl Story<'_> {
         if faults.has_errors() { Err(faults) } else { Ok(found) }
     }
 
-    /// Pods end, step by step, and others take their places.
+    /// Ends Pods, step by step, and lets others take their places.
     pub(super) fn end(
         &mut self,
         pods: &BTreeSet<Key>,
@@ -142,7 +142,7 @@ impl Story<'_> {
     }
 }
 
-/// Whether a drain evicts a Pod: those of DaemonSets stay, and those that a kubelet has from a file.
+/// Whether a drain evicts a Pod: not those of DaemonSets, nor those that a kubelet has from a file.
 fn is_evicted(pod: &api::Pod, nodes: &BTreeSet<Text>) -> bool {
     let owner = pod.metadata.owner.as_deref().map(|owner| owner.kind.as_str());
     nodes.contains(&pod.node_name)

@@ -1,4 +1,4 @@
-//! Every node drained in turn: which Services lose somebody.
+//! Every node drained in turn: which Services lose clients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,24 +13,24 @@ use crate::input::{Located, Snapshot};
 use crate::parallel;
 use crate::settings::Settings;
 
-/// What a drain of one node comes to.
+/// The result of draining one node.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Drained {
     /// The node.
     pub node: String,
-    /// Services that lose somebody at some step, `namespace/name`, with the worst that happens.
+    /// Services that lose clients in some step, `namespace/name`, with the worst that happens.
     pub lost: BTreeMap<String, State>,
     /// Services whose endpoints are on the node.
     pub services: usize,
-    /// What else is to be known.
+    /// What else to know.
     pub remarks: Vec<String>,
 }
 
 /// Drains each node in turn.
 ///
 /// # Errors
-/// A state that kube-proxy could make nothing of.
+/// A state that kube-proxy could not use.
 pub fn all_drains(snapshot: &Snapshot, settings: &Settings) -> Result<Vec<Drained>, Diagnostics> {
     let index = Index::of(snapshot);
     let mut names: Vec<Text> = snapshot.nodes.iter().map(|node| node.object.metadata.name.clone()).collect();
@@ -62,7 +62,7 @@ struct Index<'s> {
     by_node: BTreeMap<Text, BTreeSet<Key>>,
 }
 
-/// What a drain of one node can touch.
+/// What draining one node can affect.
 struct Part {
     snapshot: Snapshot,
     services: usize,

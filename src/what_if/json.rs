@@ -8,7 +8,7 @@ use super::story::Stage;
 
 /// Name and version of the steps' form; fields may be added within a version.
 pub const SCHEMA: &str = "kuberules.what-if/v1";
-/// That of the table of all drains.
+/// The schema of the table of all drains.
 pub const DRAINS_SCHEMA: &str = "kuberules.drains/v1";
 
 /// The steps that a change goes through.
@@ -17,7 +17,7 @@ pub const DRAINS_SCHEMA: &str = "kuberules.drains/v1";
 pub struct WhatIfJson<'s> {
     /// Name and version of this form.
     schema: &'static str,
-    /// Whether somebody loses at some step.
+    /// Whether clients lose in some step.
     loses: bool,
     /// The steps, each compared with the one before.
     steps: Vec<StepJson<'s>>,
@@ -31,7 +31,7 @@ struct StepJson<'s> {
     title: &'s str,
     /// When, where that is known.
     time: Option<&'static str>,
-    /// What is to be known of it.
+    /// What to know about it.
     remarks: &'s [String],
     /// Whether somebody loses.
     loses: bool,
@@ -51,7 +51,7 @@ pub struct DrainsJson<'s> {
     nodes: &'s [Drained],
 }
 
-/// The steps with what each changes.
+/// The steps, with what each changes.
 pub fn json<'s>(stages: &'s [Stage], changes: &'s [Change]) -> WhatIfJson<'s> {
     let loses = |change: &Change| change.clients.iter().any(Consequence::is_loss);
     let steps = stages.iter().skip(1).zip(changes).map(|(stage, change)| StepJson {

@@ -1,6 +1,6 @@
-//! What would happen if: the states that a running cluster goes through when a node is drained, a zone is lost, a Pod is
-//! not ready, an object is deleted or a workload is scaled, each derived from the one before by the rules of the controllers,
-//! and what each does to clients.
+//! What would happen if: the states that a running cluster goes through when a node is drained, a zone is lost, a Pod
+//! is not ready, an object is deleted or a workload is scaled, each derived from the previous one by the rules of the
+//! controllers, and what each does to clients.
 //!
 //! # What it is for
 //!
@@ -10,14 +10,14 @@
 //!
 //! # How
 //!
-//! A `Story` holds the cluster as it is. Each change does to Pods and Nodes what the API server, kubelets and controllers
-//! do (`drain`, `zone`, `delete`, `scale`); after each step the slices follow their Pods
-//! (`crate::assume::controllers`), and the state is kept. [`consequences`] compares two states, Service by Service.
+//! A `Story` holds the current cluster. Each change does to Pods and Nodes what the API server, kubelets and
+//! controllers do (`drain`, `zone`, `delete`, `scale`); after each step the slices follow their Pods
+//! (`crate::assume::controllers`), and the state is recorded. [`consequences`] compares two states, Service by Service.
 //!
 //! # What is not known
 //!
-//! How long a Pod takes to end and to become ready; which Pods a ReplicaSet deletes when it is scaled down; where the real
-//! scheduler puts a replacement. A step says where it takes a choice of its own.
+//! How long a Pod takes to terminate and to become ready; which Pods a ReplicaSet deletes when it is scaled down; where
+//! the real scheduler puts a replacement. A step says if it makes such a choice.
 
 mod budget;
 pub mod consequences;
@@ -44,7 +44,7 @@ pub use scale::Scale;
 pub use story::Stage;
 use story::Story;
 
-/// What is tried. Changes of one kind happen together, the kinds one after the other, in the order of the fields.
+/// What to try. Changes of one kind happen together, the kinds one after the other, in the order of the fields.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     /// Pods that fail readiness, as `namespace/name`.
@@ -71,10 +71,10 @@ impl Changes {
     }
 }
 
-/// The states that a cluster goes through: the first is the one it is in.
+/// The states that a cluster goes through, starting with the current one.
 ///
 /// # Errors
-/// Something that is not there.
+/// Something that does not exist.
 pub fn stages(
     snapshot: &Snapshot,
     settings: &Settings,

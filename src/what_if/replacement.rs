@@ -1,4 +1,4 @@
-//! Pods that controllers make in place of others.
+//! Pods that controllers make to replace others.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use crate::net::{Family, parse_ip_lenient};
 /// When the controller of a Pod makes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Successor {
-    /// At once, beside the one that ends.
+    /// At once, while the old one is still terminating.
     AtOnce,
     /// Once the old one is gone: it has the same name.
     OnceGone,
-    /// Never: nobody owns it, or nobody knows who does.
+    /// Never: no one owns it, or its owner is not known.
     Never,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn successor(pod: &api::Pod) -> Successor {
 }
 
 impl Story<'_> {
-    /// Pods like these that are made now: not ready, and on Nodes where there are some that take them.
+    /// Makes the replacements for these Pods that are due now: not ready, and on Nodes if some accept them.
     pub(super) fn replace(&mut self, pods: &BTreeSet<Key>, when: Successor) -> Vec<api::Pod> {
         let old: Vec<api::Pod> = (self.now.pods.iter().map(|pod| &pod.object))
             .filter(|pod| pods.contains(&(pod.metadata.namespace.clone(), pod.metadata.name.clone())))
@@ -53,7 +53,7 @@ impl Story<'_> {
         }
     }
 
-    /// Puts new Pods on Nodes and adds them; tells the names of those that run, and how many wait.
+    /// Puts new Pods on Nodes and adds them; returns the names of those that run, and how many wait.
     pub(super) fn start(&mut self, pods: Vec<api::Pod>) -> (BTreeSet<Key>, usize) {
         let mut open: Vec<(api::Pod, Vec<Family>)> = pods
             .into_iter()
@@ -70,7 +70,7 @@ impl Story<'_> {
     }
 }
 
-/// What is to be said of Pods that fit on no Node.
+/// What to say about Pods that fit on no Node.
 pub(super) fn waiting_words(waiting: usize) -> Option<String> {
     match waiting {
         0 => None,

@@ -12,10 +12,10 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::{self, Text, WorkloadKind};
 use crate::net::{Cidr, Family};
 
-/// `shop/web=1`, with its kind where that is said.
+/// `shop/web=1`, with its kind if given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scale {
-    /// The workload as it was written.
+    /// The workload, as written.
     pub name: String,
     /// How many Pods it gets.
     pub replicas: usize,
@@ -25,7 +25,7 @@ impl Scale {
     /// Reads `NAMESPACE/NAME=N`.
     ///
     /// # Errors
-    /// What is expected.
+    /// What was expected.
     pub fn read(text: &str) -> Result<Scale, String> {
         const EXPECTED: &str = "expect NAMESPACE/NAME=N, such as shop/web=1";
         let (name, replicas) = text.split_once('=').ok_or(EXPECTED)?;
@@ -85,8 +85,8 @@ impl Story<'_> {
         self.end(&victims, &title, None, choice.map(str::to_owned).into_iter().collect());
     }
 
-    /// The Pods that go first (pkg/controller, ActivePodsWithRanks): not ready ones, then those on a Node with more of
-    /// them; of a StatefulSet those with the highest numbers.
+    /// The Pods that are deleted first (pkg/controller, ActivePodsWithRanks): those that are not ready, then those on a
+    /// Node with more of them; for a StatefulSet those with the highest ordinals.
     fn victims(&self, workload: &api::Workload, pods: &BTreeSet<Key>, count: usize) -> BTreeSet<Key> {
         let all = self.now.pods.iter().map(|pod| &pod.object);
         let mut all: Vec<&api::Pod> = all.filter(|pod| pods.contains(&key(&pod.metadata))).collect();
@@ -129,7 +129,7 @@ impl Story<'_> {
         }
     }
 
-    /// The first Pod of a workload that has none.
+    /// The first Pod of a workload without Pods.
     fn of_template(&self, workload: &api::Workload) -> api::Pod {
         let owner = api::Owner { kind: workload.kind.name().into(), name: workload.metadata.name.clone() };
         let nodes = self.now.nodes.iter().flat_map(|node| &node.object.pod_cidrs);
@@ -223,7 +223,7 @@ fn is_owned_by(metadata: &api::Metadata, workload: &api::Workload) -> bool {
             .is_some_and(|owner| owner.kind == workload.kind.name() && owner.name == workload.metadata.name)
 }
 
-/// A ReplicaSet that is not in the input has its Deployment's name and a hash.
+/// Whether it has the Deployment's name with a hash, like a ReplicaSet that is not in the input.
 fn is_named_after(pod: &api::Metadata, deployment: &api::Workload) -> bool {
     pod.namespace == deployment.metadata.namespace
         && pod.owner.as_deref().is_some_and(|owner| {

@@ -12,11 +12,11 @@ use crate::settings::Settings;
 /// A state of the cluster.
 #[derive(Debug, Clone)]
 pub struct Stage {
-    /// What has happened, as a clause.
+    /// What happened, as a clause.
     pub title: String,
     /// When, where that is known.
     pub time: Option<&'static str>,
-    /// What is to be known of it.
+    /// What to know about it.
     pub remarks: Vec<String>,
     /// The objects.
     pub snapshot: Snapshot,
@@ -24,13 +24,13 @@ pub struct Stage {
     pub dead: BTreeSet<Text>,
 }
 
-/// A cluster as it is, and all states that it has been through.
+/// The current cluster, and all states that it has gone through.
 #[derive(Debug)]
 pub(super) struct Story<'s> {
     pub(super) controllers: Controllers<'s>,
     pub(super) now: Snapshot,
     stages: Vec<Stage>,
-    /// Pods that are known only from endpoints, by Service.
+    /// Pods that are only known from endpoints, by Service.
     members: Members,
     pub(super) synthetic: BTreeSet<Key>,
     /// Every Pod that there was.
@@ -71,7 +71,7 @@ impl<'s> Story<'s> {
         self.stages
     }
 
-    /// Keeps the state as it is now, unless nothing has changed.
+    /// Records the current state, unless nothing has changed.
     pub(super) fn keep(
         &mut self,
         title: impl Into<String>,
@@ -82,24 +82,24 @@ impl<'s> Story<'s> {
         self.stages.push(Stage { title: title.into(), time, remarks, snapshot, dead });
     }
 
-    /// Lets the slices of some Pods' Services follow them.
+    /// Updates the slices of these Pods' Services.
     pub(super) fn follow(&mut self, pods: &BTreeSet<Key>) {
         let services = self.services_of(pods);
         self.follow_services(&services);
     }
 
-    /// The same for Services by name.
+    /// The same for Services, by name.
     pub(super) fn follow_services(&mut self, services: &BTreeSet<Key>) {
         self.controllers.follow(&mut self.now, services, &self.members, &self.known);
     }
 
-    /// The same for every Service with hints by zone: Nodes have changed.
+    /// The same for every Service with hints by zone, after Nodes have changed.
     pub(super) fn follow_nodes(&mut self) {
         let all = self.now.services.iter().map(|service| key(&service.object.metadata)).collect();
         self.controllers.follow(&mut self.now, &all, &self.members, &self.known);
     }
 
-    /// The Services whose endpoints some Pods are.
+    /// The Services that have some of these Pods as endpoints.
     pub(super) fn services_of(&self, pods: &BTreeSet<Key>) -> BTreeSet<Key> {
         let labels: Vec<(&Text, &[(Text, Text)])> = (self.now.pods.iter())
             .filter(|pod| pods.contains(&key(&pod.object.metadata)))
@@ -128,7 +128,7 @@ impl<'s> Story<'s> {
         services
     }
 
-    /// Makes Pods of endpoints whose Pods are not in the input.
+    /// Makes Pods from endpoints whose Pods are not in the input.
     fn learn_pods(&mut self) {
         let there: BTreeSet<Key> = self.now.pods.iter().map(|pod| key(&pod.object.metadata)).collect();
         let mut made: BTreeMap<Key, Located<api::Pod>> = BTreeMap::new();
@@ -155,7 +155,7 @@ impl<'s> Story<'s> {
         self.now.pods.extend(made.into_values());
     }
 
-    /// The Pods that something says are running.
+    /// The Pods for which `is_meant` is true, and that are running.
     pub(super) fn pods(&self, is_meant: impl Fn(&api::Pod) -> bool) -> BTreeSet<Key> {
         let pods = self.now.pods.iter().map(|pod| &pod.object);
         pods.filter(|pod| !has_run(pod) && is_meant(pod)).map(|pod| key(&pod.metadata)).collect()
@@ -171,7 +171,7 @@ impl<'s> Story<'s> {
         self.now.pods.retain(|pod| !pods.contains(&key(&pod.object.metadata)));
     }
 
-    /// Adds Pods that are made; tells their names.
+    /// Adds new Pods; returns their names.
     pub(super) fn add(&mut self, pods: Vec<api::Pod>) -> BTreeSet<Key> {
         let mut added = BTreeSet::new();
         for object in pods {
@@ -202,7 +202,7 @@ impl<'s> Story<'s> {
         Ok(())
     }
 
-    /// Pods by `namespace/name`, or by a name that only one has.
+    /// Pods by `namespace/name`, or by an unambiguous name.
     pub(super) fn named_pods(&self, names: &[String]) -> Result<BTreeSet<Key>, Diagnostics> {
         let mut found = BTreeSet::new();
         let mut faults = Diagnostics::default();
@@ -233,7 +233,7 @@ impl<'s> Story<'s> {
     }
 }
 
-/// The objects without the text that they were read from: what is made up has no place in it.
+/// The objects without the text that they were read from, which does not contain what is made up.
 pub(super) fn without_sources(snapshot: &Snapshot) -> Snapshot {
     Snapshot {
         services: snapshot.services.clone(),
@@ -252,7 +252,7 @@ pub(super) fn is_or_are(names: &[&str]) -> String {
     format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
-/// The name of an endpoint's Pod; its address where it names none.
+/// The name of an endpoint's Pod; its address if it names none.
 fn pod_of(endpoint: &api::Endpoint, namespace: &Text) -> Key {
     let name = match &endpoint.target_ref {
         Some(target) if target.kind == "Pod" || target.kind.is_empty() => target.name.clone(),

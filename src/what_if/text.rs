@@ -22,7 +22,7 @@ pub fn print(stages: &[Stage], changes: &[Change]) -> String {
     out
 }
 
-/// Appends a line in which nothing can steer a terminal.
+/// Appends a line without terminal control characters.
 fn line(out: &mut String, depth: usize, text: &str) {
     let _ = writeln!(out, "{:width$}{}", "", Inert(text), width = depth * 2);
 }
@@ -34,7 +34,7 @@ fn service_of(service_port: &str) -> &str {
 /// At most this many Services are named in a line.
 const NAMED: usize = 12;
 
-/// Which Services lose somebody, and at which steps.
+/// Which Services lose clients, and in which steps.
 fn verdict(changes: &[Change]) -> String {
     let mut lost: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, change) in changes.iter().enumerate() {
@@ -78,9 +78,9 @@ fn some(names: &[String]) -> String {
     if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
-/// What happens to which clients, with the Service ports it happens to; worst first, as it is printed.
+/// What happens to which clients, with the Service ports concerned; worst first, as it is printed.
 fn folded(all: &[Consequence]) -> Vec<(String, Vec<String>)> {
-    // What differs in the family, or in what was before, is one thing.
+    // Entries that differ only in the family, or in what was before, become one.
     let mut merged: Vec<(&str, Who, String, BTreeSet<&str>, usize)> = Vec::new();
     for one in all {
         let what = what_words(one);

@@ -1,4 +1,4 @@
-//! A zone that is lost: its machines, with their kubelets, fall silent (pkg/controller/nodelifecycle, tainteviction).
+//! A lost zone: its machines, with their kubelets, no longer respond (pkg/controller/nodelifecycle, tainteviction).
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ impl Story<'_> {
     }
 }
 
-/// What the node lifecycle controller does to a Node whose kubelet is silent.
+/// What the node lifecycle controller does to a Node whose kubelet does not respond.
 fn lose(node: &mut api::Node) {
     node.not_ready = true;
     for effect in ["NoSchedule", "NoExecute"] {
@@ -89,7 +89,7 @@ fn lose(node: &mut api::Node) {
     }
 }
 
-/// Whether taint eviction takes a Pod: not those that tolerate it for ever, as those of DaemonSets do.
+/// Whether taint eviction deletes a Pod: not those that tolerate the taint forever, like those of DaemonSets.
 fn is_evicted(pod: &api::Pod) -> bool {
     let owner = pod.metadata.owner.as_deref().map(|owner| owner.kind.as_str());
     !matches!(owner, Some("DaemonSet" | "Node"))
