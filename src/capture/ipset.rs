@@ -20,7 +20,7 @@ pub(super) fn read_save(text: &str) -> Result<IpSets, ParseError> {
         let read = match words.as_slice() {
             ["create", name, kind, options @ ..] => create(&mut sets, name, kind, options),
             ["add", name, member, options @ ..] => add(&mut sets, name, member, options),
-            _ => Err(format!("{} is no line of ipset save", Excerpt(line))),
+            _ => Err(format!("{} is not a line of ipset save", Excerpt(line))),
         };
         read.map_err(|message| ParseError { line: number, message })?;
     }

@@ -137,7 +137,7 @@ fn most_reported(reports: &[Report], session: &mut Session) -> Release {
         let listed: Vec<String> =
             counts.iter().map(|(count, release)| format!("{release} on {count}")).collect();
         session.warn(format!(
-            "the nodes report several releases of kube-proxy ({}): all are taken to have {most}; name one with --node, or a \
+            "the nodes report several releases of kube-proxy ({}): all are assumed to have {most}; name one with --node, or a \
              release with --kube-version",
             listed.join(", ")
         ));

@@ -431,7 +431,7 @@ fn source_ranges(
             None => report.error(
                 &format!("spec.loadBalancerSourceRanges[{index}]"),
                 format!("{text:?} is not a network"),
-                "kube-proxy would pass it over and perhaps let everybody in; write it as address/length",
+                "kube-proxy would ignore it and might let everyone in; write it as address/length",
             ),
         }
     }

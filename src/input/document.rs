@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         let line = rest.split_inclusive('\n').next().unwrap_or_default();
         let after = line.get(SEPARATOR.len()..).unwrap_or_default().trim();
         if !after.is_empty() && !after.starts_with('#') {
-            let message = "behind the `---` that separates documents kubectl takes nothing but a comment";
+            let message = "behind the `---` that separates documents kubectl accepts only a comment";
             let diagnostic = Diagnostic::error(message).help("put the rest of this line on the next");
             self.batch.find(diagnostic, self.position(position..position), 0);
         }
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
     fn deep_enough(&mut self, lists: usize, position: Position) -> bool {
         let fine = lists < MAX_LISTS;
         if !fine {
-            let message = format!("more than {MAX_LISTS} lists within one another");
+            let message = format!("more than {MAX_LISTS} nested lists");
             let help = "put the objects into one list";
             self.batch.find(Diagnostic::error(message).help(help), position, 0);
         }
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
         let diagnostic = if is_cut_off {
             Diagnostic::error("items without `kind: List`, which kubectl prints after them").help(CUT_OFF)
         } else if type_.kind.is_empty() {
-            Diagnostic::warning("no Kubernetes object: it has no kind; ignored")
+            Diagnostic::warning("not a Kubernetes object: it has no kind; ignored")
         } else {
             return self.batch.add(type_, written);
         };

@@ -84,7 +84,7 @@ impl Remove<'_> {
         }
         let place =
             self.sources.place(earlier.position).map_or(String::new(), |place| format!(" at {place}"));
-        let message = format!("takes the place of another object of this name in the same list{place}");
+        let message = format!("replaces another object with this name in the same list{place}");
         let told =
             Diagnostic::warning(message).help("the last of one name counts, as it does for kube-proxy");
         let told = told.about(later.object.metadata().object_ref(kind(&later.object)));

@@ -148,7 +148,7 @@ fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Diagnostic {
     let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     let (message, help) = if is_utf16 {
         (
-            "the text begins as UTF-16 does and is not",
+            "the text begins like UTF-16, but is not",
             "write it as UTF-8; PowerShell does with `| Out-File -Encoding utf8`",
         )
     } else {

@@ -46,8 +46,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn folder(&mut self, path: &Path, depth: usize) {
         if depth > MAX_FOLDERS {
-            let message =
-                format!("more than {MAX_FOLDERS} folders within one another: name this one by itself");
+            let message = format!("more than {MAX_FOLDERS} nested folders: name this one by itself");
             return self.fault(path, message);
         }
         let entries = match entries(path) {

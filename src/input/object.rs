@@ -364,7 +364,7 @@ fn left_out(severity: Severity, more: usize) -> Option<Diagnostic> {
         (Severity::Unloadable | Severity::Error, _) => "errors",
     };
     let message = format!("reading the input: {more} more {words} are not listed");
-    let help = "mend what is listed, and run it again";
+    let help = "fix what is listed, and run it again";
     Some(Diagnostic { severity, ..Diagnostic::error(message).help(help) })
 }
 

@@ -29,7 +29,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             let Some(ip) = parse_ip_lenient(text) else { continue };
             if let Some(why) = why_not(ip, view, known) {
                 let remedy = if known.are_assumed {
-                    "the service network is assumed: tell the cluster's with --service-cidr, or leave the address out"
+                    "the service network is assumed: give the cluster's with --service-cidr, or leave the address out"
                 } else {
                     "choose an address in the network, or leave it out and get one"
                 };

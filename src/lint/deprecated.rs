@@ -26,8 +26,8 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             && !view.spec().external_ips.is_empty()
         {
             let message = format!(
-                "externalIPs are deprecated from Kubernetes 1.{since} on, and {EXTERNAL_IPS_OFF} is to ignore them by default: \
-                 any user who may make a Service can take traffic by them"
+                "externalIPs are deprecated from Kubernetes 1.{since} on, and {EXTERNAL_IPS_OFF} will ignore them by default: \
+                 any user who may create a Service can take over traffic with them"
             );
             let remedy =
                 "use type LoadBalancer with an implementation such as MetalLB or kube-vip, or a Gateway";

@@ -18,7 +18,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         return;
     }
     let message = format!(
-        "mode is ipvs: from {IPVS_OFF} on kube-proxy is not to start with it unless the gate KubeProxyIPVS is switched on"
+        "mode is ipvs: from {IPVS_OFF} on kube-proxy will not start with it unless the gate KubeProxyIPVS is switched on"
     );
     let remedy =
         "move to nftables, or to iptables; what either would do: kuberules compile --proxy-mode nftables";

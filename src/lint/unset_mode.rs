@@ -21,7 +21,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         return;
     }
     let message = format!(
-        "mode is not set: kube-proxy {} takes iptables and warns, {NFTABLES_BY_DEFAULT} is to take nftables",
+        "mode is not set: kube-proxy {} uses iptables and warns, {NFTABLES_BY_DEFAULT} will use nftables",
         settings.release
     );
     let remedy = "set mode: iptables, as kubeadm 1.37 does, or try what mode: nftables changes: kuberules diff \
@@ -38,7 +38,7 @@ mod tests {
         let messages = found_by("KR030", &plain_service(), &configured("1.37", "clusterCIDR: 10.0.0.0/8"));
         assert_eq!(
             messages,
-            ["mode is not set: kube-proxy 1.37 takes iptables and warns, 1.40 is to take nftables"]
+            ["mode is not set: kube-proxy 1.37 uses iptables and warns, 1.40 will use nftables"]
         );
     }
 

@@ -56,8 +56,8 @@ fn comment_fault(plan: &Plan<'_>, port: &ServicePortPlan<'_>, sources: &Sources)
     }
     let path = format!("spec.ports[{}]", port.port_index);
     let fault = format!(
-        "{path}: the name {} of a Service port without endpoints becomes a comment of {length} characters, nft takes \
-         {LONGEST_COMMENT}",
+        "{path}: the name {} of a Service port without endpoints becomes a comment of {length} characters, and nft \
+         accepts {LONGEST_COMMENT}",
         port.name
     );
     let object = ObjectRef {
@@ -91,7 +91,7 @@ fn check_interface(plan: &Plan<'_>, name: &str, found: &mut Diagnostics) {
     let is_number = name.bytes().all(|b| b.is_ascii_digit());
     if (!is_number && !begins_a_name(name)) || reserved::is_reserved(name) {
         let fault = format!(
-            "detectLocal.bridgeInterface: kube-proxy writes {name} without quotes, and nft does not take it for a name"
+            "detectLocal.bridgeInterface: kube-proxy writes {name} without quotes, and nft does not accept it as a name"
         );
         found.push(unsynced(plan, &fault).help("rename the interface, or choose another detectLocalMode"));
     } else if !plan.release().nftables.interface_by_name {
@@ -117,7 +117,7 @@ fn check_prefix(plan: &Plan<'_>, prefix: &str, found: &mut Diagnostics) {
         unsynced(plan, &fault).help("shorten the prefix")
     } else if !begins_a_name(prefix) {
         let fault = format!(
-            "{PATH}: kube-proxy writes {prefix}* without quotes, and nft does not take it for a name"
+            "{PATH}: kube-proxy writes {prefix}* without quotes, and nft does not accept it as a name"
         );
         unsynced(plan, &fault).help("choose another detectLocalMode")
     } else {

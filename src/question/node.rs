@@ -124,7 +124,7 @@ fn without_nodes(name: CompactString, settings: &Settings) -> Checked<Node> {
         ))
     } else {
         Diagnostic::warning(format!(
-            "the input has no Nodes: {name} is taken to have no zone and no address but loopback"
+            "the input has no Nodes: {name} is assumed to have no zone and no address but loopback"
         ))
     };
     let help = "add the output of kubectl get nodes -o yaml to the input";

@@ -48,7 +48,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 38] = [
     ("truth", "an answer where no walk gets through, which takes its time"),
     ("ruleset", "nine of ten clusters compiled around one Service port"),
     ("what_if_traffic", "six of seven clusters"),
-    ("limits", "blanks, lists within lists and maps sixteen times as long"),
+    ("limits", "blanks, nested lists and maps sixteen times as long"),
     ("mutations", "fuzz seeds of more than 16 KiB, 29 of 30 mutations of all"),
 ];
 

@@ -26,7 +26,7 @@ pub enum WalkError {
         target: CompactString,
     },
     /// A set or map that is not there.
-    #[error("table {table}, chain {chain}: a rule asks the set {set}, which does not exist")]
+    #[error("table {table}, chain {chain}: a rule uses the set {set}, which does not exist")]
     NoSuchSet {
         /// The table.
         table: CompactString,
@@ -36,7 +36,7 @@ pub enum WalkError {
         set: CompactString,
     },
     /// A rule translates the destination to what cannot be told.
-    #[error("table {table}, chain {chain}: where a rule sends packets cannot be told")]
+    #[error("table {table}, chain {chain}: it is not known where a rule sends packets")]
     UnknownDestination {
         /// The table.
         table: CompactString,
@@ -52,7 +52,7 @@ pub enum WalkError {
         chain: CompactString,
     },
     /// The walk comes to no end: chains lead to one another in a circle.
-    #[error("the walk comes to no end: chains lead to one another in a circle")]
+    #[error("the walk does not end: chains lead to one another in a circle")]
     Endless,
     /// Too many branches to follow.
     #[error("too many ways lead through these rules: too much is left to chance or is not understood")]

@@ -279,7 +279,7 @@ fn whatever_is_cut_everything_closes() {
         arguments.extend(more);
         let cut = String::from_utf8(kuberules(&arguments).stdout).unwrap();
         assert!(cut.chars().count() <= max.parse().unwrap(), "{max}");
-        assert_eq!(cut.contains("Left out, for want of room"), max != "1000000", "{max}: {cut}");
+        assert_eq!(cut.contains("Left out for lack of space"), max != "1000000", "{max}: {cut}");
         assert!(cut.contains("| **REFUSED** | notes/notes-web, port http |"), "{max}");
         is_well_formed(&cut, max);
     }

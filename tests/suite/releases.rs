@@ -126,7 +126,7 @@ fn an_upgrade_to_1_37_is_the_same_traffic_and_says_what_to_look_at() {
     assert_eq!(code, 0, "{text}");
     let verdict = "ready: nothing unexpected; no known difference touches a Service; nothing stops working";
     assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(verdict), "{text}");
-    assert!(text.contains("To look at before the upgrade\n  note[KR015] "), "{text}");
+    assert!(text.contains("To check before the upgrade\n  note[KR015] "), "{text}");
 }
 
 fn case(name: &str) -> PathBuf {

@@ -347,7 +347,7 @@ impl<'t, 'a> MergeCollector<'t, 'a> {
     fn add(&mut self, map: Cursor<'t, 'a>, chain: usize) -> Result<(), Error> {
         if chain > Self::MAX_CHAIN {
             return map.located(Err(de::Error::custom(format!(
-                "more than {} merge keys within one another: write the merged keys out",
+                "more than {} nested merge keys: write the merged keys out",
                 Self::MAX_CHAIN
             ))));
         }

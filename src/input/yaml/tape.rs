@@ -47,7 +47,7 @@ impl<'a> Tape<'a> {
     pub(in crate::input) fn read(text: &str) -> Result<Self, Fault> {
         if u32::try_from(text.len()).is_err() {
             let message =
-                "a YAML document of 4 GiB or more is not read: part it by lines of `---`".to_owned();
+                "a YAML document of 4 GiB or more is not read: split it with lines of `---`".to_owned();
             return Err(Fault { message, offset: 0 });
         }
         let mut builder = Builder::default();
@@ -178,7 +178,7 @@ impl<'a> Builder<'a> {
         if self.open.len() == MAX_DEPTH {
             return Err(at(
                 start,
-                format!("nested deeper than {MAX_DEPTH} levels, as no Kubernetes object is"),
+                format!("nested deeper than {MAX_DEPTH} levels, which no Kubernetes object is"),
             ));
         }
         self.open.push(self.nodes.len());
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn nesting_is_bounded() {
         let text = "[".repeat(MAX_DEPTH + 1);
-        assert_eq!(fault_of(&text).0, "nested deeper than 200 levels, as no Kubernetes object is");
+        assert_eq!(fault_of(&text).0, "nested deeper than 200 levels, which no Kubernetes object is");
         let nested = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
         assert!(Tape::read(&nested).is_ok());
     }

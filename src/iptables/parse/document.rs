@@ -116,7 +116,7 @@ impl Document {
             Some(b'C') if line.trim_end() == "COMMIT" => self.commit(number),
             Some(_) if line.trim().is_empty() => Ok(()),
             Some(_) => Err(fault(format!(
-                "{} is no line of iptables-save (they begin with '#', '*', ':', '-' or '[', or are COMMIT)",
+                "{} is not a line of iptables-save (they begin with '#', '*', ':', '-' or '[', or are COMMIT)",
                 Excerpt(line)
             ))),
         }
@@ -149,7 +149,7 @@ impl Document {
             ));
         }
         let name = TableName::from_name(name.trim_end())
-            .ok_or_else(|| format!("{} is no table of iptables", Excerpt(name)))?;
+            .ok_or_else(|| format!("{} is not a table of iptables", Excerpt(name)))?;
         self.open = Some(OpenTable::new(line, name));
         Ok(())
     }
@@ -237,7 +237,7 @@ fn add_table(
     }
     if let Some(part) = parts.get_mut(position) {
         if part.ruleset.table(read.table.name).is_some() {
-            let message = format!("table {} of {family} comes twice", read.table.name.name());
+            let message = format!("table {} of {family} occurs twice", read.table.name.name());
             return Err(ParseError { line: read.line, message });
         }
         part.ruleset.tables.push(read.table);
@@ -281,7 +281,7 @@ impl OpenTable {
             Some("ACCEPT") => Some(Policy::Accept),
             Some("DROP") => Some(Policy::Drop),
             other => {
-                return Err(format!("{} is no policy of a chain", Excerpt(other.unwrap_or_default())));
+                return Err(format!("{} is not a policy of a chain", Excerpt(other.unwrap_or_default())));
             }
         };
         let owner = Owner::of(self.table.name, name.as_str());
@@ -290,7 +290,7 @@ impl OpenTable {
         }
         let counters = match words.next() {
             None => Counters::default(),
-            Some(text) => counters(text).ok_or_else(|| format!("{} are no counters", Excerpt(text)))?,
+            Some(text) => counters(text).ok_or_else(|| format!("{} are not counters", Excerpt(text)))?,
         };
         if self.index.insert(name, self.table.chains.len()).is_some() {
             return Err(format!("chain {name} is declared twice"));
@@ -394,5 +394,5 @@ fn chain_name(text: &str) -> Result<ChainName, Fault> {
             ChainName::MAX
         ));
     }
-    ChainName::new(text).ok_or_else(|| format!("{} is no name of a chain", Excerpt(text)))
+    ChainName::new(text).ok_or_else(|| format!("{} is not the name of a chain", Excerpt(text)))
 }

@@ -131,7 +131,7 @@ impl Reading {
     }
 
     fn counters<'t, 'a>(&mut self, packets: &str, words: &'t [Token<'a>]) -> Result<&'t [Token<'a>], Fault> {
-        let number = |text: &str| text.parse().map_err(|_| format!("{} is no count", Excerpt(text)));
+        let number = |text: &str| text.parse().map_err(|_| format!("{} is not a count", Excerpt(text)));
         let [bytes, after @ ..] = words else {
             return Err("-c without packets and bytes".to_owned());
         };

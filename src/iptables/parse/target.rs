@@ -47,7 +47,7 @@ pub(super) fn read(
     };
     match typed {
         Some(target) => Ok(target),
-        None if is_goto(option.raw) => Err(format!("{} is no name of a chain", Excerpt(name.raw))),
+        None if is_goto(option.raw) => Err(format!("{} is not the name of a chain", Excerpt(name.raw))),
         None => Ok(foreign::read_target(line.get(option.start..).unwrap_or_default().trim_end())),
     }
 }

@@ -91,7 +91,7 @@ struct RuleObject<'a> {
 
 pub(super) fn read(text: &str) -> Result<Ruleset, ParseError> {
     let document: Document<'_> = serde_json::from_str(text)
-        .map_err(|e| ParseError { line: e.line(), message: format!("no JSON of nft: {e}") })?;
+        .map_err(|e| ParseError { line: e.line(), message: format!("not JSON of nft: {e}") })?;
     let mut reader = Reader::default();
     for (i, item) in document.nftables.into_iter().enumerate() {
         reader.item(item).map_err(|fault| ParseError {
@@ -141,7 +141,7 @@ impl Reader {
         let family = family(&object.family)?;
         let key = (family, object.name.clone());
         if self.table_index.insert(key, self.tables.len()).is_some() {
-            return Err(format!("table {} comes twice", Excerpt(&object.name)));
+            return Err(format!("table {} occurs twice", Excerpt(&object.name)));
         }
         let flags = object.flags.map(|flags| format!("flags {}", value::names(&flags).join(",")));
         self.tables.push(Table {
@@ -166,7 +166,7 @@ impl Reader {
         let Some(table) = self.tables.get_mut(position) else { return Ok(()) };
         let key = (position, object.name.clone());
         if self.chain_index.insert(key, table.chains.len()).is_some() {
-            return Err(format!("chain {} comes twice", Excerpt(&object.name)));
+            return Err(format!("chain {} occurs twice", Excerpt(&object.name)));
         }
         let base = base(&object)?;
         table.chains.push(Chain {
@@ -238,7 +238,7 @@ impl Reader {
 }
 
 fn family(name: &str) -> Result<TableFamily, Fault> {
-    TableFamily::from_name(name).ok_or_else(|| format!("{} is no family of a table", Excerpt(name)))
+    TableFamily::from_name(name).ok_or_else(|| format!("{} is not a table family", Excerpt(name)))
 }
 
 /// nft 1.0.6 leaves the flag `dynamic` out of its JSON: only a set that has it can be updated by a rule.
@@ -268,7 +268,7 @@ fn base(object: &ChainObject) -> Result<Option<BaseChain>, Fault> {
     });
     Ok(Some(BaseChain {
         kind: kind.clone(),
-        hook: Hook::from_name(hook).ok_or_else(|| format!("{} is no hook", Excerpt(hook)))?,
+        hook: Hook::from_name(hook).ok_or_else(|| format!("{} is not a hook", Excerpt(hook)))?,
         device: device.map(CompactString::from),
         priority,
         drops_by_default: object.policy.as_deref() == Some("drop"),

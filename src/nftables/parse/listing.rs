@@ -52,9 +52,9 @@ impl<'a> Lines<'a> {
                 [] => {}
                 ["table", family, name, "{"] => {
                     let family = TableFamily::from_name(family)
-                        .ok_or_else(|| format!("{} is no family of a table", Excerpt(family)))?;
+                        .ok_or_else(|| format!("{} is not a table family", Excerpt(family)))?;
                     if !names.insert((family, *name)) {
-                        return Err(format!("table {} {} comes twice", family.name(), Excerpt(name)));
+                        return Err(format!("table {} {} occurs twice", family.name(), Excerpt(name)));
                     }
                     ruleset.tables.push(self.table(family, name)?);
                 }
@@ -80,7 +80,7 @@ impl<'a> Lines<'a> {
             let words: Vec<&str> = without_note(line).split_ascii_whitespace().collect();
             let mut new = |kind, name: &'a str| match names.insert((kind, name)) {
                 true => Ok(name),
-                false => Err(format!("{} comes twice in the table", Excerpt(name))),
+                false => Err(format!("{} occurs twice in the table", Excerpt(name))),
             };
             match words.as_slice() {
                 [] => {}
@@ -130,7 +130,7 @@ impl<'a> Lines<'a> {
                     };
                     (counter.packets, counter.bytes) = (number(packets)?, number(bytes)?);
                 }
-                _ => return Err(format!("{} is no property of a counter", Excerpt(line.trim()))),
+                _ => return Err(format!("{} is not a property of a counter", Excerpt(line.trim()))),
             }
         }
         Ok(counter)
@@ -251,7 +251,7 @@ fn without_handle(rule: &str) -> &str {
 
 fn comment(line: &str) -> Result<CompactString, Fault> {
     let text = line.trim().strip_prefix("comment ").and_then(unquoted);
-    text.map(CompactString::from).ok_or_else(|| format!("{} is no comment", Excerpt(line.trim())))
+    text.map(CompactString::from).ok_or_else(|| format!("{} is not a comment", Excerpt(line.trim())))
 }
 
 fn property(line: &str, set: &mut Set, types: &mut Types) -> Result<(), Fault> {
@@ -294,7 +294,7 @@ fn set_type(text: &str, set: &mut Set) {
 
 /// Reads `type T hook H [device ...] priority P; policy ...;`.
 fn base(line: &str, family: TableFamily) -> Result<BaseChain, Fault> {
-    let fault = || format!("{} is no line of a base chain", Excerpt(line));
+    let fault = || format!("{} is not a line of a base chain", Excerpt(line));
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let ["type", kind, "hook", hook, rest @ ..] = words.as_slice() else { return Err(fault()) };
     let at = rest.iter().position(|w| *w == "priority").ok_or_else(fault)?;

@@ -161,9 +161,9 @@ fn faults_of_listings_name_the_line() {
     for (text, expected) in [
         ("hello\u{1b}", "line 1: 'hello\\u{1b}' does not begin a table of 'nft list ruleset'"),
         ("table ip x {\n", "line 1: the text ends within a block; it is cut off"),
-        ("table foo x {\n}\n", "line 1: 'foo' is no family of a table"),
-        ("table ip x {\n}\ntable ip x {\n}\n", "line 3: table ip 'x' comes twice"),
-        ("table ip x {\n\tchain c {\n\t}\n\tchain c {\n\t}\n}\n", "line 4: 'c' comes twice in the table"),
+        ("table foo x {\n}\n", "line 1: 'foo' is not a table family"),
+        ("table ip x {\n}\ntable ip x {\n}\n", "line 3: table ip 'x' occurs twice"),
+        ("table ip x {\n\tchain c {\n\t}\n\tchain c {\n\t}\n}\n", "line 4: 'c' occurs twice in the table"),
         (
             "table ip x {\n\tset c {\n\t\telements = { a,\n",
             "line 3: the text ends within the elements of a set",
@@ -172,7 +172,7 @@ fn faults_of_listings_name_the_line() {
         ("table ip x {\n\tchain c {\n\t\tip saddr {\n", "line 3: the text ends within braces"),
         (
             "table ip x {\n\tchain c {\n\t\ttype filter hook nowhere priority 0; policy accept;\n",
-            "line 3: 'type filter hook nowhere priority 0; policy accept;' is no line of a base chain",
+            "line 3: 'type filter hook nowhere priority 0; policy accept;' is not a line of a base chain",
         ),
     ] {
         assert!(fault(text).starts_with(expected), "{}\n{expected}", fault(text));
@@ -182,7 +182,7 @@ fn faults_of_listings_name_the_line() {
 #[test]
 fn faults_of_json_name_the_item() {
     let fault = |text: &str| parse_json(text).unwrap_err().to_string();
-    assert!(fault("{").starts_with("line 1: no JSON of nft: "));
+    assert!(fault("{").starts_with("line 1: not JSON of nft: "));
     let rule = "{\"nftables\": [\n{\"table\": {\"family\": \"ip\", \"name\": \"x\"}},\n\
                 {\"rule\": {\"family\": \"ip\", \"table\": \"x\", \"chain\": \"c\", \"expr\": []}}]}";
     assert_eq!(fault(rule), "line 3: item 1 of nftables: chain 'c' is missing");
@@ -211,7 +211,7 @@ fn deep_json_is_refused() {
         assert!(fault.starts_with("line 1: item 1 of nftables: recursion limit exceeded"), "{fault}");
     }
     let unclosed = parse_json(&format!("{{\"nftables\": {open}")).unwrap_err().to_string();
-    assert!(unclosed.starts_with("line 1: no JSON of nft: EOF while parsing a list"), "{unclosed}");
+    assert!(unclosed.starts_with("line 1: not JSON of nft: EOF while parsing a list"), "{unclosed}");
 }
 
 /// The statements of a table with one rule.

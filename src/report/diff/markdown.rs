@@ -165,7 +165,7 @@ fn advice(page: &mut Page, diff: &Diff) {
         .iter()
         .map(|advice| format!("- {}: {}\n", text(&advice_words(advice)), text(&advice.remedy)))
         .collect();
-    page.list(("\n### To look at before the upgrade\n\n", ""), &lines, "advices");
+    page.list(("\n### To check before the upgrade\n\n", ""), &lines, "advices");
 }
 
 fn connections(page: &mut Page, diff: &Diff) {
@@ -236,7 +236,7 @@ fn foot(page: &mut Page, diff: &Diff) {
     let foot = format!("\n{}\n", text(&sentences.join(" ")));
     let cut = match page.cut.is_empty() {
         true => String::new(),
-        false => format!("\n_Left out, for want of room: {}. See --output text._\n", page.cut.join("; ")),
+        false => format!("\n_Left out for lack of space: {}. See --output text._\n", page.cut.join("; ")),
     };
     page.fits(&cut, 0);
     page.fits(&foot, 0);

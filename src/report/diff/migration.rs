@@ -194,7 +194,7 @@ fn remedy(reason: Reason) -> &'static str {
         }
         Reason::LocalnetGuard => "nothing: the kernel drops these packets itself without route_localnet",
         Reason::LoopbackSource => {
-            "let programs in the node's network not bind to 127.0.0.1 before they connect; others are not affected"
+            "make sure that programs in the node's network do not bind to 127.0.0.1 before they connect; others are not affected"
         }
         Reason::NodePortAddresses => {
             "list the networks in nodePortAddresses (for all of them: 0.0.0.0/0, ::/0), or point clients and health checks at the node's primary IP"
@@ -224,7 +224,7 @@ fn remedy(reason: Reason) -> &'static str {
             "remove the label from Services with a cluster IP that are to be served on both sides; give those that are not clusterIP None, or the label service-proxy-name"
         }
         Reason::SlicesOfOtherProxies => {
-            "label the Service, not its slices, where another proxy is to serve it; delete slices that nobody means any more"
+            "label the Service, not its slices, where another proxy is to serve it; delete slices that are no longer needed"
         }
         Reason::DuplicateEndpoints => {
             "find out who writes the second slice (kubectl get endpointslices), and remove the entry that is out of date"

@@ -27,7 +27,7 @@ fn headline(diff: &Diff) -> String {
         let nodes = plural(diff.nodes, "node");
         return match (unknown, diff.migration.is_some() && !diff.changes.is_empty()) {
             (Some(unknown), _) => format!("Unknown on {} of {nodes}: {unknown}", affected(diff)),
-            (None, true) => format!("No Service changes but by known differences ({nodes})"),
+            (None, true) => format!("No Service changes except by known differences ({nodes})"),
             (None, false) => format!("No difference on {nodes}"),
         };
     }
@@ -97,7 +97,7 @@ fn others(diff: &Diff) -> Vec<String> {
     if parts.is_empty() && !counted && diff.migration.is_none() {
         let flows = diff.families().flat_map(|family| &family.traffic).any(|t| !t.flows.is_empty());
         if flows {
-            parts.push("connections change that are of no Service".to_owned());
+            parts.push("connections change that belong to no Service".to_owned());
         } else if groups().next().is_some() {
             parts.push("no Service changes, rules that every node has do".to_owned());
         }

@@ -180,7 +180,7 @@ impl Page<'_> {
 
     fn foot(&mut self) {
         if !self.diff.before_upgrade.is_empty() {
-            self.heading("To look at before the upgrade");
+            self.heading("To check before the upgrade");
         }
         for advice in &self.diff.before_upgrade {
             self.line(1, &advice_words(advice));

@@ -105,11 +105,11 @@ impl fmt::Display for Remark {
             Remark::SourceNotChecked { source } => write!(
                 f,
                 "The node checks by which interface the way back to {source} leaves (rp_filter). Routing rules or several \
-                 routes leave that open; the check is taken to pass."
+                 routes leave that open; the check is assumed to pass."
             ),
             Remark::WayNotKnown { to } => write!(
                 f,
-                "Routing rules decide which way a packet to {to} goes, by more than is known of it; it is taken to be sent on."
+                "Routing rules decide which way a packet to {to} goes, by more than is known about it; it is assumed to be sent on."
             ),
             Remark::NoSuchPort { to, protocol, service, decided } => {
                 no_such_port(f, *to, *protocol, service.as_deref(), *decided)

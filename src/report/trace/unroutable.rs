@@ -114,10 +114,10 @@ impl fmt::Display for Unroutable {
                  that makes it.",
             ),
             Unrouted::NoWay(_) if self.is_translated && !self.is_told => {
-                f.write_str(" That is where a rule sends the packet; it is dropped, and nobody is told.")
+                f.write_str(" That is where a rule sends the packet; it is dropped silently.")
             }
             Unrouted::NoWay(_) if self.is_translated => f.write_str(" That is where a rule sends the packet."),
-            Unrouted::NoWay(_) if !self.is_told => f.write_str(" The packet is dropped, and nobody is told."),
+            Unrouted::NoWay(_) if !self.is_told => f.write_str(" The packet is dropped silently."),
             Unrouted::NotForwarded(ForwardingOff::Node) => {
                 f.write_str(" Pods and clients outside reach the node itself, but nothing behind it.")
             }

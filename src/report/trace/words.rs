@@ -43,13 +43,13 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         }
         Effect::Unrouted(fault) => unrouted(fault, step),
         Effect::SourceNotChecked => {
-            "the way back to the source is checked (rp_filter) and not known: taken to be right".to_owned()
+            "the way back to the source is checked (rp_filter) and not known: assumed to be right".to_owned()
         }
         Effect::WayNotKnown => {
-            "routing rules decide which way it goes, and that is not known: taken to be sent on".to_owned()
+            "routing rules decide which way it goes, and that is not known: assumed to be sent on".to_owned()
         }
-        Effect::Unknown { drops: true } => "not understood, taken to drop".to_owned(),
-        Effect::Unknown { drops: false } => "not understood, taken to let through".to_owned(),
+        Effect::Unknown { drops: true } => "not understood, assumed to drop".to_owned(),
+        Effect::Unknown { drops: false } => "not understood, assumed to let through".to_owned(),
     }
 }
 
