@@ -69,31 +69,34 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it; may be empty.
     pub help: String,
+    /// What kind of message it is, if others can be of the same kind.
+    pub(crate) kind: Kind,
 }
 
 impl Diagnostic {
     /// A fault for which there is no right answer.
-    pub fn error(message: impl Into<String>) -> Self {
+    pub fn error(message: impl Into<Message>) -> Self {
         Self::new(Severity::Error, message)
     }
 
     /// A fault that makes the real kube-proxy fail.
-    pub fn unloadable(message: impl Into<String>) -> Self {
+    pub fn unloadable(message: impl Into<Message>) -> Self {
         Self::new(Severity::Unloadable, message)
     }
 
     /// Something that kube-proxy ignores.
-    pub fn warning(message: impl Into<String>) -> Self {
+    pub fn warning(message: impl Into<Message>) -> Self {
         Self::new(Severity::Warning, message)
     }
 
     /// Something to know that is not a fault.
-    pub fn note(message: impl Into<String>) -> Self {
+    pub fn note(message: impl Into<Message>) -> Self {
         Self::new(Severity::Note, message)
     }
 
-    fn new(severity: Severity, message: impl Into<String>) -> Self {
-        Diagnostic { severity, place: None, object: None, message: message.into(), help: String::new() }
+    fn new(severity: Severity, message: impl Into<Message>) -> Self {
+        let Message { text, kind } = message.into();
+        Diagnostic { severity, place: None, object: None, message: text, help: String::new(), kind }
     }
 
     /// Adds the place.
@@ -142,11 +145,79 @@ impl fmt::Display for Diagnostic {
 /// At most this many faults of one kind are shown to people; the others are counted.
 pub(crate) const SHOWN_OF_A_KIND: usize = 20;
 
-/// What a message says, whatever it is about: without the names, numbers and addresses in it.
-pub(crate) fn kind(message: &str) -> String {
-    let is_name = |word: &&str| word.contains(|c: char| c.is_ascii_digit() || "\"'/[]{}".contains(c));
-    message.split(' ').filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
+/// What messages about different things have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// The text of this template, each with its own names, numbers and addresses; and the field at the beginning, if any,
+    /// without its indices.
+    Of(&'static str, String),
+    /// Only messages with this text.
+    Itself(String),
 }
+
+/// A message, with its kind: a literal is a kind of its own, what [`message!`] makes is of the kind of its template, and
+/// any other text is of one kind only with an equal text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub(crate) text: String,
+    pub(crate) kind: Kind,
+}
+
+impl Message {
+    /// A text made from a template; see [`message!`].
+    pub(crate) fn of(template: &'static str, text: String) -> Message {
+        Message { text, kind: Kind::Of(template, String::new()) }
+    }
+
+    /// The message in a sentence that says more; of the same kind.
+    pub(crate) fn within(self, sentence: impl FnOnce(&str) -> String) -> Message {
+        Message { text: sentence(&self.text), kind: self.kind }
+    }
+
+    /// The message with the path of the field that it is about in front; only the indices in the path may differ within a kind.
+    pub(crate) fn about_field(self, field: &str) -> Message {
+        if field.is_empty() {
+            return self;
+        }
+        let text = format!("{field}: {}", self.text);
+        let kind = match self.kind {
+            Kind::Of(template, _) => Kind::Of(template, without_indices(field)),
+            Kind::Itself(_) => Kind::Itself(text.clone()),
+        };
+        Message { text, kind }
+    }
+}
+
+impl From<&'static str> for Message {
+    fn from(text: &'static str) -> Message {
+        Message::of(text, text.to_owned())
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Message {
+        Message { kind: Kind::Itself(text.clone()), text }
+    }
+}
+
+/// `spec.ports[].port` of `spec.ports[0].port`.
+pub(crate) fn without_indices(field: &str) -> String {
+    let mut within = false;
+    let kept = field.chars().filter(|c| {
+        let is_kept = !within || *c == ']';
+        within = (within || *c == '[') && *c != ']';
+        is_kept
+    });
+    kept.collect()
+}
+
+/// A message whose kind is its template.
+macro_rules! message {
+    ($template:literal $($arguments:tt)*) => {
+        $crate::diagnostic::Message::of($template, format!($template $($arguments)*))
+    };
+}
+pub(crate) use message;
 
 /// How many more there are of a kind, with the first of them by name.
 pub(crate) fn and_more(others: &[String]) -> String {
@@ -308,6 +379,22 @@ impl From<Diagnostic> for Diagnostics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_of_one_template_are_of_one_kind() {
+        let about = |i: usize, field: &str| {
+            message!("{i} is not a port").about_field(&format!("spec.ports[{i}].{field}"))
+        };
+        let [one, other] = [about(0, "port"), about(70_000, "port")];
+        assert_eq!(one.text, "spec.ports[0].port: 0 is not a port");
+        assert_eq!(one.kind, other.kind);
+        assert_ne!(one.kind, about(0, "nodePort").kind);
+        assert_eq!(Message::from("is missing").kind, Message::from("is missing").kind);
+        assert_ne!(
+            Message::from("port 1 is taken".to_owned()).kind,
+            Message::from("port 2 is taken".to_owned()).kind
+        );
+    }
 
     #[test]
     fn terminal_escapes_come_out_inert() {

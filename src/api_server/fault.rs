@@ -1,6 +1,7 @@
 //! What is wrong with an object, in the API server's words.
 
 use super::field::Field;
+use crate::diagnostic::{Kind, Message, message};
 
 /// What kind of rule is broken; each has a lint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +43,8 @@ pub struct Fault {
     pub message: String,
     /// What to do about it; may be empty.
     pub remedy: String,
+    /// What the message has in common with those of other faults.
+    pub(crate) kind: Kind,
 }
 
 /// Collects faults of one object.
@@ -54,8 +57,9 @@ impl Faults {
     /// An object has so many faults at most.
     const MAX: usize = 100;
 
-    pub(super) fn add_with_remedy(&mut self, class: Class, field: &str, message: String, remedy: String) {
-        self.push(Fault { class, field: field.to_owned(), written_as: None, message, remedy });
+    pub(super) fn add_with_remedy(&mut self, class: Class, field: &str, message: Message, remedy: String) {
+        let Message { text: message, kind } = message;
+        self.push(Fault { class, field: field.to_owned(), written_as: None, message, remedy, kind });
     }
 
     fn push(&mut self, fault: Fault) {
@@ -64,7 +68,8 @@ impl Faults {
         }
     }
 
-    fn add(&mut self, class: Class, field: &Field<'_>, message: String) {
+    fn add(&mut self, class: Class, field: &Field<'_>, message: impl Into<Message>) {
+        let Message { text: message, kind } = message.into();
         let written_as = Some(field.path.clone()).filter(|path| path != field.name());
         self.push(Fault {
             class,
@@ -72,6 +77,7 @@ impl Faults {
             written_as,
             message,
             remedy: String::new(),
+            kind,
         });
     }
 
@@ -90,7 +96,12 @@ impl Faults {
 
     /// As [`Faults::invalid`] with another value than the field's own, such as a default.
     pub(super) fn invalid_value(&mut self, class: Class, field: &Field<'_>, value: &str, detail: &str) {
-        self.add(class, field, with_detail(&format!("Invalid value: {value}"), detail));
+        let kind = Kind::Itself(with_detail("Invalid value", detail));
+        self.add(
+            class,
+            field,
+            Message { text: with_detail(&format!("Invalid value: {value}"), detail), kind },
+        );
     }
 
     /// Each of the rules that a value breaks.
@@ -99,15 +110,15 @@ impl Faults {
     }
 
     pub(super) fn duplicate(&mut self, class: Class, field: &Field<'_>, value: &str) {
-        self.add(class, field, format!("Duplicate value: {value}"));
+        self.add(class, field, message!("Duplicate value: {value}"));
     }
 
     pub(super) fn not_found(&mut self, class: Class, field: &Field<'_>) {
-        self.add(class, field, format!("Not found: {}", field.shown()));
+        self.add(class, field, message!("Not found: {}", field.shown()));
     }
 
     pub(super) fn too_many(&mut self, class: Class, field: &Field<'_>, count: usize, most: usize) {
-        self.add(class, field, format!("Too many: {count}: must have at most {most} items"));
+        self.add(class, field, message!("Too many: {count}: must have at most {most} items"));
     }
 
     /// A text that is set and none of these.
@@ -115,7 +126,7 @@ impl Faults {
         if !field.text().is_empty() && !allowed.contains(&field.text()) {
             let allowed: Vec<String> = allowed.iter().map(|word| format!("{word:?}")).collect();
             let message =
-                format!("Unsupported value: {}: supported values: {}", field.shown(), allowed.join(", "));
+                message!("Unsupported value: {}: supported values: {}", field.shown(), allowed.join(", "));
             self.add(class, field, message);
         }
     }

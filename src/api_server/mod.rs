@@ -24,7 +24,7 @@ pub use fault::{Class, Fault};
 use fault::Faults;
 use field::Field;
 
-use crate::diagnostic::ObjectRef;
+use crate::diagnostic::{Message, ObjectRef, message};
 use crate::input::tree::{self, Tree};
 use crate::input::{Located, Position, Snapshot, api};
 use crate::parallel;
@@ -149,12 +149,14 @@ fn served(kind: &str) -> &'static str {
 }
 
 fn not_served(kind: &str, version: &str) -> Fault {
+    let Message { text: message, kind: of } = message!("no matches for kind {kind:?} in version {version:?}");
     Fault {
         class: Class::Version,
         field: "apiVersion".to_owned(),
         written_as: None,
-        message: format!("no matches for kind {kind:?} in version {version:?}"),
+        message,
         remedy: format!("write {}, and see what else differs in it", served(kind)),
+        kind: of,
     }
 }
 

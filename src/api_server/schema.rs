@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::fault::{Class, Faults};
+use crate::diagnostic::message;
 use crate::input::tree::{Tree, Value};
 use crate::names::nearest;
 
@@ -70,7 +71,7 @@ fn structure(tree: &Tree, fields: &Fields, path: &str, faults: &mut Faults) {
 }
 
 fn unknown(key: &str, fields: &Fields, path: &str, faults: &mut Faults) {
-    let message = format!("unknown field {path:?}");
+    let message = message!("unknown field {path:?}");
     let mut known: Vec<&str> = fields.keys().copied().collect();
     known.sort_unstable();
     let same = known.iter().copied().find(|name| name.eq_ignore_ascii_case(key));
@@ -111,6 +112,6 @@ fn wrong(tree: &Tree, type_: &str, path: &str, faults: &mut Faults) {
         }
         _ => "",
     };
-    let message = format!("cannot unmarshal {found} into a field of type {type_}");
+    let message = message!("cannot unmarshal {found} into a field of type {type_}");
     faults.add_with_remedy(Class::WrongType, path, message, remedy.to_owned());
 }

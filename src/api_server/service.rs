@@ -7,6 +7,7 @@ use super::field::Field;
 use super::ports::{PROTOCOLS, number, number_or_name, protocol_of};
 use super::view::View;
 use super::{Facts, addresses, families, metadata, rules};
+use crate::diagnostic::message;
 
 /// The kubelet's port, which no load balancer may expose.
 const KUBELET_PORT: i64 = 10_250;
@@ -120,7 +121,7 @@ fn node_port(view: &View<'_>, field: &Field<'_>, faults: &mut Faults) {
 
 fn in_node_port_range(field: &Field<'_>, number: i64, faults: &mut Faults) {
     if !NODE_PORTS.contains(&number) {
-        let message = format!(
+        let message = message!(
             "Invalid value: {number}: provided port is not in the valid range. The range of valid ports is {}-{}",
             NODE_PORTS.start(),
             NODE_PORTS.end()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::service::{is_external_name, is_headless, object_ref};
 use super::{Rule, Run, families, ranges};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, message};
 use crate::input::api::{self, Text};
 use crate::input::{Located, Sources};
 use crate::net::{Family, parse_ip_lenient};
@@ -50,7 +50,7 @@ fn write(service: &mut api::Service, run: &mut Run<'_>) -> Result<(), Box<Diagno
     for family in lacks(service) {
         let number = run.assumed.held.get(&claim(service, family));
         let Some(ip) = number.and_then(|number| ranges::address(number, family)) else {
-            let message = format!("spec.clusterIPs: the service network has no free {family} address");
+            let message = message!("spec.clusterIPs: the service network has no free {family} address");
             return Err(Diagnostic::error(message).help("name a larger network with --service-cidr").into());
         };
         let text = Text::from(ip.to_string());

@@ -2,7 +2,7 @@
 
 use super::service::{is_headless, object_ref};
 use super::{Rule, Run};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, message};
 use crate::input::api::{self, Text};
 use crate::net::{Family, parse_ip_lenient};
 
@@ -34,7 +34,7 @@ pub(super) fn fill(service: &mut api::Service, run: &mut Run<'_>) -> Result<(), 
         if available.contains(&other) {
             families.push(other);
         } else if required {
-            return Err(Diagnostic::error(format!(
+            return Err(Diagnostic::error(message!(
                 "spec.ipFamilyPolicy: RequireDualStack needs a service network of {other}, and there is none"
             ))
             .help("name one of each family with --service-cidr")

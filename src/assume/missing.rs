@@ -2,7 +2,7 @@
 
 use super::service::{is_external_name, is_headless};
 use super::workloads::{is_helm_hook, selects};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, message};
 use crate::input::api::{self, Text, WorkloadKind};
 use crate::input::{Located, Snapshot};
 
@@ -54,7 +54,8 @@ pub fn check(snapshot: &Snapshot) -> Diagnostics {
             1 => ", and so does 1 other Service".to_owned(),
             more => format!(", and so do {more} other Services"),
         };
-        let fault = Diagnostic::error(format!("{why}{also}, but the input has no EndpointSlices")).help(help);
+        let fault =
+            Diagnostic::error(message!("{why}{also}, but the input has no EndpointSlices")).help(help);
         let place = snapshot.sources.place(first.position);
         found.push(fault.about(first.object.metadata.object_ref("Service")).at(place));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::service::object_ref;
 use super::{Rule, Run, ranges};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, message};
 use crate::input::api;
 use crate::input::{Located, Sources};
 
@@ -95,7 +95,7 @@ fn write(service: &mut api::Service, run: &mut Run<'_>) -> Result<(), Box<Diagno
 fn held(run: &Run<'_>, claim: &str, field: &str) -> Result<i64, Box<Diagnostic>> {
     let number = run.assumed.held.get(claim).and_then(|number| i64::try_from(number).ok());
     number.ok_or_else(|| {
-        Diagnostic::error(format!("{field}: no port of 30000-32767 is left"))
+        Diagnostic::error(message!("{field}: no port of 30000-32767 is left"))
             .help("write the node ports into the Services")
             .into()
     })

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::allocator::{Band, Pool};
 use super::{Rule, Run, ranges};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, message};
 use crate::input::api::{self, Text};
 use crate::input::{Located, Position, Snapshot};
 use crate::net::{Cidr, Family};
@@ -52,7 +52,7 @@ fn numbered(
     let free: Vec<_> = names.filter(|(_, name)| !taken.contains(name)).take(count.into()).collect();
     let nodes = free.into_iter().map(|(number, name)| node(name, number, networks, run)).collect();
     for pods in networks.exhausted.iter().filter(|_| count > 0) {
-        let message = format!("--assume-nodes: {pods} has no pod networks for {count} Nodes");
+        let message = message!("--assume-nodes: {pods} has no pod networks for {count} Nodes");
         run.found.push(Diagnostic::error(message).help("assume fewer, or give a larger --cluster-cidr"));
     }
     nodes

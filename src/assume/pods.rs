@@ -8,7 +8,7 @@ use super::replicas::Autoscalers;
 use super::scheduler::Scheduler;
 use super::workloads::Around;
 use super::{Rule, Run, ranges, workloads};
-use crate::diagnostic::{Diagnostic, ObjectRef};
+use crate::diagnostic::{Diagnostic, ObjectRef, message};
 use crate::input::api::{self, Text, WorkloadKind};
 use crate::input::{Located, Position, Snapshot, Sources};
 use crate::net::{Cidr, Family, parse_ip_lenient};
@@ -134,7 +134,7 @@ fn warn_of_pending(
 ) {
     if nowhere > 0 {
         let warning =
-            Diagnostic::warning(format!("{nowhere} of its {all} Pods fit on no Node and stay pending"));
+            Diagnostic::warning(message!("{nowhere} of its {all} Pods fit on no Node and stay pending"));
         let help =
             "look at nodeSelector, affinity, tolerations and host ports, and at the Nodes' labels and taints";
         run.find(warning.help(help), object, position, sources);
@@ -268,7 +268,7 @@ fn write(pod: &mut api::Pod, slot: Option<&NodeSlot>, run: &mut Run<'_>) -> Resu
         } else if let Some(cidr) = slot.pod_cidr(family) {
             let number = run.assumed.held.get(&claim(pod, family));
             let full = || {
-                Diagnostic::error(format!("no address of {cidr}, the pod network of {}, is left", slot.name))
+                Diagnostic::error(message!("no address of {cidr}, the pod network of {}, is left", slot.name))
             };
             let ip = number.and_then(|number| ranges::address(number, family));
             Some(ip.ok_or_else(|| Box::new(full().help("add Nodes, or give them larger podCIDRs")))?)

@@ -6,7 +6,7 @@ use super::service::{is_external_name, is_headless};
 use super::topology::{self, Shares};
 use super::workloads::selects;
 use super::{Rule, Run, families};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, message};
 use crate::input::api::{self, IntOrString, Text};
 use crate::input::{Located, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
@@ -132,7 +132,7 @@ fn without_job_pods<'s>(
     let job = pods.iter().copied().find(of_job).and_then(|pod| pod.metadata.owner.as_deref());
     let (Some(job), false) = (job, pods.iter().all(of_job)) else { return pods };
     pods.retain(|pod| !of_job(pod));
-    let message = format!(
+    let message = message!(
         "spec.selector: it also matches the Pods of Job {}, which get traffic while the Job runs; here the Job is done",
         job.name
     );
@@ -155,7 +155,7 @@ fn auto_hints<'a>(
     }
     if let Err(node) = shares {
         let key = "service.kubernetes.io/topology-mode";
-        let message = format!(
+        let message = message!(
             "metadata.annotations[{key}]: hints of Auto are left out: Node {node} lacks its zone or status.allocatable.cpu"
         );
         let warning = Diagnostic::warning(message);

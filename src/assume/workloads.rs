@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::replicas::Autoscalers;
 use super::{Rule, Run};
-use crate::diagnostic::{Diagnostic, ObjectRef};
+use crate::diagnostic::{Diagnostic, ObjectRef, message};
 use crate::input::api::{self, Text, WorkloadKind};
 use crate::input::{Located, Snapshot, Sources};
 
@@ -138,7 +138,7 @@ pub(super) fn pods(
     let replicas = around.autoscalers.replicas(workload);
     if !(0..=MOST).contains(&replicas) {
         let field = if workload.kind == WorkloadKind::Job { "spec.parallelism" } else { "spec.replicas" };
-        let message = format!("{field}: {replicas} is not within 0 to {MOST}");
+        let message = message!("{field}: {replicas} is not within 0 to {MOST}");
         let fault = Diagnostic::error(message).help("kuberules assumes no more Pods of one workload");
         run.find(fault, object_ref(workload), located.position, around.sources);
         return Vec::new();
@@ -147,7 +147,7 @@ pub(super) fn pods(
     let adopted = around.made.adopted(workload);
     if adopted > count {
         let message =
-            format!("it takes {adopted} Pods without a controller for its own and deletes all but {count}");
+            message!("it takes {adopted} Pods without a controller for its own and deletes all but {count}");
         let warning = Diagnostic::warning(message).help("which of them is not known: here all of them stay");
         run.find(warning, object_ref(workload), located.position, around.sources);
     }

@@ -12,7 +12,7 @@ fn by_kind<'d>(found: &[&'d Diagnostic]) -> Vec<Vec<&'d Diagnostic>> {
     let mut kinds: Vec<Vec<&Diagnostic>> = Vec::new();
     let mut index = HashMap::new();
     for diagnostic in found {
-        let number = *index.entry(diagnostic::kind(&diagnostic.message)).or_insert(kinds.len());
+        let number = *index.entry(&diagnostic.kind).or_insert(kinds.len());
         match kinds.get_mut(number) {
             Some(alike) => alike.push(diagnostic),
             None => kinds.push(vec![diagnostic]),
@@ -57,11 +57,11 @@ fn first_of(alike: &[&Diagnostic], shown: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::ObjectRef;
+    use crate::diagnostic::{ObjectRef, message};
 
     #[test]
     fn many_warnings_of_a_kind_are_told_as_one() {
-        let warning = |n: usize| Diagnostic::warning(format!("port {n} is taken"));
+        let warning = |n: usize| Diagnostic::warning(message!("port {n} is taken"));
         let all: Vec<Diagnostic> = (0..5).map(warning).chain([Diagnostic::warning("alone")]).collect();
         let all: Vec<&Diagnostic> = all.iter().collect();
         let told = printed_warnings(&all);
@@ -74,7 +74,7 @@ mod tests {
         let about =
             |name: String| ObjectRef { kind: "Service".into(), namespace: "shop".into(), name: name.into() };
         let error =
-            |n: usize| Diagnostic::error(format!("port {n} is taken")).about(about(format!("web-{n}")));
+            |n: usize| Diagnostic::error(message!("port {n} is taken")).about(about(format!("web-{n}")));
         let all: Vec<Diagnostic> = (0..1_000).map(error).chain([Diagnostic::error("alone")]).collect();
         let told = printed_errors(&all.iter().collect::<Vec<_>>());
         assert_eq!(told.len(), SHOWN_OF_A_KIND + 1);

@@ -6,7 +6,7 @@ use super::endpoints::SliceIndex;
 use super::report::Report;
 use super::values::object_ref;
 use super::{Claim, Cluster, Endpoint, FamilyTable, ServicePort, nodes, services};
-use crate::diagnostic::Checked;
+use crate::diagnostic::{Checked, message};
 use crate::input::{Located, Snapshot, api};
 use crate::net::{Cidr, Family};
 use crate::parallel;
@@ -104,7 +104,7 @@ fn service_cidrs(snapshot: &Snapshot, report: &mut Report<'_>) -> Vec<Cidr> {
                 Some(cidr) => cidrs.push(cidr),
                 None => object.error(
                     &format!("spec.cidrs[{i}]"),
-                    format!("{text:?} is not a network"),
+                    message!("{text:?} is not a network"),
                     "write it as address/length",
                 ),
             }

@@ -8,6 +8,7 @@ use compact_str::{CompactString, format_compact};
 use super::report::{ObjectReport, Report};
 use super::values::{HEADLESS_LABEL, PROXY_NAME_LABEL, special_purpose};
 use super::{Endpoint, EndpointPlace, Hints, decided_by_chance};
+use crate::diagnostic::{Message, message};
 use crate::input::{Located, Snapshot, api};
 use crate::names::{ServicePortName, is_dns_label};
 use crate::net::{AddressText, Family, Port, Protocol, parse_ip_lenient};
@@ -95,7 +96,7 @@ impl<'s> SliceIndex<'s> {
             };
             let field = |endpoint: &Endpoint| format!("endpoints[{}].addresses[0]", endpoint.place.index);
             let at = report.sources().field_place(earlier.position, &field(first));
-            let message = format!(
+            let message = message!(
                 "{} is in {} too{}, with other conditions, and chance decides which of the two kube-proxy uses",
                 second.text,
                 earlier.object.metadata.object_ref("EndpointSlice"),
@@ -136,7 +137,7 @@ fn usable_slice<'s>(
             return None;
         }
         other => {
-            report.error("addressType", format!("{other:?} is unknown"), "use IPv4, IPv6 or FQDN");
+            report.error("addressType", message!("{other:?} is unknown"), "use IPv4, IPv6 or FQDN");
             return None;
         }
     };
@@ -159,7 +160,7 @@ fn usable_port<'s>(
         return None;
     }
     let Some(number) = Port::new(number) else {
-        report.error(&format!("ports[{i}].port"), format!("{number} is not a port"), "use 1 to 65535");
+        report.error(&format!("ports[{i}].port"), message!("{number} is not a port"), "use 1 to 65535");
         return None;
     };
     if !port.name.is_empty() && !is_dns_label(&port.name) {
@@ -175,7 +176,7 @@ fn usable_port<'s>(
     let Some(protocol) = protocol else {
         report.error(
             &format!("ports[{i}].protocol"),
-            format!("{:?} is unknown", port.protocol),
+            message!("{:?} is unknown", port.protocol),
             "use TCP, UDP or SCTP, in capitals",
         );
         return None;
@@ -188,7 +189,7 @@ fn warn_of_repeated_ports(ports: &[(&str, Protocol, Port)], report: &mut ObjectR
     let mut names = HashSet::new();
     for (i, (name, ..)) in ports.iter().enumerate() {
         if !names.insert(*name) {
-            let message = format!("{name:?} occurs twice in this slice");
+            let message = message!("{name:?} occurs twice in this slice");
             report.warning(&format!("ports[{i}].name"), message, "give each port its own name");
         }
     }
@@ -273,26 +274,30 @@ fn odd_address(
         None => family == Family::Ipv4,
     };
     if !belongs && model.endpoints_filtered_by_address {
-        report.warning(field, format!("{written:?} is not an {family} address and is ignored"), "");
+        report.warning(field, message!("{written:?} is not an {family} address and is ignored"), "");
         return None;
     }
-    let mut unloadable = |what: &str| {
+    let mut unloadable = |what: Message| {
         let release = settings.release;
         let whole =
             format!("kube-proxy {release} would send it, and the load of all its {family} rules would fail");
-        report.unloadable(field, format!("{written:?} {what}: {whole}"), "correct the EndpointSlice");
+        report.unloadable(
+            field,
+            what.within(|what| format!("{written:?} {what}: {whole}")),
+            "correct the EndpointSlice",
+        );
     };
     let Some(ip) = parsed else {
-        unloadable("is not an IP address");
+        unloadable("is not an IP address".into());
         return Some((unspecified(family), unparsable_text(written, model.endpoint_text_as_written)));
     };
     if !belongs {
-        unloadable(&format!("is not an {family} address"));
+        unloadable(message!("is not an {family} address"));
     } else if let Some(kind) = special_purpose(ip) {
         let help = "the API server refuses this as an endpoint; correct the EndpointSlice";
-        report.error(field, format!("{written:?} is {kind}"), help);
+        report.error(field, message!("{written:?} is {kind}"), help);
     } else if ip.is_ipv4() {
-        unloadable("is written with leading zeros");
+        unloadable("is written with leading zeros".into());
     }
     let text = if model.endpoint_text_as_written { written.into() } else { format_compact!("{ip}") };
     Some((ip, text))

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Node;
 use super::report::{ObjectReport, Report};
+use crate::diagnostic::message;
 use crate::input::{Located, Snapshot, api};
 use crate::names::is_dns_subdomain;
 use crate::net::{Cidr, parse_ip_lenient};
@@ -44,7 +45,7 @@ fn addresses(node: &api::Node, kind: &str, report: &mut ObjectReport<'_, '_>) ->
             Some(ip) => found.push(ip),
             None => report.warning(
                 &format!("status.addresses[{i}].address"),
-                format!("{:?} is not an IP address and is ignored", entry.address),
+                message!("{:?} is not an IP address and is ignored", entry.address),
                 "",
             ),
         }
@@ -62,7 +63,7 @@ fn pod_cidrs(node: &api::Node, report: &mut ObjectReport<'_, '_>) -> Vec<Cidr> {
             Some(cidr) => found.push(cidr),
             None => report.error(
                 &format!("spec.podCIDRs[{i}]"),
-                format!("{text:?} is not a network"),
+                message!("{text:?} is not a network"),
                 "write it as address/length",
             ),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Message, ObjectRef, Severity};
 use crate::input::{Position, Sources};
 
 /// At most this many faults of one kind are reported for an object; further ones are counted.
@@ -97,26 +97,22 @@ pub(super) struct ObjectReport<'r, 'a> {
 
 impl ObjectReport<'_, '_> {
     /// A fault for which there is no right answer. `field` is a path such as `spec.ports[0].port`.
-    pub(super) fn error(&mut self, field: &str, message: impl AsRef<str>, help: &str) {
-        self.push(Diagnostic::error(join(field, message.as_ref())).help(help), field);
+    pub(super) fn error(&mut self, field: &str, message: impl Into<Message>, help: &str) {
+        self.push(Diagnostic::error(message.into().about_field(field)).help(help), field);
     }
 
     /// A fault that makes the real kube-proxy fail.
-    pub(super) fn unloadable(&mut self, field: &str, message: impl AsRef<str>, help: &str) {
-        self.push(Diagnostic::unloadable(join(field, message.as_ref())).help(help), field);
+    pub(super) fn unloadable(&mut self, field: &str, message: impl Into<Message>, help: &str) {
+        self.push(Diagnostic::unloadable(message.into().about_field(field)).help(help), field);
     }
 
     /// Something that kube-proxy ignores.
-    pub(super) fn warning(&mut self, field: &str, message: impl AsRef<str>, help: &str) {
-        self.push(Diagnostic::warning(join(field, message.as_ref())).help(help), field);
+    pub(super) fn warning(&mut self, field: &str, message: impl Into<Message>, help: &str) {
+        self.push(Diagnostic::warning(message.into().about_field(field)).help(help), field);
     }
 
     fn push(&mut self, diagnostic: Diagnostic, field: &str) {
         let diagnostic = diagnostic.about(self.object.clone());
         self.report.push(Pending { diagnostic, position: self.position, field: field.to_owned() });
     }
-}
-
-fn join(field: &str, message: &str) -> String {
-    if field.is_empty() { message.to_owned() } else { format!("{field}: {message}") }
 }

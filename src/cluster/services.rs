@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::report::{ObjectReport, Report};
 use super::values::{HEADLESS_LABEL, PROXY_NAME_LABEL, address, special_purpose};
 use super::{Indexed, ServicePort, TrafficPolicy};
+use crate::diagnostic::message;
 use crate::input::{Located, api};
 use crate::names::{ServicePortName, is_dns_label};
 use crate::net::{Cidr, Family, Port, Protocol};
@@ -124,14 +125,14 @@ fn check_names(service: &api::Service, report: &mut ObjectReport<'_, '_>) -> boo
     let mut fit = true;
     for (field, text) in [("metadata.name", &metadata.name), ("metadata.namespace", &metadata.namespace)] {
         if !is_dns_label(text) {
-            report.error(field, format!("{text:?} is not a DNS label"), help);
+            report.error(field, message!("{text:?} is not a DNS label"), help);
             fit = false;
         }
     }
     for (i, port) in service.spec.ports.iter().enumerate() {
         if !port.name.is_empty() && !is_dns_label(&port.name) {
             let field = format!("spec.ports[{i}].name");
-            report.error(&field, format!("{:?} is not a DNS label", port.name), help);
+            report.error(&field, message!("{:?} is not a DNS label", port.name), help);
             fit = false;
         }
     }
@@ -154,13 +155,13 @@ fn check_words(service: &api::Service, report: &mut ObjectReport<'_, '_>) {
     ];
     for (field, value, allowed) in words {
         if !value.is_empty() && !allowed.contains(&value) {
-            report.error(field, format!("{value:?} is unknown"), &format!("use {}", allowed.join(" or ")));
+            report.error(field, message!("{value:?} is unknown"), &format!("use {}", allowed.join(" or ")));
         }
     }
     for (i, ingress) in service.ingress.iter().enumerate() {
         if let Some(mode) = ingress.ip_mode.as_deref().filter(|mode| !["", "VIP", "Proxy"].contains(mode)) {
             let field = format!("status.loadBalancer.ingress[{i}].ipMode");
-            report.error(&field, format!("{mode:?} is unknown"), "use VIP or Proxy");
+            report.error(&field, message!("{mode:?} is unknown"), "use VIP or Proxy");
         }
     }
 }
@@ -169,7 +170,7 @@ fn check_headless(service: &api::Service, report: &mut ObjectReport<'_, '_>) {
     if matches!(service.spec.type_.as_str(), "NodePort" | "LoadBalancer") {
         report.error(
             "spec.clusterIP",
-            format!("None does not go with the type {}", service.spec.type_),
+            message!("None does not go with the type {}", service.spec.type_),
             "the API server refuses this; give it a cluster IP or the type ClusterIP",
         );
     }
@@ -198,24 +199,24 @@ fn checked_port(
     let protocol =
         if port.protocol.is_empty() { Some(Protocol::Tcp) } else { Protocol::from_api_name(&port.protocol) };
     if protocol.is_none() {
-        let message = format!("{:?} is unknown", port.protocol);
+        let message = message!("{:?} is unknown", port.protocol);
         report.error(&format!("spec.ports[{i}].protocol"), message, "use TCP, UDP or SCTP, in capitals");
     }
     let number = Port::new(port.port);
     if number.is_none() {
-        let message = format!("{} is not a port", port.port);
+        let message = message!("{} is not a port", port.port);
         report.error(&format!("spec.ports[{i}].port"), message, "use 1 to 65535");
     }
     let node_port = Port::new(port.node_port);
     if node_port.is_none() && port.node_port != 0 {
-        let message = format!("{} is not a port", port.node_port);
+        let message = message!("{} is not a port", port.node_port);
         report.error(&format!("spec.ports[{i}].nodePort"), message, "use 1 to 65535, or leave it out");
     }
     if let Some(api::IntOrString::Int(target)) = port.target_port
         && Port::new(target).is_none()
         && target != 0
     {
-        let message = format!("{target} is not a port");
+        let message = message!("{target} is not a port");
         report.error(&format!("spec.ports[{i}].targetPort"), message, "use 1 to 65535, or a port's name");
     }
     let metadata = &service.metadata;
@@ -243,7 +244,7 @@ fn check_repeated_ports(ports: &[CheckedPort], report: &mut ObjectReport<'_, '_>
             continue;
         };
         let field = format!("spec.ports[{i}].{field}");
-        let message = format!("two ports have {what}");
+        let message = message!("two ports have {what}");
         report.error(&field, message, "the API server refuses this; make them differ");
     }
 }
@@ -254,7 +255,7 @@ fn cluster_ips(service: &api::Service, report: &mut ObjectReport<'_, '_>) -> Vec
     for (i, family) in spec.ip_families.iter().enumerate() {
         let known = Family::ALL.iter().any(|f| f.api_name() == family);
         if !known || spec.ip_families[..i].contains(family) {
-            let message = format!("{family:?} is unknown or repeated");
+            let message = message!("{family:?} is unknown or repeated");
             report.error(&format!("spec.ipFamilies[{i}]"), message, "use IPv4 and IPv6, each once");
             return Vec::new();
         }
@@ -276,16 +277,16 @@ fn cluster_ips(service: &api::Service, report: &mut ObjectReport<'_, '_>) -> Vec
     for (i, text) in texts.iter().enumerate() {
         let field = format!("spec.clusterIPs[{i}]");
         let Ok(Some(ip)) = address(text) else {
-            report.error(&field, format!("{text:?} is not an IP address"), "write an IPv4 or IPv6 address");
+            report.error(&field, message!("{text:?} is not an IP address"), "write an IPv4 or IPv6 address");
             continue;
         };
         let family = Family::of(ip);
         if found.iter().any(|(_, earlier)| Family::of(*earlier) == family) {
-            report.error(&field, format!("is a second {family} address"), "give at most one per family");
+            report.error(&field, message!("is a second {family} address"), "give at most one per family");
         } else if let Some(wanted) = spec.ip_families.get(i).filter(|wanted| *wanted != family.api_name()) {
             report.error(
                 &field,
-                format!("{ip} is not of the family {wanted}"),
+                message!("{ip} is not of the family {wanted}"),
                 "order clusterIPs as ipFamilies",
             );
         } else if !by_index || i < spec.ip_families.len() {
@@ -327,7 +328,7 @@ fn affinity_seconds(spec: &api::ServiceSpec, report: &mut ObjectReport<'_, '_>) 
     let seconds = spec.affinity_timeout_seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS);
     if !(1..=86_400).contains(&seconds) {
         let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
-        report.error(field, format!("{seconds} is out of range"), "use 1 to 86400");
+        report.error(field, message!("{seconds} is out of range"), "use 1 to 86400");
         return None;
     }
     u32::try_from(seconds).ok()
@@ -340,7 +341,7 @@ fn health_check_node_port(
 ) -> Option<Port> {
     let port = Port::new(spec.health_check_node_port);
     if port.is_none() && spec.health_check_node_port != 0 {
-        let message = format!("{} is not a port", spec.health_check_node_port);
+        let message = message!("{} is not a port", spec.health_check_node_port);
         report.error("spec.healthCheckNodePort", message, "use 1 to 65535, or leave it out");
     }
     port.filter(|_| spec.type_ == "LoadBalancer" && external_policy == TrafficPolicy::Local)
@@ -380,13 +381,13 @@ fn external_ips(
             Ok(Some(ip)) if Family::of(ip) == family => {
                 if let Some(kind) = special_purpose(ip) {
                     let help = "the API server refuses this as an external IP";
-                    report.error(&field(), format!("{ip} is {kind}"), help);
+                    report.error(&field(), message!("{ip} is {kind}"), help);
                 }
                 found.push(Indexed { index, value: ip });
             }
             Ok(_) => {}
             Err(()) => {
-                report.warning(&field(), format!("{text:?} is not an IP address and is ignored"), "");
+                report.warning(&field(), message!("{text:?} is not an IP address and is ignored"), "");
             }
         }
     }
@@ -410,7 +411,7 @@ fn load_balancer_ips(
             Ok(_) => {}
             Err(()) => {
                 let field = format!("status.loadBalancer.ingress[{index}].ip");
-                report.warning(&field, format!("{:?} is not an IP address and is ignored", ingress.ip), "");
+                report.warning(&field, message!("{:?} is not an IP address and is ignored", ingress.ip), "");
             }
         }
     }
@@ -430,7 +431,7 @@ fn source_ranges(
             Some(_) => {}
             None => report.error(
                 &format!("spec.loadBalancerSourceRanges[{index}]"),
-                format!("{text:?} is not a network"),
+                message!("{text:?} is not a network"),
                 "kube-proxy would ignore it and might let everyone in; write it as address/length",
             ),
         }
@@ -443,7 +444,7 @@ fn source_ranges(
     if ranges_given && found.is_empty() && !everything && has_load_balancer_ip(service, family) {
         report.warning(
             "spec.loadBalancerSourceRanges",
-            format!("no entry is of the family {family}: its load-balancer IPs are open to everybody"),
+            message!("no entry is of the family {family}: its load-balancer IPs are open to everybody"),
             "add a range of that family",
         );
     }

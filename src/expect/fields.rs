@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Message, Place};
 use crate::input::tree::{Tree, Value};
 use crate::names::nearest;
 
@@ -36,7 +36,7 @@ impl Faults {
         Place { file: self.file.clone(), line: Some(line) }
     }
 
-    pub(super) fn tell(&mut self, line: u32, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn tell(&mut self, line: u32, message: impl Into<Message>, help: impl Into<String>) {
         let fault = Diagnostic::error(message).at(Some(self.place(line))).help(help);
         self.found.push(fault);
     }

@@ -8,7 +8,7 @@ use super::position::{Position, SourceId};
 use super::template::{TEMPLATE, is_template};
 use super::written::{Repeated, Type, Where, Written, Wrong};
 use super::yaml::{Fault, Misfit, Resolved, Tape, Value, resolve};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, message};
 use serde::Deserialize;
 
 /// The deepest nesting of lists in lists.
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
             // Flow-style YAML begins like JSON.
             self.yaml(start, end);
         } else {
-            let diagnostic = Diagnostic::error(format!("not JSON: {}", json::message(&error)));
+            let diagnostic = Diagnostic::error(message!("not JSON: {}", json::message(&error)));
             self.batch.find(diagnostic, self.position(start..start), json::lines_before(&error));
         }
         end
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
     fn deep_enough(&mut self, lists: usize, position: Position) -> bool {
         let fine = lists < MAX_LISTS;
         if !fine {
-            let message = format!("more than {MAX_LISTS} nested lists");
+            let message = message!("more than {MAX_LISTS} nested lists");
             let help = "put the objects into one list";
             self.batch.find(Diagnostic::error(message).help(help), position, 0);
         }

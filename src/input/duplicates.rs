@@ -6,7 +6,7 @@ use super::object::Object;
 use super::position::Located;
 use super::snapshot::Snapshot;
 use super::source::Sources;
-use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, message};
 
 /// Keeps one of several objects with the same name; reports what contradicts it.
 pub(super) fn remove(snapshot: &mut Snapshot, options: &Options, diagnostics: &mut Diagnostics) {
@@ -84,7 +84,7 @@ impl Remove<'_> {
         }
         let place =
             self.sources.place(earlier.position).map_or(String::new(), |place| format!(" at {place}"));
-        let message = format!("replaces another object with this name in the same list{place}");
+        let message = message!("replaces another object with this name in the same list{place}");
         let told =
             Diagnostic::warning(message).help("the last of one name counts, as it does for kube-proxy");
         let told = told.about(later.object.metadata().object_ref(kind(&later.object)));
@@ -107,11 +107,11 @@ impl Remove<'_> {
         let metadata = original.object.metadata();
         let object: ObjectRef = metadata.object_ref(kind(&original.object));
         let message = match self.sources.place(original.position) {
-            Some(place) => format!("differs from the same object at {place}"),
-            None => "differs from the same object read before".to_owned(),
+            Some(place) => message!("differs from the same object at {place}"),
+            None => "differs from the same object read before".into(),
         };
         let diagnostic = if self.options.for_lint {
-            Diagnostic::warning(format!("{message}, which counts"))
+            Diagnostic::warning(message.within(|message| format!("{message}, which counts")))
                 .help("leave one of them out with --exclude, or look at folders apart with --each")
         } else {
             Diagnostic::error(message).help("leave one of them out, as with --exclude")

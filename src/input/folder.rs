@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Options;
 use super::left_out::{LeftOut, Why};
 use super::tree::{Tree, Value, read_documents};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Message, Place, message};
 
 /// The deepest nesting of folders that is followed.
 const MAX_FOLDERS: usize = 64;
@@ -46,12 +46,12 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn folder(&mut self, path: &Path, depth: usize) {
         if depth > MAX_FOLDERS {
-            let message = format!("more than {MAX_FOLDERS} nested folders: name this one by itself");
+            let message = message!("more than {MAX_FOLDERS} nested folders: name this one by itself");
             return self.fault(path, message);
         }
         let entries = match entries(path) {
             Ok(entries) => entries,
-            Err(error) => return self.fault(path, format!("the folder cannot be read: {error}")),
+            Err(error) => return self.fault(path, message!("the folder cannot be read: {error}")),
         };
         let has = |name: &str| entries.iter().any(|entry| entry.ends_with(name));
         let is_chart = has("Chart.yaml") && !self.is_excluded(&path.join("Chart.yaml"));
@@ -121,7 +121,7 @@ impl Walk<'_> {
         }
     }
 
-    fn fault(&mut self, path: &Path, message: String) {
+    fn fault(&mut self, path: &Path, message: impl Into<Message>) {
         self.diagnostics.push(Diagnostic::error(message).at(Some(place(path))));
     }
 }

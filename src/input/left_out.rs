@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Options;
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, message};
 
 /// Why something is left out, in the order in which the line reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,12 +76,12 @@ impl LeftOut {
         let all: Vec<String> = paths.chain(groups).collect();
         if !all.is_empty() {
             let more = if options.verbose || self.paths.is_empty() { "" } else { "; --verbose lists them" };
-            diagnostics.push(Diagnostic::note(format!("left out: {}{more}", all.join(", "))));
+            diagnostics.push(Diagnostic::note(message!("left out: {}{more}", all.join(", "))));
         }
         for (why, paths) in self.paths.iter().filter(|_| options.verbose) {
             for path in paths {
                 let place = Place { file: path.as_str().into(), line: None };
-                let message = format!("left out: {}", why.words(1).trim_start_matches("1 "));
+                let message = message!("left out: {}", why.words(1).trim_start_matches("1 "));
                 diagnostics.push(Diagnostic::note(message).at(Some(place)));
             }
         }

@@ -11,7 +11,7 @@ use super::snapshot::Snapshot;
 use super::template::{TEMPLATE, is_template};
 use super::wording::{self, Wording};
 use super::written::{Repeated, Scope, Type, Where, Written, Wrong};
-use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef, Severity, message};
 
 /// The group of a kind that is read, and its newest `apiVersion`.
 fn home(kind: &str) -> Option<(&'static str, &'static str)> {
@@ -217,7 +217,7 @@ impl Batch {
     fn warn_of_repeated(&mut self, kind: &str, written: &impl Written) {
         for Repeated { key, first, second } in written.repeated() {
             let message =
-                format!("the key {key:?} occurs twice, and the last counts, as for kubectl; first in line");
+                message!("the key {key:?} occurs twice, and the last counts, as for kubectl; first in line");
             let diagnostic = Diagnostic::warning(message).about(object_ref(kind, written));
             let place = Position { offset: second, length: 0, ..written.position() };
             self.push(Finding { diagnostic, place, lines: 0, earlier: Some(first) });
@@ -293,7 +293,7 @@ impl Batch {
             Where::Byte(offset) => (Position { offset, ..position }, 0),
         };
         let diagnostic = if object.name.is_empty() {
-            Diagnostic::error(format!("a {kind} without a name: {message}"))
+            Diagnostic::error(message!("a {kind} without a name: {message}"))
         } else {
             Diagnostic::error(message).about(object)
         };
@@ -363,7 +363,7 @@ fn left_out(severity: Severity, more: usize) -> Option<Diagnostic> {
         (Severity::Warning, _) => "warnings",
         (Severity::Unloadable | Severity::Error, _) => "errors",
     };
-    let message = format!("reading the input: {more} more {words} are not listed");
+    let message = message!("reading the input: {more} more {words} are not listed");
     let help = "fix what is listed, and run it again";
     Some(Diagnostic { severity, ..Diagnostic::error(message).help(help) })
 }

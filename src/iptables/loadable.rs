@@ -1,6 +1,6 @@
 //! Plans that the real `iptables-restore` refuses, so that a node would get no rules for the family.
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Message, message};
 use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 
 /// The longest interface name that iptables accepts, including a trailing `+` (IFNAMSIZ in linux/if.h, less one).
@@ -11,15 +11,15 @@ pub fn check(plan: &Plan<'_>) -> Diagnostics {
     let mut found = Diagnostics::default();
     match plan.local_traffic() {
         Some(LocalTraffic::From(cidr)) if cidr.is_everything() && masquerades_others(plan) => {
-            let message = format!("the cluster network {cidr} makes the rule `! -s {cidr}`");
-            found.push(refused(plan, &message, "name only the network of the pods"));
+            let message = message!("the cluster network {cidr} makes the rule `! -s {cidr}`");
+            found.push(refused(plan, message, "name only the network of the pods"));
         }
         Some(LocalTraffic::InterfacePrefix(prefix))
             if prefix.len() >= LONGEST_INTERFACE && tells_pods_apart(plan) =>
         {
             let message =
-                format!("the interface name {prefix}+ is longer than {LONGEST_INTERFACE} characters");
-            found.push(refused(plan, &message, "shorten detectLocal.interfaceNamePrefix"));
+                message!("the interface name {prefix}+ is longer than {LONGEST_INTERFACE} characters");
+            found.push(refused(plan, message, "shorten detectLocal.interfaceNamePrefix"));
         }
         _ => {}
     }
@@ -39,10 +39,10 @@ fn tells_pods_apart(plan: &Plan<'_>) -> bool {
     masquerades_others(plan) || plan.service_ports().iter().any(short_circuits_pods)
 }
 
-fn refused(plan: &Plan<'_>, message: &str, help: &str) -> Diagnostic {
+fn refused(plan: &Plan<'_>, message: Message, help: &str) -> Diagnostic {
     let family = plan.family();
-    Diagnostic::unloadable(format!(
-        "{message}, which iptables refuses: no {family} rule of any Service would be there"
-    ))
-    .help(help)
+    let sentence = |message: &str| {
+        format!("{message}, which iptables refuses: no {family} rule of any Service would be there")
+    };
+    Diagnostic::unloadable(message.within(sentence)).help(help)
 }

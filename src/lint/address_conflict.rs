@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use crate::cluster::{Claim, Endpoint, ServicePort};
+use crate::diagnostic::message;
 use crate::net::Family;
 
 pub(super) static LINT: Lint = Lint {
@@ -37,7 +38,7 @@ fn tell<'a>(
     found: &mut Findings<'_>,
 ) {
     let Some(view) = subject.service_of(second) else { return };
-    let message = format!("{claim} is claimed by Service {} too. {}", first.name, who_wins(first, second));
+    let message = message!("{claim} is claimed by Service {} too. {}", first.name, who_wins(first, second));
     found.add(view.about(field), message, "give one of the two another address or port");
 }
 

@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject, about_slice};
+use crate::diagnostic::message;
 use crate::net::{Cidr, parse_ip_lenient};
 use crate::settings::release::STRICT_ADDRESSES;
 
@@ -78,7 +79,7 @@ fn network(text: &str, about: About, found: &mut Findings<'_>) {
 }
 
 fn tell(text: &str, strict: &str, about: About, found: &mut Findings<'_>) {
-    let message = format!(
+    let message = message!(
         "{text} is read as {strict}: from {STRICT_ADDRESSES} on the API server always refuses this form where it is written \
          anew (leading zeros, IPv4 within IPv6, bits beyond the length of a network)"
     );

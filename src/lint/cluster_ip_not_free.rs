@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceNetworks, ServiceView, Subject};
 use super::words;
+use crate::diagnostic::message;
 use crate::net::{Cidr, Family, parse_ip_lenient};
 
 pub(super) static LINT: Lint = Lint {
@@ -33,7 +34,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 } else {
                     "choose an address in the network, or leave it out and get one"
                 };
-                let message = format!("Invalid value: {text:?}: failed to allocate IP {ip}: {why}");
+                let message = message!("Invalid value: {text:?}: failed to allocate IP {ip}: {why}");
                 found.add(view.about(field), message, remedy);
             }
         }

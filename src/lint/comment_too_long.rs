@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
+use crate::diagnostic::message;
 use crate::settings::ProxyMode;
 
 /// The longest comment that nft accepts (NFTNL_UDATA_COMMENT_MAXLEN in libnftnl).
@@ -42,7 +43,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 }
             };
             let message =
-                format!("{name} has {} characters, and a comment can have {LONGEST}: {when}", name.len());
+                message!("{name} has {} characters, and a comment can have {LONGEST}: {when}", name.len());
             let field = format!("spec.ports[{}]", port.port_index);
             found.add_as(
                 severity,

@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
+use crate::diagnostic::message;
 use crate::settings::release::EXTERNAL_IPS_OFF;
 
 pub(super) static LINT: Lint = Lint {
@@ -25,7 +26,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         if let Some(since) = release.deprecated.external_ips
             && !view.spec().external_ips.is_empty()
         {
-            let message = format!(
+            let message = message!(
                 "externalIPs are deprecated from Kubernetes 1.{since} on, and {EXTERNAL_IPS_OFF} will ignore them by default: \
                  any user who may create a Service can take over traffic with them"
             );
@@ -38,7 +39,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
 
 fn annotation(view: &ServiceView<'_>, found: &mut Findings<'_>) {
     if view.located.object.metadata.annotation(OLD_ANNOTATION).is_some() {
-        let message = format!("the annotation {OLD_ANNOTATION} is deprecated");
+        let message = message!("the annotation {OLD_ANNOTATION} is deprecated");
         let remedy = "set spec.trafficDistribution, or the annotation service.kubernetes.io/topology-mode";
         found.add(view.about(format!("metadata.annotations[\"{OLD_ANNOTATION}\"]")), message, remedy);
     }

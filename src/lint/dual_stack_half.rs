@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use crate::cluster::ServicePort;
+use crate::diagnostic::message;
 use crate::net::Family;
 
 pub(super) static LINT: Lint = Lint {
@@ -32,7 +33,7 @@ fn halves(view: &ServiceView<'_>, found: &mut Findings<'_>) {
         };
         let has_endpoints = |family| of(family).any(|port| !port.endpoints.is_empty());
         if has_endpoints(family.other()) && !has_endpoints(family) {
-            let message = format!(
+            let message = message!(
                 "it has an {family} address, but endpoints only in {}: {family} clients are refused",
                 family.other()
             );
@@ -41,7 +42,7 @@ fn halves(view: &ServiceView<'_>, found: &mut Findings<'_>) {
         }
         let has_load_balancer = |family| of(family).any(|port| !port.load_balancer_ips.is_empty());
         if has_load_balancer(family.other()) && !has_load_balancer(family) {
-            let message = format!("it is dual-stack, but its load-balancer IPs are only {}", family.other());
+            let message = message!("it is dual-stack, but its load-balancer IPs are only {}", family.other());
             found.add_as(
                 Severity::Note,
                 view.about("status.loadBalancer.ingress"),
@@ -60,7 +61,7 @@ fn one_address(view: &ServiceView<'_>, only: &ServicePort, dual_stack: bool, fou
         "PreferDualStack" if dual_stack => Severity::Note,
         _ => return,
     };
-    let message = format!("ipFamilyPolicy is {policy}, but it has a cluster IP only in {has}");
+    let message = message!("ipFamilyPolicy is {policy}, but it has a cluster IP only in {has}");
     let remedy = "the cluster was single-stack when it was made: update the Service to have the other address allocated";
     found.add_as(severity, view.about("spec.ipFamilyPolicy"), message, remedy);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{Subject, about_slice};
 use crate::cluster;
+use crate::diagnostic::message;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR022",
@@ -26,7 +27,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             let (Some(slice), Some(other)) = (slice_of(second), slice_of(first)) else { continue };
             let field = format!("endpoints[{}].addresses[0]", first.place.index);
             let at = found.sources.field_place(other.position, &field);
-            let message = format!(
+            let message = message!(
                 "{} is in EndpointSlice {}/{} too{}, with other conditions: kube-proxy visits slices in random order, and chance decides which of the two counts",
                 second.text,
                 other.object.metadata.namespace,

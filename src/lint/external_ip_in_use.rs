@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
+use crate::diagnostic::message;
 use crate::names::ServiceName;
 use crate::net::Family;
 
@@ -22,12 +23,12 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.served() {
         for (field, ip) in view.external_ips() {
             if let Some(service) = cluster_ips.get(&ip) {
-                let message = format!(
+                let message = message!(
                     "{ip} is the cluster IP of Service {service}: traffic meant for the one can reach the other"
                 );
                 found.add(view.about(field), message, "choose an address outside the Service network");
             } else if let Some(node) = nodes.get(&ip) {
-                let message = format!(
+                let message = message!(
                     "{ip} is an address of node {node}: what pods and nodes send to this port of the node goes to the Service instead"
                 );
                 let remedy =

@@ -6,7 +6,7 @@ use std::fmt;
 use super::subject::{About, Subject};
 use super::words;
 use crate::api_server::{Fault, Refusal};
-use crate::diagnostic::{Diagnostic, ObjectRef, Place};
+use crate::diagnostic::{Diagnostic, Kind, Message, ObjectRef, Place};
 use crate::input::Sources;
 
 /// How bad a finding is.
@@ -70,6 +70,8 @@ pub struct Finding {
     pub message: String,
     /// What to do about it; may be empty.
     pub remedy: String,
+    /// What its message has in common with those of other findings.
+    pub(crate) kind: Kind,
 }
 
 impl Finding {
@@ -111,7 +113,7 @@ pub(super) struct Findings<'a> {
 
 impl Findings<'_> {
     /// Adds a finding of the lint's usual severity.
-    pub(super) fn add(&mut self, about: About, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn add(&mut self, about: About, message: impl Into<Message>, remedy: impl Into<String>) {
         self.add_as(self.lint.severity, about, message, remedy);
     }
 
@@ -120,10 +122,10 @@ impl Findings<'_> {
         &mut self,
         place: Option<Place>,
         field: &str,
-        message: impl Into<String>,
+        message: impl Into<Message>,
         remedy: impl Into<String>,
     ) {
-        let (message, remedy) = (message.into(), remedy.into());
+        let (Message { text: message, kind }, remedy) = (message.into(), remedy.into());
         self.found.push(Finding {
             lint: self.lint,
             severity: self.lint.severity,
@@ -132,6 +134,7 @@ impl Findings<'_> {
             field: field.to_owned(),
             message,
             remedy,
+            kind,
         });
     }
 
@@ -139,13 +142,13 @@ impl Findings<'_> {
         &mut self,
         severity: Severity,
         about: About,
-        message: impl Into<String>,
+        message: impl Into<Message>,
         remedy: impl Into<String>,
     ) {
         let About { position, object, field } = about;
         let place = position.and_then(|position| self.sources.field_place(position, &field));
-        let (message, remedy) = (message.into(), remedy.into());
-        self.found.push(Finding { lint: self.lint, severity, place, object, field, message, remedy });
+        let (Message { text: message, kind }, remedy) = (message.into(), remedy.into());
+        self.found.push(Finding { lint: self.lint, severity, place, object, field, message, remedy, kind });
     }
 
     /// Adds what the API server says about an object.
@@ -159,6 +162,7 @@ impl Findings<'_> {
             field: fault.field.clone(),
             message: fault.message.clone(),
             remedy: fault.remedy.clone(),
+            kind: fault.kind.clone(),
         });
     }
 
@@ -175,6 +179,7 @@ impl Findings<'_> {
                 field: String::new(),
                 message: diagnostic.message.clone(),
                 remedy: diagnostic.help.clone(),
+                kind: diagnostic.kind.clone(),
             })
             .collect();
         self.found.extend(new);
@@ -207,7 +212,7 @@ mod tests {
 
     fn diagnostic(object: &str, message: &str) -> Diagnostic {
         let object = ObjectRef { kind: "Service".into(), namespace: "shop".into(), name: object.into() };
-        Diagnostic::warning(message).about(object)
+        Diagnostic::warning(message.to_owned()).about(object)
     }
 
     /// A finding about a field of the object of a diagnostic.
@@ -220,6 +225,7 @@ mod tests {
             field: field.to_owned(),
             message: String::new(),
             remedy: String::new(),
+            kind: diagnostic.kind.clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use crate::cluster::TrafficPolicy;
+use crate::diagnostic::message;
 use crate::net::{Port, Protocol};
 
 pub(super) static LINT: Lint = Lint {
@@ -28,7 +29,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         let node_port = node_ports.get(&port).map(|owner| format!("a node port of {owner}"));
         let health = health_ports.get(&port).map(|owner| format!("the health-check node port of {owner}"));
         if let Some(other) = node_port.or(health) {
-            let message = format!(
+            let message = message!(
                 "{port} is {other} too: kube-proxy can listen on it for one of them at most, and health checks of the other are answered wrongly or not at all"
             );
             found.add(view.about("spec.healthCheckNodePort"), message, "give it another port");

@@ -6,6 +6,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use super::words;
 use crate::cluster::{Node, ServicePort};
+use crate::diagnostic::message;
 use crate::plan::reasons::Reason;
 use crate::plan::{EndpointSet, HintUse, HintsIgnored};
 
@@ -21,7 +22,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.served() {
         for port in view.ports.iter().filter(|port| port.endpoints.iter().any(|e| e.hints.is_some())) {
             for (why, nodes) in ignored(subject, port) {
-                let message = format!(
+                let message = message!(
                     "port {}/{}, on {}: {}",
                     port.port,
                     port.name.protocol(),

@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
+use crate::diagnostic::message;
 use crate::settings::release::IPVS_OFF;
 
 pub(super) static LINT: Lint = Lint {
@@ -17,7 +18,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     if settings.configured_mode.as_deref() != Some("ipvs") {
         return;
     }
-    let message = format!(
+    let message = message!(
         "mode is ipvs: from {IPVS_OFF} on kube-proxy will not start with it unless the gate KubeProxyIPVS is switched on"
     );
     let remedy =

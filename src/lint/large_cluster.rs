@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject};
+use crate::diagnostic::message;
 use crate::net::Family;
 use crate::plan::{LARGE_CLUSTER_ENDPOINTS, endpoint_count};
 use crate::settings::ProxyMode;
@@ -21,7 +22,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for family in Family::ALL {
         let count = endpoint_count(subject.cluster.family(family));
         if count > LARGE_CLUSTER_ENDPOINTS {
-            let message = format!(
+            let message = message!(
                 "{count} {family} endpoints: kube-proxy is in its large-cluster mode and leaves the comments out of its rules"
             );
             let remedy =

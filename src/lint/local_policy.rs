@@ -6,6 +6,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use super::words;
 use crate::cluster::{Endpoint, ServicePort, TrafficPolicy};
+use crate::diagnostic::{Message, message};
 use crate::plan::EndpointSet;
 
 pub(super) static LINT: Lint = Lint {
@@ -71,10 +72,10 @@ fn sentence(
     nodes: &[&str],
     (doors, ports): &(BTreeSet<String>, BTreeSet<String>),
     clients: &str,
-) -> String {
+) -> Message {
     let have = if nodes.len() == 1 { "has" } else { "have" };
     let noun = if ports.len() == 1 { "port" } else { "ports" };
-    format!(
+    message!(
         "{policy} is Local and {} {have} no endpoint of {noun} {}: what {clients} to {} is dropped",
         words::nodes(nodes),
         words::list(ports),

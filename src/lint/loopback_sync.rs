@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
+use crate::diagnostic::message;
 use crate::net::{Family, Protocol};
 use crate::plan::{LoopbackNodePorts, loopback_node_ports};
 use crate::settings::Settings;
@@ -29,7 +30,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         if !ports.iter().any(tcp) {
             continue;
         }
-        let message = format!(
+        let message = message!(
             "nodePortAddresses has a loopback network for {family}: where the gate KubeProxyNFTablesLocalhostNodePorts was on \
              without it before, every sync of {family} fails (\"Device or resource busy\"), and the node keeps its old rules"
         );

@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject};
 use super::words;
+use crate::diagnostic::{Message, message};
 use crate::input::api::{Backend, IntOrString, ServicePort};
 
 pub(super) static LINT: Lint = Lint {
@@ -33,7 +34,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     }
 }
 
-fn wrong(subject: &Subject<'_>, namespace: &str, backend: &Backend) -> Option<(&'static str, String)> {
+fn wrong(subject: &Subject<'_>, namespace: &str, backend: &Backend) -> Option<(&'static str, Message)> {
     let name = backend.service.as_str();
     if !subject.knows_service(namespace, name) {
         let elsewhere: Vec<&str> = subject
@@ -47,7 +48,7 @@ fn wrong(subject: &Subject<'_>, namespace: &str, backend: &Backend) -> Option<(&
         } else {
             format!("; there is one in {}", words::list(elsewhere))
         };
-        return Some(("name", format!("the input has no Service {namespace}/{name}{elsewhere}")));
+        return Some(("name", message!("the input has no Service {namespace}/{name}{elsewhere}")));
     }
     let spec = subject.services.get(&(namespace, name))?.spec();
     let port = backend.port.as_ref()?;
@@ -59,7 +60,7 @@ fn wrong(subject: &Subject<'_>, namespace: &str, backend: &Backend) -> Option<(&
         IntOrString::Int(number) => ("port.number", number.to_string()),
         IntOrString::String(name) => ("port.name", format!("{name:?}")),
     };
-    Some((field, format!("Service {namespace}/{name} has no port {wanted}, but {there}")))
+    Some((field, message!("Service {namespace}/{name} has no port {wanted}, but {there}")))
 }
 
 fn is_meant(port: &ServicePort, wanted: &IntOrString) -> bool {

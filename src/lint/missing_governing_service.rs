@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{About, Subject};
+use crate::diagnostic::message;
 use crate::input::api::{Workload, WorkloadKind};
 use crate::input::{Located, tree};
 
@@ -27,9 +28,10 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             object: Some(metadata.object_ref("StatefulSet")),
             field: "spec.serviceName".to_owned(),
         };
-        let message = format!(
+        let message = message!(
             "the input has no Service {}/{name}: names such as {}-0.{name} resolve to nothing",
-            metadata.namespace, metadata.name
+            metadata.namespace,
+            metadata.name
         );
         found.add(
             about,

@@ -4,6 +4,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use super::words;
 use crate::assume;
+use crate::diagnostic::{Message, message};
 use crate::input::api;
 
 pub(super) static LINT: Lint = Lint {
@@ -30,12 +31,13 @@ fn has_none(view: &ServiceView<'_>) -> bool {
 /// What is known about the reason.
 struct Why {
     severity: Severity,
-    message: String,
+    message: Message,
     remedy: &'static str,
 }
 
-fn refused(why: String, remedy: &'static str) -> Why {
-    Why { severity: Severity::Warning, message: format!("{why}: every connection to it is refused"), remedy }
+fn refused(why: impl Into<Message>, remedy: &'static str) -> Why {
+    let message = why.into().within(|why| format!("{why}: every connection to it is refused"));
+    Why { severity: Severity::Warning, message, remedy }
 }
 
 fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
@@ -43,7 +45,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
     let (namespace, selector) = (&service.metadata.namespace, &view.spec().selector);
     if selector.is_empty() {
         return refused(
-            "it has no selector, and the input has no EndpointSlice with an endpoint for it".to_owned(),
+            "it has no selector, and the input has no EndpointSlice with an endpoint for it",
             "make an EndpointSlice with the label kubernetes.io/service-name, or add the one of the cluster to the input",
         );
     }
@@ -51,7 +53,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
     let selected = subject.pods.selected(service).len();
     if selected > 0 {
         return refused(
-            format!(
+            message!(
                 "no EndpointSlice has an endpoint for it, though its selector {text} matches {}",
                 words::count(selected, "Pod")
             ),
@@ -61,7 +63,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
     let here = subject.pods.of_namespace(namespace);
     let remedy = "correct the selector or the labels of the Pods, or scale the workload up";
     if let Some(makers) = unknown_makers(subject, service) {
-        let message = format!(
+        let message = message!(
             "its selector {text} matches no Pod of the input, which has {makers}: whether they make Pods with these labels is not known"
         );
         return Why { severity: Severity::Note, message, remedy: "add the Pods to the input" };
@@ -71,15 +73,15 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
         let nearest =
             nearest(here, selector).map(|labels| format!("; the nearest has {labels}")).unwrap_or_default();
         return refused(
-            format!("its selector {text} matches none of the {pods} in namespace {namespace}{nearest}"),
+            message!("its selector {text} matches none of the {pods} in namespace {namespace}{nearest}"),
             remedy,
         );
     }
     if subject.cluster_told(view) {
         let why = "no EndpointSlice has an endpoint for it: its selector";
-        return refused(format!("{why} {text} seems to match no Pod"), remedy);
+        return refused(message!("{why} {text} seems to match no Pod"), remedy);
     }
-    let message = format!(
+    let message = message!(
         "the input holds no Pods in namespace {namespace}: what its selector {text} matches is not known"
     );
     Why {

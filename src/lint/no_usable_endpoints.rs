@@ -4,6 +4,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use super::words;
 use crate::cluster::Endpoint;
+use crate::diagnostic::message;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR002",
@@ -20,7 +21,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 continue;
             }
             let endpoints = words::list(port.endpoints.iter().map(|endpoint| &endpoint.text));
-            let message = format!(
+            let message = message!(
                 "port {}/{}: none of its endpoints is ready, nor serving while it terminates ({endpoints}): every connection is refused",
                 port.port,
                 port.name.protocol()

@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
+use crate::diagnostic::message;
 
 /// `--service-node-port-range` of the API server, where it is not set.
 const RANGE: std::ops::RangeInclusive<i64> = 30_000..=32_767;
@@ -23,7 +24,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         for (field, number) in node_ports.chain([health]) {
             let is_outside = number != 0 && !RANGE.contains(&number);
             if is_outside && !subject.refuses(view.located.position, &field) {
-                let message = format!(
+                let message = message!(
                     "{number} lies outside {} to {}: it may collide with ports that the nodes use themselves",
                     RANGE.start(),
                     RANGE.end()

@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use super::words;
+use crate::diagnostic::message;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR003",
@@ -19,7 +20,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             if usable().next().is_none() || usable().any(|endpoint| endpoint.ready) {
                 continue;
             }
-            let message = format!(
+            let message = message!(
                 "port {}/{}: no endpoint is ready; traffic goes to those that terminate but still serve ({})",
                 port.port,
                 port.name.protocol(),

@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{SERVICE_NAME_LABEL, Subject, about_slice};
+use crate::diagnostic::message;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR018",
@@ -16,7 +17,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         let metadata = &slice.object.metadata;
         match metadata.label(SERVICE_NAME_LABEL).filter(|name| !name.is_empty()) {
             None => {
-                let message = format!("it has no label {SERVICE_NAME_LABEL}: kube-proxy ignores it");
+                let message = message!("it has no label {SERVICE_NAME_LABEL}: kube-proxy ignores it");
                 found.add(
                     about_slice(slice, "metadata.labels"),
                     message,
@@ -24,7 +25,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 );
             }
             Some(name) if !subject.services.contains_key(&(metadata.namespace.as_str(), name)) => {
-                let message = format!(
+                let message = message!(
                     "there is no Service {}/{name} in the input: kube-proxy ignores the slice",
                     metadata.namespace
                 );

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject, about_slice};
 use super::words;
+use crate::diagnostic::message;
 use crate::input::{Located, api};
 
 pub(super) static LINT: Lint = Lint {
@@ -52,7 +53,7 @@ fn tell_missed(
         }
         let there = offered.iter().copied().map(shown).collect::<Vec<_>>();
         let there = if there.is_empty() { "no ports".to_owned() } else { words::list(there) };
-        let message = format!(
+        let message = message!(
             "port {} is in none of its EndpointSlices, which have {there}: every connection to it is refused",
             shown(key)
         );
@@ -96,7 +97,7 @@ fn tell_target(
         (false, true) => ", whose ports have no names".to_owned(),
         (false, false) => format!(", which have {}", words::list(there)),
     };
-    let message = format!(
+    let message = message!(
         "no container of its Pods has a port named {target:?} of protocol {port}{there}: every connection to it is refused"
     );
     let remedy = "give the container's port this name, or write its number into targetPort";
@@ -109,7 +110,7 @@ fn tell_left_over(view: &ServiceView<'_>, slice: &Located<api::EndpointSlice>, f
     for (i, port) in slice.object.ports.iter().enumerate() {
         let key = slice_key(port);
         if !wanted.contains(&key) {
-            let message = format!(
+            let message = message!(
                 "port {} matches no port of {}: kube-proxy ignores it",
                 shown(key),
                 view.object_ref()

@@ -4,6 +4,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::pods::makers;
 use super::subject::Subject;
 use super::words;
+use crate::diagnostic::message;
 
 pub(super) static LINT: Lint = Lint {
     code: "KR052",
@@ -26,7 +27,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         let passes = makers.iter().any(|(kind, _)| PASSING.contains(kind));
         let severity = if passes { Severity::Warning } else { Severity::Note };
         let named = words::list(makers.iter().map(|(kind, name)| format!("{kind} {name}")));
-        let message = format!(
+        let message = message!(
             "it selects Pods of {} workloads ({named}): each gets its share of the connections",
             makers.len()
         );

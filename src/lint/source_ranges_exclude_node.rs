@@ -4,6 +4,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use super::words;
 use crate::cluster::ServicePort;
+use crate::diagnostic::message;
 use crate::net::Cidr;
 use crate::plan::External;
 
@@ -32,7 +33,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
             };
             let ips = words::list(port.load_balancer_ips.iter().map(|ip| ip.value));
             let message =
-                format!("no range includes the address of {who}: what it sends itself to {ips} is dropped");
+                message!("no range includes the address of {who}: what it sends itself to {ips} is dropped");
             let remedy = "use the cluster IP from inside, or add the nodes' network to the ranges; the ranges apply only to the load-balancer IPs, not to node ports, external IPs or the cluster IP";
             found.add(view.about("spec.loadBalancerSourceRanges"), message, remedy);
         }

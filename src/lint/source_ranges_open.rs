@@ -3,6 +3,7 @@
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
 use super::words;
+use crate::diagnostic::message;
 use crate::net::{Cidr, Family};
 
 pub(super) static LINT: Lint = Lint {
@@ -27,7 +28,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
                 continue;
             }
             let ips = words::list(port.load_balancer_ips.iter().map(|ip| ip.value));
-            let message = format!("no entry is of the family {family}: {ips} is open to everybody");
+            let message = message!("no entry is of the family {family}: {ips} is open to everybody");
             let remedy = format!("add a range of the family {family}, or have no load-balancer IP of it");
             found.add(view.about("spec.loadBalancerSourceRanges"), message, remedy);
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::{Finding, Severity, Summary};
-use crate::diagnostic::{self, SHOWN_OF_A_KIND};
+use crate::diagnostic::{self, Kind, SHOWN_OF_A_KIND};
 use crate::style::{Style, Tone};
 
 /// Prints findings; if many say the same, only the first of them, with a note after the last about the others.
@@ -28,8 +28,8 @@ pub fn print(findings: &[Finding], style: Style) -> String {
 }
 
 /// Findings that say the same, each about its object.
-fn kind(finding: &Finding) -> (&'static str, Severity, String) {
-    (finding.lint.code, finding.severity, diagnostic::kind(&finding.message))
+fn kind(finding: &Finding) -> (&'static str, Severity, &Kind) {
+    (finding.lint.code, finding.severity, &finding.kind)
 }
 
 fn print_one(finding: &Finding, others: &[&Finding], style: Style, text: &mut String) -> std::fmt::Result {
@@ -86,6 +86,7 @@ mod tests {
         let alike = |n: usize| Finding {
             object: Some(name(n)),
             message: format!("port {n} is taken"),
+            kind: Kind::Of("port {n} is taken", String::new()),
             ..first.clone()
         };
         let findings: Vec<Finding> = (0..1_000).map(alike).chain([other]).collect();

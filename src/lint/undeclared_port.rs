@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use super::words;
+use crate::diagnostic::message;
 use crate::input::api::{self, IntOrString};
 
 pub(super) static LINT: Lint = Lint {
@@ -56,7 +57,7 @@ fn tell(view: &ServiceView<'_>, declared: &BTreeSet<(i64, &str)>, found: &mut Fi
         };
         let there = words::list(declared.iter().map(|(number, protocol)| format!("{number}/{protocol}")));
         let message =
-            format!("{target}/{} is declared by no container of the Pods, which declare {there}", wanted.1);
+            message!("{target}/{} is declared by no container of the Pods, which declare {there}", wanted.1);
         let remedy = "traffic goes there all the same; see whether a container listens on it";
         found.add(view.about(format!("spec.ports[{i}].{field}")), message, remedy);
     }

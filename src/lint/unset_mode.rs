@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Lint, Severity};
 use super::subject::Subject;
+use crate::diagnostic::message;
 use crate::settings::release::NFTABLES_BY_DEFAULT;
 
 pub(super) static LINT: Lint = Lint {
@@ -20,7 +21,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     {
         return;
     }
-    let message = format!(
+    let message = message!(
         "mode is not set: kube-proxy {} uses iptables and warns, {NFTABLES_BY_DEFAULT} will use nftables",
         settings.release
     );

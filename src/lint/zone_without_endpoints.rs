@@ -6,6 +6,7 @@ use super::finding::{Findings, Lint, Severity};
 use super::subject::{ServiceView, Subject};
 use super::words;
 use crate::cluster::{Node, ServicePort};
+use crate::diagnostic::message;
 use crate::plan::{EndpointSet, HintUse, HintsIgnored};
 
 pub(super) static LINT: Lint = Lint {
@@ -45,7 +46,7 @@ fn is_left_out<'a>(subject: &Subject<'a>, port: &'a ServicePort, node: &Node) ->
 
 fn tell(view: &ServiceView<'_>, port: &ServicePort, zones: &[&str], found: &mut Findings<'_>) {
     let noun = if zones.len() == 1 { "zone" } else { "zones" };
-    let message = format!(
+    let message = message!(
         "port {}/{}: no ready endpoint is hinted for {noun} {}: nodes there use the endpoints of all zones",
         port.port,
         port.name.protocol(),

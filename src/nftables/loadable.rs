@@ -2,7 +2,7 @@
 
 mod reserved;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, ObjectRef};
+use crate::diagnostic::{Diagnostic, Diagnostics, Message, ObjectRef, message};
 use crate::input::Sources;
 use crate::plan::{External, LocalTraffic, Plan, ServicePortPlan};
 use crate::settings::release::ClusterIpMasquerade;
@@ -32,11 +32,14 @@ pub fn check(plan: &Plan<'_>, sources: &Sources) -> Diagnostics {
 }
 
 /// The consequence of every refusal: nft takes all rules of a family or none.
-fn unsynced(plan: &Plan<'_>, fault: &str) -> Diagnostic {
+fn unsynced(plan: &Plan<'_>, fault: Message) -> Diagnostic {
     let family = plan.family();
-    Diagnostic::unloadable(format!(
-        "{fault}: nft refuses all that kube-proxy sends, and the node gets no {family} rule of any Service"
-    ))
+    let sentence = |fault: &str| {
+        format!(
+            "{fault}: nft refuses all that kube-proxy sends, and the node gets no {family} rule of any Service"
+        )
+    };
+    Diagnostic::unloadable(fault.within(sentence))
 }
 
 /// Whether some element has the name of the Service port as its comment.
@@ -55,7 +58,7 @@ fn comment_fault(plan: &Plan<'_>, port: &ServicePortPlan<'_>, sources: &Sources)
         return None;
     }
     let path = format!("spec.ports[{}]", port.port_index);
-    let fault = format!(
+    let fault = message!(
         "{path}: the name {} of a Service port without endpoints becomes a comment of {length} characters, and nft \
          accepts {LONGEST_COMMENT}",
         port.name
@@ -65,7 +68,7 @@ fn comment_fault(plan: &Plan<'_>, port: &ServicePortPlan<'_>, sources: &Sources)
         namespace: port.name.namespace().into(),
         name: port.name.service().into(),
     };
-    let diagnostic = unsynced(plan, &fault)
+    let diagnostic = unsynced(plan, fault)
         .help("shorten the name of the Service or of its port, or give it endpoints that this node may use")
         .at(sources.field_place(port.position, &path))
         .about(object);
@@ -90,12 +93,12 @@ fn short_circuits_pods(port: &ServicePortPlan<'_>) -> bool {
 fn check_interface(plan: &Plan<'_>, name: &str, found: &mut Diagnostics) {
     let is_number = name.bytes().all(|b| b.is_ascii_digit());
     if (!is_number && !begins_a_name(name)) || reserved::is_reserved(name) {
-        let fault = format!(
+        let fault = message!(
             "detectLocal.bridgeInterface: kube-proxy writes {name} without quotes, and nft does not accept it as a name"
         );
-        found.push(unsynced(plan, &fault).help("rename the interface, or choose another detectLocalMode"));
+        found.push(unsynced(plan, fault).help("rename the interface, or choose another detectLocalMode"));
     } else if !plan.release().nftables.interface_by_name {
-        let message = format!(
+        let message = message!(
             "detectLocal.bridgeInterface: nft refuses all that kube-proxy {} sends while there is no interface {name}",
             plan.release()
         );
@@ -109,17 +112,17 @@ fn check_prefix(plan: &Plan<'_>, prefix: &str, found: &mut Diagnostics) {
     const PATH: &str = "detectLocal.interfaceNamePrefix";
     let diagnostic = if !plan.release().nftables.interface_by_name {
         let release = plan.release();
-        let fault = format!("{PATH}: kube-proxy {release} looks for one interface that is called {prefix}*");
-        unsynced(plan, &fault)
+        let fault = message!("{PATH}: kube-proxy {release} looks for one interface that is called {prefix}*");
+        unsynced(plan, fault)
             .help("choose another detectLocalMode, or a release that matches by name (1.33.6)")
     } else if prefix.len() >= LONGEST_INTERFACE {
-        let fault = format!("{PATH}: {prefix}* is longer than the {LONGEST_INTERFACE} characters of a name");
-        unsynced(plan, &fault).help("shorten the prefix")
+        let fault = message!("{PATH}: {prefix}* is longer than the {LONGEST_INTERFACE} characters of a name");
+        unsynced(plan, fault).help("shorten the prefix")
     } else if !begins_a_name(prefix) {
-        let fault = format!(
+        let fault = message!(
             "{PATH}: kube-proxy writes {prefix}* without quotes, and nft does not accept it as a name"
         );
-        unsynced(plan, &fault).help("choose another detectLocalMode")
+        unsynced(plan, fault).help("choose another detectLocalMode")
     } else {
         return;
     };

@@ -12,7 +12,7 @@ use super::{
     Route, ServicePortPlan, SourceRanges, node,
 };
 use crate::cluster::{Cluster, FamilyTable, Node, ServicePort, TrafficPolicy};
-use crate::diagnostic::{Checked, Diagnostic, Diagnostics};
+use crate::diagnostic::{Checked, Diagnostic, Diagnostics, message};
 use crate::net::{Cidr, Family};
 use crate::parallel;
 use crate::settings::{ProxyMode, Settings};
@@ -158,7 +158,7 @@ impl<'c> Plan<'c> {
                  kube-proxy.yaml, and add --config kube-proxy.yaml",
             ),
         };
-        let message = format!("{what}: these rules masquerade no client for being outside it");
+        let message = message!("{what}: these rules masquerade no client for being outside it");
         found.push(Diagnostic::warning(message).help(format!("{suggestion}{fetch}")));
     }
 
@@ -170,7 +170,7 @@ impl<'c> Plan<'c> {
             && self.service_ports().iter().any(|port| port.node_port().is_some())
         {
             let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
-            let message = format!(
+            let message = message!(
                 "no known address of node {} lies in {}: node ports are served nowhere",
                 self.node_name(),
                 networks.join(", ")

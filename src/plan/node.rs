@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{LocalTraffic, LoopbackNodePorts, NodePorts};
 use crate::cluster::Node;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, message};
 use crate::net::{Cidr, Family};
 use crate::settings::release::NodePortWords;
 use crate::settings::{DetectLocal, NodePortAddress, NodePortAddresses, ProxyMode, Settings, WrittenCidr};
@@ -47,7 +47,7 @@ pub(super) fn local_traffic(
         DetectLocal::NodeCidr => {
             if node.pod_cidrs.is_empty() {
                 let message =
-                    format!("Node {}: spec.podCIDRs is empty, and detectLocalMode is NodeCIDR", node.name);
+                    message!("Node {}: spec.podCIDRs is empty, and detectLocalMode is NodeCIDR", node.name);
                 let help =
                     "kube-proxy would wait five minutes for it and exit; add spec.podCIDRs to the Node";
                 found.push(Diagnostic::error(message).help(help));
@@ -74,7 +74,7 @@ fn pod_cidrs_of_other_family(node: &Node, settings: &Settings) -> Option<Diagnos
     let primary = primary_family(node, settings);
     let other = !node.pod_cidrs.is_empty() && node.pod_cidrs.iter().all(|cidr| cidr.family() != primary);
     other.then(|| {
-        let message = format!(
+        let message = message!(
             "Node {}: spec.podCIDRs has {} networks only, the primary family of the node is {primary}, and \
              detectLocalMode is NodeCIDR: kube-proxy does not start",
             node.name,
