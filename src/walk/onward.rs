@@ -1,15 +1,15 @@
 //! What happens to packets from routing on, found once for all that no rule tells apart there.
 //!
-//! A Service with 25 endpoints sends a packet 25 ways, and behind that stand the rules of other programs, with a chain for each
-//! Pod of the node and with questions that nothing answers. They see the packet after its translation, and few of them ask for
-//! its addresses: 25,000 endpoints are one and the same to them. So a packet that has been routed is set aside. What it is
-//! like in the eyes of the rules is its [`Kind`]; the first of a kind is followed to its ends, and those are the ends of
-//! all others, with their own addresses in place of its own.
+//! A Service with 25 endpoints sends a packet 25 ways, and after that come the rules of other programs, with a chain
+//! for each Pod of the node and with questions that nothing known answers. They see the packet after its translation,
+//! and few of them match on its addresses: 25,000 endpoints are all the same to them. So a packet that has been routed
+//! is set aside. What rules can see of it is its [`Kind`]; the first of a kind is followed to its ends, and those are
+//! the ends of all others, with their own addresses in place of its.
 //!
-//! It is right where all that a rule can ask is in the kind: fields, marks and interfaces as they are, an address or port by
-//! where it lies among those that any rule, or a member of a set, names. A question that nothing answers is asked by its text
-//! for one packet, so that the answers of two packets are never mixed. Branches that can come together later on are followed
-//! together (see [`group`]); what carries something of its own is followed as it is.
+//! This is right if everything that a rule can ask is in the kind: fields, marks and interfaces as they are, an address
+//! or port by where it lies among those that any rule, or a member of a set, names. An open question is asked by its
+//! text for one packet, so that the answers of two packets are never mixed. Branches that can come together later on
+//! are followed together (see [`group`]); a packet with something of its own is followed separately.
 
 mod group;
 
@@ -42,18 +42,18 @@ pub(super) struct Onward<'r> {
     known: Mutex<HashMap<GroupKind, Known<'r>>>,
 }
 
-/// The ends of one packet of a kind; none where each must be followed by itself.
+/// The ends of one packet of a kind; none if each must be followed separately.
 type Known<'r> = Result<Option<Arc<Ends<'r>>>, WalkError>;
 
 struct Ends<'r> {
     /// The packet as it was set aside.
     of: View,
     outcomes: Vec<Outcome<'r>>,
-    /// A number for what they are, whoever sent the packet and whatever rules led to them.
+    /// A number for what they are, whoever sent the packet and whichever rules led to them.
     digest: u128,
 }
 
-/// All that rules can ask of a packet from routing on.
+/// All that rules can ask about a packet from routing on.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     phase: Phase,
@@ -63,7 +63,7 @@ pub(super) struct Kind {
     destination: Place,
     routed: Place,
     original: (Place, Place),
-    /// Source and destination, where rules ask for them together.
+    /// Source and destination, if rules match on them together.
     pair: Option<(IpAddr, IpAddr)>,
     /// Where its destination port and the original one lie among those that rules name.
     ports: (usize, usize),
@@ -72,14 +72,14 @@ pub(super) struct Kind {
     source_port: Option<u16>,
     told: (Option<InterfaceName>, Option<InterfaceName>),
     interfaces: [SeenInterface; 2],
-    /// What routes tell of source and destination, where rules ask for that.
+    /// What routes say about source and destination, if rules ask for that.
     routes: [Option<u64>; 2],
     keeps_steps: bool,
 }
 
 impl<'r> Onward<'r> {
-    /// Follows packets that were set aside; those that are not of a known kind, or can come together with others, are followed
-    /// by the evaluator itself.
+    /// Follows packets that were set aside; those without a known kind, and those that can come together with others,
+    /// are followed by the evaluator itself.
     pub(super) fn follow(&self, evaluator: &mut Evaluator<'_, 'r>) -> Walked<Vec<Outcome<'r>>> {
         let routed = std::mem::take(&mut evaluator.routed);
         evaluator.sets_aside = false;
@@ -110,12 +110,12 @@ impl<'r> Onward<'r> {
         known
     }
 
-    /// A number for the ends of branches, as [`Ends::digest`]; none where they must be followed by themselves.
+    /// A number for the ends of branches, as [`Ends::digest`]; none if they must be followed separately.
     pub(super) fn digest(&self, evaluator: &mut Evaluator<'_, 'r>, group: &Group<'r>) -> Option<u128> {
         Some(self.ends(evaluator, group).ok()??.digest)
     }
 
-    /// Whether rules ask for these two ends of a packet together.
+    /// Whether rules match on this source and destination together.
     pub(super) fn are_asked_together(&self, source: IpAddr, destination: IpAddr) -> bool {
         self.told_apart
             .get(Family::of(source))
@@ -123,17 +123,17 @@ impl<'r> Onward<'r> {
             .is_some_and(|apart| apart.pair(source, destination).is_some())
     }
 
-    /// Whether an address is as others are: not the node's, and of no kind of its own.
+    /// Whether an address is like most others: not the node's, and not of a kind of its own.
     pub(super) fn is_plain(&self, ip: IpAddr, host: &Host) -> bool {
         !host.is_local(ip) && !is_of_its_own(ip, host)
     }
 
-    /// What rules tell apart in a family: a ruleset of nftables can have rules for both.
+    /// What rules of a family tell apart: a ruleset of nftables can have rules for both.
     fn told_apart(&self, program: &Program<'_>, family: Family, host: &Host) -> &ToldApart {
         self.told_apart.get(family).get_or_init(|| ToldApart::new(program, family, host))
     }
 
-    /// Where a source lies among those that rules tell apart; each is by itself where that is not known.
+    /// Where a source lies among those that rules tell apart; each has a place of its own if that is not known.
     pub(super) fn place_of_source(&self, ip: IpAddr, program: &Program<'_>, host: &Host) -> Place {
         let apart = self.told_apart(program, Family::of(ip), host);
         if apart.is_of_single_ends() { apart.source(ip, host) } else { Place::Itself(ip) }
@@ -192,7 +192,7 @@ impl<'r> Onward<'r> {
     }
 }
 
-/// Follows branches by themselves. None where a rule asks for what they brought with them, or sends them elsewhere.
+/// Follows branches separately. None if a rule asks for what they brought with them, or sends them elsewhere.
 fn ends_of_one<'r>(evaluator: &Evaluator<'_, 'r>, group: &Group<'r>) -> Known<'r> {
     let mut alone = Evaluator::new(evaluator.program, evaluator.host, evaluator.family);
     alone.told = evaluator.told;
@@ -229,7 +229,7 @@ fn digest(outcomes: &[Outcome<'_>]) -> u128 {
     number(&all)
 }
 
-/// The same of what ends before packets are routed: where it goes to, too.
+/// The same for packets that ended before routing, including where they go.
 pub(super) fn digest_of_ended(outcomes: &[Outcome<'_>]) -> u128 {
     let mut all: Vec<_> = outcomes
         .iter()
@@ -254,7 +254,7 @@ fn conditions(outcome: &Outcome<'_>) -> Vec<(String, bool, u64)> {
     given
 }
 
-/// The end of a packet of a kind as that of another.
+/// The end of a packet of a kind, turned into that of another.
 fn moved<'r>(
     evaluator: &Evaluator<'_, 'r>,
     state: &PacketState<'r>,
@@ -281,7 +281,8 @@ fn moved<'r>(
     }
 }
 
-/// Outcomes in the order in which they are listed: those of a client's first contact first, and those that are known.
+/// Sorts outcomes as they are listed: those of a client's first contact first, and known ones before those with
+/// conditions.
 pub(super) fn sort(outcomes: &mut [Outcome<'_>]) {
     let has = |outcome: &Outcome<'_>, asked: fn(&Condition<'_>) -> bool| outcome.given.iter().any(asked);
     outcomes.sort_by_key(|outcome| {

@@ -1,9 +1,9 @@
-//! Packets that differ in their source alone, told together.
+//! Packets that differ only in their source, followed together.
 //!
-//! Rules of other programs ask for the address of every Pod on the node, most of them behind routing, so that packets from 250
-//! Pods to one Service are 250 kinds of packets. Up to routing they are one: it is followed once, and each of its branches
-//! goes on from every source. From there on, sources fall into a few kinds (see [`super::onward`]).
-//! So it costs some look-ups to find whether packets from two sources have the same ends, or the same on two sides.
+//! Rules of other programs match on the address of every Pod on the node, most of them after routing, so that packets
+//! from 250 Pods to one Service are 250 kinds of packets. Up to routing they are one: it is followed once, and each of
+//! its branches goes on from every source. From there on, sources fall into a few kinds (see [`super::onward`]). So it
+//! takes only some lookups to find whether packets from two sources have the same ends, or the same ends on two sides.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -22,28 +22,30 @@ struct Routed<'w, 'r> {
     evaluator: Evaluator<'w, 'r>,
     /// One group of branches of each kind.
     kinds: Vec<Group<'r>>,
-    /// What else each group has, the number of its kind, and the group.
+    /// What else characterizes each group, the number of its kind, and the group.
     branches: Vec<(Branch, usize, Group<'r>)>,
     /// A number for what ended before.
     ended: u128,
 }
 
-/// What tells branches apart beside their kinds: for how long the client was remembered, where it is sent to, and the chance.
+/// What distinguishes branches besides their kinds: for how long the client was remembered, where it is sent, and the
+/// chance.
 type Branch = ((Option<Option<u32>>, SocketAddr), (u128, u128));
 
-/// Packets of one entrance to one destination, on two sides; what tells their sources apart is asked behind routing.
+/// Packets of one entrance to one destination, on two sides; rules that tell their sources apart come after routing.
 pub struct RoutedPair<'w, 'o, 'n> {
     old: Routed<'w, 'o>,
     new: Routed<'w, 'n>,
-    /// Which kinds of the one side stand where which of the other do; none where the branches differ before.
+    /// The kinds that branches have on one side and on the other in the same place; none if branches already differ
+    /// before routing.
     same_branches: Option<BTreeSet<(usize, usize)>>,
     packet: Packet,
-    /// Whether rules that stand in another place on the other side do nothing to packets, by where their source lies among
-    /// those that these rules tell apart.
+    /// Whether rules whose place differs between the sides leave packets alone, by where their source lies among those
+    /// that these rules tell apart.
     idle: HashMap<SourcePlace, bool>,
 }
 
-/// What decides the ends of packets from one source on two sides: where two agree in it, the ends do.
+/// What decides the ends of packets from one source on two sides: if two sources agree in it, their ends are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EndsOfPair {
     old: Vec<u128>,
@@ -53,7 +55,7 @@ pub struct EndsOfPair {
 }
 
 impl<'r> Walker<'r> {
-    /// Follows a packet until it is routed. None where a branch of it brings with it what is not in its kind.
+    /// Follows a packet until it is routed. None if a branch brings something with it that is not in its kind.
     fn routed(&self, packet: &Packet) -> Option<Routed<'_, 'r>> {
         let mut evaluator = self.evaluator(packet).ok()?;
         evaluator.keeps_steps = false;
@@ -95,8 +97,8 @@ impl<'r> Routed<'_, 'r> {
         Some(())
     }
 
-    /// The ends of each kind of branch from a source, as numbers, and behind them those of each branch by itself whose
-    /// destination rules ask for together with that source.
+    /// The ends of each kind of branch from a source, as numbers, followed by those of each single branch whose
+    /// destination rules match on together with that source.
     fn ends_from(&mut self, source: IpAddr) -> Option<Vec<u128>> {
         let onward = &self.walker.onward;
         let mut found = Vec::with_capacity(self.kinds.len());
@@ -113,7 +115,7 @@ impl<'r> Routed<'_, 'r> {
 }
 
 impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
-    /// Follows a packet on two sides until it is routed; none where the ends of packets like it must be found one by one.
+    /// Follows a packet on two sides until it is routed; none if the ends of packets like it must be found one by one.
     pub fn new(
         (old, new): (&'w Walker<'o>, &'w Walker<'n>),
         packets: (&Packet, &Packet),
@@ -128,8 +130,8 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
         Some(RoutedPair { old, new, same_branches, packet: *packets.0, idle: HashMap::new() })
     }
 
-    /// Whether packets from a source come to routing alike on both sides, and rules that are all that stands in another place
-    /// behind it do nothing to them: then they have the same ends.
+    /// Whether packets from a source arrive at routing in the same way on both sides, and the rules whose place is all
+    /// that differs after it leave them alone: then they have the same ends.
     pub fn are_left_alone(&mut self, source: IpAddr, rules: &dyn DoesNothing) -> bool {
         let Some(pairs) = &self.same_branches else { return false };
         let place = rules.place(source);
@@ -151,7 +153,7 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
         found
     }
 
-    /// What decides the ends of a packet from another source; none where it must be followed.
+    /// What decides the ends of a packet from another source; none if it must be followed.
     pub fn ends_from(&mut self, source: IpAddr) -> Option<EndsOfPair> {
         let (old, new) = (self.old.ends_from(source)?, self.new.ends_from(source)?);
         let is_same =
@@ -162,7 +164,7 @@ impl<'w, 'o, 'n> RoutedPair<'w, 'o, 'n> {
     }
 }
 
-/// A packet as rules see it, of which nothing more is to be known.
+/// A packet as rules see it, if nothing more needs to be known about it.
 fn plain(state: &PacketState<'_>) -> Option<RoutedView> {
     let is_plain = !(state.untracked || state.snat || state.bound);
     is_plain.then_some(RoutedView { view: state.view, phase: state.phase })

@@ -11,42 +11,42 @@ use crate::iptables::ruleset::{End, Match, Rule, Target};
 use crate::net::{Cidr, Family};
 use crate::node::{Host, Part};
 
-/// What rules tell from others of sources and destinations; as a rule those rules that routed packets meet.
+/// Which sources and destinations rules tell from others; usually the rules that routed packets meet.
 #[derive(Default)]
 pub(super) struct ToldApart {
     sources: Named,
     destinations: Named,
-    /// Where ranges of destination ports begin, and what follows their ends; ascending.
+    /// Where ranges of destination ports begin, and the ports after their ends; sorted.
     ports: Vec<u32>,
-    /// Source and destination that rules ask for together.
+    /// Sources and destinations that rules match on together.
     pairs: HashSet<(IpAddr, IpAddr)>,
-    /// Some rule makes new addresses out of those of packets (NETMAP), or asks for what the ranges do not tell: where those
-    /// lie tells nothing of the new ones.
+    /// Whether some rule makes new addresses out of those of packets (NETMAP), or asks for something other than ranges:
+    /// where an address lies then says nothing about the new one.
     pub(super) makes_new: bool,
 }
 
 /// Where an address lies among those that rules name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Place {
-    /// It is named itself, or is of a kind of its own.
+    /// It is named by itself, or is of a kind of its own.
     Itself(IpAddr),
-    /// Behind so many ends of ranges, of one family, and a member of some sets, which are counted together.
+    /// After this many ends of ranges, of one family, and a member of some sets, which have one number together.
     Between(bool, usize, u32),
 }
 
 #[derive(Default)]
 struct Named {
     single: HashSet<IpAddr>,
-    /// Members of sets that rules ask for as a whole: two of the same sets are alike.
+    /// Members of sets that rules use as a whole: two members of the same sets are alike.
     members: HashMap<IpAddr, Vec<usize>>,
     /// A number for the sets that an address is a member of.
     memberships: HashMap<IpAddr, u32>,
-    /// Where ranges begin, and what follows their ends; ascending.
+    /// Where ranges begin, and the addresses after their ends; sorted.
     ends: Vec<u128>,
 }
 
 impl ToldApart {
-    /// By the rules that packets can meet once they are routed, and by every set.
+    /// As seen by the rules that packets can meet once they are routed, and by every set.
     pub(super) fn new(program: &Program<'_>, family: Family, host: &Host) -> ToldApart {
         let mut apart = ToldApart::default();
         if let Some(iptables) = program.iptables_part() {
@@ -58,7 +58,7 @@ impl ToldApart {
         apart.completed(host)
     }
 
-    /// By the rules of other programs, and by every set.
+    /// As seen by the rules of other programs, and by every set.
     pub(super) fn by_others(program: &Program<'_>, host: &Host) -> ToldApart {
         let mut apart = ToldApart::default();
         if let Some(iptables) = program.iptables_part() {
@@ -91,8 +91,8 @@ impl ToldApart {
         self
     }
 
-    /// A source that packets can get on their way is asked for later than the pair is looked at: such pairs tell both ends from
-    /// others.
+    /// If packets can get the source of a pair on their way, they get it after the pair is looked at: the ends of such
+    /// a pair are told from others separately.
     fn name_pairs(&mut self, host: &Host) {
         let pairs = std::mem::take(&mut self.pairs);
         let ends: HashSet<u128> = self.sources.ends.iter().copied().collect();
@@ -110,12 +110,12 @@ impl ToldApart {
         }
     }
 
-    /// Both ends of a packet, where rules ask for them together.
+    /// Source and destination, if rules match on them together.
     pub(super) fn pair(&self, source: IpAddr, destination: IpAddr) -> Option<(IpAddr, IpAddr)> {
         Some((source, destination)).filter(|pair| self.pairs.contains(pair))
     }
 
-    /// Whether it is known where each address lies by itself.
+    /// Whether it is enough to know where each address lies by itself.
     pub(super) fn is_of_single_ends(&self) -> bool {
         !self.makes_new && self.pairs.is_empty()
     }
@@ -174,7 +174,7 @@ impl ToldApart {
         self.sources.place(ip, host)
     }
 
-    /// Behind how many ends of ranges a destination port lies.
+    /// After how many ends of ranges a destination port lies.
     pub(super) fn port(&self, port: u16) -> usize {
         self.ports.partition_point(|end| *end <= u32::from(port))
     }
@@ -206,7 +206,7 @@ impl Named {
         Place::Between(ip.is_ipv4(), self.ends.partition_point(|end| *end <= number), memberships)
     }
 
-    /// A member of a set that has no more parts than this, by a number of the set.
+    /// Adds a member of a set whose elements have no other parts; `set` is a number for the set.
     fn add_member(&mut self, set: usize, net: Cidr) {
         match net.is_host() {
             true => self.members.entry(net.network()).or_default().push(set),
@@ -226,7 +226,7 @@ impl Named {
     }
 }
 
-/// Whether the kernel, or a rule, takes an address for another kind than most are.
+/// Whether the kernel, or a rule, treats an address as another kind than most.
 pub(super) fn is_of_its_own(ip: IpAddr, host: &Host) -> bool {
     let by_bits = match ip {
         IpAddr::V4(v4) => {

@@ -1,11 +1,11 @@
 //! Addresses that both sides treat alike, so that one of them is compared for all.
 //!
-//! A Service with a thousand endpoints has rules that ask for each of them: whether it calls itself. A packet from any of
-//! them has the same outcome but for the name. Two addresses are alike if both plans and both nodes stay as they are when
-//! the two change places: they are endpoints of the same Service ports, in the same sets, with the same ports, and on
-//! the node or not; they are nothing else, neither an address of a Service nor one of the node; and the node takes them
-//! for the same kind of client. Where rules ask for ranges of addresses, who compares sees to it that they lie in the
-//! same ones. The order of endpoints decides nothing but which of them has which share, and the shares are equal.
+//! A Service with a thousand endpoints has rules that match on each of them: whether it connects to itself. A packet
+//! from any of them has the same outcome except for the name. Two addresses are alike if both plans and both nodes stay
+//! the same when the two change places: they are endpoints of the same Service ports, in the same sets, with the same
+//! ports, and on the node or not; they are nothing else, neither an address of a Service nor one of the node; and the
+//! node considers them the same kind of client. If rules match on ranges of addresses, the caller makes sure that both
+//! are in the same ranges. The order of endpoints only decides which of them has which share, and the shares are equal.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -17,11 +17,11 @@ use crate::net::Family;
 use crate::plan::{EndpointSet, Plan};
 use crate::walk::Host;
 
-/// Addresses by what they are alike in; none that is like no other.
+/// A number for each address that is like others: the same for those that are alike.
 #[derive(Debug, Default)]
 pub struct Alike(HashMap<u128, u32>);
 
-/// Where an address stands as an endpoint: side, Service port, set, port, and whether it is on the node.
+/// The role of an address as an endpoint: side, Service port, set, port, and whether it is on the node.
 type Role = (bool, u32, EndpointSet, u16, bool);
 
 impl Alike {
@@ -55,7 +55,7 @@ impl Alike {
         Alike(found)
     }
 
-    /// Those that are alike in something more.
+    /// Those that also agree in something else.
     pub fn that_agree_in<T: Eq + Hash>(self, tells: impl Fn(IpAddr) -> T, family: Family) -> Alike {
         let mut numbers: HashMap<(u32, T), u32> = HashMap::new();
         let renumbered = self.0.into_iter().map(|(value, number)| {
@@ -65,7 +65,7 @@ impl Alike {
         Alike(renumbered.collect())
     }
 
-    /// What an address is alike in with others.
+    /// The number that an address shares with those like it.
     pub(super) fn number(&self, value: u128) -> Option<u32> {
         self.0.get(&value).copied()
     }
@@ -78,7 +78,7 @@ fn add_roles(plan: &Plan<'_>, is_new: bool, roles: &mut HashMap<IpAddr, Vec<Role
                 let is_local = endpoint.node_name.as_ref() == Some(plan.node_name());
                 let role = (is_new, i, set, endpoint.port.get(), is_local);
                 let of_address = roles.entry(endpoint.ip).or_default();
-                // In the order of the ports, so that equal ones are written alike.
+                // In the order of the ports, so that equal roles are written in the same way.
                 let at = of_address.partition_point(|other| key(other) < key(&role));
                 of_address.insert(at, role);
             }

@@ -39,24 +39,24 @@ pub(in crate::compare) fn compare_within(
     Comparison { classes: work.compared, walked: work.walked, differences }
 }
 
-/// What of two rulesets is compared.
+/// What to compare of two rulesets.
 #[derive(Clone, Copy)]
 pub struct Bounds<'a> {
-    /// The node.
+    /// The node on both sides.
     pub ground: &'a Ground<'a>,
-    /// Which destinations.
+    /// Which destinations are compared.
     pub scope: Scope<'a>,
-    /// Which addresses one stands for.
+    /// Which addresses are alike, so that one stands for the others.
     pub alike: &'a Alike,
     /// What is looked for.
     pub search: Search<'a>,
-    /// Outcomes that are known.
+    /// Outcomes that are already known.
     pub known: Option<&'a Known<'a>>,
 }
 
-/// Compares two rulesets in one family, each on its node, and folds the differences of each destination at once: there
-/// can be more of them than memory holds. Returns how many classes of packets could be followed on both sides, and what
-/// the folds made.
+/// Compares two rulesets in one family, each on its node, and folds the differences of each destination at once, as
+/// memory may not hold all of them. Returns how many classes of packets could be followed on both sides, and what the
+/// folds returned.
 pub(super) fn compare_and_fold<T: Send + Sync>(
     (old, new): (&Walker<'_>, &Walker<'_>),
     bounds: Bounds<'_>,
@@ -96,19 +96,19 @@ pub(super) struct Work {
     pub(super) walked: u64,
 }
 
-/// What is made of the classes of one destination whose outcomes differ.
+/// What the classes of one destination whose outcomes differ are folded into.
 pub(super) type Fold<'f, T> = dyn Fn(Vec<Difference>) -> Vec<T> + Sync + 'f;
 
 struct Classes<'a, 'o, 'n, T> {
     bounds: Bounds<'a>,
-    /// What tells sources apart, where interfaces do beside the ground.
+    /// What distinguishes sources, if interfaces do so in addition to the ground.
     of_sources: Option<&'a EndGround<'a>>,
-    /// The same of destinations.
+    /// The same for destinations.
     of_destinations: Option<&'a EndGround<'a>>,
     family: Family,
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
     inquiries: (&'a Inquiry<'a, 'o>, &'a Inquiry<'a, 'n>),
-    /// Classes of sources by the ranges that rules ask for.
+    /// Classes of sources, by the ranges that rules match on.
     counts: HashMap<Vec<Range>, Count>,
     compared: u64,
     walked: u64,
@@ -120,11 +120,11 @@ struct Classes<'a, 'o, 'n, T> {
 #[derive(Debug, Clone, Copy)]
 struct Count {
     classes: u64,
-    /// The fewest addresses that make a class: single ones that are asked could use it up.
+    /// The size of the smallest class: single addresses that are asked for could use it up.
     fewest: u128,
 }
 
-/// Chains that packets to any address like one meet, on both sides, and the ports that they ask.
+/// Chains that packets to an address like one meet, on both sides, and the ports that these match on.
 struct Like {
     chains: (Chains, Chains),
     ports: Vec<PortRange>,
@@ -133,7 +133,7 @@ struct Like {
 /// By the ranges that addresses lie in, and their kind.
 type Likes = BTreeMap<(Vec<bool>, AddressKind), Like>;
 
-/// Classes that one stands for: its number among the alike, and the ranges that it lies in.
+/// What classes that one stands for share: the number of the alike addresses, and the ranges that they are in.
 type Shape = (u32, Vec<bool>);
 
 /// A class with the addresses of those that it stands for.
@@ -172,13 +172,13 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         }
     }
 
-    /// What is asked of destinations.
+    /// What rules ask about destinations.
     fn questions(&self, (old, new): (&Destinations, &Destinations)) -> Questions {
         let Bounds { ground, scope, .. } = self.bounds;
         let cuts = self.of_destinations.map_or(&ground.cuts, |of| &of.cuts);
         let mut questions = Questions { cuts: cuts.clone(), ..Questions::default() };
         questions.singles.extend(&ground.own);
-        // Addresses of a part for which no rule asks are as all others are.
+        // Addresses of a part that no rule matches on are like all others.
         if let Scope::Rest(addresses) = scope {
             let of_family = addresses.iter().filter(|ip| Family::of(**ip) == self.family);
             questions.singles.extend(of_family.map(|ip| number(*ip)));
@@ -196,7 +196,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         questions
     }
 
-    /// What rules ask of packets to addresses for which no rule asks alone.
+    /// What rules ask about packets to addresses that no rule matches on by themselves.
     fn like(&self, others: &[&ValueClass<AddressKind>], questions: &Questions) -> Likes {
         let wanted = others.iter().filter(|class| self.is_wanted(class));
         let like = |class: &&ValueClass<AddressKind>| {
@@ -214,7 +214,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         }
     }
 
-    /// One class for all that are alike and lie in the same ranges; `but` is the destination itself.
+    /// One class for all that are alike and in the same ranges; `but` is the destination itself.
     fn represented<'v>(
         &self,
         classes: impl IntoIterator<Item = &'v ValueClass<AddressKind>>,
@@ -243,7 +243,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         self.bounds.search.wants_address(ip, is_single(value_class), is_own)
     }
 
-    /// What some work finds, which begins with nothing found yet.
+    /// Does some work, and returns only what that found.
     fn worked(&self, work: impl FnOnce(&mut Self)) -> (u64, u64, Vec<T>) {
         let mut worker =
             Classes { counts: HashMap::new(), compared: 0, walked: 0, found: Vec::new(), ..*self };
@@ -272,7 +272,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         self.ports(value_class, &ports, alike);
     }
 
-    /// The ports that rules ask of packets to an address, and the chains that these meet.
+    /// The ports that rules match on in packets to an address, and the chains that these meet.
     fn open_ports(&self, value: u128, like: Option<&Like>) -> (Vec<PortRange>, (Chains, Chains)) {
         let open = Destination { address: address(self.family, value), transport: None };
         let (old, old_chains) = self.inquiries.0.ask(open, like.map(|like| &like.chains.0));
@@ -316,7 +316,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         }
     }
 
-    /// Where outcomes are known, what rules ask must be known, too.
+    /// Known outcomes can only be used if they take into account what rules ask.
     fn note_asked(&self, asked: &[Range]) {
         self.bounds.known.iter().for_each(|known| known.note_asked(asked.iter().copied()));
     }
@@ -338,7 +338,7 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         let asked = sorted(old.sources.iter().chain(&new.sources).map(range_of).collect());
         self.note_asked(&asked);
         let stands_for = 1 + to.alike.len() as u64;
-        // No walk gets past a chain or set that is not there.
+        // No walk gets past a missing chain or set.
         let can_be_followed = !old.reached.contains(&Reached::Missing);
         if self.bounds.ground.same_host && can_be_followed && old.reached == new.reached {
             self.compared += self.count(asked, to) * stands_for;
@@ -370,8 +370,8 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         }
     }
 
-    /// Differences that are meant, and what cannot be compared. Of the addresses that rules name alone, one that differs
-    /// stands for those after it of its kind.
+    /// Differences that are looked for, and what cannot be compared. Of the addresses that rules name by themselves,
+    /// one that differs stands for later ones of its kind.
     fn examples(
         &self,
         to: &To,
@@ -401,8 +401,8 @@ impl<T: Send + Sync> Classes<'_, '_, '_, T> {
         found
     }
 
-    /// How many classes of sources there are. Each single address that is asked for is one; how many the ranges make
-    /// is the same for many destinations.
+    /// How many classes of sources there are. Each single address that is asked for is one; how many the ranges make is
+    /// the same for many destinations.
     fn count(&mut self, asked: Vec<Range>, to: &To) -> u64 {
         let (single, ranges): (Vec<Range>, Vec<Range>) =
             asked.iter().partition(|(first, last)| first == last);

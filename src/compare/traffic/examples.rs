@@ -1,4 +1,5 @@
-//! Examples of what differs for packets to Services, where all of it would be told for every Pod of the node.
+//! Examples of what differs for packets to Services, for when the complete result would repeat it for every Pod of the
+//! node.
 
 use std::net::IpAddr;
 
@@ -14,8 +15,8 @@ use super::{Difference, Traffic};
 use crate::plan::Plan;
 use crate::walk::{DoesNothing, Walker};
 
-/// Of connections to Services those that differ in what is meant: of many like ones some, and how many more were not followed.
-/// `moved` are rules that are all that stands in another place behind routing on the other side, if so.
+/// The connections to Services that differ as `is_meant` asks: of many like ones some, with the number of those that
+/// were not followed. `moved` are rules, if after routing the place of these rules is all that differs.
 pub fn examples_of_plan(
     walkers: (&Walker<'_>, &Walker<'_>),
     plan: &Plan<'_>,
@@ -39,7 +40,7 @@ pub(in crate::compare) fn example_differences(
     with_examples(walkers, plan, (is_meant, moved), |bounds, _| super::compare_within(walkers, bounds))
 }
 
-/// What is meant, and rules that are all that stands in another place.
+/// What is looked for, and rules whose place is all that differs.
 type Meant<'m> = (&'m (dyn Fn(&Difference) -> bool + Sync), Option<&'m dyn DoesNothing>);
 
 fn with_examples<T>(
@@ -57,7 +58,8 @@ fn with_examples<T>(
     work(Bounds { ground: &ground, scope: Scope::Everything, alike, search, known: None }, &names)
 }
 
-/// Endpoints that neither kube-proxy's rules, which both sides have as they should be, nor those of other programs tell apart.
+/// Endpoints that are told apart neither by kube-proxy's rules, which are as they should be on both sides, nor by those
+/// of other programs.
 fn alike_to_both((old, new): (&Walker<'_>, &Walker<'_>), plan: &Plan<'_>, ground: &Ground<'_>) -> Alike {
     let is_told = |walker: &Walker<'_>| walker.told_by_others(plan.family().loopback()).is_some();
     if !(is_told(old) && is_told(new)) {

@@ -1,5 +1,5 @@
-//! Which known difference between modes and releases is the reason that connections have another outcome: told from
-//! what the plans of both sides do, never from the rules' text.
+//! Which known difference between modes and releases is the reason that connections have another outcome: found from
+//! what the plans of both sides do, never from the text of rules.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -22,21 +22,20 @@ pub struct SideFacts<'p> {
     /// The mode.
     pub mode: ProxyMode,
     node_ports: NodePorts,
-    /// Cluster IPs that no Service has are dropped.
+    /// Networks in which cluster IPs without a Service are dropped.
     service_cidrs: Vec<Cidr>,
-    /// Node ports are served on 127.0.0.1, for which the kernel lets loopback addresses out of `lo`, and a rule guards
-    /// them.
+    /// Node ports are served on 127.0.0.1: the kernel lets loopback addresses leave `lo`, and a rule guards them.
     localhost_node_ports: bool,
-    /// Node ports are refused on loopback addresses by rule (KEP-6032).
+    /// Rules refuse node ports on loopback addresses (KEP-6032).
     refuses_on_loopback: bool,
     /// Only endpoints on this node are masqueraded when they connect to themselves.
     local_hairpin_only: bool,
-    /// What the node itself sends is checked before it is forwarded.
+    /// Packets of the node itself are checked before they are forwarded.
     checks_output_first: bool,
 }
 
 impl<'p> SideFacts<'p> {
-    /// Of a plan.
+    /// The facts of a plan.
     pub fn new(plan: &'p Plan<'p>) -> SideFacts<'p> {
         let nftables = plan.mode() == ProxyMode::Nftables;
         SideFacts {
@@ -51,7 +50,7 @@ impl<'p> SideFacts<'p> {
         }
     }
 
-    /// Whether kube-proxy itself answers there, without any rule.
+    /// Whether kube-proxy itself answers at this address, without any rule.
     pub(super) fn listens_itself(&self, to: SocketAddr, protocol: Protocol) -> bool {
         self.plan.listener(to, protocol).is_some()
     }
@@ -64,7 +63,7 @@ impl<'p> SideFacts<'p> {
     }
 }
 
-/// The reason for a difference, where it is known.
+/// The reason for a difference, if it is known.
 pub fn explain(
     difference: &Difference,
     names: &Names,
@@ -160,7 +159,7 @@ impl View<'_> {
         }
     }
 
-    /// What only the node itself meets.
+    /// Whether this applies only to the node itself.
     fn is_of_node(&self, reason: Reason) -> bool {
         let kind = self.kind();
         let checks_first = self.a.1.checks_output_first;
@@ -195,7 +194,7 @@ impl View<'_> {
         self.a.1.serves_node_ports_on(ip) && !self.b.1.serves_node_ports_on(ip)
     }
 
-    /// The Service has the label for which one side ignores it.
+    /// Whether the Service has the label that makes one side ignore it.
     fn is_hidden_by_label(&self) -> bool {
         let hides = |side: &SideFacts<'_>| side.plan.release().model.headless_label_hides_service;
         let has_label = |port: &ServicePortPlan<'_>| port.service_port().has_headless_label;
@@ -209,7 +208,7 @@ impl View<'_> {
         self.a.1.plan.ports_of(service).is_empty() && self.b.1.plan.ports_of(service).iter().any(has_label)
     }
 
-    /// The rule by which the sides choose endpoints for the Service port, where it is the reason.
+    /// The rule by which the sides choose endpoints for the Service port, if that is the reason.
     fn by_endpoints(&self) -> Option<Reason> {
         if self.a.1.plan.chooses_endpoints_like(self.b.1.plan) {
             return None;
@@ -225,7 +224,7 @@ impl View<'_> {
         })
     }
 
-    /// Both sides masquerade alike, except where the packet goes back to its source.
+    /// Whether both sides masquerade alike, except if the packet goes back to its source.
     fn is_masqueraded_alike(&self) -> bool {
         let source = self.difference.packet.source;
         let snat = |(outcomes, _): (&OutcomeSet, &SideFacts<'_>)| -> BTreeSet<bool> {
@@ -237,7 +236,7 @@ impl View<'_> {
         a.is_empty() || b.is_empty() || a == b
     }
 
-    /// The Service port of the destination, where a side has it.
+    /// The Service port at the destination, if a side has it.
     fn port<'p>(&self, side: &SideFacts<'p>) -> Option<&'p ServicePortPlan<'p>> {
         let name = self.name()?;
         let protocol = self.difference.to.protocol;
@@ -263,7 +262,7 @@ impl View<'_> {
             .all(|end| end.verdict == Verdict::Accept && end.destination == Some(original) && !end.snat)
     }
 
-    /// Whether the only difference is masquerading where the source is the destination.
+    /// Whether the only difference is masquerading when the source is the destination.
     fn differs_in_hairpin(&self) -> bool {
         let source = self.difference.packet.source;
         let plain = |outcome_set: &OutcomeSet| {

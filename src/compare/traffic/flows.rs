@@ -28,9 +28,9 @@ use crate::walk::{ClientKind, Walker};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Flow {
-    /// `namespace/name`; none for a destination of no Service.
+    /// `namespace/name`; none if the destination belongs to no Service.
     pub service: Option<String>,
-    /// What the destination is, such as `cluster IP of shop/web:http`; empty for none.
+    /// What the destination is, such as `cluster IP of shop/web:http`; empty if it is of no Service.
     pub target: String,
     /// Where the packets go to, such as `10.96.0.12:80/tcp`.
     pub to: Vec<String>,
@@ -41,15 +41,15 @@ pub struct Flow {
     pub place: Place,
     /// Where they come from, such as `Pods on this node`.
     pub from: Vec<String>,
-    /// Set where they need a mention only if nothing else changes.
+    /// Set if they need to be mentioned only when nothing else changes.
     pub special: Option<Special>,
     /// What happens to them with the old rules.
     pub before: String,
     /// What happens to them with the new rules.
     pub after: String,
-    /// What happened, in one word.
+    /// What happened, as one of a few words.
     pub verdict_before: ConnectionVerdict,
-    /// What happens now, in one word.
+    /// What happens now, as one of a few words.
     pub verdict_after: ConnectionVerdict,
     /// `outcome`, `affinity` or `chance`
     pub change: &'static str,
@@ -60,15 +60,15 @@ pub struct Flow {
     pub source: String,
     /// One of the packets: destination.
     pub destination: String,
-    /// How many kinds of connections it folds together.
+    /// How many kinds of connections are folded into it.
     pub classes: usize,
-    /// How many more may be like them, from single addresses that rules name: those were not followed.
+    /// How many more may be like them, from single addresses that rules name: these were not followed.
     #[serde(skip_serializing_if = "is_none")]
     pub not_followed: usize,
-    /// What the outcomes depend on that is not known, as the rules ask it.
+    /// Unknown facts that the outcomes depend on, as the rules ask for them.
     #[serde(skip)]
     pub open_questions: BTreeSet<CompactString>,
-    /// The cause, as a [`Cause`] numbers it.
+    /// The cause, by the number that a [`Cause`] gives it.
     #[serde(skip)]
     pub cause: Option<usize>,
     /// Whether the node itself is among the sources.
@@ -84,7 +84,7 @@ pub struct Flow {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// A Service's, or one that nobody is known to have.
+    /// A Service's, or one that no one is known to have.
     Elsewhere,
     /// The node's own in this family.
     NodeIp,
@@ -101,7 +101,7 @@ pub enum Place {
 pub enum Special {
     /// From or to a loopback address.
     Loopback,
-    /// From single addresses of Pods, most often an endpoint that connects to itself.
+    /// From single addresses of Pods, usually an endpoint that connects to itself.
     SelfConnection,
 }
 
@@ -156,8 +156,8 @@ pub(super) fn flows_within(
     Traffic { classes: work.compared, walked: work.walked, flows, unknown }
 }
 
-/// The same, with names and known differences from the plans that the rulesets were compiled from. A side without a plan,
-/// because its rules were captured, is taken to have the other's.
+/// The same, with names and known differences from the plans that the rulesets were compiled from. A side without a
+/// plan, because its rules were captured, is assumed to have the other's.
 pub fn flows_of_plans(
     walkers: (&Walker<'_>, &Walker<'_>),
     family: Family,
@@ -171,7 +171,7 @@ pub fn flows_of_plans(
     flows(walkers, family, &names, facts.as_ref().map(|(old, new)| (old, new)), cause)
 }
 
-/// The same of a part of the whole.
+/// The same for a part of the whole.
 pub(in crate::compare) fn flows_of_part(
     walkers: (&Walker<'_>, &Walker<'_>),
     bounds: Bounds<'_>,
@@ -184,7 +184,7 @@ pub(in crate::compare) fn flows_of_part(
     flows_within(walkers, bounds, &names, facts.as_ref().map(|(old, new)| (old, new)), &|_| None)
 }
 
-/// What is known for putting flows into words.
+/// What is known for describing flows.
 #[derive(Clone, Copy)]
 struct Side<'n> {
     names: &'n Names,
@@ -198,7 +198,8 @@ impl Side<'_> {
         Side { facts: self.facts.map(|(old, new)| (new, old)), ..self }
     }
 
-    /// What happens to connections by the first rules, in a word and in words; the others tell what is worth saying.
+    /// What happens to connections under the first rules, in one word and in full; the others show what is worth
+    /// saying.
     fn outcome(self, to: &To, (outcomes, others): (&OutcomeSet, &OutcomeSet)) -> (ConnectionVerdict, String) {
         let verdict = ConnectionVerdict::of(outcomes, to.representative, to.own);
         let listens = |(facts, _): (&SideFacts<'_>, _)| facts.listens_itself(to.representative, to.protocol);
@@ -237,7 +238,7 @@ struct Key {
     contrast: Contrast,
     reason: Option<Reason>,
     cause: Option<usize>,
-    /// Nothing differs except for an endpoint that connects to itself: the outcomes name it.
+    /// Whether nothing differs except for an endpoint that connects to itself: then the outcomes name it.
     calls_itself: bool,
 }
 
@@ -275,7 +276,7 @@ impl Key {
         Key { old, new, contrast: *contrast, reason, cause: None, calls_itself }
     }
 
-    /// What the outcomes depend on that is not known.
+    /// Unknown facts that the outcomes depend on.
     fn open_questions(&self) -> BTreeSet<CompactString> {
         let given = self.old.ends().chain(self.new.ends()).flat_map(|(given, ..)| &given.assumed);
         given.map(|(text, _)| text.clone()).collect()
@@ -396,7 +397,7 @@ fn sources(list: &[&Difference], calls_itself: bool, Side { names, ground, .. }:
     sources
 }
 
-/// Who sends, for people.
+/// Who sends the packets, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     LocalPods,
@@ -406,7 +407,7 @@ enum Kind {
     Outside,
 }
 
-/// None for an address that rules ask for by itself: an endpoint.
+/// None for an address that rules name by itself: an endpoint.
 fn kind(difference: &Difference) -> Option<Kind> {
     let kind = kind_of_origin(difference);
     let alone = difference.from.address.is_some() && !matches!(kind, Kind::Node | Kind::Loopback);

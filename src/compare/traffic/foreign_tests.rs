@@ -1,5 +1,5 @@
-//! Rules of other programs: sources that are reported together have the same outcome as each by itself, and the work grows with what rules tell
-//! apart and not with classes.
+//! Rules of other programs: sources that are reported together have the same outcome as each separately, and the work
+//! grows with what rules tell apart, not with the number of classes.
 
 use std::fmt::Write;
 
@@ -16,8 +16,8 @@ use crate::settings::Release;
 use crate::testing::scope::{full, part, share};
 use crate::walk::Walker;
 
-/// Rules for some Pods, the first of them endpoints, as programs write them: a chain for each Pod, reached by address from three
-/// hooks or by interface from one, and a few policies by sets.
+/// Rules for some Pods, the first of them endpoints, as other programs write them: a chain for each Pod, reached by
+/// address from three hooks or by interface from one, and a few policies that use sets.
 fn foreign(pods: u64, by_address: bool) -> ipt::Ruleset {
     let mut rules = String::new();
     let mut chains = ":INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n".to_owned();
@@ -56,7 +56,7 @@ fn foreign(pods: u64, by_address: bool) -> ipt::Ruleset {
     parse(&text, Some(Family::Ipv4)).unwrap().parts.remove(0).ruleset
 }
 
-/// kube-proxy's rules with those of another program behind its jumps, or in front of them.
+/// kube-proxy's rules with those of another program after its jumps, or before them.
 pub(super) fn beside(own: &NodeRules<'_>, foreign: &ipt::Ruleset, in_front: bool) -> NodeRules<'static> {
     let mut rules = own.ruleset.as_iptables().unwrap().clone();
     for added in &foreign.tables {
@@ -75,7 +75,7 @@ pub(super) fn beside(own: &NodeRules<'_>, foreign: &ipt::Ruleset, in_front: bool
     NodeRules::new(Ruleset::from(rules), own.host.clone())
 }
 
-/// Takes out one rule of kube-proxy's.
+/// Removes one rule of kube-proxy's.
 fn drop_one(rules: &NodeRules<'_>, random: &mut Random) -> NodeRules<'static> {
     let mut changed = rules.ruleset.as_iptables().unwrap().clone();
     let own = |chain: &&mut ipt::Chain| chain.owner == ipt::Owner::KubeProxy && !chain.rules.is_empty();
@@ -104,8 +104,8 @@ pub(in crate::compare) fn told(found: &Comparison) -> Vec<String> {
     lines
 }
 
-/// All ends but for how several questions are counted, which depends on how packets are followed. What happens to a client
-/// that is remembered is left out where it can happen to others, too: whether a walk tells it depends on that count.
+/// All ends, except how several questions are counted, which depends on how packets are followed. What happens to a
+/// remembered client is left out if it can happen to others, too: whether a walk reports it depends on that count.
 pub(in crate::compare) fn ends(outcomes: &OutcomeSet) -> String {
     let plain =
         |text: &str| text.split_once("(and more").map_or(text.to_owned(), |(first, _)| first.to_owned());
@@ -149,7 +149,7 @@ fn sources_that_are_told_together_fare_as_each_by_itself() {
     assert!(differences > part(50, 5) && spared > 0, "{differences} differences, {spared} walks spared");
 }
 
-/// How many packets are followed to compare rules in front with those behind.
+/// How many packets are followed to compare foreign rules before kube-proxy's with those after them.
 fn walked(pods: u64, by_address: bool) -> (u64, u64) {
     let own = rules_of(3);
     let foreign = foreign(pods, by_address);

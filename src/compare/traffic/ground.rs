@@ -1,4 +1,4 @@
-//! What is known of the node's addresses before any rule is looked at: the same for all parts of a comparison.
+//! What is known about the node's addresses before looking at any rule: the same for all parts of a comparison.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,13 +11,14 @@ use crate::walk::{ClientKind, Host, InterfaceDirection, Packet, SeenInterface, W
 /// What the nodes of both sides know about an address; all addresses of one value class have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::compare) struct AddressKind {
-    /// What the address is to the old node and the new.
+    /// What the address is to the old node and to the new one.
     pub(super) clients: (ClientKind, ClientKind),
-    /// Loopback addresses are apart from the nodes' others: the kernel does not let them out.
+    /// Loopback addresses differ from the nodes' others: the kernel does not let them out.
     is_loopback: bool,
-    /// What routing makes of it on either side ([`Host::routing_place`]).
+    /// How routing treats it on either side ([`Host::routing_place`]).
     routing: (Option<u64>, Option<u64>),
-    /// What the rules of either side can tell of the interface by which its packets cross the node, where they ask for that.
+    /// What the rules of either side can see of the interface by which its packets cross the node, if they match on
+    /// that.
     interfaces: (SeenInterface, SeenInterface),
 }
 
@@ -28,13 +29,13 @@ impl AddressKind {
     }
 }
 
-/// Where no rule asks for interfaces.
+/// If no rule matches on interfaces.
 const NOT_ASKED: (SeenInterface, SeenInterface) = (SeenInterface::Unknown, SeenInterface::Unknown);
 
-/// How addresses are named that differ from node to node.
+/// How to name addresses that differ from node to node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
-    /// By themselves.
+    /// As they are.
     Address,
     /// By their role for the node, so that nodes with the same answer get the same words.
     Role,
@@ -46,18 +47,18 @@ pub struct Ground<'h> {
     pub(super) hosts: (&'h Host, &'h Host),
     pub(super) same_host: bool,
     naming: Naming,
-    /// The same, for questions about addresses.
+    /// The same with merged networks, for questions about addresses.
     merged: (Host, Host),
-    /// Addresses whose kind no range tells.
+    /// Addresses whose kind does not follow from a range.
     pub(super) special: Special<AddressKind>,
     /// Where addresses of another kind begin.
     pub(super) cuts: BTreeSet<u128>,
-    /// Addresses on the nodes' interfaces, loopback among them.
+    /// Addresses on the nodes' interfaces, including loopback.
     pub(super) own: BTreeSet<u128>,
 }
 
 impl<'h> Ground<'h> {
-    /// Of the node on both sides.
+    /// The ground of a node on both sides.
     pub fn new(old: &'h Host, new: &'h Host, family: Family) -> Ground<'h> {
         let merged = (old.with_merged_networks(), new.with_merged_networks());
         let kind = |value| kind_of(&merged, address(family, value));
@@ -77,13 +78,13 @@ impl<'h> Ground<'h> {
         }
     }
 
-    /// With addresses of the node named in a way.
+    /// The same with a given way to name the node's addresses.
     #[must_use]
     pub fn named_by(self, naming: Naming) -> Ground<'h> {
         Ground { naming, ..self }
     }
 
-    /// Addresses for which examples are taken.
+    /// Networks that examples are taken from.
     pub fn named_addresses(family: Family) -> Vec<Cidr> {
         let loopback = match family {
             Family::Ipv4 => Cidr::IPV4_LOOPBACK,
@@ -92,7 +93,7 @@ impl<'h> Ground<'h> {
         elsewhere(family).into_iter().map(Cidr::host).chain([loopback]).collect()
     }
 
-    /// An address of the node by its role, where addresses are named so.
+    /// The role of an address of the node, if addresses are named by role.
     fn role(&self, ip: IpAddr) -> Option<String> {
         let place = self.hosts.1.addresses.iter().position(|own| *own == ip);
         match (self.naming, place?) {
@@ -102,7 +103,7 @@ impl<'h> Ground<'h> {
         }
     }
 
-    /// An address in words: its role, or itself.
+    /// An address in words: by its role, or as it is.
     pub(super) fn name(&self, ip: IpAddr) -> String {
         self.role(ip).unwrap_or_else(|| ip.to_string())
     }
@@ -119,7 +120,7 @@ impl<'h> Ground<'h> {
         }
     }
 
-    /// Where a packet comes from: a single address by itself, others by their kind where addresses are named so.
+    /// Where a packet comes from: a single address as it is, others by their kind if addresses are named by role.
     pub(super) fn name_source(&self, packet: &Packet, from: &From) -> String {
         let is_literal = from.address.is_some() || self.is_example(packet.source);
         match self.role(packet.source) {
@@ -129,7 +130,7 @@ impl<'h> Ground<'h> {
         }
     }
 
-    /// An address of a class that has many.
+    /// An address from a class of many.
     pub(super) fn name_example(&self, ip: IpAddr) -> String {
         match self.naming == Naming::Address || self.is_example(ip) {
             true => ip.to_string(),
@@ -156,7 +157,8 @@ impl<'h> Ground<'h> {
         self.kind(number(ip))
     }
 
-    /// What tells one end of packets apart, where the interfaces that these cross on its side are known: rules can ask for them.
+    /// What distinguishes one end of packets if the interfaces that they cross on its side are known: rules can match
+    /// on them.
     pub(super) fn of_end<'a>(
         &'a self,
         (old, new): (&'a Walker<'_>, &'a Walker<'_>),
@@ -183,7 +185,7 @@ impl<'h> Ground<'h> {
     }
 }
 
-/// What tells one end of packets apart where the interfaces on its side are known.
+/// What distinguishes one end of packets if the interfaces on its side are known.
 pub(super) struct EndGround<'a> {
     pub(super) kind: Box<dyn Fn(u128) -> AddressKind + Sync + 'a>,
     pub(super) special: Special<AddressKind>,
@@ -220,7 +222,7 @@ fn cuts(
         begins.insert(number(net.network()));
         begins.extend(number(net.last()).checked_add(1).filter(|next| *next <= whole(family).1));
     }
-    // The kind of the addresses from one on that are not special.
+    // The kind of the addresses from a value on that are not special.
     let kind_from =
         |from| kind((from..=whole(family).1).find(|value| !special.contains(value)).unwrap_or(from));
     let mut last = None;

@@ -1,5 +1,5 @@
-//! What rules ask of interfaces beside their names: packets that cross different ones stand for each other only where no rule
-//! tells those apart.
+//! What rules ask about interfaces besides their names: packets that cross different interfaces stand for each other
+//! only if no rule tells these apart.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -56,7 +56,8 @@ fn with(own: &NodeRules<'_>, foreign: &str) -> Ruleset {
     beside(own, &foreign, true).ruleset
 }
 
-/// Compares a node without some rules and with them; each packet must have the outcome that its class says. Returns how many classes differ.
+/// Compares a node without some rules and with them; each packet must have the outcome that its class says. Returns how
+/// many classes differ.
 fn judged(mode: &str, facts: &[(&str, &str)], foreign: &str) -> usize {
     let sources: Vec<Source> =
         facts.iter().map(|(name, text)| Source { name: (*name).into(), text: (*text).into() }).collect();

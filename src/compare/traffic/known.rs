@@ -1,8 +1,9 @@
-//! Outcomes that are known: of packets of one part of the Services, and of those in their place in parts of the same shape.
+//! Known outcomes: of packets of one part of the Services, and of their counterparts in parts of the same shape.
 //!
-//! Most of what a comparison costs is following packets. Those of one class have the same outcome, and so have, with the
-//! addresses exchanged, those in their place in a part of the same shape ([`super::shape`] tells why). So each is followed
-//! once, whether for the classes of packets or for the consequences of a change, and for whichever part.
+//! Most of the cost of a comparison is in following packets. Those of one class have the same outcome, and so have,
+//! with the addresses exchanged, their counterparts in a part of the same shape ([`super::shape`] explains why). So
+//! each packet is followed only once, whether for the classes of packets or for the consequences of a change, and for
+//! whichever part.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use super::outcome_set::{Contrast, OutcomeSet};
 use super::space::Range;
 use crate::walk::{Packet, Walker};
 
-/// What happens to a packet on both sides, and in what that differs; none where it does not.
+/// What happens to a packet on both sides, and how that differs; none if it does not.
 #[derive(Debug, Clone)]
 pub(in crate::compare) struct Outcomes {
     pub(in crate::compare) old: Arc<OutcomeSet>,
@@ -31,7 +32,7 @@ impl Outcomes {
     }
 }
 
-/// The outcomes that are known of parts of one shape, each with the part whose packet was followed.
+/// The known outcomes for parts of one shape, each with the part whose packet was followed.
 #[derive(Debug, Default)]
 pub(in crate::compare) struct KnownOutcomes(Mutex<Kept>);
 
@@ -41,7 +42,7 @@ struct Kept {
     ends: usize,
 }
 
-/// So many ends are kept of parts of one shape: one packet can have ten thousand.
+/// How many ends are kept for parts of one shape: one packet can have ten thousand.
 const MOST_KEPT: usize = 1 << 15;
 
 /// The rules of both sides.
@@ -50,17 +51,17 @@ type Walkers<'a, 'o, 'n> = (&'a Walker<'o>, &'a Walker<'n>);
 /// A packet, as each side sees it.
 type Packets<'p> = (&'p Packet, &'p Packet);
 
-/// The outcomes that are known, as those of one part.
+/// The known outcomes, translated to one part.
 pub struct Known<'k> {
     outcomes: &'k KnownOutcomes,
     members: Arc<Members>,
     ground: &'k Ground<'k>,
-    /// Whether rules ask for something that the shape does not tell: then no outcome is that of another part.
+    /// Whether rules ask for something that the shape does not include: then no outcome can be used for another part.
     is_off: AtomicBool,
 }
 
 impl<'k> Known<'k> {
-    /// For a part of the shape that the outcomes are of.
+    /// For a part that has the shape of these outcomes.
     pub(in crate::compare) fn new(
         outcomes: &'k KnownOutcomes,
         members: Members,
@@ -69,14 +70,14 @@ impl<'k> Known<'k> {
         Known { outcomes, members: Arc::new(members), ground, is_off: AtomicBool::new(false) }
     }
 
-    /// Takes note of what rules ask of addresses.
+    /// Notes what rules ask about addresses.
     pub(super) fn note_asked(&self, asked: impl IntoIterator<Item = Range>) {
         if asked.into_iter().any(|range| !self.members.tells(range, self.ground)) {
             self.is_off.store(true, Ordering::Relaxed);
         }
     }
 
-    /// What happens to a packet; it is followed where that is not known.
+    /// What happens to a packet; follows it if that is not known.
     pub(in crate::compare) fn outcomes(
         &self,
         walkers: Walkers<'_, '_, '_>,
@@ -92,7 +93,7 @@ impl<'k> Known<'k> {
         }
     }
 
-    /// The same where it differs, and whether the packet was followed.
+    /// The same if it differs, and whether the packet was followed.
     pub(super) fn difference(
         &self,
         walkers: Walkers<'_, '_, '_>,
@@ -127,7 +128,7 @@ impl<'k> Known<'k> {
         packets: Packets<'_>,
     ) -> Outcomes {
         let found = Outcomes::of(walkers, packets);
-        // What cannot be followed is said in the words of its own rules.
+        // What cannot be followed is described in the words of its own rules.
         if let Some(place) = place.filter(|_| found.contrast != Some(Contrast::Unknown)) {
             let mut kept = self.lock();
             kept.ends += found.old.count() + found.new.count();
@@ -142,7 +143,7 @@ impl<'k> Known<'k> {
         self.lock().by_place.get(&place).cloned()
     }
 
-    /// The outcomes of another part with the addresses of this one.
+    /// The outcomes of another part, with the addresses of this one.
     fn exchanged(&self, (members, known): (Arc<Members>, Outcomes)) -> Option<Outcomes> {
         if Arc::ptr_eq(&members, &self.members) {
             return Some(known);
@@ -158,7 +159,7 @@ impl<'k> Known<'k> {
     }
 }
 
-/// In tests the packet is followed all the same: it has these outcomes; where there are none, the same on both sides.
+/// In tests the packet is followed anyway: it must have these outcomes; if there are none, the same on both sides.
 fn judge(known: Option<&Outcomes>, walkers: Walkers<'_, '_, '_>, packets: Packets<'_>) {
     if cfg!(any(test, fuzzing)) {
         let followed = Outcomes::of(walkers, packets);

@@ -1,5 +1,5 @@
-//! What stands where in a part of the Services: packets and outcomes of one part, told by what they are to it, are those of
-//! every other part of the same shape.
+//! What is what in a part of the Services: packets and outcomes of one part, described by what they are to it, are also
+//! those of every other part of the same shape.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -15,11 +15,11 @@ pub(in crate::compare) struct Members {
     addresses: Vec<IpAddr>,
     numbers: HashMap<IpAddr, usize>,
     node_ports: Vec<u16>,
-    /// Networks that the rules of every part of the shape ask for.
+    /// Networks that the rules of every part of the shape match on.
     networks: Vec<Cidr>,
 }
 
-/// A packet by what its ends are to a part.
+/// A packet, by what its ends are to a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct PacketPlace {
     protocol: Protocol,
@@ -32,7 +32,7 @@ pub(super) struct PacketPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum SourcePlace {
     Known(AddressPlace),
-    /// An address for which no rule of the part asks alone; in which networks it lies.
+    /// An address that no rule of the part matches on by itself; which networks it is in.
     Other(u64),
 }
 
@@ -46,7 +46,7 @@ struct Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum AddressPlace {
     Member(usize),
-    /// The node's own, the same for all parts.
+    /// One of the node, the same for all parts.
     OfNode(IpAddr),
 }
 
@@ -56,7 +56,7 @@ enum PortPlace {
     Number(u16),
 }
 
-/// In which of some networks an address lies; none where there are too many to tell.
+/// Which of some networks an address is in; none if there are too many to say.
 pub(super) fn lies_in(networks: &[Cidr], ip: IpAddr) -> Option<u64> {
     let bit = |(i, net): (u32, &Cidr)| u64::from(net.contains(ip)) << i;
     (networks.len() <= 64).then(|| (0..).zip(networks).map(bit).sum())
@@ -68,8 +68,8 @@ impl Members {
         Members { addresses, numbers, node_ports, networks }
     }
 
-    /// What a packet is to the part: the old side's and the new side's, which differ in nothing but what the nodes take its
-    /// source for. None where it is a packet like no other.
+    /// What a packet is to the part. The old side's packet and the new side's differ only in what the nodes consider
+    /// its source to be. None if it is a packet like no other.
     pub(super) fn packet(&self, (old, new): (&Packet, &Packet), ground: &Ground<'_>) -> Option<PacketPlace> {
         let Packet { protocol, source, destination, client, .. } = *new;
         let is_plain = *new == Packet::plain(protocol, source, destination, client)
@@ -82,7 +82,7 @@ impl Members {
         is_plain.then_some(PacketPlace { protocol, from, to, clients: (old.client, client) })
     }
 
-    /// The destination of this part that stands in the place of another part's.
+    /// The destination in this part that corresponds to another part's.
     pub(super) fn in_place_of(
         &self,
         other: &Members,
@@ -112,7 +112,7 @@ impl Members {
         member.or_else(|| ground.is_own(ip).then_some(AddressPlace::OfNode(ip)))
     }
 
-    /// Whether what rules ask of an address is among what its place tells.
+    /// Whether the place of an address decides what rules ask about it.
     pub(super) fn tells(&self, (first, last): Range, ground: &Ground<'_>) -> bool {
         let is_network = |net: &Cidr| (number(net.network()), number(net.last())) == (first, last);
         let is_known = || {

@@ -1,4 +1,4 @@
-//! Flows that differ in nothing but their destination, put together.
+//! Flows that differ only in their destination, merged.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Flow, SharedTraffic, Traffic, Unknown};
 
 impl SharedTraffic {
-    /// What was found in parts of a whole, as one. No Service is in two of them, so only flows of no Service can be alike.
+    /// Joins what was found in parts of a whole. No Service is in two of them, so only flows of no Service can be
+    /// alike.
     pub fn of_parts(parts: impl IntoIterator<Item = SharedTraffic>) -> SharedTraffic {
         let (mut classes, mut walked, mut flows, mut unknown) = (0, 0, Vec::new(), Vec::new());
         for mut part in parts {
@@ -24,7 +25,7 @@ impl SharedTraffic {
     }
 }
 
-/// Flows that differ in nothing but their destination are one.
+/// Merges flows that differ only in their destination.
 pub(super) fn merged(all: Vec<Flow>) -> Vec<Flow> {
     let mut flows: Vec<Flow> = Vec::new();
     let mut places: HashMap<Flow, usize> = HashMap::new();
@@ -42,7 +43,7 @@ pub(super) fn merged(all: Vec<Flow>) -> Vec<Flow> {
 }
 
 impl Flow {
-    /// What flows to several destinations agree in.
+    /// What flows to several destinations have in common.
     fn without_destination(&self) -> Flow {
         let nothing = String::new;
         Flow {
@@ -57,7 +58,7 @@ impl Flow {
         }
     }
 
-    /// A single address comes before what is only an example of many.
+    /// A single address comes before one that is only an example of many.
     fn absorb(&mut self, mut other: Flow) {
         self.classes += other.classes;
         self.not_followed += other.not_followed;

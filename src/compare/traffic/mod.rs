@@ -1,9 +1,9 @@
 //! What two rulesets do to packets: for all packets, not for samples.
 //!
-//! There are too many packets to walk each, but most of them cannot be told apart: a rule can only ask what is written in
-//! it. So the packets are cut into classes by everything that any rule of either side asks, such that both sides treat
-//! all packets of a class the same. One packet of each class is walked through both rulesets, and where the two outcome
-//! sets differ, all packets of the class do.
+//! There are too many packets to walk each, but most of them cannot be told apart: a rule can only match on what is
+//! written in it. So the packets are divided into classes by everything that any rule of either side matches on, so
+//! that both sides treat all packets of a class the same. One packet of each class is walked through both rulesets, and
+//! if the two outcome sets differ, they do so for all packets of the class.
 //!
 //! # An example
 //!
@@ -17,15 +17,16 @@
 //!
 //! - The questions come from the rules themselves ([`crate::walk::Inquiry`]), asked with a packet whose open fields match
 //!   both ways, so that no rule that could be reached is missed.
-//! - Values between two neighbouring ends of what is asked are one value class; what the host tells of an
-//!   address (the node's own, a Pod's, loopback) cuts them further.
-//! - What a side cannot follow is [`Contrast::Unknown`], even where the other side fails in the same way.
+//! - Values between two neighbouring ends of what is asked are one value class; what the host knows about an address
+//!   (the node's own, a Pod's, loopback) divides them further.
+//! - What one side cannot follow is [`Contrast::Unknown`], even if the other side fails in the same way.
 //! - `tests` compares the classes with random packets on random clusters, packet by packet.
 //!
 //! # What it costs
 //!
 //! Classes grow with the number of destinations, times the different questions for one destination; differences are
-//! folded destination by destination, so that memory does not grow with them. [`super::unchanged`] leaves out first what
+//! folded destination by destination, so that memory does not grow with them. Before that, [`super::unchanged`] leaves
+//! out what is provably the same.
 //! is provably the same.
 
 mod alike;
@@ -88,7 +89,7 @@ use crate::walk::{ClientKind, Packet};
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub struct Comparison {
-    /// How many kinds of connections were compared: could be followed on both sides.
+    /// How many kinds of connections were compared, that is, could be followed on both sides.
     pub classes: u64,
     /// For how many of them packets were followed all the way.
     pub walked: u64,
@@ -101,7 +102,7 @@ pub struct Comparison {
 pub struct Difference {
     /// One of them.
     pub packet: Packet,
-    /// Where they go to.
+    /// Where they go.
     pub to: To,
     /// Where they come from.
     pub from: From,
@@ -123,9 +124,9 @@ impl Difference {
 /// Destinations of a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct To {
-    /// The address, where it is one.
+    /// The address, if it is only one.
     pub address: Option<IpAddr>,
-    /// Other addresses with the same outcome, apart from the address itself.
+    /// Other addresses with the same outcome, except that the address differs.
     pub alike: Arc<[IpAddr]>,
     /// All addresses, ascending.
     pub addresses: Arc<[Interval]>,
@@ -133,7 +134,7 @@ pub struct To {
     pub ports: Arc<[(u16, u16)]>,
     /// The protocol.
     pub protocol: Protocol,
-    /// The port, where it is one.
+    /// The port, if it is only one.
     pub port: Option<u16>,
     /// Whether it is an address of the node.
     pub own: bool,
@@ -144,11 +145,11 @@ pub struct To {
 /// Sources of a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct From {
-    /// Who they are.
+    /// What kind of client they are.
     pub client: ClientKind,
-    /// The address, where rules ask for it alone.
+    /// The address, if rules match on it by itself.
     pub address: Option<IpAddr>,
-    /// Other addresses with the same outcome, apart from the address itself.
+    /// Other addresses with the same outcome, except that the address differs.
     pub alike: Arc<[IpAddr]>,
     /// All addresses, ascending.
     pub addresses: Arc<[Interval]>,

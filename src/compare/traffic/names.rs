@@ -11,7 +11,7 @@ use crate::names::ServiceName;
 use crate::net::Protocol;
 use crate::plan::Plan;
 
-/// Service ports by the addresses and ports that they are served on.
+/// Service ports, by the addresses and ports at which they are served.
 #[derive(Debug, Default)]
 pub struct Names {
     by_address: BTreeMap<(IpAddr, Protocol, u16), Name>,
@@ -34,12 +34,12 @@ pub struct Name {
 }
 
 impl Names {
-    /// No names yet; some addresses are assumed, and not shown where there is a name.
+    /// No names yet. Assumed addresses are not shown if there is a name.
     pub fn with_assumed(assumed: Arc<BTreeSet<IpAddr>>) -> Names {
         Names { assumed, ..Names::default() }
     }
 
-    /// Learns the names of a plan; those known already stay.
+    /// Adds the names of a plan; known names stay.
     pub fn learn(&mut self, plan: &Plan<'_>) {
         for port in plan.service_ports().iter().map(|port| port.service_port()) {
             let name = |kind| Name {
@@ -67,7 +67,7 @@ impl Names {
         }
     }
 
-    /// The Service port that an address and port belong to; node ports count on every address of the node.
+    /// The Service port that an address and port belong to; node ports are on every address of the node.
     pub fn find(&self, ip: IpAddr, protocol: Protocol, port: u16, is_own: bool) -> Option<&Name> {
         let by_address = self.by_address.get(&(ip, protocol, port));
         by_address.or_else(|| self.by_node_port.get(&(protocol, port)).filter(|_| is_own))
@@ -75,18 +75,18 @@ impl Names {
 
     /// The Service port that a destination is.
     pub(in crate::compare) fn of(&self, to: &To) -> Option<&Name> {
-        // A node port is one on every loopback address.
+        // Every loopback address has the node port.
         let ip = to.address.or_else(|| Some(to.representative.ip()).filter(|_| to.own));
         ip.zip(to.port).and_then(|(ip, port)| self.find(ip, to.protocol, port, to.own))
     }
 
-    /// Whether a Service port is served on an address by itself.
+    /// Whether a Service port is served on this very address.
     pub(super) fn has_address(&self, ip: IpAddr) -> bool {
         let first = (ip, Protocol::ALL.into_iter().min().unwrap_or(Protocol::Tcp), 0);
         self.by_address.range(first..).next().is_some_and(|((known, ..), _)| *known == ip)
     }
 
-    /// The Pod that has an address, for people, where it is known.
+    /// The Pod that has an address, for people, if it is known.
     pub fn client(&self, ip: IpAddr) -> Option<String> {
         let pod = self.pod_addresses.get(&ip)?;
         Some(if self.assumed.contains(&ip) { format!("Pod {pod}") } else { format!("Pod {pod} ({ip})") })
@@ -102,12 +102,12 @@ impl Names {
         self.assumed.contains(&ip)
     }
 
-    /// The name of the Pod that an endpoint is, where it is known.
+    /// The name of the Pod at an endpoint, if it is known.
     pub fn pod(&self, endpoint: SocketAddr) -> Option<&str> {
         self.pods.get(&endpoint).map(CompactString::as_str)
     }
 
-    /// An endpoint for people: the Pod by its name, with the address beside it unless that is assumed.
+    /// An endpoint, for people: the Pod by its name, with the address unless that is assumed.
     pub fn endpoint(&self, endpoint: SocketAddr) -> String {
         match self.pod(endpoint) {
             Some(pod) if self.assumed.contains(&endpoint.ip()) => format!("{pod}:{}", endpoint.port()),

@@ -21,7 +21,7 @@ pub struct OutcomeSet {
 pub struct Given {
     /// The client was sent to this endpoint before, at most this many seconds ago.
     pub affinity: Option<(SocketAddr, Option<u32>)>,
-    /// Matches that are not understood, and whether they are taken to hold.
+    /// Matches that are not understood, and whether they are assumed to hold.
     pub assumed: Vec<(CompactString, bool)>,
 }
 
@@ -30,7 +30,7 @@ pub struct Given {
 pub struct End {
     /// Whether it gets through.
     pub verdict: Verdict,
-    /// Where it goes; none where it goes nowhere.
+    /// Where it goes, if anywhere.
     pub destination: Option<SocketAddr>,
     /// Whether its source is rewritten.
     pub snat: bool,
@@ -39,9 +39,9 @@ pub struct End {
 /// How two outcome sets differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Contrast {
-    /// Either side cannot be followed: whether they differ is not known, even where both fail alike.
+    /// One side cannot be followed: whether they differ is not known, even if both fail in the same way.
     Unknown,
-    /// Other outcomes.
+    /// The outcomes differ.
     Outcome,
     /// Only clients that session affinity remembers have another outcome.
     Affinity,
@@ -49,11 +49,12 @@ pub enum Contrast {
     Chance,
 }
 
-/// Chances that differ by less than this part of themselves are equal: the kernel holds them as multiples of 2^-31.
+/// Chances are equal if they differ by less than this fraction of themselves: the kernel stores them as multiples of
+/// 2^-31.
 const TOLERANCE: f64 = 1e-6;
 
 impl OutcomeSet {
-    /// Walks a packet.
+    /// The outcomes of walking a packet.
     pub fn of(walker: &Walker<'_>, packet: &Packet) -> OutcomeSet {
         match walker.ends(packet) {
             Ok(outcomes) => OutcomeSet::from_outcomes(&outcomes),
@@ -103,7 +104,7 @@ impl OutcomeSet {
         self.ends.len()
     }
 
-    /// Why the rules cannot be followed, if so.
+    /// Why the rules cannot be followed, if they cannot.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
@@ -117,13 +118,13 @@ impl OutcomeSet {
         }
     }
 
-    /// Whether every end satisfies something; not so where the rules cannot be followed.
+    /// Whether `holds` is true of every end; false if the rules cannot be followed.
     pub fn all(&self, holds: impl Fn(&End) -> bool) -> bool {
         self.fault.is_none() && self.ends.keys().all(|(_, end)| holds(end))
     }
 
-    /// The same with other destinations. None where one has no counterpart, or where more than destinations would differ: in
-    /// what is not known, and where the rules cannot be followed.
+    /// The same with other destinations. None if one has no counterpart, or if more than destinations would differ: if
+    /// something is not known, and if the rules cannot be followed.
     pub(super) fn with_destinations(
         &self,
         counterpart: impl Fn(SocketAddr) -> Option<SocketAddr>,
@@ -146,7 +147,7 @@ impl OutcomeSet {
         self.fault.is_none().then_some(OutcomeSet { ends, fault: None })
     }
 
-    /// The same with another value for the rewriting of sources, for those ends.
+    /// The same with another value for whether the source is rewritten, for the ends where `snat` says so.
     #[must_use]
     pub fn with_snat(&self, snat: impl Fn(&End) -> bool) -> OutcomeSet {
         let mut ends: BTreeMap<(Given, End), f64> = BTreeMap::new();
@@ -158,7 +159,7 @@ impl OutcomeSet {
     }
 }
 
-/// Affinity makes no difference where every client gets the same outcome anyway.
+/// Affinity makes no difference if every client gets the same outcome anyway.
 fn forget_idle_affinity(ends: &mut BTreeMap<(Given, End), f64>) {
     let of_others: BTreeSet<(Vec<(CompactString, bool)>, End)> = ends
         .keys()
@@ -172,7 +173,7 @@ fn forget_idle_affinity(ends: &mut BTreeMap<(Given, End), f64>) {
     ends.retain(|(given, end), _| given.affinity.is_none() || only(&given.assumed) != Some(*end));
 }
 
-/// The name of a list or set differs between rule languages; where it leads to does not.
+/// The name of a list or set differs between rule languages; where it leads does not.
 fn given(outcome: &Outcome<'_>) -> Given {
     let mut given = Given::default();
     for condition in &outcome.given {

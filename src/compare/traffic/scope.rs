@@ -8,12 +8,12 @@ use super::space::{ValueClass, address};
 use crate::net::Family;
 use crate::walk::ClientKind;
 
-/// Destinations that are compared.
+/// The destinations that are compared.
 #[derive(Debug, Clone, Copy)]
 pub enum Scope<'a> {
     /// All.
     Everything,
-    /// All but those of parts of the whole: their addresses.
+    /// All except those of the parts of the whole, with these addresses.
     Rest(&'a BTreeSet<IpAddr>),
     /// Those of a part of the whole.
     Part {
@@ -25,7 +25,8 @@ pub enum Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// On which ports packets to these addresses are compared; none where on no port, or the only ones, if not all.
+    /// The ports on which packets to these addresses are compared; none if on no port; inside, the only ones, if not
+    /// all.
     pub(super) fn ports(
         &self,
         value_class: &ValueClass<AddressKind>,

@@ -6,28 +6,28 @@ use super::names::Names;
 use super::{Difference, To};
 use crate::walk::DoesNothing;
 
-/// What is looked for.
+/// What to look for.
 #[derive(Clone, Copy)]
 pub enum Search<'a> {
     /// Every difference.
     All,
-    /// Whether packets to Services differ in some way.
+    /// Differences of packets to Services.
     Services(&'a Examples<'a>),
 }
 
-/// Differences of packets to Services, one for many: of the addresses that only some rule names, which can be every Pod of the
-/// node, one that differs stands for those after it.
+/// Differences of packets to Services, one for many: of the addresses that only some rule names, which can be every Pod
+/// of the node, one that differs stands for those after it.
 pub struct Examples<'a> {
     /// The Services.
     pub names: &'a Names,
-    /// What is looked for in a difference.
+    /// Which differences are looked for.
     pub is_meant: &'a (dyn Fn(&Difference) -> bool + Sync),
-    /// Rules that are all that stands in another place on the other side behind routing, if so.
+    /// Rules whose place on the other side, after routing, is all that differs, if that is so.
     pub moved: Option<&'a dyn DoesNothing>,
 }
 
 impl<'a> Search<'a> {
-    /// Whether packets to an address are looked at.
+    /// Whether packets to an address matter.
     pub(super) fn wants_address(self, ip: IpAddr, is_single: bool, is_own: bool) -> bool {
         match self {
             Search::All => true,
@@ -35,7 +35,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether packets to a destination are looked at.
+    /// Whether packets to a destination matter.
     pub(super) fn wants(self, to: &To) -> bool {
         match self {
             Search::All => true,
@@ -43,7 +43,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What is looked for, where one difference stands for many.
+    /// What is looked for, if one difference stands for many.
     pub(super) fn examples(self) -> Option<&'a Examples<'a>> {
         match self {
             Search::All => None,

@@ -1,19 +1,19 @@
 //! What a part of the Services is apart from names, addresses and node ports.
 //!
-//! Large clusters have thousands of Services of a few shapes: a cluster IP, port 80, 25 endpoints of which one is on the node.
-//! The rules of two such Services are the same but for what is written in them, so a packet to the one has the outcome that
-//! the packet in its place has with the other, with the addresses exchanged. What stands in its place is found by number:
-//! the addresses of a part are numbered by what they are to it.
+//! Large clusters have thousands of Services of a few shapes: a cluster IP, port 80, 25 endpoints of which one is on
+//! the node. The rules of two such Services differ only in the values in them, so a packet to one Service has the
+//! outcome that the corresponding packet to the other has, with the addresses exchanged. Correspondence is by number:
+//! the addresses of a part are numbered by their roles in it.
 //!
 //! # Why it is right
 //!
-//! kube-proxy's rules come from the plan, and a plan of the same shape with other addresses makes the same rules with these
-//! addresses: the policies, the ports, who is an endpoint of what, in which set, on the node or not, are all in the shape.
-//! Beside the rules, a walk asks the node about addresses, and rules ask for networks; so the shape also has what the node
-//! takes each address for, and in which networks it lies. The order of endpoints is not in it: it decides nothing but which
-//! of them has which share, and the shares are equal.
+//! kube-proxy's rules come from the plan, and a plan of the same shape with other addresses makes the same rules with
+//! these addresses: the policies, the ports, who is an endpoint of what, in which set, on the node or not, are all in
+//! the shape. Besides reading rules, a walk asks the node about addresses, and rules match on networks; so the shape
+//! also has what the node considers each address to be, and which networks it is in. The order of endpoints is not part
+//! of it: it only decides which of them has which share, and the shares are equal.
 //!
-//! Parts have no shape that claim an address of the node, or in which a node port's number stands for something else, too.
+//! Parts have no shape if they use an address of the node, or if a node port's number is also used for something else.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -29,20 +29,20 @@ use crate::net::{Cidr, Port, Protocol};
 use crate::node::{Host, Network, Sysctls};
 use crate::plan::{EndpointSet, External, ExternalRoute, LocalTraffic, Plan, Route, ServicePortPlan};
 
-/// Everything about a part on both sides but its names, addresses and node ports.
+/// Everything about a part on both sides except its names, addresses and node ports.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(in crate::compare) struct Shape {
     ports: [Vec<PortShape>; 2],
     /// By number.
     addresses: Vec<AddressShape>,
-    /// That rules ask for.
+    /// Those that rules match on.
     networks: Vec<Cidr>,
 }
 
 /// A Service port.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct PortShape {
-    /// Which of the part's Services.
+    /// The number of the Service among the part's.
     service: usize,
     protocol: Protocol,
     port: Port,
@@ -62,11 +62,12 @@ struct ExternalShape {
     has_node_port: bool,
     external_ips: usize,
     load_balancer_ips: usize,
-    /// How many source ranges there are, and load-balancer IPs that may be sources too.
+    /// How many source ranges there are, and how many load-balancer IPs that may be sources too.
     source_ranges: Option<[usize; 2]>,
 }
 
-/// An address: what it is to each Service port, what the node takes it for on both sides, and in which networks it lies.
+/// An address: what it is to each Service port, what the node considers it to be on both sides, and which networks it
+/// is in.
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct AddressShape {
     roles: Roles,
@@ -75,10 +76,10 @@ struct AddressShape {
     lies_in: u64,
 }
 
-/// What an address is, ascending.
+/// The roles of an address, sorted.
 type Roles = SmallVec<[Role; 4]>;
 
-/// What an address is to a Service port of a side.
+/// The role of an address for a Service port of a side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Role {
     is_new: bool,
@@ -104,7 +105,7 @@ enum List {
 }
 
 impl Shape {
-    /// The shape of a part, and what stands where in it; none where it is like no other.
+    /// The shape of a part, and what fills it; none if it is like no other.
     pub(in crate::compare) fn of(
         old: &Plan<'_>,
         new: &Plan<'_>,
@@ -142,7 +143,7 @@ impl Shape {
     }
 }
 
-/// Whether a node tells more about an address than whose it is.
+/// Whether a node knows more about an address than whose it is.
 fn tells_more_than_addresses(host: &Host) -> bool {
     // A new field stops the compiler here.
     let Host {
@@ -151,7 +152,7 @@ fn tells_more_than_addresses(host: &Host) -> bool {
         cluster_networks: _,
         local_pods: _,
         remote_pods: _,
-        // They tell the interfaces of Pods, for which kube-proxy asks where there is a `pod_interface`.
+        // They give away the interfaces of Pods, which kube-proxy's rules match on only with a `pod_interface`.
         pod_names: _,
         pod_interface,
         route_localnet: _,
@@ -163,7 +164,7 @@ fn tells_more_than_addresses(host: &Host) -> bool {
     pod_interface.is_some() || sets.is_some() || !is_plain
 }
 
-/// Networks that the rules of two plans ask for.
+/// Networks that the rules of two plans match on.
 fn networks(plans: [&Plan<'_>; 2]) -> Vec<Cidr> {
     let mut networks: BTreeSet<Cidr> = BTreeSet::new();
     for plan in plans {
@@ -204,7 +205,7 @@ fn add_roles(plan: &Plan<'_>, is_new: bool, roles: &mut HashMap<IpAddr, Roles>) 
     }
 }
 
-/// Services and node ports by the order in which they are first met.
+/// Services and node ports, numbered in the order in which they first occur.
 #[derive(Default)]
 struct Numbered {
     services: Vec<ServiceName>,
@@ -227,11 +228,11 @@ impl Numbered {
             internal_policy,
             external_policy,
             affinity_seconds,
-            // What these are to the Service port is said of each address.
+            // The roles of addresses say what these are to the Service port.
             cluster_ip: _,
             external_ips: _,
             load_balancer_ips: _,
-            // Of these, the plan has what counts.
+            // The plan has what matters about these.
             endpoints: _,
             asks_for_zone_hints: _,
             has_headless_label: _,
@@ -254,7 +255,7 @@ impl Numbered {
         }
     }
 
-    /// Whether a node port's number is also another port.
+    /// Whether a node port's number is also used for another port.
     fn has_ambiguous_port(&self, plans: [&Plan<'_>; 2]) -> bool {
         let is_node_port = |port: Port| self.node_ports.contains(&port.get());
         plans.into_iter().flat_map(Plan::service_ports).any(|planned| {
@@ -279,7 +280,7 @@ impl ExternalShape {
     }
 }
 
-/// The place of a value in a list; where it is new, at the end.
+/// The index of a value in a list; adds it if it is new.
 fn place<T: PartialEq>(list: &mut Vec<T>, value: T) -> usize {
     list.iter().position(|known| *known == value).unwrap_or_else(|| {
         list.push(value);

@@ -1,7 +1,8 @@
 //! Sources of packets to one destination that have the same outcomes: one of them is walked for all.
 //!
-//! Rules of other programs ask for the address of each Pod on the node, so that each is a class of sources. Most of them are
-//! treated alike, or in few ways. What two of them have in common is found without a walk for each: see [`RoutedPair`].
+//! Rules of other programs match on the address of each Pod on the node, so that each is a class of sources. Most of
+//! them are treated alike, or in a few ways. What two of them have in common is found without a walk for each: see
+//! [`RoutedPair`].
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,26 +14,26 @@ use super::outcome_set::{Contrast, OutcomeSet};
 use super::space::{Range, number};
 use crate::walk::{DoesNothing, EndsOfPair, Entrance, Packet, RoutedPair, Walker};
 
-/// What happens to the packets of a class on both sides, and in what that differs.
+/// What happens to the packets of a class on both sides, and how that differs.
 pub(super) type Walked = (Arc<OutcomeSet>, Arc<OutcomeSet>, Contrast);
 
-/// What rules before routing can tell of a source.
+/// What rules before routing can see of a source.
 #[derive(PartialEq, Eq, Hash)]
 struct Beginning {
     kind: AddressKind,
     entrances: (Entrance, Entrance),
-    /// In which of the ranges that they ask for it lies.
+    /// Which of the ranges that these rules match on it is in.
     lies_in: Vec<bool>,
 }
 
 /// The sources of packets to one destination.
 pub(super) struct Sources<'a, 'o, 'n> {
     walkers: (&'a Walker<'o>, &'a Walker<'n>),
-    /// Rules that are all that stands in another place behind routing, where that is so.
+    /// Rules whose place after routing is all that differs, if that is so.
     moved: Option<&'a dyn DoesNothing>,
     /// Outcomes that are known without following packets.
     shared: Option<&'a Known<'a>>,
-    /// What rules ask for before routing.
+    /// What rules before routing match on.
     asked: Vec<Range>,
     numbers: HashMap<Beginning, usize>,
     begun: Vec<Option<RoutedPair<'a, 'o, 'n>>>,
@@ -61,7 +62,8 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
         }
     }
 
-    /// What differs between both sides for packets from a source, one for each side; none if nothing does.
+    /// What differs between both sides for packets from a source, given as one packet for each side; none if nothing
+    /// does.
     pub(super) fn difference(&mut self, packets: (&Packet, &Packet), kind: AddressKind) -> Option<Walked> {
         match self.ends(packets, kind) {
             None => self.walk(packets),
@@ -87,19 +89,19 @@ impl<'a, 'o, 'n> Sources<'a, 'o, 'n> {
         Some((old, new, contrast?))
     }
 
-    /// Whether rules before routing ask for an address alone.
+    /// Whether rules before routing match on an address by itself.
     pub(super) fn is_asked_alone(&self, value: u128) -> bool {
         self.asked.binary_search(&(value, value)).is_ok()
     }
 
-    /// What decides the ends of packets from a source, with the number of how they begin; none inside where they are the same
-    /// on both sides.
+    /// What decides the ends of packets from a source, with the number of their beginning; none inside if they are the
+    /// same on both sides.
     fn ends(
         &mut self,
         packets: (&Packet, &Packet),
         kind: AddressKind,
     ) -> Option<Option<(usize, EndsOfPair)>> {
-        // The entrances tell what rules before routing can of interfaces.
+        // The entrances already include what rules before routing can see of interfaces.
         let kind = kind.whatever_the_interfaces();
         let entrances = (self.walkers.0.entrance(packets.0)?, self.walkers.1.entrance(packets.1)?);
         let value = number(packets.0.source);

@@ -1,5 +1,5 @@
-//! Partitions of addresses and ports: every value is in exactly one value class, and no question that is asked can tell
-//! two values of a class apart.
+//! Partitions of addresses and ports: every value is in exactly one value class, and no question can tell two values of
+//! a class apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::net::Family;
 
-/// Values from first to last, both included.
+/// Values from first to last, inclusive.
 pub(super) type Range = (u128, u128);
 
 /// Values that are alike.
@@ -15,23 +15,24 @@ pub(super) type Range = (u128, u128);
 pub(super) struct ValueClass<K> {
     /// One of them.
     pub(super) representative: u128,
-    /// What they have in common beside the questions.
+    /// What they have in common besides the answers to questions.
     pub(super) kind: K,
-    /// All of them, ascending, and between them special ones of another kind; of many special ones the first.
+    /// All of them, sorted, including special values of another kind that lie between; for many special values, the
+    /// first.
     pub(super) ranges: Vec<Range>,
-    /// So many they are at least.
+    /// A lower bound for how many there are.
     pub(super) size: u128,
 }
 
-/// Values whose kind no range tells.
+/// Values whose kind does not follow from a range.
 #[derive(Debug, Clone)]
 pub(super) struct Special<K> {
-    /// Each with the last of those that follow it without a gap, ascending.
+    /// Each with the last of those that follow it without a gap, sorted.
     runs: Vec<(u128, u128)>,
     by_kind: BTreeMap<K, Vec<u128>>,
 }
 
-/// Of special values of one kind between two cuts at most so many are looked at: they are alike.
+/// The most special values of one kind between two cuts that are looked at: they are alike.
 const LOOKED_AT: usize = 64;
 
 impl<K: Ord> Special<K> {
@@ -49,7 +50,7 @@ impl<K: Ord> Special<K> {
         Special { runs, by_kind }
     }
 
-    /// The first value from one on that is not special.
+    /// The first value from `value` on that is not special.
     fn ordinary_from(&self, value: u128) -> Option<u128> {
         match self.runs.binary_search_by_key(&value, |(value, _)| *value) {
             Ok(at) => self.runs.get(at)?.1.checked_add(1),
@@ -63,7 +64,7 @@ impl<K: Ord> Special<K> {
         (upto - below(first)) as u128
     }
 
-    /// What special values leave of a range; the range as it is where they are many.
+    /// What remains of a range without special values; the range itself if these are many.
     pub(super) fn left_of(&self, range: Range) -> Vec<Range> {
         let from = self.runs.partition_point(|(value, _)| *value < range.0);
         let within = self.runs.get(from..).unwrap_or_default();
@@ -85,11 +86,11 @@ impl<K: Ord> Special<K> {
     }
 }
 
-/// Values of one class, as they are found.
+/// Values of one class, while it is being collected.
 #[derive(Debug, Default)]
 struct Found {
     ranges: Vec<Range>,
-    /// The first of each range that is of the class's kind.
+    /// The first value in each range that has the class's kind.
     firsts: Vec<u128>,
     size: u128,
 }
@@ -116,7 +117,7 @@ impl Found {
         if let Some(value) = preferred.iter().find(lies_within) {
             return *value;
         }
-        // Not the address of the network itself, where there is a choice.
+        // Avoid the address of the network itself if there is a choice.
         let longest = self.ranges.iter().zip(&self.firsts).max_by_key(|((first, last), _)| last - first);
         longest.map_or(0, |((first, last), ordinary)| {
             let second = special.ordinary_from(first.saturating_add(1));
@@ -125,12 +126,12 @@ impl Found {
     }
 }
 
-/// What is asked: single values are value classes of their own, ranges divide the others.
+/// What is asked: each single value is a value class of its own, ranges divide the others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Questions {
     pub(super) singles: BTreeSet<u128>,
     pub(super) ranges: BTreeSet<Range>,
-    /// Where values begin that are of another kind than those before, though no question tells them apart.
+    /// Where values begin whose kind differs from those before, although no question tells them apart.
     pub(super) cuts: BTreeSet<u128>,
 }
 
@@ -143,9 +144,9 @@ impl Questions {
         }
     }
 
-    /// The value classes of `all`. Values of different `kind` are never in one value class; within each range that questions and cuts
-    /// leave whole, all values but the special ones must have one kind. A representative is taken from `preferred` where
-    /// one lies in the value class.
+    /// The value classes of `all`. Values with different `kind` are never in one value class; within each range that
+    /// questions and cuts leave whole, all values except special ones must have one kind. A representative is taken
+    /// from `preferred` if the value class has one of these.
     pub(super) fn value_classes<K: Ord + Clone>(
         &self,
         all: Range,
@@ -184,7 +185,7 @@ impl Questions {
         value_classes
     }
 
-    /// Which ranges a value lies in.
+    /// Which ranges a value is in.
     pub(super) fn signature(&self, value: u128) -> Vec<bool> {
         self.ranges.iter().map(|(first, last)| (*first..=*last).contains(&value)).collect()
     }
@@ -202,7 +203,7 @@ impl Questions {
     }
 }
 
-/// What single values leave of a range.
+/// What remains of a range without single values.
 fn pieces(singles: &BTreeSet<u128>, (first, last): Range) -> Vec<Range> {
     let mut pieces = Vec::new();
     let mut from = Some(first);
@@ -214,7 +215,7 @@ fn pieces(singles: &BTreeSet<u128>, (first, last): Range) -> Vec<Range> {
     pieces
 }
 
-/// Ranges in order, each once.
+/// Ranges, sorted and without duplicates.
 pub(super) fn sorted(mut ranges: Vec<Range>) -> Vec<Range> {
     ranges.sort_unstable();
     ranges.dedup();
@@ -246,7 +247,7 @@ pub(super) fn address(family: Family, number: u128) -> IpAddr {
     }
 }
 
-/// Addresses for documentation (RFC 5737, RFC 3849): of clients and servers elsewhere.
+/// Addresses for documentation (RFC 5737, RFC 3849), for clients and servers elsewhere.
 pub(super) fn elsewhere(family: Family) -> [IpAddr; 2] {
     match family {
         Family::Ipv4 => [IpAddr::from([198, 51, 100, 7]), IpAddr::from([192, 0, 2, 7])],

@@ -55,7 +55,7 @@ spec: {podCIDR: 10.244.2.0/24, podCIDRs: [10.244.2.0/24]}
 status: {addresses: [{type: InternalIP, address: 192.168.0.12}]}
 ";
 
-/// A cluster of some Services; `change` makes one that differs a little.
+/// A cluster of some Services; `change` makes one that differs slightly.
 pub(in crate::compare) fn cluster(seed: u64, change: u64) -> String {
     let mut random = Random(seed);
     let mut text = NODE.to_owned();
@@ -137,7 +137,7 @@ pub(super) fn compile(text: &str, mode: &str, release: Release, localhost: bool)
     })
 }
 
-/// Works with the plan of worker-1 in a mode and release.
+/// Calls a function with the plan of worker-1 in a mode and release.
 pub(in crate::compare) fn with_plan<T>(
     text: &str,
     (mode, release, localhost): (&str, Release, bool),
@@ -207,7 +207,7 @@ fn packet(random: &mut Random, host: &Host) -> Packet {
     Packet::new(host, protocol, source, SocketAddr::new(ip, port)).unwrap()
 }
 
-/// Whether a class has a packet, or stands for one that has it; then with the names to be exchanged for that.
+/// Whether a class contains a packet, or stands for one that contains it; if so, with the names to exchange.
 fn holds(difference: &Difference, packet: &Packet, client: ClientKind) -> Option<Vec<(IpAddr, IpAddr)>> {
     let within = |intervals: &[nftables::ruleset::Interval], ip: IpAddr| {
         intervals.iter().any(|i| (i.first..=i.last).contains(&ip))
@@ -241,7 +241,7 @@ fn exchange(ip: IpAddr, names: &[(IpAddr, IpAddr)]) -> IpAddr {
     })
 }
 
-/// The outcome set with the packet's own destination told as such, as members of a class differ in it.
+/// The outcome set, with the packet's own destination marked as such, since members of a class differ in it.
 fn shown(outcome_set: &OutcomeSet, original: SocketAddr, names: &[(IpAddr, IpAddr)]) -> Vec<String> {
     let named = |to: SocketAddr| SocketAddr::new(exchange(to.ip(), names), to.port());
     let end = |end: &super::End| match end.destination {
@@ -318,7 +318,7 @@ fn random_packets_fare_as_the_classes_say() {
 const CASES: u64 = 40;
 const PACKETS: usize = 1500;
 
-/// Two endpoints are cluster IPs themselves; that one of them is no longer one must not hide behind the other.
+/// Two endpoints are cluster IPs themselves; if one of them no longer is, the other must not hide that.
 #[test]
 fn an_endpoint_that_leaves_a_set_is_found_though_another_stays_in_it() {
     let service = |name: &str, ip: &str, port: u16| {

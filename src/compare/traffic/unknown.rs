@@ -1,4 +1,4 @@
-//! Kinds of connections that cannot be compared: an outcome of its own, never "the same".
+//! Kinds of connections that cannot be compared: a result of its own, never "the same".
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct Traffic<F = Flow> {
     pub walked: u64,
     /// Those with another outcome.
     pub flows: Vec<F>,
-    /// Those that could not be followed on one side or on both.
+    /// Those that could not be followed on one side or both.
     pub unknown: Vec<Unknown>,
 }
 
@@ -70,7 +70,7 @@ impl Unknown {
         }
     }
 
-    /// Folded by side and reason, each with its first example.
+    /// Grouped by side and reason, each with its first example.
     pub fn merged(all: impl IntoIterator<Item = Unknown>) -> Vec<Unknown> {
         let mut merged: BTreeMap<(String, &'static str), Unknown> = BTreeMap::new();
         for unknown in all {

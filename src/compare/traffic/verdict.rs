@@ -1,4 +1,4 @@
-//! What happens to a connection, in one word: the words are the same in every answer.
+//! What happens to a connection, as one of a few words that are the same in every answer.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::walk::Verdict;
 pub enum ConnectionVerdict {
     /// It goes to an endpoint.
     Works,
-    /// The client gets a refusal at once.
+    /// The client is refused at once.
     Refused,
     /// The client gets no answer and waits for its timeout.
     TimesOut,
@@ -29,7 +29,8 @@ pub enum ConnectionVerdict {
 }
 
 impl ConnectionVerdict {
-    /// Of everything that can happen to connections to a destination; `own` tells whether that is an address of the node.
+    /// The verdict for everything that can happen to connections to a destination; `own` says whether that is an
+    /// address of the node.
     pub fn of(outcomes: &OutcomeSet, to: SocketAddr, own: bool) -> ConnectionVerdict {
         if outcomes.fault().is_some() {
             return ConnectionVerdict::Unknown;
@@ -50,7 +51,7 @@ impl ConnectionVerdict {
         matches!(self, ConnectionVerdict::Works | ConnectionVerdict::Mixed)
     }
 
-    /// For people.
+    /// In words for people.
     pub fn words(self) -> &'static str {
         match self {
             ConnectionVerdict::Works => "works",

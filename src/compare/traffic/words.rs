@@ -12,10 +12,10 @@ use crate::walk::Verdict;
 pub(super) const BY_KUBE_PROXY: &str =
     "works: kube-proxy itself answers and connects to an endpoint, the Pod sees the node's IP";
 
-/// At most this many destinations are named; more are counted.
+/// At most this many destinations are named; further ones are counted.
 const NAMED: usize = 4;
 
-/// What outcomes are of: where the packets went to, and what is known of names.
+/// What outcomes are about: where the packets went, and which names are known.
 pub(super) struct Scene<'n> {
     pub(super) names: &'n Names,
     pub(super) original: SocketAddr,
@@ -24,7 +24,8 @@ pub(super) struct Scene<'n> {
 }
 
 impl Scene<'_> {
-    /// What happens to packets to the destination. Where not all of it is named, what `other` does not have comes first.
+    /// What happens to packets to the destination. If not all of it can be named, what `other` does not have comes
+    /// first.
     pub(super) fn outcomes(&self, outcomes: &OutcomeSet, other: &OutcomeSet) -> String {
         if let Some(fault) = outcomes.fault() {
             return format!("unknown: the rules cannot be followed: {fault}");
@@ -51,7 +52,7 @@ impl Scene<'_> {
         parts.join("; ")
     }
 
-    /// What can happen on conditions, those with the same conditions together.
+    /// What can happen under conditions, grouped by condition.
     fn given(&self, others: &[(&Given, &End, f64)]) -> Vec<String> {
         let mut groups: BTreeMap<&Given, Vec<(&End, f64)>> = BTreeMap::new();
         for (given, end, chance) in others.iter().filter(|(given, ..)| given.affinity.is_none()) {
@@ -119,7 +120,7 @@ fn client_ip(snat: bool, kept: bool) -> &'static str {
     }
 }
 
-/// Whether clients keep their address, where all do or none.
+/// Whether clients keep their address, if all do or none.
 fn preserves(outcomes: &OutcomeSet) -> Option<bool> {
     let mut snat =
         outcomes.ends().filter(|(_, end, _)| end.destination.is_some()).map(|(_, end, _)| end.snat);
@@ -138,7 +139,7 @@ fn conditions(given: &Given) -> String {
     given.assumed.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
-/// That a client which was there before goes back.
+/// Says that a client which was there before goes back.
 fn affinity(others: &[(&Given, &End, f64)]) -> Option<String> {
     let seconds: Vec<Option<u32>> =
         others.iter().filter_map(|(given, ..)| given.affinity.map(|(_, seconds)| seconds)).collect();

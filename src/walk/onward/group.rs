@@ -1,9 +1,9 @@
-//! Branches of one packet that go on together: to one destination, of a client that is remembered alike.
+//! Branches of one packet that go on together: to one destination, from a client that is remembered in the same way.
 //!
-//! What was asked before routing can leave a packet to one destination in several branches, which differ in their marks or stand
-//! for one answer alone, and what a rule asks again later has the answer that it had. So they are followed together, and what
-//! happens to them is that of all groups of their kind: whose branches have the same kinds, depend in the same way on the
-//! same questions, and are as likely for one another.
+//! What was asked before routing can leave a packet to one destination in several branches, which differ in their marks
+//! or hold for only one answer; and if a rule asks the same again later, the answer must be the same. So they are
+//! followed together, and what happens to them is what happens to all groups of their kind: groups whose branches have
+//! the same kinds, depend in the same way on the same questions, and have the same relative chances.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,25 +18,25 @@ use crate::walk::packet::Interface;
 use crate::walk::packet_state::{Affinity, PacketState, PathEnd};
 use crate::walk::weights::{QuestionId, Weight};
 
-/// Branches to one destination; there is at least one.
+/// Branches to one destination, at least one.
 #[derive(Clone)]
 pub(in crate::walk) struct Group<'r> {
     first: PacketState<'r>,
     others: Vec<PacketState<'r>>,
-    /// Whether others of the packet can come together with them: such as ended before they were routed.
+    /// Whether other branches of the packet can come together with them, such as those that ended before routing.
     meets_others: bool,
 }
 
 /// What groups must agree in to have the same ends.
 #[derive(PartialEq, Eq, Hash)]
 pub(in crate::walk) struct GroupKind {
-    /// The kind of each branch, and a number for how likely it is by the answers to what was asked.
+    /// The kind of each branch, and a number for its chance depending on the answers to what was asked.
     kinds: SmallVec<[(Kind, u64); 1]>,
     /// A number for what was asked.
     asked: u64,
 }
 
-/// What a group is by: the list by which a client is remembered, and the destination.
+/// What defines a group: the list that remembers the client, and the destination.
 type Key<'r> = (Option<&'r str>, SocketAddr);
 
 fn key<'r>(affinity: Option<Affinity<'r>>, destination: SocketAddr) -> Key<'r> {
@@ -44,7 +44,7 @@ fn key<'r>(affinity: Option<Affinity<'r>>, destination: SocketAddr) -> Key<'r> {
 }
 
 impl<'r> Group<'r> {
-    /// The groups of some branches, in the order of the first of each; `ended` are branches of the same packet.
+    /// Groups branches, in the order of the first of each; `ended` are branches of the same packet.
     pub(in crate::walk) fn of(states: Vec<PacketState<'r>>, ended: &[PathEnd<'r>]) -> Vec<Group<'r>> {
         let mut places: BTreeMap<Key<'r>, usize> = BTreeMap::new();
         let mut groups: Vec<Group<'r>> = Vec::new();
@@ -64,7 +64,7 @@ impl<'r> Group<'r> {
         groups
     }
 
-    /// One of its branches, which all have this one's destination.
+    /// One of its branches; all have the same destination.
     pub(in crate::walk) fn first(&self) -> &PacketState<'r> {
         &self.first
     }
@@ -77,12 +77,12 @@ impl<'r> Group<'r> {
         std::iter::once(self.first).chain(self.others)
     }
 
-    /// The only branch, where it is the same whatever the answers to what was asked.
+    /// The only branch, if it does not depend on the answers to what was asked.
     pub(in crate::walk) fn only(&self) -> Option<&PacketState<'r>> {
         Some(&self.first).filter(|first| self.others.is_empty() && first.weight == Weight::ALWAYS)
     }
 
-    /// The same from another source.
+    /// The same group from another source.
     pub(in crate::walk) fn from(&self, source: std::net::IpAddr) -> Group<'r> {
         let mut group = self.clone();
         for state in std::iter::once(&mut group.first).chain(&mut group.others) {
@@ -93,7 +93,7 @@ impl<'r> Group<'r> {
 }
 
 impl<'r> Onward<'r> {
-    /// What groups must agree in to have the same ends; none where this one must be followed by itself.
+    /// What groups must agree in to have the same ends; none if this one must be followed separately.
     pub(in crate::walk) fn group_kind(
         &self,
         evaluator: &mut Evaluator<'_, 'r>,
@@ -106,7 +106,7 @@ impl<'r> Onward<'r> {
         }
         let first = group.first();
         let is_like_first = |state: &PacketState<'r>| state.chance == first.chance;
-        // Over `lo` a packet comes by the hooks of one that comes in, where the same can be asked again.
+        // Over `lo` a packet passes the hooks of an incoming one, where the same can be asked again.
         let loops = group.states().any(|state| state.view.output == Interface::Loopback);
         if group.meets_others || loops || evaluator.keeps_steps || !group.states().all(is_like_first) {
             return None;

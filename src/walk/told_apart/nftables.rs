@@ -11,7 +11,7 @@ use crate::walk::told_apart::ToldApart;
 pub(in crate::walk) type Elements<'e, 'r> = &'e dyn Fn(&str) -> &'r [Element];
 
 impl ToldApart {
-    /// Learns what a rule asks.
+    /// Adds what a rule matches on.
     pub(in crate::walk) fn learn_nftables(&mut self, rule: &Rule, elements: Elements<'_, '_>) {
         rule.statements.iter().for_each(|statement| self.learn_statement(statement, elements));
     }
@@ -24,7 +24,7 @@ impl ToldApart {
             }
             Statement::DestinationPort(_, port) => self.add_ports(port.get(), port.get()),
             Statement::Spelled(_, meaning) => self.learn_statement(meaning, elements),
-            // What makes new addresses out of those of the packet, or asks for their order.
+            // What makes new addresses out of those of the packet, or compares their order.
             Statement::Compare(comparison)
                 if is_order_of_addresses(comparison.operator, &comparison.right) =>
             {
@@ -67,7 +67,7 @@ impl ToldApart {
         }
     }
 
-    /// One with both ends of a packet tells that pair from others, and neither end by itself.
+    /// An element with both ends of a packet tells that pair from others, but neither end by itself.
     fn learn_element(&mut self, key: &[Field], element: &Element) {
         let position = |asked: fn(&Field) -> bool| key.iter().position(asked);
         let source = position(|field| matches!(field, Field::SourceAddress(_)));
@@ -134,7 +134,7 @@ impl ToldApart {
         }
     }
 
-    /// Whatever it is compared with.
+    /// Adds whatever the packet is compared with.
     fn learn_datum(&mut self, datum: &Datum) {
         for named in [&mut self.sources, &mut self.destinations] {
             match datum {
@@ -159,7 +159,7 @@ fn is_order_of_addresses(operator: Operator, right: &Expression) -> bool {
     asks_order && !matches!(right, Expression::Datum(Datum::Port(_) | Datum::Number(_) | Datum::Mark(_)))
 }
 
-/// Whether an address or a port of the packet is asked for.
+/// Whether an address or a port of the packet is used.
 fn asks_ends(of: &Expression) -> bool {
     let mut asks = false;
     of.visit(&mut |part| {
