@@ -148,15 +148,15 @@ pub(crate) const SHOWN_OF_A_KIND: usize = 20;
 /// What messages about different things have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// The text of this template, each with its own names, numbers and addresses; and the field at the beginning, if any,
+    /// The text of this template, each with its own names, numbers and addresses; and the field in front, if any,
     /// without its indices.
     Of(&'static str, String),
     /// Only messages with this text.
     Itself(String),
 }
 
-/// A message, with its kind: a literal is a kind of its own, what [`message!`] makes is of the kind of its template, and
-/// any other text is of one kind only with an equal text.
+/// A message, with its kind: a literal is a kind of its own, what [`message!`] makes is of the kind of its template,
+/// and any other text is of one kind only with an equal text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub(crate) text: String,
@@ -174,7 +174,8 @@ impl Message {
         Message { text: sentence(&self.text), kind: self.kind }
     }
 
-    /// The message with the path of the field that it is about in front; only the indices in the path may differ within a kind.
+    /// The message with the path of the field that it is about in front; within a kind, only the indices in the path
+    /// differ.
     pub(crate) fn about_field(self, field: &str) -> Message {
         if field.is_empty() {
             return self;
