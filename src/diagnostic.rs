@@ -155,7 +155,7 @@ pub(crate) enum Kind {
     Itself(String),
 }
 
-/// A message, with its kind: a literal is a kind of its own, what [`message!`] makes is of the kind of its template,
+/// A message, with its kind: a literal is a kind of its own, what `message!` makes is of the kind of its template,
 /// and any other text is of one kind only with an equal text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -164,7 +164,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A text made from a template; see [`message!`].
+    /// A text made from a template; see `message!`.
     pub(crate) fn of(template: &'static str, text: String) -> Message {
         Message { text, kind: Kind::Of(template, String::new()) }
     }

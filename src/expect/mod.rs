@@ -11,7 +11,7 @@
 //! 2. `resolve` looks up its names in the cluster ([`Ground`]): addresses, clients, nodes.
 //! 3. `clients` finds which clients on which nodes can connect to an address: the members of the expectation.
 //! 4. `probe` walks a packet of each through the rules of its node, and `endings` combines its outcomes. Nodes with the
-//! same rules for the address give the same answer, so only one of them is used.
+//!    same rules for the address give the same answer, so only one of them is used.
 //! 5. `evaluate` compares this with what is expected; `evidence` follows one connection of each failure for people.
 //!
 //! # An example
