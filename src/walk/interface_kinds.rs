@@ -80,7 +80,7 @@ impl<'r> AskedByName<'r> {
     }
 }
 
-fn numbered<'r>(asked: BTreeMap<&'r str, Vec<u128>>) -> HashMap<&'r str, u32> {
+fn numbered(asked: BTreeMap<&str, Vec<u128>>) -> HashMap<&str, u32> {
     let mut numbers: HashMap<Vec<u128>, u32> = HashMap::new();
     let mut by_name = HashMap::new();
     for (name, says) in asked {
