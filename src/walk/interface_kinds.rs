@@ -13,18 +13,11 @@
 //! same if their rules do, apart from comments. Which kind an interface is of decides everything that rules can do to a packet
 //! for its name; names of chains are the only thing that differs on the way.
 
-mod iptables;
-mod nftables;
-
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use super::onward::number;
-use super::program::Program;
-use super::rule_part::{ChainId, InterfaceDirection};
-
-/// Chains call one another no deeper than this where they are compared; below that, they are told apart by name.
-const DEEPEST: usize = 32;
+use super::digest::number;
+use super::rule_part::InterfaceDirection;
 
 /// Which of the interfaces that rules name are treated alike.
 #[derive(Debug, Default)]
@@ -34,14 +27,7 @@ pub(super) struct InterfaceKinds<'r> {
 }
 
 impl<'r> InterfaceKinds<'r> {
-    pub(super) fn of(program: &Program<'r>) -> InterfaceKinds<'r> {
-        let mut asked = AskedByName::default();
-        if let Some(rules) = program.iptables_part() {
-            iptables::learn(rules, &mut asked);
-        }
-        if let Some(rules) = program.nftables_part() {
-            nftables::learn(rules, &mut asked);
-        }
+    pub(super) fn new(asked: AskedByName<'r>) -> InterfaceKinds<'r> {
         InterfaceKinds { incoming: numbered(asked.incoming), outgoing: numbered(asked.outgoing) }
     }
 
@@ -57,14 +43,14 @@ impl<'r> InterfaceKinds<'r> {
 
 /// What rules that ask for each name say besides, as numbers in the order of the rules.
 #[derive(Debug, Default)]
-struct AskedByName<'r> {
+pub(super) struct AskedByName<'r> {
     incoming: BTreeMap<&'r str, Vec<u128>>,
     outgoing: BTreeMap<&'r str, Vec<u128>>,
 }
 
 impl<'r> AskedByName<'r> {
     /// A rule that only packets on this interface can match.
-    fn add(&mut self, direction: InterfaceDirection, name: &'r str, says: &impl Hash) {
+    pub(super) fn add(&mut self, direction: InterfaceDirection, name: &'r str, says: &impl Hash) {
         let by_name = match direction {
             InterfaceDirection::In => &mut self.incoming,
             InterfaceDirection::Out => &mut self.outgoing,
@@ -73,7 +59,7 @@ impl<'r> AskedByName<'r> {
     }
 
     /// A rule asks for this name in another way: the interface is like no other.
-    fn set_apart(&mut self, name: &'r str) {
+    pub(super) fn set_apart(&mut self, name: &'r str) {
         for direction in [InterfaceDirection::In, InterfaceDirection::Out] {
             self.add(direction, name, &name);
         }
@@ -89,33 +75,3 @@ fn numbered(asked: BTreeMap<&str, Vec<u128>>) -> HashMap<&str, u32> {
     }
     by_name
 }
-
-/// Numbers for what chains do.
-#[derive(Default)]
-struct Contents {
-    known: HashMap<ChainId, u128>,
-    depth: usize,
-}
-
-impl Contents {
-    /// A number for what a chain does, of which `rules` numbers the rules; one for the chain itself while that is being found, or
-    /// too deep.
-    fn of(&mut self, chain: ChainId, rules: impl FnOnce(&mut Contents) -> Vec<u128>) -> u128 {
-        let itself = number(&("chain", chain));
-        if let Some(known) = self.known.get(&chain) {
-            return *known;
-        }
-        if self.depth >= DEEPEST {
-            return itself;
-        }
-        self.known.insert(chain, itself);
-        self.depth += 1;
-        let found = number(&("rules", rules(self)));
-        self.depth -= 1;
-        self.known.insert(chain, found);
-        found
-    }
-}
-
-#[cfg(test)]
-mod tests;

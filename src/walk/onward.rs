@@ -17,8 +17,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-pub(super) use self::group::{Group, GroupKind, number};
+pub(super) use self::group::{Group, GroupKind};
 use super::chance::Chance;
+use super::digest::number;
 use super::error::WalkError;
 use super::evaluator::{Evaluator, Walked};
 use super::merge;

@@ -12,7 +12,7 @@ use super::by_interface::ByInterface;
 use super::cases::CaseSet;
 use super::evaluator::{Decision, Evaluator, MatchResult};
 use super::expression::{Found, Stop};
-use super::interface_kinds::InterfaceKinds;
+use super::interface_rules::kinds_of;
 use super::interfaces::{InterfaceCase, LikeCases};
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, RulePosition};
@@ -125,7 +125,7 @@ fn possible<'r>(
     if keeps_steps || is_in_sets || beside.owners || beside.ways || beside.across {
         return cases.into_iter().map(LikeCases::one).collect();
     }
-    let kinds = interfaces.kinds(|| InterfaceKinds::of(program));
+    let kinds = interfaces.kinds(|| kinds_of(program));
     let mut places = HashMap::new();
     let mut found: Vec<LikeCases<'r>> = Vec::new();
     for case in cases {

@@ -1,6 +1,6 @@
 //! The state of a packet on its way: where it is, what it looks like, what was assumed on the way.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
 
@@ -9,9 +9,11 @@ use super::chance::Chance;
 use super::filled::Filled;
 use super::outcome::{Hook, Verdict};
 use super::packet::View;
-use super::recent::Listed;
 use super::rule_part::ChainId;
 use super::weights::Weight;
+
+/// A list, and the address of the packet that was put on it.
+pub(super) type Listed<'r> = (&'r str, IpAddr);
 
 /// A part of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,12 +6,9 @@ use super::evaluator::{Evaluator, MatchResult, Next, go_to};
 use super::foreign::address;
 use super::outcome::{Effect, Supposition};
 use super::packet::View;
-use super::packet_state::{PacketState, RulePosition};
+use super::packet_state::{Listed, PacketState, RulePosition};
 use super::rule_part::{Listing, MatchKind};
 use crate::iptables::foreign::{ForeignMatch, RecentDoes, Test, TestKind};
-
-/// A list, and the address of the packet that was put on it.
-pub(super) type Listed<'r> = (&'r str, IpAddr);
 
 fn entry<'r>(listing: Listing<'r>, view: &View) -> Listed<'r> {
     let ip = address(listing.end, view);

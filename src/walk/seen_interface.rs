@@ -6,7 +6,7 @@
 //! other end of the packet leads through it. Code that sorts packets into kinds, in a comparison or after routing, uses
 //! a [`SeenInterface`].
 
-use super::interface_kinds::InterfaceKinds;
+use super::interface_rules::kinds_of;
 use super::program::Program;
 use super::rule_part::InterfaceDirection;
 use crate::net::Family;
@@ -70,7 +70,7 @@ impl SeenInterface {
         let begins = interfaces.longest_pattern(text).and_then(|length| text.get(..length));
         SeenInterface::Like {
             begins: begins.and_then(InterfaceName::new),
-            named: interfaces.kinds(|| InterfaceKinds::of(program)).number(text, direction),
+            named: interfaces.kinds(|| kinds_of(program)).number(text, direction),
             settings: host.interface_settings(Some(text), family),
         }
     }

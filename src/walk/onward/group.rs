@@ -125,13 +125,3 @@ impl<'r> Onward<'r> {
         Some(GroupKind { kinds, asked })
     }
 }
-
-/// A number for a value.
-pub(in crate::walk) fn number(value: &impl Hash) -> u128 {
-    let half = |seed: u8| {
-        let mut hasher = DefaultHasher::new();
-        (seed, value).hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(0) << 64 | half(1)
-}

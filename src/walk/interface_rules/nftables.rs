@@ -1,12 +1,13 @@
 //! What rules of nftables ask of interfaces.
 
-use super::{AskedByName, Contents};
+use super::Contents;
 use crate::nftables::ruleset::{
     Comparison, Datum, Element, Expression, MapValue, Operator, Rule, Selector, Statement, Verdict,
 };
+use crate::walk::digest::number;
+use crate::walk::interface_kinds::AskedByName;
 use crate::walk::interfaces::prefix;
 use crate::walk::nftables::{Program, interface_name, interface_names};
-use crate::walk::onward::number;
 use crate::walk::outcome::RuleRef;
 use crate::walk::rule_part::{ChainId, InterfaceDirection};
 

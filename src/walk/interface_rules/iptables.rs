@@ -1,12 +1,13 @@
 //! What rules of iptables ask of interfaces.
 
-use super::{AskedByName, Contents};
+use super::Contents;
 use crate::iptables::ruleset::{ChainName, InterfaceMatch, Match, Rule, Target};
 use crate::iptables::save::rule_text;
 use crate::net::Family;
+use crate::walk::digest::number;
+use crate::walk::interface_kinds::AskedByName;
 use crate::walk::interfaces::prefix;
 use crate::walk::iptables::Program;
-use crate::walk::onward::number;
 use crate::walk::outcome::RuleRef;
 use crate::walk::rule_part::{ChainId, InterfaceDirection};
 

@@ -1,6 +1,6 @@
 //! Interfaces of one kind, at random: packets that cross one or the other have the same outcomes.
 
-use super::InterfaceKinds;
+use super::kinds_of;
 use crate::capture;
 use crate::walk::rule_part::InterfaceDirection;
 use crate::walk::tests::{host, lines, tcp};
@@ -116,7 +116,7 @@ fn judged(text: &str) -> (usize, std::collections::BTreeSet<Vec<String>>) {
     let captured = capture::read(text, None).unwrap();
     let rules = captured.node_rules(|_| host());
     let walker = Walker::of(rules.ipv4.as_ref().unwrap()).one_by_one();
-    let kinds = InterfaceKinds::of(&walker.program);
+    let kinds = kinds_of(&walker.program);
     let kind = |name: &str, direction| {
         (kinds.number(name, direction), walker.program.interfaces().longest_pattern(name))
     };
@@ -165,7 +165,7 @@ fn kinds(text: &str, direction: InterfaceDirection) -> Vec<u32> {
     let captured = capture::read(text, None).unwrap();
     let rules = captured.node_rules(|_| host());
     let walker = Walker::of(rules.ipv4.as_ref().unwrap());
-    let kinds = InterfaceKinds::of(&walker.program);
+    let kinds = kinds_of(&walker.program);
     ["cali1", "cali2", "cali3"].iter().map(|name| kinds.number(name, direction)).collect()
 }
 
