@@ -14,9 +14,8 @@ use super::outcome::Supposition;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
 use super::selector;
-use super::set_changes::value_of_field;
 use super::set_index::SetIndex;
-use super::value::{Holds, Value, has_any, holds, number_of};
+use super::value::{Holds, Value, has_any, holds, number_of, value_of_field};
 use super::value_order::{compared, cuts, cuts_of, operated, value_of};
 
 /// The most numbers of a chooser that are tried one by one.

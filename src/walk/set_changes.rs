@@ -4,11 +4,9 @@ use super::evaluator::{Evaluator, MatchResult};
 use super::expression::{Found, Key};
 use super::filled::{Filled, Fills};
 use super::matching::moment;
-use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
-use super::value::Value;
-use crate::net::Family;
+use super::value::{Value, value_of_field};
 use crate::nftables::ruleset::{Element, Field, SetChange, SetOperation, Statement};
 
 /// What the packet itself did to the element that is asked for.
@@ -124,17 +122,6 @@ impl<'r> Evaluator<'_, 'r> {
             }
         }
         Changed::No
-    }
-}
-
-/// What a packet has for a part of a key; none where it is of the other family.
-pub(super) fn value_of_field(field: Field, view: &View) -> Option<Value> {
-    let address = |family, ip| (Family::of(ip) == family).then_some(Value::Address(ip));
-    match field {
-        Field::SourceAddress(family) => address(family, view.source),
-        Field::DestinationAddress(family) => address(family, view.destination.ip()),
-        Field::L4Protocol => Some(Value::number(u64::from(view.protocol.number()))),
-        Field::DestinationPort => Some(Value::number(u64::from(view.destination.port()))),
     }
 }
 

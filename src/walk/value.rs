@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use crate::net::Family;
-use crate::nftables::ruleset::{DataType, Datum};
+use crate::nftables::ruleset::{DataType, Datum, Field};
 
 use super::interfaces::fits;
+use super::packet::View;
 use super::rule_part::InterfaceDirection;
 use crate::node::InterfaceName;
 
@@ -230,6 +231,17 @@ const ADDRESS_TYPES: [(&str, u64); 9] = [
     ("unreachable", 7),
     ("prohibit", 8),
 ];
+
+/// What a packet has for a part of a key; none where it is of the other family.
+pub(super) fn value_of_field(field: Field, view: &View) -> Option<Value> {
+    let address = |family, ip| (Family::of(ip) == family).then_some(Value::Address(ip));
+    match field {
+        Field::SourceAddress(family) => address(family, view.source),
+        Field::DestinationAddress(family) => address(family, view.destination.ip()),
+        Field::L4Protocol => Some(Value::number(u64::from(view.protocol.number()))),
+        Field::DestinationPort => Some(Value::number(u64::from(view.destination.port()))),
+    }
+}
 
 #[cfg(test)]
 mod tests {
