@@ -12,7 +12,7 @@ use super::marks::Mark;
 use super::nftables::verdict_action;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Tracking, View};
-use super::packet_state::{Frame, PacketState, RulePosition};
+use super::packet_state::{Frame, PacketState, RulePosition, attach_template};
 use super::questions::Question;
 use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
@@ -57,6 +57,10 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Action::Remember(list) => Ok(self.note_on(state, position, Effect::Remember(list))),
             Action::List(listing, negated) => Ok(self.put_on_list(state, (listing, negated), position)),
+            Action::Template => {
+                attach_template(state);
+                Ok(Next::Part)
+            }
             Action::Untrack => {
                 // What is tracked already stays so.
                 state.untracked |= state.view.tracking == Tracking::NotYet;

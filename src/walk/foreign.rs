@@ -33,7 +33,7 @@ impl<'r> Evaluator<'_, 'r> {
         let of_connection = foreign.tests().iter().any(|test| matches!(test.kind, TestKind::Connection(_)));
         // For an untracked packet only states are checked; without one the rule does not match
         // (net/netfilter/xt_conntrack.c).
-        let untracked = of_connection && !state.view.is_tracked();
+        let untracked = of_connection && !state.view.is_tracked() && !state.view.has_template();
         if untracked && !foreign.tests().iter().any(|test| is_state(&test)) {
             return MatchResult::Absent;
         }
@@ -89,6 +89,9 @@ impl<'r> Evaluator<'_, 'r> {
             TestKind::TcpFlags { examined, set } => view.protocol == Protocol::Tcp && SYN & examined == *set,
             TestKind::Fragment => false,
             TestKind::Connection(asked) => return self.connection(state, asked, (text, position)),
+            TestKind::ConnectionMark { .. } if view.has_template() => {
+                return self.open(Question::Part(position), text, position);
+            }
             TestKind::ConnectionMark { .. } if !view.is_tracked() => return MatchResult::Absent,
             TestKind::ConnectionMark { value, mask }
                 if view.open_connection_mark & mask != 0
@@ -180,6 +183,7 @@ impl<'r> Evaluator<'_, 'r> {
         let view = &state.view;
         MatchResult::Known(match asked {
             Connection::State(states) => is_in(States::Iptables(*states), view),
+            _ if view.has_template() => return self.open(Question::Part(position), text, position),
             // Once it has left the node by `lo`, its connection is confirmed.
             Connection::Status(all) => all.contains(&Status::Confirmed) && state.phase.is_loop(),
             Connection::Direction(original) => *original,

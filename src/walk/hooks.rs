@@ -188,6 +188,7 @@ fn begin(base: BaseChain, state: &mut PacketState<'_>) {
     state.view.tracking = match (state.untracked, looked_at) {
         (true, _) => Tracking::Untracked,
         (false, true) => Tracking::New,
+        (false, false) if state.view.has_template() => Tracking::Template,
         (false, false) => Tracking::NotYet,
     };
     state.base = Some(base);

@@ -441,6 +441,7 @@ fn foreign_target(foreign: &ForeignTarget) -> RulePart<'_> {
         Means::RedirectTo { first, last, random } => Action::RedirectTo(*first, *last, *random),
         Means::Netmap(net) => Action::Netmap(*net),
         Means::Untrack => Action::Untrack,
+        Means::Template => Action::Template,
         Means::ToSocket => Action::ToSocket(text),
         Means::Queue => Action::ToProgram(text),
         Means::SetsMark => Action::MarkUnknown,

@@ -80,7 +80,9 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Next {
         if (of == MarkOf::Connection || other != 0) && !state.view.is_tracked() {
-            return Next::Part;
+            let restores = of == MarkOf::Packet && state.view.has_template();
+            // Other packets have the same template, and can have marked it.
+            return if restores { self.mark_packet(state, Mark::UNKNOWN, position) } else { Next::Part };
         }
         let (packet, connection) = (Mark::of_packet(&state.view), Mark::of_connection(&state.view));
         match of {

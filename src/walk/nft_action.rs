@@ -11,7 +11,7 @@ use super::marks::Mark;
 use super::nftables::verdict_action;
 use super::outcome::{Answer, Effect, Verdict};
 use super::packet::Tracking;
-use super::packet_state::{PacketState, RulePosition};
+use super::packet_state::{PacketState, RulePosition, attach_template};
 use super::value::{Value, number_of};
 use crate::net::Family;
 use crate::nftables::ruleset::{
@@ -98,6 +98,10 @@ impl<'r> Evaluator<'_, 'r> {
                 if state.view.tracking == Tracking::New {
                     return Ok(self.mark_connection(state, Mark { known, open }, position));
                 }
+                Ok(Next::Part)
+            }
+            Selector::Conntrack(_, key) if key == "zone" => {
+                attach_template(state);
                 Ok(Next::Part)
             }
             Selector::Payload(header, field) => self.rewrite(state, (*header, field), value, position),

@@ -166,6 +166,11 @@ impl View {
         }
     }
 
+    /// Whether rules see a template in place of the packet's connection.
+    pub fn has_template(&self) -> bool {
+        self.tracking == Tracking::Template
+    }
+
     /// Whether connection tracking knows the packet: if not, matches on the connection fail, negated or not.
     pub fn is_tracked(&self) -> bool {
         self.tracking == Tracking::New
@@ -177,6 +182,9 @@ impl View {
 pub enum Tracking {
     /// It has not been looked at yet (hooks before priority -200), which matches as "invalid".
     NotYet,
+    /// The same, but a rule already said what its connection is to have (`CT --zone`, `ct zone set`): the kernel attaches a
+    /// template to it, which rules take for a new connection, without the packet's addresses (net/netfilter/xt_CT.c).
+    Template,
     /// It begins a connection.
     New,
     /// A rule took it out of tracking.
@@ -188,7 +196,7 @@ impl Tracking {
     pub fn state_name(self) -> &'static str {
         match self {
             Tracking::NotYet => "invalid",
-            Tracking::New => "new",
+            Tracking::New | Tracking::Template => "new",
             Tracking::Untracked => "untracked",
         }
     }

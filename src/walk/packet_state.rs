@@ -8,7 +8,7 @@ use super::base_chain::BaseChain;
 use super::chance::Chance;
 use super::filled::Filled;
 use super::outcome::{Hook, Verdict};
-use super::packet::View;
+use super::packet::{Tracking, View};
 use super::rule_part::ChainId;
 use super::weights::Weight;
 
@@ -135,4 +135,11 @@ pub(super) struct FinalState {
     pub(super) destination: SocketAddr,
     pub(super) snat: bool,
     pub(super) local: bool,
+}
+
+/// Attaches a template to a packet that connection tracking has not looked at and that no rule took out of tracking.
+pub(super) fn attach_template(state: &mut PacketState<'_>) {
+    if state.view.tracking == Tracking::NotYet && !state.untracked {
+        state.view.tracking = Tracking::Template;
+    }
 }

@@ -168,6 +168,8 @@ pub(super) enum Action<'r> {
     MarkUnknown,
     /// Takes the packet out of connection tracking.
     Untrack,
+    /// Says what the packet's connection is to have, before there is one.
+    Template,
     /// Any other statement of nftables.
     Statement(&'r Statement),
     /// Something unknown that ends the packet's way through the chain.

@@ -110,12 +110,14 @@ fn conntrack(direction: Option<Direction>, key: &str, state: &PacketState<'_>) -
     if key == "state" {
         return Some(Value::number(match view.tracking {
             Tracking::NotYet => 1,
-            Tracking::New => 8,
+            Tracking::New | Tracking::Template => 8,
             Tracking::Untracked => 64,
         }));
     }
-    if view.tracking != Tracking::New {
-        return None;
+    match view.tracking {
+        Tracking::New => {}
+        Tracking::Template => return Some(Value::Open),
+        Tracking::NotYet | Tracking::Untracked => return None,
     }
     let family = Family::of(view.source);
     let bit = |set: bool, bit: u64| if set { bit } else { 0 };

@@ -44,6 +44,8 @@ pub enum Means {
     Netmap(Cidr),
     /// `NOTRACK`, `CT --notrack`
     Untrack,
+    /// `CT --zone`, `--helper` and the like: what the connection is to have once there is one.
+    Template,
     /// `SET --add-set`, `--del-set`: from now on it is not known what the set contains.
     ChangesSet(CompactString),
     /// `TPROXY`: a socket of the node takes it, or it is dropped.

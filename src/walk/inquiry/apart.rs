@@ -198,6 +198,7 @@ impl<'r> Inquiry<'_, 'r> {
                 | Action::List(..)
                 | Action::Remember(_)
                 | Action::Untrack
+                | Action::Template
                 | Action::MarkUnknown
                 | Action::ToProgram(_)
                 | Action::Unknown(_),

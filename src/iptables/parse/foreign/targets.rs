@@ -217,7 +217,7 @@ fn conntrack(given: &[Given]) -> Option<Means> {
     };
     match given {
         [only] if only.name == "--notrack" && only.is_bare() => Some(Means::Untrack),
-        options if options.iter().all(known) => Some(Means::Nothing),
+        options if options.iter().all(known) => Some(Means::Template),
         _ => None,
     }
 }

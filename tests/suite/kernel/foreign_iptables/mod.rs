@@ -47,7 +47,10 @@ fn packets_past_foreign_rules_go_where_walk_says() {
     });
     let only = std::env::var("KUBERULES_KERNEL_ONLY").unwrap_or_default();
     let is_asked = |(_, rules): &(Family, Rules)| rules.placed.iter().any(|p| p.rule.contains(&only));
-    let all = in_a_row.chain(all).filter(is_asked);
+    let templates = Family::ALL
+        .into_iter()
+        .flat_map(|family| sequences::of_templates().into_iter().map(move |rules| (family, rules)));
+    let all = in_a_row.chain(all).chain(templates).filter(is_asked);
     let all: Vec<(Family, Rules)> = share("kernel::foreign_iptables", 30, all.collect());
     let mut benches = [Family::Ipv4, Family::Ipv6].map(|family| Bench::new(&scenario, family));
     let mut tally = Tally::default();

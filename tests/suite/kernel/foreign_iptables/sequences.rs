@@ -44,6 +44,18 @@ const OF_IPV6: [&str; 4] = [
     "filter FORWARD -m dst --dst-len 8 -j DROP",
 ];
 
+/// What rules see of a connection that there is not yet: a template. Judged last, so that the random packets of all others
+/// stay the same.
+const TEMPLATES: [&str; 3] = [
+    "raw PREROUTING -j CT --zone 5\nraw PREROUTING -m conntrack --ctstate NEW -j DROP",
+    "raw PREROUTING -j CT --zone 5\nraw PREROUTING -m conntrack ! --ctproto 6 -j DROP",
+    "raw PREROUTING -j CT --zone 5\nraw PREROUTING -j CT --notrack\nfilter FORWARD -m conntrack --ctstate UNTRACKED -j DROP",
+];
+
+pub(super) fn of_templates() -> Vec<Rules> {
+    TEMPLATES.iter().map(|text| rules(text)).collect()
+}
+
 /// All for a family.
 pub(super) fn of_family(is_ipv4: bool) -> Vec<Rules> {
     let own: &[&str] = if is_ipv4 { &OF_IPV4 } else { &OF_IPV6 };
