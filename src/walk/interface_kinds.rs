@@ -21,57 +21,39 @@ use super::rule_part::InterfaceDirection;
 
 /// Which of the interfaces that rules name are treated alike.
 #[derive(Debug, Default)]
-pub(super) struct InterfaceKinds<'r> {
-    incoming: HashMap<&'r str, u32>,
-    outgoing: HashMap<&'r str, u32>,
-}
+pub(super) struct InterfaceKinds<'r>(HashMap<(InterfaceDirection, &'r str), u32>);
 
 impl<'r> InterfaceKinds<'r> {
     pub(super) fn new(asked: AskedByName<'r>) -> InterfaceKinds<'r> {
-        InterfaceKinds { incoming: numbered(asked.incoming), outgoing: numbered(asked.outgoing) }
+        let mut numbers: HashMap<Vec<u128>, u32> = HashMap::new();
+        let mut kinds = HashMap::new();
+        for (name, says) in asked.0 {
+            let next = u32::try_from(numbers.len() + 1).unwrap_or(u32::MAX);
+            kinds.insert(name, *numbers.entry(says).or_insert(next));
+        }
+        InterfaceKinds(kinds)
     }
 
     /// The kind of an interface in a direction: 0 if no rule asks for it by its whole name there.
     pub(super) fn number(&self, name: &str, direction: InterfaceDirection) -> u32 {
-        let numbers = match direction {
-            InterfaceDirection::In => &self.incoming,
-            InterfaceDirection::Out => &self.outgoing,
-        };
-        numbers.get(name).copied().unwrap_or_default()
+        self.0.get(&(direction, name)).copied().unwrap_or_default()
     }
 }
 
-/// What rules that ask for each name say besides, as numbers in the order of the rules.
+/// What rules that ask for an interface by its whole name say otherwise, as numbers in the order of the rules.
 #[derive(Debug, Default)]
-pub(super) struct AskedByName<'r> {
-    incoming: BTreeMap<&'r str, Vec<u128>>,
-    outgoing: BTreeMap<&'r str, Vec<u128>>,
-}
+pub(super) struct AskedByName<'r>(BTreeMap<(InterfaceDirection, &'r str), Vec<u128>>);
 
 impl<'r> AskedByName<'r> {
-    /// A rule that only packets on this interface can match.
+    /// Adds a rule that only packets on this interface can match.
     pub(super) fn add(&mut self, direction: InterfaceDirection, name: &'r str, says: &impl Hash) {
-        let by_name = match direction {
-            InterfaceDirection::In => &mut self.incoming,
-            InterfaceDirection::Out => &mut self.outgoing,
-        };
-        by_name.entry(name).or_default().push(number(says));
+        self.0.entry((direction, name)).or_default().push(number(says));
     }
 
-    /// A rule asks for this name in another way: the interface is like no other.
+    /// Notes that a rule asks for this name in another way: the interface is like no other.
     pub(super) fn set_apart(&mut self, name: &'r str) {
         for direction in [InterfaceDirection::In, InterfaceDirection::Out] {
             self.add(direction, name, &name);
         }
     }
-}
-
-fn numbered(asked: BTreeMap<&str, Vec<u128>>) -> HashMap<&str, u32> {
-    let mut numbers: HashMap<Vec<u128>, u32> = HashMap::new();
-    let mut by_name = HashMap::new();
-    for (name, says) in asked {
-        let next = u32::try_from(numbers.len() + 1).unwrap_or(u32::MAX);
-        by_name.insert(name, *numbers.entry(says).or_insert(next));
-    }
-    by_name
 }
