@@ -6,7 +6,7 @@ use compact_str::CompactString;
 
 use super::evaluator::{Evaluator, MatchResult};
 use super::foreign::address;
-use super::interfaces::InterfaceCase;
+use super::interface_case::InterfaceCase;
 use super::packet::View;
 use super::packet_state::{PacketState, RulePosition};
 use super::rule_part::InterfaceDirection;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::interfaces::{InterfaceCase, prefix};
+use super::interface_case::{InterfaceCase, prefix};
 use crate::nftables::ruleset::{Datum, Element};
 
 /// Elements by the interfaces that they name.

@@ -4,7 +4,7 @@
 //! Pod's at all. Packets of which they cannot tell more have the same beginning.
 
 use super::hooks;
-use super::interfaces::fits;
+use super::interface_case::fits;
 use super::packet::{Interface, Packet};
 use super::rule_part::InterfaceDirection;
 use super::walker::Walker;

@@ -25,6 +25,10 @@ pub enum Hook {
 }
 
 impl Hook {
+    /// All at which there can be chains.
+    pub(super) const ALL: [Hook; 5] =
+        [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+
     /// The word in a listing.
     pub fn name(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::interface_case::{InterfaceCase, prefix};
 use super::interface_kinds::InterfaceKinds;
 use super::packet::Interface;
 use crate::node::{InterfaceName, PodInterface};
@@ -25,50 +26,6 @@ pub(super) struct Interfaces<'r> {
 /// The prefixes that CNI plugins give to the node's end of a Pod's interface: Calico (felix/config, `InterfacePrefix`),
 /// AWS VPC CNI (`AWS_VPC_K8S_CNI_VETHPREFIX`).
 const POD_PREFIXES: [&str; 2] = ["cali", "eni"];
-
-/// The text before `+` of iptables or `*` of nftables.
-pub(super) fn prefix(name: &str) -> Option<&str> {
-    name.strip_suffix(['+', '*'])
-}
-
-/// Whether an interface has this name or fits this pattern.
-pub(super) fn fits(interface: &str, pattern: &str) -> bool {
-    match prefix(pattern) {
-        Some(prefix) => interface.starts_with(prefix),
-        None => interface == pattern,
-    }
-}
-
-/// Interfaces that no rule tells from one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum InterfaceCase<'r> {
-    /// The one with this name.
-    Named(&'r str),
-    /// Any that no rule names and that begins with this, the longest prefix in rules that it fits.
-    Prefixed(&'r str),
-    /// Any other.
-    Other,
-}
-
-impl<'r> InterfaceCase<'r> {
-    /// Whether the interfaces of this case fit a name or pattern in rules.
-    pub(super) fn fits(&self, pattern: &str) -> bool {
-        match (self, prefix(pattern)) {
-            (InterfaceCase::Named(name), _) => fits(name, pattern),
-            (InterfaceCase::Prefixed(begin), Some(prefix)) => begin.starts_with(prefix),
-            (InterfaceCase::Other, Some(prefix)) => prefix.is_empty(),
-            (_, None) => false,
-        }
-    }
-
-    /// Whether its names begin like this.
-    fn begins(&self, with: &str) -> bool {
-        match self {
-            InterfaceCase::Named(name) | InterfaceCase::Prefixed(name) => name.starts_with(with),
-            InterfaceCase::Other => false,
-        }
-    }
-}
 
 /// An interface that a packet can cross, with others that rules treat like it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -132,19 +89,21 @@ impl<'r> Interfaces<'r> {
         self.names.binary_search(&name).is_ok()
     }
 
-    /// The length of the longest pattern that a name fits, without its sign: it fits all shorter ones that rules ask for and
-    /// that a name which fits this one can fit.
-    pub(super) fn longest_pattern(&self, name: &str) -> Option<usize> {
-        let prefixes = self.prefixes.iter().filter(|prefix| name.starts_with(**prefix));
-        prefixes.map(|prefix| prefix.len()).max()
+    /// The case of an interface.
+    pub(super) fn case_of<'n>(&self, name: &'n str) -> InterfaceCase<'n>
+    where
+        'r: 'n,
+    {
+        if self.is_named(name) { InterfaceCase::Named(name) } else { self.unnamed(name) }
     }
 
-    /// Which of the interfaces that rules name are treated alike, found once.
+    /// Which interfaces are treated alike, found once.
     pub(super) fn kinds(&self, find: impl FnOnce() -> InterfaceKinds<'r>) -> &InterfaceKinds<'r> {
         self.kinds.get_or_init(find)
     }
 
-    fn cases(&self) -> impl Iterator<Item = InterfaceCase<'r>> {
+    /// All that rules can tell apart by name.
+    pub(super) fn cases(&self) -> impl Iterator<Item = InterfaceCase<'r>> {
         let names = self.names.iter().map(|name| InterfaceCase::Named(name));
         let prefixes = self.prefixes.iter().filter(|prefix| !prefix.is_empty());
         names.chain(prefixes.map(|prefix| InterfaceCase::Prefixed(prefix))).chain([InterfaceCase::Other])
@@ -220,15 +179,5 @@ mod tests {
             cases(Interface::External, bridge),
             ["cali0", "eth0", "br-+", "ca+", "cali+", "any other"]
         );
-    }
-
-    #[test]
-    fn a_case_fits_the_patterns_that_it_begins_with() {
-        assert!(InterfaceCase::Prefixed("cali1").fits("cali+"));
-        assert!(!InterfaceCase::Prefixed("cali").fits("cali1*"));
-        assert!(!InterfaceCase::Prefixed("cali").fits("cali"));
-        assert!(InterfaceCase::Other.fits("+"));
-        assert!(InterfaceCase::Named("").fits("+"));
-        assert!(!InterfaceCase::Named("").fits("eth0"));
     }
 }

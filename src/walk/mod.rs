@@ -42,6 +42,7 @@ mod hook;
 mod hooks;
 mod idle;
 mod inquiry;
+mod interface_case;
 mod interface_kinds;
 mod interface_rules;
 mod interfaces;

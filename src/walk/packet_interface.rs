@@ -12,8 +12,9 @@ use super::by_interface::ByInterface;
 use super::cases::CaseSet;
 use super::evaluator::{Decision, Evaluator, MatchResult};
 use super::expression::{Found, Stop};
+use super::interface_case::InterfaceCase;
 use super::interface_rules::kinds_of;
-use super::interfaces::{InterfaceCase, LikeCases};
+use super::interfaces::LikeCases;
 use super::packet::{Interface, View};
 use super::packet_state::{PacketState, RulePosition};
 use super::program::Program;
@@ -129,13 +130,7 @@ fn possible<'r>(
     let mut places = HashMap::new();
     let mut found: Vec<LikeCases<'r>> = Vec::new();
     for case in cases {
-        let place = match case {
-            InterfaceCase::Named(name) => {
-                let alike = (kinds.number(name, direction), interfaces.longest_pattern(name));
-                *places.entry(alike).or_insert(found.len())
-            }
-            InterfaceCase::Prefixed(_) | InterfaceCase::Other => found.len(),
-        };
+        let place = *places.entry(kinds.number(&case, direction)).or_insert(found.len());
         match found.get_mut(place) {
             Some(like) => like.others.push(case),
             None => found.push(LikeCases::one(case)),

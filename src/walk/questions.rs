@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::cases::CaseSet;
 use super::hook::Hook;
-use super::interfaces::{InterfaceCase, Interfaces, LikeCases};
+use super::interface_case::InterfaceCase;
+use super::interfaces::{Interfaces, LikeCases};
 use super::outcome::Supposition;
 use super::packet::View;
 use super::packet_state::RulePosition;

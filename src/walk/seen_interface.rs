@@ -23,10 +23,8 @@ pub enum SeenInterface {
     Itself(InterfaceName),
     /// One of several that rules treat alike.
     Like {
-        /// How its name begins, where rules ask for that: the longest beginning that they ask for.
-        begins: Option<InterfaceName>,
-        /// A number for what rules do with packets that cross it, if they ask for it by its whole name; else 0.
-        named: u32,
+        /// A number for what rules do with packets that cross it; none if they tell no interfaces apart.
+        kind: Option<u32>,
         /// A number for the settings of the kernel that apply to it.
         settings: u64,
     },
@@ -67,10 +65,8 @@ impl SeenInterface {
         if is_by_itself || is_in_sets || text == "lo" || is_owner() {
             return SeenInterface::Itself(name);
         }
-        let begins = interfaces.longest_pattern(text).and_then(|length| text.get(..length));
         SeenInterface::Like {
-            begins: begins.and_then(InterfaceName::new),
-            named: interfaces.kinds(|| kinds_of(program)).number(text, direction),
+            kind: interfaces.kinds(|| kinds_of(program)).number(&interfaces.case_of(text), direction),
             settings: host.interface_settings(Some(text), family),
         }
     }

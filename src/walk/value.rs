@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::net::Family;
 use crate::nftables::ruleset::{DataType, Datum, Field};
 
-use super::interfaces::fits;
+use super::interface_case::fits;
 use super::packet::View;
 use super::rule_part::InterfaceDirection;
 use crate::node::InterfaceName;

@@ -1,94 +1,84 @@
 //! What rules of iptables ask of interfaces.
 
-use super::Contents;
+use super::Part;
 use crate::iptables::ruleset::{ChainName, InterfaceMatch, Match, Rule, Target};
 use crate::iptables::save::rule_text;
 use crate::net::Family;
 use crate::walk::digest::number;
-use crate::walk::interface_kinds::AskedByName;
-use crate::walk::interfaces::prefix;
+use crate::walk::hook::Hook;
 use crate::walk::iptables::Program;
 use crate::walk::outcome::RuleRef;
 use crate::walk::rule_part::{ChainId, InterfaceDirection};
 
-/// Learns what each rule asks.
-pub(super) fn learn<'r>(program: &Program<'r>, asked: &mut AskedByName<'r>) {
-    let mut contents = Contents::default();
-    for chain in (0..).map(ChainId).take(program.chain_count()) {
-        for direction in [InterfaceDirection::In, InterfaceDirection::Out] {
-            learn_chain((program, chain), direction, asked, &mut contents);
+/// Rules of iptables, and the direction in which they are looked at.
+pub(super) struct Asking<'p, 'r> {
+    pub(super) rules: &'p Program<'r>,
+    pub(super) direction: InterfaceDirection,
+}
+
+impl<'r> super::Asking<'r> for Asking<'_, 'r> {
+    fn bases(&self) -> Vec<ChainId> {
+        Hook::ALL.into_iter().flat_map(|hook| self.rules.bases(hook)).map(|base| base.chain).collect()
+    }
+
+    fn asked(&self, chain: ChainId) -> (Vec<&'r str>, Vec<ChainId>) {
+        let names = self.each(chain).filter_map(|rule| Some(self.interface(rule)?.name.as_str())).collect();
+        let chains = self.each(chain).filter_map(|rule| Some(self.target(chain, rule)?.1)).collect();
+        (names, chains)
+    }
+
+    fn rules(&self, chain: ChainId) -> Vec<Vec<Part<'r>>> {
+        self.each(chain).map(|rule| self.parts(chain, rule)).collect()
+    }
+}
+
+impl<'r> Asking<'_, 'r> {
+    fn each(&self, chain: ChainId) -> impl Iterator<Item = &'r Rule> + use<'r> {
+        let rules = match self.rules.rule_ref(chain, None) {
+            Some(RuleRef::Iptables { chain, .. }) => chain.rules.as_slice(),
+            _ => &[],
+        };
+        rules.iter().map(|placed| &placed.rule)
+    }
+
+    fn interface(&self, rule: &'r Rule) -> Option<&'r InterfaceMatch> {
+        match self.direction {
+            InterfaceDirection::In => rule.in_interface.as_deref(),
+            InterfaceDirection::Out => rule.out_interface.as_deref(),
         }
     }
-}
 
-fn learn_chain<'r>(
-    (program, chain): (&Program<'r>, ChainId),
-    direction: InterfaceDirection,
-    asked: &mut AskedByName<'r>,
-    contents: &mut Contents,
-) {
-    // Between which of the rules that packets on other interfaces can match, too.
-    let mut place = 0;
-    for rule in rules(program, chain) {
-        match interface(rule, direction) {
-            Some(only) if prefix(&only.name).is_none() && !only.negated => {
-                let says = (chain, place, says(rule, Some(direction), (program, chain), contents));
-                asked.add(direction, &only.name, &says);
-            }
-            other => {
-                place += 1;
-                let named = other.filter(|other| prefix(&other.name).is_none());
-                named.into_iter().for_each(|named| asked.set_apart(&named.name));
-            }
+    fn target(&self, chain: ChainId, rule: &Rule) -> Option<(&'static str, ChainId)> {
+        match &rule.target {
+            Some(Target::Jump(to)) => Some(("jump", self.rules.find(chain, to.as_str())?)),
+            Some(Target::Goto(to)) => Some(("goto", self.rules.find(chain, to.as_str())?)),
+            _ => None,
         }
     }
-}
 
-fn rules<'r>(program: &Program<'r>, chain: ChainId) -> impl Iterator<Item = &'r Rule> + use<'r> {
-    let rules = match program.rule_ref(chain, None) {
-        Some(RuleRef::Iptables { chain, .. }) => chain.rules.as_slice(),
-        _ => &[],
-    };
-    rules.iter().map(|placed| &placed.rule)
-}
-
-fn interface(rule: &Rule, direction: InterfaceDirection) -> Option<&InterfaceMatch> {
-    match direction {
-        InterfaceDirection::In => rule.in_interface.as_deref(),
-        InterfaceDirection::Out => rule.out_interface.as_deref(),
+    /// A rule, apart from its comments.
+    fn parts(&self, chain: ChainId, rule: &'r Rule) -> Vec<Part<'r>> {
+        let mut plain = rule.clone();
+        plain.matches.retain(|asked| !matches!(asked, Match::Comment(_)));
+        match self.direction {
+            InterfaceDirection::In => plain.in_interface = None,
+            InterfaceDirection::Out => plain.out_interface = None,
+        }
+        let mut parts = Vec::with_capacity(3);
+        if let Some(asked) = self.interface(rule) {
+            parts.push(Part::Fits { patterns: vec![&asked.name], negated: asked.negated });
+        }
+        match self.target(chain, rule) {
+            Some((how, to)) => {
+                plain.target = None;
+                parts.extend([Part::Matches(words(&plain, self.rules.family)), Part::LeadsTo(how, to)]);
+            }
+            None => parts.push(Part::Does(words(&plain, self.rules.family))),
+        }
+        parts
     }
 }
 
-/// A number for what a rule says, apart from comments and the interface in a direction.
-fn says(
-    rule: &Rule,
-    but: Option<InterfaceDirection>,
-    (program, chain): (&Program<'_>, ChainId),
-    contents: &mut Contents,
-) -> u128 {
-    let (does, target) = match &rule.target {
-        Some(Target::Jump(to)) => ("jump", program.find(chain, to.as_str())),
-        Some(Target::Goto(to)) => ("goto", program.find(chain, to.as_str())),
-        _ => ("", None),
-    };
-    let leads_to = target.map(|to| {
-        contents.of(to, |contents| {
-            rules(program, to).map(|rule| says(rule, None, (program, to), contents)).collect()
-        })
-    });
-    let mut plain = rule.clone();
-    plain.matches.retain(|asked| !matches!(asked, Match::Comment(_)));
-    match but {
-        Some(InterfaceDirection::In) => plain.in_interface = None,
-        Some(InterfaceDirection::Out) => plain.out_interface = None,
-        None => {}
-    }
-    if leads_to.is_some() {
-        plain.target = None;
-    }
-    number(&(does, leads_to, text(&plain, program.family)))
-}
-
-fn text(rule: &Rule, family: Family) -> Option<String> {
-    ChainName::new("ANY").map(|chain| rule_text(&chain, rule, family))
+fn words(rule: &Rule, family: Family) -> u128 {
+    number(&ChainName::new("ANY").map(|chain| rule_text(&chain, rule, family)))
 }

@@ -117,9 +117,8 @@ fn judged(text: &str) -> (usize, std::collections::BTreeSet<Vec<String>>) {
     let rules = captured.node_rules(|_| host());
     let walker = Walker::of(rules.ipv4.as_ref().unwrap()).one_by_one();
     let kinds = kinds_of(&walker.program);
-    let kind = |name: &str, direction| {
-        (kinds.number(name, direction), walker.program.interfaces().longest_pattern(name))
-    };
+    let interfaces = walker.program.interfaces();
+    let kind = |name: &str, direction| kinds.number(&interfaces.case_of(name), direction);
     let (mut pairs, mut all) = (0, std::collections::BTreeSet::new());
     for (at, one) in NAMES.iter().enumerate() {
         for other in &NAMES[at + 1..] {
@@ -160,14 +159,17 @@ fn packets_on_interfaces_of_one_kind_have_the_same_outcomes() {
     }
 }
 
-/// How many kinds the interfaces have that a ruleset names.
-fn kinds(text: &str, direction: InterfaceDirection) -> Vec<u32> {
+/// The kinds of some interfaces, by the first that is of each.
+fn kinds<const N: usize>(text: &str, names: [&str; N], direction: InterfaceDirection) -> [usize; N] {
     let captured = capture::read(text, None).unwrap();
     let rules = captured.node_rules(|_| host());
     let walker = Walker::of(rules.ipv4.as_ref().unwrap());
     let kinds = kinds_of(&walker.program);
-    ["cali1", "cali2", "cali3"].iter().map(|name| kinds.number(name, direction)).collect()
+    let numbers = names.map(|name| kinds.number(&walker.program.interfaces().case_of(name), direction));
+    numbers.map(|number| numbers.iter().position(|other| *other == number).unwrap())
 }
+
+const THREE: [&str; 4] = ["cali1", "cali2", "cali3", "eth0"];
 
 #[test]
 fn chains_that_do_the_same_make_interfaces_alike() {
@@ -175,13 +177,30 @@ fn chains_that_do_the_same_make_interfaces_alike() {
          -A FORWARD -i cali1 -g fw1\n-A FORWARD -i cali2 -g fw2\n-A FORWARD -i cali3 -g fw3\n\
          -A fw1 -m comment --comment one -p tcp -j DROP\n-A fw2 -m comment --comment two -p tcp -j DROP\n-A fw3 -p udp -j DROP\n\
          COMMIT\n";
-    assert_eq!(kinds(iptables, InterfaceDirection::In), [1, 1, 2]);
-    assert_eq!(kinds(iptables, InterfaceDirection::Out), [0, 0, 0]);
+    assert_eq!(kinds(iptables, THREE, InterfaceDirection::In), [0, 0, 2, 3]);
+    assert_eq!(kinds(iptables, THREE, InterfaceDirection::Out), [0, 0, 0, 0]);
     let nftables = "table ip other {\n\tmap m {\n\t\ttype ifname : verdict\n\
          \t\telements = { \"cali1\" : goto fw1, \"cali2\" : goto fw2, \"cali3\" : goto fw3 }\n\t}\n\
          \tchain fw1 {\n\t\tcounter packets 7 bytes 420 drop\n\t}\n\tchain fw2 {\n\t\tcounter packets 0 bytes 0 drop\n\t}\n\
          \tchain fw3 {\n\t\tdrop\n\t}\n\tchain c {\n\t\ttype filter hook forward priority 0; policy accept;\n\
          \t\toifname vmap @m\n\t}\n}\n";
-    assert_eq!(kinds(nftables, InterfaceDirection::Out), [1, 1, 2]);
-    assert_eq!(kinds(nftables, InterfaceDirection::In), [0, 0, 0]);
+    assert_eq!(kinds(nftables, THREE, InterfaceDirection::Out), [0, 0, 2, 3]);
+    assert_eq!(kinds(nftables, THREE, InterfaceDirection::In), [0, 0, 0, 0]);
+}
+
+#[test]
+fn chains_by_the_beginnings_of_names_make_none_differ() {
+    let names = ["cali1a", "cali2a", "cali1b", "cali2b", "cali1x", "cali2y", "cali3"];
+    let iptables = "*filter\n:FORWARD ACCEPT [0:0]\n:by1 - [0:0]\n:by2 - [0:0]\n:fw1a - [0:0]\n:fw2a - [0:0]\n\
+         -A FORWARD -i cali+ -j MARK --set-xmark 0x1/0x1\n-A FORWARD -i cali1+ -g by1\n-A FORWARD -i cali2+ -g by2\n\
+         -A by1 -i cali1a -g fw1a\n-A by1 -i cali1b -j ACCEPT\n-A by1 -j DROP\n\
+         -A by2 -i cali2b -j ACCEPT\n-A by2 -i cali2a -g fw2a\n-A by2 -j DROP\n\
+         -A fw1a -p tcp -j DROP\n-A fw2a -p tcp -j DROP\nCOMMIT\n";
+    assert_eq!(kinds(iptables, names, InterfaceDirection::In), [0, 0, 2, 2, 4, 4, 6]);
+    let nftables = "table ip other {\n\tchain fw1a {\n\t\tdrop\n\t}\n\tchain fw2a {\n\t\tdrop\n\t}\n\
+         \tchain by1 {\n\t\tiifname vmap { \"cali1a\" : goto fw1a, \"cali1b\" : accept }\n\t\treject\n\t}\n\
+         \tchain by2 {\n\t\tiifname vmap { \"cali2b\" : accept, \"cali2a\" : goto fw2a }\n\t\treject\n\t}\n\
+         \tchain c {\n\t\ttype filter hook forward priority 0; policy accept;\n\
+         \t\tiifname \"cali1*\" goto by1\n\t\tiifname \"cali2*\" goto by2\n\t}\n}\n";
+    assert_eq!(kinds(nftables, names, InterfaceDirection::In), [0, 0, 2, 2, 4, 4, 6]);
 }
