@@ -60,10 +60,10 @@ pub(super) struct Kind {
     phase: Phase,
     /// Without its addresses and ports.
     view: View,
-    source: Place,
+    from: SourceKind,
     destination: Place,
     routed: Place,
-    original: (Place, Place),
+    original_destination: Place,
     /// Source and destination, if rules match on them together.
     pair: Option<(IpAddr, IpAddr)>,
     /// Where its destination port and the original one lie among those that rules name.
@@ -72,10 +72,20 @@ pub(super) struct Kind {
     client: ClientKind,
     source_port: Option<u16>,
     told: (Option<InterfaceName>, Option<InterfaceName>),
-    interfaces: [SeenInterface; 2],
-    /// What routes say about source and destination, if rules ask for that.
-    routes: [Option<u64>; 2],
+    output: SeenInterface,
+    /// What routes say about the destination, if rules ask for that.
+    route: Option<u64>,
     keeps_steps: bool,
+}
+
+/// All that rules can ask about the source of a packet, apart from its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SourceKind {
+    source: Place,
+    original: Place,
+    input: SeenInterface,
+    /// What routes say about it, if rules ask for that.
+    route: Option<u64>,
 }
 
 impl<'r> Onward<'r> {
@@ -124,6 +134,11 @@ impl<'r> Onward<'r> {
             .is_some_and(|apart| apart.pair(source, destination).is_some())
     }
 
+    /// Whether rules match on no source together with a destination.
+    pub(super) fn asks_single_ends(&self, family: Family) -> bool {
+        self.told_apart.get(family).get().is_some_and(ToldApart::is_of_single_ends)
+    }
+
     /// Whether an address is like most others: not the node's, and not of a kind of its own.
     pub(super) fn is_plain(&self, ip: IpAddr, host: &Host) -> bool {
         !host.is_local(ip) && !is_of_its_own(ip, host)
@@ -147,12 +162,6 @@ impl<'r> Onward<'r> {
         if apart.makes_new {
             return None;
         }
-        let asks_ways = evaluator.program.asked_beside().ways;
-        let told = match (asks_ways, evaluator.keeps_steps) {
-            (true, _) => Apart::All,
-            (false, true) => Apart::Named,
-            (false, false) => Apart::Treated,
-        };
         let nowhere = match view.source {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -167,30 +176,54 @@ impl<'r> Onward<'r> {
                 original,
                 ..*view
             },
-            source: apart.source(view.source, host),
+            from: self.source_kind(evaluator, view),
             destination: apart.destination(view.destination.ip(), host),
             routed: apart.destination(view.routed, host),
-            original: (
-                apart.source(view.original.source, host),
-                apart.destination(view.original.destination.ip(), host),
-            ),
+            original_destination: apart.destination(view.original.destination.ip(), host),
             pair: apart.pair(view.source, view.destination.ip()),
             ports: (apart.port(view.destination.port()), apart.port(view.original.destination.port())),
             state: [state.untracked, state.snat, state.bound],
             client: evaluator.client,
             source_port: evaluator.source_port,
             told: evaluator.told,
-            interfaces: [(InterfaceDirection::In, view.input), (InterfaceDirection::Out, view.output)].map(
-                |(direction, kind)| {
-                    let known = evaluator.known_interface(view, direction, kind);
-                    SeenInterface::of(known, (evaluator.program, host), (evaluator.family, direction, told))
-                },
-            ),
-            routes: [view.source, view.destination.ip()]
-                .map(|ip| asks_ways.then(|| host.network.place(ip, None)).flatten()),
+            output: seen(evaluator, view, InterfaceDirection::Out),
+            route: route(evaluator, view.destination.ip()),
             keeps_steps: evaluator.keeps_steps,
         })
     }
+
+    /// What decides where packets from a source end, apart from all that is not of the source.
+    pub(super) fn source_kind(&self, evaluator: &mut Evaluator<'_, 'r>, view: &View) -> SourceKind {
+        let host = evaluator.host;
+        let apart = self.told_apart(evaluator.program, evaluator.family, host);
+        SourceKind {
+            source: apart.source(view.source, host),
+            original: apart.source(view.original.source, host),
+            input: seen(evaluator, view, InterfaceDirection::In),
+            route: route(evaluator, view.source),
+        }
+    }
+}
+
+/// What rules can see of the interface that a packet crosses in a direction.
+fn seen(evaluator: &mut Evaluator<'_, '_>, view: &View, direction: InterfaceDirection) -> SeenInterface {
+    let told = match (evaluator.program.asked_beside().ways, evaluator.keeps_steps) {
+        (true, _) => Apart::All,
+        (false, true) => Apart::Named,
+        (false, false) => Apart::Treated,
+    };
+    let kind = match direction {
+        InterfaceDirection::In => view.input,
+        InterfaceDirection::Out => view.output,
+    };
+    let known = evaluator.known_interface(view, direction, kind);
+    SeenInterface::of(known, (evaluator.program, evaluator.host), (evaluator.family, direction, told))
+}
+
+/// What routes say about an address, if rules ask for that.
+fn route(evaluator: &Evaluator<'_, '_>, ip: IpAddr) -> Option<u64> {
+    let asks = evaluator.program.asked_beside().ways;
+    asks.then(|| evaluator.host.network.place(ip, None)).flatten()
 }
 
 /// Follows branches separately. None if a rule asks for what they brought with them, or sends them elsewhere.

@@ -10,11 +10,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::evaluator::Evaluator;
 use super::idle::{DoesNothing, RoutedView, SourcePlace};
-use super::onward::{self, Group, GroupKind};
+use super::onward::{self, Group, GroupKind, SourceKind};
 use super::packet::Packet;
 use super::packet_state::PacketState;
 use super::walker::Walker;
 use super::{hooks, merge};
+use crate::net::Family;
 
 /// A packet at the point where it has been routed, in all its branches.
 struct Routed<'w, 'r> {
@@ -26,6 +27,8 @@ struct Routed<'w, 'r> {
     branches: Vec<(Branch, usize, Group<'r>)>,
     /// A number for what ended before.
     ended: u128,
+    /// The ends of packets from sources that rules do not tell apart from routing on.
+    known: HashMap<SourceKind, Option<Vec<u128>>>,
 }
 
 /// What distinguishes branches besides their kinds: for how long the client was remembered, where it is sent, and the
@@ -70,7 +73,8 @@ impl<'r> Walker<'r> {
         let groups = Group::of(states, &evaluator.path_ends);
         let path_ends = std::mem::take(&mut evaluator.path_ends);
         let ended = onward::digest_of_ended(&merge::outcomes_of(&mut evaluator, path_ends));
-        let mut routed = Routed { walker: self, evaluator, kinds: Vec::new(), branches: Vec::new(), ended };
+        let (kinds, branches, known) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut routed = Routed { walker: self, evaluator, kinds, branches, ended, known };
         let mut numbers: HashMap<GroupKind, usize> = HashMap::new();
         for group in groups {
             routed.add(group, &mut numbers)?;
@@ -100,6 +104,20 @@ impl<'r> Routed<'_, 'r> {
     /// The ends of each kind of branch from a source, as numbers, followed by those of each single branch whose
     /// destination rules match on together with that source.
     fn ends_from(&mut self, source: IpAddr) -> Option<Vec<u128>> {
+        let onward = &self.walker.onward;
+        let view = self.kinds.first().map(|group| group.from(source).first().view);
+        let view = view.filter(|_| onward.asks_single_ends(Family::of(source)));
+        let Some(view) = view else { return self.find_ends_from(source) };
+        let kind = onward.source_kind(&mut self.evaluator, &view);
+        if let Some(known) = self.known.get(&kind) {
+            return known.clone();
+        }
+        let found = self.find_ends_from(source);
+        self.known.insert(kind, found.clone());
+        found
+    }
+
+    fn find_ends_from(&mut self, source: IpAddr) -> Option<Vec<u128>> {
         let onward = &self.walker.onward;
         let mut found = Vec::with_capacity(self.kinds.len());
         for group in &self.kinds {
