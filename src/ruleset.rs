@@ -1,4 +1,5 @@
-//! The rules of one node in one IP family, in either rule language: the only place that decides in which one a plan is compiled.
+//! The rules of one node in one IP family, in either rule language. Only this module decides in which one a plan is
+//! compiled.
 
 pub mod listing;
 pub mod writer;
