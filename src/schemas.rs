@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, generate::SchemaSettings};
 
 use crate::assume::json::WithAssumed;
+use crate::report::diff::json as diff;
 use crate::report::journey;
 use crate::report::trace::json as trace;
 use crate::{annotate, compare, expect, iptables, lint, nftables, services, what_if};
@@ -27,7 +28,7 @@ fn all() -> Vec<(PathBuf, String)> {
     vec![
         schema::<annotate::json::LineJson<'_>>(annotate::json::SCHEMA),
         schema::<WithAssumed<'_, compare::check::Report>>(compare::check::SCHEMA),
-        schema::<WithAssumed<'_, compare::diff::Diff>>(compare::diff::SCHEMA),
+        schema::<WithAssumed<'_, diff::DiffJson<'_>>>(diff::SCHEMA),
         schema::<WithAssumed<'_, iptables::json::Rulesets<'_>>>(iptables::json::SCHEMA),
         schema::<WithAssumed<'_, journey::Document>>(journey::SCHEMA),
         schema::<WithAssumed<'_, journey::Documents>>(journey::SCHEMA_OF_SEVERAL),

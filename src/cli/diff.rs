@@ -24,6 +24,7 @@ use crate::cluster::Node;
 use crate::compare::diff::{Diff, ReleaseChange};
 use crate::compare::node::{self, NodePairs};
 use crate::compare::nodes;
+use crate::compare::traffic::Naming;
 use crate::diagnostic::Diagnostic;
 use crate::input::Snapshot;
 use crate::parallel::both;
@@ -190,7 +191,9 @@ pub(super) fn run(arguments: &Arguments, session: &mut Session) -> Result<Answer
         OutputFormat::Markdown => {
             report::diff::markdown::print(&found, &assume::quote(assumed), arguments.max_characters)
         }
-        OutputFormat::Json => assume::print_json_of_both(&found, old.assumed.as_ref(), assumed),
+        OutputFormat::Json => {
+            assume::print_json_of_both(&report::diff::json::document(&found), old.assumed.as_ref(), assumed)
+        }
     };
     let refused = assumed.is_some_and(|assumed| !assumed.refusals().is_empty());
     let refused = refused && arguments.fail_on != Some(FailOn::Nothing);
@@ -217,7 +220,12 @@ fn compare_by(
 ) -> Result<Diff, Stop> {
     let names = (name_of(arguments, old, new, 0), name_of(arguments, new, old, 1));
     let mut found = Diff::new(names.0, names.1, level != node::Level::Rules);
-    let options = node::Options { level, assumed: assumed_addresses(&[old, new]) };
+    // One node's parts in JSON are those that it has among all nodes.
+    let naming = match arguments.output {
+        OutputFormat::Json => Naming::Role,
+        OutputFormat::Text | OutputFormat::Markdown => Naming::Address,
+    };
+    let options = node::Options { level, assumed: assumed_addresses(&[old, new]), naming };
     if arguments.all_nodes {
         let settings = (settings_of(arguments, true), settings_of(arguments, false));
         let settings = each_by_its_release.then_some((&settings.0, &settings.1));

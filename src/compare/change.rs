@@ -9,8 +9,7 @@ use super::rules_change::RulesChange;
 use super::traffic::{Flow, Reason, SharedTraffic, Traffic, Unknown};
 
 /// A change that some nodes share.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone)]
 pub struct NodesChange {
     /// Their names.
     pub nodes: Vec<String>,
@@ -19,38 +18,31 @@ pub struct NodesChange {
 }
 
 /// What changes in one IP family.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct FamilyChange {
     /// `ipv4` or `ipv6`.
     pub family: &'static str,
     /// The rules, if they were compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<RulesChange>,
     /// The traffic, if it was compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<TrafficChange>,
     /// What happens to the Services that change; reported for all nodes together.
-    #[serde(skip)]
     pub services: Vec<Arc<ServiceOnNode>>,
 }
 
 /// What changes for packets of new connections.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficChange {
     /// The connections whose outcome changes.
     pub flows: Vec<Arc<Flow>>,
     /// The known differences between modes and releases that explain some of them.
     pub reasons: Vec<KnownReason>,
     /// Kinds of connections that could not be compared.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<Unknown>,
 }
 
 /// A known difference between modes or releases.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KnownReason {
     /// Its code.

@@ -14,16 +14,9 @@ use crate::cluster::Cluster;
 use crate::names::ServiceName;
 use crate::net::Family;
 
-/// Name and version of the JSON form.
-pub const SCHEMA: &str = "kuberules.diff/v2";
-
 /// What differs between two states of a cluster.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Diff {
-    /// Name and version of this form.
-    pub schema: &'static str,
     /// What the old side is, such as `before.yaml` or `1.33`.
     pub old: String,
     /// What the new side is.
@@ -39,7 +32,6 @@ pub struct Diff {
     /// What happens to each Service that changes, the worst first.
     pub services: Vec<ServiceReport>,
     /// What `services` is made of.
-    #[serde(skip)]
     pub gathered: Consequences,
     /// The changes; each node is in at most one of them.
     pub changes: Vec<NodesChange>,
@@ -49,15 +41,14 @@ pub struct Diff {
     pub nodes_removed: Vec<String>,
     /// How many kinds of connections were compared on all nodes, that is, could be followed on both sides; none if
     /// traffic was not compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<u64>,
+    /// Whether rules were compared on some node.
+    pub compares_rules: bool,
     /// Service ports that are the same on both sides, counted for each node and family.
     pub unchanged_service_ports: usize,
     /// Which changes come only from the release, if the nodes of the two snapshots report different ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseChange>,
     /// What to look at before an upgrade of kube-proxy.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before_upgrade: Vec<Advice>,
 }
 
@@ -115,7 +106,6 @@ impl Diff {
     /// Nothing compared yet, between two sides with these names.
     pub fn new(old: String, new: String, compares_traffic: bool) -> Diff {
         Diff {
-            schema: SCHEMA,
             old,
             new,
             nodes: 0,
@@ -128,6 +118,7 @@ impl Diff {
             nodes_added: Vec::new(),
             nodes_removed: Vec::new(),
             classes: compares_traffic.then_some(0),
+            compares_rules: false,
             unchanged_service_ports: 0,
             release: None,
             before_upgrade: Vec::new(),
@@ -218,6 +209,7 @@ impl Diff {
     fn gather(&mut self, nodes: &[String], families: &[FamilyChange]) {
         self.node_names.extend(nodes.iter().cloned());
         self.node_names.sort_unstable();
+        self.compares_rules |= families.iter().any(|family| family.rules.is_some());
         self.gathered.add(nodes, families.iter().flat_map(|family| family.services.clone()).collect());
     }
 

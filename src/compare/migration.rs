@@ -10,9 +10,7 @@ use super::pre_flight::PreFlight;
 use super::traffic::{Flow, Place, Reason};
 
 /// A change of kube-proxy's mode or release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     /// Before.
     pub from: Proxy,
@@ -51,6 +49,7 @@ pub struct KnownDifference {
     /// The affected clients, in words.
     pub clients: Vec<String>,
     /// The nodes where it applies.
+    #[serde(skip)]
     pub nodes: Vec<String>,
     /// How many kinds of connections it affects, over all nodes.
     pub kinds: usize,

@@ -86,11 +86,13 @@ pub struct Options {
     pub level: Level,
     /// Addresses that only `--assume` gave to Pods and Services.
     pub assumed: Arc<BTreeSet<IpAddr>>,
+    /// How a node that is compared alone has its addresses named; with several, they are named by role.
+    pub naming: Naming,
 }
 
 impl From<Level> for Options {
     fn from(level: Level) -> Options {
-        Options { level, assumed: Arc::default() }
+        Options { level, assumed: Arc::default(), naming: Naming::Address }
     }
 }
 
@@ -99,21 +101,13 @@ pub fn compare<'o, 'n>(
     plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
     options: impl Into<Options>,
 ) -> NodeChange {
-    compare_named(plans, &options.into(), Naming::Address)
-}
-
-/// The same, with a given way to name the node's addresses.
-pub(super) fn compare_named<'o, 'n>(
-    plans: impl IntoIterator<Item = (NodePlan<'o>, NodePlan<'n>)>,
-    options: &Options,
-    naming: Naming,
-) -> NodeChange {
+    let options = options.into();
     let mut found = NodeChange::default();
     for (mut old, mut new) in plans {
         if old.plan.mode() == new.plan.mode() {
             found.unchanged_service_ports += unchanged::leave_out(&mut old, &mut new);
         }
-        let (change, classes) = by_parts(old, new, options, naming);
+        let (change, classes) = by_parts(old, new, &options);
         found.families.push(change);
         found.classes += classes;
     }
@@ -121,11 +115,11 @@ pub(super) fn compare_named<'o, 'n>(
 }
 
 /// Compares a node's rules in one family, each part separately.
-fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options, naming: Naming) -> (FamilyChange, u64) {
+fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>, options: &Options) -> (FamilyChange, u64) {
     let family = new.plan.family();
     let level = options.level;
     let comparison = PartComparison {
-        ground: &Ground::new(&old.host, &new.host, family).named_by(naming),
+        ground: &Ground::new(&old.host, &new.host, family).named_by(options.naming),
         neighbours: &Neighbours::of(&new.host),
         with_rules: level != Level::Traffic && old.plan.mode() == new.plan.mode(),
         with_traffic: level != Level::Rules,

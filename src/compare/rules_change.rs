@@ -11,8 +11,7 @@ use crate::node::NodeRules;
 use crate::ruleset::listing::Line;
 
 /// What changes in the rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulesChange {
     /// Rules and elements added.
     pub added: usize,
@@ -25,8 +24,7 @@ pub struct RulesChange {
 }
 
 /// What changes in the rules of one Service, or in those that every node has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupChange {
     /// `namespace/name`; none for rules that every node has.
     pub service: Option<String>,
@@ -37,7 +35,7 @@ pub struct GroupChange {
 }
 
 /// What changes in a chain or set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlaceChange {
     /// `nat`, `ip kube-proxy`
@@ -57,7 +55,7 @@ pub struct PlaceChange {
 }
 
 /// A line removed or added.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LineChange {
     /// `-` or `+`

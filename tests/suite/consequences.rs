@@ -191,13 +191,14 @@ fn json_keeps_everything() {
     let (_, from, to, ..) = CHANGES[0];
     let (text, _) = diff(&changed("selector_typo", from, to), &["--output", "json"]);
     let json: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(json["schema"], "kuberules.diff/v2");
+    assert_eq!(json["schema"], "kuberules.diff/v3");
     let web = &json["services"][0];
     assert_eq!(web["service"], "shop/web");
     assert_eq!(web["effect"], "refused");
     assert_eq!(web["causes"][0]["kind"], "selectorMatchesNone");
-    assert_eq!(web["statements"][0]["nodes"].as_array().unwrap().len(), 3);
-    assert!(json["changes"][0]["families"][0]["rules"]["removed"].as_u64().unwrap() > 0);
+    let on = web["statements"][0]["nodeSet"].as_u64().unwrap() as usize;
+    assert_eq!(json["nodeSets"][on], serde_json::json!({"count": 3, "allBut": []}));
+    assert!(json["rules"]["removed"].as_u64().unwrap() > 0);
 }
 
 /// A hundred nodes, and forty Services of which thirty change, each in one of three ways.

@@ -21,8 +21,7 @@ fn shop_diff(node: &str, mode: &str, more: &[&str]) -> (String, Option<i32>) {
 }
 
 fn services(diff: &Value, level: &str, list: &str) -> BTreeSet<String> {
-    let families = diff["changes"].as_array().unwrap().iter().flat_map(|c| c["families"].as_array().unwrap());
-    let items = families.flat_map(|family| family[level][list].as_array().cloned().unwrap_or_default());
+    let items = diff[level][list].as_array().unwrap().iter();
     items.filter_map(|item| item["service"].as_str().map(str::to_owned)).collect()
 }
 
@@ -70,14 +69,18 @@ fn nodes_with_the_same_change_are_folded() {
     let more = ["--all-nodes", "--output", "json", "--level", "rules"];
     let arguments: Vec<&str> = ["diff", "-q", &before, &after].into_iter().chain(more).collect();
     let diff: Value = serde_json::from_slice(&kuberules(&arguments).stdout).unwrap();
-    let nodes: Vec<usize> = diff["changes"]
+    let sets = diff["nodeSets"].as_array().unwrap();
+    let nodes = diff["nodes"].as_u64().unwrap();
+    assert!(nodes > 2 && sets.iter().any(|set| set["count"] == nodes), "{sets:?}");
+    let places = diff["rules"]["groups"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|change| change["nodes"].as_array().unwrap().len())
+        .flat_map(|group| group["places"].as_array().unwrap());
+    let sizes: Vec<u64> = places
+        .map(|place| sets[place["nodeSet"].as_u64().unwrap() as usize]["count"].as_u64().unwrap())
         .collect();
-    assert_eq!(nodes.iter().sum::<usize>(), diff["nodes"].as_u64().unwrap() as usize);
-    assert!(nodes.len() < diff["nodes"].as_u64().unwrap() as usize, "{nodes:?}");
+    assert!(sizes.iter().sum::<u64>() > 2 * sizes.len() as u64, "{sizes:?}");
 }
 
 /// How many flows have each reason; none for flows without an explanation.
@@ -139,10 +142,8 @@ fn diff(case: &Case, more: &[&str]) -> Result<Value, String> {
 
 fn reasons_of(diff: &Value) -> Reasons {
     let mut reasons = Reasons::new();
-    for family in diff["changes"].as_array().unwrap().iter().flat_map(|c| c["families"].as_array().unwrap()) {
-        for flow in family["traffic"]["flows"].as_array().unwrap() {
-            *reasons.entry(flow["reason"].as_str().map(str::to_owned)).or_default() += 1;
-        }
+    for flow in diff["traffic"]["flows"].as_array().unwrap() {
+        *reasons.entry(flow["reason"].as_str().map(str::to_owned)).or_default() += 1;
     }
     reasons
 }
@@ -226,7 +227,8 @@ fn with_all_nodes_each_has_its_own_release() {
             ["diff", "-q", &file].iter().chain(&modes).chain(&cidr).chain(more).copied().collect();
         let diff: Value = serde_json::from_slice(&kuberules(&arguments).stdout).unwrap();
         let known = diff["migration"]["known"].as_array().unwrap().iter();
-        known.map(|one| (one["reason"].as_str().unwrap().to_owned(), texts(&one["nodes"]))).collect()
+        let names = |one: &Value| nodes_of(&diff, one);
+        known.map(|one| (one["reason"].as_str().unwrap().to_owned(), names(one))).collect()
     };
     let all = found(&["--all-nodes"]);
     assert_eq!(all["checked-before-forwarding"], ["behind".to_owned()].into());
@@ -237,6 +239,15 @@ fn with_all_nodes_each_has_its_own_release() {
         }
     }
     assert_eq!(all, each);
+}
+
+/// The nodes on which a part of a comparison holds.
+fn nodes_of(diff: &Value, part: &Value) -> BTreeSet<String> {
+    let set = &diff["nodeSets"][part["nodeSet"].as_u64().unwrap() as usize];
+    match set.get("only") {
+        Some(only) => texts(only),
+        None => &texts(&diff["nodeNames"]) - &texts(&set["allBut"]),
+    }
 }
 
 fn texts(list: &Value) -> BTreeSet<String> {
@@ -294,7 +305,7 @@ fn what_is_inferred_is_inferred_for_both_sides() {
         let files = ["diff", "-q", &before, &after, "--all-nodes", "--output", "json", "--level", "traffic"];
         let arguments: Vec<&str> = files.iter().chain(more).copied().collect();
         let diff: Value = serde_json::from_slice(&kuberules(&arguments).stdout).unwrap();
-        vec![diff["changes"].clone(), diff["services"].clone()]
+        vec![diff["nodeSets"].clone(), diff["traffic"].clone(), diff["services"].clone()]
     };
     let none = flows(&["--proxy-mode", "iptables"]);
     assert_eq!(flows(&["--new-config", &fragment]), none);

@@ -64,11 +64,15 @@ fn diff(old: &NamedTempFile, new: &NamedTempFile, more: &[&str]) -> (String, Opt
 /// The change of one family: how many lines are added and removed, and the flows.
 fn change(diff: &str, family: &str) -> (u64, u64, Vec<Value>) {
     let diff: Value = serde_json::from_str(diff).unwrap();
-    let families = diff["changes"][0]["families"].as_array().unwrap();
-    let change = families.iter().find(|change| change["family"] == family).unwrap();
-    let count = |what: &str| change["rules"][what].as_u64().unwrap_or_default();
-    let flows = change["traffic"]["flows"].as_array().cloned().unwrap_or_default();
-    (count("added"), count("removed"), flows)
+    let of_family = |list: &Value| -> Vec<Value> {
+        let all = list.as_array().cloned().unwrap_or_default();
+        all.into_iter().filter(|one| one["family"] == family).collect()
+    };
+    let groups = of_family(&diff["rules"]["groups"]);
+    let places = || groups.iter().flat_map(|group| group["places"].as_array().unwrap());
+    let lines = || places().flat_map(|place| place["lines"].as_array().unwrap());
+    let count = |op: &str| lines().filter(|line| line["op"] == op).count() as u64;
+    (count("+"), count("-"), of_family(&diff["traffic"]["flows"]))
 }
 
 #[test]

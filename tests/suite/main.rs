@@ -73,6 +73,7 @@ mod escaping {
 mod judges {
     mod agreement;
     mod diff;
+    mod diff_json;
     mod fields;
 }
 

@@ -44,6 +44,7 @@ pub struct Statement {
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub reason: Option<Reason>,
     /// The nodes, by name.
+    #[serde(skip)]
     pub nodes: Vec<String>,
 }
 
@@ -65,6 +66,7 @@ pub struct ServiceConsequence {
     /// Which sides have the Service.
     pub presence: Presence,
     /// What changes, the worst first.
+    #[serde(skip)]
     pub statements: Vec<Statement>,
     /// The IP families in which it is served, on either side.
     #[serde(serialize_with = "family_names")]

@@ -67,7 +67,7 @@ pub fn compare(
     nodes: &[(&Node, &Node)],
     options: impl Into<Options>,
 ) -> Checked<Vec<NodesAnswer>> {
-    let options = options.into();
+    let options = Options { naming: Naming::Role, ..options.into() };
     let families = node::families((old.cluster, old.settings), (new.cluster, new.settings));
     let mut found = Diagnostics::default();
     let of_family = |family| FamilyNodes::new(old, new, nodes, family, options.clone());
@@ -242,7 +242,7 @@ impl<'a> FamilyNodes<'a> {
             };
             Some((plan(self.old, old)?.0, plan(self.new, new)?.0))
         });
-        let found = node::compare_named(plans, &self.options, Naming::Role);
+        let found = node::compare(plans, self.options.clone());
         let change = found.families.into_iter().next();
         let empty = FamilyChange {
             family: self.family.lower_name(),

@@ -7,7 +7,7 @@ use super::{State, compare};
 use crate::cluster::{Cluster, Node};
 use crate::compare::change::FamilyChange;
 use crate::compare::consequence::Client;
-use crate::compare::node::{self, Level, NodePairs, compare_named};
+use crate::compare::node::{self, Level, NodePairs, Options};
 use crate::compare::traffic::Naming;
 use crate::compare::traffic::tests::Random;
 use crate::input::{self, Sources};
@@ -182,10 +182,11 @@ fn plan<'c>(state: State<'c>, node: &Node, family: Family) -> Option<NodePlan<'c
 fn one_by_one(old: State<'_>, new: State<'_>, level: Level) -> Option<Changes> {
     let families = node::families((old.cluster, old.settings), (new.cluster, new.settings));
     let (mut found, mut classes, mut unchanged) = (Vec::new(), 0, 0);
+    let options = Options { naming: Naming::Role, ..level.into() };
     for (before, after) in NodePairs::of(old.cluster, new.cluster).both {
         let plans =
             families.iter().map(|family| Some((plan(old, before, *family)?, plan(new, after, *family)?)));
-        let change = compare_named(plans.collect::<Option<Vec<_>>>()?, &level.into(), Naming::Role);
+        let change = node::compare(plans.collect::<Option<Vec<_>>>()?, options.clone());
         (classes, unchanged) = (classes + change.classes, unchanged + change.unchanged_service_ports);
         found.push((change.families, 0, 0));
     }

@@ -206,7 +206,7 @@ fn print_rules(page: &mut Page, diff: &Diff) {
     let (added, removed) = rules::counts(&groups);
     let mut lines = Vec::new();
     for group in &groups {
-        lines.push(format!("# {}, {}\n", Inert(&rules::title(group)), group.family));
+        lines.push(format!("# {}\n", Inert(&rules::title(group))));
         for on_nodes in &group.places {
             let on = match on_nodes.nodes.len() == diff.nodes {
                 true => String::new(),

@@ -3,8 +3,10 @@
 
 mod cause;
 mod connections;
+pub mod json;
 pub mod markdown;
 mod migration;
+mod node_sets;
 mod nodes;
 mod rules;
 mod service;

@@ -10,8 +10,11 @@ use crate::compare::rules_change::{GroupChange, PlaceChange};
 /// The rules of a Service, or those that every node has, that differ on some nodes.
 #[derive(Debug)]
 pub(super) struct Group<'d> {
+    /// `ipv4` or `ipv6`
     pub(super) family: &'static str,
     pub(super) service: Option<&'d str>,
+    /// What changed about the Service itself, in words.
+    pub(super) remarks: Vec<(&'d str, Rc<[String]>)>,
     pub(super) places: Vec<PlaceOnNodes<'d>>,
 }
 
@@ -36,11 +39,15 @@ pub(super) fn groups(diff: &Diff) -> Vec<Group<'_>> {
     }
     let mut all = Vec::new();
     for ((_, service, family), places) in groups {
-        let family = if family == "ipv6" { "IPv6" } else { "IPv4" };
-        all.push(Group { family, service, places: places.finish() });
+        let mut lists = HashMap::new();
+        let remarks = places.remarks(&mut lists);
+        all.push(Group { family, service, remarks, places: places.finish(&mut lists) });
     }
     all
 }
+
+/// The nodes of some changes, made once for each set of changes.
+type NodeLists = HashMap<BTreeSet<usize>, Rc<[String]>>;
 
 /// Chains and sets of a Service. Thousands of nodes can have the same change, which is processed only once.
 #[derive(Debug, Default)]
@@ -61,16 +68,24 @@ impl<'d> Places<'d> {
         }
     }
 
+    /// What is said of the Service, each with its nodes.
+    fn remarks(&self, lists: &mut NodeLists) -> Vec<(&'d str, Rc<[String]>)> {
+        let mut all: BTreeMap<&'d str, BTreeSet<usize>> = BTreeMap::new();
+        for (number, (change, _)) in self.changes.iter().enumerate() {
+            for words in &change.changes {
+                all.entry(words).or_default().insert(number);
+            }
+        }
+        all.into_iter().map(|(words, numbers)| (words, self.list(numbers, lists))).collect()
+    }
+
     /// Merges those that look the same, and puts different changes of one chain side by side.
-    fn finish(self) -> Vec<PlaceOnNodes<'d>> {
-        let mut index: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    fn finish(self, lists: &mut NodeLists) -> Vec<PlaceOnNodes<'d>> {
+        let mut index: HashMap<&PlaceChange, usize> = HashMap::new();
         let mut all: Vec<(&PlaceChange, BTreeSet<usize>)> = Vec::new();
         for (number, (change, _)) in self.changes.iter().enumerate() {
             for place in &change.places {
-                let mut shown = vec![place_title(place)];
-                shown.extend(place.lines.iter().map(|line| format!("{}{}", line.op, line.text)));
-                shown.extend(rewritten(place));
-                let at = *index.entry(shown).or_insert(all.len());
+                let at = *index.entry(place).or_insert(all.len());
                 if at == all.len() {
                     all.push((place, BTreeSet::new()));
                 }
@@ -80,12 +95,13 @@ impl<'d> Places<'d> {
             }
         }
         all.sort_by(|(a, _), (b, _)| (&a.table, &a.name).cmp(&(&b.table, &b.name)));
-        let mut lists: HashMap<BTreeSet<usize>, Rc<[String]>> = HashMap::new();
-        let on_nodes = |(place, numbers): (&'d PlaceChange, BTreeSet<usize>)| {
-            let nodes = lists.entry(numbers).or_insert_with_key(|numbers| self.nodes(numbers)).clone();
-            PlaceOnNodes { place, nodes }
-        };
-        all.into_iter().map(on_nodes).collect()
+        all.into_iter()
+            .map(|(place, numbers)| PlaceOnNodes { place, nodes: self.list(numbers, lists) })
+            .collect()
+    }
+
+    fn list(&self, numbers: BTreeSet<usize>, lists: &mut NodeLists) -> Rc<[String]> {
+        lists.entry(numbers).or_insert_with_key(|numbers| self.nodes(numbers)).clone()
     }
 
     fn nodes(&self, numbers: &BTreeSet<usize>) -> Rc<[String]> {
@@ -93,15 +109,17 @@ impl<'d> Places<'d> {
         let mut nodes: Vec<String> =
             of_changes.flat_map(|(_, nodes)| nodes).map(|node| (*node).to_owned()).collect();
         nodes.sort_unstable();
+        nodes.dedup();
         nodes.into()
     }
 }
 
-/// The Service that it is about.
+/// The Service that it is about, and the family.
 pub(super) fn title(group: &Group<'_>) -> String {
+    let family = if group.family == "ipv6" { "IPv6" } else { "IPv4" };
     match group.service {
-        Some(service) => format!("Service {service}"),
-        None => "What every node has".to_owned(),
+        Some(service) => format!("Service {service}, {family}"),
+        None => format!("What every node has, {family}"),
     }
 }
 

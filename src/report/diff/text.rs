@@ -158,7 +158,7 @@ impl Page<'_> {
         let (added, removed) = rules::counts(&groups);
         self.heading(&format!("Rules: {added} added, {removed} removed"));
         for group in groups {
-            self.line(1, &format!("{}, {}", rules::title(&group), group.family));
+            self.line(1, &rules::title(&group));
             group.places.iter().for_each(|place| self.place(place));
         }
     }
