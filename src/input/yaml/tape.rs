@@ -31,6 +31,9 @@ pub(in crate::input) struct Repeated {
     pub(in crate::input) second: usize,
 }
 
+/// Documents of this many bytes are refused: places in a text are numbers of 32 bits.
+const MOST_BYTES: u64 = 1 << 32;
+
 /// A document.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::input) struct Tape<'a> {
@@ -45,7 +48,12 @@ pub(in crate::input) struct Tape<'a> {
 impl<'a> Tape<'a> {
     /// Reads one document.
     pub(in crate::input) fn read(text: &str) -> Result<Self, Fault> {
-        if u32::try_from(text.len()).is_err() {
+        Self::read_below(text, MOST_BYTES)
+    }
+
+    /// The same for a document of fewer bytes than this.
+    fn read_below(text: &str, bytes: u64) -> Result<Self, Fault> {
+        if text.len() as u64 >= bytes {
             let message =
                 "a YAML document of 4 GiB or more is not read: split it with lines of `---`".to_owned();
             return Err(Fault { message, offset: 0 });
@@ -316,6 +324,19 @@ mod tests {
     fn fault_of(text: &str) -> (String, usize) {
         let fault = Tape::read(text).unwrap_err();
         (fault.message, fault.offset)
+    }
+
+    /// 4 GiB are too many for a test, so the bound is lowered.
+    #[test]
+    fn a_document_of_too_many_bytes_is_refused() {
+        let text = "kind: Node";
+        let fault = Tape::read_below(text, text.len() as u64).unwrap_err();
+        assert_eq!(
+            fault.message,
+            "a YAML document of 4 GiB or more is not read: split it with lines of `---`"
+        );
+        assert!(Tape::read_below(text, text.len() as u64 + 1).is_ok());
+        assert_eq!(MOST_BYTES, 4 << 30);
     }
 
     #[test]
