@@ -50,7 +50,7 @@ fn files_of_every_node_are_those_of_single_runs() {
     let newest = |mode| cases(mode).into_iter().filter(|case| case.version == "1.36");
     let cases: Vec<Case> = newest("iptables").chain(newest("nftables")).collect();
     assert!(cases.len() > 20);
-    let cases = share("every_node", 6, cases);
+    let cases = share("every_node", 13, cases);
     let faults: Vec<String> = in_parallel(&cases, faults).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{faults:?}");
 }

@@ -14,7 +14,7 @@ use kuberules::settings::{Configuration, HostFacts, Release, Settings};
 use kuberules::walk::{Packet, Walker};
 
 use crate::support::generate;
-use crate::support::scope::share;
+use crate::support::scope::share_by_hand;
 use crate::support::{kuberules, testdata};
 use crate::testing;
 
@@ -76,12 +76,12 @@ pub(crate) fn worlds() -> Vec<World> {
         ("shop after".to_owned(), shop("after.yaml"), false),
         ("chart".to_owned(), chart, true),
     ];
-    for folder in share("expect::corpus", 6, (11..=22).collect()) {
+    for folder in share_by_hand("expect::corpus", 12, 2, (11..=22).collect()) {
         let file = |kind: &str| testdata().join(format!("random/{folder}/cluster.{kind}"));
         let text = ["yaml", "json"].into_iter().find_map(|kind| std::fs::read_to_string(file(kind)).ok());
         texts.push((format!("random {folder}"), text.unwrap(), false));
     }
-    for i in share("expect::random", 12, (0..60).collect::<Vec<u64>>()) {
+    for i in share_by_hand("expect::random", 30, 4, (0..60).collect::<Vec<u64>>()) {
         texts.push((format!("seed {i}"), generate::cluster(testing::seed() + i).cluster.to_string(), false));
     }
     let modes = ["iptables", "nftables"];

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::support::browser::{self, Browser};
-use crate::support::scope::share;
+use crate::support::scope::{share, share_by_hand};
 use crate::support::{in_parallel, kuberules, testdata};
 
 /// A cluster as arguments, without `--node`.
@@ -109,12 +109,10 @@ fn cases(data: &Value) -> Vec<(&Value, &Value)> {
 
 #[test]
 fn the_page_plays_what_a_trace_says() {
-    for (cluster, every, least) in [(Cluster::example(), 1, 60), (Cluster::shop(), 48, 20)] {
+    for (cluster, every, least) in [(Cluster::example(), (3, 1), 20), (Cluster::shop(), (48, 16), 20)] {
         let data = data(&cluster.page());
-        let cases = match every {
-            1 => cases(&data),
-            every => share("explain_journey", every, cases(&data)),
-        };
+        let (quick, full) = every;
+        let cases = share_by_hand("explain_journey", quick, full, cases(&data));
         assert!(cases.len() >= least, "{} cases", cases.len());
         in_parallel(&cases, |(stage, case)| {
             let journey = cluster.journey(stage, case);
@@ -203,7 +201,9 @@ fn the_steps_in_the_browser_are_those_of_a_trace() {
     let path = cluster._folder.path().join("page.html");
     std::fs::write(&path, &page).unwrap();
     let mut browser = Browser::open(program, &path);
-    let cases = share("explain_journey", 3, cases(&data));
+    // Without motion, which takes most of the time.
+    browser.show(1280, 720, false);
+    let cases = share("explain_journey", 12, cases(&data));
     let journeys = in_parallel(&cases, |(stage, case)| cluster.journey(stage, case));
     for ((stage, case), journey) in cases.iter().zip(&journeys) {
         for (number, outcome) in list(&journey["outcomes"]).iter().enumerate() {

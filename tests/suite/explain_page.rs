@@ -249,7 +249,7 @@ fn fits(browser: &mut Browser, name: &str, turns: u64) {
 fn everything_of_the_example_is_within_the_window() {
     let Some(program) = browser::chromium() else { return };
     let mut browser = Page::new(&["--example"]).open(program);
-    fits(&mut browser, "example", if full() { 60 } else { 6 });
+    fits(&mut browser, "example", if full() { 60 } else { 3 });
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

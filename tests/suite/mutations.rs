@@ -174,7 +174,7 @@ fn seeds_and_their_mutations_break_nothing() {
     let seeds = seeds();
     let targets = seeds.targets();
     let seed = crate::testing::seed();
-    let mutations = share("mutations", 30, (0..mutations()).collect::<Vec<_>>()).len();
+    let mutations = share("mutations", 59, (0..mutations()).collect::<Vec<_>>()).len();
     let faults = crate::support::in_parallel(&targets, |(name, run, texts)| {
         let seeds = texts.iter().filter(|text| full() || text.len() < SMALL);
         seeds.for_each(|text| run(text.as_bytes()));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::scope::share;
+use crate::support::scope::share_by_hand;
 use crate::support::{cases, in_parallel, kuberules, testdata};
 
 fn json(arguments: &[&str]) -> Value {
@@ -65,7 +65,7 @@ fn each_cell_is_what_trace_says() {
     for mode in ["iptables", "nftables"] {
         let mut seen = std::collections::BTreeSet::new();
         let clusters = cases(mode).into_iter().filter(|case| seen.insert(case.cluster.clone()));
-        for case in share("services", 6, clusters.collect()) {
+        for case in share_by_hand("services", 13, 2, clusters.collect()) {
             let config = case.folder.join(format!("kube-proxy.{mode}.json"));
             let mut common = vec![case.cluster.to_str().unwrap(), "--config", config.to_str().unwrap()];
             common.extend(["--kube-version", &case.version]);
@@ -73,7 +73,7 @@ fn each_cell_is_what_trace_says() {
                 common.extend(["--feature-gates", "NFTablesProxyMode=true"]);
             }
             let report = json(&[&["services"], &common[..]].concat());
-            let probes = share("services", 58, probes(&report));
+            let probes = share_by_hand("services", 119, 20, probes(&report));
             assert!(!probes.is_empty(), "{}", case.cluster.display());
             let faults: Vec<String> =
                 in_parallel(&probes, |probe| fault(probe, &common)).into_iter().flatten().collect();

@@ -13,7 +13,7 @@ use kuberules::walk::{Outcome, Packet, Verdict, Walker};
 use kuberules::what_if::consequences::{State, Who, of_stages};
 use kuberules::what_if::{Changes, Object, Stage, stages};
 
-use crate::support::scope::{part, share};
+use crate::support::scope::{part, share, share_by_hand};
 use crate::support::{generate, in_parallel, testdata};
 use crate::testing;
 
@@ -29,11 +29,11 @@ fn settings(mode: &str) -> Settings {
 fn texts() -> Vec<(String, String)> {
     let file = |path: &str| (path.to_owned(), std::fs::read_to_string(testdata().join(path)).unwrap());
     let mut texts = vec![file("shop/before-with-pods.yaml"), file("shop/after.yaml")];
-    for folder in share("expect::corpus", 6, (11..=22).collect()) {
+    for folder in share_by_hand("expect::corpus", 12, 2, (11..=22).collect()) {
         let path = ["yaml", "json"].map(|ending| format!("random/{folder}/cluster.{ending}"));
         texts.extend(path.iter().find(|path| testdata().join(path).exists()).map(|path| file(path)));
     }
-    for i in share("expect::random", 12, (0..60).collect::<Vec<u64>>()) {
+    for i in share_by_hand("expect::random", 30, 4, (0..60).collect::<Vec<u64>>()) {
         texts.push((format!("seed {i}"), generate::cluster(testing::seed() + i).cluster.to_string()));
     }
     texts

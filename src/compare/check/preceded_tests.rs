@@ -212,7 +212,7 @@ fn judge(expected: &NodeRules<'_>, captured: &NodeRules<'_>, seed: u64, tally: &
 #[test]
 fn what_foreign_rules_take_is_found_as_by_following_each_packet() {
     let mut tally = Tally::default();
-    let many = if full() { 400 } else { 20 };
+    let many = if full() { 400 } else { 8 };
     for seed in 0..many {
         let release = Release::NEWEST;
         with_plan(&cluster(seed, 9), ("iptables", release, true), |plan| {
@@ -226,7 +226,7 @@ fn what_foreign_rules_take_is_found_as_by_following_each_packet() {
         });
     }
     println!("{tally:?}");
-    let least = part(100, 10);
+    let least = part(100, 50);
     assert!(
         tally.taken > least && tally.spared > least as u64 && tally.left_alone > 0 && tally.not_followed > 0,
         "{tally:?}"

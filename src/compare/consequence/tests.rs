@@ -11,13 +11,14 @@ use crate::compare::unchanged::tests::{cluster, planned, read, settings};
 use crate::net::Protocol;
 use crate::node::NodeRules;
 use crate::settings::release::RELEASES;
-use crate::testing::scope::full;
+use crate::testing::scope::{part, share};
 use crate::testing::seed;
 use crate::walk::{Packet, Verdict, Walker};
 
-/// How many times as many rounds to run.
-fn more() -> u64 {
-    if full() { 10 } else { 1 }
+/// Random rounds.
+fn rounds(count: u64) -> Vec<u64> {
+    let first = seed() * 1000;
+    share("compare::consequence", 19, (first..first + count).collect())
 }
 
 /// What `trace` would say about a packet, in a word.
@@ -96,10 +97,8 @@ fn told(one: &ServiceOnNode) -> ServiceConsequence {
 
 #[test]
 fn what_is_said_of_services_is_what_the_walk_says() {
-    let rounds = 40 * more();
-    let first = seed() * 1000;
     let (mut cells, mut lost) = (0, 0);
-    for round in first..first + rounds {
+    for round in rounds(400) {
         let release = RELEASES[(round % RELEASES.len() as u64) as usize];
         let mode = if round % 2 == 0 { "iptables" } else { "nftables" };
         let settings = settings(mode, release, round % 5 == 0);
@@ -111,15 +110,13 @@ fn what_is_said_of_services_is_what_the_walk_says() {
         cells += found.0;
         lost += found.1;
     }
-    assert!(cells > 500 && lost > 30, "{cells} connections, {lost} lost");
+    assert!(cells > part(5000, 20) && lost > part(300, 20), "{cells} connections, {lost} lost");
 }
 
 #[test]
 fn between_the_modes_too() {
-    let rounds = 20 * more();
-    let first = seed() * 1000;
     let mut cells = 0;
-    for round in first..first + rounds {
+    for round in rounds(200) {
         let release = RELEASES[(round % RELEASES.len() as u64) as usize];
         let (iptables, nftables) =
             (settings("iptables", release, false), settings("nftables", release, false));
@@ -129,7 +126,7 @@ fn between_the_modes_too() {
             (planned(&clusters.0, &iptables).compile(), planned(&clusters.1, &nftables).compile());
         cells += judge(&old, &new, &format!("round {round}, between the modes {release}")).0;
     }
-    assert!(cells > 200, "{cells}");
+    assert!(cells > part(2000, 20), "{cells}");
 }
 
 #[test]

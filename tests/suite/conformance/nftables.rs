@@ -18,7 +18,7 @@ fn every_captured_table_is_reproduced() {
     let cases = cases("nftables");
     assert!(cases.len() > 100, "the corpus is incomplete");
     let faults: Vec<String> =
-        in_parallel(&share("conformance::nftables", 4, cases), faults).into_iter().flatten().collect();
+        in_parallel(&share("conformance::nftables", 13, cases), faults).into_iter().flatten().collect();
     assert!(faults.is_empty(), "{} files differ\n{}", faults.len(), faults.join("\n"));
 }
 

@@ -69,7 +69,7 @@ fn captured_and_compiled_rules_of_nftables_give_the_same_traces() {
 
 fn judge(cases: Vec<Case>, work: impl Fn(&Case) -> Tally + Sync) {
     assert!(cases.len() > 80, "the corpus is incomplete");
-    let cases = share("conformance::traces", 12, cases);
+    let cases = share("conformance::traces", 23, cases);
     let tallies = in_parallel(&cases, work);
     let packets: usize = tallies.iter().map(|tally| tally.packets).sum();
     let faults: Vec<String> = tallies.into_iter().flat_map(|tally| tally.faults).collect();

@@ -30,7 +30,7 @@ fn packets_end_past_rules_of_others_as_walk_says() {
     let mut settings: Vec<Setting> = single(full);
     settings.extend(random(if full { RANDOM.1 } else { RANDOM.0 }));
     settings.retain(|setting| setting.rules.iter().any(|rule| rule.contains(&only)));
-    let settings = share("kernel::foreign_nftables", 16, settings);
+    let settings = share("kernel::foreign_nftables", 31, settings);
     let batches: Vec<&[Setting]> = settings.chunks(settings.len().div_ceil(2).max(1)).collect();
     let results = in_parallel(&batches, |batch| judge(batch));
     let mut count = Count::default();

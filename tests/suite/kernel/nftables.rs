@@ -57,20 +57,20 @@ fn unusual_plans_load_and_list_as_printed() {
         "--detect-local-mode BridgeInterface --pod-bridge-interface lo --nodeport-addresses 0.0.0.0/0,::/0",
         "--masquerade-all --cluster-cidr 0.0.0.0/0",
     ];
-    for version in ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36", "1.37"] {
-        for flags in settings {
-            let compile = |output: &str| {
-                let folder = crate::support::testdata().join("odd");
-                let (cluster, config) = (folder.join("cluster.yaml"), folder.join("kube-proxy.yaml"));
-                let mut arguments = vec!["compile", cluster.to_str().unwrap(), "--node", "worker", "--quiet"];
-                arguments.extend(["--config", config.to_str().unwrap(), "--kube-version", version]);
-                arguments.extend(["--family", "all", "--output", output].into_iter().chain(flags.split(' ')));
-                let result = crate::support::kuberules(&arguments);
-                assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-                String::from_utf8(result.stdout).unwrap()
-            };
-            assert_eq!(judge(compile), None, "{version} {flags}");
-        }
+    let versions = ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36", "1.37"];
+    let plans = versions.iter().flat_map(|version| settings.map(|flags| (*version, flags)));
+    for (version, flags) in share("kernel::nftables", 4, plans.collect()) {
+        let compile = |output: &str| {
+            let folder = crate::support::testdata().join("odd");
+            let (cluster, config) = (folder.join("cluster.yaml"), folder.join("kube-proxy.yaml"));
+            let mut arguments = vec!["compile", cluster.to_str().unwrap(), "--node", "worker", "--quiet"];
+            arguments.extend(["--config", config.to_str().unwrap(), "--kube-version", version]);
+            arguments.extend(["--family", "all", "--output", output].into_iter().chain(flags.split(' ')));
+            let result = crate::support::kuberules(&arguments);
+            assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+            String::from_utf8(result.stdout).unwrap()
+        };
+        assert_eq!(judge(compile), None, "{version} {flags}");
     }
 }
 

@@ -18,7 +18,7 @@ use super::trace::scenario::Scenario;
 use crate::support::cases;
 use crate::support::kernel::{available, tell};
 use crate::support::random::Random;
-use crate::support::scope::share;
+use crate::support::scope::share_by_hand;
 use crate::testing::seed;
 
 const TOOLS: [&str; 7] = ["unshare", "ip", "nft", "iptables-restore", "nfacct", "conntrack", "ipset"];
@@ -51,7 +51,7 @@ fn packets_past_foreign_rules_go_where_walk_says() {
         .into_iter()
         .flat_map(|family| sequences::of_templates().into_iter().map(move |rules| (family, rules)));
     let all = in_a_row.chain(all).chain(templates).filter(is_asked);
-    let all: Vec<(Family, Rules)> = share("kernel::foreign_iptables", 30, all.collect());
+    let all: Vec<(Family, Rules)> = share_by_hand("kernel::foreign_iptables", 89, 10, all.collect());
     let mut benches = [Family::Ipv4, Family::Ipv6].map(|family| Bench::new(&scenario, family));
     let mut tally = Tally::default();
     for (number, (family, rules)) in all.iter().enumerate() {

@@ -26,7 +26,7 @@ fn packets_are_routed_as_walk_says() {
         return;
     }
     let seed = seed();
-    let numbers = share("kernel::routing", 8, (0..SETUPS).collect::<Vec<u64>>());
+    let numbers = share("kernel::routing", 17, (0..SETUPS).collect::<Vec<u64>>());
     let mut bench = Bench::new();
     let mut tally = Tally::default();
     for number in numbers {
