@@ -14,7 +14,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 41] = [
     ("compare::part_comparison", "22 of 23 random clusters"),
     ("compare::parts", "four of five random clusters"),
     ("compare::traffic", "eight of nine random clusters"),
-    ("compare::unchanged", "eight of nine random clusters"),
+    ("compare::unchanged", "four of five random clusters"),
     ("conformance::iptables", "twelve of thirteen captured rulesets"),
     ("conformance::nftables", "twelve of thirteen captured tables"),
     ("conformance::traces", "22 of 23 captured rulesets, packet by packet"),
