@@ -50,6 +50,9 @@ fn output(
     (output.status.code(), output.stdout, output.stderr)
 }
 
+/// The command before the program, and environment variables.
+type Way<'w> = (&'w [&'w str], &'w [(&'w str, &'w str)]);
+
 #[test]
 fn the_same_bytes_everywhere() {
     let program = env!("CARGO_BIN_EXE_kuberules");
@@ -58,7 +61,7 @@ fn the_same_bytes_everywhere() {
         Command::new("taskset").args(["-c", "0", "true"]).status().is_ok_and(|status| status.success());
     let one_core: &[&str] = if one_core { &["taskset", "-c", "0"] } else { &[] };
     // A quick run has the first and the fourth, in which everything differs.
-    let ways: [(&[&str], &[(&str, &str)]); 5] = [
+    let ways: [Way<'_>; 5] = [
         (one_core, &[("LANG", "tr_TR.UTF-8"), ("LC_ALL", "tr_TR.UTF-8"), ("TZ", "Pacific/Kiritimati")]),
         (&[], &[]),
         (&[], &[("LANG", "tr_TR.UTF-8"), ("LC_ALL", "tr_TR.UTF-8"), ("TZ", "Pacific/Kiritimati")]),
