@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::support::browser::{self, Browser};
-use crate::support::scope::{share, share_by_hand};
+use crate::support::scope::{part, share, share_by_hand};
 use crate::support::{in_parallel, kuberules, testdata};
 
 /// A cluster as arguments, without `--node`.
@@ -109,7 +109,9 @@ fn cases(data: &Value) -> Vec<(&Value, &Value)> {
 
 #[test]
 fn the_page_plays_what_a_trace_says() {
-    for (cluster, every, least) in [(Cluster::example(), (3, 1), 20), (Cluster::shop(), (48, 16), 20)] {
+    for (cluster, every, least) in
+        [(Cluster::example(), (3, 1), part(60, 3)), (Cluster::shop(), (48, 16), 20)]
+    {
         let data = data(&cluster.page());
         let (quick, full) = every;
         let cases = share_by_hand("explain_journey", quick, full, cases(&data));

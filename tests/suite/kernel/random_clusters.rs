@@ -56,7 +56,7 @@ fn random_clusters_load_and_list_as_printed() {
         all.faults.len()
     ));
     assert!(all.faults.is_empty(), "{}", all.faults.join("\n"));
-    assert!(all.loaded >= batches.len() * 16, "too few rulesets");
+    assert!(all.loaded >= batches.len() * BATCH * 5 / 6, "too few rulesets");
 }
 
 /// What is printed from what is read of a printed text.
