@@ -61,6 +61,10 @@ fn examples(file: &Path) -> Vec<Example> {
 
 /// Runs the command in the project's root, with the program on the path. A line `...` stands for any lines.
 fn fault(example: &Example) -> Option<String> {
+    if example.command.contains("| jq ") && Command::new("jq").arg("--version").output().is_err() {
+        crate::support::kernel::tell("skipped: jq is not installed");
+        return None;
+    }
     let program = Path::new(env!("CARGO_BIN_EXE_kuberules"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
