@@ -60,4 +60,7 @@ pub enum WalkError {
     /// Too many rules to follow, over all ways.
     #[error("the packet meets more rules than can be followed: over 16,777,216 on all its ways")]
     TooManyRules,
+    /// Too many steps to keep, over all ways.
+    #[error("more happens to the packet than can be told: over 4,194,304 steps on all its ways")]
+    TooManySteps,
 }

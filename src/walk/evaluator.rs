@@ -30,6 +30,8 @@ const MOST_OPEN: usize = 1 << 11;
 const MOST_UNKNOWN: usize = 1 << 17;
 /// The most rules that are looked at, so that a ruleset cannot take all time.
 const MOST_RULES: usize = 1 << 24;
+/// The most steps that are kept, so that they cannot take all memory.
+const MOST_STEPS: usize = 1 << 22;
 
 /// Evaluates the rules of a node for one packet.
 pub(super) struct Evaluator<'w, 'r> {
@@ -63,6 +65,8 @@ pub(super) struct Evaluator<'w, 'r> {
     /// The element of a map whose verdict is being carried out.
     pub(super) element: Option<&'r Element>,
     rules_seen: usize,
+    /// [`MOST_RULES`] and [`MOST_STEPS`]; tests lower them.
+    pub(super) most: (usize, usize),
     unknown: usize,
 }
 
@@ -132,6 +136,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             classes: HashMap::new(),
             element: None,
             rules_seen: 0,
+            most: (MOST_RULES, MOST_STEPS),
             unknown: 0,
         }
     }
@@ -190,8 +195,12 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     /// One rule, or what is left of it. False once this branch has ended.
     fn rule(&mut self, state: &mut PacketState<'r>, frame: Frame) -> Walked<bool> {
         self.rules_seen += 1;
-        if self.rules_seen > MOST_RULES {
+        let (most_rules, most_steps) = self.most;
+        if self.rules_seen > most_rules {
             return Err(WalkError::TooManyRules);
+        }
+        if self.path.len() > most_steps {
+            return Err(WalkError::TooManySteps);
         }
         let mut position = RulePosition { chain: frame.chain, rule: frame.rule, part: frame.part };
         if frame.part == 0 {

@@ -1,5 +1,6 @@
 //! Small rulesets, built by hand, and what happens to packets under them.
 
+mod bounds;
 mod foreign;
 mod iptables;
 mod nftables;
