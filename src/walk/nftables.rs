@@ -336,8 +336,10 @@ impl<'r> Program<'r> {
 
 /// Names of interfaces that a statement matches on.
 pub(super) fn interface_names(statement: &Statement) -> Vec<&str> {
-    if let Statement::InInterface { name, .. } = statement {
-        return vec![name];
+    match statement {
+        Statement::InInterface { name, .. } => return vec![name],
+        Statement::Spelled(_, meaning) => return interface_names(meaning),
+        _ => {}
     }
     let mut found = Vec::new();
     for expression in statement.expressions() {
