@@ -27,8 +27,14 @@ fn run(command: &str, argument: &str) -> Option<Output> {
     Command::new("bash").args(["-c", &format!("{command} {argument}")]).output().ok()
 }
 
+/// A bash script that takes rules and interfaces from the namespace it runs in.
+pub const EMPTY: &str = r"set +e; exec 2>/dev/null
+nft flush ruleset; ipset destroy; conntrack -F
+for link in $(ip -o link show | cut -d: -f2 | cut -d@ -f1); do [ $link = lo ] || ip link delete $link; done";
+
 /// Runs a bash script in a fresh network namespace.
 pub fn in_namespace(script: &str, input: &str) -> Output {
-    let arguments = ["-n", "bash", "-euo", "pipefail", "-c", script];
+    let emptied = format!("trap '{EMPTY}' EXIT\n{script}");
+    let arguments = ["-n", "bash", "-euo", "pipefail", "-c", &emptied];
     super::run_with_input(Command::new("unshare").args(arguments), input.as_bytes())
 }

@@ -28,6 +28,7 @@ pub(super) struct Node {
     namespace: Namespace,
     /// Beyond each interface.
     sides: Vec<Wire>,
+    _beyond: Vec<Namespace>,
     /// `ip` commands that undo the setup.
     undo: Vec<String>,
 }
@@ -37,8 +38,9 @@ impl Node {
         let namespace = Namespace::new();
         namespace.set(&NODE_SYSCTLS);
         namespace.run(&format!("ip link set lo up; {MARKS}"));
-        let sides = INTERFACES.iter().map(|name| side(&namespace, name).within(Wire::new)).collect();
-        Node { namespace, sides, undo: Vec::new() }
+        let beyond: Vec<Namespace> = INTERFACES.iter().map(|name| side(&namespace, name)).collect();
+        let sides = beyond.iter().map(|side| side.within(Wire::new)).collect();
+        Node { namespace, sides, _beyond: beyond, undo: Vec::new() }
     }
 
     /// Sets it up and captures it.

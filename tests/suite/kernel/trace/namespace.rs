@@ -4,8 +4,14 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::support::kernel::EMPTY;
+
+/// How long the kernel may take to give up the interfaces of a namespace.
+const END: Duration = Duration::from_secs(30);
 
 /// A new network namespace.
 pub(crate) struct Namespace {
@@ -74,5 +80,22 @@ impl Namespace {
                 let _ = std::fs::write(format!("/proc/sys/net/{path}"), value);
             }
         });
+    }
+}
+
+/// If something keeps a reference to an interface for good, the kernel frees neither that namespace nor any that ends
+/// later, and their rules fill the memory (`unregister_netdevice: waiting for eth0 to become free` in its log). So that
+/// the test that does it is found, a namespace ends before its test does.
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", EMPTY]);
+        let Ok(mut child) = self.within(|| bash.spawn()) else { return };
+        let start = Instant::now();
+        while matches!(child.try_wait(), Ok(None)) && start.elapsed() < END {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let has_ended = matches!(child.try_wait(), Ok(Some(_)));
+        assert!(has_ended || std::thread::panicking(), "the kernel does not free the interfaces of a test");
     }
 }

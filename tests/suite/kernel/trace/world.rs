@@ -100,6 +100,8 @@ const CONNTRACK_SYSCTLS: [(&str, &str); 4] = [
 
 pub(crate) struct World {
     node: Namespace,
+    /// The pods and the outside.
+    _sides: [Namespace; 2],
     /// Those of the node, the pods, the outside.
     wires: [Wire; 3],
     refused: BTreeSet<Tag>,
@@ -124,7 +126,7 @@ impl World {
         load(&node, rules);
         node.set(&CONNTRACK_SYSCTLS);
         let wires = [&node, &pods, &outside].map(|namespace| namespace.within(Wire::new));
-        World { node, wires, refused: BTreeSet::new(), since_read: 0 }
+        World { node, _sides: [pods, outside], wires, refused: BTreeSet::new(), since_read: 0 }
     }
 
     /// Replaces the previous rules by others; returns what nft says if it refuses them.
