@@ -65,6 +65,8 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// The object it is about.
     pub object: Option<ObjectRef>,
+    /// The path of the field of the object that it is about, if it is about one.
+    pub(crate) field: String,
     /// What is wrong; begins with the field's path if there is one, such as `spec.ports[0].port: ...`.
     pub message: String,
     /// What to do about it; may be empty.
@@ -96,7 +98,8 @@ impl Diagnostic {
 
     fn new(severity: Severity, message: impl Into<Message>) -> Self {
         let Message { text, kind } = message.into();
-        Diagnostic { severity, place: None, object: None, message: text, help: String::new(), kind }
+        let (field, help) = (String::new(), String::new());
+        Diagnostic { severity, place: None, object: None, field, message: text, help, kind }
     }
 
     /// Adds the place.

@@ -16,7 +16,7 @@ pub enum Class {
     Port,
     /// A name, label, selector or annotation.
     Name,
-    /// A value that is none of the few allowed, or out of bounds.
+    /// A value that is not among those allowed, or is out of bounds.
     Value,
     /// An address or network in bad form, or of a range that is not allowed.
     Address,

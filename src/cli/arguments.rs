@@ -35,7 +35,7 @@ pub(super) struct InputArguments {
     /// ignored.
     #[arg(value_name = "INPUT", add = ArgValueCompleter::new(complete::inputs))]
     pub(super) input: Vec<OsString>,
-    /// An INPUT, as with kubectl (repeatable)
+    /// A file or folder to read, as with kubectl (repeatable)
     #[arg(short = 'f', long = "filename", value_name = "FILE", add = ArgValueCompleter::new(PathCompleter::any()))]
     pub(super) filename: Vec<OsString>,
     /// Accepted as with kubectl; all namespaces of the input are always read

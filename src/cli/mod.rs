@@ -44,7 +44,7 @@ const EXIT_STATUS: &str = "\
 Exit status: 0 fine, 1 differences or findings, 2 could not do it.
 Standard output carries the whole answer or nothing; warnings and errors go to standard error.";
 
-/// What kube-proxy does on a node, answered just from manifests: which connections work, why not, and by which rules.
+/// What kube-proxy does on a node, told from manifests alone: which connections work, which do not, why, and by which rules.
 /// It asks no cluster and needs no root.
 #[derive(Debug, Parser)]
 #[command(

@@ -17,7 +17,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expect::{self, Ground, Report, Side};
 use crate::node;
 
-/// Checks expectations about who reaches what: a file kept in Git, asked of every change.
+/// Checks expectations about who reaches what: kept in Git, they guard every change.
 #[derive(Debug, Args)]
 #[command(before_help = "\
 Examples:

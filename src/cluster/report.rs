@@ -20,7 +20,6 @@ pub(super) struct Report<'a> {
 struct Pending {
     diagnostic: Diagnostic,
     position: Position,
-    field: String,
 }
 
 /// Kinds of faults of one object: with the same severity and field, in whichever entry of a list.
@@ -33,7 +32,7 @@ struct Kind {
 
 impl Pending {
     fn kind(&self) -> Kind {
-        let mut field = self.field.clone();
+        let mut field = self.diagnostic.field.clone();
         field.retain(|c| !c.is_ascii_digit());
         Kind { position: self.position, severity: self.diagnostic.severity, field }
     }
@@ -78,11 +77,12 @@ impl<'a> Report<'a> {
             if *told > TOLD {
                 continue;
             }
-            let Pending { mut diagnostic, position, field } = pending;
+            let Pending { mut diagnostic, position } = pending;
             if *told == TOLD && more > 0 {
                 diagnostic.message = format!("{}; and so {more} more of this object", diagnostic.message);
             }
-            found.push(diagnostic.at(sources.field_place(position, &field)));
+            let place = sources.field_place(position, &diagnostic.field);
+            found.push(diagnostic.at(place));
         }
         found
     }
@@ -112,7 +112,7 @@ impl ObjectReport<'_, '_> {
     }
 
     fn push(&mut self, diagnostic: Diagnostic, field: &str) {
-        let diagnostic = diagnostic.about(self.object.clone());
-        self.report.push(Pending { diagnostic, position: self.position, field: field.to_owned() });
+        let diagnostic = Diagnostic { field: field.to_owned(), ..diagnostic.about(self.object.clone()) };
+        self.report.push(Pending { diagnostic, position: self.position });
     }
 }

@@ -14,7 +14,7 @@ const PAGE: &str = "lecture.html";
 pub fn print(stages: &[Stage], questions: &[Question]) -> String {
     let mut out = String::new();
     if let Some((stage, play)) = stages.first().and_then(|stage| Some((stage, first_play(stage)?))) {
-        let _ = writeln!(out, "# The whole way of a connection to Service {}\n", escaped(&stage.service));
+        let _ = writeln!(out, "# The whole path of a connection to Service {}\n", escaped(&stage.service));
         let _ = writeln!(out, "The same, moving: [{PAGE}]({PAGE}).\n");
         play.ways.iter().take(1).for_each(|way| steps(stage, play, way, &mut out));
     }

@@ -1,4 +1,4 @@
-//! An explanation as one page without external references: the whole way of a connection, step by step.
+//! An explanation as one page without external references: the whole path of a connection, step by step.
 
 use serde::Serialize;
 

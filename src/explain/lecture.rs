@@ -54,37 +54,38 @@ pub fn variants() -> Vec<Variant> {
 pub const QUESTIONS: [Question; 5] = [
     Question {
         question: "What if db has two Pods?",
-        answer: "The rules draw one of the two for each new connection: the first rule takes it with a chance of 1/2, the \
-                 second takes the rest. Connection tracking keeps every later packet of the connection with the same Pod. \
-                 With db-1 on the client's own node nothing crosses the network.",
+        answer: "The rules choose one of the two for each new connection: the first rule takes it with a chance of \
+                 1/2, the second takes the rest. Connection tracking sends every later packet of the connection to \
+                 the same Pod. Where db-1 on the client's own node is chosen, nothing crosses the network.",
         state: "service=default/db&variant=two-pods&client=pod&node=node-1&address=cluster-ip&mode=iptables&step=5",
     },
     Question {
         question: "What if the Pod of db is not ready?",
-        answer: "Its address leaves the list of ready endpoints, and kube-proxy on every node replaces the way to it by a \
-                 rule that refuses: the client gets \"connection refused\" at once, by its own node. No packet reaches \
-                 the Pod.",
+        answer: "Its address leaves the list of ready endpoints, and kube-proxy on every node replaces the rules that \
+                 lead to it with one that refuses: the client gets \"connection refused\" at once, from its own node. \
+                 No packet reaches the Pod.",
         state: "service=default/db&variant=not-ready&client=pod&node=node-1&address=cluster-ip&mode=iptables&step=4",
     },
     Question {
-        question: "What if somebody from outside asks?",
-        answer: "Nothing outside knows the cluster IP: a client outside asks a node port. Whichever node it asks translates \
-                 the destination and, because the Pod may be on another node, masquerades: the reply must return through \
-                 the node that translated. So web sees the node's IP, not the client's.",
+        question: "What if a client outside the cluster connects?",
+        answer: "Nothing outside knows the cluster IP: such a client uses a node port. The node that it connects to \
+                 translates the destination and, because the Pod may be on another node, masquerades: the reply must \
+                 return through the node that translated. So web sees the node's IP, not the client's.",
         state: "service=default/web&client=outside&node=node-2&address=node-port-2&mode=iptables&step=0",
     },
     Question {
         question: "What does externalTrafficPolicy: Local change?",
-        answer: "A node hands connections from outside to Pods on itself only, so it need not masquerade, and web sees the \
-                 client's IP. The price: node-2 has no Pod of web and drops the packet. A load balancer asks each node's \
-                 health check port and skips such nodes; who asks node-2 directly waits in vain.",
+        answer: "A node passes connections from outside only to Pods of its own, so it need not masquerade, and web \
+                 sees the client's IP. The price: node-2 has no Pod of web and drops the packet. A load balancer asks \
+                 each node's health check port and skips such nodes; a client that connects to node-2 directly gets \
+                 no answer.",
         state: "service=default/web&client=outside&node=node-2&address=node-port-2&mode=iptables&policy=Local&step=0",
     },
     Question {
         question: "What is different with nftables?",
-        answer: "The way of the packet is the same; the way to the rule is not. iptables compares a packet with one rule \
-                 per Service until one fits; nftables looks its destination up in one map, however many Services there \
-                 are. Side by side, each step shows the rule of either language that does the same.",
+        answer: "The packet takes the same path; how its rule is found differs. iptables compares a packet with one \
+                 rule per Service until one fits; nftables looks its destination up in one map, however many Services \
+                 there are. Side by side, each step shows the rules of both languages that do the same.",
         state: "service=default/db&client=pod&node=node-1&address=cluster-ip&mode=both&step=3",
     },
 ];

@@ -1,4 +1,4 @@
-//! The whole way of a connection: from the client through every node to the Pod, and the reply back.
+//! The whole path of a connection: from the client through every node to the Pod, and the reply back.
 //!
 //! A walk ends where a packet leaves one node. A journey joins walks, each with its node's own rules, and then turns
 //! around: the reply has the addresses that the Pod saw, reversed, and connection tracking translates it back, but only

@@ -9,7 +9,7 @@ pub(super) static LINT: Lint = Lint {
     code: "KR010",
     name: "affinity-one-endpoint",
     severity: Severity::Note,
-    summary: "sessionAffinity is ClientIP and there is one endpoint: it does nothing but cost rules",
+    summary: "sessionAffinity is ClientIP, but with one endpoint it only adds rules",
     check,
 };
 

@@ -13,7 +13,7 @@ pub(super) static LINT: Lint = Lint {
     code: "KR014",
     name: "comment-too-long",
     severity: Severity::Error,
-    summary: "a Service port's name is too long for a comment of nft, which to 1.36 then refuses all rules",
+    summary: "a Service port's name is too long for an nft comment, and nft refuses all rules of kube-proxy up to 1.36",
     check,
 };
 

@@ -10,7 +10,7 @@ pub(super) static LINT: Lint = Lint {
     code: "KR016",
     name: "dual-stack-half",
     severity: Severity::Warning,
-    summary: "a Service has one IP family where it wants two, or endpoints or load-balancer IPs in one of its two",
+    summary: "a Service asks for two IP families and has one, or has endpoints or load-balancer IPs in only one of its two",
     check,
 };
 

@@ -24,7 +24,7 @@ fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
         for (field, ip) in view.external_ips() {
             if let Some(service) = cluster_ips.get(&ip) {
                 let message = message!(
-                    "{ip} is the cluster IP of Service {service}: traffic meant for the one can reach the other"
+                    "{ip} is the cluster IP of Service {service}: traffic for one of the two can reach the other"
                 );
                 found.add(view.about(field), message, "choose an address outside the Service network");
             } else if let Some(node) = nodes.get(&ip) {

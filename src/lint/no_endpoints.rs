@@ -69,13 +69,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
         return Why { severity: Severity::Note, message, remedy: "add the Pods to the input" };
     }
     if !here.is_empty() {
-        let pods = words::count(here.len(), "Pod");
-        let nearest =
-            nearest(here, selector).map(|labels| format!("; the nearest has {labels}")).unwrap_or_default();
-        return refused(
-            message!("its selector {text} matches none of the {pods} in namespace {namespace}{nearest}"),
-            remedy,
-        );
+        return refused(unmatched(&text, selector, here, namespace), remedy);
     }
     if subject.cluster_told(view) {
         let why = "no EndpointSlice has an endpoint for it: its selector";
@@ -92,6 +86,22 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
 }
 
 /// Objects that may make the Service's Pods, but in ways that are not modelled.
+fn unmatched(
+    text: &str,
+    selector: &[(api::Text, api::Text)],
+    here: &[&api::Pod],
+    namespace: &str,
+) -> Message {
+    let nearest = nearest(here, selector);
+    if here.len() == 1 {
+        let labels = nearest.map(|labels| format!(", which has {labels}")).unwrap_or_default();
+        return message!("its selector {text} does not match the only Pod in namespace {namespace}{labels}");
+    }
+    let labels = nearest.map(|labels| format!("; the nearest has {labels}")).unwrap_or_default();
+    let number = here.len();
+    message!("its selector {text} matches none of the {number} Pods in namespace {namespace}{labels}")
+}
+
 fn unknown_makers(subject: &Subject<'_>, service: &api::Service) -> Option<String> {
     let makers = assume::pod_makers(subject.snapshot, service);
     (!makers.is_empty())
@@ -145,7 +155,7 @@ mod tests {
         assert_eq!(
             found("KR001", &(web.clone() + &pod("wbe"))),
             [
-                "its selector app=web matches none of the 1 Pod in namespace shop; the nearest has app=wbe: every connection to it is refused"
+                "its selector app=web does not match the only Pod in namespace shop, which has app=wbe: every connection to it is refused"
             ]
         );
         assert_eq!(

@@ -51,7 +51,7 @@ fn tell_missed(
             tell_target(subject, view, i, target, found);
             continue;
         }
-        let there = offered.iter().copied().map(shown).collect::<Vec<_>>();
+        let there = offered.iter().copied().map(shown_in_list).collect::<Vec<_>>();
         let there = if there.is_empty() { "no ports".to_owned() } else { words::list(there) };
         let message = message!(
             "port {} is in none of its EndpointSlices, which have {there}: every connection to it is refused",
@@ -133,6 +133,10 @@ fn shown((name, protocol): Key<'_>) -> String {
     if name.is_empty() { format!("without a name ({protocol})") } else { format!("{name} ({protocol})") }
 }
 
+fn shown_in_list(key: Key<'_>) -> String {
+    if key.0.is_empty() { format!("one {}", shown(key)) } else { shown(key) }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::lint::tests::{found, service, slice};
@@ -157,7 +161,7 @@ mod tests {
         assert_eq!(
             found("KR004", &(web + &slice("web", "{port: 80}", ENDPOINT))),
             [
-                "port http (TCP) is in none of its EndpointSlices, which have without a name (TCP): every connection to it is refused"
+                "port http (TCP) is in none of its EndpointSlices, which have one without a name (TCP): every connection to it is refused"
             ]
         );
     }

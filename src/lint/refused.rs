@@ -48,7 +48,7 @@ pub(super) static INVALID_VALUE: Lint = Lint {
     code: "KR045",
     name: "invalid-value",
     severity: Severity::Error,
-    summary: "a value is none of the few that its field takes",
+    summary: "a value is not among those that its field allows",
     check: |subject, found| tell(Class::Value, subject, found),
 };
 

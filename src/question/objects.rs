@@ -37,17 +37,33 @@ pub struct FoundPod {
 /// Namespace and name.
 pub(super) type Pair = (CompactString, CompactString);
 
+/// All objects of a kind that have a name.
+pub(super) struct Known {
+    pub(super) kind: &'static str,
+    pub(super) origin: Origin,
+    pub(super) all: Vec<Pair>,
+}
+
+/// Where names are known from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    Input,
+    /// The input has no Pods, but endpoints that name them.
+    Endpoints,
+    CapturedRules,
+}
+
 /// The one among all objects of a kind that a name means.
 ///
 /// # Errors
 /// There is none, or there are several.
 pub(super) fn choose(
-    kind: &'static str,
+    known: Known,
     written: &Written,
     namespace: Option<&str>,
-    mut all: Vec<Pair>,
     inferred: &mut Vec<Inference>,
 ) -> Result<Pair, Box<Diagnostic>> {
+    let Known { kind, mut all, .. } = known;
     all.sort_unstable();
     all.dedup();
     for reading in &written.readings {
@@ -72,36 +88,67 @@ pub(super) fn choose(
             }
         }
     }
-    Err(Box::new(unknown(kind, written, namespace, &all)))
+    Err(Box::new(Known { all, ..known }.unknown(written, namespace)))
 }
 
-fn unknown(kind: &'static str, written: &Written, namespace: Option<&str>, all: &[Pair]) -> Diagnostic {
-    let first = written.readings.first();
-    let given = first.and_then(|reading| reading.namespace.as_deref()).or(namespace);
-    let name = first.map_or("", |reading| reading.name.as_str());
-    let wanted = given.map_or_else(|| name.to_owned(), |given| format!("{given}/{name}"));
-    let fault = Diagnostic::error(format!("there is no {kind} {wanted} in the input"));
-    let elsewhere: Vec<String> =
-        all.iter().filter(|(_, its)| its == name).map(|(ns, name)| format!("{ns}/{name}")).collect();
-    if !elsewhere.is_empty() {
-        return fault.help(format!("did you mean {}?", elsewhere.join(" or ")));
-    }
-    let full: Vec<String> = all.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
-    let mut close: Vec<String> = match given {
-        Some(_) => nearest(&wanted, full.iter().map(String::as_str)).into_iter().map(str::to_owned).collect(),
-        None => {
-            let names = nearest(name, all.iter().map(|(_, name)| name.as_str()));
-            let of =
-                |name: &&str| all.iter().find(|(_, its)| its == *name).map(|(ns, n)| format!("{ns}/{n}"));
-            names.iter().filter_map(of).collect()
+impl Known {
+    fn unknown(&self, written: &Written, namespace: Option<&str>) -> Diagnostic {
+        let first = written.readings.first();
+        let given = first.and_then(|reading| reading.namespace.as_deref()).or(namespace);
+        let name = first.map_or("", |reading| reading.name.as_str());
+        let wanted = given.map_or_else(|| name.to_owned(), |given| format!("{given}/{name}"));
+        let Known { kind, .. } = self;
+        let fault = Diagnostic::error(match self.origin {
+            Origin::Input => format!("there is no {kind} {wanted} in the input"),
+            Origin::Endpoints => {
+                format!("there is no {kind} {wanted} in the input, nor an endpoint that names it")
+            }
+            Origin::CapturedRules => format!("there is no {kind} {wanted} in the captured rules"),
+        });
+        match self.close(given, name, &wanted) {
+            close if close.is_empty() => fault.help(self.listed()),
+            close => fault.help(format!("did you mean {}?", close.join(" or "))),
         }
-    };
-    close.dedup();
-    match (close.is_empty(), full.len()) {
-        (false, _) => fault.help(format!("did you mean {}?", close.join(" or "))),
-        (true, 1..=10) => fault.help(format!("the input has {}", full.join(", "))),
-        (true, _) => fault.help(format!("the input has {} {kind}s", full.len())),
     }
+
+    /// The same name elsewhere, else names like it.
+    fn close(&self, given: Option<&str>, name: &str, wanted: &str) -> Vec<String> {
+        let same = self.all.iter().filter(|(_, its)| its == name);
+        let elsewhere: Vec<String> = same.map(full).collect();
+        if !elsewhere.is_empty() {
+            return elsewhere;
+        }
+        let mut close: Vec<String> = if given.is_some() {
+            let all: Vec<String> = self.all.iter().map(full).collect();
+            nearest(wanted, all.iter().map(String::as_str)).into_iter().map(str::to_owned).collect()
+        } else {
+            let names = nearest(name, self.all.iter().map(|(_, name)| name.as_str()));
+            let of = |name: &&str| self.all.iter().find(|(_, its)| its == *name).map(full);
+            names.iter().filter_map(of).collect()
+        };
+        close.dedup();
+        close
+    }
+
+    fn listed(&self) -> String {
+        let have = match self.origin {
+            Origin::Endpoints => {
+                return "a source is an IP address, pod/NAME, node, external or any; other Pods than endpoints are known from \
+                        kubectl get pods -A -o yaml"
+                    .to_owned();
+            }
+            Origin::Input => "the input has",
+            Origin::CapturedRules => "the captured rules have",
+        };
+        match self.all.len() {
+            1..=10 => format!("{have} {}", self.all.iter().map(full).collect::<Vec<_>>().join(", ")),
+            many => format!("{have} {many} {}s", self.kind),
+        }
+    }
+}
+
+fn full((namespace, name): &Pair) -> String {
+    format!("{namespace}/{name}")
 }
 
 impl Objects<'_> {
@@ -112,7 +159,7 @@ impl Objects<'_> {
     pub fn service(&self, written: &Written, inferred: &mut Vec<Inference>) -> Result<Pair, Box<Diagnostic>> {
         let metadata = self.snapshot.services.iter().map(|service| &service.object.metadata);
         let all = metadata.map(|m| (m.namespace.as_str().into(), m.name.as_str().into())).collect();
-        choose("Service", written, self.namespace, all, inferred)
+        choose(Known { kind: "Service", origin: Origin::Input, all }, written, self.namespace, inferred)
     }
 
     /// The Pod that a name means, from Pods or from endpoints that name it.
@@ -120,8 +167,9 @@ impl Objects<'_> {
     /// # Errors
     /// There is none, there are several, or it has no address.
     pub fn pod(&self, written: &Written, inferred: &mut Vec<Inference>) -> Result<FoundPod, Diagnostics> {
-        let (namespace, name) = choose("Pod", written, self.namespace, self.pods(), inferred)
-            .map_err(|fault| self.without_pods(*fault))?;
+        let origin = if self.snapshot.pods.is_empty() { Origin::Endpoints } else { Origin::Input };
+        let known = Known { kind: "Pod", origin, all: self.pods() };
+        let (namespace, name) = choose(known, written, self.namespace, inferred)?;
         let full = format!("{namespace}/{name}");
         let mut pods = self.snapshot.pods.iter().map(|pod| &pod.object);
         if let Some(pod) = pods.find(|pod| pod.metadata.namespace == namespace && pod.metadata.name == name) {
@@ -158,21 +206,6 @@ impl Objects<'_> {
             all.extend(pods.map(|pod| (port.name.namespace().into(), pod)));
         }
         all
-    }
-
-    /// Only Pods that are endpoints are known where the input has no Pods.
-    fn without_pods(&self, fault: Diagnostic) -> Diagnostic {
-        if !self.snapshot.pods.is_empty() || !fault.message.starts_with("there is no Pod") {
-            return fault;
-        }
-        let message = format!("{}, nor an endpoint that names it", fault.message);
-        let help = match fault.help.as_str() {
-            help if help.starts_with("did you mean") => help.to_owned(),
-            _ => "a source is an IP address, pod/NAME, node, external or any; other Pods than endpoints are known from \
-                  kubectl get pods -A -o yaml"
-                .to_owned(),
-        };
-        Diagnostic { message, ..fault }.help(help)
     }
 
     /// Whether a node has an address.

@@ -73,10 +73,9 @@ fn service(
     }
     let services = scene.services();
     let all = services.iter().map(|port| (port.name.namespace().into(), port.name.service().into()));
-    objects::choose("Service", written, None, all.collect(), inferred).map_err(|mut fault| {
-        fault.message = fault.message.replace("in the input", "in the captured rules");
-        fault
-    })
+    let known =
+        objects::Known { kind: "Service", origin: objects::Origin::CapturedRules, all: all.collect() };
+    objects::choose(known, written, None, inferred)
 }
 
 /// A node port of another node than the one that is looked at.

@@ -1,4 +1,4 @@
-//! What the page plays: the whole way of a connection to a Service, for each client, node, address, mode and traffic
+//! What the page plays: the whole path of a connection to a Service, for each client, node, address, mode and traffic
 //! policy that the input has an answer for. Rules and journeys are stored once and referred to by index.
 
 mod build;

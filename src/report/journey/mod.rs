@@ -1,4 +1,4 @@
-//! The whole way of a connection, for people and programs.
+//! The whole path of a connection, for people and programs.
 //!
 //! [`document`] turns a journey into what every form shows: each node on the way there with what its rules do, each
 //! node on the way back, and the packet's addresses between them. The JSON is exactly that document.
