@@ -19,7 +19,7 @@ pub(super) struct WhatIfArguments {
     /// The node is drained, as kubectl drain does it (repeatable)
     #[arg(long, value_name = "NODE")]
     drain: Vec<String>,
-    /// Each node is drained in turn: a table of the Services that some clients can no longer reach
+    /// Each node is drained in turn: the Services that clients lose
     #[arg(long, conflicts_with_all = ["drain", "unready", "zone_down", "delete", "scale"])]
     all_drains: bool,
     /// The Pod fails readiness: NAMESPACE/NAME (repeatable)
