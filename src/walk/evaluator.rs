@@ -28,10 +28,19 @@ const MOST_BRANCHES: usize = 1 << 16;
 const MOST_OPEN: usize = 1 << 11;
 /// The most forks at what is not understood.
 const MOST_UNKNOWN: usize = 1 << 17;
-/// The most rules that are looked at, so that a ruleset cannot take all time.
-const MOST_RULES: usize = 1 << 24;
-/// The most steps that are kept, so that they cannot take all memory.
-const MOST_STEPS: usize = 1 << 22;
+
+/// What one walk does not exceed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Rules that are looked at, so that a ruleset cannot take all time.
+    pub(super) rules: usize,
+    /// Steps that are kept, so that they cannot take all memory.
+    pub(super) steps: usize,
+}
+
+impl Bounds {
+    const USUAL: Bounds = Bounds { rules: 1 << 24, steps: 1 << 22 };
+}
 
 /// Evaluates the rules of a node for one packet.
 pub(super) struct Evaluator<'w, 'r> {
@@ -65,8 +74,8 @@ pub(super) struct Evaluator<'w, 'r> {
     /// The element of a map whose verdict is being carried out.
     pub(super) element: Option<&'r Element>,
     rules_seen: usize,
-    /// [`MOST_RULES`] and [`MOST_STEPS`]; tests lower them.
-    pub(super) most: (usize, usize),
+    /// [`Bounds::USUAL`]; tests lower them.
+    pub(super) bounds: Bounds,
     unknown: usize,
 }
 
@@ -136,7 +145,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
             classes: HashMap::new(),
             element: None,
             rules_seen: 0,
-            most: (MOST_RULES, MOST_STEPS),
+            bounds: Bounds::USUAL,
             unknown: 0,
         }
     }
@@ -195,11 +204,10 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     /// One rule, or what is left of it. False once this branch has ended.
     fn rule(&mut self, state: &mut PacketState<'r>, frame: Frame) -> Walked<bool> {
         self.rules_seen += 1;
-        let (most_rules, most_steps) = self.most;
-        if self.rules_seen > most_rules {
+        if self.rules_seen > self.bounds.rules {
             return Err(WalkError::TooManyRules);
         }
-        if self.path.len() > most_steps {
+        if self.path.len() > self.bounds.steps {
             return Err(WalkError::TooManySteps);
         }
         let mut position = RulePosition { chain: frame.chain, rule: frame.rule, part: frame.part };

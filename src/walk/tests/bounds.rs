@@ -3,6 +3,7 @@
 use super::{host, tcp};
 use crate::capture;
 use crate::walk::error::WalkError;
+use crate::walk::evaluator::Bounds;
 use crate::walk::{Walker, hooks};
 
 /// Each chain leads to the next one twice: 2^30 ways, of which each meets the same rules.
@@ -18,12 +19,12 @@ fn rules_and_steps_are_bounded() {
     let rules = captured.node_rules(|_| host());
     let walker = Walker::of(rules.ipv4.as_ref().unwrap());
     let packet = tcp("203.0.113.7", "10.244.1.5:80");
-    let bounded = |most, keeps_steps| {
+    let bounded = |rules, steps, keeps_steps| {
         let mut evaluator = walker.evaluator(&packet).unwrap();
-        (evaluator.most, evaluator.keeps_steps) = (most, keeps_steps);
+        (evaluator.bounds, evaluator.keeps_steps) = (Bounds { rules, steps }, keeps_steps);
         evaluator.run(hooks::entry(&packet, walker.host)).unwrap_err()
     };
-    assert!(matches!(bounded((10_000, 1_000), true), WalkError::TooManySteps));
-    assert!(matches!(bounded((10_000, 1_000), false), WalkError::TooManyRules));
-    assert!(matches!(bounded((1_000, 10_000), true), WalkError::TooManyRules));
+    assert!(matches!(bounded(10_000, 1_000, true), WalkError::TooManySteps));
+    assert!(matches!(bounded(10_000, 1_000, false), WalkError::TooManyRules));
+    assert!(matches!(bounded(1_000, 10_000, true), WalkError::TooManyRules));
 }
