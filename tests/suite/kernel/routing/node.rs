@@ -26,8 +26,9 @@ const ASKED: &str = "echo '== addr'; ip addr; echo '== routes'; ip route show ta
 
 pub(super) struct Node {
     namespace: Namespace,
-    /// Beyond each interface.
+    /// The sockets beyond each interface.
     sides: Vec<Wire>,
+    /// Their namespaces, which last as long as the node.
     _beyond: Vec<Namespace>,
     /// `ip` commands that undo the setup.
     undo: Vec<String>,
