@@ -50,7 +50,7 @@ impl Endings {
         };
         let mut endings = Endings::default();
         for outcome in outcomes {
-            let is_guess = outcome.given.iter().any(|given| matches!(given, Condition::Opaque { .. }));
+            let is_guess = outcome.given.iter().any(Condition::is_not_known);
             let is_hairpin = outcome.verdict == Verdict::Accept
                 && outcome.destination.ip() == packet.source
                 && !outcome.delivered_locally;

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::base_chain::{BaseChain, CONNTRACK};
+use super::chain_order::NextBase;
 use super::chance::Chance;
 use super::evaluator::Evaluator;
 use super::outcome::{Effect, Hook, Verdict};
@@ -73,16 +74,16 @@ impl<'r> Evaluator<'_, 'r> {
             return false;
         }
         loop {
-            let bases = self.program.bases(state.phase.hook(), self.family);
-            match bases.get(state.begun) {
-                Some(base) => {
+            match self.next_base(state) {
+                NextBase::Chain(base) => {
                     state.begun += 1;
-                    if self.runs(base, state) {
-                        begin(*base, state);
+                    if self.runs(&base, state) {
+                        begin(base, state);
                         return true;
                     }
                 }
-                None => {
+                NextBase::Open => return false,
+                NextBase::Nothing => {
                     if !self.next_phase(state) {
                         return false;
                     }

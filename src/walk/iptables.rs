@@ -14,7 +14,7 @@ use crate::iptables::ruleset::{
 use crate::net::Family;
 
 use super::asked_beside::AskedBeside;
-use super::base_chain::{BaseChain, BaseChains};
+use super::base_chain::{Backend, BaseChain, BaseChains};
 use super::chance::Chance;
 use super::hook::{LEGACY_SECURITY, base_place};
 use super::interfaces::Interfaces;
@@ -91,26 +91,29 @@ impl<'r> Program<'r> {
         self.names.insert((part, table, chain.name), id);
         if let Some((hook, priority)) = base_place(table, chain.name.as_str()) {
             // Where there are two, the second is of the legacy variant.
-            let is_legacy = part > 0 && table == TableName::Security;
-            let priority = if is_legacy { LEGACY_SECURITY } else { priority };
+            let backend = if part > 0 { Backend::Legacy } else { Backend::Iptables };
+            let is_legacy_security = backend == Backend::Legacy && table == TableName::Security;
+            let priority = if is_legacy_security { LEGACY_SECURITY } else { priority };
             self.bases.add(
                 hook,
                 BaseChain {
                     chain: id,
                     priority,
                     own_priority: priority,
-                    // Those of one priority keep their order, and run before those of nftables.
+                    backend,
+                    // Those of one priority keep their order.
                     registered: u32::MAX - id.0,
                     nat: table == TableName::Nat,
                     routes_again: table == TableName::Mangle && hook == Hook::Output,
                     drops: chain.policy == Some(Policy::Drop),
+                    idle: chain.policy != Some(Policy::Drop) && chain.rules.is_empty(),
                 },
             );
         }
     }
 
-    pub(super) fn bases(&self, hook: Hook) -> &[BaseChain] {
-        self.bases.at(hook)
+    pub(super) fn bases(&self) -> &BaseChains {
+        &self.bases
     }
 
     /// Every rule.
@@ -124,7 +127,7 @@ impl<'r> Program<'r> {
     pub(super) fn rules_from_routing_on(&self) -> impl Iterator<Item = &'r Rule> {
         let hooks = [Hook::Input, Hook::Forward, Hook::Postrouting, Hook::Prerouting];
         let bases = hooks.into_iter().flat_map(|hook| {
-            self.bases(hook).iter().filter(move |base| hook != Hook::Prerouting || !base.nat)
+            self.bases.at(hook).iter().filter(move |base| hook != Hook::Prerouting || !base.nat)
         });
         self.rules_reached_from(bases.map(|base| base.chain).collect())
     }
@@ -150,7 +153,7 @@ impl<'r> Program<'r> {
     /// Names and patterns of interfaces that rules at some hooks match on; none if they ask more about an interface.
     pub(super) fn interfaces_asked_at(&self, hooks: &[Hook]) -> Option<Vec<&'r str>> {
         let mut names = Vec::new();
-        let bases = hooks.iter().flat_map(|hook| self.bases(*hook)).map(|base| base.chain);
+        let bases = hooks.iter().flat_map(|hook| self.bases.at(*hook)).map(|base| base.chain);
         for rule in self.rules_reached_from(bases.collect()) {
             names.extend(
                 [&rule.in_interface, &rule.out_interface].into_iter().flatten().map(|i| i.name.as_str()),

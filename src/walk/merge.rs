@@ -10,7 +10,7 @@ use super::evaluator::{Evaluator, PathEntry};
 use super::outcome::{Condition, Outcome, Step};
 use super::packet_state::{Affinity, FinalState, PathEnd, PathId};
 use super::program::Program;
-use super::questions::{OpenQuestion, Questions, YES};
+use super::questions::{Answers, OpenQuestion, Questions, YES};
 use super::queue::sum;
 use super::weights::{QuestionId, Weight, Weights};
 
@@ -187,15 +187,17 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
     let affinity = case.end.affinity.and_then(|of| affinity(program, of));
     let answers = case.answers.iter().filter_map(|(question, set)| {
         let question = questions.get(*question)?;
+        let is_order = matches!(question.answers, Answers::Orders(_));
+        let rule = Some(question.position.rule).filter(|_| !is_order);
+        let rule = program.rule_ref(question.position.chain, rule)?;
         if let Some((count, digest)) = case.several {
-            let rule = program.rule_ref(question.position.chain, Some(question.position.rule))?;
             return Some(Condition::Several { count, text: question.text().into(), rule, digest });
         }
         let (text, matches) = question.words(set);
-        Some(Condition::Opaque {
-            text: text.into(),
-            rule: program.rule_ref(question.position.chain, Some(question.position.rule))?,
-            matches,
+        let text = text.into();
+        Some(match is_order {
+            true => Condition::Order { text, first: rule },
+            false => Condition::Opaque { text, rule, matches },
         })
     });
     let supposed = case.supposing.iter().filter_map(|question| {

@@ -29,6 +29,7 @@ mod assigned;
 mod base_chain;
 mod by_interface;
 mod cases;
+mod chain_order;
 mod chance;
 mod digest;
 mod early_names;

@@ -16,7 +16,7 @@ use crate::nftables::ruleset::{
 
 use super::asked_beside::AskedBeside;
 use super::assigned::Assigned;
-use super::base_chain::{BaseChain, BaseChains};
+use super::base_chain::{Backend, BaseChain, BaseChains};
 use super::by_interface::ByInterface;
 use super::hook::{NAT_DESTINATION, NAT_SOURCE};
 use super::interfaces::Interfaces;
@@ -98,11 +98,11 @@ impl<'r> Program<'r> {
         }
     }
 
-    pub(super) fn bases(&self, hook: Hook, family: Family) -> &[BaseChain] {
+    pub(super) fn bases(&self, family: Family) -> &BaseChains {
         let [ipv4, ipv6] = &self.bases;
         match family {
-            Family::Ipv4 => ipv4.at(hook),
-            Family::Ipv6 => ipv6.at(hook),
+            Family::Ipv4 => ipv4,
+            Family::Ipv6 => ipv6,
         }
     }
 
@@ -453,10 +453,12 @@ fn base_of(id: ChainId, chain: &Chain) -> Option<(Hook, BaseChain)> {
         chain: id,
         priority,
         own_priority: base.priority,
+        backend: Backend::Nftables,
         registered: id.0,
         nat,
         routes_again: base.kind == "route",
         drops: base.drops_by_default,
+        idle: !base.drops_by_default && chain.rules.is_empty(),
     };
     Some((hook, base))
 }

@@ -280,6 +280,7 @@ pub(super) fn digest_of_ended(outcomes: &[Outcome<'_>]) -> u128 {
 fn conditions(outcome: &Outcome<'_>) -> Vec<(String, bool, u64)> {
     let condition = |condition: &Condition<'_>| match condition {
         Condition::Opaque { text, matches, .. } => (text.to_string(), *matches, 0),
+        Condition::Order { text, .. } => (text.to_string(), true, 0),
         Condition::Several { text, digest, .. } => (text.to_string(), true, *digest),
         Condition::Supposed { .. } | Condition::Affinity { .. } => (String::new(), false, 0),
     };
@@ -323,7 +324,7 @@ pub(super) fn sort(outcomes: &mut [Outcome<'_>]) {
         (
             has(outcome, |condition| matches!(condition, Condition::Affinity { .. })),
             has(outcome, |condition| matches!(condition, Condition::Several { .. })),
-            has(outcome, |condition| matches!(condition, Condition::Opaque { .. })),
+            has(outcome, |condition| condition.is_not_known()),
         )
     });
 }

@@ -148,6 +148,13 @@ pub enum Condition<'r> {
         /// Whether it is assumed to match.
         matches: bool,
     },
+    /// Base chains of one priority run in this order, which no listing tells.
+    Order {
+        /// The chains, in the order in which they run.
+        text: CompactString,
+        /// The policy of the one that usually runs first.
+        first: RuleRef<'r>,
+    },
     /// More unknown things are asked than can be listed: this is the outcome for some of the answers.
     Several {
         /// How many questions.
@@ -193,6 +200,14 @@ impl Supposition {
 }
 
 impl Condition<'_> {
+    /// Whether it is about something that is not known, so that nobody can tell whether it holds.
+    pub fn is_not_known(&self) -> bool {
+        match self {
+            Condition::Opaque { .. } | Condition::Order { .. } | Condition::Several { .. } => true,
+            Condition::Affinity { .. } | Condition::Supposed { .. } => false,
+        }
+    }
+
     /// For how many seconds a client is remembered, where that is the condition and a time is set.
     pub fn seconds(&self) -> Option<u32> {
         let Condition::Affinity { list, rule, .. } = self else { return None };

@@ -39,8 +39,8 @@ impl<'r> Both<'r> {
         let family = iptables.family;
         let mut bases = BaseChains::default();
         for hook in [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting] {
-            iptables.bases(hook).iter().for_each(|base| bases.add(hook, *base));
-            for base in nftables.bases(hook, family) {
+            iptables.bases().at(hook).iter().for_each(|base| bases.add(hook, *base));
+            for base in nftables.bases(family).at(hook) {
                 bases.add(hook, BaseChain { chain: behind(base.chain, split), ..*base });
             }
         }
@@ -81,11 +81,11 @@ macro_rules! of_chain {
 }
 
 impl<'r> Program<'r> {
-    pub(super) fn bases(&self, hook: Hook, family: Family) -> &[BaseChain] {
+    pub(super) fn bases(&self, family: Family) -> &BaseChains {
         match self {
-            Program::Iptables(program) => program.bases(hook),
-            Program::Nftables(program) => program.bases(hook, family),
-            Program::Both(both) => both.bases.at(hook),
+            Program::Iptables(program) => program.bases(),
+            Program::Nftables(program) => program.bases(family),
+            Program::Both(both) => &both.bases,
         }
     }
 

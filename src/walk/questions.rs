@@ -39,6 +39,8 @@ pub(super) enum Question<'r> {
     Part(RulePosition),
     /// Whether a part of one rule is as it usually is for the first packet of a connection.
     Usual(Supposition, RulePosition),
+    /// In which order the base chains of one priority run, from this place at the hook on.
+    Order(Hook, usize),
 }
 
 /// What a packet looks like at one point of its way.
@@ -90,6 +92,8 @@ pub(super) enum Answers<'r> {
     Interfaces(InterfaceDirection, Vec<LikeCases<'r>>),
     /// One of these ranges of ports.
     Ports(Vec<(u16, u16)>),
+    /// One of these orders of chains, in words.
+    Orders(Vec<String>),
 }
 
 /// The number of the answer "yes".
@@ -126,7 +130,7 @@ impl<'r> Questions<'r> {
             return *known;
         }
         let answers = answers();
-        let number = QuestionId::new(self.asked.len(), !matches!(answers, Answers::YesNo));
+        let number = QuestionId::new(self.asked.len(), answers.are_of_the_packet());
         let all = CaseSet::all(answers.count());
         let supposition = match question {
             Question::Usual(supposition, _) => Some(supposition),
@@ -175,7 +179,13 @@ impl Answers<'_> {
             Answers::YesNo => 2,
             Answers::Interfaces(_, cases) => cases.len(),
             Answers::Ports(ranges) => ranges.len(),
+            Answers::Orders(orders) => orders.len(),
         }
+    }
+
+    /// Whether they are many that rules match on one by one.
+    fn are_of_the_packet(&self) -> bool {
+        matches!(self, Answers::Interfaces(..) | Answers::Ports(_))
     }
 }
 
@@ -227,7 +237,10 @@ impl OpenQuestion<'_> {
             Question::Is(of, datum, _) => format!("{of} {datum}"),
             Question::Passes(comparison, _) => Statement::Compare(Box::new(comparison.clone())).to_string(),
             Question::Filled(set, ..) => format!("@{set}"),
-            _ => self.text.to_owned(),
+            _ => match &self.answers {
+                Answers::Orders(orders) => orders.first().cloned().unwrap_or_default(),
+                _ => self.text.to_owned(),
+            },
         }
     }
 
@@ -243,7 +256,7 @@ impl OpenQuestion<'_> {
                 all.sort_unstable();
                 (direction, all).hash(&mut hasher);
             }
-            Answers::YesNo | Answers::Ports(_) => set.hash(&mut hasher),
+            Answers::YesNo | Answers::Ports(_) | Answers::Orders(_) => set.hash(&mut hasher),
         }
         hasher.finish()
     }
@@ -273,6 +286,10 @@ impl OpenQuestion<'_> {
             Answers::Ports(ranges) => {
                 let range = |i: usize| ranges.get(i).map(|(first, last)| port_range(*first, *last));
                 (format!("source port {}", one_of(set.iter().filter_map(range).collect())), true)
+            }
+            Answers::Orders(orders) => {
+                let these: Vec<&str> = set.iter().filter_map(|i| orders.get(i)).map(String::as_str).collect();
+                (these.join(", or "), true)
             }
         }
     }

@@ -79,6 +79,7 @@ mod judges {
 
 /// The real kernel and its tools as judges, in network namespaces of their own.
 mod kernel {
+    mod chain_order;
     mod foreign_iptables;
     mod foreign_nftables;
     mod iptables;

@@ -84,7 +84,10 @@ impl Told {
             Condition::Affinity { list, rule, .. } => {
                 self.rule(rule).or_else(|| self.sets.get(list.as_str()).copied())
             }
-            Condition::Opaque { .. } | Condition::Several { .. } | Condition::Supposed { .. } => None,
+            Condition::Opaque { .. }
+            | Condition::Order { .. }
+            | Condition::Several { .. }
+            | Condition::Supposed { .. } => None,
         })
     }
 
@@ -211,6 +214,7 @@ fn beginnings(outcome: &Outcome<'_>) -> Vec<u64> {
         match condition {
             Condition::Affinity { .. } => (true, condition.seconds()).hash(&mut hasher),
             Condition::Opaque { text, matches, .. } => (text, matches).hash(&mut hasher),
+            Condition::Order { text, .. } => text.hash(&mut hasher),
             Condition::Several { digest, .. } => digest.hash(&mut hasher),
             Condition::Supposed { text, .. } => text.hash(&mut hasher),
         }

@@ -182,6 +182,7 @@ fn given(outcome: &Outcome<'_>) -> Given {
                 given.affinity = Some((outcome.destination, condition.seconds()));
             }
             Condition::Opaque { text, matches, .. } => given.assumed.push((text.clone(), *matches)),
+            Condition::Order { text, .. } => given.assumed.push((text.clone(), true)),
             Condition::Several { text, digest, .. } => {
                 given.assumed.push((format_compact!("{text} (and more, {digest:x})"), true));
             }

@@ -221,6 +221,11 @@ enum ConditionKind<'t> {
         /// Whether it is assumed to match.
         matches: bool,
     },
+    /// In which order base chains of one priority run, which no listing tells.
+    Order {
+        /// The chains, in this order.
+        text: &'t str,
+    },
     /// More unknown things than can be listed.
     Several {
         /// How many things.
@@ -385,6 +390,7 @@ fn condition<'t>(condition: &'t Condition<'_>) -> ConditionJson<'t> {
             rule,
             ConditionKind::Opaque { text, rule: rule.text(), number: rule.number(), matches: *matches },
         ),
+        Condition::Order { text, first } => (first, ConditionKind::Order { text }),
         Condition::Several { count, text, rule, .. } => {
             (rule, ConditionKind::Several { count: *count, text, rule: rule.text(), number: rule.number() })
         }

@@ -104,15 +104,14 @@ fn several_details(groups: &[Group<'_, '_>], trace: &Trace<'_, '_>) -> String {
         .iter()
         .flat_map(|group| &group.outcomes)
         .flat_map(|outcome| &outcome.given)
-        .filter(|condition| matches!(condition, Condition::Opaque { .. }))
+        .filter(|condition| condition.is_not_known())
         .map(words::condition)
         .collect();
     match conditions.is_empty() {
         true => groups.iter().map(|group| detail(group, trace)).collect::<Vec<_>>().join("; "),
-        false => format!(
-            "a rule that is not understood decides: {}",
-            conditions.into_iter().collect::<Vec<_>>().join("; ")
-        ),
+        false => {
+            format!("what is not known decides: {}", conditions.into_iter().collect::<Vec<_>>().join("; "))
+        }
     }
 }
 

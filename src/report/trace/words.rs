@@ -181,6 +181,9 @@ pub(crate) fn condition(condition: &Condition<'_>) -> String {
             let matches = if *matches { "matches" } else { "does not match" };
             format!("if {} {matches}: {}", place(rule), Inert(text))
         }
+        Condition::Order { text, .. } => {
+            format!("if the order is {}, which no listing tells", Inert(text))
+        }
         Condition::Several { count, text, rule, .. } => {
             format!(
                 "depending on {count} things that are not known, the first in {}: {}",

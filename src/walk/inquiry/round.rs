@@ -137,7 +137,7 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
         if self.packets.is_empty() {
             return;
         }
-        for base in self.inquiry.walker.program.bases(hook, self.inquiry.family) {
+        for base in self.inquiry.walker.program.bases(self.inquiry.family).at(hook) {
             if runs(base) {
                 self.chain(base.chain);
             }

@@ -58,7 +58,7 @@ impl<'w, 'r> Inquiry<'w, 'r> {
         };
         [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting].into_iter().all(
             |hook| {
-                let (own, found) = (own.bases(hook, self.family), found.bases(hook, self.family));
+                let (own, found) = (own.bases(self.family).at(hook), found.bases(self.family).at(hook));
                 own.len() == found.len() && own.iter().zip(found).all(is_same)
             },
         )

@@ -18,7 +18,7 @@ pub(super) struct Asking<'p, 'r> {
 
 impl<'r> super::Asking<'r> for Asking<'_, 'r> {
     fn bases(&self) -> Vec<ChainId> {
-        Hook::ALL.into_iter().flat_map(|hook| self.rules.bases(hook)).map(|base| base.chain).collect()
+        Hook::ALL.into_iter().flat_map(|hook| self.rules.bases().at(hook)).map(|base| base.chain).collect()
     }
 
     fn asked(&self, chain: ChainId) -> (Vec<&'r str>, Vec<ChainId>) {

@@ -19,7 +19,7 @@ pub(super) struct Asking<'p, 'r> {
 
 impl<'r> super::Asking<'r> for Asking<'_, 'r> {
     fn bases(&self) -> Vec<ChainId> {
-        let at = |hook| Family::ALL.into_iter().flat_map(move |family| self.rules.bases(hook, family));
+        let at = |hook| Family::ALL.into_iter().flat_map(move |family| self.rules.bases(family).at(hook));
         Hook::ALL.into_iter().flat_map(at).map(|base| base.chain).collect()
     }
 

@@ -24,7 +24,7 @@ impl<'r> Program<'r> {
         let hooks = [Hook::Input, Hook::Forward, Hook::Postrouting, Hook::Prerouting];
         let bases = hooks.into_iter().flat_map(|hook| {
             let meets = move |nat: bool| hook != Hook::Prerouting || !nat;
-            self.bases(hook, family).iter().filter(move |base| meets(base.nat)).map(|base| base.chain)
+            self.bases(family).at(hook).iter().filter(move |base| meets(base.nat)).map(|base| base.chain)
         });
         for chain in self.reached_from(bases) {
             self.show(chain, &mut see);
@@ -66,7 +66,7 @@ impl<'r> Program<'r> {
         hooks: &[Hook],
         family: Family,
     ) -> Option<Vec<&'r str>> {
-        let bases = hooks.iter().flat_map(|hook| self.bases(*hook, family)).map(|base| base.chain);
+        let bases = hooks.iter().flat_map(|hook| self.bases(family).at(*hook)).map(|base| base.chain);
         let mut names = Vec::new();
         for chain in self.reached_from(bases) {
             let Some((_, found)) = self.chains.get(chain.index()) else { continue };

@@ -49,6 +49,7 @@ fn line(outcome: &Outcome<'_>) -> String {
         line.push_str(&match condition {
             super::Condition::Affinity { list, .. } => format!(" if on {list}"),
             super::Condition::Opaque { text, matches, .. } => format!(" if {text} is {matches}"),
+            super::Condition::Order { text, .. } => format!(" if {text}"),
             super::Condition::Several { count, .. } => format!(" depending on {count}"),
             super::Condition::Supposed { text, .. } => format!(" supposing {text}"),
         });

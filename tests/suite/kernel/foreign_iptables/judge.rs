@@ -353,7 +353,7 @@ const NOT_TOLD: [&str; 29] = [
 ];
 
 fn is_open(condition: &Condition<'_>) -> bool {
-    matches!(condition, Condition::Opaque { .. } | Condition::Several { .. })
+    condition.is_not_known()
 }
 
 fn words(outcome: &Outcome<'_>) -> Vec<String> {

@@ -77,6 +77,9 @@ pub(super) fn fits(text: &str, (table, chain): (&str, &str)) -> bool {
         ("--dir out", has_out),
         ("--dir in", has_in),
         ("-m mac", has_in),
+        // Linux 6.18 loads it in a chain that OUTPUT jumps to, and then reads the interface that is not there
+        // (net/netfilter/xt_devgroup.c): the sender is killed, and its network namespace never freed.
+        ("-m devgroup", has_in),
         ("-m cgroup", matches!(chain, "OUTPUT" | "POSTROUTING" | "INPUT")),
         ("-m realm", chain != "PREROUTING"),
         ("-m socket", matches!(chain, "PREROUTING" | "INPUT")),

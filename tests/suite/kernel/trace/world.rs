@@ -129,6 +129,11 @@ impl World {
         World { node, _sides: [pods, outside], wires, refused: BTreeSet::new(), since_read: 0 }
     }
 
+    /// Runs a script on the node.
+    pub(crate) fn run(&self, script: &str) -> String {
+        self.node.run(script)
+    }
+
     /// Replaces the previous rules by others; returns what nft says if it refuses them.
     pub(crate) fn load_again(&mut self, script: &str) -> Result<(), String> {
         self.node.run("nft -f - <<'END'\ntable inet beside\ndelete table inet beside\ntable inet judged\ndelete table inet judged\ntable inet kube\ndelete table inet kube\nEND");
