@@ -10,14 +10,14 @@ use super::evaluator::{Decision, Evaluator, Next, Walked, go_to};
 use super::hooks::{is_martian, output_of, translates_destination};
 use super::marks::Mark;
 use super::nftables::verdict_action;
-use super::outcome::{Effect, Hook, Verdict};
+use super::outcome::{Effect, Hook, Supposition, Verdict};
 use super::packet::{Tracking, View};
 use super::packet_state::{Frame, PacketState, RulePosition, attach_template};
 use super::questions::Question;
 use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
 use crate::net::{Cidr, Family, Port};
-use crate::nftables::ruleset::MapValue;
+use crate::nftables::ruleset::{Element, MapValue};
 
 impl<'r> Evaluator<'_, 'r> {
     pub(super) fn apply(
@@ -224,6 +224,11 @@ impl<'r> Evaluator<'_, 'r> {
         let element = match found {
             Lookup::Hit(element) => element,
             Lookup::Miss | Lookup::Absent => return Ok(self.pass_over(state, position)),
+            Lookup::Limited { element, over } => match self.counts(state, element, over, position) {
+                Some(true) => element,
+                Some(false) => return Ok(self.pass_over(state, position)),
+                None => return Ok(Next::Gone),
+            },
             Lookup::NoSuchSet => return Err(self.no_such_set(position, map)),
             Lookup::Maybe(element) => match self.asked(state, Question::Part(position), map, position) {
                 Some(true) => element,
@@ -237,6 +242,19 @@ impl<'r> Evaluator<'_, 'r> {
             Some(MapValue::Opaque(text)) => self.unknown_target(state, text, position),
             Some(MapValue::Data(_)) | None => Ok(self.pass_over(state, position)),
         }
+    }
+
+    /// Whether an element with a limit of its own counts; none where branches for both answers are pending.
+    pub(super) fn counts(
+        &mut self,
+        state: &PacketState<'r>,
+        element: &'r Element,
+        over: bool,
+        position: RulePosition,
+    ) -> Option<bool> {
+        let text = element.opaque.as_deref().unwrap_or_default();
+        let usual = Question::Usual(Supposition::WithinLimit, position);
+        self.asked(state, usual, text, position).map(|within| within != over)
     }
 
     /// The answer to a question; none where it is open, and branches for both answers are pending.

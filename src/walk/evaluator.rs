@@ -99,6 +99,8 @@ pub(super) enum MatchResult<'r> {
     Open(QuestionId, CaseSet),
     /// The rule does not match, negated or not: what it asks for is not there.
     Absent,
+    /// Branches for each answer are pending.
+    Forked,
     Random(Chance),
     Remembered(&'r str),
 }
@@ -263,6 +265,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         match found {
             MatchResult::Known(holds) => Ok(Some(holds != required.negated)),
             MatchResult::Absent => Ok(Some(false)),
+            MatchResult::Forked => Ok(None),
             MatchResult::Random(chance) if chance.is_certain() => Ok(Some(true)),
             MatchResult::Random(chance) if chance.is_impossible() => Ok(Some(false)),
             MatchResult::Random(chance) => {

@@ -337,7 +337,25 @@ impl<'r> Evaluator<'_, 'r> {
         } else {
             self.first_of(state, key, elements.iter(), position)?
         };
-        self.found_in(state, key, (name, found), position)
+        let found = self.found_in(state, key, (name, found), position)?;
+        self.within_its_own(state, found, position)
+    }
+
+    /// An element, if its own limit lets it count; else nothing more of the rule does.
+    fn within_its_own(
+        &mut self,
+        state: &mut PacketState<'r>,
+        found: Option<&'r Element>,
+        position: RulePosition,
+    ) -> Found<Option<&'r Element>> {
+        let Some((element, over)) = found.and_then(|element| Some((element, element.limit()?))) else {
+            return Ok(found);
+        };
+        match self.counts(state, element, over, position) {
+            Some(true) => Ok(found),
+            Some(false) => Err(Stop::Absent),
+            None => Err(Stop::Forked),
+        }
     }
 
     fn find_known(
@@ -465,6 +483,7 @@ impl<'r> Evaluator<'_, 'r> {
                     }
                 }
             }
+            MatchResult::Forked => Err(Stop::Forked),
             MatchResult::Absent | MatchResult::Random(_) | MatchResult::Remembered(_) => Err(Stop::Absent),
         }
     }

@@ -104,6 +104,11 @@ impl<'r> Evaluator<'_, 'r> {
             Lookup::Miss => Ok(MatchResult::Known(false)),
             Lookup::Absent => Ok(MatchResult::Absent),
             Lookup::Maybe(_) => Ok(self.open(Question::Part(position), set, position)),
+            Lookup::Limited { element, over } => Ok(match self.counts(state, element, over, position) {
+                Some(true) => MatchResult::Known(true),
+                Some(false) => MatchResult::Absent,
+                None => MatchResult::Forked,
+            }),
             Lookup::NoSuchSet => Err(self.no_such_set(position, set)),
         }
     }

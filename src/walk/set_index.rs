@@ -17,6 +17,11 @@ pub(super) enum Lookup<'r> {
     Miss,
     /// There is an element that is not understood.
     Maybe(&'r Element),
+    /// There is an element that counts only up to a limit of its own, or only beyond that.
+    Limited {
+        element: &'r Element,
+        over: bool,
+    },
     NoSuchSet,
     /// The packet has no such key.
     Absent,
@@ -48,6 +53,13 @@ impl<'r> SetIndex<'r> {
     }
 
     pub(super) fn look_up(&self, fields: &[Field], view: &View) -> Lookup<'r> {
+        let found = self.listed(fields, view);
+        let Lookup::Hit(element) = found else { return found };
+        element.limit().map_or(found, |over| Lookup::Limited { element, over })
+    }
+
+    /// The same, whatever limit the element has.
+    fn listed(&self, fields: &[Field], view: &View) -> Lookup<'r> {
         let key =
             fields.iter().map(|field| field_of(*field, view)).collect::<Option<SmallVec<[KeyPart; 4]>>>();
         let Some(key) = key else {

@@ -45,6 +45,18 @@ pub struct Element {
     pub origin: Option<Origin>,
 }
 
+impl Element {
+    /// Whether it has a limit of its own, which each look-up asks (net/netfilter/nft_lookup.c, `nft_lookup_eval`): if so,
+    /// whether it counts only beyond that (`over`).
+    pub(crate) fn limit(&self) -> Option<bool> {
+        let text = self.opaque.as_deref()?;
+        let starts =
+            |limit: &&str| text.strip_prefix(*limit).is_some() || text.contains(&format!(" {limit}"));
+        let is_over = || text.split(' ').any(|word| word == "over") || text.contains("\"inv\":true");
+        ["limit ", "quota ", "ct count "].iter().any(starts).then(is_over)
+    }
+}
+
 impl PartialEq for Element {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key

@@ -51,6 +51,11 @@ const OBJECTS: &str = r#"
     set seen { type ipv4_addr; size 1000; flags dynamic; }
     set hosts2 { type ipv4_addr; size 1000; flags dynamic; elements = { 198.51.100.7, 192.168.0.12 }; }
     set both { type ipv4_addr . inet_service; size 1000; flags dynamic; }
+    set over { type ipv4_addr; limit rate over 1000/second burst 500 packets; elements = { 198.51.100.7, 10.244.1.9 }; }
+    set within { type ipv4_addr; limit rate 1000/second burst 500 packets; elements = { 198.51.100.7, 10.244.1.9 }; }
+    set used { type inet_service; quota over 100 mbytes; elements = { 53, 80 }; }
+    set counted { type ipv4_addr; counter; elements = { 198.51.100.7, 10.244.1.9 }; }
+    map overmap { type ipv4_addr : verdict; limit rate over 1000/second burst 500 packets; elements = { 198.51.100.7 : drop }; }
     set ports { type inet_service; flags interval; elements = { 53, 8000-9000 }; }
     set six { type ipv6_addr; flags interval; elements = { 2001:db8:77::/64 }; }
     set typed { typeof ip daddr . tcp dport; elements = { 192.168.0.11 . 80 }; }

@@ -3,7 +3,7 @@
 use super::fragments::Setting;
 
 /// Rules of one chain.
-const SEQUENCES: [((&str, i32), &[&str]); 24] = [
+const SEQUENCES: [((&str, i32), &[&str]); 31] = [
     // What a rule puts into a set is there for the one key alone.
     (("prerouting", -150), &["add @seen { ip saddr }", "ip saddr @seen drop"]),
     (("prerouting", -150), &["update @seen { ip saddr }", "ip saddr @seen drop"]),
@@ -51,6 +51,14 @@ const SEQUENCES: [((&str, i32), &[&str]); 24] = [
     ),
     (("prerouting", -90), &["tcp flags != syn / syn,ack drop"]),
     (("prerouting", -90), &["tcp flags vmap { syn : drop, ack : accept }"]),
+    // Elements with limits of their own end a rule, negated or not.
+    (("prerouting", -150), &["ip saddr @over drop"]),
+    (("prerouting", -150), &["ip saddr != @over drop"]),
+    (("prerouting", -150), &["ip saddr @within drop"]),
+    (("prerouting", -150), &["ip saddr != @within drop"]),
+    (("prerouting", -150), &["th dport @used drop"]),
+    (("prerouting", -150), &["ip saddr @counted drop"]),
+    (("prerouting", -150), &["ip saddr vmap @overmap"]),
 ];
 
 /// Chains of a second table, of a type, at a hook, with a priority, and its rule: of chains of one priority the one that is
