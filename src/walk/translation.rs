@@ -80,7 +80,11 @@ impl<'r> Evaluator<'_, 'r> {
     /// packets, to a loopback address. If the interface has no address the kernel drops the packet
     /// (net/netfilter/nf_nat_redirect.c); whether a Pod's interface has one is only known if the node's addresses are.
     /// None outside if branches for both cases are pending.
-    fn own_address(&mut self, state: &PacketState<'r>, position: RulePosition) -> Option<Option<IpAddr>> {
+    fn own_address(
+        &mut self,
+        state: &mut PacketState<'r>,
+        position: RulePosition,
+    ) -> Option<Option<IpAddr>> {
         let primary = self.host.primary_address(self.family);
         let known = self.address_of_input(state);
         match state.view.input {
@@ -94,8 +98,9 @@ impl<'r> Evaluator<'_, 'r> {
             return Some(Some(*bridge));
         }
         // With IPv6 each interface has an address, if only a link-local one, which is not known: the node's address
-        // stands for it.
+        // stands for it, even where the packet went to that.
         if self.family == Family::Ipv6 {
+            state.view.translated = true;
             return Some(Some(primary.unwrap_or(state.view.destination.ip())));
         }
         let text = "an address on the interface of the Pods, to redirect to";
