@@ -7,12 +7,12 @@ pub(crate) const LEFT_OUT: [(&str, &str); 41] = [
     (
         "compare::check",
         "39 of 40 changes of one rule of a capture, 24 of 25 random clusters and seven of eight changes \
-         of the other, 52 of 53 rulesets of others, seven of eight nodes with random routes",
+         of the other, 66 of 67 rulesets of others, seven of eight nodes with random routes",
     ),
     ("compare::consequence", "18 of 19 random clusters"),
     ("compare::nodes", "18 of 19 random clusters"),
     ("compare::part_comparison", "22 of 23 random clusters"),
-    ("compare::parts", "four of five random clusters"),
+    ("compare::parts", "eight of nine random clusters"),
     ("compare::traffic", "eight of nine random clusters"),
     ("compare::unchanged", "four of five random clusters"),
     ("conformance::iptables", "twelve of thirteen captured rulesets"),
@@ -46,7 +46,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 41] = [
     ("kernel::nftables", "96 of 97 rulesets, three of four unusual plans"),
     ("kernel::random_clusters", "29 of 30 batches of random clusters"),
     ("kernel::routing", "16 of 17 nodes with random routes, and packets sent through"),
-    ("kernel::trace", "47 of 48 rulesets with packets sent through"),
+    ("kernel::trace", "96 of 97 rulesets with packets sent through"),
     ("services", "twelve of thirteen clusters, 118 of 119 packets"),
     ("truth", "an answer where no walk gets through, which takes its time"),
     ("ruleset", "nine of ten clusters compiled around one Service port"),

@@ -26,7 +26,7 @@ fn packets_go_where_walk_says() {
     if !available(&TOOLS) {
         return;
     }
-    let scenarios = share("kernel::trace", 48, scenarios());
+    let scenarios = share("kernel::trace", 97, scenarios());
     let results = in_parallel(&scenarios, |scenario| {
         let begun = std::time::Instant::now();
         let result = judge(scenario);
