@@ -80,11 +80,7 @@ impl<'r> Evaluator<'_, 'r> {
     /// packets, to a loopback address. If the interface has no address the kernel drops the packet
     /// (net/netfilter/nf_nat_redirect.c); whether a Pod's interface has one is only known if the node's addresses are.
     /// None outside if branches for both cases are pending.
-    fn own_address(
-        &mut self,
-        state: &mut PacketState<'r>,
-        position: RulePosition,
-    ) -> Option<Option<IpAddr>> {
+    fn own_address(&mut self, state: &mut PacketState<'r>, position: RulePosition) -> Option<Option<IpAddr>> {
         let primary = self.host.primary_address(self.family);
         let known = self.address_of_input(state);
         match state.view.input {
