@@ -1,6 +1,6 @@
 //! What changes on the nodes of a cluster, as the outputs print it: nodes with the same change are grouped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 
@@ -139,25 +139,26 @@ impl Diff {
         self.service_count = before.union(&after).count();
         let with_rules: Vec<ServiceName> = self.services_with_rules();
         self.gathered.know(with_rules);
-        let others = self.services_with_flows();
-        let finished = self.gathered.finish(presence, &|name| others.contains(&name.to_string()));
-        self.services = finished.into_iter().map(|consequence| self.report(consequence, change)).collect();
+        let others = self.services_with_flows(|_| true);
+        let finished = self.gathered.finish(presence, &|name| others.contains(name.to_string().as_str()));
+        let unexplained = self.services_with_flows(|flow| flow.reason.is_none());
+        self.services =
+            finished.into_iter().map(|consequence| self.report(consequence, &unexplained, change)).collect();
         let known = migration::known(&self.changes);
         if let Some(migration) = &mut self.migration {
             migration.known = known;
         }
     }
 
-    fn report(&self, consequence: ServiceConsequence, change: &Change<'_>) -> ServiceReport {
-        let known_flows = || {
-            let name = consequence.service.to_string();
-            let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
-            let mut own = flows.filter(|flow| flow.service.as_deref() == Some(&name));
-            own.all(|flow| flow.reason.is_some())
-        };
+    fn report(
+        &self,
+        consequence: ServiceConsequence,
+        unexplained: &HashSet<&str>,
+        change: &Change<'_>,
+    ) -> ServiceReport {
         let is_known = self.migration.is_some()
             && (consequence.is_known() || consequence.statements.is_empty())
-            && known_flows();
+            && !unexplained.contains(consequence.service.to_string().as_str());
         let causes = change.of_service(&consequence.service);
         ServiceReport { consequence, is_known, causes }
     }
@@ -169,10 +170,10 @@ impl Diff {
         names.into_iter().filter_map(ServiceName::parse).collect()
     }
 
-    /// Services for which some kinds of connections change.
-    fn services_with_flows(&self) -> BTreeSet<String> {
+    /// Services for which some such kinds of connections change.
+    fn services_with_flows(&self, is_such: impl Fn(&Flow) -> bool) -> HashSet<&str> {
         let flows = self.families().flat_map(|family| &family.traffic).flat_map(|traffic| &traffic.flows);
-        flows.filter_map(|flow| flow.service.clone()).collect()
+        flows.filter(|flow| is_such(flow)).filter_map(|flow| flow.service.as_deref()).collect()
     }
 
     /// Whether somebody who was served no longer is.

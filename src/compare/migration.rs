@@ -92,13 +92,16 @@ pub(super) fn known(changes: &[NodesChange]) -> Vec<KnownDifference> {
     let mut found: BTreeMap<Reason, Gathered> = BTreeMap::new();
     for change in changes {
         let flows = change.families.iter().flat_map(|family| &family.traffic).flat_map(|t| &t.flows);
+        let mut met = BTreeSet::new();
         for flow in flows {
             let reason = Reason::ALL.into_iter().find(|reason| Some(reason.code()) == flow.reason);
             let Some(reason) = reason else { continue };
             let gathered = found.entry(reason).or_default();
             let kinds = flow.classes * change.nodes.len();
             gathered.kinds += kinds;
-            gathered.nodes.extend(change.nodes.iter().cloned());
+            if met.insert(reason) {
+                gathered.nodes.extend(change.nodes.iter().cloned());
+            }
             match (&flow.service, flow.target.is_empty()) {
                 (Some(service), false) => gathered.add(service, flow, reason),
                 _ => gathered.without_service += kinds,

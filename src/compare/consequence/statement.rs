@@ -1,7 +1,7 @@
 //! From the entry points and clients of one node to what is said about a Service: entry points with the same effect
 //! become one statement, and nodes with the same statement are named together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -45,7 +45,7 @@ pub struct Statement {
     pub reason: Option<Reason>,
     /// The nodes, by name.
     #[serde(skip)]
-    pub nodes: Vec<String>,
+    pub nodes: Arc<[String]>,
 }
 
 fn reason_code<S: serde::Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok, S::Error> {
@@ -115,36 +115,44 @@ impl ServiceConsequence {
 /// What happens to Services, node by node.
 #[derive(Debug, Clone, Default)]
 pub struct Consequences {
-    by_service: BTreeMap<String, Gathered>,
+    /// Names of the nodes that were added together.
+    groups: Vec<Vec<String>>,
+    by_service: BTreeMap<ServiceName, Gathered>,
 }
 
-#[derive(Debug, Clone)]
+/// What happens to a Service. Nodes mostly share their answers, so what is said about each is worked out once, at the end.
+#[derive(Debug, Clone, Default)]
 struct Gathered {
-    service: ServiceName,
-    nodes: BTreeMap<Statement, Vec<String>>,
-    families: BTreeSet<Family>,
-    endpoints: (BTreeSet<Target>, BTreeSet<Target>),
+    /// An answer for each family, and the positions of the groups of nodes that have these.
+    answers: Vec<(Vec<Arc<ServiceOnNode>>, Vec<usize>)>,
+    /// Positions of the answers, by where these lie in memory.
+    known: HashMap<Vec<usize>, usize>,
 }
+
+/// Sorted names of the nodes of some groups, each list once.
+type NodeLists = HashMap<Vec<usize>, Arc<[String]>>;
 
 impl Consequences {
-    /// Adds what happens to Services on each of some nodes; a node with two families is added twice.
-    pub fn add(&mut self, nodes: &[String], services: Vec<Arc<ServiceOnNode>>) {
-        let mut by_name: BTreeMap<String, Vec<Arc<ServiceOnNode>>> = BTreeMap::new();
-        for one in services {
-            by_name.entry(one.service.to_string()).or_default().push(one);
-        }
-        for (name, families) in by_name {
+    /// Adds what happens to Services on each of some nodes.
+    pub fn add(&mut self, nodes: &[String], mut services: Vec<Arc<ServiceOnNode>>) {
+        let group = self.groups.len();
+        self.groups.push(nodes.to_vec());
+        services.sort_by(|a, b| a.service.cmp(&b.service));
+        for families in services.chunk_by(|a, b| a.service == b.service) {
             let Some(first) = families.first() else { continue };
-            let gathered =
-                self.by_service.entry(name).or_insert_with(|| Gathered::new(first.service.clone()));
-            gathered.add(nodes, &families);
+            match self.by_service.get_mut(&first.service) {
+                Some(gathered) => gathered.add(group, families),
+                None => {
+                    self.by_service.entry(first.service.clone()).or_default().add(group, families);
+                }
+            }
         }
     }
 
     /// Adds Services whose rules differ, whatever the effect.
     pub fn know(&mut self, services: Vec<ServiceName>) {
         for service in services {
-            self.by_service.entry(service.to_string()).or_insert_with(|| Gathered::new(service));
+            self.by_service.entry(service).or_default();
         }
     }
 
@@ -155,71 +163,98 @@ impl Consequences {
         presence: impl Fn(&ServiceName) -> Presence,
         has_others: &dyn Fn(&ServiceName) -> bool,
     ) -> Vec<ServiceConsequence> {
-        let all = self.by_service.values().map(|gathered| {
-            let none =
-                if has_others(&gathered.service) { Effect::SomeConnections } else { Effect::OnlyRules };
-            gathered.finish(presence(&gathered.service), none)
-        });
-        let mut all: Vec<ServiceConsequence> = all.collect();
+        let mut lists = NodeLists::new();
+        let mut all = Vec::with_capacity(self.by_service.len());
+        for (service, gathered) in &self.by_service {
+            let none = if has_others(service) { Effect::SomeConnections } else { Effect::OnlyRules };
+            let statements = gathered.statements(presence(service), |groups| self.names(groups, &mut lists));
+            all.push(gathered.finish(service, statements, presence(service), none));
+        }
         all.sort_by_cached_key(ServiceConsequence::rank);
         all
+    }
+
+    /// The names of all nodes of some groups.
+    fn names(&self, groups: Vec<usize>, lists: &mut NodeLists) -> Arc<[String]> {
+        let of_groups = |groups: &Vec<usize>| {
+            let groups = groups.iter().filter_map(|group| self.groups.get(*group));
+            let mut names: Vec<String> = groups.flatten().cloned().collect();
+            names.sort_unstable();
+            names.into()
+        };
+        Arc::clone(lists.entry(groups).or_insert_with_key(of_groups))
     }
 }
 
 impl Gathered {
-    fn new(service: ServiceName) -> Gathered {
-        Gathered {
-            service,
-            nodes: BTreeMap::new(),
-            families: BTreeSet::new(),
-            endpoints: (BTreeSet::new(), BTreeSet::new()),
+    fn add(&mut self, group: usize, families: &[Arc<ServiceOnNode>]) {
+        let place: Vec<usize> = families.iter().map(|one| Arc::as_ptr(one) as usize).collect();
+        let answer = *self.known.entry(place).or_insert_with(|| {
+            self.answers.push((families.to_vec(), Vec::new()));
+            self.answers.len() - 1
+        });
+        if let Some((_, groups)) = self.answers.get_mut(answer) {
+            groups.push(group);
         }
     }
 
-    fn add(&mut self, nodes: &[String], families: &[Arc<ServiceOnNode>]) {
-        let cells: Vec<&Cell> = families.iter().flat_map(|one| &one.cells).collect();
-        for one in families {
-            self.endpoints.0.extend(one.endpoints.0.iter().cloned());
-            self.endpoints.1.extend(one.endpoints.1.iter().cloned());
-        }
-        self.families.extend(cells.iter().map(|cell| cell.entry.family));
-        for statement in statements(&cells) {
-            self.nodes.entry(statement).or_default().extend(nodes.iter().cloned());
-        }
+    fn on_nodes(&self) -> impl Iterator<Item = &ServiceOnNode> {
+        self.answers.iter().flat_map(|(families, _)| families).map(Arc::as_ref)
     }
 
-    fn finish(&self, presence: Presence, none: Effect) -> ServiceConsequence {
-        let with_nodes = |(statement, nodes): (&Statement, &Vec<String>)| Statement {
+    /// What is said about it, with the nodes by the `names` of their groups.
+    fn statements(
+        &self,
+        presence: Presence,
+        mut names: impl FnMut(Vec<usize>) -> Arc<[String]>,
+    ) -> Vec<Statement> {
+        let mut groups: BTreeMap<Statement, Vec<usize>> = BTreeMap::new();
+        for (families, of_answer) in &self.answers {
+            let cells: Vec<&Cell> = families.iter().flat_map(|one| &one.cells).collect();
+            for statement in statements(&cells) {
+                groups.entry(statement).or_default().extend(of_answer);
+            }
+        }
+        let with_nodes = |(statement, mut groups): (Statement, Vec<usize>)| Statement {
             effect: match presence {
                 Presence::NewOnly => Effect::New,
                 Presence::OldOnly => Effect::Gone,
                 Presence::Both => statement.effect,
             },
             nodes: {
-                let mut nodes = nodes.clone();
-                nodes.sort_unstable();
-                nodes
+                groups.sort_unstable();
+                names(groups)
             },
-            ..statement.clone()
+            ..statement
         };
-        let mut statements: Vec<Statement> = self.nodes.iter().map(with_nodes).collect();
+        let mut statements: Vec<Statement> = groups.into_iter().map(with_nodes).collect();
         if presence != Presence::Both {
             fold_all(&mut statements);
         }
         statements.sort_by_key(|s| (s.effect, !s.all_fail, !s.every, std::cmp::Reverse(s.nodes.len())));
+        statements
+    }
+
+    fn finish(
+        &self,
+        service: &ServiceName,
+        statements: Vec<Statement>,
+        presence: Presence,
+        none: Effect,
+    ) -> ServiceConsequence {
         let none = match presence {
             Presence::Both => none,
             Presence::NewOnly => Effect::New,
             Presence::OldOnly => Effect::Gone,
         };
         ServiceConsequence {
-            service: self.service.clone(),
+            service: service.clone(),
             effect: statements.first().map_or(none, |first| first.effect),
             presence,
             statements,
-            families: self.families.clone(),
-            endpoints_before: self.endpoints.0.clone(),
-            endpoints_after: self.endpoints.1.clone(),
+            families: self.on_nodes().flat_map(|one| &one.cells).map(|cell| cell.entry.family).collect(),
+            endpoints_before: self.on_nodes().flat_map(|one| &one.endpoints.0).cloned().collect(),
+            endpoints_after: self.on_nodes().flat_map(|one| &one.endpoints.1).cloned().collect(),
         }
     }
 }
@@ -358,7 +393,7 @@ fn of_kind(kind: Kind, hit: &[&Cell], all: &[&Cell]) -> Vec<Statement> {
         clients: Vec::from_iter::<BTreeSet<Client>>(if every { everybody.clone() } else { clients }),
         spared: Vec::from_iter::<BTreeSet<Client>>(spared),
         reason,
-        nodes: Vec::new(),
+        nodes: Arc::default(),
     };
     by_clients.into_iter().map(statement).collect()
 }

@@ -196,9 +196,9 @@ fn of_migration<'d>(migration: &'d Migration, sets: &mut NodeSets<'_>) -> Migrat
     MigrationJson { from, to, known, pre_flight }
 }
 
-fn service<'d>(report: &'d ServiceReport, sets: &mut NodeSets<'_>) -> ServiceJson<'d> {
+fn service<'d>(report: &'d ServiceReport, sets: &mut NodeSets<'d>) -> ServiceJson<'d> {
     let statements = report.consequence.statements.iter();
-    let statements = statements.map(|part| OnNodes { node_set: sets.of(&part.nodes), part }).collect();
+    let statements = statements.map(|part| OnNodes { node_set: sets.of_shared(&part.nodes), part }).collect();
     ServiceJson { report, statements }
 }
 

@@ -1,6 +1,7 @@
 //! Sets of nodes in JSON: each stands once, and what holds on its nodes names it by its number.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -26,13 +27,21 @@ pub(super) struct NodeSets<'d> {
     diff: &'d Diff,
     sets: Vec<NodeSetJson>,
     by_names: HashMap<Vec<String>, usize>,
+    /// Lists that many have in common, by where they lie in memory.
+    by_place: HashMap<usize, usize>,
     /// By the numbers of changes whose nodes they have.
     by_changes: HashMap<BTreeSet<usize>, usize>,
 }
 
 impl<'d> NodeSets<'d> {
     pub(super) fn new(diff: &'d Diff) -> NodeSets<'d> {
-        NodeSets { diff, sets: Vec::new(), by_names: HashMap::new(), by_changes: HashMap::new() }
+        NodeSets {
+            diff,
+            sets: Vec::new(),
+            by_names: HashMap::new(),
+            by_place: HashMap::new(),
+            by_changes: HashMap::new(),
+        }
     }
 
     /// The number of the set of these nodes, which are sorted.
@@ -52,6 +61,17 @@ impl<'d> NodeSets<'d> {
         self.sets.push(NodeSetJson { count: names.len(), only, all_but });
         let number = self.sets.len() - 1;
         self.by_names.insert(names.to_vec(), number);
+        number
+    }
+
+    /// The same for a list of the comparison, without reading it again.
+    pub(super) fn of_shared(&mut self, names: &'d Arc<[String]>) -> usize {
+        let place = names.as_ptr() as usize;
+        if let Some(known) = self.by_place.get(&place) {
+            return *known;
+        }
+        let number = self.of(names);
+        self.by_place.insert(place, number);
         number
     }
 
