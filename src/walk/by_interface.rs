@@ -1,6 +1,6 @@
 //! Elements of a set or map by the interfaces that they name.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 use super::interface_case::{InterfaceCase, prefix};
 use crate::nftables::ruleset::{Datum, Element};

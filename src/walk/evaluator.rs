@@ -1,7 +1,8 @@
 //! Evaluates rules: runs a packet through chains, with one packet state for each branch that it can take.
 
-use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use crate::net::Family;
 use crate::nftables::ruleset::{Element, Field};

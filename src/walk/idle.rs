@@ -9,9 +9,10 @@
 //! and what [`Idle::beside`] looks at; a source that is rewritten ends the chain in which that is done, and connection tracking
 //! is settled before routing, but for packets over `lo`, which are never said to be left alone.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::onward::Kind;
 use super::outcome::{Effect, Outcome, Verdict};

@@ -65,10 +65,10 @@ mod round;
 mod same;
 mod scan;
 
-use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use smallvec::{SmallVec, smallvec};
 
 use crate::net::{Cidr, Family, Protocol};

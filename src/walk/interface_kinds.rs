@@ -15,7 +15,7 @@
 //! chains are replaced by what they do. Interfaces of which the same is left are of one kind: all that rules do to their packets
 //! is the same, and names of chains on the way are the only thing that differs.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::interface_case::InterfaceCase;
 use super::rule_part::InterfaceDirection;

@@ -4,8 +4,10 @@
 mod iptables;
 mod nftables;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::digest::number;
 use super::interface_case::InterfaceCase;

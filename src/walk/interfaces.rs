@@ -2,9 +2,10 @@
 //!
 //! There is one case for each interface or pattern that rules name and that the packet could have, and one for any other.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+use foldhash::HashMap;
 
 use super::interface_case::{InterfaceCase, prefix};
 use super::interface_kinds::InterfaceKinds;

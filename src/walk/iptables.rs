@@ -1,8 +1,9 @@
 //! A ruleset of iptables, ready to be walked.
 
-use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use crate::iptables::foreign::{
     Alteration, Connection, ForeignTarget, MarkOf, Means, RejectAnswer, Test, TestKind, Translation,

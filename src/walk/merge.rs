@@ -1,7 +1,6 @@
 //! Merges outcomes: equal ones become one, and questions that make no difference are dropped.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use smallvec::SmallVec;
 
 use super::cases::CaseSet;

@@ -54,7 +54,6 @@ mod merge;
 mod nft_action;
 mod nftables;
 mod nowhere;
-mod number_hash;
 mod onward;
 mod opaque_iptables;
 mod opaque_nftables;

@@ -2,10 +2,10 @@
 
 mod rules;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use compact_str::CompactString;
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use crate::net::Family;
 use crate::nftables::TABLE;

@@ -13,9 +13,10 @@
 
 mod group;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use foldhash::HashMap;
 
 pub(super) use self::group::{Group, GroupKind};
 use super::chance::Chance;

@@ -5,8 +5,9 @@
 //! Otherwise it is a question with one answer for each of the [`Interfaces`](super::interfaces::Interfaces) that the
 //! packet could have.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::by_interface::ByInterface;
 use super::cases::CaseSet;

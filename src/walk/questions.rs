@@ -1,8 +1,10 @@
 //! Questions about a packet that nothing known answers, and the possible answers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+
+use foldhash::HashMap;
 
 use super::cases::CaseSet;
 use super::hook::Hook;

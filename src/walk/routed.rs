@@ -5,8 +5,10 @@
 //! its branches goes on from every source. From there on, sources fall into a few kinds (see [`super::onward`]). So it
 //! takes only some lookups to find whether packets from two sources have the same ends, or the same ends on two sides.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::evaluator::Evaluator;
 use super::idle::{DoesNothing, RoutedView, SourcePlace};

@@ -1,7 +1,8 @@
 //! Finds the rules of a long chain that can match a packet, without looking at the others.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+
+use foldhash::HashMap;
 
 use crate::net::Protocol;
 

@@ -1,8 +1,8 @@
 //! Looks keys up in a set or map of nftables.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
+use foldhash::{HashMap, HashMapExt};
 use smallvec::SmallVec;
 
 use crate::net::Family;

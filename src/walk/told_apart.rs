@@ -2,8 +2,9 @@
 
 mod nftables;
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::program::Program;
 use crate::iptables::foreign::{Connection, ForeignMatch, Means, TestKind};

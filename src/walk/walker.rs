@@ -1,8 +1,9 @@
 //! The rules and the node, prepared for walks.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+use foldhash::HashMap;
 
 use crate::net::Family;
 use crate::node::{ClientKind, Host, NodeRules};

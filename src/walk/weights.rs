@@ -19,9 +19,10 @@ mod reading;
 
 use std::rc::Rc;
 
+use foldhash::{HashMap, HashSet};
+
 use super::cases::CaseSet;
 use super::chance::Chance;
-use super::number_hash::{NumberMap, NumberSet};
 
 /// A weight, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,9 +59,9 @@ enum Node {
 #[derive(Clone)]
 pub(super) struct Weights {
     nodes: Vec<Node>,
-    leaves: NumberMap<(u128, u128), Weight>,
-    asking: NumberMap<(QuestionId, Cases), Weight>,
-    sums: NumberMap<(Weight, Weight), Weight>,
+    leaves: HashMap<(u128, u128), Weight>,
+    asking: HashMap<(QuestionId, Cases), Weight>,
+    sums: HashMap<(Weight, Weight), Weight>,
     /// How many cases they have in total.
     size: usize,
 }
@@ -79,9 +80,9 @@ impl Weights {
     pub(super) fn new() -> Weights {
         let mut weights = Weights {
             nodes: Vec::new(),
-            leaves: NumberMap::default(),
-            asking: NumberMap::default(),
-            sums: NumberMap::default(),
+            leaves: HashMap::default(),
+            asking: HashMap::default(),
+            sums: HashMap::default(),
             size: 0,
         };
         weights.leaf(Chance::CERTAIN.otherwise());
@@ -163,7 +164,7 @@ impl Weights {
         some: &CaseSet,
         all: &CaseSet,
     ) -> Weight {
-        let mut known = NumberMap::default();
+        let mut known = HashMap::default();
         self.restrict(weight, (question, some, all), &mut known)
     }
 
@@ -171,7 +172,7 @@ impl Weights {
         &mut self,
         weight: Weight,
         (question, some, all): (QuestionId, &CaseSet, &CaseSet),
-        known: &mut NumberMap<Weight, Weight>,
+        known: &mut HashMap<Weight, Weight>,
     ) -> Weight {
         if weight == Weight::NEVER {
             return weight;
@@ -202,7 +203,7 @@ impl Weights {
     /// The answers under which a weight is not 0.
     pub(super) fn possible(&self, weight: Weight, question: QuestionId, all: &CaseSet) -> CaseSet {
         let mut found = all.without(all);
-        let mut seen = NumberSet::default();
+        let mut seen = HashSet::default();
         self.collect_possible(weight, (question, all), &mut found, &mut seen);
         found
     }
@@ -212,7 +213,7 @@ impl Weights {
         weight: Weight,
         (question, all): (QuestionId, &CaseSet),
         found: &mut CaseSet,
-        seen: &mut NumberSet<Weight>,
+        seen: &mut HashSet<Weight>,
     ) {
         if weight == Weight::NEVER || found == all || !seen.insert(weight) {
             return;
@@ -291,10 +292,10 @@ impl Weights {
         if chance.is_certain() {
             return weight;
         }
-        self.scale(weight, chance, &mut NumberMap::default())
+        self.scale(weight, chance, &mut HashMap::default())
     }
 
-    fn scale(&mut self, weight: Weight, chance: Chance, known: &mut NumberMap<Weight, Weight>) -> Weight {
+    fn scale(&mut self, weight: Weight, chance: Chance, known: &mut HashMap<Weight, Weight>) -> Weight {
         if let Some(known) = known.get(&weight) {
             return *known;
         }
@@ -318,14 +319,14 @@ impl Weights {
 
     /// The weight that is left once some questions are answered.
     pub(super) fn narrowed(&mut self, weight: Weight, answers: &[(QuestionId, usize)]) -> Weight {
-        self.narrow(weight, answers, &mut NumberMap::default())
+        self.narrow(weight, answers, &mut HashMap::default())
     }
 
     fn narrow(
         &mut self,
         weight: Weight,
         answers: &[(QuestionId, usize)],
-        known: &mut NumberMap<Weight, Weight>,
+        known: &mut HashMap<Weight, Weight>,
     ) -> Weight {
         let Some(question) = self.question(weight) else { return weight };
         if let Some(known) = known.get(&weight) {

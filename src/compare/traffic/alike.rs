@@ -7,9 +7,10 @@
 //! node considers them the same kind of client. If rules match on ranges of addresses, the caller makes sure that both
 //! are in the same ranges. The order of endpoints only decides which of them has which share, and the shares are equal.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::ground::{AddressKind, Ground};
 use super::space::{address, number};

@@ -1,8 +1,10 @@
 //! The classes of packets, and their walks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::alike::Alike;
 use super::ground::{AddressKind, EndGround, Ground};

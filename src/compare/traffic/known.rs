@@ -5,9 +5,10 @@
 //! each packet is followed only once, whether for the classes of packets or for the consequences of a change, and for
 //! whichever part.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::HashMap;
 
 use super::ground::Ground;
 use super::members::{Members, PacketPlace};

@@ -1,8 +1,9 @@
 //! What is what in a part of the Services: packets and outcomes of one part, described by what they are to it, are also
 //! those of every other part of the same shape.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+
+use foldhash::HashMap;
 
 use super::ground::Ground;
 use super::space::{Range, number};

@@ -1,7 +1,9 @@
 //! Flows that differ only in their destination, merged.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::{Flow, SharedTraffic, Traffic, Unknown};
 

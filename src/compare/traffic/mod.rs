@@ -27,7 +27,6 @@
 //! Classes grow with the number of destinations, times the different questions for one destination; differences are
 //! folded destination by destination, so that memory does not grow with them. Before that, [`super::unchanged`] leaves
 //! out what is provably the same.
-//! is provably the same.
 
 mod alike;
 mod classes;

@@ -1,10 +1,11 @@
 //! Names of destinations: which Service an address and port belong to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
+use foldhash::HashMap;
 
 use super::To;
 use crate::names::ServiceName;

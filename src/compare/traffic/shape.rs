@@ -15,9 +15,10 @@
 //!
 //! Parts have no shape if they use an address of the node, or if a node port's number is also used for something else.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use foldhash::{HashMap, HashMapExt};
 use smallvec::SmallVec;
 
 use super::ground::{AddressKind, Ground};

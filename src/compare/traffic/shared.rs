@@ -4,9 +4,10 @@
 //! them are treated alike, or in a few ways. What two of them have in common is found without a walk for each: see
 //! [`RoutedPair`].
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::ground::AddressKind;
 use super::known::{Known, Outcomes};

@@ -4,10 +4,11 @@
 //! few destinations, so what packets reach there is the same for nearly all of them: it is kept by where their
 //! destinations lie among the addresses and ports that the chain, and those that it leads to, match on.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use foldhash::{HashMap, HashSet};
 
 use super::reached::Reached;
 use super::round::Round;
@@ -144,7 +145,7 @@ impl<'r> Inquiry<'_, 'r> {
     fn find_cuts(&self, chain: ChainId) -> Option<Cuts> {
         let mut cuts = Cuts::default();
         let mut open = vec![chain];
-        let mut met = HashSet::from([chain]);
+        let mut met = HashSet::from_iter([chain]);
         while let Some(chain) = open.pop() {
             if !self.is_foreign(chain) {
                 return None;

@@ -1,7 +1,8 @@
 //! Elements of sets and maps.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+
+use foldhash::HashMap;
 
 use super::PortRange;
 use crate::net::Family;

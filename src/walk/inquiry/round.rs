@@ -114,8 +114,8 @@ impl<'a, 'w, 'r> Round<'a, 'w, 'r> {
             open: false,
             known: None,
             looks_apart: false,
-            visited: Chains::new(),
-            seen: Chains::new(),
+            visited: Chains::default(),
+            seen: Chains::default(),
             asked: Asked::default(),
             leads_to: Vec::new(),
         }

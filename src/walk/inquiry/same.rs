@@ -3,9 +3,8 @@
 //! There is usually little difference between what a node should have and what it has. So which rules packets for a
 //! destination can reach is asked of one ruleset, and of the other only if they reach a chain that differs there.
 
-use std::collections::{HashMap, HashSet};
-
 use compact_str::CompactString;
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 
 use super::{Inquiry, chain_id, key_of};
 use crate::nftables::ruleset::{Element, Set, Table};

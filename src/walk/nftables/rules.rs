@@ -1,6 +1,6 @@
 //! Some of the rules of nftables: those that routed packets can meet, those of other programs.
 
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt};
 
 use super::{Program, interface_name, interface_names};
 use crate::net::Family;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use foldhash::{HashMap, HashSet};
+
 use super::{Node, QuestionId, Weight, Weights};
 use crate::walk::cases::CaseSet;
 use crate::walk::chance::Chance;
-use crate::walk::number_hash::{NumberMap, NumberSet};
 
 /// Answers to some questions, and the chance under them.
 pub(in crate::walk) type Path = (Vec<(QuestionId, CaseSet)>, Chance);
@@ -50,8 +51,7 @@ impl Weights {
 
     /// The greatest chance under any answers.
     pub(in crate::walk) fn likeliest(&self, weight: Weight) -> Chance {
-        let (mut best, mut seen, mut open) =
-            (Chance::CERTAIN.otherwise(), NumberSet::default(), vec![weight]);
+        let (mut best, mut seen, mut open) = (Chance::CERTAIN.otherwise(), HashSet::default(), vec![weight]);
         while let Some(weight) = open.pop() {
             if !seen.insert(weight) {
                 continue;
@@ -67,10 +67,10 @@ impl Weights {
 
     /// A number for what a weight depends on and how; `meaning` gives one for a question with some of its answers.
     pub(in crate::walk) fn digest(&self, weight: Weight, meaning: Meaning<'_>) -> u64 {
-        self.digest_of(weight, meaning, &mut NumberMap::default())
+        self.digest_of(weight, meaning, &mut HashMap::default())
     }
 
-    fn digest_of(&self, weight: Weight, meaning: Meaning<'_>, known: &mut NumberMap<Weight, u64>) -> u64 {
+    fn digest_of(&self, weight: Weight, meaning: Meaning<'_>, known: &mut HashMap<Weight, u64>) -> u64 {
         if let Some(known) = known.get(&weight) {
             return *known;
         }
@@ -94,7 +94,7 @@ impl Weights {
 
     /// The questions that a weight depends on.
     pub(in crate::walk) fn depends_on(&self, weight: Weight) -> BTreeSet<QuestionId> {
-        let (mut found, mut seen, mut open) = (BTreeSet::new(), NumberSet::default(), vec![weight]);
+        let (mut found, mut seen, mut open) = (BTreeSet::new(), HashSet::default(), vec![weight]);
         while let Some(weight) = open.pop() {
             if let (true, Node::Ask(question, cases)) = (seen.insert(weight), self.node(weight)) {
                 found.insert(*question);
@@ -106,14 +106,14 @@ impl Weights {
 
     /// Whether a weight is not 0 under some of these answers.
     pub(in crate::walk) fn is_possible(&self, weight: Weight, answers: &[(QuestionId, CaseSet)]) -> bool {
-        self.leads_on(weight, answers, &mut NumberSet::default())
+        self.leads_on(weight, answers, &mut HashSet::default())
     }
 
     fn leads_on(
         &self,
         weight: Weight,
         answers: &[(QuestionId, CaseSet)],
-        seen: &mut NumberSet<Weight>,
+        seen: &mut HashSet<Weight>,
     ) -> bool {
         if !seen.insert(weight) {
             return false;
