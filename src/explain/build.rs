@@ -444,8 +444,12 @@ fn client_ip_words(masqueraded: Masqueraded) -> &'static str {
 fn other_words(walked: &Walked<'_>, other: &str) -> String {
     let other = Inert(other);
     match walked.outcomes.first().map(|outcome| outcome.verdict) {
-        Some(Verdict::Drop) => format!("times out: taken and dropped by Service {other}"),
-        Some(Verdict::Reject(_)) => format!("refused by Service {other}, which takes it"),
+        Some(Verdict::Drop) => {
+            format!("times out: Service {other} has the same address and port, and drops it")
+        }
+        Some(Verdict::Reject(_)) => {
+            format!("refused: Service {other} has the same address and port, and refuses it")
+        }
         Some(Verdict::Accept) | None => {
             format!("taken by Service {other}: {} of it", endpoints_words(walked.sharing.len()))
         }

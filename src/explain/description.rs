@@ -13,7 +13,7 @@ pub(super) enum Description {
     Dnat { to: SocketAddr, chance: Option<Chance> },
     /// Packets to something are dropped or refused.
     Stops { what: Refused, dropped: bool },
-    /// One of the endpoints is drawn.
+    /// One of the endpoints is chosen at random.
     Draws(Chance),
     /// On to a Service port's chain, by the address that leads there.
     Enters { by: Entry, to: SocketAddr, service: String },
@@ -33,7 +33,7 @@ pub(super) enum Description {
     Remembers,
     /// The client is on a list.
     StaysWithEndpoint,
-    /// Health checks are let in.
+    /// Health checks are allowed.
     HealthCheck { service: String },
     /// The source becomes an address of the node.
     Masquerades,
@@ -128,7 +128,7 @@ impl fmt::Display for Description {
                 write!(f, "Packets to {what} are {}.", if *dropped { "dropped" } else { "refused" })
             }
             Description::Draws(chance) => {
-                write!(f, "One of the endpoints is drawn; this one with a chance of {chance}.")
+                write!(f, "One of the endpoints is chosen at random; this one with a chance of {chance}.")
             }
             Description::Enters { by, to, service } => enters(f, *by, *to, service),
             Description::ToEndpoint { endpoint, chance: Some(chance) } => {
@@ -155,7 +155,7 @@ impl fmt::Display for Description {
                 write!(f, "On to the endpoints of {} that its external policy allows.", Inert(service))
             }
             Description::HealthCheck { service } => {
-                write!(f, "The health checks of {} are let in.", Inert(service))
+                write!(f, "The health checks of {} are allowed.", Inert(service))
             }
             Description::RoutedOn(to) => {
                 write!(
@@ -173,7 +173,7 @@ impl fmt::Display for Description {
 impl Description {
     fn fixed_words(&self) -> &'static str {
         match self {
-            Description::InSourceRange => "The client is in a range of loadBalancerSourceRanges: let in.",
+            Description::InSourceRange => "The client is in a range of loadBalancerSourceRanges: allowed.",
             Description::InNoSourceRange => "The client is in none of loadBalancerSourceRanges: dropped.",
             Description::Remembers => {
                 "The client is remembered, so that its next connection goes to the same endpoint."
@@ -190,7 +190,7 @@ impl Description {
             Description::MarkCleared => "The mark has done its work and is cleared.",
             Description::ToNodePorts => "The packet is for an address of this node: on to the node ports.",
             Description::MarkedIsForwarded => {
-                "Marked packets are let through, whatever else the host allows to be forwarded."
+                "Marked packets are accepted, whatever else the host allows to be forwarded."
             }
             Description::RoutedHere => "Routing: the destination is this node itself.",
             _ => "",

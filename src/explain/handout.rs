@@ -97,8 +97,8 @@ fn steps(stage: &Stage, play: &Play, way: &PlayWay, out: &mut String) {
     list.item(&format!("{server} answers: source and destination are the other way round."), "", &seen, None);
     for hop in &way.back {
         let words = match hop.translated {
-            Some(_) => "Connection tracking knows the connection and translates the answer back.",
-            None => "The answer passes as it is: nothing was translated here.",
+            Some(_) => "Connection tracking knows the connection and translates the reply back.",
+            None => "The reply passes unchanged: nothing was translated here.",
         };
         list.item(words, &hop.node, hop.translated.as_ref().unwrap_or(&hop.packet), None);
     }

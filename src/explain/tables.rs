@@ -73,7 +73,7 @@ pub(super) fn left_out_rules(port: &Port) -> String {
     match port.more_endpoints.iter().filter(used).map(|more| more.count).sum::<usize>() {
         0 => String::new(),
         count => format!(
-            "Those of the endpoints that are listed above; the other {count} have rules of their own that are alike."
+            "Only those of the endpoints listed above; the other {count} have the same rules with their own addresses."
         ),
     }
 }

@@ -93,7 +93,7 @@
     }
     state.step = Math.max(0, Math.min(state.step, moments().length - 1));
   };
-  // Where nothing was said: a client that is not on the endpoint's node, or one that is; an answer from its own node.
+  // Where nothing was said: a client that is not on the endpoint's node, or one that is; a reply from its own node.
   const preferred = (key, choices) => {
     if (key === "node" && state.client === "pod") {
       const away = choices.filter((i) => !stage().endpoints.some((one) => one.node === i && !one.leftOut));
@@ -142,13 +142,13 @@
     add({ at: "server", node: one.serverNode, back: true, sentence: `${capital(server(one))} answers: source and destination are the other way round.` });
     for (const hop of one.back) {
       add({ at: `node ${hop.node} conntrack`, node: hop.node, back: true, packet: hop.packet,
-        sentence: hop.translated ? `The answer comes to ${hop.node}, and connection tracking finds its connection.` : `The answer passes ${hop.node} as it is: nothing was translated here.` });
+        sentence: hop.translated ? `The reply comes to ${hop.node}, and connection tracking finds its connection.` : `The reply passes ${hop.node} unchanged: nothing was translated here.` });
       if (hop.translated) add({ at: `node ${hop.node} conntrack`, node: hop.node, back: true, packet: hop.translated, sentence: "Connection tracking translates it back; no rule is asked." });
     }
     const works = one.clientSees === play.destination;
     add({ at: "client", back: true, end: true, bad: !works, good: works, remark: one.notes.join(" "),
-      sentence: works ? `The client has its answer, from ${one.clientSees}: the address that it asked.`
-        : `The answer comes from ${one.clientSees}, but the client asked ${play.destination}: it is dropped, and the client waits in vain.` });
+      sentence: works ? `The client has its reply, from ${one.clientSees}: the address that it asked.`
+        : `The reply comes from ${one.clientSees}, but the client asked ${play.destination}: it is dropped, and the client waits in vain.` });
     return all;
   };
   const moments = () => momentsOf(journey(), way());
