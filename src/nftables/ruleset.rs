@@ -1,6 +1,7 @@
 //! A ruleset of nftables as a value. What the compiler emits and what the parsers read are the same types; a statement
 //! that kube-proxy never writes is kept as opaque text.
 
+mod bound;
 mod datum;
 mod duration;
 mod expression;
@@ -12,6 +13,7 @@ use compact_str::CompactString;
 use crate::net::Family;
 use crate::plan::origin::Origin;
 
+pub(crate) use bound::Bound;
 pub use datum::{DataType, Datum, Interval};
 pub(in crate::nftables) use duration::Duration;
 pub(crate) use expression::{BARE_META, EXTENSION_HEADERS};

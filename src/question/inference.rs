@@ -91,7 +91,7 @@ impl fmt::Display for Inference {
                     }
                     WhyNode::First(service) => write!(
                         f,
-                        "the first of all, for no endpoint of {} is usable (--node NAME looks at another)",
+                        "the first of all, since no endpoint of {} is usable (--node NAME looks at another)",
                         Inert(service)
                     ),
                 }

@@ -17,7 +17,7 @@ use super::questions::Question;
 use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
 use crate::net::{Cidr, Family, Port};
-use crate::nftables::ruleset::{Element, MapValue};
+use crate::nftables::ruleset::{Bound, Element, MapValue};
 
 impl<'r> Evaluator<'_, 'r> {
     pub(super) fn apply(
@@ -224,7 +224,7 @@ impl<'r> Evaluator<'_, 'r> {
         let element = match found {
             Lookup::Hit(element) => element,
             Lookup::Miss | Lookup::Absent => return Ok(self.pass_over(state, position)),
-            Lookup::Limited { element, over } => match self.counts(state, element, over, position) {
+            Lookup::Limited { element, bound } => match self.counts(state, element, bound, position) {
                 Some(true) => element,
                 Some(false) => return Ok(self.pass_over(state, position)),
                 None => return Ok(Next::Gone),
@@ -249,10 +249,13 @@ impl<'r> Evaluator<'_, 'r> {
         &mut self,
         state: &PacketState<'r>,
         element: &'r Element,
-        over: bool,
+        Bound { over, is_reached }: Bound,
         position: RulePosition,
     ) -> Option<bool> {
         let text = element.opaque.as_deref().unwrap_or_default();
+        if is_reached {
+            return Some(over);
+        }
         let usual = Question::Usual(Supposition::WithinLimit, position);
         self.asked(state, usual, text, position).map(|within| within != over)
     }

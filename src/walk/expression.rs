@@ -1,7 +1,7 @@
 //! Evaluates matches and lookups of nftables that kube-proxy never writes.
 
 use crate::nftables::ruleset::{
-    Chooser, Comparison, Datum, Element, Expression, FibResult, Limit, MapValue, Operator, Selector,
+    Bound, Chooser, Comparison, Datum, Element, Expression, FibResult, Limit, MapValue, Operator, Selector,
     Statement,
 };
 
@@ -73,23 +73,24 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// The first packet is supposed to be within every limit.
+    /// The first packet is supposed to be within every limit that is not known to be reached.
     pub(super) fn within(
         &mut self,
         state: &mut PacketState<'r>,
         limit: &'r Limit,
         position: RulePosition,
     ) -> Found<bool> {
-        let over = match limit {
-            Limit::Rate { over, .. } | Limit::Quota { over, .. } | Limit::Connections { over, .. } => *over,
-            Limit::Named(kind, name) => self.program.is_over(position.chain, kind, name),
-        };
+        let of_name = |kind: &str, name: &str| self.program.bound(position.chain, kind, name);
+        let Bound { over, is_reached } = Bound::of(limit, of_name);
         let text = match limit {
             Limit::Rate { rate, .. } => rate.as_str(),
             Limit::Quota { size, .. } => size,
             Limit::Connections { .. } => "ct count",
             Limit::Named(_, name) => name,
         };
+        if is_reached {
+            return Ok(over);
+        }
         let usual = self.open(Question::Usual(Supposition::WithinLimit, position), text, position);
         Ok(self.decide(state, usual, position)? != over)
     }
@@ -348,10 +349,10 @@ impl<'r> Evaluator<'_, 'r> {
         found: Option<&'r Element>,
         position: RulePosition,
     ) -> Found<Option<&'r Element>> {
-        let Some((element, over)) = found.and_then(|element| Some((element, element.limit()?))) else {
+        let Some((element, bound)) = found.and_then(|element| Some((element, element.limit()?))) else {
             return Ok(found);
         };
-        match self.counts(state, element, over, position) {
+        match self.counts(state, element, bound, position) {
             Some(true) => Ok(found),
             Some(false) => Err(Stop::Absent),
             None => Err(Stop::Forked),

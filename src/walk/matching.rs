@@ -104,7 +104,7 @@ impl<'r> Evaluator<'_, 'r> {
             Lookup::Miss => Ok(MatchResult::Known(false)),
             Lookup::Absent => Ok(MatchResult::Absent),
             Lookup::Maybe(_) => Ok(self.open(Question::Part(position), set, position)),
-            Lookup::Limited { element, over } => Ok(match self.counts(state, element, over, position) {
+            Lookup::Limited { element, bound } => Ok(match self.counts(state, element, bound, position) {
                 Some(true) => MatchResult::Known(true),
                 Some(false) => MatchResult::Absent,
                 None => MatchResult::Forked,

@@ -10,8 +10,8 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use crate::net::Family;
 use crate::nftables::TABLE;
 use crate::nftables::ruleset::{
-    Addresses, Chain, DataType, Datum, Diversion, Element, Expression, FibEnd, Field, Hook as RuleHook,
-    Ruleset, Selector, Set, Statement, Table, Verdict,
+    Addresses, Bound, Chain, DataType, Datum, Diversion, Element, Expression, FibEnd, Field,
+    Hook as RuleHook, Ruleset, Selector, Set, Statement, Table, Verdict,
 };
 
 use super::asked_beside::AskedBeside;
@@ -229,8 +229,8 @@ impl<'r> Program<'r> {
         table.is_some_and(|table| self.filled_sets().contains(&(table, set)))
     }
 
-    /// Whether a named limit matches beyond its bound: its own text or JSON says so.
-    pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
+    /// The bound of a named limit, as its own text or JSON says.
+    pub(super) fn bound(&self, chain: ChainId, kind: &str, name: &str) -> Bound {
         let table = self.chains.get(chain.index()).and_then(|(table, _)| self.tables.get(*table));
         let is_it = |text: &&String| {
             let rest = text.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' '));
@@ -241,10 +241,7 @@ impl<'r> Program<'r> {
             })
         };
         let found = table.and_then(|table| table.opaque.iter().find(is_it));
-        found.is_some_and(|text| {
-            let inverted = ["\"inv\": true", "\"inv\":true"].iter().any(|word| text.contains(word));
-            inverted || text.split_ascii_whitespace().any(|word| word == "over")
-        })
+        Bound::of_text(found.map_or("", String::as_str))
     }
 
     /// Whether kube-proxy's rules add clients to a set. A listing as JSON does not always have `dynamic`.

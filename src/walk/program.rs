@@ -1,7 +1,7 @@
 //! A ruleset of either language, ready to be walked.
 
 use crate::net::Family;
-use crate::nftables::ruleset::{Element, Field, Selector};
+use crate::nftables::ruleset::{Bound, Element, Field, Selector};
 
 use super::asked_beside::AskedBeside;
 pub(super) use super::base_chain::BaseChain;
@@ -142,9 +142,10 @@ impl<'r> Program<'r> {
         self.of_nftables(chain).is_some_and(|(program, chain)| program.is_filled(chain, set))
     }
 
-    /// Whether a named limit matches beyond its bound.
-    pub(super) fn is_over(&self, chain: ChainId, kind: &str, name: &str) -> bool {
-        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_over(chain, kind, name))
+    /// The bound of a named limit.
+    pub(super) fn bound(&self, chain: ChainId, kind: &str, name: &str) -> Bound {
+        let found = self.of_nftables(chain).map(|(program, chain)| program.bound(chain, kind, name));
+        found.unwrap_or_else(|| Bound::of_text(""))
     }
 
     /// How deep chains may call one another. The kernel refuses nftables rules deeper than 16 (NFT_JUMP_STACK_SIZE),

@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashMapExt};
 use smallvec::SmallVec;
 
 use crate::net::Family;
-use crate::nftables::ruleset::{DataType, Datum, Element, Field, Set};
+use crate::nftables::ruleset::{Bound, DataType, Datum, Element, Field, Set};
 
 use super::packet::View;
 use super::value::{Holds, Value, holds, number_of};
@@ -20,7 +20,7 @@ pub(super) enum Lookup<'r> {
     /// There is an element that counts only up to a limit of its own, or only beyond that.
     Limited {
         element: &'r Element,
-        over: bool,
+        bound: Bound,
     },
     NoSuchSet,
     /// The packet has no such key.
@@ -55,7 +55,7 @@ impl<'r> SetIndex<'r> {
     pub(super) fn look_up(&self, fields: &[Field], view: &View) -> Lookup<'r> {
         let found = self.listed(fields, view);
         let Lookup::Hit(element) = found else { return found };
-        element.limit().map_or(found, |over| Lookup::Limited { element, over })
+        element.limit().map_or(found, |bound| Lookup::Limited { element, bound })
     }
 
     /// The same, whatever limit the element has.

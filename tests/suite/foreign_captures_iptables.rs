@@ -13,7 +13,7 @@ use kuberules::plan::Plan;
 use kuberules::settings::{Configuration, HostFacts, Release, Settings};
 use kuberules::walk::{Outcome, Packet, Verdict, Walker};
 
-use crate::support::testdata;
+use crate::support::{kuberules, testdata};
 
 /// Listings of iptables 1.8.9 and of 1.8.11.
 const LISTINGS: [&str; 2] = ["iptables-save.txt", "iptables-save-1.8.11.txt"];
@@ -157,4 +157,39 @@ fn what_other_programs_deny_and_allow_is_told() {
             assert_eq!(found, [trial.ends], "{} {file}: {} to {}", trial.program, trial.from, trial.to);
         }
     }
+}
+
+/// What a trace from cart-0 to the Service web says, in one line.
+fn traced(program: &str) -> String {
+    let (cluster, captured) = (testdata().join("shop/before.yaml"), path(program, "iptables-save.txt"));
+    let (cluster, captured) = (cluster.to_str().unwrap(), captured.to_str().unwrap());
+    let answer = kuberules(&[
+        "trace",
+        cluster,
+        "--captured",
+        captured,
+        "--node",
+        "worker-1",
+        "--from",
+        "pod/cart-0",
+        "--to",
+        "svc/web",
+    ]);
+    String::from_utf8(answer.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn outcomes_of_one_meaning_are_told_once() {
+    let told = traced("ufw");
+    let all = "What happens to it: 100 % times out: the packet is dropped and the client hears nothing (\"timeout\") \
+               (outcomes 1 to 5) Outcome 1: 20 %";
+    assert!(told.contains(all), "{told}");
+}
+
+#[test]
+fn a_question_without_an_answer_is_told_once() {
+    let told = traced("docker");
+    let first = "depends: works or times out: it is not known whether rule 1 in chain DOCKER-ISOLATION-STAGE-1 (table \
+                 filter) matches: in interface docker0 why: ";
+    assert!(told.starts_with(first), "{told}");
 }

@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use compact_str::CompactString;
 
+use super::bound::Bound;
 use super::datum::{DataType, Datum};
 use crate::plan::origin::Origin;
 
@@ -46,14 +47,12 @@ pub struct Element {
 }
 
 impl Element {
-    /// Whether it has a limit of its own, which each look-up asks (net/netfilter/nft_lookup.c, `nft_lookup_eval`): if so,
-    /// whether it counts only beyond that (`over`).
-    pub(crate) fn limit(&self) -> Option<bool> {
+    /// The limit of its own, if it has one, which each look-up asks (net/netfilter/nft_lookup.c, `nft_lookup_eval`).
+    pub(crate) fn limit(&self) -> Option<Bound> {
         let text = self.opaque.as_deref()?;
         let starts =
             |limit: &&str| text.strip_prefix(*limit).is_some() || text.contains(&format!(" {limit}"));
-        let is_over = || text.split(' ').any(|word| word == "over") || text.contains("\"inv\":true");
-        ["limit ", "quota ", "ct count "].iter().any(starts).then(is_over)
+        ["limit ", "quota ", "ct count "].iter().any(starts).then(|| Bound::of_text(text))
     }
 }
 

@@ -7,7 +7,7 @@ use super::verdict::answer;
 use super::{Trace, connections, remarks, why, words};
 use crate::diagnostic::Inert;
 use crate::style::{Style, Tone};
-use crate::walk::{Outcome, Packet, Step};
+use crate::walk::{Chance, Outcome, Packet, Step};
 
 /// At most this many outcomes are shown with their steps; others only with their meaning.
 const DETAILED: usize = 12;
@@ -41,12 +41,36 @@ pub(super) fn existing(command: &str, style: Style) -> String {
 
 fn steps(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
     out.push('\n');
+    let mut told: Vec<String> = Vec::new();
     for (number, outcome) in trace.outcomes.iter().enumerate().take(DETAILED) {
         let before = number.checked_sub(1).and_then(|i| trace.outcomes.get(i));
         detail(number, outcome, before, trace, style, out);
+        if trace.outcomes.len() > 1 {
+            remarks_once(outcome, trace, &mut told, style, out);
+        }
+        if number + 1 < trace.outcomes.len() {
+            out.push('\n');
+        }
     }
     if let Some(more) = trace.outcomes.len().checked_sub(DETAILED).filter(|more| *more > 0) {
         let _ = writeln!(out, "... and {more} more outcomes: --output json has them all");
+    }
+}
+
+/// Remarks on an outcome, but for those on an outcome before.
+fn remarks_once(
+    outcome: &Outcome<'_>,
+    trace: &Trace<'_, '_>,
+    told: &mut Vec<String>,
+    style: Style,
+    out: &mut String,
+) {
+    for remark in remarks::remarks(outcome, trace) {
+        let remark = remark.to_string();
+        if !told.contains(&remark) {
+            out.push_str(&style.wrap("     ", "     ", &remark));
+            told.push(remark);
+        }
     }
 }
 
@@ -110,15 +134,6 @@ fn detail(
     let meaning = meaning(outcome, trace);
     let clause = words::clause(meaning, outcome, trace);
     let _ = writeln!(out, "{indent}{} {clause}", headline(style, meaning, "=> "));
-    if many {
-        for remark in remarks::remarks(outcome, trace) {
-            let lead = format!("{indent}   ");
-            out.push_str(&style.wrap(&lead, &lead, &remark.to_string()));
-        }
-        if number + 1 < trace.outcomes.len() {
-            out.push('\n');
-        }
-    }
 }
 
 fn given(outcome: &Outcome<'_>) -> String {
@@ -161,17 +176,40 @@ fn step_lines(number: usize, step: &Step<'_>, indent: &str, style: Style, out: &
     let _ = writeln!(out, "{indent}   -> {}", words::effects(step));
 }
 
-/// The ways that a packet can go, if there are several.
+/// The ways that a packet can go, if there are several; those with the same meaning in one line.
 fn summary(trace: &Trace<'_, '_>, style: Style, out: &mut String) {
     if trace.outcomes.len() < 2 {
         return;
     }
     let _ = writeln!(out, "\n{}", style.bold("What happens to it:"));
-    for outcome in &trace.outcomes {
+    let mut lines: Vec<(Meaning, String, Vec<usize>, Chance)> = Vec::new();
+    for (number, outcome) in (1..).zip(&trace.outcomes) {
         let meaning = meaning(outcome, trace);
-        let (plain, clause) = (format!("{}:", meaning.headline()), words::clause(meaning, outcome, trace));
-        let line = format!("{}  {plain} {clause}{}", outcome.chance, given(outcome));
+        let clause = format!("{}{}", words::clause(meaning, outcome, trace), given(outcome));
+        match lines.iter_mut().find(|line| line.0 == meaning && line.1 == clause) {
+            Some((_, _, numbers, chance)) => {
+                numbers.push(number);
+                *chance = chance.plus(outcome.chance);
+            }
+            None => lines.push((meaning, clause, vec![number], outcome.chance)),
+        }
+    }
+    for (meaning, clause, numbers, chance) in lines {
+        let plain = format!("{}:", meaning.headline());
+        let line = format!("{chance}  {plain} {clause}{}", several(&numbers));
         let line = style.wrap("  ", "      ", &line);
         out.push_str(&line.replacen(&plain, &headline(style, meaning, ""), 1));
+    }
+}
+
+/// ` (outcomes 1 and 3)`, if it is more than one.
+fn several(numbers: &[usize]) -> String {
+    let texts: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    match (texts.as_slice(), numbers) {
+        ([] | [_], _) => String::new(),
+        ([first, .., last], [one, .., other]) if other - one + 1 == numbers.len() && numbers.len() > 2 => {
+            format!(" (outcomes {first} to {last})")
+        }
+        ([others @ .., last], _) => format!(" (outcomes {} and {last})", others.join(", ")),
     }
 }

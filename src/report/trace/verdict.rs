@@ -100,18 +100,12 @@ fn shares(groups: &[Group<'_, '_>], is_open: bool) -> String {
 }
 
 fn several_details(groups: &[Group<'_, '_>], trace: &Trace<'_, '_>) -> String {
-    let conditions: BTreeSet<String> = groups
-        .iter()
-        .flat_map(|group| &group.outcomes)
-        .flat_map(|outcome| &outcome.given)
-        .filter(|condition| condition.is_not_known())
-        .map(words::condition)
-        .collect();
-    match conditions.is_empty() {
+    let outcomes = groups.iter().flat_map(|group| &group.outcomes);
+    let unknown: BTreeSet<String> =
+        outcomes.flat_map(|outcome| &outcome.given).filter_map(words::not_known).collect();
+    match unknown.is_empty() {
         true => groups.iter().map(|group| detail(group, trace)).collect::<Vec<_>>().join("; "),
-        false => {
-            format!("what is not known decides: {}", conditions.into_iter().collect::<Vec<_>>().join("; "))
-        }
+        false => format!("it is not known {}", unknown.into_iter().collect::<Vec<_>>().join("; ")),
     }
 }
 

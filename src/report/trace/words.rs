@@ -170,6 +170,23 @@ fn place(rule: &RuleRef<'_>) -> String {
     format!("{number} in chain {} (table {})", Inert(rule.chain_name()), Inert(&rule.table_name()))
 }
 
+/// What is not known, as an indirect question; none if the outcome depends on something else. It is the same for outcomes
+/// that depend on different answers to it.
+pub(super) fn not_known(condition: &Condition<'_>) -> Option<String> {
+    match condition {
+        Condition::Opaque { text, rule, .. } => {
+            Some(format!("whether {} matches: {}", place(rule), Inert(text)))
+        }
+        Condition::Order { text, .. } => Some(format!("whether the order is {}", Inert(text))),
+        Condition::Several { count, text, rule, .. } => Some(format!(
+            "what the answers to {count} questions are, the first in {}: {}",
+            place(rule),
+            Inert(text)
+        )),
+        Condition::Affinity { .. } | Condition::Supposed { .. } => None,
+    }
+}
+
 /// What an outcome depends on, as an `if`.
 pub(crate) fn condition(condition: &Condition<'_>) -> String {
     match condition {

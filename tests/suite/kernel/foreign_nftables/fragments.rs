@@ -71,6 +71,7 @@ const OBJECTS: &str = r#"
     limit slow { rate 5/minute burst 900 packets; }
     limit beyond { rate over 500/second burst 900 packets; }
     quota large { over 25 mbytes; }
+    quota gone { over 1000 bytes used 1000 bytes; }
     counter count { }
     chain side { ip saddr 198.51.100.7 drop; return; }
     chain other { tcp dport 8080 drop; udp dport 53 reject; }
@@ -78,7 +79,7 @@ const OBJECTS: &str = r#"
 "#;
 
 /// Matches: a rule with each of them and a verdict is tried.
-const MATCHES: [&str; 119] = [
+const MATCHES: [&str; 124] = [
     "ip saddr 198.51.100.7",
     "ip saddr != 198.51.100.7",
     "ip saddr { 198.51.100.0/29, 10.244.1.9 }",
@@ -198,6 +199,11 @@ const MATCHES: [&str; 119] = [
     "ct count over 5000",
     "ct count 5000",
     "icmp type echo-request",
+    "quota over 1000 bytes used 1000 bytes",
+    "quota 1000 bytes used 1000 bytes",
+    "quota 10 bytes",
+    "quota over 10 bytes",
+    "quota name gone",
 ];
 
 /// Whole rules.
