@@ -12,6 +12,7 @@ use super::nftables::verdict_action;
 use super::outcome::{Answer, Effect, Verdict};
 use super::packet::Tracking;
 use super::packet_state::{PacketState, RulePosition, attach_template};
+use super::selector;
 use super::value::{Value, number_of};
 use crate::net::Family;
 use crate::nftables::ruleset::{
@@ -105,6 +106,8 @@ impl<'r> Evaluator<'_, 'r> {
                 Ok(Next::Part)
             }
             Selector::Payload(header, field) => self.rewrite(state, (*header, field), value, position),
+            // An option of another protocol than the packet's.
+            Selector::Other(_) if selector::value(target, state).is_none() => Err(Stop::Absent),
             _ => Ok(Next::Part),
         }
     }

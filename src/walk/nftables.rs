@@ -308,7 +308,8 @@ impl<'r> Program<'r> {
                 match_part(false, MatchKind::Statement(statement))
             }
             Statement::Spelled(_, meaning) => self.statement(table, meaning),
-            Statement::Log(_) | Statement::Aside(_) => RulePart::Nothing,
+            Statement::Log(_) => RulePart::Nothing,
+            Statement::Aside(text) => opaque_nftables::aside(text),
             // Without a socket the rule ends, otherwise it goes on (net/netfilter/nft_tproxy.c).
             Statement::Divert(Diversion::Socket, text) => opaque_iptables::unknown(text),
             Statement::Opaque(text) => opaque_nftables::statement(text, false),

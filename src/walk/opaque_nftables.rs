@@ -1,11 +1,13 @@
 //! Statements of nftables that rulesets keep as text: what is not understood in a listing or in its JSON, and
 //! extensions of iptables.
 
+use compact_str::CompactString;
 use serde_json::Value;
 
 use super::opaque_iptables;
 use super::outcome::Answer;
-use super::rule_part::{Action, RulePart};
+use super::rule_part::{Action, Match, MatchKind, RulePart, States};
+use crate::net::Protocol;
 
 /// Whether an opaque statement of nftables is a match, as far as that can be known.
 pub fn is_opaque_match(text: &str) -> bool {
@@ -28,6 +30,23 @@ pub(super) fn statement(text: &str, action_follows: bool) -> RulePart<'_> {
         None => RulePart::Action(Action::Unknown(text)),
     }
 }
+
+/// What is done beside a packet's way can end the rule.
+pub(super) fn aside(text: &str) -> RulePart<'_> {
+    let required = |kind| RulePart::Match(Match { negated: false, kind });
+    match text.split(' ').next() {
+        // Only TCP has options (net/netfilter/nft_exthdr.c, `nft_exthdr_tcp_strip_eval`).
+        Some("reset") => required(MatchKind::Protocol(Protocol::Tcp)),
+        // No first packet is offloaded: its connection is not confirmed (nft_flow_offload.c, `nft_flow_offload_eval`).
+        Some("flow") => required(MatchKind::State(States::Nftables(&CONFIRMED))),
+        // The map may not have the key (nft_objref.c, `nft_objref_map_eval`).
+        Some("counter") => opaque_iptables::unknown(text),
+        _ => RulePart::Nothing,
+    }
+}
+
+/// The state of packets of connections that were confirmed before.
+static CONFIRMED: [CompactString; 1] = [CompactString::const_new("established")];
 
 enum Extension {
     Comment,

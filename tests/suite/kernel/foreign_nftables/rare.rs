@@ -1,7 +1,7 @@
 //! Fragments that programs seldom use, out of all in the specification.
 
 /// Matches that the walk answers.
-pub(super) const MATCHES: [&str; 12] = [
+pub(super) const MATCHES: [&str; 13] = [
     "meta iif lo",
     "ct protocol tcp",
     "ct l3proto ipv4",
@@ -14,10 +14,11 @@ pub(super) const MATCHES: [&str; 12] = [
     "icmp type { echo-request }",
     "log group 1",
     "reset tcp option sack",
+    "tcp option maxseg size set 1200",
 ];
 
 /// Matches on what is not known of the packet.
-pub(super) const NOT_TOLD: [&str; 41] = [
+pub(super) const NOT_TOLD: [&str; 42] = [
     "symhash mod 2 0",
     "@nh,96,32 0xc6336407",
     "@th,16,16 80",
@@ -59,6 +60,7 @@ pub(super) const NOT_TOLD: [&str; 41] = [
     "tcp window > 5",
     "tcp sequence 5",
     "udp length > 9",
+    "counter name ip saddr map { 198.51.100.7 : \"count\" }",
 ];
 
 /// Whole rules for some places.
