@@ -382,6 +382,30 @@ fn a_table_that_sleeps_does_nothing() {
     }
 }
 
+/// Offloading is not among the kernel's tests, as not every kernel has flowtables.
+#[test]
+fn a_statement_beside_the_way_can_end_its_rule() {
+    let host = host();
+    let packet = tcp("198.51.100.7", "192.168.0.11:30080");
+    let (accepted, dropped) = ("accept 192.168.0.11:30080 1/1 local", "drop 192.168.0.11:30080 1/1");
+    let counted = "counter name ip saddr map { 198.51.100.7 : \"a\" }";
+    let either = [format!("{accepted} if {counted} is false"), format!("{dropped} if {counted} is true")];
+    for (statement, expected) in [
+        ("flow add @offload", vec![accepted]),
+        ("reset tcp option sack", vec![dropped]),
+        ("quota over 10 mbytes used 10 mbytes", vec![dropped]),
+        ("quota 10 mbytes used 10 mbytes", vec![accepted]),
+        (counted, either.iter().map(String::as_str).collect()),
+    ] {
+        let text = format!(
+            "table inet t {{\n\tchain c {{\n\t\ttype filter hook input priority filter; policy accept;\n\t\t{statement} drop\n\t}}\n}}\n"
+        );
+        let mut found = walked(&Walker::new(&read(&text), &host), &packet);
+        found.sort_unstable();
+        assert_eq!(found, expected, "{statement}");
+    }
+}
+
 /// One ruleset can have rules for both families; what rules of one family tell apart says nothing about the other.
 #[test]
 fn packets_of_both_families_pass_one_ruleset() {
