@@ -1,6 +1,6 @@
 //! The real tools as judges: they load what `compile` prints, and list it as it was printed.
 
-use crate::support::kernel::{available, in_namespace, tell};
+use crate::support::kernel::{available, tell, with_loaders};
 use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
@@ -53,7 +53,7 @@ fn judge(judged: impl Fn(&Case, &str, &str) -> Option<String> + Sync) {
 
 /// What went wrong when `script` should have turned `input` into `expected`.
 fn fault(script: &str, input: &str, expected: &str) -> Option<String> {
-    let output = in_namespace(script, input);
+    let output = with_loaders(script, input);
     if !output.status.success() {
         return Some(String::from_utf8_lossy(&output.stderr).into_owned());
     }

@@ -1,7 +1,7 @@
 //! The kernel accepts what `compile` prints, and lists it unchanged: every nftables run of the corpus.
 
-use crate::support::kernel::{available, in_namespace, tell};
-use crate::support::nft::blocks;
+use crate::support::kernel::{available, tell, with_loaders};
+use crate::support::nft::{blocks, with_small_sets, without_comments_of_objects};
 use crate::support::scope::share;
 use crate::support::{Case, cases, difference, in_parallel};
 
@@ -31,13 +31,13 @@ fn judge(compile: impl Fn(&str) -> String) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
     for output in ["script", "json"] {
-        std::fs::write(folder.path().join(output), compile(output)).unwrap();
+        std::fs::write(folder.path().join(output), with_small_sets(&compile(output))).unwrap();
     }
-    let result = in_namespace(&format!("cd {}; {LOAD}", folder.path().display()), "");
+    let result = with_loaders(&format!("cd {}; {LOAD}", folder.path().display()), "");
     if !result.status.success() {
         return Some(String::from_utf8_lossy(&result.stderr).into_owned());
     }
-    let printed = compile("list");
+    let printed = with_small_sets(&compile("list"));
     let of_script = difference(&blocks(&printed), &blocks(&read("from-script")));
     let of_json =
         difference(&without_comments_of_objects(&printed), &without_comments_of_objects(&read("from-json")));
@@ -72,11 +72,4 @@ fn unusual_plans_load_and_list_as_printed() {
         };
         assert_eq!(judge(compile), None, "{version} {flags}");
     }
-}
-
-/// nft 1.0.6 ignores the comments of tables, chains and sets when it reads JSON.
-fn without_comments_of_objects(listing: &str) -> Vec<String> {
-    let is_comment = |line: &&str| line.trim_start().starts_with("comment \"");
-    let lines: Vec<&str> = listing.lines().filter(|line| !is_comment(line)).collect();
-    blocks(&(lines.join("\n") + "\n"))
 }

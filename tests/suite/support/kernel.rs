@@ -2,7 +2,13 @@
 
 use std::io::Write;
 use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use super::namespace::Namespace;
+
+/// Whether namespaces can be made here.
+static NAMESPACES: LazyLock<bool> =
+    LazyLock::new(|| run("unshare -n", "true").is_some_and(|output| output.status.success()));
 
 /// Whether this machine lets a test have a network namespace with these commands. If not, prints why, and the test must
 /// return; with `KUBERULES_REQUIRE_KERNEL` set it fails.
@@ -11,7 +17,7 @@ pub fn available(commands: &[&str]) -> bool {
         commands.iter().find(|command| run("command -v", command).is_none_or(|o| !o.status.success()));
     let reason = match missing {
         Some(command) => format!("{command} is not installed"),
-        None if in_fresh_namespace("true", "").status.success() => return true,
+        None if *NAMESPACES => return true,
         None => "no network namespace can be made (run as root)".to_owned(),
     };
     assert!(std::env::var_os("KUBERULES_REQUIRE_KERNEL").is_none(), "the kernel tests cannot run: {reason}");
@@ -30,20 +36,27 @@ fn run(command: &str, argument: &str) -> Option<Output> {
 
 /// A bash script that takes rules and interfaces from the namespace it runs in.
 pub const EMPTY: &str = r"set +e; exec 2>/dev/null
-nft flush ruleset; ipset destroy; conntrack -F
+nft flush ruleset; ipset destroy; conntrack -F; nfacct flush
 for link in $(ip -o link show | cut -d: -f2 | cut -d@ -f1); do [ $link = lo ] || ip link delete $link; done";
 
-/// Session affinity gives each endpoint a set of nft with room for 65,535 clients, for which the kernel takes memory at
-/// once: a large ruleset loaded over itself can take a gigabyte. So only one script runs at a time.
-static LOADING: Mutex<()> = Mutex::new(());
-
-/// Runs a bash script in a fresh network namespace, which is empty again at its end.
+/// Runs a bash script in a fresh network namespace.
 pub fn in_namespace(script: &str, input: &str) -> Output {
-    let _guard = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
-    in_fresh_namespace(&format!("trap '{EMPTY}' EXIT\n{script}"), input)
+    Namespace::new().output(script, input)
 }
 
-fn in_fresh_namespace(script: &str, input: &str) -> Output {
-    let arguments = ["-n", "bash", "-euo", "pipefail", "-c", script];
-    super::run_with_input(Command::new("unshare").args(arguments), input.as_bytes())
+/// The namespace of all scripts that load rules, empty between them.
+static LOADING: Mutex<Option<Namespace>> = Mutex::new(None);
+
+/// Runs a bash script that does nothing but load and list rules, in a network namespace without rules. They run one
+/// after the other, since the kernel takes memory at once for all clients that the sets of a ruleset have room for; and
+/// in one namespace, since some kernels do not give back all that a namespace takes.
+pub fn with_loaders(script: &str, input: &str) -> Output {
+    let mut kept = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    let namespace = kept.take().unwrap_or_else(Namespace::new);
+    let output = namespace.output(script, input);
+    namespace.empty();
+    if !namespace.has_legacy_tables() {
+        *kept = Some(namespace);
+    }
+    output
 }

@@ -8,9 +8,9 @@ use kuberules::net::Family;
 use kuberules::settings::ProxyMode;
 
 use super::difference;
-use super::kernel::in_namespace;
+use super::kernel::with_loaders;
 use super::library::{Compiled, Texts};
-use super::nft::blocks;
+use super::nft::{blocks, with_small_sets, without_comments_of_objects};
 
 /// For each file: the ruleset is loaded and listed, its script is loaded on top, and it is listed again. A tool that
 /// refuses leaves its message.
@@ -50,7 +50,7 @@ pub fn judge(compiled: &[(String, Compiled)]) -> Judgement {
     for (i, (_, compiled)) in compiled.iter().enumerate() {
         write(folder.path(), i, compiled);
     }
-    let output = in_namespace(&format!("cd {}; {SCRIPT}", folder.path().display()), "");
+    let output = with_loaders(&format!("cd {}; {SCRIPT}", folder.path().display()), "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut judgement = Judgement::default();
     for (i, (name, compiled)) in compiled.iter().enumerate() {
@@ -91,8 +91,8 @@ fn write(folder: &Path, i: usize, compiled: &Compiled) {
         }
         ProxyMode::Nftables => {
             let scripts: String = compiled.families.iter().map(|texts| texts.script.as_str()).collect();
-            write(format!("{i}.nft"), &scripts);
-            write(format!("{i}.json"), &compiled.json);
+            write(format!("{i}.nft"), &with_small_sets(&scripts));
+            write(format!("{i}.json"), &with_small_sets(&compiled.json));
         }
     }
 }
@@ -147,11 +147,14 @@ fn judge_one(folder: &Path, file: &str, compiled: &Compiled, texts: &[&Texts]) -
                 difference(&rules(&expected), &rules(&again))
             )
         }
-        ProxyMode::Nftables => format!(
-            "{}{}",
-            difference(&blocks(&expected), &blocks(&listed)),
-            difference(&without_comments_of_objects(&expected), &without_comments_of_objects(&again))
-        ),
+        ProxyMode::Nftables => {
+            let expected = with_small_sets(&expected);
+            format!(
+                "{}{}",
+                difference(&blocks(&expected), &blocks(&listed)),
+                difference(&without_comments_of_objects(&expected), &without_comments_of_objects(&again))
+            )
+        }
     };
     if differences.is_empty() { Verdict::Same } else { Verdict::Differs(differences) }
 }
@@ -159,11 +162,4 @@ fn judge_one(folder: &Path, file: &str, compiled: &Compiled, texts: &[&Texts]) -
 /// Every line but comments, in order.
 fn rules(text: &str) -> Vec<String> {
     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
-}
-
-/// nft 1.0.6 ignores the comments of tables, chains and sets when it reads JSON.
-fn without_comments_of_objects(listing: &str) -> Vec<String> {
-    let is_comment = |line: &&str| line.trim_start().starts_with("comment \"");
-    let lines: Vec<&str> = listing.lines().filter(|line| !is_comment(line)).collect();
-    blocks(&(lines.join("\n") + "\n"))
 }

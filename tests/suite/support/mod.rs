@@ -6,6 +6,7 @@ pub mod generate;
 pub mod kernel;
 pub mod library;
 pub mod loaders;
+pub mod namespace;
 pub mod nft;
 pub mod random;
 pub mod schemas;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kuberules::net::Protocol;
 
-use crate::kernel::trace::namespace::Namespace;
+use crate::support::namespace::Namespace;
 
 /// A server that lives as long as the test program; its sockets are in the namespace in which it was started.
 pub(crate) struct Server;

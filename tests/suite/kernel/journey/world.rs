@@ -9,8 +9,8 @@ use kuberules::node::NodeRules;
 use kuberules::{iptables, nftables};
 
 use super::exchange::Server;
-use crate::kernel::trace::namespace::Namespace;
 use crate::kernel::trace::world::{Rules, load};
+use crate::support::namespace::Namespace;
 
 const NODE_SYSCTLS: [(&str, &str); 6] = [
     ("ipv4/ip_forward", "1"),

@@ -12,9 +12,9 @@ use socket2::{Domain, Socket, Type};
 
 use super::setup::{INTERFACES, Setup};
 use crate::kernel::trace::conntrack::{self, Connection};
-use crate::kernel::trace::namespace::Namespace;
 use crate::kernel::trace::wire;
 use crate::kernel::trace::world::{MARKS, NODE_SYSCTLS, Tag, Wire, side};
+use crate::support::namespace::Namespace;
 
 /// What is captured of a node, as `kuberules collect` does.
 const ASKED: &str = "echo '== addr'; ip addr; echo '== routes'; ip route show table all; echo '== rules'; ip rule; \

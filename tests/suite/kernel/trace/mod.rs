@@ -4,7 +4,6 @@
 pub(crate) mod conntrack;
 pub(crate) mod flows;
 mod judge;
-pub(crate) mod namespace;
 pub(crate) mod scenario;
 pub(super) mod wire;
 pub(crate) mod world;

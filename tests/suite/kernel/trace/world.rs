@@ -10,8 +10,8 @@ use kuberules::walk::{ClientKind, Host, Packet, PodInterface};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::conntrack::{self, Connection, End};
-use super::namespace::Namespace;
 use super::wire;
+use crate::support::namespace::Namespace;
 
 /// A protocol number and the source port of a packet; no two packets of a batch have the same.
 pub(crate) type Tag = (u8, u16);

@@ -62,7 +62,8 @@ impl Namespace {
         String::from_utf8(stdout).unwrap()
     }
 
-    fn output(&self, script: &str, input: &str) -> Output {
+    /// The same, and what came of it.
+    pub(crate) fn output(&self, script: &str, input: &str) -> Output {
         let file = tempfile::tempfile().unwrap();
         (&file).write_all(input.as_bytes()).unwrap();
         (&file).rewind().unwrap();
@@ -81,13 +82,11 @@ impl Namespace {
             }
         });
     }
-}
-
-/// If something keeps a reference to an interface for good, the kernel frees neither that namespace nor any that ends
-/// later, and their rules fill the memory (`unregister_netdevice: waiting for eth0 to become free` in its log). So that
-/// the test that does it is found, a namespace ends before its test does.
-impl Drop for Namespace {
-    fn drop(&mut self) {
+    /// Takes its rules and interfaces away, as a namespace that ends should. If something keeps a reference to an
+    /// interface for good, the kernel frees neither that namespace nor any that ends later, and their rules fill the
+    /// memory (`unregister_netdevice: waiting for eth0 to become free` in its log). So that the test that does it is
+    /// found, the kernel may not take long.
+    pub(crate) fn empty(&self) {
         let mut bash = Command::new("bash");
         bash.args(["-c", EMPTY]);
         let Ok(mut child) = self.within(|| bash.spawn()) else { return };
@@ -97,5 +96,21 @@ impl Drop for Namespace {
         }
         let has_ended = matches!(child.try_wait(), Ok(Some(_)));
         assert!(has_ended || std::thread::panicking(), "the kernel does not free the interfaces of a test");
+    }
+
+    /// Whether the older backend of iptables was used, whose tables stay until a namespace ends.
+    pub(crate) fn has_legacy_tables(&self) -> bool {
+        let names = ["ip_tables_names", "ip6_tables_names"];
+        self.within(|| {
+            names.iter().any(|name| {
+                std::fs::read(format!("/proc/thread-self/net/{name}")).is_ok_and(|text| !text.is_empty())
+            })
+        })
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        self.empty();
     }
 }
