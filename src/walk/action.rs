@@ -16,7 +16,8 @@ use super::packet_state::{Frame, PacketState, RulePosition, attach_template};
 use super::questions::Question;
 use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
-use crate::net::{Cidr, Family, Port};
+use super::source_translation::PortChoice;
+use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::{Bound, Element, MapValue};
 
 impl<'r> Evaluator<'_, 'r> {
@@ -79,11 +80,11 @@ impl<'r> Evaluator<'_, 'r> {
         match action {
             Action::Dnat(to) => Ok(self.dnat(state, to, position)),
             Action::Redirect(port) => Ok(self.redirect(state, port.map(Port::get), position)),
-            Action::Masquerade => Ok(self.masquerade(state, position)),
+            Action::Masquerade(choice) => Ok(self.masquerade(state, choice, position)),
             Action::Statement(statement) => self.perform(state, statement, position),
             Action::Snat => {
                 self.note(state, position, Effect::Snat);
-                Ok(self.source_translated(state, true))
+                Ok(self.source_translated(state, true, PortChoice::UNKNOWN))
             }
             Action::SnatTo(to) => Ok(self.snat_to(state, to, position)),
             Action::DnatTo(to) => self.dnat_to(state, to, position),
@@ -98,7 +99,7 @@ impl<'r> Evaluator<'_, 'r> {
             Action::Netmap(net) => {
                 self.note(state, position, Effect::Snat);
                 state.view.source = in_network(state.view.source, net);
-                Ok(self.source_translated(state, true))
+                Ok(self.source_translated(state, true, PortChoice::default()))
             }
             // In a table of both families nft asks for the family first.
             Action::RandomDnat(_, destinations)
@@ -118,26 +119,11 @@ impl<'r> Evaluator<'_, 'r> {
                 let found = self.program.look_up(position.chain, map, key, &state.view);
                 self.mapped(state, found, map, position)
             }
-            Action::Unknown(text) => self.unknown_target(state, text, position),
+            Action::Proxy(_) if state.view.protocol != Protocol::Tcp => Ok(self.pass_over(state, position)),
+            Action::Unknown(text) | Action::Proxy(text) => self.unknown_target(state, text, position),
+            Action::Expire(text) => self.expire(state, text, position),
             _ => Ok(Next::Part),
         }
-    }
-
-    pub(super) fn masquerade(&mut self, state: &mut PacketState<'r>, position: RulePosition) -> Next {
-        let own = self.host.primary_address(self.family);
-        self.note(state, position, Effect::Masquerade);
-        let changes = own.is_none_or(|own| own != state.view.source);
-        state.view.source = own.unwrap_or(state.view.source);
-        self.source_translated(state, changes)
-    }
-
-    /// The kernel notes a translation only where something changed.
-    pub(super) fn source_translated(&mut self, state: &mut PacketState<'r>, changes: bool) -> Next {
-        state.snat = true;
-        state.view.source_translated |= changes;
-        state.bound = true;
-        state.frames.clear();
-        Next::Elsewhere
     }
 
     pub(super) fn dnat(
@@ -281,27 +267,6 @@ impl<'r> Evaluator<'_, 'r> {
     fn pass_over(&mut self, state: &mut PacketState<'r>, position: RulePosition) -> Next {
         go_to(state, position.rule + 1, 0);
         Next::Elsewhere
-    }
-
-    /// A target that is not understood may drop the packet or let it through, with other marks.
-    pub(super) fn unknown_target(
-        &mut self,
-        state: &mut PacketState<'r>,
-        text: &'r str,
-        position: RulePosition,
-    ) -> Walked<Next> {
-        match self.asked(state, Question::Part(position), text, position) {
-            None => Ok(Next::Gone),
-            Some(true) => {
-                let effect = Effect::Unknown { drops: true };
-                Ok(self.finish(state, position, effect, Verdict::Drop))
-            }
-            Some(false) => {
-                self.note(state, position, Effect::Unknown { drops: false });
-                self.forget_marks(&mut state.view);
-                Ok(self.pass_over(state, position))
-            }
-        }
     }
 
     fn jump(&mut self, state: &mut PacketState<'r>, name: &'r str, position: RulePosition) -> Walked<Next> {

@@ -43,6 +43,16 @@ pub enum WalkError {
         /// The chain with the rule.
         chain: CompactString,
     },
+    /// A rule writes addresses or ports into packets that cannot be told.
+    #[error(
+        "table {table}, chain {chain}: it is not known what a rule makes of a packet's addresses and ports"
+    )]
+    UnknownRewrite {
+        /// The table.
+        table: CompactString,
+        /// The chain with the rule.
+        chain: CompactString,
+    },
     /// Chains call one another deeper than a kernel allows, or in a circle.
     #[error("table {table}, chain {chain}: chains call one another too deeply or in a circle")]
     TooDeep {

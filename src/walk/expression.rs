@@ -230,7 +230,11 @@ impl<'r> Evaluator<'_, 'r> {
                 let numbers = (u64::from(*offset), u64::from(*modulus));
                 self.draw(state, numbers, cuts, position).map(Value::number)
             }
-            Expression::Chooser(Chooser::Hash { .. })
+            Expression::Chooser(Chooser::Hash { of: Some(key), .. }) => {
+                self.key(state, key, &[], position, &mut Vec::new())?;
+                Ok(Value::Open)
+            }
+            Expression::Chooser(Chooser::Hash { of: None, .. })
             | Expression::Set(_)
             | Expression::Named(_)
             | Expression::Concatenation(_) => Ok(Value::Open),
@@ -445,8 +449,8 @@ impl<'r> Evaluator<'_, 'r> {
         let result = match found {
             Holds::Known(holds) => return Ok(holds),
             Holds::Interface(direction, name) => self.has_interface(&state.view, direction, name, position),
-            Holds::SourcePort(first, last) => {
-                self.source_port_that(|port| (first..=last).contains(&port), "", position)
+            Holds::SourcePort(of, first, last) => {
+                self.source_port_that(of, |port| (first..=last).contains(&port), ("", position))
             }
             Holds::Usually(holds) => {
                 let usual = self.open(Question::Usual(Supposition::HasRoute, position), "fib", position);

@@ -8,7 +8,7 @@ use super::evaluator::{Decision, Evaluator, MatchResult};
 use super::matching::{is_in, moment};
 use super::opaque_iptables::is_protocol;
 use super::outcome::Supposition;
-use super::packet::View;
+use super::packet::{SourcePort, View};
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::{InterfaceDirection, Listing, States};
@@ -170,7 +170,7 @@ impl<'r> Evaluator<'_, 'r> {
         match end {
             Some(End::Destination) => MatchResult::Known(within(view.destination.port())),
             None if within(view.destination.port()) => MatchResult::Known(true),
-            None | Some(End::Source) => self.source_port_that(within, text, position),
+            None | Some(End::Source) => self.source_port_that(view.source_port, within, (text, position)),
         }
     }
 
@@ -184,6 +184,9 @@ impl<'r> Evaluator<'_, 'r> {
         MatchResult::Known(match asked {
             Connection::State(states) => is_in(States::Iptables(*states), view),
             _ if view.has_template() => return self.open(Question::Part(position), text, position),
+            Connection::Address(..) | Connection::Port(..) if view.rewritten => {
+                return self.open(Question::Part(position), text, position);
+            }
             // Once it has left the node by `lo`, its connection is confirmed.
             Connection::Status(all) => all.contains(&Status::Confirmed) && state.phase.is_loop(),
             Connection::Direction(original) => *original,
@@ -203,7 +206,8 @@ impl<'r> Evaluator<'_, 'r> {
                 (*first..=*last).contains(&view.destination.port())
             }
             Connection::Port(tuple, _, first, last) if *tuple == Tuple::Original || !state.snat => {
-                return self.source_port_that(|port| (*first..=*last).contains(&port), text, position);
+                let within = |port| (*first..=*last).contains(&port);
+                return self.source_port_that(SourcePort::Own, within, (text, position));
             }
             Connection::Address(..) | Connection::Port(..) | Connection::Expiry(_) => {
                 return self.open(Question::Part(position), text, position);

@@ -25,6 +25,7 @@ use super::rule_index::{RuleIndex, RuleKey, Sources};
 use super::rule_part::{
     Action, ChainId, InterfaceDirection, Listing, Match, MatchKind, RulePart, Side, States,
 };
+use super::source_translation::PortChoice;
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;
@@ -218,7 +219,7 @@ impl<'r> Program<'r> {
                 changes.beside.learn(rule);
                 let Some(Target::Foreign(foreign)) = &rule.target else { continue };
                 match foreign.means() {
-                    Means::Alters => changes.alters = true,
+                    Means::Alters | Means::Expires => changes.alters = true,
                     Means::ChangesSet(set) => _ = changes.sets.insert(set),
                     _ => {}
                 }
@@ -420,7 +421,7 @@ fn target(target: &Target) -> RulePart<'_> {
         Target::Return => Action::Return,
         Target::Reject => Action::Reject(Answer::PortUnreachable),
         Target::SetMark { value, mask } => Action::SetMark { keep: !mask, flip: *value },
-        Target::Masquerade { .. } => Action::Masquerade,
+        Target::Masquerade { random_fully } => Action::Masquerade(PortChoice::random(*random_fully)),
         Target::Dnat(destination) => Action::Dnat(destination.address),
         Target::Foreign(foreign) => return foreign_target(foreign),
     })
@@ -438,7 +439,9 @@ fn foreign_target(foreign: &ForeignTarget) -> RulePart<'_> {
         Means::Mark(Alteration { of, keep, other, flip }) => {
             Action::Mark { of: *of, keep: *keep, other: *other, flip: *flip }
         }
-        Means::Masquerade { .. } => Action::Masquerade,
+        Means::Masquerade { ports, random } => {
+            Action::Masquerade(PortChoice { range: *ports, random: *random })
+        }
         Means::Source(translation) => Action::SnatTo(translation),
         Means::Destination(translation) => destination(translation),
         Means::Redirect => Action::Redirect(None),
@@ -449,6 +452,7 @@ fn foreign_target(foreign: &ForeignTarget) -> RulePart<'_> {
         Means::ToSocket => Action::ToSocket(text),
         Means::Queue => Action::ToProgram(text),
         Means::SetsMark => Action::MarkUnknown,
+        Means::Expires => Action::Expire(text),
         Means::Unknown => Action::Unknown(text),
     })
 }

@@ -186,17 +186,22 @@ fn conditions<'r>(program: &Program<'r>, questions: &Questions<'r>, case: &Found
     let affinity = case.end.affinity.and_then(|of| affinity(program, of));
     let answers = case.answers.iter().filter_map(|(question, set)| {
         let question = questions.get(*question)?;
-        let is_order = matches!(question.answers, Answers::Orders(_));
-        let rule = Some(question.position.rule).filter(|_| !is_order);
+        let rule = match question.answers {
+            Answers::Orders(_) => None,
+            _ => Some(question.position.rule),
+        };
         let rule = program.rule_ref(question.position.chain, rule)?;
         if let Some((count, digest)) = case.several {
             return Some(Condition::Several { count, text: question.text().into(), rule, digest });
         }
         let (text, matches) = question.words(set);
         let text = text.into();
-        Some(match is_order {
-            true => Condition::Order { text, first: rule },
-            false => Condition::Opaque { text, rule, matches },
+        Some(match question.answers {
+            Answers::Orders(_) => Condition::Order { text, first: rule },
+            Answers::Verdicts(_) => {
+                Condition::Verdict { text: question.text().into(), rule, verdicts: question.verdicts(set) }
+            }
+            _ => Condition::Opaque { text, rule, matches },
         })
     });
     let supposed = case.supposing.iter().filter_map(|question| {

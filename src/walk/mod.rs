@@ -61,6 +61,7 @@ mod outcome;
 mod packet;
 mod packet_interface;
 mod packet_state;
+mod payload_write;
 mod program;
 mod questions;
 mod queue;
@@ -74,10 +75,12 @@ mod selector;
 mod set_changes;
 mod set_index;
 mod source_port;
+mod source_translation;
 #[cfg(test)]
 mod tests;
 mod told_apart;
 mod translation;
+mod unknown;
 mod value;
 mod value_order;
 mod walker;
@@ -94,6 +97,7 @@ pub use packet::{FamilyMismatch, Interface, Original, Packet, Tracking, View};
 pub use routed::{EndsOfPair, RoutedPair};
 pub use rule_part::InterfaceDirection;
 pub use seen_interface::SeenInterface;
+pub use unknown::AssumedVerdict;
 pub use walker::{ToldByOthers, Walker};
 
 pub use crate::node::{ClientKind, Host, InterfaceName, PodInterface};

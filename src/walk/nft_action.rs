@@ -13,6 +13,7 @@ use super::outcome::{Answer, Effect, Verdict};
 use super::packet::Tracking;
 use super::packet_state::{PacketState, RulePosition, attach_template};
 use super::selector;
+use super::source_translation::PortChoice;
 use super::value::{Value, number_of};
 use crate::net::Family;
 use crate::nftables::ruleset::{
@@ -79,6 +80,9 @@ impl<'r> Evaluator<'_, 'r> {
         value: &'r Expression,
         position: RulePosition,
     ) -> Found<Next> {
+        if let Some(text) = may_be_absent(value) {
+            self.ask_presence(state, text, position)?;
+        }
         let kind = target.data_type();
         let value = match value {
             Expression::Datum(datum) => {
@@ -101,59 +105,25 @@ impl<'r> Evaluator<'_, 'r> {
                 }
                 Ok(Next::Part)
             }
+            // Nothing can be expected of a connection that does not exist yet, or that is confirmed, as it is over `lo`
+            // (net/netfilter/nft_ct.c, `nft_ct_expect_obj_eval`).
+            Selector::Conntrack(_, key) if key == "expectation" => {
+                self.ask_presence(state, key, position)?;
+                Ok(Next::Part)
+            }
             Selector::Conntrack(_, key) if key == "zone" => {
                 attach_template(state);
                 Ok(Next::Part)
             }
-            Selector::Payload(header, field) => self.rewrite(state, (*header, field), value, position),
+            // A type other than "to this node" makes the kernel drop what it would forward (net/ipv4/ip_forward.c,
+            // `ip_forward`), and ignore what is for the node (net/ipv4/tcp_ipv4.c, `tcp_v4_rcv`).
+            Selector::Meta(key) if key == "pkttype" && value != Value::number(0) => {
+                self.unknown_target(state, key, position).map_err(Stop::Failed)
+            }
+            Selector::Payload(..) => self.rewrite(state, target, value, position),
+            Selector::Other(words) if words.starts_with('@') => self.rewrite(state, target, value, position),
             // An option of another protocol than the packet's.
             Selector::Other(_) if selector::value(target, state).is_none() => Err(Stop::Absent),
-            _ => Ok(Next::Part),
-        }
-    }
-
-    /// Changes a field of the packet without connection tracking.
-    fn rewrite(
-        &mut self,
-        state: &mut PacketState<'r>,
-        (header, field): (Header, &str),
-        value: Value,
-        position: RulePosition,
-    ) -> Found<Next> {
-        let view = &mut state.view;
-        match (header, field, value) {
-            (Header::Ip | Header::Ip6, "daddr", Value::Address(ip)) => {
-                if Family::of(ip) != Family::of(view.source) {
-                    return Err(Stop::Absent);
-                }
-                let to = SocketAddr::new(ip, view.destination.port());
-                view.destination = to;
-                state.class = self.class_of(to);
-                Ok(self.note_on(state, position, Effect::Dnat(to)))
-            }
-            (Header::Ip | Header::Ip6, "saddr", Value::Address(ip)) => {
-                if Family::of(ip) != Family::of(view.source) {
-                    return Err(Stop::Absent);
-                }
-                view.source = ip;
-                state.snat = true;
-                Ok(self.note_on(state, position, Effect::Snat))
-            }
-            (
-                Header::Tcp | Header::Udp | Header::Sctp | Header::Transport,
-                "dport",
-                Value::Number { known, open: 0 },
-            ) => {
-                let of_it = header == Header::Transport || header.name() == view.protocol.lower_name();
-                if !of_it {
-                    return Err(Stop::Absent);
-                }
-                let port = u16::try_from(known).unwrap_or_default();
-                view.destination.set_port(port);
-                let to = view.destination;
-                state.class = self.class_of(to);
-                Ok(self.note_on(state, position, Effect::Dnat(to)))
-            }
             _ => Ok(Next::Part),
         }
     }
@@ -185,7 +155,10 @@ impl<'r> Evaluator<'_, 'r> {
             return Err(Stop::Absent);
         }
         match of.kind {
-            TranslationKind::Masquerade => Ok(self.masquerade(state, position)),
+            TranslationKind::Masquerade => {
+                let choice = self.port_choice(state, of, position)?;
+                Ok(self.masquerade(state, choice, position))
+            }
             TranslationKind::Redirect => {
                 let port = self.port(state, of.port.as_ref(), position)?;
                 Ok(self.redirect(state, port, position))
@@ -198,13 +171,14 @@ impl<'r> Evaluator<'_, 'r> {
             }
             TranslationKind::Snat => {
                 let Target { address, .. } = self.source_of(state, of, position)?;
+                let choice = self.port_choice(state, of, position)?;
                 self.note(state, position, Effect::Snat);
                 if translates_destination(state.phase.hook()) {
                     return Ok(Next::Part);
                 }
                 let was = state.view.source;
                 state.view.source = address.unwrap_or(was);
-                Ok(self.source_translated(state, state.view.source != was || of.port.is_some()))
+                Ok(self.source_translated(state, state.view.source != was, choice))
             }
         }
     }
@@ -227,6 +201,33 @@ impl<'r> Evaluator<'_, 'r> {
             _ => None,
         };
         Ok(Target { address, port: None })
+    }
+
+    /// The source port that a translation chooses.
+    fn port_choice(
+        &mut self,
+        state: &mut PacketState<'r>,
+        of: &'r Translation,
+        position: RulePosition,
+    ) -> Found<PortChoice> {
+        let random = of.flags.iter().any(|flag| flag.ends_with("random"));
+        let range = |datum: &Datum| match datum {
+            Datum::Numbers(first, last) => (low_port(Some(*first)), low_port(Some(*last))),
+            one => match number_of(one, Some(&DataType::InetService)) {
+                Some(port) => (low_port(Some(port)), low_port(Some(port))),
+                None => (0, u16::MAX),
+            },
+        };
+        let range = match of.port.as_ref() {
+            None => None,
+            Some(Expression::Datum(datum)) => Some(range(datum)),
+            Some(map @ Expression::Map(..)) => match self.mapped_data(state, map, position)? {
+                [datum] => Some(range(datum)),
+                _ => Some((0, u16::MAX)),
+            },
+            Some(_) => Some((0, u16::MAX)),
+        };
+        Ok(PortChoice { range, random })
     }
 
     fn target_of(
@@ -317,6 +318,22 @@ impl<'r> Evaluator<'_, 'r> {
             Some(_) => self.unknown_destination(position),
         }
     }
+}
+
+/// What of a value a packet may not have, so that the rule ends, although nothing known tells.
+fn may_be_absent(value: &Expression) -> Option<&str> {
+    let mut found = None;
+    value.visit(&mut |part| match part {
+        Expression::Selector(Selector::Other(words)) => found = Some(words.as_str()),
+        Expression::Selector(Selector::Payload(Header::Ether, field)) => found = Some(field.as_str()),
+        Expression::Selector(Selector::Meta(key))
+            if matches!(key.as_str(), "rtclassid" | "iifkind" | "oifkind" | "sdif" | "sdifname") =>
+        {
+            found = Some(key.as_str());
+        }
+        _ => {}
+    });
+    found
 }
 
 fn address(datum: &Datum) -> Value {

@@ -25,6 +25,7 @@ use super::packet::View;
 use super::rule_index::Sources;
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
 use super::set_index::{Lookup, SetIndex};
+use super::source_translation::PortChoice;
 use super::{opaque_iptables, opaque_nftables};
 
 pub(super) struct Program<'r> {
@@ -407,7 +408,7 @@ fn action(statement: &Statement) -> Option<Action<'_>> {
         Statement::Dnat(address) => Action::Dnat(*address),
         Statement::RandomDnat { modulus, destinations, .. } => Action::RandomDnat(*modulus, destinations),
         Statement::UpdateSet { set, .. } => Action::Remember(set),
-        Statement::Masquerade { .. } => Action::Masquerade,
+        Statement::Masquerade { fully_random } => Action::Masquerade(PortChoice::random(*fully_random)),
         Statement::Reject => Action::Reject(Answer::PortUnreachable),
         Statement::Verdict(verdict) => verdict_action(verdict),
         Statement::LookUp(_) | Statement::Assign(_) | Statement::Translate(_) | Statement::RejectWith(_) => {
@@ -415,7 +416,8 @@ fn action(statement: &Statement) -> Option<Action<'_>> {
         }
         Statement::Notrack => Action::Untrack,
         Statement::Divert(Diversion::Program, text) => Action::ToProgram(text),
-        Statement::Divert(Diversion::Proxy | Diversion::Interface, text) => Action::Unknown(text),
+        Statement::Divert(Diversion::Proxy, text) => Action::Proxy(text),
+        Statement::Divert(Diversion::Interface, text) => Action::Unknown(text),
         _ => return None,
     })
 }

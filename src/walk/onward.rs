@@ -281,6 +281,9 @@ pub(super) fn digest_of_ended(outcomes: &[Outcome<'_>]) -> u128 {
 fn conditions(outcome: &Outcome<'_>) -> Vec<(String, bool, u64)> {
     let condition = |condition: &Condition<'_>| match condition {
         Condition::Opaque { text, matches, .. } => (text.to_string(), *matches, 0),
+        Condition::Verdict { text, verdicts, .. } => {
+            (verdicts.iter().fold(text.to_string(), |all, verdict| all + " " + verdict.name()), true, 0)
+        }
         Condition::Order { text, .. } => (text.to_string(), true, 0),
         Condition::Several { text, digest, .. } => (text.to_string(), true, *digest),
         Condition::Supposed { .. } | Condition::Affinity { .. } => (String::new(), false, 0),

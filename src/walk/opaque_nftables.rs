@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::opaque_iptables;
 use super::outcome::Answer;
 use super::rule_part::{Action, Match, MatchKind, RulePart, States};
+use super::source_translation::PortChoice;
 use crate::net::Protocol;
 
 /// Whether an opaque statement of nftables is a match, as far as that can be known.
@@ -81,7 +82,7 @@ fn of_json(text: &str) -> Option<(String, String)> {
 
 fn target<'r>(name: &str, text: &'r str) -> RulePart<'r> {
     RulePart::Action(match name {
-        "MASQUERADE" => Action::Masquerade,
+        "MASQUERADE" => Action::Masquerade(PortChoice::UNKNOWN),
         "SNAT" => Action::Snat,
         "REJECT" => Action::Reject(Answer::PortUnreachable),
         name if opaque_iptables::is_harmless(name) => return RulePart::Nothing,
@@ -104,7 +105,7 @@ mod tests {
         is("xt match \"statistic\"", "Match");
         is("xt target \"TPROXY\"", "Action(Unknown");
         is(r#"{"xt":{"type":"match","name":"comment"}}"#, "Nothing");
-        is(r#"{"xt":{"type":"target","name":"MASQUERADE"}}"#, "Action(Masquerade)");
+        is(r#"{"xt":{"type":"target","name":"MASQUERADE"}}"#, "Action(Masquerade");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 use crate::iptables::foreign::MarkOf;
 use crate::iptables::ruleset::{Match, RecentAction};
@@ -17,6 +18,7 @@ use crate::ruleset::writer::Writer;
 use super::chance::Chance;
 pub use super::hook::Hook;
 use super::packet::View;
+use super::unknown::AssumedVerdict;
 
 /// One thing that can happen to a packet.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +150,16 @@ pub enum Condition<'r> {
         /// Whether it is assumed to match.
         matches: bool,
     },
+    /// A rule has a target that is not understood, or that leaves the packet to a program; this is the outcome if it gives
+    /// one of these verdicts.
+    Verdict {
+        /// The target, as printed.
+        text: CompactString,
+        /// The rule.
+        rule: RuleRef<'r>,
+        /// The verdicts; at least one, in the order of [`AssumedVerdict`].
+        verdicts: SmallVec<[AssumedVerdict; 3]>,
+    },
     /// Base chains of one priority run in this order, which no listing tells.
     Order {
         /// The chains, in the order in which they run.
@@ -203,7 +215,10 @@ impl Condition<'_> {
     /// Whether it is about something that is not known, so that nobody can tell whether it holds.
     pub fn is_not_known(&self) -> bool {
         match self {
-            Condition::Opaque { .. } | Condition::Order { .. } | Condition::Several { .. } => true,
+            Condition::Opaque { .. }
+            | Condition::Verdict { .. }
+            | Condition::Order { .. }
+            | Condition::Several { .. } => true,
             Condition::Affinity { .. } | Condition::Supposed { .. } => false,
         }
     }
@@ -286,11 +301,8 @@ pub enum Effect<'r> {
     /// Which way it goes is not known despite the routes, for example because routing rules decide: assumed to be sent
     /// on.
     WayNotKnown,
-    /// A target that is not understood: assumed to drop it or to let it through, as the condition says.
-    Unknown {
-        /// Whether it is assumed to drop the packet.
-        drops: bool,
-    },
+    /// A target that is not understood: assumed to give this verdict, as the condition says.
+    Unknown(AssumedVerdict),
 }
 
 /// Why routing ends a packet.

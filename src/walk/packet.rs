@@ -134,6 +134,30 @@ pub struct View {
     pub source_translated: bool,
     /// The packet as it came: the original direction of its connection.
     pub original: Original,
+    /// Its source port at this point.
+    pub source_port: SourcePort,
+    /// Whether a rule wrote other addresses or ports into it, past connection tracking, so that those of its connection
+    /// are not known.
+    pub rewritten: bool,
+}
+
+/// The source port of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SourcePort {
+    /// As its sender chose it.
+    Own,
+    /// One of these, the first to the last, which a translation or another rule gave it.
+    Given(u16, u16),
+}
+
+impl SourcePort {
+    /// Nothing is known of it.
+    pub const ANY: SourcePort = SourcePort::Given(0, u16::MAX);
+
+    /// This one.
+    pub fn only(port: u16) -> SourcePort {
+        SourcePort::Given(port, port)
+    }
 }
 
 /// Both ends of a packet before any translation.
@@ -163,6 +187,8 @@ impl View {
             translated: false,
             source_translated: false,
             original: Original { source, destination },
+            source_port: SourcePort::Own,
+            rewritten: false,
         }
     }
 

@@ -5,15 +5,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use foldhash::HashMap;
+use smallvec::SmallVec;
 
 use super::cases::CaseSet;
 use super::hook::Hook;
 use super::interface_case::InterfaceCase;
 use super::interfaces::{Interfaces, LikeCases};
 use super::outcome::Supposition;
-use super::packet::View;
+use super::packet::{SourcePort, View};
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
+use super::unknown::AssumedVerdict;
 use super::weights::QuestionId;
 use crate::nftables::ruleset::{Comparison, Datum, Expression, Statement};
 
@@ -25,7 +27,7 @@ pub(super) enum Question<'r> {
     /// By which interface it goes out to this destination.
     OutInterface(IpAddr),
     /// Its source port.
-    SourcePort,
+    SourcePort(SourcePort),
     /// Whether the interface by which it comes in has an address.
     InterfaceHasAddress,
     /// Whether it passes a match, by its text: the same text means the same in every rule, at the same hook and with
@@ -39,6 +41,8 @@ pub(super) enum Question<'r> {
     Filled(&'r str, RulePosition, Moment),
     /// Whether it passes a part of one rule.
     Part(RulePosition),
+    /// Which verdict the target of one rule gives.
+    Verdict(RulePosition),
     /// Whether a part of one rule is as it usually is for the first packet of a connection.
     Usual(Supposition, RulePosition),
     /// In which order the base chains of one priority run, from this place at the hook on.
@@ -94,6 +98,8 @@ pub(super) enum Answers<'r> {
     Interfaces(InterfaceDirection, Vec<LikeCases<'r>>),
     /// One of these ranges of ports.
     Ports(Vec<(u16, u16)>),
+    /// One of these verdicts.
+    Verdicts(&'static [AssumedVerdict]),
     /// One of these orders of chains, in words.
     Orders(Vec<String>),
 }
@@ -181,6 +187,7 @@ impl Answers<'_> {
             Answers::YesNo => 2,
             Answers::Interfaces(_, cases) => cases.len(),
             Answers::Ports(ranges) => ranges.len(),
+            Answers::Verdicts(verdicts) => verdicts.len(),
             Answers::Orders(orders) => orders.len(),
         }
     }
@@ -233,6 +240,16 @@ impl OpenQuestion<'_> {
         }
     }
 
+    /// The answers that are verdicts.
+    pub(super) fn verdicts(&self, set: &CaseSet) -> SmallVec<[AssumedVerdict; 3]> {
+        match &self.answers {
+            Answers::Verdicts(verdicts) => {
+                set.iter().filter_map(|answer| verdicts.get(answer)).copied().collect()
+            }
+            _ => SmallVec::new(),
+        }
+    }
+
     /// What is asked, in the words of the rules.
     pub(super) fn text(&self) -> String {
         match self.question {
@@ -258,7 +275,9 @@ impl OpenQuestion<'_> {
                 all.sort_unstable();
                 (direction, all).hash(&mut hasher);
             }
-            Answers::YesNo | Answers::Ports(_) | Answers::Orders(_) => set.hash(&mut hasher),
+            Answers::YesNo | Answers::Ports(_) | Answers::Verdicts(_) | Answers::Orders(_) => {
+                set.hash(&mut hasher);
+            }
         }
         hasher.finish()
     }
@@ -287,7 +306,15 @@ impl OpenQuestion<'_> {
             }
             Answers::Ports(ranges) => {
                 let range = |i: usize| ranges.get(i).map(|(first, last)| port_range(*first, *last));
-                (format!("source port {}", one_of(set.iter().filter_map(range).collect())), true)
+                let after = match self.question {
+                    Question::SourcePort(SourcePort::Given(..)) => " after its translation",
+                    _ => "",
+                };
+                (format!("source port{after} {}", one_of(set.iter().filter_map(range).collect())), true)
+            }
+            Answers::Verdicts(_) => {
+                let these: Vec<&str> = self.verdicts(set).into_iter().map(AssumedVerdict::name).collect();
+                (format!("{} {}", self.text, these.join(" or ")), true)
             }
             Answers::Orders(orders) => {
                 let these: Vec<&str> = set.iter().filter_map(|i| orders.get(i)).map(String::as_str).collect();

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::chance::Chance;
 use super::filled::Filled;
-use super::packet::{Interface, Tracking};
+use super::packet::{Interface, SourcePort, Tracking};
 use super::packet_state::{Frame, PacketState, Phase, RulePosition};
 use super::weights::{Weight, Weights};
 
@@ -118,7 +118,7 @@ type Identity<'s, 'r> = (
     IpAddr,
     [u32; 4],
     (Interface, Interface, Tracking),
-    [bool; 5],
+    ([bool; 6], SourcePort),
     Option<(&'r str, bool)>,
     (Option<(RulePosition, u64)>, &'s [Filled<'r>], Option<(u32, u32)>),
 );
@@ -129,7 +129,17 @@ fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
         view.source,
         [view.mark, view.open_mark, view.connection_mark, view.open_connection_mark],
         (view.input, view.output, view.tracking),
-        [state.untracked, state.snat, state.bound, view.translated, view.source_translated],
+        (
+            [
+                state.untracked,
+                state.snat,
+                state.bound,
+                view.translated,
+                view.source_translated,
+                view.rewritten,
+            ],
+            view.source_port,
+        ),
         state.affinity.map(|affinity| (affinity.list, affinity.listed)),
         (state.drawn, &state.filled, state.mark_before),
     )

@@ -9,6 +9,7 @@ use crate::nftables::ruleset::{Addresses, Field, Statement};
 
 use super::chance::Chance;
 use super::outcome::Answer;
+use super::source_translation::PortChoice;
 
 /// A list that programs other than kube-proxy keep, and who of a packet is on it.
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +139,7 @@ pub(super) enum Action<'r> {
     Dnat(SocketAddr),
     /// DNAT to this node itself at another port, or at the same.
     Redirect(Option<Port>),
-    Masquerade,
+    Masquerade(PortChoice),
     /// SNAT to a fixed address.
     Snat,
     /// SNAT to one of some addresses.
@@ -172,6 +173,10 @@ pub(super) enum Action<'r> {
     Template,
     /// Any other statement of nftables.
     Statement(&'r Statement),
+    /// The node answers a TCP connection itself first (nftables; other protocols end the rule).
+    Proxy(&'r str),
+    /// The packet may be forwarded no more.
+    Expire(&'r str),
     /// Something unknown that ends the packet's way through the chain.
     Unknown(&'r str),
 }

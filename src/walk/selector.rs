@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::net::{Family, Protocol};
 use crate::nftables::ruleset::{Direction, Header, Selector};
 
-use super::packet::{Interface, Tracking, View};
+use super::packet::{Interface, SourcePort, Tracking, View};
 use super::packet_state::{PacketState, Phase};
 use super::rule_part::InterfaceDirection;
 use super::value::Value;
@@ -45,7 +45,10 @@ fn payload(header: Header, field: &str, view: &View) -> Option<Value> {
         (Header::Udp, _) => with(Protocol::Udp),
         (Header::Sctp, _) => with(Protocol::Sctp),
         (Header::Transport, _) => Some(transport(field, view)),
-        (Header::Ether, _) => Some(Value::Open),
+        // nft asks for the kind of the in interface first (`meta iiftype ether`).
+        (Header::Ether, _) => {
+            (!matches!(view.input, Interface::None | Interface::Loopback)).then_some(Value::Open)
+        }
         // No connection that is followed has any of these.
         (
             Header::Vlan
@@ -67,7 +70,7 @@ fn transport(field: &str, view: &View) -> Value {
     const SYN: u64 = 2;
     match field {
         "dport" => Value::number(u64::from(view.destination.port())),
-        "sport" => Value::SourcePort,
+        "sport" => Value::SourcePort(view.source_port),
         "flags" if view.protocol == Protocol::Tcp => Value::number(SYN),
         _ => Value::Open,
     }
@@ -119,6 +122,10 @@ fn conntrack(direction: Option<Direction>, key: &str, state: &PacketState<'_>) -
         Tracking::Template => return Some(Value::Open),
         Tracking::NotYet | Tracking::Untracked => return None,
     }
+    let is_end = key.ends_with("addr") || key.starts_with("proto-");
+    if view.rewritten && is_end {
+        return Some(Value::Open);
+    }
     let family = Family::of(view.source);
     let bit = |set: bool, bit: u64| if set { bit } else { 0 };
     let (source, destination) = match direction {
@@ -152,7 +159,7 @@ fn conntrack(direction: Option<Direction>, key: &str, state: &PacketState<'_>) -
         "proto-dst" if direction != Some(Direction::Reply) => {
             Some(Value::number(u64::from(view.original.destination.port())))
         }
-        "proto-src" if direction != Some(Direction::Reply) => Some(Value::SourcePort),
+        "proto-src" if direction != Some(Direction::Reply) => Some(Value::SourcePort(SourcePort::Own)),
         "proto-src" => Some(Value::number(u64::from(view.destination.port()))),
         _ => Some(Value::Open),
     }

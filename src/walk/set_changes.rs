@@ -129,8 +129,9 @@ impl<'r> Evaluator<'_, 'r> {
 fn are_same(one: &[Value], other: &[Value]) -> Option<bool> {
     let pairs = || one.iter().zip(other);
     let differ = |(one, other): (&Value, &Value)| one.is_known() && other.is_known() && one != other;
-    let is_same =
-        |(one, other): (&Value, &Value)| one == other && (one.is_known() || matches!(one, Value::SourcePort));
+    let is_same = |(one, other): (&Value, &Value)| {
+        one == other && (one.is_known() || matches!(one, Value::SourcePort(_)))
+    };
     if one.len() != other.len() || pairs().any(differ) {
         return Some(false);
     }

@@ -1,7 +1,8 @@
-//! The source port of a packet: from 1024 on unless the caller gives it, cut into ranges wherever rules tell ports
-//! apart.
+//! The source port of a packet: from 1024 on unless the caller gives it or a translation chooses it, cut into ranges
+//! wherever rules tell ports apart.
 
 use super::evaluator::{Evaluator, MatchResult};
+use super::packet::SourcePort;
 use super::packet_state::RulePosition;
 use super::questions::{Answers, Question};
 
@@ -13,16 +14,19 @@ impl<'r> Evaluator<'_, 'r> {
     /// [`super::program::Program::source_ports`] lists.
     pub(super) fn source_port_that(
         &mut self,
+        of: SourcePort,
         holds: impl Fn(u16) -> bool,
-        text: &'r str,
-        position: RulePosition,
+        (text, position): (&'r str, RulePosition),
     ) -> MatchResult<'r> {
-        if let Some(port) = self.source_port {
-            return MatchResult::Known(holds(port));
-        }
+        let possible = match (of, self.source_port) {
+            (SourcePort::Given(first, last), _) if first == last => return MatchResult::Known(holds(first)),
+            (SourcePort::Given(first, last), _) => (first, last),
+            (SourcePort::Own, Some(port)) => return MatchResult::Known(holds(port)),
+            (SourcePort::Own, None) => (FIRST, u16::MAX),
+        };
         let program = self.program;
-        let id = self.questions.number(Question::SourcePort, (position, text), || {
-            Answers::Ports(stretches(&program.source_ports()))
+        let id = self.questions.number(Question::SourcePort(of), (position, text), || {
+            Answers::Ports(stretches(possible, &program.source_ports()))
         });
         match self.questions.get(id) {
             Some(open) => MatchResult::Open(id, open.ports(holds)),
@@ -31,13 +35,14 @@ impl<'r> Evaluator<'_, 'r> {
     }
 }
 
-/// The ports from 1024 on, cut at both ends of every range.
-fn stretches(ranges: &[(u16, u16)]) -> Vec<(u16, u16)> {
-    let ends = ranges.iter().flat_map(|(first, last)| [Some(*first), last.checked_add(1)]);
-    let mut begins: Vec<u16> = ends.flatten().filter(|begin| *begin > FIRST).chain([FIRST]).collect();
+/// The ports from the first to the last, cut at both ends of every range.
+fn stretches((first, last): (u16, u16), ranges: &[(u16, u16)]) -> Vec<(u16, u16)> {
+    let ends = ranges.iter().flat_map(|(from, to)| [Some(*from), to.checked_add(1)]);
+    let within = ends.flatten().filter(|begin| (first..=last).contains(begin));
+    let mut begins: Vec<u16> = within.chain([first]).collect();
     begins.sort_unstable();
     begins.dedup();
-    let lasts = begins.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
+    let lasts = begins.iter().skip(1).map(|next| next - 1).chain([last]);
     begins.iter().copied().zip(lasts).collect()
 }
 
@@ -47,8 +52,10 @@ mod tests {
 
     #[test]
     fn ports_are_cut_where_rules_tell_them_apart() {
-        assert_eq!(stretches(&[]), [(1024, 65535)]);
-        let cut = stretches(&[(53, 53), (1000, 2000), (60000, 65535), (2000, 2000)]);
+        let usual = (1024, 65535);
+        assert_eq!(stretches(usual, &[]), [(1024, 65535)]);
+        let cut = stretches(usual, &[(53, 53), (1000, 2000), (60000, 65535), (2000, 2000)]);
         assert_eq!(cut, [(1024, 1999), (2000, 2000), (2001, 59999), (60000, 65535)]);
+        assert_eq!(stretches((5, 7), &[(6, 9), (70, 80)]), [(5, 5), (6, 7)]);
     }
 }

@@ -8,6 +8,7 @@ use super::packet::Interface;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::Action;
+use super::unknown::AssumedVerdict;
 use crate::iptables::foreign::Translation;
 use crate::net::Family;
 
@@ -55,7 +56,9 @@ impl<'r> Evaluator<'_, 'r> {
         let port = state.view.destination.port();
         let ports = if !random && (first..=last).contains(&port) { (port, port) } else { (first, last) };
         match (ip, ip.and_then(|ip| destinations((ip, ip), ports))) {
-            (None, _) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
+            (None, _) => {
+                Ok(self.finish(state, position, Effect::Unknown(AssumedVerdict::Drop), Verdict::Drop))
+            }
             (_, Some(all)) => self.one_destination(state, all, position),
             (_, None) => Err(self.no_destination(position)),
         }
@@ -71,7 +74,7 @@ impl<'r> Evaluator<'_, 'r> {
         let port = port.unwrap_or(state.view.destination.port());
         match self.own_address(state, position) {
             None => Next::Gone,
-            Some(None) => self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop),
+            Some(None) => self.finish(state, position, Effect::Unknown(AssumedVerdict::Drop), Verdict::Drop),
             Some(Some(ip)) => self.dnat(state, SocketAddr::new(ip, port), position),
         }
     }
@@ -124,44 +127,6 @@ impl<'r> Evaluator<'_, 'r> {
         }
         let modulus = u32::try_from(all.len()).unwrap_or(u32::MAX);
         self.one_of(state, modulus, (0..).zip(all).map(|(number, to)| (number, Action::Dnat(to))), position)
-    }
-
-    /// SNAT to one of some addresses; if there are several, later rules do not care which.
-    pub(super) fn snat_to(
-        &mut self,
-        state: &mut PacketState<'r>,
-        to: &'r Translation,
-        position: RulePosition,
-    ) -> Next {
-        self.note(state, position, Effect::Snat);
-        let was = state.view.source;
-        if let Some((first, last)) = to.addresses
-            && first == last
-        {
-            state.view.source = first;
-        }
-        let changes = state.view.source != was || to.ports.is_some() || to.random;
-        self.source_translated(state, changes || to.addresses.is_some_and(|(first, last)| first != last))
-    }
-
-    /// A socket or a program takes the packet, which rules of later chains then see, perhaps with another mark; or it
-    /// is dropped.
-    pub(super) fn hand_over(
-        &mut self,
-        state: &mut PacketState<'r>,
-        text: &'r str,
-        position: RulePosition,
-    ) -> Walked<Next> {
-        match self.asked(state, Question::Part(position), text, position) {
-            None => Ok(Next::Gone),
-            Some(true) => Ok(self.finish(state, position, Effect::Unknown { drops: true }, Verdict::Drop)),
-            Some(false) => {
-                self.note(state, position, Effect::Unknown { drops: false });
-                self.forget_marks(&mut state.view);
-                state.frames.clear();
-                Ok(Next::Elsewhere)
-            }
-        }
     }
 }
 

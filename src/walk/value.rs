@@ -6,7 +6,7 @@ use crate::net::Family;
 use crate::nftables::ruleset::{DataType, Datum, Field};
 
 use super::interface_case::fits;
-use super::packet::View;
+use super::packet::{SourcePort, View};
 use super::rule_part::InterfaceDirection;
 use crate::node::InterfaceName;
 
@@ -25,7 +25,7 @@ pub(super) enum Value {
     /// The interface that it crosses.
     Interface(InterfaceDirection),
     /// Its source port.
-    SourcePort,
+    SourcePort(SourcePort),
     /// There usually is an interface: the source is reached the way that its packet came.
     Present,
     /// The interface to which routes lead; none if there is no route.
@@ -53,7 +53,7 @@ pub(super) enum Holds<'r> {
     /// It depends on the interface's name.
     Interface(InterfaceDirection, &'r str),
     /// It depends on whether the source port lies between these.
-    SourcePort(u16, u16),
+    SourcePort(SourcePort, u16, u16),
     /// It usually holds.
     Usually(bool),
     /// Nothing is known.
@@ -72,10 +72,10 @@ pub(super) fn holds<'r>(value: Value, datum: &'r Datum, kind: Option<&DataType>)
             Datum::Name(name) => Holds::Interface(direction, name),
             _ => Holds::Open,
         },
-        Value::SourcePort => match datum {
-            Datum::Port(port) => Holds::SourcePort(port.get(), port.get()),
-            Datum::Number(number) => port_range(*number, *number),
-            Datum::Numbers(first, last) => port_range(*first, *last),
+        Value::SourcePort(of) => match datum {
+            Datum::Port(port) => Holds::SourcePort(of, port.get(), port.get()),
+            Datum::Number(number) => port_range(of, *number, *number),
+            Datum::Numbers(first, last) => port_range(of, *first, *last),
             _ => Holds::Open,
         },
         Value::Present => match datum {
@@ -100,9 +100,9 @@ fn way_holds<'r>(way: Option<InterfaceName>, datum: &Datum) -> Holds<'r> {
     }
 }
 
-fn port_range<'r>(first: u64, last: u64) -> Holds<'r> {
+fn port_range<'r>(of: SourcePort, first: u64, last: u64) -> Holds<'r> {
     let port = |number: u64| u16::try_from(number).unwrap_or(u16::MAX);
-    Holds::SourcePort(port(first), port(last))
+    Holds::SourcePort(of, port(first), port(last))
 }
 
 fn address_holds<'r>(ip: IpAddr, datum: &Datum) -> Holds<'r> {

@@ -1,5 +1,6 @@
 //! Arithmetic and order of nftables values, as far as their bits are known.
 
+use super::packet::SourcePort;
 use super::value::{Holds, Value, number_of};
 use crate::nftables::ruleset::{Binary, Datum, Element, Operator};
 
@@ -55,30 +56,29 @@ pub(super) fn operated(operator: Binary, left: Value, right: Value) -> Value {
 
 /// Whether a value is less or greater.
 pub(super) fn compared<'r>(value: Value, operator: Operator, datum: &Datum) -> Holds<'r> {
-    let (ordering, number) = match (value, datum) {
-        (Value::Address(ip), Datum::Address(other)) => (ip.cmp(other), None),
+    let ordering = match (value, datum) {
+        (Value::Address(ip), Datum::Address(other)) => ip.cmp(other),
         (Value::Number { known, open: 0 }, datum) => match number_of(datum, None) {
-            Some(number) => (known.cmp(&number), None),
+            Some(number) => known.cmp(&number),
             None => return Holds::Open,
         },
-        (Value::SourcePort, datum) => match number_of(datum, None).and_then(|n| u16::try_from(n).ok()) {
-            Some(port) => (std::cmp::Ordering::Equal, Some(port)),
-            None => return Holds::Open,
-        },
+        (Value::SourcePort(of), datum) => return port_compared(of, operator, datum),
         _ => return Holds::Open,
     };
-    if let Some(port) = number {
-        return match operator {
-            Operator::Less => Holds::SourcePort(0, port.saturating_sub(1)),
-            Operator::AtMost => Holds::SourcePort(0, port),
-            Operator::Greater => Holds::SourcePort(port.saturating_add(1), u16::MAX),
-            _ => Holds::SourcePort(port, u16::MAX),
-        };
-    }
     Holds::Known(match operator {
         Operator::Less => ordering.is_lt(),
         Operator::AtMost => ordering.is_le(),
         Operator::Greater => ordering.is_gt(),
         _ => ordering.is_ge(),
     })
+}
+
+fn port_compared<'r>(of: SourcePort, operator: Operator, datum: &Datum) -> Holds<'r> {
+    let Some(port) = number_of(datum, None).and_then(|n| u16::try_from(n).ok()) else { return Holds::Open };
+    match operator {
+        Operator::Less => Holds::SourcePort(of, 0, port.saturating_sub(1)),
+        Operator::AtMost => Holds::SourcePort(of, 0, port),
+        Operator::Greater => Holds::SourcePort(of, port.saturating_add(1), u16::MAX),
+        _ => Holds::SourcePort(of, port, u16::MAX),
+    }
 }

@@ -85,6 +85,7 @@ impl Told {
                 self.rule(rule).or_else(|| self.sets.get(list.as_str()).copied())
             }
             Condition::Opaque { .. }
+            | Condition::Verdict { .. }
             | Condition::Order { .. }
             | Condition::Several { .. }
             | Condition::Supposed { .. } => None,
@@ -214,6 +215,7 @@ fn beginnings(outcome: &Outcome<'_>) -> Vec<u64> {
         match condition {
             Condition::Affinity { .. } => (true, condition.seconds()).hash(&mut hasher),
             Condition::Opaque { text, matches, .. } => (text, matches).hash(&mut hasher),
+            Condition::Verdict { text, verdicts, .. } => (text, verdicts).hash(&mut hasher),
             Condition::Order { text, .. } => text.hash(&mut hasher),
             Condition::Several { digest, .. } => digest.hash(&mut hasher),
             Condition::Supposed { text, .. } => text.hash(&mut hasher),

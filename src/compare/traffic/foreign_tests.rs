@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::outcome_set::{End, Given, OutcomeSet};
+use super::outcome_set::{Assumed, End, Given, OutcomeSet};
 use super::tests::{Random, cluster, compile};
 use super::{Comparison, Difference, compare};
 use crate::compare::subject::is_own_jump;
@@ -109,8 +109,8 @@ pub(in crate::compare) fn told(found: &Comparison) -> Vec<String> {
 pub(in crate::compare) fn ends(outcomes: &OutcomeSet) -> String {
     let plain =
         |text: &str| text.split_once("(and more").map_or(text.to_owned(), |(first, _)| first.to_owned());
-    let assumed = |given: &Given| -> Vec<(String, bool)> {
-        given.assumed.iter().map(|(text, is)| (plain(text), *is)).collect()
+    let assumed = |given: &Given| -> Vec<(String, Assumed)> {
+        given.assumed.iter().map(|(text, assumed)| (plain(text), assumed.clone())).collect()
     };
     let of_others = |given: &Given, end: &End| {
         outcomes

@@ -5,8 +5,9 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use compact_str::{CompactString, format_compact};
+use smallvec::SmallVec;
 
-use crate::walk::{Answer, Condition, Outcome, Packet, Verdict, WalkError, Walker};
+use crate::walk::{Answer, AssumedVerdict, Condition, Outcome, Packet, Verdict, WalkError, Walker};
 
 /// Everything that can happen to a packet, each with its chance.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +22,17 @@ pub struct OutcomeSet {
 pub struct Given {
     /// The client was sent to this endpoint before, at most this many seconds ago.
     pub affinity: Option<(SocketAddr, Option<u32>)>,
-    /// Matches that are not understood, and whether they are assumed to hold.
-    pub assumed: Vec<(CompactString, bool)>,
+    /// Matches and targets that are not understood, and what is assumed of them.
+    pub assumed: Vec<(CompactString, Assumed)>,
+}
+
+/// What is assumed of something that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Assumed {
+    /// Whether it matches, or is so.
+    Holds(bool),
+    /// It gives one of these verdicts.
+    Verdicts(SmallVec<[AssumedVerdict; 3]>),
 }
 
 /// One thing that can happen to a packet.
@@ -161,12 +171,12 @@ impl OutcomeSet {
 
 /// Affinity makes no difference if every client gets the same outcome anyway.
 fn forget_idle_affinity(ends: &mut BTreeMap<(Given, End), f64>) {
-    let of_others: BTreeSet<(Vec<(CompactString, bool)>, End)> = ends
+    let of_others: BTreeSet<(Vec<(CompactString, Assumed)>, End)> = ends
         .keys()
         .filter(|(given, _)| given.affinity.is_none())
         .map(|(given, end)| (given.assumed.clone(), *end))
         .collect();
-    let only = |assumed: &Vec<(CompactString, bool)>| {
+    let only = |assumed: &Vec<(CompactString, Assumed)>| {
         let mut same = of_others.iter().filter(|(others, _)| others == assumed).map(|(_, end)| *end);
         same.next().filter(|_| same.next().is_none())
     };
@@ -181,10 +191,16 @@ fn given(outcome: &Outcome<'_>) -> Given {
             Condition::Affinity { .. } => {
                 given.affinity = Some((outcome.destination, condition.seconds()));
             }
-            Condition::Opaque { text, matches, .. } => given.assumed.push((text.clone(), *matches)),
-            Condition::Order { text, .. } => given.assumed.push((text.clone(), true)),
+            Condition::Opaque { text, matches, .. } => {
+                given.assumed.push((text.clone(), Assumed::Holds(*matches)))
+            }
+            Condition::Verdict { text, verdicts, .. } => {
+                given.assumed.push((text.clone(), Assumed::Verdicts(verdicts.clone())));
+            }
+            Condition::Order { text, .. } => given.assumed.push((text.clone(), Assumed::Holds(true))),
             Condition::Several { text, digest, .. } => {
-                given.assumed.push((format_compact!("{text} (and more, {digest:x})"), true));
+                let text = format_compact!("{text} (and more, {digest:x})");
+                given.assumed.push((text, Assumed::Holds(true)));
             }
             Condition::Supposed { .. } => {}
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::names::Names;
-use super::outcome_set::{End, Given, OutcomeSet};
+use super::outcome_set::{Assumed, End, Given, OutcomeSet};
 use super::verdict::ConnectionVerdict;
 use crate::walk::Verdict;
 
@@ -133,8 +133,13 @@ fn is_equal(ends: &[(&End, f64)]) -> bool {
 }
 
 fn conditions(given: &Given) -> String {
-    let one = |(text, holds): &(compact_str::CompactString, bool)| {
-        format!("{}'{text}'", if *holds { "" } else { "not " })
+    let one = |(text, assumed): &(compact_str::CompactString, Assumed)| match assumed {
+        Assumed::Holds(true) => format!("'{text}'"),
+        Assumed::Holds(false) => format!("not '{text}'"),
+        Assumed::Verdicts(verdicts) => {
+            let verdicts: Vec<String> = verdicts.iter().map(ToString::to_string).collect();
+            format!("'{text}' {}", verdicts.join(" or "))
+        }
     };
     given.assumed.iter().map(one).collect::<Vec<_>>().join(" and ")
 }

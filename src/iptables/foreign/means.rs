@@ -14,6 +14,8 @@ pub enum Means {
     /// Lets it go on, with a change to something that is not known of the packet anyway: the time to live, a service
     /// class.
     Alters,
+    /// `TTL`, `HL`, if they leave a lifetime with which a router may not forward the packet.
+    Expires,
     /// `REJECT`
     Reject(RejectAnswer),
     /// `MARK`, `CONNMARK`
@@ -24,8 +26,10 @@ pub enum Means {
     Source(Translation),
     /// `MASQUERADE`: the source becomes an address of the node.
     Masquerade {
-        /// Whether the port changes as well.
-        takes_ports: bool,
+        /// Source ports from first to last; none if any will do.
+        ports: Option<(u16, u16)>,
+        /// Another port is taken in any case.
+        random: bool,
     },
     /// `DNAT`: the destination.
     Destination(Translation),

@@ -128,6 +128,12 @@ pub(super) fn prefix(ip: &str, length: u32) -> Option<Cidr> {
     Cidr::new(ip, u8::try_from(length).ok()?).filter(|net| net.network() == ip)
 }
 
+/// Whether a word is none of a match or a value, but begins a statement that can follow it.
+pub(super) fn begins_statement(word: &str) -> bool {
+    verdict(&[word]).is_some()
+        || matches!(word, "jump" | "goto" | "counter" | "log" | "reject" | "queue" | "limit" | "quota")
+}
+
 /// Reads an address, with or without a length.
 pub(super) fn host_or_network(text: &str) -> Option<Cidr> {
     network(text).or_else(|| address(text).map(Cidr::host))

@@ -209,11 +209,11 @@ fn selector(words: &mut Cursor<'_, '_>) -> Option<Expression> {
     }
 }
 
-/// A word that can be the name of a key.
+/// A word that can be the name of a key. In `ip protocol set udp drop`, `drop` is no field of UDP.
 fn key(word: &str) -> Option<&str> {
     let is_key = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         && word.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-    (is_key && word != "set").then_some(word)
+    (is_key && word != "set" && !datum::begins_statement(word)).then_some(word)
 }
 
 fn conntrack(words: &mut Cursor<'_, '_>) -> Option<Selector> {

@@ -129,11 +129,7 @@ fn asks(left: &Expression) -> bool {
 /// Whether a word begins a statement and is not a value: then the form of the match before it is not known here.
 fn is_statement(right: &Expression) -> bool {
     let Expression::Datum(Datum::Word(word)) = right else { return false };
-    datum::verdict(&[word]).is_some()
-        || matches!(
-            word.as_str(),
-            "jump" | "goto" | "counter" | "log" | "reject" | "queue" | "limit" | "quota"
-        )
+    datum::begins_statement(word)
 }
 
 /// `tcp flags syn / fin,syn,rst,ack`: which of these bits are set.

@@ -254,6 +254,15 @@ pub(crate) const BARE_META: [&str; 6] = ["iif", "iifname", "iifgroup", "oif", "o
 pub(crate) const EXTENSION_HEADERS: [&str; 6] = ["hbh", "dst", "frag", "rt", "mh", "srh"];
 
 impl Selector {
+    /// Whether it is a field of the packet itself, or some of its bits (`@nh,128,32`).
+    pub fn is_of_packet(&self) -> bool {
+        match self {
+            Selector::Payload(..) => true,
+            Selector::Other(words) => words.starts_with('@'),
+            Selector::Meta(_) | Selector::Conntrack(..) | Selector::Fib(..) => false,
+        }
+    }
+
     /// The type of its value; none if that is not known here.
     pub fn data_type(&self) -> Option<DataType> {
         let other = |name: &str| Some(DataType::Other(name.into()));

@@ -221,6 +221,17 @@ enum ConditionKind<'t> {
         /// Whether it is assumed to match.
         matches: bool,
     },
+    /// Which verdict a target gives that is not understood, or that leaves the packet to a program.
+    Verdict {
+        /// The target.
+        text: &'t str,
+        /// The rule.
+        rule: String,
+        /// Its number in the chain, counted from 1.
+        number: Option<usize>,
+        /// One of these: `drop`, `accept` (no more rules of this table at this hook), `continue`.
+        verdicts: Vec<&'static str>,
+    },
     /// In which order base chains of one priority run, which no listing tells.
     Order {
         /// The chains, in this order.
@@ -390,6 +401,10 @@ fn condition<'t>(condition: &'t Condition<'_>) -> ConditionJson<'t> {
             rule,
             ConditionKind::Opaque { text, rule: rule.text(), number: rule.number(), matches: *matches },
         ),
+        Condition::Verdict { text, rule, verdicts } => {
+            let verdicts = verdicts.iter().map(|verdict| verdict.name()).collect();
+            (rule, ConditionKind::Verdict { text, rule: rule.text(), number: rule.number(), verdicts })
+        }
         Condition::Order { text, first } => (first, ConditionKind::Order { text }),
         Condition::Several { count, text, rule, .. } => {
             (rule, ConditionKind::Several { count: *count, text, rule: rule.text(), number: rule.number() })

@@ -3,7 +3,9 @@
 use crate::diagnostic::Inert;
 use crate::iptables::foreign::MarkOf;
 use crate::node::Refusal;
-use crate::walk::{Answer, Condition, Effect, Interface, Outcome, RuleRef, Step, Supposition, Unrouted};
+use crate::walk::{
+    Answer, AssumedVerdict, Condition, Effect, Interface, Outcome, RuleRef, Step, Supposition, Unrouted,
+};
 
 use super::Trace;
 use super::meaning::{Instead, Meaning, Silence, meaning};
@@ -48,8 +50,11 @@ fn effect(effect: Effect<'_>, step: &Step<'_>) -> String {
         Effect::WayNotKnown => {
             "routing rules decide which way it goes, and that is not known: assumed to be sent on".to_owned()
         }
-        Effect::Unknown { drops: true } => "not understood, assumed to drop".to_owned(),
-        Effect::Unknown { drops: false } => "not understood, assumed to let through".to_owned(),
+        Effect::Unknown(AssumedVerdict::Drop) => "not understood, assumed to drop".to_owned(),
+        Effect::Unknown(AssumedVerdict::Accept) => {
+            "not understood, assumed to accept: no more rules of this table at this hook".to_owned()
+        }
+        Effect::Unknown(AssumedVerdict::Continue) => "not understood, assumed to let through".to_owned(),
     }
 }
 
@@ -177,6 +182,9 @@ pub(super) fn not_known(condition: &Condition<'_>) -> Option<String> {
         Condition::Opaque { text, rule, .. } => {
             Some(format!("whether {} matches: {}", place(rule), Inert(text)))
         }
+        Condition::Verdict { text, rule, .. } => {
+            Some(format!("what {} does with the packet: {}", place(rule), Inert(text)))
+        }
         Condition::Order { text, .. } => Some(format!("whether the order is {}", Inert(text))),
         Condition::Several { count, text, rule, .. } => Some(format!(
             "what the answers to {count} questions are, the first in {}: {}",
@@ -197,6 +205,10 @@ pub(crate) fn condition(condition: &Condition<'_>) -> String {
         Condition::Opaque { text, rule, matches } => {
             let matches = if *matches { "matches" } else { "does not match" };
             format!("if {} {matches}: {}", place(rule), Inert(text))
+        }
+        Condition::Verdict { text, rule, verdicts } => {
+            let verdicts: Vec<String> = verdicts.iter().map(AssumedVerdict::to_string).collect();
+            format!("if {} {}: {}", place(rule), verdicts.join(" or "), Inert(text))
         }
         Condition::Order { text, .. } => {
             format!("if the order is {}, which no listing tells", Inert(text))

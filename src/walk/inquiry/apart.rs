@@ -18,7 +18,7 @@ use crate::iptables::ruleset::{End, Owner, Policy};
 use crate::iptables::save::rule_text;
 use crate::net::Protocol;
 use crate::nftables::TABLE;
-use crate::nftables::ruleset::{Field, Interval, Selector, Statement};
+use crate::nftables::ruleset::{Field, Interval, Statement};
 use crate::walk::outcome::RuleRef;
 use crate::walk::packet::View;
 use crate::walk::rule_part::{Action, ChainId, Match, MatchKind, RulePart, Side};
@@ -194,7 +194,7 @@ impl<'r> Inquiry<'_, 'r> {
                 | Action::SetMark { .. }
                 | Action::OrMark(_)
                 | Action::Mark { .. }
-                | Action::Masquerade
+                | Action::Masquerade(_)
                 | Action::SnatTo(_)
                 | Action::List(..)
                 | Action::Remember(_)
@@ -202,6 +202,8 @@ impl<'r> Inquiry<'_, 'r> {
                 | Action::Template
                 | Action::MarkUnknown
                 | Action::ToProgram(_)
+                | Action::Proxy(_)
+                | Action::Expire(_)
                 | Action::Unknown(_),
             )
             | RulePart::Nothing => {}
@@ -227,9 +229,7 @@ impl<'r> Inquiry<'_, 'r> {
             Statement::LookUp(lookup) => {
                 Some(self.elements_of(chain, &lookup.1).iter().filter_map(elements::leads_to).collect())
             }
-            Statement::Assign(assignment) if !matches!(assignment.0, Selector::Payload(..)) => {
-                Some(Vec::new())
-            }
+            Statement::Assign(assignment) if !assignment.0.is_of_packet() => Some(Vec::new()),
             Statement::RejectWith(_) => Some(Vec::new()),
             _ => None,
         }

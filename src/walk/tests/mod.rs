@@ -5,6 +5,7 @@ mod foreign;
 mod iptables;
 mod nftables;
 mod onward;
+mod rewriting;
 mod telling;
 
 use super::{Host, Outcome, Packet, Verdict, Walker};
@@ -49,6 +50,10 @@ fn line(outcome: &Outcome<'_>) -> String {
         line.push_str(&match condition {
             super::Condition::Affinity { list, .. } => format!(" if on {list}"),
             super::Condition::Opaque { text, matches, .. } => format!(" if {text} is {matches}"),
+            super::Condition::Verdict { text, verdicts, .. } => {
+                let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.name()).collect();
+                format!(" if {text} is {}", names.join(" or "))
+            }
             super::Condition::Order { text, .. } => format!(" if {text}"),
             super::Condition::Several { count, .. } => format!(" depending on {count}"),
             super::Condition::Supposed { text, .. } => format!(" supposing {text}"),

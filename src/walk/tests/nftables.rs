@@ -362,8 +362,8 @@ fn foreign_statements_are_understood_as_far_as_they_go() {
     assert_eq!(
         lines("\t\tsomething set new\n"),
         [
-            "drop 192.168.0.11:30080 1/1 if something set new is true",
-            "accept 192.168.0.11:30080 1/1 local if something set new is false",
+            "drop 192.168.0.11:30080 1/1 if something set new is drop",
+            "accept 192.168.0.11:30080 1/1 local if something set new is accept or continue",
         ]
     );
 }

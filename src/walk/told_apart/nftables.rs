@@ -30,7 +30,7 @@ impl ToldApart {
             {
                 self.makes_new = true;
             }
-            Statement::Assign(assignment) if matches!(assignment.0, Selector::Payload(..)) => {
+            Statement::Assign(assignment) if assignment.0.is_of_packet() => {
                 self.makes_new = true;
             }
             Statement::Translate(to) if to.prefix && to.kind == TranslationKind::Snat => {

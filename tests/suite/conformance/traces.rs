@@ -200,6 +200,7 @@ fn end(outcome: &Outcome<'_>) -> String {
         .map(|condition| match condition {
             Condition::Affinity { list, .. } => format!("on {list}"),
             Condition::Opaque { text, matches, .. } => format!("{text} {matches}"),
+            Condition::Verdict { text, verdicts, .. } => format!("{text} {verdicts:?}"),
             Condition::Order { text, .. } => text.to_string(),
             Condition::Several { digest, .. } => digest.to_string(),
             Condition::Supposed { text, .. } => format!("supposing {text}"),

@@ -45,6 +45,7 @@ pub(super) fn read(text: &str) -> Means {
 fn known(name: &str, given: &[Given]) -> Option<Means> {
     Some(match name {
         name if HARMLESS.contains(&name) => Means::Nothing,
+        "TTL" | "HL" if expires(given) => Means::Expires,
         name if ALTERING.contains(&name) => Means::Alters,
         "REJECT" => Means::Reject(reject(given)?),
         "MARK" => Means::Mark(mark(MarkOf::Packet, given)?),
@@ -124,13 +125,29 @@ fn connection_mark(given: &[Given]) -> Option<Means> {
     }))
 }
 
+/// Whether a packet may have no lifetime left: packets begin with 64 or more.
+fn expires(given: &[Given]) -> bool {
+    const MOST_TAKEN: u32 = 32;
+    given.iter().any(|option| {
+        let number = option.value().and_then(values::number).unwrap_or_default();
+        match option.name.as_str() {
+            "--ttl-set" | "--hl-set" => number <= 1,
+            "--ttl-dec" | "--hl-dec" => number > MOST_TAKEN,
+            _ => false,
+        }
+    })
+}
+
 fn masquerade(given: &[Given]) -> Option<Means> {
-    let known = |option: &Given| match option.name.as_str() {
-        "--random" | "--random-fully" => option.is_bare(),
-        "--to-ports" => option.value().is_some_and(|ports| values::port_range(ports, '-').is_some()),
-        _ => false,
-    };
-    given.iter().all(known).then_some(Means::Masquerade { takes_ports: !given.is_empty() })
+    let (mut ports, mut random) = (None, false);
+    for option in given {
+        match option.name.as_str() {
+            "--to-ports" => ports = Some(values::port_range(option.value()?, '-')?),
+            _ if is_random(option) => random = true,
+            _ => return None,
+        }
+    }
+    Some(Means::Masquerade { ports, random })
 }
 
 fn redirect(given: &[Given]) -> Option<Means> {

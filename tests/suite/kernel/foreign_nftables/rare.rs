@@ -1,7 +1,7 @@
 //! Fragments that programs seldom use, out of all in the specification.
 
 /// Matches that the walk answers.
-pub(super) const MATCHES: [&str; 13] = [
+pub(super) const MATCHES: [&str; 26] = [
     "meta iif lo",
     "ct protocol tcp",
     "ct l3proto ipv4",
@@ -15,10 +15,23 @@ pub(super) const MATCHES: [&str; 13] = [
     "log group 1",
     "reset tcp option sack",
     "tcp option maxseg size set 1200",
+    "ip ecn set ce",
+    "ip ttl set 70",
+    "ip6 dscp set cs1",
+    "ip6 hoplimit set 70",
+    "tcp window set 500",
+    "tcp sport set 2222",
+    "udp sport set 2222",
+    "sctp sport set 2222",
+    "icmp type set echo-reply",
+    "meta mark set jhash ip saddr mod 2",
+    "meta mark set jhash ip6 saddr mod 2",
+    "meta pkttype set host",
+    "meta l4proto udp synproxy mss 1460 wscale 7 timestamp sack-perm",
 ];
 
 /// Matches on what is not known of the packet.
-pub(super) const NOT_TOLD: [&str; 42] = [
+pub(super) const NOT_TOLD: [&str; 46] = [
     "symhash mod 2 0",
     "@nh,96,32 0xc6336407",
     "@th,16,16 80",
@@ -61,6 +74,10 @@ pub(super) const NOT_TOLD: [&str; 42] = [
     "tcp sequence 5",
     "udp length > 9",
     "counter name ip saddr map { 198.51.100.7 : \"count\" }",
+    "meta mark set socket mark",
+    "ether saddr set 00:11:22:33:44:55",
+    "@ll,48,48 set 0x1122334455",
+    "ip protocol set 17",
 ];
 
 /// Whole rules for some places.

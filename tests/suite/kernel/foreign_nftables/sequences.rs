@@ -3,7 +3,7 @@
 use super::fragments::Setting;
 
 /// Rules of one chain.
-const SEQUENCES: [((&str, i32), &[&str]); 31] = [
+const SEQUENCES: [((&str, i32), &[&str]); 36] = [
     // What a rule puts into a set is there for the one key alone.
     (("prerouting", -150), &["add @seen { ip saddr }", "ip saddr @seen drop"]),
     (("prerouting", -150), &["update @seen { ip saddr }", "ip saddr @seen drop"]),
@@ -59,6 +59,12 @@ const SEQUENCES: [((&str, i32), &[&str]); 31] = [
     (("prerouting", -150), &["th dport @used drop"]),
     (("prerouting", -150), &["ip saddr @counted drop"]),
     (("prerouting", -150), &["ip saddr vmap @overmap"]),
+    // A source port that a rule writes is the port from then on.
+    (("prerouting", -350), &["tcp sport set 2222", "tcp sport 2222 drop"]),
+    (("output", -350), &["udp sport set 80", "udp sport < 1024 drop"]),
+    (("forward", 10), &["tcp sport set 2222", "ct original proto-src 2222 drop"]),
+    (("prerouting", -350), &["tcp sport set 2222", "ct original proto-src 2222 drop"]),
+    (("prerouting", -350), &["ip ttl set 1"]),
 ];
 
 /// Chains of a second table, of a type, at a hook, with a priority, and its rule: of chains of one priority the one that is

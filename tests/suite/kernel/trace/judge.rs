@@ -133,6 +133,7 @@ fn expect(outcome: &Outcome<'_>) -> Expected {
     let mut known_by = outcome.given.iter().map(|condition| match condition {
         Condition::Affinity { list, .. } => list.to_string(),
         Condition::Opaque { text, .. }
+        | Condition::Verdict { text, .. }
         | Condition::Order { text, .. }
         | Condition::Several { text, .. }
         | Condition::Supposed { text, .. } => {

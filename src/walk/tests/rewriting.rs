@@ -1,0 +1,176 @@
+//! What rules of nftables write into packets, and statements that end their rule because the packet lacks something.
+
+use super::foreign::walked;
+use super::{from_node, host, tcp};
+use crate::net::Protocol;
+use crate::walk::{Packet, WalkError};
+
+const ON: &str = "accept 10.244.1.5:80 1/1";
+const OFF: &str = "drop 10.244.1.5:80 1/1";
+
+/// A table with one chain that accepts what its rules leave.
+fn chain(place: &str, rules: &[&str]) -> String {
+    let rules: String = rules.iter().map(|rule| format!("\t\t{rule}\n")).collect();
+    format!("table inet t {{\n\tchain c {{\n\t\ttype filter hook {place}; policy accept;\n{rules}\t}}\n}}\n")
+}
+
+fn forwarded(rules: &[&str]) -> String {
+    chain("forward priority filter", rules)
+}
+
+fn udp(source: &str, destination: &str) -> Packet {
+    let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
+    Packet::new(&host(), Protocol::Udp, source, destination).unwrap()
+}
+
+#[test]
+fn a_field_that_the_packet_does_not_have_ends_the_rule() {
+    let v4 = tcp("203.0.113.7", "10.244.1.5:80");
+    let v6 = tcp("2001:db8::7", "[fd00:10:244:1::5]:80");
+    let dropped = |packet: &Packet, statement: &str| {
+        let found = walked(&forwarded(&[&format!("{statement} drop")]), packet).unwrap();
+        assert_eq!(found.len(), 1, "{statement}: {found:?}");
+        found[0].starts_with("drop")
+    };
+    for (statement, of_v4, of_v6) in [
+        ("ip dscp set cs1", true, false),
+        ("ip ttl set 70", true, false),
+        ("ip6 hoplimit set 70", false, true),
+        ("ip6 dscp set cs1", false, true),
+        ("tcp window set 500", true, true),
+        ("udp sport set 5353", false, false),
+        ("icmp type set echo-reply", false, false),
+        ("meta mark set jhash ip saddr mod 2", true, false),
+        ("meta mark set jhash ip6 saddr mod 2", false, true),
+        ("synproxy mss 1460", false, false),
+    ] {
+        if statement != "synproxy mss 1460" {
+            assert_eq!(dropped(&v4, statement), of_v4, "{statement}");
+            assert_eq!(dropped(&v6, statement), of_v6, "{statement}");
+        }
+        let of_udp = matches!(statement.split(' ').next(), Some("ip" | "udp"))
+            || statement.ends_with("ip saddr mod 2");
+        assert_eq!(dropped(&udp("203.0.113.7", "10.244.1.5:80"), statement), of_udp, "{statement}");
+    }
+    let from_node = walked(
+        &chain("output priority filter", &["ether saddr set 00:11:22:33:44:55 drop"]),
+        &from_node("10.244.1.5:80"),
+    );
+    assert_eq!(from_node.unwrap(), [ON]);
+}
+
+#[test]
+fn what_a_packet_may_lack_leaves_both_ways_open() {
+    let packet = tcp("203.0.113.7", "10.244.1.5:80");
+    for (statement, asked) in [
+        ("meta mark set socket mark", "socket mark"),
+        ("ether saddr set 00:11:22:33:44:55", "saddr"),
+        ("@ll,48,48 set 5", "@ll,48,48"),
+        ("th sport set th sport & 255", "sport"),
+        ("ct expectation set \"e\"", "expectation"),
+    ] {
+        let found = walked(&forwarded(&[&format!("{statement} drop")]), &packet).unwrap();
+        let expected = [format!("{OFF} if {asked} is true"), format!("{ON} if {asked} is false")];
+        assert_eq!(found, expected, "{statement}");
+    }
+}
+
+#[test]
+fn what_a_target_does_that_is_not_understood_is_open_in_three_ways() {
+    let packet = tcp("203.0.113.7", "10.244.1.5:80");
+    let found = walked(&forwarded(&["synproxy mss 1460", "drop"]), &packet).unwrap();
+    let expected = [
+        format!("{ON} if synproxy mss 1460 is accept"),
+        format!("{OFF} if synproxy mss 1460 is drop or continue"),
+    ];
+    assert_eq!(found, expected);
+    let early = |rule| walked(&chain("prerouting priority mangle", &[rule]), &packet).unwrap();
+    for (rule, name) in [
+        ("ip ttl set 1", "ttl"),
+        ("meta pkttype set other", "pkttype"),
+        ("ip protocol set udp accept", "protocol"),
+        ("tcp flags set rst", "flags"),
+        ("@nh,72,8 set 17", "@nh,72,8"),
+    ] {
+        let expected = [format!("{OFF} if {name} is drop"), format!("{ON} if {name} is accept or continue")];
+        assert_eq!(early(rule), expected, "{rule}");
+    }
+    assert_eq!(early("meta pkttype set host"), [ON]);
+    // Behind routing nothing asks for the lifetime.
+    assert_eq!(walked(&forwarded(&["ip ttl set 1"]), &packet).unwrap(), [ON]);
+    let expiring = |target| format!("*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -j TTL {target}\nCOMMIT\n");
+    assert_eq!(walked(&expiring("--ttl-set 1"), &packet).unwrap().len(), 2);
+    assert_eq!(walked(&expiring("--ttl-set 64"), &packet).unwrap(), [ON]);
+}
+
+#[test]
+fn addresses_and_ports_that_cannot_be_told_are_an_error() {
+    let packet = tcp("203.0.113.7", "10.244.1.5:80");
+    for rule in ["@nh,128,32 set 5", "@th,0,32 set 5", "@nh,96,64 set 5", "tcp dport set tcp sport"] {
+        let error = walked(&forwarded(&[rule]), &packet).unwrap_err();
+        assert!(matches!(error, WalkError::UnknownRewrite { .. }), "{rule}: {error}");
+    }
+}
+
+#[test]
+fn a_port_that_a_rule_wrote_is_the_port_from_then_on() {
+    let packet = tcp("203.0.113.7", "10.244.1.5:80");
+    let rules = |last| forwarded(&["tcp sport set 53", last]);
+    for (last, expected) in [
+        ("tcp sport 53 drop", vec![OFF]),
+        ("tcp sport 2000 drop", vec![ON]),
+        ("tcp sport < 1024 drop", vec![OFF]),
+        ("tcp sport { 2000-3000 } drop", vec![ON]),
+        // What the connection had is not known any more: rules wrote past it.
+        (
+            "ct original proto-src 53 drop",
+            vec![
+                "drop 10.244.1.5:80 1/1 if ct original proto-src 53 is true",
+                "accept 10.244.1.5:80 1/1 if ct original proto-src 53 is false",
+            ],
+        ),
+    ] {
+        assert_eq!(walked(&rules(last), &packet).unwrap(), expected, "{last}");
+    }
+}
+
+#[test]
+fn a_translation_can_choose_another_port() {
+    let told = Packet { source_port: Some(2500), ..tcp("203.0.113.7", "10.244.1.5:80") };
+    let ports = "after its translation";
+    for (statement, of_2500) in [
+        ("snat ip to 192.168.0.11", vec![OFF.to_owned() + " snat"]),
+        ("snat ip to 192.168.0.11:2000-3000", vec![OFF.to_owned() + " snat"]),
+        ("snat ip to 192.168.0.11:3000-4000", vec![ON.to_owned() + " snat"]),
+        (
+            "masquerade fully-random",
+            vec![
+                format!("{ON} snat if source port {ports} 1024-2499 or 2501-65535 is true"),
+                format!("{OFF} snat if source port {ports} 2500 is true"),
+            ],
+        ),
+    ] {
+        let text = format!(
+            "table inet t {{\n\tchain n {{\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n\
+             \t\tmeta l4proto tcp {statement}\n\t}}\n\tchain c {{\n\t\ttype filter hook postrouting priority 200; policy \
+             accept;\n\t\ttcp sport 2500 drop\n\t}}\n}}\n"
+        );
+        let mut found = walked(&text, &told).unwrap();
+        found.sort();
+        assert_eq!(found, of_2500, "{statement}");
+    }
+}
+
+/// Another port is a translation, too, even where the address stays (`ct status snat`).
+#[test]
+fn a_new_port_alone_counts_as_a_translation() {
+    let text = |target: &str| {
+        format!(
+            "*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -j MASQUERADE{target}\nCOMMIT\n\
+             *filter\n:INPUT ACCEPT\n-A INPUT -m conntrack --ctstate SNAT -j DROP\nCOMMIT\n"
+        )
+    };
+    let packet = from_node("192.168.0.11:80");
+    assert_eq!(walked(&text(" --random-fully"), &packet).unwrap(), ["drop 192.168.0.11:80 1/1 snat"]);
+    assert_eq!(walked(&text(""), &packet).unwrap(), ["accept 192.168.0.11:80 1/1 snat local"]);
+}
