@@ -121,6 +121,7 @@ impl<'r> Evaluator<'_, 'r> {
             }
             Action::Proxy(_) if state.view.protocol != Protocol::Tcp => Ok(self.pass_over(state, position)),
             Action::Unknown(text) | Action::Proxy(text) => self.unknown_target(state, text, position),
+            Action::Rewrite => Err(self.no_rewrite(position)),
             Action::Expire(text) => self.expire(state, text, position),
             _ => Ok(Next::Part),
         }
@@ -148,6 +149,7 @@ impl<'r> Evaluator<'_, 'r> {
         state.view.destination = to;
         state.class = class;
         state.bound = true;
+        state.routed_for = None;
         state.frames.clear();
         if state.phase.hook() == Hook::Output {
             // The packet is routed again at once, but later chains of this hook still see the old interface.

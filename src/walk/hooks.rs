@@ -1,5 +1,7 @@
 //! Follows a packet from hook to hook.
 
+use std::net::{IpAddr, SocketAddr};
+
 use smallvec::SmallVec;
 
 use super::base_chain::{BaseChain, CONNTRACK};
@@ -35,6 +37,7 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         weight: Weight::ALWAYS,
         affinity: None,
         mark_before: None,
+        routed_for: None,
         drawn: None,
         filled: Vec::new(),
         path: None,
@@ -106,6 +109,9 @@ impl<'r> Evaluator<'_, 'r> {
         let is_translated = state.base.is_some_and(|base| base.nat)
             && state.bound
             && state.view.destination.ip() != state.view.routed;
+        if is_marked {
+            state.routed_for = None;
+        }
         !(is_marked || is_translated) || self.can_be_rerouted(state)
     }
 
@@ -115,9 +121,11 @@ impl<'r> Evaluator<'_, 'r> {
         match state.phase {
             Phase::Prerouting => return self.route_input(state),
             Phase::Output => {
-                state.view.output = output_of(self.host, &state.view);
-                state.view.routed = state.view.destination.ip();
-                self.note_route(state);
+                let toward = state.routed_for.unwrap_or(state.view.destination.ip());
+                let destination = SocketAddr::new(toward, state.view.destination.port());
+                state.view.output = output_of(self.host, &View { destination, ..state.view });
+                state.view.routed = toward;
+                self.note_route(state, toward);
                 state.phase = Phase::Postrouting;
                 return !self.set_aside(state);
             }
@@ -164,8 +172,8 @@ impl<'r> Evaluator<'_, 'r> {
         self.sets_aside && is_plain
     }
 
-    fn note_route(&mut self, state: &mut PacketState<'r>) {
-        let local = self.host.is_local(state.view.destination.ip());
+    fn note_route(&mut self, state: &mut PacketState<'r>, toward: IpAddr) {
+        let local = self.host.is_local(toward);
         let effect = if local { Effect::RouteLocal } else { Effect::RouteForward };
         self.record_routing(state, effect);
     }

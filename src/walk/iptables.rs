@@ -452,6 +452,7 @@ fn foreign_target(foreign: &ForeignTarget) -> RulePart<'_> {
         Means::ToSocket => Action::ToSocket(text),
         Means::Queue => Action::ToProgram(text),
         Means::SetsMark => Action::MarkUnknown,
+        Means::Rewrites => Action::Rewrite,
         Means::Expires => Action::Expire(text),
         Means::Unknown => Action::Unknown(text),
     })

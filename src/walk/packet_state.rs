@@ -106,6 +106,8 @@ pub(super) struct PacketState<'r> {
     pub(super) affinity: Option<Affinity<'r>>,
     /// Its mark before a chain that routes packets again if it changes, with the bits that are not known.
     pub(super) mark_before: Option<(u32, u32)>,
+    /// The destination for which a packet of the node itself was routed, if a rule wrote another one into it since.
+    pub(super) routed_for: Option<IpAddr>,
     /// The number that a random or hashed choice gave at a part of a rule.
     pub(super) drawn: Option<(RulePosition, u64)>,
     /// What rules added to sets of nftables for it, or deleted from them.

@@ -7,7 +7,7 @@ use super::evaluator::{Evaluator, Next};
 use super::expression::{Found, Stop};
 use super::outcome::{Effect, Hook};
 use super::packet::SourcePort;
-use super::packet_state::{PacketState, RulePosition};
+use super::packet_state::{PacketState, Phase, RulePosition};
 use super::questions::Question;
 use super::selector;
 use super::value::Value;
@@ -92,8 +92,7 @@ impl<'r> Evaluator<'_, 'r> {
             }
             (Written::Structure, _) => self.unknown_target(state, name, position).map_err(Stop::Failed),
             (Written::PartOfEnds | Written::Destination | Written::DestinationPort | Written::Source, _) => {
-                let (table, chain) = self.names(position);
-                Err(Stop::Failed(WalkError::UnknownRewrite { table, chain }))
+                Err(Stop::Failed(self.no_rewrite(position)))
             }
         }
     }
@@ -112,7 +111,18 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
+    /// The error that it is not known what a rule makes of a packet.
+    pub(super) fn no_rewrite(&self, position: RulePosition) -> WalkError {
+        let (table, chain) = self.names(position);
+        WalkError::UnknownRewrite { table, chain }
+    }
+
     fn readdress(&mut self, state: &mut PacketState<'r>, to: SocketAddr, position: RulePosition) -> Next {
+        // Only a chain that minds marks minds addresses, too: it has the packet routed again (net/netfilter/nft_chain_route.c).
+        state.routed_for = match (state.phase, state.mark_before) {
+            (Phase::Output, None) => state.routed_for.or(Some(state.view.destination.ip())),
+            _ => None,
+        };
         state.view.destination = to;
         state.view.rewritten = true;
         state.class = self.class_of(to);

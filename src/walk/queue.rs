@@ -120,7 +120,7 @@ type Identity<'s, 'r> = (
     (Interface, Interface, Tracking),
     ([bool; 6], SourcePort),
     Option<(&'r str, bool)>,
-    (Option<(RulePosition, u64)>, &'s [Filled<'r>], Option<(u32, u32)>),
+    (Option<(RulePosition, u64)>, &'s [Filled<'r>], Option<(u32, u32)>, Option<IpAddr>),
 );
 
 fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
@@ -141,7 +141,7 @@ fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
             view.source_port,
         ),
         state.affinity.map(|affinity| (affinity.list, affinity.listed)),
-        (state.drawn, &state.filled, state.mark_before),
+        (state.drawn, &state.filled, state.mark_before, state.routed_for),
     )
 }
 

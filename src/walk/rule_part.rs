@@ -175,6 +175,8 @@ pub(super) enum Action<'r> {
     Statement(&'r Statement),
     /// The node answers a TCP connection itself first (nftables; other protocols end the rule).
     Proxy(&'r str),
+    /// The packet gets an address that is not known.
+    Rewrite,
     /// The packet may be forwarded no more.
     Expire(&'r str),
     /// Something unknown that ends the packet's way through the chain.

@@ -14,6 +14,8 @@ pub enum Means {
     /// Lets it go on, with a change to something that is not known of the packet anyway: the time to live, a service
     /// class.
     Alters,
+    /// `DNPT`, `SNPT`: an address changes past connection tracking, to one that is not followed.
+    Rewrites,
     /// `TTL`, `HL`, if they leave a lifetime with which a router may not forward the packet.
     Expires,
     /// `REJECT`

@@ -76,9 +76,13 @@ impl<'r> Round<'_, '_, 'r> {
             Statement::Assign(assignment) => {
                 // The destination changes without connection tracking.
                 let Selector::Payload(_, field) = &assignment.0 else { return };
-                match &assignment.1 {
-                    Expression::Datum(Datum::Address(ip)) if field == "daddr" => self.to(&[*ip], &[]),
-                    Expression::Datum(Datum::Port(port)) if field == "dport" => self.to(&[], &[port.get()]),
+                match field.as_str() {
+                    "daddr" => {
+                        let data = self.data_of(chain, &assignment.1);
+                        let addresses: Vec<IpAddr> = data.into_iter().flat_map(addresses_of).collect();
+                        self.to(&addresses, &[]);
+                    }
+                    "dport" => self.to(&[], &self.ports_of(chain, &assignment.1)),
                     _ => {}
                 }
             }
@@ -111,14 +115,19 @@ impl<'r> Round<'_, '_, 'r> {
     }
 
     fn ports_of(&self, chain: ChainId, of: &'r Expression) -> Vec<u16> {
+        self.data_of(chain, of).into_iter().flat_map(numbers).collect()
+    }
+
+    /// The values that an expression can have, if it says so.
+    fn data_of(&self, chain: ChainId, of: &'r Expression) -> Vec<&'r Datum> {
         match of {
-            Expression::Datum(datum) => numbers(datum),
+            Expression::Datum(datum) => vec![datum],
             Expression::Map(_, map) => {
                 let values = self.inquiry.elements_of(chain, map).iter().filter_map(|e| e.value.as_ref());
                 values
                     .flat_map(|value| match value {
-                        MapValue::Data(data) => data.iter().flat_map(numbers).collect(),
-                        _ => Vec::new(),
+                        MapValue::Data(data) => data.as_slice(),
+                        MapValue::Verdict(_) | MapValue::Opaque(_) => &[],
                     })
                     .collect()
             }

@@ -110,6 +110,9 @@ fn addresses_and_ports_that_cannot_be_told_are_an_error() {
         let error = walked(&forwarded(&[rule]), &packet).unwrap_err();
         assert!(matches!(error, WalkError::UnknownRewrite { .. }), "{rule}: {error}");
     }
+    let text = "*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -j DNPT --src-pfx fd01::/64 --dst-pfx fd02::/64\nCOMMIT\n";
+    let error = walked(text, &tcp("2001:db8::7", "[fd01::5]:80")).unwrap_err();
+    assert!(matches!(error, WalkError::UnknownRewrite { .. }), "{error}");
 }
 
 #[test]
@@ -173,4 +176,18 @@ fn a_new_port_alone_counts_as_a_translation() {
     let packet = from_node("192.168.0.11:80");
     assert_eq!(walked(&text(" --random-fully"), &packet).unwrap(), ["drop 192.168.0.11:80 1/1 snat"]);
     assert_eq!(walked(&text(""), &packet).unwrap(), ["accept 192.168.0.11:80 1/1 snat local"]);
+}
+
+/// Without the chain type `route`, a packet of the node goes the way on which it was sent before.
+#[test]
+fn an_address_written_behind_routing_does_not_change_the_way() {
+    let sent = |kind: &str, place: &str| {
+        let text = format!(
+            "table inet t {{\n\tchain c {{\n\t\ttype {kind} hook output priority {place}; policy accept;\n\
+             \t\tip daddr 203.0.113.5 ip daddr set 192.168.0.11 meta mark set 0x00000001\n\t}}\n}}\n"
+        );
+        walked(&text, &from_node("203.0.113.5:80")).unwrap()
+    };
+    assert_eq!(sent("filter", "raw"), ["accept 192.168.0.11:80 1/1"]);
+    assert_eq!(sent("route", "mangle"), ["accept 192.168.0.11:80 1/1 local"]);
 }

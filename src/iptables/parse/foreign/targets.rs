@@ -62,6 +62,7 @@ fn known(name: &str, given: &[Given]) -> Option<Means> {
         "CT" => conntrack(given)?,
         "SET" => changed_set(given)?,
         "HMARK" => Means::SetsMark,
+        "DNPT" | "SNPT" => Means::Rewrites,
         "TPROXY" => Means::ToSocket,
         "NFQUEUE" | "QUEUE" => Means::Queue,
         _ => return None,

@@ -52,8 +52,18 @@ const TEMPLATES: [&str; 3] = [
     "raw PREROUTING -j CT --zone 5\nraw PREROUTING -j CT --notrack\nfilter FORWARD -m conntrack --ctstate UNTRACKED -j DROP",
 ];
 
-pub(super) fn of_templates() -> Vec<Rules> {
-    TEMPLATES.iter().map(|text| rules(text)).collect()
+/// Source ports that a translation chooses, as later hooks see them.
+const PORTS: [&str; 5] = [
+    "nat POSTROUTING -p tcp -j MASQUERADE --random-fully\nfilter INPUT -m conntrack --ctstate SNAT -j DROP",
+    "nat POSTROUTING -p tcp -j MASQUERADE\nfilter INPUT -m conntrack --ctstate SNAT -j DROP",
+    "nat POSTROUTING -p tcp -j MASQUERADE --to-ports 2000-3000\nfilter INPUT -p tcp --sport 2000:3000 -j DROP",
+    "nat POSTROUTING -p udp -j MASQUERADE --random\nfilter INPUT -i lo -p udp --sport 1:1023 -j DROP",
+    "nat INPUT -p tcp -j SNAT --to-source 192.0.2.99:2000\nsecurity INPUT -p tcp --sport 2000 -j DROP",
+];
+
+/// Those that are judged last.
+pub(super) fn of_templates_and_ports() -> Vec<Rules> {
+    TEMPLATES.iter().chain(&PORTS).map(|text| rules(text)).collect()
 }
 
 /// All for a family.

@@ -64,7 +64,8 @@ const SEQUENCES: [((&str, i32), &[&str]); 36] = [
     (("output", -350), &["udp sport set 80", "udp sport < 1024 drop"]),
     (("forward", 10), &["tcp sport set 2222", "ct original proto-src 2222 drop"]),
     (("prerouting", -350), &["tcp sport set 2222", "ct original proto-src 2222 drop"]),
-    (("prerouting", -350), &["ip ttl set 1"]),
+    // Routing has already chosen the way of the node's own packets.
+    (("output", -350), &["ip daddr 203.0.113.5 ip daddr set 192.168.0.11"]),
 ];
 
 /// Chains of a second table, of a type, at a hook, with a priority, and its rule: of chains of one priority the one that is
