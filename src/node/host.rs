@@ -190,9 +190,10 @@ impl Host {
         self.remote_pods.append(&mut misplaced);
     }
 
-    /// Whether an address is the node's own: on an interface, or a loopback address.
+    /// Whether an address is the node's own: on an interface, a loopback address, or by a captured route, such as Google's guest
+    /// agent adds for each load balancer (`local 203.0.113.9 dev eth0 table local proto 66`).
     pub fn is_local(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.addresses.contains(&ip)
+        ip.is_loopback() || self.addresses.contains(&ip) || self.network.has_local_route(ip)
     }
 
     /// Whether an address is that of a pod on this node.

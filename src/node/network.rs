@@ -141,6 +141,12 @@ impl Network {
         route.devices.first().filter(|_| is_its_own).map(CompactString::as_str)
     }
 
+    /// Whether a captured route of table `local` delivers packets to this address on the node.
+    pub fn has_local_route(&self, ip: IpAddr) -> bool {
+        let found = self.routes.as_ref().and_then(|routes| routes.find("local", ip));
+        found.is_some_and(|(route, _)| route.kind == RouteKind::Local)
+    }
+
     /// Whether this is the broadcast address of a network of the node.
     pub fn is_broadcast(&self, ip: IpAddr) -> bool {
         let by_link = self.links.iter().flatten().any(|link| link.broadcasts.contains(&ip));
@@ -154,21 +160,6 @@ impl Network {
             rules.filter(|rule| rule.family.is_none_or(|of| of == family)).collect();
         rules.sort_by_key(|rule| rule.priority);
         (!rules.is_empty()).then_some(rules)
-    }
-
-    /// Whether a family has routing rules other than those of every node: the kernel then looks at routes where it
-    /// would otherwise look only at addresses.
-    pub fn has_own_rules(&self, family: Family) -> bool {
-        let is_usual = |rule: &&RoutingRule| {
-            let asks = rule.source.is_some()
-                || rule.destination.is_some()
-                || rule.mark.is_some()
-                || rule.input.is_some();
-            let looks_up = |table: &CompactString| USUAL.contains(&table.as_str());
-            let is_plain = !asks && !rule.asks_more && !rule.is_opposite && rule.suppressed.is_none();
-            is_plain && matches!(&rule.action, RuleAction::Table(table) if looks_up(table))
-        };
-        self.rules_of(family).is_some_and(|rules| !rules.iter().all(is_usual))
     }
 
     /// The same with a route to every address: where there was none, by an unknown interface.

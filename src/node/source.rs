@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use compact_str::CompactString;
+
 use super::network::{Found, Link, LinkAddress, Lookup, Network, Routed};
 use crate::net::{Cidr, Family};
 
@@ -21,6 +23,12 @@ impl Network {
             (Routed::Nowhere(_), IpAddr::V6(to)) => self.ipv6_of(None, to),
             (Routed::Nowhere(_), IpAddr::V4(_)) => None,
             _ if told.is_some() => told,
+            // An address that only a route makes the node's is none to choose.
+            (Routed::Local, IpAddr::V6(ip))
+                if self.has_addresses() && !ip.is_loopback() && self.links_with(to).next().is_none() =>
+            {
+                self.ipv6_of(route?.devices.first().map(CompactString::as_str), ip)
+            }
             (Routed::Local, _) => Some(to),
             (Routed::By(device), IpAddr::V4(_)) => self.ipv4_of(device, route?.gateway),
             (Routed::By(device), IpAddr::V6(to)) => self.ipv6_of(Some(device), to),
@@ -99,7 +107,7 @@ mod tests {
          local 192.168.0.12 dev eth0 table local proto kernel scope host src 192.168.0.11\n\
          default via 192.168.9.1 dev eth0\n10.7.0.0/24 dev eth1 proto kernel scope link src 10.7.0.11\n\
          10.8.0.0/24 via 10.7.0.1 dev eth1\n10.9.0.0/24 dev eth1 src 192.168.0.11\n10.244.1.7 dev cali1 scope link\n\
-         local fd00::11 dev eth0 table local\ndefault via fe80::1 dev eth0 metric 1024 pref medium\nfd00:7::/64 dev cali1 pref medium\n";
+         local fd00::11 dev eth0 table local\nlocal fd00:5::/64 dev lo table local\ndefault via fe80::1 dev eth0 metric 1024 pref medium\nfd00:7::/64 dev cali1 pref medium\n";
 
     #[test]
     fn the_route_names_the_source_or_its_interface_has_it() {
@@ -119,6 +127,8 @@ mod tests {
         assert_eq!(from("fd00:96::1"), "fd00::11");
         assert_eq!(from("2001:db8:9::1"), "2001:db8::11");
         assert_eq!(from("fd00:7::1"), "fd00::11");
+        assert_eq!(from("fd00::11"), "fd00::11");
+        assert_eq!(from("fd00:5::1"), "fd00::11");
         assert_eq!(Host::default().chosen_source("10.96.0.1".parse().unwrap()), None);
     }
 }

@@ -183,10 +183,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         let accepts_local = interface.is_some_and(|name| sysctls.accepts_local_at(name));
         match (mode, back) {
             (_, Routed::Local) if accepts_local => WayBack::Assumed,
-            (Some(ReversePath::Strict | ReversePath::Loose), Routed::Local) => {
-                WayBack::Fails(Unrouted::OwnSource)
-            }
-            (_, Routed::Local) if self.looks_like_own(view.source) => WayBack::Fails(Unrouted::OwnSource),
+            (_, Routed::Local) => WayBack::Fails(Unrouted::OwnSource),
             (None | Some(ReversePath::Off), _) => WayBack::Passes,
             (_, Routed::Unknown) => WayBack::Assumed,
             (_, Routed::Many) => WayBack::Fails(Unrouted::SourceOfMany),
@@ -271,13 +268,6 @@ impl<'w, 'r> Evaluator<'w, 'r> {
         };
         let input = LOOPBACK.filter(|_| by_loopback);
         self.host.network.route(&Lookup { source: Some(source), destination, mark, input })
-    }
-
-    /// If the way back is not checked, the kernel only looks whether an interface has the source; if there are own
-    /// routing rules, whether a route delivers to it.
-    fn looks_like_own(&self, source: IpAddr) -> bool {
-        let network = &self.host.network;
-        network.links_with(source).next().is_some() || network.has_own_rules(self.family)
     }
 
     /// Whether a route leads to an interface, or to a port of it.

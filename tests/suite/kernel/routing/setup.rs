@@ -58,6 +58,7 @@ impl Setup {
     pub(super) fn random(family: Family, dice: &mut Random) -> Setup {
         let mut commands = addresses(family, dice);
         commands.extend(routes(family, dice));
+        commands.extend(local_routes(family, dice));
         commands.extend(rules(family, dice));
         let with_nft = dice.one_in(3);
         Setup {
@@ -149,6 +150,19 @@ fn routes(family: Family, dice: &mut Random) -> Vec<String> {
         found.push(route("default", ["eth0", "eth1", "unreachable"][dice.below(3)], "table 100"));
     }
     found
+}
+
+/// Addresses that are the node's by a route alone.
+fn local_routes(family: Family, dice: &mut Random) -> Option<String> {
+    if !dice.one_in(4) {
+        return None;
+    }
+    let number = dice.pick(&[11, 12, 50, 60]);
+    let (destination, device) = match dice.below(3) {
+        0 => (network(family, number).replace("/16", "/17").replace("/32", "/33"), "lo"),
+        _ => (address(family, number, 0x0505), dice.pick(&INTERFACES)),
+    };
+    Some(format!("route add local {destination} dev {device}"))
 }
 
 fn rules(family: Family, dice: &mut Random) -> Vec<String> {
