@@ -13,10 +13,10 @@ use super::nftables::verdict_action;
 use super::outcome::{Effect, Hook, Supposition, Verdict};
 use super::packet::{Tracking, View};
 use super::packet_state::{Frame, PacketState, RulePosition, attach_template};
+use super::port_choice::PortChoice;
 use super::questions::Question;
 use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
-use super::source_translation::PortChoice;
 use crate::net::{Cidr, Family, Port, Protocol};
 use crate::nftables::ruleset::{Bound, Element, MapValue};
 

@@ -21,11 +21,11 @@ use super::hook::{LEGACY_SECURITY, base_place};
 use super::interfaces::Interfaces;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
+use super::port_choice::PortChoice;
 use super::rule_index::{RuleIndex, RuleKey, Sources};
 use super::rule_part::{
     Action, ChainId, InterfaceDirection, Listing, Match, MatchKind, RulePart, Side, States,
 };
-use super::source_translation::PortChoice;
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;

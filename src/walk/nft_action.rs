@@ -12,8 +12,8 @@ use super::nftables::verdict_action;
 use super::outcome::{Answer, Effect, Verdict};
 use super::packet::Tracking;
 use super::packet_state::{PacketState, RulePosition, attach_template};
+use super::port_choice::PortChoice;
 use super::selector;
-use super::source_translation::PortChoice;
 use super::value::{Value, number_of};
 use crate::net::Family;
 use crate::nftables::ruleset::{

@@ -22,10 +22,10 @@ use super::hook::{NAT_DESTINATION, NAT_SOURCE};
 use super::interfaces::Interfaces;
 use super::outcome::{Answer, Hook, RuleRef};
 use super::packet::View;
+use super::port_choice::PortChoice;
 use super::rule_index::Sources;
 use super::rule_part::{Action, ChainId, InterfaceDirection, Match, MatchKind, RulePart, Side, States};
 use super::set_index::{Lookup, SetIndex};
-use super::source_translation::PortChoice;
 use super::{opaque_iptables, opaque_nftables};
 
 pub(super) struct Program<'r> {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::opaque_iptables;
 use super::outcome::Answer;
+use super::port_choice::PortChoice;
 use super::rule_part::{Action, Match, MatchKind, RulePart, States};
-use super::source_translation::PortChoice;
 use crate::net::Protocol;
 
 /// Whether an opaque statement of nftables is a match, as far as that can be known.

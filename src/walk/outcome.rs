@@ -15,10 +15,10 @@ use crate::node::{ForwardingOff, Refusal, ReversePath};
 use crate::plan::origin::Origin;
 use crate::ruleset::writer::Writer;
 
+use super::assumed_verdict::AssumedVerdict;
 use super::chance::Chance;
 pub use super::hook::Hook;
 use super::packet::View;
-use super::unknown::AssumedVerdict;
 
 /// One thing that can happen to a packet.
 #[derive(Debug, Clone, PartialEq)]

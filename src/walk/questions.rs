@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use foldhash::HashMap;
 use smallvec::SmallVec;
 
+use super::assumed_verdict::AssumedVerdict;
 use super::cases::CaseSet;
 use super::hook::Hook;
 use super::interface_case::InterfaceCase;
@@ -15,7 +16,6 @@ use super::outcome::Supposition;
 use super::packet::{SourcePort, View};
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
-use super::unknown::AssumedVerdict;
 use super::weights::QuestionId;
 use crate::nftables::ruleset::{Comparison, Datum, Expression, Statement};
 

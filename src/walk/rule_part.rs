@@ -9,7 +9,7 @@ use crate::nftables::ruleset::{Addresses, Field, Statement};
 
 use super::chance::Chance;
 use super::outcome::Answer;
-use super::source_translation::PortChoice;
+use super::port_choice::PortChoice;
 
 /// A list that programs other than kube-proxy keep, and who of a packet is on it.
 #[derive(Debug, Clone, Copy)]

@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::assumed_verdict::AssumedVerdict;
 use super::evaluator::{Evaluator, Next, Walked};
 use super::outcome::{Effect, Verdict};
 use super::packet::Interface;
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
 use super::rule_part::Action;
-use super::unknown::AssumedVerdict;
 use crate::iptables::foreign::Translation;
 use crate::net::Family;
 
