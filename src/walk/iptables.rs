@@ -1,12 +1,14 @@
 //! A ruleset of iptables, ready to be walked.
 
+mod marks;
+
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use foldhash::{HashMap, HashMapExt, HashSet};
 
 use crate::iptables::foreign::{
-    Alteration, Connection, ForeignTarget, MarkOf, Means, RejectAnswer, Test, TestKind, Translation,
+    Alteration, Connection, ForeignTarget, Means, RejectAnswer, Test, TestKind, Translation,
 };
 use crate::iptables::ruleset::{
     Chain, ChainName, End as RuleEnd, Match as RuleMatch, Owner, Policy, ProtocolName, RecentAction, Rule,
@@ -26,6 +28,7 @@ use super::rule_index::{RuleIndex, RuleKey, Sources};
 use super::rule_part::{
     Action, ChainId, InterfaceDirection, Listing, Match, MatchKind, RulePart, Side, States,
 };
+use marks::{altered_mark, asked_mark};
 
 /// A chain with more rules than this gets an index.
 const INDEXED_FROM: usize = 16;
@@ -467,38 +470,4 @@ fn destination(translation: &Translation) -> Action<'_> {
         }
         _ => Action::DnatTo(translation),
     }
-}
-
-/// Bits of the packet's mark that a rule can change. A target that is not understood may change all.
-fn altered_mark(rule: &Rule) -> u32 {
-    match &rule.target {
-        Some(Target::SetMark { value, mask }) => mask | value,
-        Some(Target::Foreign(foreign)) => match foreign.means() {
-            Means::Mark(Alteration { of: MarkOf::Packet, keep, other, flip }) => !keep | other | flip,
-            Means::SetsMark | Means::ToSocket | Means::Queue | Means::Unknown => u32::MAX,
-            _ => 0,
-        },
-        _ => 0,
-    }
-}
-
-/// Bits of the packet's mark that a rule asks for, or copies to the connection. A match that is not understood may ask
-/// for all.
-fn asked_mark(rule: &Rule) -> u32 {
-    let by_match = rule.matches.iter().fold(0, |bits, asked| {
-        bits | match asked {
-            RuleMatch::Mark { mask, .. } => *mask,
-            RuleMatch::Foreign(foreign) if foreign.text().contains("mark") => u32::MAX,
-            _ => 0,
-        }
-    });
-    let by_target = match &rule.target {
-        Some(Target::Foreign(foreign)) => match foreign.means() {
-            Means::Mark(Alteration { of: MarkOf::Packet, other: 0, .. }) => 0,
-            _ if foreign.text().to_ascii_lowercase().contains("mark") => u32::MAX,
-            _ => 0,
-        },
-        _ => 0,
-    };
-    by_match | by_target
 }

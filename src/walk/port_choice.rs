@@ -15,7 +15,7 @@ impl PortChoice {
     /// Nothing is known of it.
     pub(super) const UNKNOWN: PortChoice = PortChoice { range: Some((0, u16::MAX)), random: true };
 
-    /// Another one in any case.
+    /// One of the usual ones: its own, if it need not be another in any case.
     pub(super) fn random(random: bool) -> PortChoice {
         PortChoice { range: None, random }
     }

@@ -54,10 +54,10 @@ fn a_hash_or_a_set_leaves_the_mark_unknown_and_lets_the_packet_on() {
 
 #[test]
 fn a_program_or_a_target_that_is_not_understood_may_change_the_mark() {
-    for (target, ways) in [("-j NFQUEUE --queue-num 3", 3), ("-j SOMETHING --new", 3)] {
+    for target in ["-j NFQUEUE --queue-num 3", "-j SOMETHING --new"] {
         let found = walked(&before_mark(target), &through_node()).unwrap();
         let drops = found.iter().filter(|line| line.starts_with("drop")).count();
-        assert_eq!((found.len(), drops), (ways, 2), "{found:?}");
+        assert_eq!((found.len(), drops), (3, 2), "{found:?}");
     }
 }
 
