@@ -16,7 +16,7 @@ use crate::plan::origin::Origin;
 pub(crate) use bound::Bound;
 pub use datum::{DataType, Datum, Interval};
 pub(in crate::nftables) use duration::Duration;
-pub(crate) use expression::{BARE_META, EXTENSION_HEADERS};
+pub(crate) use expression::{BARE_META, EXTENSION_HEADERS, is_extension_field};
 pub use expression::{Binary, Chooser, Direction, Expression, FibResult, Header, Selector};
 pub use set::{Element, MapValue, Set, Verdict};
 pub use statement::{

@@ -14,7 +14,7 @@ use super::outcome::{Effect, Hook, Supposition, Verdict};
 use super::packet::{Tracking, View};
 use super::packet_state::{Frame, PacketState, RulePosition, attach_template};
 use super::port_choice::PortChoice;
-use super::questions::Question;
+use super::questions::{Question, RuleText};
 use super::rule_part::{Action, ChainId};
 use super::set_index::Lookup;
 use crate::net::{Cidr, Family, Port, Protocol};
@@ -227,7 +227,7 @@ impl<'r> Evaluator<'_, 'r> {
         self.element = Some(element);
         match &element.value {
             Some(MapValue::Verdict(verdict)) => self.apply(state, verdict_action(verdict), position),
-            Some(MapValue::Opaque(text)) => self.unknown_target(state, text, position),
+            Some(MapValue::Opaque(text)) => self.unknown_target(state, text.as_str(), position),
             Some(MapValue::Data(_)) | None => Ok(self.pass_over(state, position)),
         }
     }
@@ -253,7 +253,7 @@ impl<'r> Evaluator<'_, 'r> {
         &mut self,
         state: &PacketState<'r>,
         question: Question<'r>,
-        text: &'r str,
+        text: impl Into<RuleText<'r>>,
         position: RulePosition,
     ) -> Option<bool> {
         let (question, yes) = self.yes_no(question, text, position);

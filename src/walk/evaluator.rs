@@ -14,7 +14,7 @@ use super::outcome::{Effect, Hook, Verdict};
 use super::packet::View;
 use super::packet_state::{Affinity, FinalState, Frame, PacketState, PathEnd, PathId, Phase, RulePosition};
 use super::program::Program;
-use super::questions::{Answers, OpenQuestion, Question, Questions};
+use super::questions::{Answers, OpenQuestion, Question, Questions, RuleText};
 use super::queue::Queue;
 use super::rule_index::Sources;
 use super::rule_part::{ChainId, Match, MatchKind, RulePart};
@@ -291,7 +291,7 @@ impl<'w, 'r> Evaluator<'w, 'r> {
     pub(super) fn yes_no(
         &mut self,
         question: Question<'r>,
-        text: &'r str,
+        text: impl Into<RuleText<'r>>,
         position: RulePosition,
     ) -> (QuestionId, CaseSet) {
         let id = self.questions.number(question, (position, text), || Answers::YesNo);

@@ -6,20 +6,16 @@ use crate::nftables::ruleset::{
 };
 
 use super::by_interface::ByInterface;
-use super::chance::Chance;
 use super::error::WalkError;
-use super::evaluator::{Decision, Evaluator, MatchResult, Walked, go_to};
-use super::filled::Fills;
+use super::evaluator::{Decision, Evaluator, MatchResult, Walked};
 use super::outcome::Supposition;
 use super::packet_state::{PacketState, RulePosition};
+use super::presence::is_missing_elsewhere;
 use super::questions::Question;
 use super::selector;
 use super::set_index::SetIndex;
-use super::value::{Holds, Value, has_any, holds, number_of, value_of_field};
+use super::value::{Holds, Value, has_any, holds, number_of};
 use super::value_order::{compared, cuts, cuts_of, operated, value_of};
-
-/// The most numbers of a chooser that are tried one by one.
-const MOST_DRAWN: u64 = 64;
 
 /// Why an expression has no value on this branch.
 pub(super) enum Stop {
@@ -48,13 +44,7 @@ impl<'r> Evaluator<'_, 'r> {
             Statement::Compare(comparison) => self.compare(state, comparison, position),
             Statement::Limit(limit) => self.within(state, limit, position),
             Statement::ChangeSet(change) => self.change(state, change, position),
-            Statement::UpdateSet { set, field } => {
-                if let Some(value) = value_of_field(*field, &state.view) {
-                    self.fill(state, (set, vec![value]), Fills::PutsIn, position);
-                    return Ok(Some(true));
-                }
-                Ok(false)
-            }
+            Statement::UpdateSet { set, field } => self.update(state, (set, *field), position),
             _ => Ok(true),
         };
         self.settled(state, found)
@@ -102,6 +92,11 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Found<bool> {
         let Comparison { left, operator, right } = comparison;
+        if is_missing_elsewhere(comparison, state.view.protocol) {
+            let place = self.asked_where(state, left, position);
+            return self.ask(state, Question::Passes(comparison, place), position);
+        }
+        self.has_compared(state, comparison, position)?;
         let negated = *operator == Operator::Unequal;
         match right {
             Expression::Set(elements) => {
@@ -241,43 +236,6 @@ impl<'r> Evaluator<'_, 'r> {
         }
     }
 
-    /// One of some numbers, each as likely. Those between two neighbouring cuts are one case.
-    pub(super) fn draw(
-        &mut self,
-        state: &mut PacketState<'r>,
-        (first, count): (u64, u64),
-        cuts: &[u64],
-        position: RulePosition,
-    ) -> Found<u64> {
-        if let Some((_, number)) = state.drawn.filter(|(at, _)| *at == position) {
-            return Ok(number);
-        }
-        if count <= 1 {
-            return Ok(first);
-        }
-        let end = first + count;
-        let mut starts: Vec<u64> = cuts.iter().copied().filter(|cut| (first..end).contains(cut)).collect();
-        if cuts.is_empty() && count <= MOST_DRAWN {
-            starts.extend(first..end);
-        }
-        starts.push(first);
-        starts.sort_unstable();
-        starts.dedup();
-        for (i, start) in starts.iter().enumerate().rev() {
-            let next = starts.get(i + 1).copied().unwrap_or(end);
-            let chance = Chance::of(next - start, count);
-            let mut branch = Box::new(state.clone());
-            branch.chance = state.chance.times(chance);
-            branch.drawn = Some((position, *start));
-            go_to(&mut branch, position.rule, position.part);
-            if let Some(frame) = branch.frames.last_mut() {
-                frame.chance = Some(chance);
-            }
-            self.pending.push(branch);
-        }
-        Err(Stop::Forked)
-    }
-
     /// The element of a map for a packet; none where it has none.
     pub(super) fn looked_up(
         &mut self,
@@ -285,6 +243,7 @@ impl<'r> Evaluator<'_, 'r> {
         (key, map): (&'r Expression, &'r Expression),
         position: RulePosition,
     ) -> Found<Option<&'r Element>> {
+        self.has_key(state, (key, map), position)?;
         let mut parts = Vec::new();
         match map {
             Expression::Set(elements) => {

@@ -10,7 +10,7 @@ use super::chance::Chance;
 use super::evaluator::Evaluator;
 use super::outcome::{Effect, Hook, Verdict};
 use super::packet::{Interface, Packet, Tracking, View};
-use super::packet_state::{Frame, PacketState, Phase};
+use super::packet_state::{Frame, PacketState, Phase, Routable};
 use super::weights::Weight;
 use crate::node::ClientKind;
 use crate::node::{Host, InterfaceName, Routed};
@@ -36,7 +36,7 @@ pub(super) fn entry<'r>(packet: &Packet, host: &Host) -> PacketState<'r> {
         chance: Chance::CERTAIN,
         weight: Weight::ALWAYS,
         affinity: None,
-        mark_before: None,
+        before: None,
         routed_for: None,
         drawn: None,
         filled: Vec::new(),
@@ -102,17 +102,16 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     /// Whether there is still a way for a packet of the node itself behind a base chain: where its destination was translated, or
-    /// its mark changed in a chain that minds, it is routed again at once.
+    /// its mark or addresses changed in a chain that minds, it is routed again at once.
     fn can_leave_chain(&mut self, state: &mut PacketState<'r>) -> bool {
-        let mark = (state.view.mark, state.view.open_mark);
-        let is_marked = state.mark_before.take().is_some_and(|before| before != mark);
+        let is_changed = state.before.take().is_some_and(|before| before != Routable::of(&state.view));
         let is_translated = state.base.is_some_and(|base| base.nat)
             && state.bound
             && state.view.destination.ip() != state.view.routed;
-        if is_marked {
+        if is_changed {
             state.routed_for = None;
         }
-        !(is_marked || is_translated) || self.can_be_rerouted(state)
+        !(is_changed || is_translated) || self.can_be_rerouted(state)
     }
 
     fn next_phase(&mut self, state: &mut PacketState<'r>) -> bool {
@@ -201,7 +200,7 @@ fn begin(base: BaseChain, state: &mut PacketState<'_>) {
         (false, false) => Tracking::NotYet,
     };
     state.base = Some(base);
-    state.mark_before = base.routes_again.then_some((state.view.mark, state.view.open_mark));
+    state.before = base.routes_again.then(|| Routable::of(&state.view));
     state.frames.clear();
     state.frames.push(Frame::begin(base.chain, state));
 }

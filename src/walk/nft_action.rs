@@ -13,11 +13,12 @@ use super::outcome::{Answer, Effect, Verdict};
 use super::packet::Tracking;
 use super::packet_state::{PacketState, RulePosition, attach_template};
 use super::port_choice::PortChoice;
+use super::questions::RuleText;
 use super::selector;
 use super::value::{Value, number_of};
 use crate::net::Family;
 use crate::nftables::ruleset::{
-    DataType, Datum, Expression, Header, MapValue, Selector, Statement, Translation, TranslationKind,
+    DataType, Datum, Expression, MapValue, Selector, Statement, Translation, TranslationKind,
 };
 
 /// The most addresses or ports of a range that are tried one by one.
@@ -80,9 +81,7 @@ impl<'r> Evaluator<'_, 'r> {
         value: &'r Expression,
         position: RulePosition,
     ) -> Found<Next> {
-        if let Some(text) = may_be_absent(value) {
-            self.ask_presence(state, text, position)?;
-        }
+        self.has_all(state, value, position)?;
         let kind = target.data_type();
         let value = match value {
             Expression::Datum(datum) => {
@@ -108,7 +107,7 @@ impl<'r> Evaluator<'_, 'r> {
             // Nothing can be expected of a connection that does not exist yet, or that is confirmed, as it is over `lo`
             // (net/netfilter/nft_ct.c, `nft_ct_expect_obj_eval`).
             Selector::Conntrack(_, key) if key == "expectation" => {
-                self.ask_presence(state, key, position)?;
+                self.ask_presence(state, target, position)?;
                 Ok(Next::Part)
             }
             Selector::Conntrack(_, key) if key == "zone" => {
@@ -118,7 +117,7 @@ impl<'r> Evaluator<'_, 'r> {
             // A type other than "to this node" makes the kernel drop what it would forward (net/ipv4/ip_forward.c,
             // `ip_forward`), and ignore what is for the node (net/ipv4/tcp_ipv4.c, `tcp_v4_rcv`).
             Selector::Meta(key) if key == "pkttype" && value != Value::number(0) => {
-                self.unknown_target(state, key, position).map_err(Stop::Failed)
+                self.unknown_target(state, RuleText::WritesTo(target), position).map_err(Stop::Failed)
             }
             Selector::Payload(..) => self.rewrite(state, target, value, position),
             Selector::Other(words) if words.starts_with('@') => self.rewrite(state, target, value, position),
@@ -318,22 +317,6 @@ impl<'r> Evaluator<'_, 'r> {
             Some(_) => self.unknown_destination(position),
         }
     }
-}
-
-/// What of a value a packet may not have, so that the rule ends, although nothing known tells.
-fn may_be_absent(value: &Expression) -> Option<&str> {
-    let mut found = None;
-    value.visit(&mut |part| match part {
-        Expression::Selector(Selector::Other(words)) => found = Some(words.as_str()),
-        Expression::Selector(Selector::Payload(Header::Ether, field)) => found = Some(field.as_str()),
-        Expression::Selector(Selector::Meta(key))
-            if matches!(key.as_str(), "rtclassid" | "iifkind" | "oifkind" | "sdif" | "sdifname") =>
-        {
-            found = Some(key.as_str());
-        }
-        _ => {}
-    });
-    found
 }
 
 fn address(datum: &Datum) -> Value {

@@ -85,6 +85,22 @@ impl Phase {
     }
 }
 
+/// What the kernel looks at in a packet of the node to tell whether a chain had it changed so that it is routed again
+/// (net/netfilter/nft_chain_route.c, net/ipv4/netfilter/iptable_mangle.c).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Routable {
+    /// Its mark, with the bits that are not known.
+    mark: (u32, u32),
+    ends: (IpAddr, IpAddr),
+}
+
+impl Routable {
+    pub(super) fn of(view: &View) -> Routable {
+        let ends = (view.source, view.destination.ip());
+        Routable { mark: (view.mark, view.open_mark), ends }
+    }
+}
+
 /// A packet on its way.
 #[derive(Debug, Clone)]
 pub(super) struct PacketState<'r> {
@@ -104,8 +120,8 @@ pub(super) struct PacketState<'r> {
     /// The chance, times `chance`, that it gets here, by the answers to open questions.
     pub(super) weight: Weight,
     pub(super) affinity: Option<Affinity<'r>>,
-    /// Its mark before a chain that routes packets again if it changes, with the bits that are not known.
-    pub(super) mark_before: Option<(u32, u32)>,
+    /// What it was before a chain that has it routed again if that changes.
+    pub(super) before: Option<Routable>,
     /// The destination for which a packet of the node itself was routed, if a rule wrote another one into it since.
     pub(super) routed_for: Option<IpAddr>,
     /// The number that a random or hashed choice gave at a part of a rule.

@@ -8,7 +8,7 @@ use super::expression::{Found, Stop};
 use super::outcome::{Effect, Hook};
 use super::packet::SourcePort;
 use super::packet_state::{PacketState, Phase, RulePosition};
-use super::questions::Question;
+use super::questions::{Question, RuleText};
 use super::selector;
 use super::value::Value;
 use crate::net::{Family, Protocol};
@@ -46,18 +46,16 @@ impl<'r> Evaluator<'_, 'r> {
         if selector::value(target, state).is_none() {
             return Err(Stop::Absent);
         }
-        let (written, name) = match target {
-            Selector::Payload(header, field) => (field_of(*header, field), field.as_str()),
-            Selector::Other(words) => {
-                let view = &state.view;
-                (raw_bits(words, Family::of(view.source), view.protocol), words.as_str())
-            }
+        let written = match target {
+            Selector::Payload(header, field) => field_of(*header, field),
+            Selector::Other(words) => raw_bits(words, Family::of(state.view.source), state.view.protocol),
             _ => return Ok(Next::Part),
         };
+        let text = RuleText::WritesTo(target);
         // Where the protocol is left out, a field of ICMP can be meant: nft lists `icmp type set echo-reply` as a change of
         // `th sport`.
         if matches!(target, Selector::Payload(Header::Transport, _)) {
-            self.ask_presence(state, name, position)?;
+            self.ask_presence(state, target, position)?;
         }
         match (written, value) {
             (Written::Aside, _) => Ok(Next::Part),
@@ -85,26 +83,26 @@ impl<'r> Evaluator<'_, 'r> {
                 Ok(Next::Part)
             }
             (Written::Lifetime, Value::Number { known: 2.., open: 0 }) => Ok(Next::Part),
-            (Written::Lifetime, _) => self.expire(state, name, position).map_err(Stop::Failed),
+            (Written::Lifetime, _) => self.expire(state, text, position).map_err(Stop::Failed),
             (Written::PerhapsAbsent, _) => {
-                self.ask_presence(state, name, position)?;
+                self.ask_presence(state, target, position)?;
                 Ok(Next::Part)
             }
-            (Written::Structure, _) => self.unknown_target(state, name, position).map_err(Stop::Failed),
+            (Written::Structure, _) => self.unknown_target(state, text, position).map_err(Stop::Failed),
             (Written::PartOfEnds | Written::Destination | Written::DestinationPort | Written::Source, _) => {
                 Err(Stop::Failed(self.no_rewrite(position)))
             }
         }
     }
 
-    /// Goes on only where the packet has something of which nothing tells whether it has it.
+    /// Goes on only where the packet has what a rule writes to, of which nothing tells whether it has it.
     pub(super) fn ask_presence(
         &mut self,
         state: &mut PacketState<'r>,
-        text: &'r str,
+        target: &'r Selector,
         position: RulePosition,
     ) -> Found<()> {
-        match self.asked(state, Question::Part(position), text, position) {
+        match self.asked(state, Question::Part(position), RuleText::WritesTo(target), position) {
             Some(true) => Ok(()),
             Some(false) => Err(Stop::Absent),
             None => Err(Stop::Forked),
@@ -118,8 +116,8 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     fn readdress(&mut self, state: &mut PacketState<'r>, to: SocketAddr, position: RulePosition) -> Next {
-        // Only a chain that minds marks minds addresses, too: it has the packet routed again (net/netfilter/nft_chain_route.c).
-        state.routed_for = match (state.phase, state.mark_before) {
+        // Only a chain of type `route` has the packet routed again (net/netfilter/nft_chain_route.c).
+        state.routed_for = match (state.phase, state.before) {
             (Phase::Output, None) => state.routed_for.or(Some(state.view.destination.ip())),
             _ => None,
         };
@@ -134,7 +132,7 @@ impl<'r> Evaluator<'_, 'r> {
     pub(super) fn expire(
         &mut self,
         state: &mut PacketState<'r>,
-        text: &'r str,
+        text: impl Into<RuleText<'r>>,
         position: RulePosition,
     ) -> Result<Next, WalkError> {
         match state.phase.hook() {

@@ -9,7 +9,7 @@ use super::base_chain::BaseChains;
 use super::by_interface::ByInterface;
 use super::interfaces::Interfaces;
 use super::iptables;
-use super::nftables;
+use super::nftables::{self, Room};
 use super::outcome::{Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::Sources;
@@ -109,6 +109,12 @@ impl<'r> Program<'r> {
     pub(super) fn elements(&self, chain: ChainId, set: &str) -> Option<&'r [Element]> {
         let (program, chain) = self.of_nftables(chain)?;
         program.elements(chain, set)
+    }
+
+    /// Whether rules can put more elements into a set.
+    pub(super) fn room(&self, chain: ChainId, set: &str) -> Option<Room> {
+        let (program, chain) = self.of_nftables(chain)?;
+        program.room(chain, set)
     }
 
     /// The elements by their keys.

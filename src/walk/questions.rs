@@ -1,6 +1,7 @@
 //! Questions about a packet that nothing known answers, and the possible answers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,7 +18,7 @@ use super::packet::{SourcePort, View};
 use super::packet_state::RulePosition;
 use super::rule_part::InterfaceDirection;
 use super::weights::QuestionId;
-use crate::nftables::ruleset::{Comparison, Datum, Expression, Statement};
+use crate::nftables::ruleset::{Comparison, Datum, Expression, Selector, Statement};
 
 /// A question about a packet that nothing known answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,10 +36,14 @@ pub(super) enum Question<'r> {
     Text(&'r str, Option<Moment>),
     /// Whether a field, or a value made of it, equals this.
     Is(&'r Expression, &'r Datum, Where),
+    /// Whether it has such a thing at all.
+    Has(&'r Selector, Where),
     /// Whether it passes a match of nftables.
     Passes(&'r Comparison, Where),
     /// Whether it is in a set of nftables because an earlier packet made a rule add it, as one rule asks.
     Filled(&'r str, RulePosition, Moment),
+    /// Whether a set that is listed as full takes one more element, as one rule asks.
+    HasRoom(&'r str, RulePosition),
     /// Whether it passes a part of one rule.
     Part(RulePosition),
     /// Which verdict the target of one rule gives.
@@ -82,7 +87,7 @@ impl Question<'_> {
     fn moment(&self) -> Option<Moment> {
         match self {
             Question::Text(_, moment) => *moment,
-            Question::Is(.., place) | Question::Passes(_, place) => place.moment(),
+            Question::Is(.., place) | Question::Has(_, place) | Question::Passes(_, place) => place.moment(),
             Question::Filled(.., moment) => Some(*moment),
             _ => None,
         }
@@ -104,6 +109,30 @@ pub(super) enum Answers<'r> {
     Orders(Vec<String>),
 }
 
+/// The part of a rule that a question is about.
+#[derive(Debug, Clone, Copy, Hash)]
+pub(super) enum RuleText<'r> {
+    /// As printed.
+    Printed(&'r str),
+    /// It writes to this.
+    WritesTo(&'r Selector),
+}
+
+impl<'r> From<&'r str> for RuleText<'r> {
+    fn from(text: &'r str) -> RuleText<'r> {
+        RuleText::Printed(text)
+    }
+}
+
+impl fmt::Display for RuleText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RuleText::Printed(text) => f.write_str(text),
+            RuleText::WritesTo(selector) => write!(f, "{selector} set"),
+        }
+    }
+}
+
 /// The number of the answer "yes".
 pub(super) const YES: usize = 0;
 
@@ -114,7 +143,7 @@ pub(super) struct OpenQuestion<'r> {
     pub(super) all: CaseSet,
     pub(super) position: RulePosition,
     question: Question<'r>,
-    text: &'r str,
+    text: RuleText<'r>,
     /// Why the answer is supposed to be "yes", if it is.
     pub(super) supposition: Option<Supposition>,
 }
@@ -131,7 +160,7 @@ impl<'r> Questions<'r> {
     pub(super) fn number(
         &mut self,
         question: Question<'r>,
-        (position, text): (RulePosition, &'r str),
+        (position, text): (RulePosition, impl Into<RuleText<'r>>),
         answers: impl FnOnce() -> Answers<'r>,
     ) -> QuestionId {
         if let Some(known) = self.numbers.get(&question) {
@@ -144,6 +173,7 @@ impl<'r> Questions<'r> {
             Question::Usual(supposition, _) => Some(supposition),
             _ => None,
         };
+        let text = text.into();
         self.asked.push(OpenQuestion { answers, all, position, question, text, supposition });
         self.numbers.insert(question, number);
         number
@@ -254,11 +284,13 @@ impl OpenQuestion<'_> {
     pub(super) fn text(&self) -> String {
         match self.question {
             Question::Is(of, datum, _) => format!("{of} {datum}"),
+            Question::Has(selector, _) => format!("{selector} exists"),
             Question::Passes(comparison, _) => Statement::Compare(Box::new(comparison.clone())).to_string(),
             Question::Filled(set, ..) => format!("@{set}"),
+            Question::HasRoom(set, _) => format!("add @{set}"),
             _ => match &self.answers {
                 Answers::Orders(orders) => orders.first().cloned().unwrap_or_default(),
-                _ => self.text.to_owned(),
+                _ => self.text.to_string(),
             },
         }
     }

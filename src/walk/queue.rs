@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::chance::Chance;
 use super::filled::Filled;
 use super::packet::{Interface, SourcePort, Tracking};
-use super::packet_state::{Frame, PacketState, Phase, RulePosition};
+use super::packet_state::{Frame, PacketState, Phase, Routable, RulePosition};
 use super::weights::{Weight, Weights};
 
 /// Packets that wait.
@@ -120,7 +120,7 @@ type Identity<'s, 'r> = (
     (Interface, Interface, Tracking),
     ([bool; 6], SourcePort),
     Option<(&'r str, bool)>,
-    (Option<(RulePosition, u64)>, &'s [Filled<'r>], Option<(u32, u32)>, Option<IpAddr>),
+    (Option<(RulePosition, u64)>, &'s [Filled<'r>], Option<Routable>, Option<IpAddr>),
 );
 
 fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
@@ -141,7 +141,7 @@ fn identity<'s, 'r>(state: &'s PacketState<'r>) -> Identity<'s, 'r> {
             view.source_port,
         ),
         state.affinity.map(|affinity| (affinity.list, affinity.listed)),
-        (state.drawn, &state.filled, state.mark_before, state.routed_for),
+        (state.drawn, &state.filled, state.before, state.routed_for),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::net::{Family, Protocol};
-use crate::nftables::ruleset::{Direction, Header, Selector};
+use crate::nftables::ruleset::{Direction, Header, Selector, is_extension_field};
 
 use super::packet::{Interface, SourcePort, Tracking, View};
 use super::packet_state::{PacketState, Phase};
@@ -18,10 +18,7 @@ pub(super) fn value(selector: &Selector, state: &PacketState<'_>) -> Option<Valu
         Selector::Meta(key) => meta(key, view),
         Selector::Conntrack(direction, key) => conntrack(*direction, key, state),
         Selector::Fib(keys, _) => Some(way(keys)),
-        Selector::Other(words) => match words.strip_prefix("tcp option ") {
-            Some(_) if view.protocol != Protocol::Tcp => None,
-            _ => Some(Value::Open),
-        },
+        Selector::Other(words) => other(words, view),
     }
 }
 
@@ -163,6 +160,22 @@ fn conntrack(direction: Option<Direction>, key: &str, state: &PacketState<'_>) -
         "proto-src" => Some(Value::number(u64::from(view.destination.port()))),
         _ => Some(Value::Open),
     }
+}
+
+/// What is named by several words. nft makes rules ask for the family of a header first.
+fn other(words: &str, view: &View) -> Option<Value> {
+    let family = Family::of(view.source);
+    let mut parts = words.split(' ');
+    let is_there = match (parts.next().unwrap_or_default(), parts.next().unwrap_or_default()) {
+        ("tcp", "option") => view.protocol == Protocol::Tcp,
+        ("sctp", "chunk") => view.protocol == Protocol::Sctp,
+        ("ip", "option") | ("rt", "ip") => family == Family::Ipv4,
+        ("rt", "ip6") => family == Family::Ipv6,
+        ("exthdr", _) => family == Family::Ipv6,
+        (header, field) if is_extension_field(header, field) => family == Family::Ipv6,
+        _ => true,
+    };
+    is_there.then_some(Value::Open)
 }
 
 /// The interface to which the routes for an address lead, if those are not known.

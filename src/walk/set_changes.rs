@@ -27,9 +27,15 @@ impl<'r> Evaluator<'_, 'r> {
         change: &'r SetChange,
         position: RulePosition,
     ) -> Found<bool> {
+        self.has_all(state, &change.key, position)?;
         let mut parts = Vec::new();
         self.key(state, &change.key, &[], position, &mut parts)?;
-        let values = parts.into_iter().map(|(_, value)| value).collect();
+        let values: Vec<Value> = parts.into_iter().map(|(_, value)| value).collect();
+        if change.operation != SetOperation::Delete
+            && !self.has_room(state, &change.set, &values, position)?
+        {
+            return Ok(false);
+        }
         let does = match change.operation {
             SetOperation::Delete => Fills::TakesOut,
             _ if change.statements.iter().any(|s| matches!(s, Statement::Limit(_))) => Fills::PutsInLimited,
@@ -44,6 +50,43 @@ impl<'r> Evaluator<'_, 'r> {
             }
         }
         Ok(true)
+    }
+
+    /// A rule of kube-proxy puts the client into a set, or renews it there.
+    pub(super) fn update(
+        &mut self,
+        state: &mut PacketState<'r>,
+        (set, field): (&'r str, Field),
+        position: RulePosition,
+    ) -> Found<bool> {
+        let Some(value) = value_of_field(field, &state.view) else { return Ok(false) };
+        if !self.has_room(state, set, &[value], position)? {
+            return Ok(false);
+        }
+        self.fill(state, (set, vec![value]), Fills::PutsIn, position);
+        Ok(true)
+    }
+
+    /// Whether an element can be put into a set, or is there already: in front of a full one, the rule ends
+    /// (net/netfilter/nft_dynset.c, `nft_dynset_eval`).
+    pub(super) fn has_room(
+        &mut self,
+        state: &mut PacketState<'r>,
+        name: &'r str,
+        key: &[Value],
+        position: RulePosition,
+    ) -> Found<bool> {
+        let program = self.program;
+        let Some(room) = program.room(position.chain, name).filter(|room| room.is_full) else {
+            return Ok(true);
+        };
+        let is_lasting =
+            room.is_lasting && state.filled.is_empty() && key.iter().all(|value| value.is_known());
+        match program.index(position.chain, name) {
+            Some(listed) if listed.exact(key).is_some() => Ok(true),
+            Some(_) if is_lasting => Ok(false),
+            _ => self.ask(state, Question::HasRoom(name, position), position),
+        }
     }
 
     /// The element of a set for a packet, which was found among those listed or not; rules may have changed that.

@@ -6,7 +6,7 @@ use super::cases::CaseSet;
 use super::evaluator::{Decision, Evaluator, Next, Walked};
 use super::outcome::{Effect, Verdict};
 use super::packet_state::{PacketState, RulePosition};
-use super::questions::{Answers, Question};
+use super::questions::{Answers, Question, RuleText};
 
 /// What can be done by what is not understood.
 const ANYTHING: [AssumedVerdict; 3] =
@@ -20,10 +20,10 @@ impl<'r> Evaluator<'_, 'r> {
     pub(super) fn unknown_target(
         &mut self,
         state: &mut PacketState<'r>,
-        text: &'r str,
+        text: impl Into<RuleText<'r>>,
         position: RulePosition,
     ) -> Walked<Next> {
-        self.assume(state, (text, &ANYTHING), position)
+        self.assume(state, (text.into(), &ANYTHING), position)
     }
 
     /// A socket or a program takes the packet, which rules of later chains then see, perhaps with another mark; or it
@@ -34,13 +34,13 @@ impl<'r> Evaluator<'_, 'r> {
         text: &'r str,
         position: RulePosition,
     ) -> Walked<Next> {
-        self.assume(state, (text, &TAKEN_OR_NOT), position)
+        self.assume(state, (text.into(), &TAKEN_OR_NOT), position)
     }
 
     fn assume(
         &mut self,
         state: &mut PacketState<'r>,
-        (text, verdicts): (&'r str, &'static [AssumedVerdict]),
+        (text, verdicts): (RuleText<'r>, &'static [AssumedVerdict]),
         position: RulePosition,
     ) -> Walked<Next> {
         let question = Question::Verdict(position);

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::datum::{concatenation, datum, verdict};
 use crate::nftables::ruleset::{
-    Chooser, Comparison, Datum, EXTENSION_HEADERS, Element, Expression, Limit, Log, MapValue, Operator,
-    Selector, SetChange, SetOperation, Statement, TableFamily, Translation,
+    Chooser, Comparison, Datum, Element, Expression, Limit, Log, MapValue, Operator, Selector, SetChange,
+    SetOperation, Statement, TableFamily, Translation, is_extension_field,
 };
 
 pub(super) fn expression(of: &Expression) -> Value {
@@ -50,7 +50,7 @@ fn other(words: &str) -> Value {
     }
     let parts: Vec<&str> = words.split(' ').collect();
     match parts.as_slice() {
-        [header, field] if EXTENSION_HEADERS.contains(header) && !is_of_route(header, field) => {
+        [header, field] if is_extension_field(header, field) => {
             json!({ "exthdr": { "name": header, "field": field } })
         }
         ["ipsec", direction, rest @ ..] => ipsec(direction, rest),
@@ -68,11 +68,6 @@ fn other(words: &str) -> Value {
         [kind, key] => json!({ *kind: { "key": key } }),
         _ => json!(words),
     }
-}
-
-/// Whether this key of `rt` is about the route, not the routing header.
-fn is_of_route(header: &str, field: &str) -> bool {
-    header == "rt" && matches!(field, "classid" | "nexthop" | "mtu" | "ipsec")
 }
 
 /// `in spnum 1 spi`, `out ip saddr`

@@ -253,6 +253,13 @@ pub(crate) const BARE_META: [&str; 6] = ["iif", "iifname", "iifgroup", "oif", "o
 /// IPv6 extension headers whose fields rules can match on (nft's src/exthdr.c).
 pub(crate) const EXTENSION_HEADERS: [&str; 6] = ["hbh", "dst", "frag", "rt", "mh", "srh"];
 
+/// Whether these words name a field of an IPv6 extension header; some keys of `rt` are about the packet's route instead.
+pub(crate) fn is_extension_field(header: &str, field: &str) -> bool {
+    let is_of_route =
+        header == "rt" && matches!(field, "classid" | "nexthop" | "mtu" | "ipsec" | "ip" | "ip6");
+    EXTENSION_HEADERS.contains(&header) && !is_of_route
+}
+
 impl Selector {
     /// Whether it is a field of the packet itself, or some of its bits (`@nh,128,32`).
     pub fn is_of_packet(&self) -> bool {

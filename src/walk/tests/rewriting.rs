@@ -1,9 +1,10 @@
 //! What rules of nftables write into packets, and statements that end their rule because the packet lacks something.
 
 use super::foreign::walked;
-use super::{from_node, host, tcp};
-use crate::net::Protocol;
-use crate::walk::{Packet, WalkError};
+use super::{from_node, host, lines, tcp};
+use crate::capture::{self, Source, join};
+use crate::net::{Family, Protocol};
+use crate::walk::{Packet, WalkError, Walker};
 
 const ON: &str = "accept 10.244.1.5:80 1/1";
 const OFF: &str = "drop 10.244.1.5:80 1/1";
@@ -58,11 +59,11 @@ fn a_field_that_the_packet_does_not_have_ends_the_rule() {
 fn what_a_packet_may_lack_leaves_both_ways_open() {
     let packet = tcp("203.0.113.7", "10.244.1.5:80");
     for (statement, asked) in [
-        ("meta mark set socket mark", "socket mark"),
-        ("ether saddr set 00:11:22:33:44:55", "saddr"),
-        ("@ll,48,48 set 5", "@ll,48,48"),
-        ("th sport set th sport & 255", "sport"),
-        ("ct expectation set \"e\"", "expectation"),
+        ("meta mark set socket mark", "socket mark exists"),
+        ("ether saddr set 00:11:22:33:44:55", "ether saddr set"),
+        ("@ll,48,48 set 5", "@ll,48,48 set"),
+        ("th sport set th sport & 255", "th sport set"),
+        ("ct expectation set \"e\"", "ct expectation set"),
     ] {
         let found = walked(&forwarded(&[&format!("{statement} drop")]), &packet).unwrap();
         let expected = [format!("{OFF} if {asked} is true"), format!("{ON} if {asked} is false")];
@@ -81,11 +82,11 @@ fn what_a_target_does_that_is_not_understood_is_open_in_three_ways() {
     assert_eq!(found, expected);
     let early = |rule| walked(&chain("prerouting priority mangle", &[rule]), &packet).unwrap();
     for (rule, name) in [
-        ("ip ttl set 1", "ttl"),
-        ("meta pkttype set other", "pkttype"),
-        ("ip protocol set udp accept", "protocol"),
-        ("tcp flags set rst", "flags"),
-        ("@nh,72,8 set 17", "@nh,72,8"),
+        ("ip ttl set 1", "ip ttl set"),
+        ("meta pkttype set other", "meta pkttype set"),
+        ("ip protocol set udp accept", "ip protocol set"),
+        ("tcp flags set rst", "tcp flags set"),
+        ("@nh,72,8 set 17", "@nh,72,8 set"),
     ] {
         let expected = [format!("{OFF} if {name} is drop"), format!("{ON} if {name} is accept or continue")];
         assert_eq!(early(rule), expected, "{rule}");
@@ -185,4 +186,84 @@ fn an_address_written_behind_routing_does_not_change_the_way() {
     };
     assert_eq!(sent("filter", "raw"), ["accept 192.168.0.11:80 1/1"]);
     assert_eq!(sent("route", "mangle"), ["accept 192.168.0.11:80 1/1 local"]);
+}
+
+/// Behind a chain of type `route`, a packet with another address is routed again, and dropped where no route leads there.
+#[test]
+fn a_written_address_needs_a_route_where_the_packet_is_routed_again() {
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let facts = join(
+        &[
+            source("routes", "local 192.168.0.11 dev eth0 table local\n203.0.113.0/24 dev eth0\n"),
+            source("rules", "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n"),
+        ],
+        None,
+    );
+    let facts = facts.unwrap().facts;
+    let sent = |kind: &str, place: &str, to: &str| {
+        let rule = format!("ip daddr 203.0.113.5 ip daddr set {to}");
+        let text = chain(&format!("output priority {place}"), &[&rule])
+            .replace("type filter", &format!("type {kind}"));
+        let captured = capture::read(&text, Some(Family::Ipv4)).unwrap();
+        let mut rules = captured.node_rules(|_| host()).ipv4.unwrap();
+        facts.tell(&mut rules.host);
+        lines(&Walker::of(&rules).walk(&from_node("203.0.113.5:80")).unwrap())
+    };
+    assert_eq!(sent("route", "mangle", "203.0.113.9"), ["accept 203.0.113.9:80 1/1"]);
+    assert_eq!(sent("route", "mangle", "198.51.100.9"), ["drop 198.51.100.9:80 1/1"]);
+    assert_eq!(sent("filter", "raw", "198.51.100.9"), ["accept 198.51.100.9:80 1/1"]);
+}
+
+/// In the kernel, looking at what the packet lacks ends the rule (`NFT_BREAK`), whatever is asked of it.
+#[test]
+fn a_rule_that_wants_something_else_still_needs_the_packet_to_have_something() {
+    let packet = tcp("203.0.113.7", "10.244.1.5:80");
+    for (rule, ways) in [
+        // Without the question whether there is a helper, the port alone would let the rule go on.
+        ("ct helper . tcp dport != { \"ftp\" . 21 } drop", 2),
+        ("ct helper \"ftp\" accept\n\t\tct helper != \"ftp\" drop", 3),
+        ("ct helper vmap { \"ftp\" : accept, * : drop }", 3),
+        ("ether saddr vmap { 00:11:22:33:44:55 : accept, * : drop }", 3),
+        ("add @seen { ether saddr } drop", 2),
+        ("tcp option maxseg size != 1460 drop", 3),
+        ("meta iifkind != \"veth\" drop", 3),
+        ("tcp option sack-perm exists drop", 2),
+        ("exthdr frag missing drop", 1),
+        ("ip option rr missing drop", 2),
+    ] {
+        let text = forwarded(&[rule]).replace(
+            "\tchain c",
+            "\tset seen {\n\t\ttype ether_addr\n\t\tsize 10\n\t\tflags dynamic\n\t}\n\tchain c",
+        );
+        let found = walked(&text, &packet).unwrap();
+        assert_eq!(found.len(), ways, "{rule}: {found:?}");
+        assert!(found.iter().any(|line| line.starts_with("accept")), "{rule}: {found:?}");
+    }
+}
+
+#[test]
+fn an_option_of_another_protocol_is_missing_only_to_newer_kernels() {
+    let udp = udp("203.0.113.7", "10.244.1.5:80");
+    let found = |rule: &str| walked(&forwarded(&[rule]), &udp).unwrap();
+    assert_eq!(found("tcp option sack-perm exists drop").len(), 1);
+    assert_eq!(found("tcp option maxseg size != 5 drop").len(), 1);
+    assert_eq!(found("tcp option sack-perm missing drop").len(), 2);
+    assert_eq!(found("sctp chunk init missing drop").len(), 2);
+}
+
+/// A rule that puts an element into a full set ends there.
+#[test]
+fn a_full_set_takes_no_more() {
+    let found = |size: u32, flags: &str, source: &str| {
+        let set = format!(
+            "\tset seen {{\n\t\ttype ipv4_addr\n\t\tsize {size}\n\t\tflags {flags}\n\
+             \t\telements = {{ 192.0.2.1, 192.0.2.2 }}\n\t}}\n\tchain c"
+        );
+        let text = forwarded(&["add @seen { ip saddr } drop"]).replace("\tchain c", &set);
+        walked(&text, &tcp(source, "10.244.1.5:80")).unwrap()
+    };
+    assert_eq!(found(3, "dynamic", "203.0.113.7"), [OFF]);
+    assert_eq!(found(2, "dynamic", "203.0.113.7"), [ON]);
+    assert_eq!(found(2, "dynamic,timeout", "203.0.113.7").len(), 2);
+    assert_eq!(found(2, "dynamic", "192.0.2.2"), [OFF]);
 }

@@ -49,6 +49,8 @@ const OBJECTS: &str = r#"
     set pairs { type ipv4_addr . inet_service; flags interval; elements = { 10.244.1.0/24 . 8000-8100, 192.168.0.11 . 80 }; }
     set triples { type ipv4_addr . inet_proto . inet_service; elements = { 198.51.100.7 . tcp . 80, 10.244.1.9 . udp . 53 }; }
     set seen { type ipv4_addr; size 1000; flags dynamic; }
+    set full { type ipv4_addr; size 1; flags dynamic; elements = { 192.0.2.1 } }
+    set macs { type ether_addr; size 1000; flags dynamic; }
     set hosts2 { type ipv4_addr; size 1000; flags dynamic; elements = { 198.51.100.7, 192.168.0.12 }; }
     set both { type ipv4_addr . inet_service; size 1000; flags dynamic; }
     set over { type ipv4_addr; limit rate over 1000/second burst 500 packets; elements = { 198.51.100.7, 10.244.1.9 }; }

@@ -31,7 +31,7 @@ pub(super) const MATCHES: [&str; 26] = [
 ];
 
 /// Matches on what is not known of the packet.
-pub(super) const NOT_TOLD: [&str; 46] = [
+pub(super) const NOT_TOLD: [&str; 58] = [
     "symhash mod 2 0",
     "@nh,96,32 0xc6336407",
     "@th,16,16 80",
@@ -78,10 +78,23 @@ pub(super) const NOT_TOLD: [&str; 46] = [
     "ether saddr set 00:11:22:33:44:55",
     "@ll,48,48 set 0x1122334455",
     "ip protocol set 17",
+    // What a packet lacks is not another value, either.
+    "ct helper != \"ftp\"",
+    "ether saddr != 00:11:22:33:44:55",
+    "ether saddr . tcp dport != { 00:11:22:33:44:55 . 21 }",
+    "tcp option maxseg size != 5",
+    "tcp option sack-perm missing",
+    "sctp chunk init missing",
+    "ip option rr missing",
+    "exthdr frag missing",
+    "rt classid != 5",
+    "meta iifkind != \"veth\"",
+    "meta skuid != 5000",
+    "@th,160,8 != 3",
 ];
 
 /// Whole rules for some places.
-pub(super) const RULES: [((&str, i32), &str); 11] = [
+pub(super) const RULES: [((&str, i32), &str); 18] = [
     (("prerouting", -350), "ip daddr 203.0.113.5 ip daddr set 10.244.1.7"),
     (("prerouting", -350), "tcp dport 443 tcp dport set 8081"),
     (("output", -350), "ip6 daddr 2001:db8:5::5 ip6 daddr set fd00:10:244:1::7"),
@@ -93,10 +106,21 @@ pub(super) const RULES: [((&str, i32), &str); 11] = [
     (("forward", 10), "ct label set 5"),
     (("input", 10), "delete @seen { ip saddr }"),
     (("prerouting", -90), "meta l4proto tcp socket mark 1 drop"),
+    (("forward", 10), "ether saddr vmap { 00:11:22:33:44:55 : accept, * : drop }"),
+    (("output", 10), "ether saddr vmap { 00:11:22:33:44:55 : accept, * : drop }"),
+    (("output", 10), "meta skuid vmap { 5000 : accept, * : drop }"),
+    (("forward", -10), "ct helper vmap { \"ftp\" : accept, * : drop }"),
+    (("forward", -10), "add @macs { ether saddr } drop"),
+    (("output", -10), "add @macs { ether saddr } drop"),
+    (("forward", 10), "add @full { ip saddr } drop"),
 ];
+
+/// Parts of those that match on what is not known of the packet, or of earlier ones.
+const NOT_TOLD_OF_RULES: [&str; 7] =
+    ["tproxy", "socket", "synproxy", "ether saddr vmap", "skuid vmap", "helper vmap", "add @macs"];
 
 /// Whether rules match on what is not known of the packet.
 pub(super) fn are_not_told(rules: &[String]) -> bool {
-    let mut fragments = NOT_TOLD.iter().chain(&["tproxy", "socket", "synproxy"]);
+    let mut fragments = NOT_TOLD.iter().chain(&NOT_TOLD_OF_RULES);
     fragments.any(|fragment| rules.iter().any(|rule| rule.contains(fragment)))
 }

@@ -1,0 +1,105 @@
+//! What a packet may lack. A rule of nftables that looks at such a thing ends there (`NFT_BREAK` in the kernel), also where
+//! it asks that the thing be *another* than some value.
+
+use super::evaluator::Evaluator;
+use super::expression::{Found, Stop};
+use super::packet::{Interface, Tracking};
+use super::packet_state::{PacketState, RulePosition};
+use super::questions::Question;
+use crate::net::Protocol;
+use crate::nftables::ruleset::{Comparison, Datum, Element, Expression, Header, Operator, Selector};
+
+impl<'r> Evaluator<'_, 'r> {
+    /// Goes on only where the packet has all that an expression looks at.
+    pub(super) fn has_all(
+        &mut self,
+        state: &mut PacketState<'r>,
+        of: &'r Expression,
+        position: RulePosition,
+    ) -> Found<()> {
+        let mut looked_at = Vec::new();
+        of.visit(&mut |part| match part {
+            Expression::Selector(selector) if may_be_absent(selector, state) => {
+                looked_at.push((part, selector))
+            }
+            _ => {}
+        });
+        for (part, selector) in looked_at {
+            let place = self.asked_where(state, part, position);
+            if !self.ask(state, Question::Has(selector, place), position)? {
+                return Err(Stop::Absent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on only where the packet has what a comparison looks at, if having something else there would be another answer.
+    pub(super) fn has_compared(
+        &mut self,
+        state: &mut PacketState<'r>,
+        of: &'r Comparison,
+        position: RulePosition,
+    ) -> Found<()> {
+        let has_rest = match &of.right {
+            Expression::Named(name) => {
+                self.program.elements(position.chain, name).is_some_and(|all| all.iter().any(is_rest))
+            }
+            Expression::Set(elements) => elements.iter().any(is_rest),
+            _ => false,
+        };
+        match of.operator {
+            _ if has_rest => self.has_all(state, &of.left, position),
+            Operator::Unequal | Operator::Without if !is_about_presence(&of.right) => {
+                self.has_all(state, &of.left, position)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on only where the packet has the key of a map, if the map has an element for all other keys.
+    pub(super) fn has_key(
+        &mut self,
+        state: &mut PacketState<'r>,
+        (key, map): (&'r Expression, &'r Expression),
+        position: RulePosition,
+    ) -> Found<()> {
+        let elements: &[Element] = match map {
+            Expression::Set(elements) => elements,
+            Expression::Named(name) => self.program.elements(position.chain, name).unwrap_or_default(),
+            _ => &[],
+        };
+        if elements.iter().any(is_rest) { self.has_all(state, key, position) } else { Ok(()) }
+    }
+}
+
+/// Whether a comparison is `missing` for a packet of another protocol: old kernels end the rule, newer ones find that the
+/// packet has no such thing (net/netfilter/nft_exthdr.c, `nft_exthdr_tcp_eval`, `nft_exthdr_sctp_eval`).
+pub(super) fn is_missing_elsewhere(of: &Comparison, protocol: Protocol) -> bool {
+    let Expression::Selector(Selector::Other(words)) = &of.left else { return false };
+    let elsewhere = words.starts_with("tcp option ") && protocol != Protocol::Tcp
+        || words.starts_with("sctp chunk ") && protocol != Protocol::Sctp;
+    elsewhere && matches!(&of.right, Expression::Datum(Datum::Word(word)) if word == "missing")
+}
+
+fn is_rest(element: &Element) -> bool {
+    element.key.as_slice() == [Datum::Any]
+}
+
+fn is_about_presence(right: &Expression) -> bool {
+    matches!(right, Expression::Datum(Datum::Word(word)) if word == "exists" || word == "missing")
+}
+
+/// Whether nothing known tells if the packet has what a rule looks at.
+fn may_be_absent(selector: &Selector, state: &PacketState<'_>) -> bool {
+    match selector {
+        Selector::Other(_) | Selector::Payload(Header::Ether, _) => true,
+        // Interfaces of hardware are of no kind; what the kernel sends by itself is of no user.
+        Selector::Meta(key) => match key.as_str() {
+            "iifkind" => state.view.input != Interface::None,
+            "rtclassid" | "oifkind" | "sdif" | "sdifname" | "skuid" | "skgid" | "cgroup" => true,
+            _ => false,
+        },
+        Selector::Conntrack(_, key) => key == "helper" || state.view.tracking == Tracking::Template,
+        Selector::Payload(..) | Selector::Fib(..) => false,
+    }
+}
