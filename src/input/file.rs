@@ -2,10 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::DerefMut;
 use std::path::Path;
-
-use bytes::Bytes;
 
 use crate::parallel;
 
@@ -14,51 +11,24 @@ use crate::parallel;
 const LARGE: u64 = 1 << 24;
 
 /// Reads a file.
-pub(super) fn read(path: &Path) -> io::Result<Bytes> {
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let length = usize::try_from(metadata.len()).ok().filter(|_| metadata.is_file());
-    let read = match length.filter(|_| metadata.len() >= LARGE) {
+    let mut bytes = match length.filter(|_| metadata.len() >= LARGE) {
         Some(length) => read_large(&mut file, length)?,
-        None => Bytes::new(),
+        None => Vec::new(),
     };
     // Nothing is left, unless the file has grown in the meantime.
-    let mut rest = Vec::new();
-    file.read_to_end(&mut rest)?;
-    Ok(match (read.is_empty(), rest.is_empty()) {
-        (true, _) => rest.into(),
-        (false, true) => read,
-        (false, false) => [&*read, &rest].concat().into(),
-    })
-}
-
-fn read_large(file: &mut File, length: usize) -> io::Result<Bytes> {
-    let bytes = match large_pages(length) {
-        Some(pages) => Bytes::from_owner(filled(file, pages)?),
-        None => filled(file, vec![0; length])?.into(),
-    };
-    file.seek(SeekFrom::Start(length as u64))?;
+    file.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn filled<M: DerefMut<Target = [u8]>>(file: &File, mut memory: M) -> io::Result<M> {
-    parallel::fill(&mut memory, |offset, piece| read_exact_at(file, offset, piece))?;
-    Ok(memory)
-}
-
-/// Memory in pages of 2 MiB, if the kernel has them: providing fifty thousand pages of 4 KiB takes it longer than
-/// reading the file into them.
-#[cfg(target_os = "linux")]
-fn large_pages(length: usize) -> Option<memmap2::MmapMut> {
-    let memory = memmap2::MmapMut::map_anon(length).ok()?;
-    // Without them it is ordinary memory.
-    let _ = memory.advise(memmap2::Advice::HugePage);
-    Some(memory)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn large_pages(_length: usize) -> Option<Vec<u8>> {
-    None
+fn read_large(file: &mut File, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    parallel::fill(&mut bytes, |offset, piece| read_exact_at(file, offset, piece))?;
+    file.seek(SeekFrom::Start(length as u64))?;
+    Ok(bytes)
 }
 
 #[cfg(unix)]

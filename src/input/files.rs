@@ -5,9 +5,6 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use bytestring::ByteString;
-
 use super::left_out::LeftOut;
 use super::source::Sources;
 use super::{Options, file, folder};
@@ -65,7 +62,7 @@ impl Reader<'_> {
     fn stdin(&mut self, stdin: &mut impl Read) {
         let mut bytes = Vec::new();
         match stdin.read_to_end(&mut bytes) {
-            Ok(_) => self.text("<stdin>", bytes.into(), false),
+            Ok(_) => self.text("<stdin>", bytes, false),
             Err(error) => self.fault("<stdin>", format!("cannot be read: {error}")),
         }
     }
@@ -101,7 +98,7 @@ impl Reader<'_> {
         }
     }
 
-    fn text(&mut self, name: &str, bytes: Bytes, met_in_folder: bool) {
+    fn text(&mut self, name: &str, bytes: Vec<u8>, met_in_folder: bool) {
         match decode(name, bytes) {
             Ok(text) => {
                 self.found.sources.take(name, text, met_in_folder);
@@ -117,21 +114,22 @@ impl Reader<'_> {
 }
 
 /// The text of bytes that are UTF-8, UTF-16 with a byte order mark, or JSON, in which Go accepts any byte.
-fn decode(name: &str, bytes: Bytes) -> Result<ByteString, Diagnostics> {
-    let utf16 = match &*bytes {
+fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
+    let utf16 = match bytes.as_slice() {
         [0xff, 0xfe, units @ ..] => decode_utf16(units, u16::from_le_bytes),
         [0xfe, 0xff, units @ ..] => decode_utf16(units, u16::from_be_bytes),
         _ => None,
     };
     if let Some(text) = utf16 {
-        return Ok(text.into());
+        return Ok(text);
     }
-    ByteString::try_from(bytes.clone()).or_else(|error| {
+    String::from_utf8(bytes).or_else(|error| {
+        let (bytes, error) = (error.as_bytes(), error.utf8_error());
         let is_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
         if is_json && error.error_len().is_some() {
-            return Ok(String::from_utf8_lossy(&bytes).into_owned().into());
+            return Ok(String::from_utf8_lossy(bytes).into_owned());
         }
-        Err(not_utf8(name, &bytes, error.valid_up_to()).into())
+        Err(not_utf8(name, bytes, error.valid_up_to()).into())
     })
 }
 

@@ -1,22 +1,20 @@
 //! What can be said about a JSON text without reading its values.
 
-use bytestring::ByteString;
-
 /// Replaces half of a surrogate pair by the replacement character, as Go does; both have the same length.
-pub(super) fn mend_surrogates(text: ByteString) -> ByteString {
+pub(super) fn mend_surrogates(text: String) -> String {
     const BEFORE: &[char] = &['\u{feff}', ' ', '\t', '\r', '\n'];
     let is_json = text.trim_start_matches(BEFORE).starts_with(['{', '[']);
     let halves = if is_json { lone_surrogates(text.as_bytes()) } else { Vec::new() };
     if halves.is_empty() {
         return text;
     }
-    let mut bytes = text.as_bytes().to_vec();
+    let mut bytes = text.into_bytes();
     for at in halves {
         if let Some(half) = bytes.get_mut(at..at + 6) {
             half.copy_from_slice(b"\\ufffd");
         }
     }
-    String::from_utf8(bytes).unwrap_or_default().into()
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Positions of escapes that are only half of a surrogate pair.
@@ -70,7 +68,7 @@ mod tests {
             (r#"{"a": "\\ud800"}"#, r#"{"a": "\\ud800"}"#),
             (r#"a: '\ud800'"#, r#"a: '\ud800'"#),
         ] {
-            assert_eq!(mend_surrogates(text.into()), mended);
+            assert_eq!(mend_surrogates(text.to_owned()), mended);
         }
     }
 }

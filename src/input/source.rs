@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bytestring::ByteString;
-
 use super::json_text;
 use super::position::{Position, SourceId};
 use super::yaml::{Tape, Value};
@@ -19,6 +17,16 @@ pub struct Sources {
 /// The object whose fields were looked up last: usually several lookups in a row are about one object.
 #[derive(Debug, Default)]
 struct Latest(Mutex<Option<(Position, Fields)>>);
+
+impl Latest {
+    fn take(&self) -> Option<(Position, Fields)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep(&self, latest: (Position, Fields)) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(latest);
+    }
+}
 
 impl Clone for Latest {
     fn clone(&self) -> Self {
@@ -37,7 +45,7 @@ struct Fields {
 #[derive(Debug, Clone)]
 struct Source {
     name: Arc<str>,
-    text: ByteString,
+    text: String,
     /// Whether it was found in a folder rather than named.
     met_in_folder: bool,
     /// Line breaks before each block of [`BLOCK`] bytes.
@@ -51,11 +59,11 @@ const BLOCK: usize = 1 << 16;
 impl Sources {
     /// Adds the text of one file or pipe.
     pub fn add(&mut self, name: &str, text: String) -> SourceId {
-        self.take(name, text.into(), false)
+        self.take(name, text, false)
     }
 
     /// Adds a text, possibly of a file that was found in a folder, where anything may be.
-    pub(super) fn take(&mut self, name: &str, text: ByteString, met_in_folder: bool) -> SourceId {
+    pub(super) fn take(&mut self, name: &str, text: String, met_in_folder: bool) -> SourceId {
         let text = json_text::mend_surrogates(text);
         self.sources.push(Source {
             name: name.into(),
@@ -73,7 +81,7 @@ impl Sources {
         (0..)
             .map(SourceId)
             .zip(sources)
-            .map(|(id, source)| (id, &*source.name, &*source.text, source.met_in_folder))
+            .map(|(id, source)| (id, &*source.name, source.text.as_str(), source.met_in_folder))
     }
 
     /// The first line of the first text.
@@ -96,16 +104,17 @@ impl Sources {
     /// The places of several fields of an object; empty if the object does not exist.
     pub fn field_places(&self, position: Position, fields: &[&str]) -> Vec<Place> {
         let Some(source) = self.source(position.source) else { return Vec::new() };
-        let mut latest = self.latest.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.as_ref().is_none_or(|(at, _)| *at != position) {
-            *latest = Some((position, Fields::read(&source.text, position)));
-        }
-        let offset = |field: &&str| latest.as_ref().and_then(|(_, found)| found.offset(field));
+        // Several threads can look up fields of different objects at a time.
+        let known = self.latest.take().filter(|(at, _)| *at == position).map(|(_, known)| known);
+        let found = known.unwrap_or_else(|| Fields::read(&source.text, position));
+        let offset = |field: &&str| found.offset(field);
         let at = |offset: usize| Place {
             file: source.name.clone(),
             line: Some(source.line(position.offset + offset.min(position.length))),
         };
-        fields.iter().map(|field| at(offset(field).unwrap_or(0))).collect()
+        let places = fields.iter().map(|field| at(offset(field).unwrap_or(0))).collect();
+        self.latest.keep((position, found));
+        places
     }
 
     /// Whether two objects are in the same JSON document: in one list.

@@ -7,7 +7,8 @@ use super::subject::{About, Subject};
 use super::words;
 use crate::api_server::{Fault, Refusal};
 use crate::diagnostic::{Diagnostic, Kind, Message, ObjectRef, Place};
-use crate::input::Sources;
+use crate::input::{Position, Sources};
+use crate::parallel;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,11 +103,46 @@ impl<'a> Reported<'a> {
     }
 }
 
+/// A finding, and the field whose line is its place; none if it has its place, or none at all.
+pub(super) struct Unplaced {
+    pub(super) finding: Finding,
+    field: Option<(Position, String)>,
+}
+
+/// Looks up the places of findings, of each object at once and of several objects at a time.
+pub(super) fn placed(sources: &Sources, found: Vec<Unplaced>) -> Vec<Finding> {
+    let mut by_object = BTreeMap::<Position, Vec<(usize, &str)>>::new();
+    for (number, unplaced) in found.iter().enumerate() {
+        if let Some((position, field)) = &unplaced.field {
+            by_object.entry(*position).or_default().push((number, field));
+        }
+    }
+    let by_object: Vec<_> = by_object.into_iter().collect();
+    let places = parallel::by_stretch(&by_object, OBJECTS_OF_A_STRETCH, |_, objects| {
+        let of_one = |(position, fields): &(Position, Vec<(usize, &str)>)| {
+            let (numbers, paths): (Vec<usize>, Vec<&str>) = fields.iter().copied().unzip();
+            numbers.into_iter().zip(sources.field_places(*position, &paths)).collect::<Vec<_>>()
+        };
+        objects.iter().flat_map(of_one).collect::<Vec<_>>()
+    });
+    let mut places: BTreeMap<usize, Place> = places.into_iter().flatten().collect();
+    let with_place = |(number, unplaced): (usize, Unplaced)| {
+        let place = places.remove(&number).or(unplaced.finding.place);
+        Finding { place, ..unplaced.finding }
+    };
+    found.into_iter().enumerate().map(with_place).collect()
+}
+
+/// How many objects are worth a thread.
+const OBJECTS_OF_A_STRETCH: usize = 16;
+
 /// Collects findings.
 pub(super) struct Findings<'a> {
     pub(super) lint: &'static Lint,
     pub(super) sources: &'a Sources,
-    pub(super) found: Vec<Finding>,
+    /// What other lints found, if this one goes by that.
+    pub(super) earlier: &'a [Finding],
+    pub(super) found: Vec<Unplaced>,
 }
 
 impl Findings<'_> {
@@ -124,7 +160,7 @@ impl Findings<'_> {
         remedy: impl Into<String>,
     ) {
         let (Message { text: message, kind }, remedy) = (message.into(), remedy.into());
-        self.found.push(Finding {
+        let finding = Finding {
             lint: self.lint,
             severity: self.lint.severity,
             place,
@@ -133,7 +169,8 @@ impl Findings<'_> {
             message,
             remedy,
             kind,
-        });
+        };
+        self.found.push(Unplaced { finding, field: None });
     }
 
     pub(super) fn add_as(
@@ -144,30 +181,33 @@ impl Findings<'_> {
         remedy: impl Into<String>,
     ) {
         let About { position, object, field } = about;
-        let place = position.and_then(|position| self.sources.field_place(position, &field));
+        let at = position.map(|position| (position, field.clone()));
         let (Message { text: message, kind }, remedy) = (message.into(), remedy.into());
-        self.found.push(Finding { lint: self.lint, severity, place, object, field, message, remedy, kind });
+        let finding =
+            Finding { lint: self.lint, severity, place: None, object, field, message, remedy, kind };
+        self.found.push(Unplaced { finding, field: at });
     }
 
     /// Adds what the API server says about an object.
     pub(super) fn add_fault(&mut self, refusal: &Refusal, fault: &Fault) {
         let written = fault.written_as.as_ref().unwrap_or(&fault.field);
-        self.found.push(Finding {
+        let finding = Finding {
             lint: self.lint,
             severity: self.lint.severity,
-            place: self.sources.field_place(refusal.position, written),
+            place: None,
             object: Some(refusal.object.clone()),
             field: fault.field.clone(),
             message: fault.message.clone(),
             remedy: fault.remedy.clone(),
             kind: fault.kind.clone(),
-        });
+        };
+        self.found.push(Unplaced { finding, field: Some((refusal.position, written.clone())) });
     }
 
     /// Adds what an earlier stage found, except what another lint reports better.
     pub(super) fn add_diagnostics<'d>(&mut self, diagnostics: impl Iterator<Item = &'d Diagnostic>) {
-        let reported = Reported::of(&self.found);
-        let new: Vec<Finding> = diagnostics
+        let reported = Reported::of(self.earlier);
+        let new = diagnostics
             .filter(|diagnostic| !reported.has(diagnostic))
             .map(|diagnostic| Finding {
                 lint: self.lint,
@@ -179,7 +219,7 @@ impl Findings<'_> {
                 remedy: diagnostic.help.clone(),
                 kind: diagnostic.kind.clone(),
             })
-            .collect();
+            .map(|finding| Unplaced { finding, field: None });
         self.found.extend(new);
     }
 }

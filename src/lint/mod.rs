@@ -52,6 +52,7 @@ use std::collections::BTreeSet;
 pub use finding::{Finding, Lint, Severity, Summary};
 pub use subject::{ServiceNetworks, Subject};
 
+use crate::parallel;
 use finding::Findings;
 
 /// Every lint, by code.
@@ -126,14 +127,20 @@ pub fn before_upgrade(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 fn run_some(lints: &[&'static Lint], subject: &Subject<'_>, ignored: &BTreeSet<&str>) -> Vec<Finding> {
-    let mut found = Findings { lint: LINTS[0], sources: &subject.snapshot.sources, found: Vec::new() };
     let is_last = |lint: &&Lint| LAST.iter().any(|last| last.code == lint.code);
-    let (last, first): (Vec<&Lint>, Vec<&Lint>) = lints.iter().copied().partition(is_last);
-    for lint in first.into_iter().chain(last) {
-        found.lint = lint;
+    let (last, first): (Vec<&'static Lint>, Vec<&'static Lint>) = lints.iter().copied().partition(is_last);
+    let sources = &subject.snapshot.sources;
+    let look = |lint: &'static Lint, earlier: &[Finding]| {
+        let mut found = Findings { lint, sources, earlier, found: Vec::new() };
         (lint.check)(subject, &mut found);
+        found.found
+    };
+    let found = parallel::each(&first, |lint| look(lint, &[])).into_iter().flatten().collect();
+    let mut found = finding::placed(sources, found);
+    for lint in last {
+        let new = look(lint, &found);
+        found.extend(finding::placed(sources, new));
     }
-    let mut found = found.found;
     for finding in found.iter_mut().filter(|finding| finding.place.is_none()) {
         finding.place = subject.fallback.clone();
     }

@@ -154,11 +154,13 @@ mod tests {
         let mut found = crate::lint::finding::Findings {
             lint: &super::FIELD_OFF_TYPE,
             sources: &snapshot.sources,
+            earlier: &[],
             found: Vec::new(),
         };
         found.add_fault(&refusal, &refusal.faults[0]);
-        assert_eq!(found.found[0].place.as_ref().unwrap().line, Some(6));
-        assert_eq!(found.found[0].field, "spec.clusterIPs[0]");
+        let found = crate::lint::finding::placed(&snapshot.sources, found.found);
+        assert_eq!(found[0].place.as_ref().unwrap().line, Some(6));
+        assert_eq!(found[0].field, "spec.clusterIPs[0]");
     }
 
     #[test]

@@ -90,18 +90,15 @@ struct Builder<'b, 'n, 'c> {
 
 /// A connection that was followed, and what is said about it.
 struct Followed<'r> {
-    connection: Connection,
-    chosen: Option<NodeIndex>,
     journey: Journey<'r>,
     told: Document,
 }
 
-/// The cases of one view: the client, the index of the address, and the index of the connection that was followed for
-/// it.
+/// The cases of one view: the client, the index of the address, and the index of the connection to follow for it.
 #[derive(Default)]
-struct Asked<'r> {
+struct Asked {
     cases: Vec<(Asker, usize, usize)>,
-    followed: Vec<Followed<'r>>,
+    connections: Vec<(Connection, Option<NodeIndex>)>,
 }
 
 /// What is collected while cases are played.
@@ -123,9 +120,15 @@ impl Builder<'_, '_, '_> {
         let policies = views.iter().map(|(view, network)| policy(view, network, port, &mut filled.policies));
         let policies: Vec<usize> = policies.collect::<Option<_>>()?;
         // Each view has a network of its own.
-        let asked = parallel::each(&views, |(_, network)| ask(network, &nodes, &addresses, port));
+        let asked: Vec<Asked> =
+            (views.iter()).map(|(_, network)| ask(network, &nodes, &addresses, port)).collect();
+        let connections: Vec<_> = (views.iter().zip(&asked))
+            .flat_map(|((_, network), asked)| asked.connections.iter().map(move |of| (*network, of)))
+            .collect();
+        let mut followed = parallel::each(&connections, |(network, of)| follow(network, of)).into_iter();
         for (((view, network), policy), asked) in views.into_iter().zip(policies).zip(asked) {
-            filled.play(view, network, policy, asked);
+            let followed = followed.by_ref().take(asked.connections.len()).collect();
+            filled.play((view, network), policy, asked.cases, followed);
         }
         let endpoints = endpoints(network, &nodes, port, self.home);
         Some(Stage {
@@ -147,51 +150,58 @@ impl Builder<'_, '_, '_> {
     }
 }
 
-/// Follows the connections of every client on some nodes; those that take the same way are followed only once.
-fn ask<'r>(
-    network: &'r Network<'_, '_>,
+/// The connections of every client on some nodes; those that take the same way are to be followed only once.
+fn ask(
+    network: &Network<'_, '_>,
     nodes: &[NodeIndex],
     addresses: &[(StageAddress, SocketAddr)],
     port: &ServicePort,
-) -> Asked<'r> {
+) -> Asked {
     let mut asked = Asked::default();
     for asker in cast::askers(network, nodes, port) {
         for (number, (_, to)) in addresses.iter().enumerate() {
             if cast::may_ask(&asker, *to) {
                 let connection = connection(network, &asker, port, *to);
-                let followed = asked.followed(network, connection, nodes.get(asker.node).copied());
-                asked.cases.push((asker, number, followed));
+                let index = asked.index((connection, nodes.get(asker.node).copied()));
+                asked.cases.push((asker, number, index));
             }
         }
     }
     asked
 }
 
-impl<'r> Asked<'r> {
-    /// The index of a connection, which is followed unless it already was.
-    fn followed(
-        &mut self,
-        network: &'r Network<'_, '_>,
-        connection: Connection,
-        chosen: Option<NodeIndex>,
-    ) -> usize {
-        let is_same = |known: &Followed<'_>| known.connection == connection && known.chosen == chosen;
-        if let Some(known) = self.followed.iter().position(is_same) {
-            return known;
-        }
-        let journey = network.follow(connection, chosen);
-        let told = document(&Told { journey: &journey, network, with_texts: false });
-        self.followed.push(Followed { connection, chosen, journey, told });
-        self.followed.len() - 1
+impl Asked {
+    /// The index of a connection, which is added unless it is known.
+    fn index(&mut self, connection: (Connection, Option<NodeIndex>)) -> usize {
+        let known = self.connections.iter().position(|known| *known == connection);
+        known.unwrap_or_else(|| {
+            self.connections.push(connection);
+            self.connections.len() - 1
+        })
     }
 }
 
+fn follow<'r>(
+    network: &'r Network<'_, '_>,
+    (connection, chosen): &(Connection, Option<NodeIndex>),
+) -> Followed<'r> {
+    let journey = network.follow(*connection, *chosen);
+    let told = document(&Told { journey: &journey, network, with_texts: false });
+    Followed { journey, told }
+}
+
 impl<'r> Filled<'r> {
-    fn play(&mut self, view: &View<'_>, network: &Network<'_, '_>, policy: usize, asked: Asked<'r>) {
-        let plays = asked.followed.into_iter().map(|followed| play(followed, network, view, &mut self.rows));
+    fn play(
+        &mut self,
+        (view, network): (&View<'_>, &Network<'_, '_>),
+        policy: usize,
+        cases: Vec<(Asker, usize, usize)>,
+        followed: Vec<Followed<'r>>,
+    ) {
+        let plays = followed.into_iter().map(|followed| play(followed, network, view, &mut self.rows));
         let plays: Vec<Play> = plays.collect();
         let numbers: Vec<usize> = plays.into_iter().map(|play| self.number(play)).collect();
-        for (asker, address, followed) in asked.cases {
+        for (asker, address, followed) in cases {
             let Some(journey) = numbers.get(followed).copied() else { continue };
             self.cases.push(StageCase {
                 mode: view.settings.mode.name(),

@@ -363,6 +363,7 @@ fn words(outcome: &Outcome<'_>) -> Vec<String> {
         .filter(|condition| is_open(condition))
         .map(|condition| match condition {
             Condition::Opaque { text, matches, .. } => format!("{text} {matches}"),
+            Condition::Verdict { text, .. } => text.to_string(),
             _ => String::new(),
         })
         .collect()
