@@ -10,7 +10,7 @@ use kuberules::node::{ClientKind, NodeRules};
 use kuberules::walk::Packet;
 
 use crate::expect::{Traced, WANTED, World, free, traced, worlds};
-use crate::support::scope::share;
+use crate::support::scope::share_by_hand;
 
 /// A Pod on its node, with its address of a family.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,7 +214,7 @@ fn on_several_nodes(world: &World, nodes: &Nodes<'_>, (protocol, to): (Protocol,
 #[test]
 fn groups_of_clients_and_nodes_hold_where_a_trace_of_each_says_so() {
     let (mut asked, mut held) = (0, BTreeMap::<String, (usize, usize)>::new());
-    for world in share("expect_groups", 5, worlds()) {
+    for world in share_by_hand("expect_groups", 5, 2, worlds()) {
         let (mut text, mut expected) = ("apiVersion: kuberules/v1\nexpectations:\n".to_owned(), Vec::new());
         for entry in Family::ALL.into_iter().flat_map(|family| entries(&world, family)) {
             for wanted in WANTED {

@@ -205,7 +205,7 @@ fn the_steps_in_the_browser_are_those_of_a_trace() {
     let mut browser = Browser::open(program, &path);
     // Without motion, which takes most of the time.
     browser.show(1280, 720, false);
-    let cases = share("explain_journey", 12, cases(&data));
+    let cases = share("explain_journey", 19, cases(&data));
     let journeys = in_parallel(&cases, |(stage, case)| cluster.journey(stage, case));
     for ((stage, case), journey) in cases.iter().zip(&journeys) {
         for (number, outcome) in list(&journey["outcomes"]).iter().enumerate() {

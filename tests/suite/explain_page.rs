@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::browser::{self, Browser};
-use crate::support::scope::{full, share};
+use crate::support::scope::{all, full, share};
 use crate::support::{kuberules, testdata};
 
 /// The page as a file in its own folder.
@@ -245,11 +245,20 @@ fn fits(browser: &mut Browser, name: &str, turns: u64) {
     }
 }
 
+/// After how many turns everything must be within the window.
+fn turns(quick: u64) -> u64 {
+    match (all(), full()) {
+        (true, _) => 60,
+        (false, true) => 20,
+        (false, false) => quick,
+    }
+}
+
 #[test]
 fn everything_of_the_example_is_within_the_window() {
     let Some(program) = browser::chromium() else { return };
     let mut browser = Page::new(&["--example"]).open(program);
-    fits(&mut browser, "example", if full() { 60 } else { 3 });
+    fits(&mut browser, "example", turns(3));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
@@ -260,7 +269,7 @@ fn everything_of_the_shop_is_within_the_window() {
     }
     let Some(program) = browser::chromium() else { return };
     let mut browser = shop().open(program);
-    fits(&mut browser, "shop", 60);
+    fits(&mut browser, "shop", turns(20));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

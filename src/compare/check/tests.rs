@@ -15,7 +15,7 @@ use crate::nftables::ruleset as nft;
 use crate::node::{NodePlan, NodeRules};
 use crate::ruleset::Ruleset;
 use crate::settings::{Configuration, Flags, HostFacts, Origin, Release, Settings};
-use crate::testing::scope::{full, share};
+use crate::testing::scope::{full, share, share_by_hand};
 use crate::walk::{Packet, Walker};
 use crate::{input, iptables, nftables};
 
@@ -281,7 +281,7 @@ fn alter(rule: &mut ipt::Rule) {
 
 /// The number of mutations; a quick run tries one in 40.
 fn scaled(count: usize) -> usize {
-    share("compare::check", 40, vec![(); 10 * count]).len()
+    share_by_hand("compare::check", 40, 2, vec![(); 10 * count]).len()
 }
 
 /// What is found without building the rules that should be there is what is found with them, except that rules which no

@@ -223,7 +223,7 @@ fn hostile_text_is_refused_or_harmless() {
     let releases = [RELEASES[0], Release::NEWEST];
     let texts = hostile();
     let tries = texts.iter().zip(releases.into_iter().cycle()).collect();
-    let tries: Vec<_> = share("escaping::rules", 41, tries);
+    let tries: Vec<_> = share("escaping::rules", 61, tries);
     let tallies = crate::support::in_parallel(&tries, |(text, release)| {
         let mut tally = Tally::default();
         let what = text.chars().take(40).collect::<String>();

@@ -13,13 +13,13 @@ use kuberules::node::{NodePlan, NodeRules};
 use kuberules::settings::{Configuration, HostFacts, Origin, Release, Settings};
 use kuberules::walk::{Outcome, Packet, Verdict, Walker};
 
-use crate::support::scope::share;
+use crate::support::scope::share_by_hand;
 use crate::support::{Case, cases, in_parallel};
 
 #[test]
 fn diff_check_and_trace_agree() {
     let all: Vec<Case> = ["iptables", "nftables"].into_iter().flat_map(cases).collect();
-    let all = share("judges::agreement", 120, all);
+    let all = share_by_hand("judges::agreement", 120, 3, all);
     let tallies = in_parallel(&all, judge);
     let (services, flows) = tallies.iter().fold((0, 0), |(s, f), tally| (s + tally.0, f + tally.1));
     eprintln!("{} nodes, {services} Services without their endpoints, {flows} flows", all.len());

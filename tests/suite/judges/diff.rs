@@ -21,7 +21,7 @@ use super::fields;
 use crate::support::generate;
 use crate::support::in_parallel;
 use crate::support::random::Random;
-use crate::support::scope::{full, share};
+use crate::support::scope::{full, share_by_hand};
 
 /// All that decides a node's rules.
 #[derive(Clone)]
@@ -122,7 +122,7 @@ struct Tally {
 fn diff_says_the_same_exactly_where_every_walk_does() {
     let seeds: Vec<u64> =
         (0..500).filter(|seed| has_traffic(*seed)).take(if full() { 3 } else { 2 }).collect();
-    let all: Vec<Case> = share("judges::diff", 20, seeds.into_iter().flat_map(cases).collect());
+    let all: Vec<Case> = share_by_hand("judges::diff", 31, 2, seeds.into_iter().flat_map(cases).collect());
     let alike: Vec<&[Case]> = all.chunk_by(|a, b| Arc::ptr_eq(&a.old, &b.old)).collect();
     let tallies = in_parallel(&alike, |cases| judge_alike(cases));
     let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();

@@ -40,7 +40,7 @@ fn judge(judged: impl Fn(&Case, &str, &str) -> Option<String> + Sync) {
     let runs: Vec<_> = (cases("iptables").into_iter())
         .flat_map(|case| FAMILIES.map(|(family, tool)| (case.clone(), family, tool)))
         .collect();
-    let runs = share("kernel::iptables", 7, runs);
+    let runs = share("kernel::iptables", 13, runs);
     let faults: Vec<String> = in_parallel(&runs, |(case, family, tool)| {
         judged(case, family, tool).map(|fault| format!("{} {family}: {fault}", case.name()))
     })

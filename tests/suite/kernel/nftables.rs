@@ -2,7 +2,7 @@
 
 use crate::support::kernel::{available, tell, with_loaders};
 use crate::support::nft::{blocks, with_small_sets, without_comments_of_objects};
-use crate::support::scope::share;
+use crate::support::scope::{share, share_by_hand};
 use crate::support::{Case, cases, difference, in_parallel};
 
 /// Loads the script twice, the second time on top of the first; then the JSON on a fresh host.
@@ -59,7 +59,7 @@ fn unusual_plans_load_and_list_as_printed() {
     ];
     let versions = ["1.30", "1.32", "1.33.0", "1.33", "1.34.0", "1.35", "1.36", "1.37"];
     let plans = versions.iter().flat_map(|version| settings.map(|flags| (*version, flags)));
-    for (version, flags) in share("kernel::nftables", 4, plans.collect()) {
+    for (version, flags) in share_by_hand("kernel::nftables", 8, 2, plans.collect()) {
         let compile = |output: &str| {
             let folder = crate::support::testdata().join("odd");
             let (cluster, config) = (folder.join("cluster.yaml"), folder.join("kube-proxy.yaml"));

@@ -8,7 +8,7 @@ use crate::support::generate::{self, Generated};
 use crate::support::kernel::{available, tell};
 use crate::support::library::{Compiled, Given, Texts, compile};
 use crate::support::loaders::{Judgement, judge};
-use crate::support::scope::share;
+use crate::support::scope::share_by_hand;
 use crate::testing::seed;
 
 /// Clusters in a run.
@@ -39,7 +39,7 @@ fn random_clusters_load_and_list_as_printed() {
     }
     let first = seed();
     let seeds: Vec<u64> = (first..first + CLUSTERS).collect();
-    let batches: Vec<&[u64]> = share("kernel::random_clusters", 30, seeds.chunks(BATCH).collect());
+    let batches: Vec<&[u64]> = share_by_hand("kernel::random_clusters", 30, 2, seeds.chunks(BATCH).collect());
     let mut all = Judgement::default();
     for judgement in crate::support::in_parallel(&batches, |seeds| {
         let compiled: Vec<_> = seeds.iter().map(|seed| (format!("seed {seed}"), compiled(*seed))).collect();

@@ -51,7 +51,7 @@ fn packets_past_foreign_rules_go_where_walk_says() {
         .into_iter()
         .flat_map(|family| sequences::of_templates_and_ports().into_iter().map(move |rules| (family, rules)));
     let all = in_a_row.chain(all).chain(templates).filter(is_asked);
-    let all: Vec<(Family, Rules)> = share_by_hand("kernel::foreign_iptables", 89, 10, all.collect());
+    let all: Vec<(Family, Rules)> = share_by_hand("kernel::foreign_iptables", 151, 10, all.collect());
     let mut benches = [Family::Ipv4, Family::Ipv6].map(|family| Bench::new(&scenario, family));
     let mut tally = Tally::default();
     for (number, (family, rules)) in all.iter().enumerate() {
