@@ -31,14 +31,6 @@ use super::{opaque_iptables, opaque_nftables};
 /// How many elements rules can put into a set that tells no size (net/netfilter/nft_dynset.c, `nft_dynset_init`).
 const DEFAULT_SIZE: usize = 0xffff;
 
-/// How many more elements rules can put into a set.
-pub(super) struct Room {
-    /// It is listed with as many as it takes.
-    pub(super) is_full: bool,
-    /// None of them goes by itself.
-    pub(super) is_lasting: bool,
-}
-
 pub(super) struct Program<'r> {
     tables: Vec<&'r Table>,
     chains: Vec<(usize, &'r Chain)>,
@@ -208,12 +200,12 @@ impl<'r> Program<'r> {
         Some(&set.elements)
     }
 
-    /// Whether rules can put more elements into a set; none if there is no such set.
-    pub(super) fn room(&self, chain: ChainId, set: &str) -> Option<Room> {
-        let set = self.slot(chain, set)?.set;
-        let size = set.size.and_then(|size| size.try_into().ok()).unwrap_or(DEFAULT_SIZE);
-        let fades = set.timeout_seconds.is_some() || set.flags.iter().any(|flag| flag == "timeout");
-        Some(Room { is_full: set.elements.len() >= size, is_lasting: !fades })
+    /// Whether a set is listed with as many elements as rules can put into it.
+    pub(super) fn is_full(&self, chain: ChainId, set: &str) -> bool {
+        self.slot(chain, set).is_some_and(|slot| {
+            let size = slot.set.size.and_then(|size| size.try_into().ok()).unwrap_or(DEFAULT_SIZE);
+            slot.set.elements.len() >= size
+        })
     }
 
     pub(super) fn index<'s>(&'s self, chain: ChainId, set: &'s str) -> Option<&'s SetIndex<'r>> {

@@ -17,14 +17,7 @@ impl<'r> Evaluator<'_, 'r> {
         of: &'r Expression,
         position: RulePosition,
     ) -> Found<()> {
-        let mut looked_at = Vec::new();
-        of.visit(&mut |part| match part {
-            Expression::Selector(selector) if may_be_absent(selector, state) => {
-                looked_at.push((part, selector))
-            }
-            _ => {}
-        });
-        for (part, selector) in looked_at {
+        for (part, selector) in perhaps_absent(of, state) {
             let place = self.asked_where(state, part, position);
             if !self.ask(state, Question::Has(selector, place), position)? {
                 return Err(Stop::Absent);
@@ -40,29 +33,25 @@ impl<'r> Evaluator<'_, 'r> {
         of: &'r Comparison,
         position: RulePosition,
     ) -> Found<()> {
-        let has_rest = match &of.right {
-            Expression::Named(name) => {
-                self.program.elements(position.chain, name).is_some_and(|all| all.iter().any(is_rest))
-            }
-            Expression::Set(elements) => elements.iter().any(is_rest),
-            _ => false,
-        };
         match of.operator {
-            _ if has_rest => self.has_all(state, &of.left, position),
             Operator::Unequal | Operator::Without if !is_about_presence(&of.right) => {
                 self.has_all(state, &of.left, position)
             }
-            _ => Ok(()),
+            _ => self.has_key(state, (&of.left, &of.right), position),
         }
     }
 
-    /// Goes on only where the packet has the key of a map, if the map has an element for all other keys.
+    /// Goes on only where the packet has the key of a map or set, if that has an element for all other keys.
     pub(super) fn has_key(
         &mut self,
         state: &mut PacketState<'r>,
         (key, map): (&'r Expression, &'r Expression),
         position: RulePosition,
     ) -> Found<()> {
+        // Most keys are there; maps can be long.
+        if perhaps_absent(key, state).is_empty() {
+            return Ok(());
+        }
         let elements: &[Element] = match map {
             Expression::Set(elements) => elements,
             Expression::Named(name) => self.program.elements(position.chain, name).unwrap_or_default(),
@@ -70,6 +59,16 @@ impl<'r> Evaluator<'_, 'r> {
         };
         if elements.iter().any(is_rest) { self.has_all(state, key, position) } else { Ok(()) }
     }
+}
+
+/// The parts of an expression that nothing known tells to be there.
+fn perhaps_absent<'r>(of: &'r Expression, state: &PacketState<'_>) -> Vec<(&'r Expression, &'r Selector)> {
+    let mut found = Vec::new();
+    of.visit(&mut |part| match part {
+        Expression::Selector(selector) if may_be_absent(selector, state) => found.push((part, selector)),
+        _ => {}
+    });
+    found
 }
 
 /// Whether a comparison is `missing` for a packet of another protocol: old kernels end the rule, newer ones find that the
@@ -99,7 +98,10 @@ fn may_be_absent(selector: &Selector, state: &PacketState<'_>) -> bool {
             "rtclassid" | "oifkind" | "sdif" | "sdifname" | "skuid" | "skgid" | "cgroup" => true,
             _ => false,
         },
-        Selector::Conntrack(_, key) => key == "helper" || state.view.tracking == Tracking::Template,
+        // A template is of no family.
+        Selector::Conntrack(_, key) => {
+            key == "helper" || key.starts_with("ip") && state.view.tracking == Tracking::Template
+        }
         Selector::Payload(..) | Selector::Fib(..) => false,
     }
 }

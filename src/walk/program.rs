@@ -9,7 +9,7 @@ use super::base_chain::BaseChains;
 use super::by_interface::ByInterface;
 use super::interfaces::Interfaces;
 use super::iptables;
-use super::nftables::{self, Room};
+use super::nftables;
 use super::outcome::{Hook, RuleRef};
 use super::packet::View;
 use super::rule_index::Sources;
@@ -111,10 +111,9 @@ impl<'r> Program<'r> {
         program.elements(chain, set)
     }
 
-    /// Whether rules can put more elements into a set.
-    pub(super) fn room(&self, chain: ChainId, set: &str) -> Option<Room> {
-        let (program, chain) = self.of_nftables(chain)?;
-        program.room(chain, set)
+    /// Whether a set is listed with as many elements as rules can put into it.
+    pub(super) fn is_full(&self, chain: ChainId, set: &str) -> bool {
+        self.of_nftables(chain).is_some_and(|(program, chain)| program.is_full(chain, set))
     }
 
     /// The elements by their keys.

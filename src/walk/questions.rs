@@ -42,7 +42,7 @@ pub(super) enum Question<'r> {
     Passes(&'r Comparison, Where),
     /// Whether it is in a set of nftables because an earlier packet made a rule add it, as one rule asks.
     Filled(&'r str, RulePosition, Moment),
-    /// Whether a set that is listed as full takes one more element, as one rule asks.
+    /// Whether a set that is listed as full has the element already, or takes it, as one rule asks.
     HasRoom(&'r str, RulePosition),
     /// Whether it passes a part of one rule.
     Part(RulePosition),

@@ -30,12 +30,10 @@ impl<'r> Evaluator<'_, 'r> {
         self.has_all(state, &change.key, position)?;
         let mut parts = Vec::new();
         self.key(state, &change.key, &[], position, &mut parts)?;
-        let values: Vec<Value> = parts.into_iter().map(|(_, value)| value).collect();
-        if change.operation != SetOperation::Delete
-            && !self.has_room(state, &change.set, &values, position)?
-        {
+        if change.operation != SetOperation::Delete && !self.has_room(state, &change.set, position)? {
             return Ok(false);
         }
+        let values = parts.into_iter().map(|(_, value)| value).collect();
         let does = match change.operation {
             SetOperation::Delete => Fills::TakesOut,
             _ if change.statements.iter().any(|s| matches!(s, Statement::Limit(_))) => Fills::PutsInLimited,
@@ -60,33 +58,25 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Found<bool> {
         let Some(value) = value_of_field(field, &state.view) else { return Ok(false) };
-        if !self.has_room(state, set, &[value], position)? {
+        if !self.has_room(state, set, position)? {
             return Ok(false);
         }
         self.fill(state, (set, vec![value]), Fills::PutsIn, position);
         Ok(true)
     }
 
-    /// Whether an element can be put into a set, or is there already: in front of a full one, the rule ends
+    /// Whether an element can be put into a set: in front of a full one without it, the rule ends
     /// (net/netfilter/nft_dynset.c, `nft_dynset_eval`).
-    pub(super) fn has_room(
+    fn has_room(
         &mut self,
         state: &mut PacketState<'r>,
         name: &'r str,
-        key: &[Value],
         position: RulePosition,
     ) -> Found<bool> {
-        let program = self.program;
-        let Some(room) = program.room(position.chain, name).filter(|room| room.is_full) else {
+        if !self.program.is_full(position.chain, name) {
             return Ok(true);
-        };
-        let is_lasting =
-            room.is_lasting && state.filled.is_empty() && key.iter().all(|value| value.is_known());
-        match program.index(position.chain, name) {
-            Some(listed) if listed.exact(key).is_some() => Ok(true),
-            Some(_) if is_lasting => Ok(false),
-            _ => self.ask(state, Question::HasRoom(name, position), position),
         }
+        self.ask(state, Question::HasRoom(name, position), position)
     }
 
     /// The element of a set for a packet, which was found among those listed or not; rules may have changed that.

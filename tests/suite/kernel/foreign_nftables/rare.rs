@@ -116,8 +116,16 @@ pub(super) const RULES: [((&str, i32), &str); 18] = [
 ];
 
 /// Parts of those that match on what is not known of the packet, or of earlier ones.
-const NOT_TOLD_OF_RULES: [&str; 7] =
-    ["tproxy", "socket", "synproxy", "ether saddr vmap", "skuid vmap", "helper vmap", "add @macs"];
+const NOT_TOLD_OF_RULES: [&str; 8] = [
+    "tproxy",
+    "socket",
+    "synproxy",
+    "ether saddr vmap",
+    "skuid vmap",
+    "helper vmap",
+    "add @macs",
+    "add @full",
+];
 
 /// Whether rules match on what is not known of the packet.
 pub(super) fn are_not_told(rules: &[String]) -> bool {
