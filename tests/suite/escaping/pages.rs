@@ -208,7 +208,7 @@ fn hostile_text_in_every_field_stays_text() {
     let objects = json!({"apiVersion": "v1", "kind": "List", "items": objects()});
     let harmless = spoilt(&objects, HARMLESS);
     let by_text: Vec<Vec<Value>> = HOSTILE.iter().map(|text| spoilt(&objects, text)).collect();
-    let fields = share("escaping::pages", 35, (0..harmless.len()).collect());
+    let fields = share("escaping::pages", 25, (0..harmless.len()).collect());
     let fields: Vec<_> =
         fields.into_iter().flat_map(|field| ["iptables", "nftables"].map(|mode| (field, mode))).collect();
     let tallies = crate::support::in_parallel(&fields, |(field, mode)| {
