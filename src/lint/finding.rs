@@ -15,7 +15,7 @@ use crate::parallel;
 pub enum Severity {
     /// Good to know.
     Note,
-    /// Likely not meant.
+    /// Likely a mistake.
     Warning,
     /// Traffic is lost, goes to the wrong place or gets in where it must not.
     Error,
