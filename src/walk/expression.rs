@@ -10,7 +10,6 @@ use super::error::WalkError;
 use super::evaluator::{Decision, Evaluator, MatchResult, Walked};
 use super::outcome::Supposition;
 use super::packet_state::{PacketState, RulePosition};
-use super::presence::is_missing_elsewhere;
 use super::questions::Question;
 use super::selector;
 use super::set_index::SetIndex;
@@ -92,7 +91,7 @@ impl<'r> Evaluator<'_, 'r> {
         position: RulePosition,
     ) -> Found<bool> {
         let Comparison { left, operator, right } = comparison;
-        if is_missing_elsewhere(comparison, state.view.protocol) {
+        if selector::is_missing_elsewhere(comparison, state.view.protocol) {
             let place = self.asked_where(state, left, position);
             return self.ask(state, Question::Passes(comparison, place), position);
         }

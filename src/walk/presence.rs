@@ -6,7 +6,6 @@ use super::expression::{Found, Stop};
 use super::packet::{Interface, Tracking};
 use super::packet_state::{PacketState, RulePosition};
 use super::questions::Question;
-use crate::net::Protocol;
 use crate::nftables::ruleset::{Comparison, Datum, Element, Expression, Header, Operator, Selector};
 
 impl<'r> Evaluator<'_, 'r> {
@@ -69,15 +68,6 @@ fn perhaps_absent<'r>(of: &'r Expression, state: &PacketState<'_>) -> Vec<(&'r E
         _ => {}
     });
     found
-}
-
-/// Whether a comparison is `missing` for a packet of another protocol: old kernels end the rule, newer ones find that the
-/// packet has no such thing (net/netfilter/nft_exthdr.c, `nft_exthdr_tcp_eval`, `nft_exthdr_sctp_eval`).
-pub(super) fn is_missing_elsewhere(of: &Comparison, protocol: Protocol) -> bool {
-    let Expression::Selector(Selector::Other(words)) = &of.left else { return false };
-    let elsewhere = words.starts_with("tcp option ") && protocol != Protocol::Tcp
-        || words.starts_with("sctp chunk ") && protocol != Protocol::Sctp;
-    elsewhere && matches!(&of.right, Expression::Datum(Datum::Word(word)) if word == "missing")
 }
 
 fn is_rest(element: &Element) -> bool {

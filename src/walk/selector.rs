@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use crate::net::{Family, Protocol};
-use crate::nftables::ruleset::{Direction, Header, Selector, is_extension_field};
+use crate::nftables::ruleset::{
+    Comparison, Datum, Direction, Expression, Header, Selector, is_extension_field,
+};
 
 use super::packet::{Interface, SourcePort, Tracking, View};
 use super::packet_state::{PacketState, Phase};
@@ -176,6 +178,15 @@ fn other(words: &str, view: &View) -> Option<Value> {
         _ => true,
     };
     is_there.then_some(Value::Open)
+}
+
+/// Whether a comparison is `missing` for a packet of another protocol: old kernels end the rule, newer ones find that the
+/// packet has no such thing (net/netfilter/nft_exthdr.c, `nft_exthdr_tcp_eval`, `nft_exthdr_sctp_eval`).
+pub(super) fn is_missing_elsewhere(of: &Comparison, protocol: Protocol) -> bool {
+    let Expression::Selector(Selector::Other(words)) = &of.left else { return false };
+    let elsewhere = words.starts_with("tcp option ") && protocol != Protocol::Tcp
+        || words.starts_with("sctp chunk ") && protocol != Protocol::Sctp;
+    elsewhere && matches!(&of.right, Expression::Datum(Datum::Word(word)) if word == "missing")
 }
 
 /// The interface to which the routes for an address lead, if those are not known.
