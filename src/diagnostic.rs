@@ -241,19 +241,18 @@ pub struct Inert<'a>(pub &'a str);
 
 impl fmt::Display for Inert<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        let mut signs = 0;
-        for c in self.0.chars() {
+        let (mut signs, mut written) = (0, 0);
+        for (at, c) in self.0.char_indices() {
             // A runner of GitHub Actions treats `##[name]` anywhere in a line of its log as a command.
             let is_command = c == '[' && signs >= 2;
             signs = if c == '#' { signs + 1 } else { 0 };
             if is_invisible(c) || is_command {
+                f.write_str(self.0.get(written..at).unwrap_or_default())?;
                 write!(f, "{}", c.escape_unicode())?;
-            } else {
-                f.write_char(c)?;
+                written = at + c.len_utf8();
             }
         }
-        Ok(())
+        f.write_str(self.0.get(written..).unwrap_or_default())
     }
 }
 

@@ -3,7 +3,8 @@
 use super::service::{is_external_name, is_headless};
 use super::workloads::{is_helm_hook, selects};
 use crate::diagnostic::{Diagnostic, Diagnostics, message};
-use crate::input::api::{self, Text, WorkloadKind};
+use crate::input::api::{self, WorkloadKind};
+use crate::input::labelled::Labelled;
 use crate::input::{Located, Snapshot};
 
 /// Objects of kinds that kuberules does not know which may make the Pods of a Service: their template has the labels,
@@ -30,7 +31,8 @@ pub fn check(snapshot: &Snapshot) -> Diagnostics {
     let forwarding = |located: &&Located<api::Service>| {
         !is_external_name(&located.object) && !is_headless(&located.object)
     };
-    let selecting = |located: &&Located<api::Service>| lacks_slices(&located.object, snapshot);
+    let selectable = Selectable::new(snapshot);
+    let selecting = |located: &&Located<api::Service>| selectable.has_any(&located.object);
     let lacking: Vec<_> = snapshot.services.iter().filter(forwarding).filter(selecting).collect();
     let (lacking, why, help) = if lacking.is_empty() {
         let lacking = snapshot.services.iter().filter(forwarding).collect();
@@ -62,15 +64,25 @@ pub fn check(snapshot: &Snapshot) -> Diagnostics {
     found
 }
 
-fn lacks_slices(service: &api::Service, snapshot: &Snapshot) -> bool {
-    let selected = |metadata: &api::Metadata, labels: &[(Text, Text)]| {
-        metadata.namespace == service.metadata.namespace && selects(&service.spec.selector, labels)
-    };
-    let pods = snapshot.pods.iter().map(|located| &located.object.metadata);
-    let mut pods = pods.filter(|metadata| !is_helm_hook(metadata));
-    let workloads = snapshot.workloads.iter().map(|located| &located.object);
-    let mut workloads =
-        workloads.filter(|workload| workload.kind != WorkloadKind::Job && !is_helm_hook(&workload.metadata));
-    pods.any(|metadata| selected(metadata, &metadata.labels))
-        || workloads.any(|workload| selected(&workload.metadata, &workload.template_labels))
+/// What selectors select, and what would make it.
+struct Selectable<'s> {
+    pods: Labelled<'s, &'s Located<api::Pod>>,
+    /// By the labels of their Pods.
+    makers: Labelled<'s, &'s api::Workload>,
+}
+
+impl<'s> Selectable<'s> {
+    fn new(snapshot: &'s Snapshot) -> Selectable<'s> {
+        let makers = snapshot.workloads.iter().map(|located| &located.object);
+        let makers = makers.map(|w| (w.metadata.namespace.as_str(), w.template_labels.as_slice(), w));
+        Selectable { pods: Labelled::pods(snapshot), makers: Labelled::new(makers) }
+    }
+
+    fn has_any(&self, service: &api::Service) -> bool {
+        let lasts = |workload: &&api::Workload| {
+            workload.kind != WorkloadKind::Job && !is_helm_hook(&workload.metadata)
+        };
+        self.pods.of_service(service).iter().any(|pod| !is_helm_hook(&pod.object.metadata))
+            || self.makers.of_service(service).iter().any(lasts)
+    }
 }

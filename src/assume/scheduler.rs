@@ -1,7 +1,7 @@
 //! On which Node a Pod runs: what the scheduler's filters allow, and of that the Node with the fewest Pods of the same
 //! workload, then the first by name. Scores, resources, volumes and spread constraints are not looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::nodes_of::NodeSlot;
 use crate::input::api::{self, NodeTerm, PodTerm, Requirement, Scheduling, Taint, Text, Toleration};
@@ -20,6 +20,22 @@ const HOST_NETWORK_TAINT: (&str, &str) = ("node.kubernetes.io/network-unavailabl
 
 /// A part of the cluster: the key of a Node label and its value.
 type Domain = (Text, Text);
+
+/// Parts of the cluster, by the key of the label.
+#[derive(Default)]
+struct Domains(BTreeMap<Text, BTreeSet<Text>>);
+
+impl Domains {
+    fn contain(&self, node: &NodeSlot) -> bool {
+        self.0.iter().any(|(key, values)| node.label(key).is_some_and(|value| values.contains(value)))
+    }
+}
+
+impl Extend<Domain> for Domains {
+    fn extend<I: IntoIterator<Item = Domain>>(&mut self, domains: I) {
+        domains.into_iter().for_each(|(key, value)| _ = self.0.entry(key).or_default().insert(value));
+    }
+}
 
 /// The Nodes with what runs on them already.
 pub(super) struct Scheduler<'n> {
@@ -116,16 +132,16 @@ impl<'n> Scheduler<'n> {
         let is_open = |node: &NodeSlot| {
             node.assumed
                 || fits(node, &group.scheduling)
-                    && !closed.iter().any(|domain| is_in(node, domain))
-                    && near.iter().all(|domains| domains.iter().any(|domain| is_in(node, domain)))
+                    && !closed.contain(node)
+                    && near.iter().all(|domains| domains.contain(node))
         };
         let nodes = self.nodes.iter().enumerate().filter(|(_, node)| is_open(node));
         nodes.map(|(at, _)| (0, at)).collect()
     }
 
     /// Where Pods are with which those of the group cannot be, by either side's anti-affinity.
-    fn closed_domains(&self, group: &Group) -> BTreeSet<Domain> {
-        let mut closed = BTreeSet::new();
+    fn closed_domains(&self, group: &Group) -> Domains {
+        let mut closed = Domains::default();
         for other in &self.groups {
             let mine = group.scheduling.without_pods.iter().filter(|term| group.means(term, other));
             let theirs = other.scheduling.without_pods.iter().filter(|term| other.means(term, group));
@@ -138,12 +154,13 @@ impl<'n> Scheduler<'n> {
 
     /// For each term of affinity the parts of the cluster where a Pod is that it means. The first of Pods that want to
     /// be with their like may go anywhere.
-    fn near_domains(&self, group: &Group) -> Vec<BTreeSet<Domain>> {
+    fn near_domains(&self, group: &Group) -> Vec<Domains> {
         let mut near = Vec::new();
         for term in &group.scheduling.with_pods {
             let meant = self.groups.iter().filter(|other| group.means(term, other));
-            let domains: BTreeSet<Domain> = meant.flat_map(|other| self.domains(term, other)).collect();
-            if !(domains.is_empty() && group.means(term, group)) {
+            let mut domains = Domains::default();
+            domains.extend(meant.flat_map(|other| self.domains(term, other)));
+            if !(domains.0.is_empty() && group.means(term, group)) {
                 near.push(domains);
             }
         }

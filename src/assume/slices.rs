@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::service::{is_external_name, is_headless};
 use super::topology::{self, Shares};
-use super::workloads::selects;
 use super::{Rule, Run, families};
 use crate::diagnostic::{Diagnostic, message};
 use crate::input::api::{self, IntOrString, Text};
+use crate::input::labelled::Labelled;
 use crate::input::{Located, Snapshot};
 use crate::net::{Family, parse_ip_lenient};
 
@@ -35,19 +35,16 @@ pub(super) struct Index<'s> {
     nodes: BTreeMap<&'s str, &'s api::Node>,
     /// Namespace and name of the Services that have slices, and who manages those.
     with_slices: BTreeSet<(&'s str, &'s str, &'s str)>,
-    /// By namespace, sorted by name.
-    pods: BTreeMap<&'s str, Vec<&'s api::Pod>>,
+    pods: Labelled<'s, &'s Located<api::Pod>>,
+    /// By namespace and name.
+    pods_by_name: BTreeMap<(&'s str, &'s str), &'s api::Pod>,
 }
 
 impl<'s> Index<'s> {
     pub(super) fn new(snapshot: &'s Snapshot) -> Index<'s> {
         let slices = snapshot.endpoint_slices.iter().map(|located| &located.object.metadata);
-        let mut pods: BTreeMap<&str, Vec<&api::Pod>> = BTreeMap::new();
-        for located in &snapshot.pods {
-            pods.entry(&located.object.metadata.namespace).or_default().push(&located.object);
-        }
-        pods.values_mut().for_each(|pods| pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name)));
         let nodes = snapshot.nodes.iter().map(|located| &located.object);
+        let pods = snapshot.pods.iter().map(|located| &located.object);
         Index {
             nodes: nodes.map(|node| (node.metadata.name.as_str(), node)).collect(),
             with_slices: slices
@@ -56,7 +53,8 @@ impl<'s> Index<'s> {
                     Some((slice.namespace.as_str(), slice.label(SERVICE_NAME_LABEL)?, manager))
                 })
                 .collect(),
-            pods,
+            pods: Labelled::pods(snapshot),
+            pods_by_name: pods.map(|pod| ((&*pod.metadata.namespace, &*pod.metadata.name), pod)).collect(),
         }
     }
 
@@ -72,18 +70,19 @@ impl<'s> Index<'s> {
 
     /// The Pods that a Service's endpoints are.
     fn pods_of(&self, service: &api::Service) -> Vec<&'s api::Pod> {
-        let pods = self.pods.get(service.metadata.namespace.as_str()).into_iter().flatten().copied();
-        let selected = pods.filter(|pod| selects(&service.spec.selector, &pod.metadata.labels));
+        let selected = self.pods.of_service(service).into_iter().map(|located| &located.object);
         selected.filter(|pod| self.is_listed(pod, service)).collect()
     }
 
     /// The Pods of a running Service, with those that are known to be its own.
     pub(super) fn members_of(&self, service: &api::Service, known: &BTreeSet<Text>) -> Vec<&'s api::Pod> {
-        let pods = self.pods.get(service.metadata.namespace.as_str()).into_iter().flatten().copied();
-        let is_member = |pod: &&api::Pod| {
-            selects(&service.spec.selector, &pod.metadata.labels) || known.contains(&pod.metadata.name)
-        };
-        pods.filter(is_member).filter(|pod| self.is_listed(pod, service)).collect()
+        let namespace = service.metadata.namespace.as_str();
+        let known = known.iter().filter_map(|name| self.pods_by_name.get(&(namespace, name)).copied());
+        let mut members = self.pods_of(service);
+        members.extend(known.filter(|pod| self.is_listed(pod, service)));
+        members.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        members.dedup_by(|a, b| a.metadata.name == b.metadata.name);
+        members
     }
 
     fn is_listed(&self, pod: &api::Pod, service: &api::Service) -> bool {

@@ -8,6 +8,7 @@ use super::replicas::Autoscalers;
 use super::{Rule, Run};
 use crate::diagnostic::{Diagnostic, ObjectRef, message};
 use crate::input::api::{self, Text, WorkloadKind};
+use crate::input::labelled::Labelled;
 use crate::input::{Located, Snapshot, Sources};
 
 /// So many Pods are assumed of one workload.
@@ -31,8 +32,10 @@ pub(super) struct Made<'s> {
     owners: BTreeSet<Identity<'s>>,
     /// Labels of a Pod whose ReplicaSet is not in the input, by namespace and name of the Deployment that it must be of.
     orphans: BTreeMap<(&'s str, &'s str), &'s [(Text, Text)]>,
-    /// Pods that no controller has, by namespace.
-    bare: BTreeMap<&'s str, Vec<&'s api::Metadata>>,
+    /// Pods that no controller has.
+    bare: Labelled<'s, &'s api::Metadata>,
+    /// Their namespaces and names.
+    bare_names: BTreeSet<(&'s str, &'s str)>,
 }
 
 impl<'s> Made<'s> {
@@ -41,12 +44,12 @@ impl<'s> Made<'s> {
         let by_identity: BTreeMap<Identity<'_>, &api::Workload> =
             workloads.map(|workload| (identity(workload), workload)).collect();
         let (mut owners, mut orphans) = (BTreeSet::new(), BTreeMap::new());
-        let mut bare: BTreeMap<&str, Vec<&api::Metadata>> = BTreeMap::new();
+        let mut bare: Vec<&api::Metadata> = Vec::new();
         for pod in snapshot.pods.iter().map(|located| &located.object) {
             let metadata = &pod.metadata;
             let Some(owner) = owner(metadata) else {
                 if is_active(pod) {
-                    bare.entry(&metadata.namespace).or_default().push(metadata);
+                    bare.push(metadata);
                 }
                 continue;
             };
@@ -61,7 +64,13 @@ impl<'s> Made<'s> {
                 None => {}
             }
         }
-        Made { workloads: by_identity.into_keys().collect(), owners, orphans, bare }
+        Made {
+            workloads: by_identity.into_keys().collect(),
+            owners,
+            orphans,
+            bare: Labelled::new(bare.iter().map(|m| (m.namespace.as_str(), m.labels.as_slice(), *m))),
+            bare_names: bare.iter().map(|m| (m.namespace.as_str(), m.name.as_str())).collect(),
+        }
     }
 
     /// Whether the Pods of a workload must be assumed: it is no hook, no other workload of the input makes it, and no
@@ -83,26 +92,22 @@ impl<'s> Made<'s> {
     /// told by a label that nobody writes.
     fn adopted(&self, workload: &api::Workload) -> usize {
         let adopts = matches!(workload.kind, WorkloadKind::ReplicaSet | WorkloadKind::ReplicationController);
-        let bare = self.bare.get(workload.metadata.namespace.as_str());
-        let bare = bare.into_iter().flatten().filter(|_| adopts);
-        bare.filter(|metadata| is_selected(workload, &metadata.labels)).count()
+        let namespace = &workload.metadata.namespace;
+        match (adopts, workload.selector.is_empty()) {
+            (false, _) => 0,
+            // A ReplicationController without a selector has its template's labels.
+            (true, true) => self.bare.with_all(namespace, &workload.template_labels).len(),
+            (true, false) => self.bare.matching(namespace, &workload.selector).len(),
+        }
     }
 
     fn has_bare(&self, namespace: &str, name: &str) -> bool {
-        self.bare.get(namespace).is_some_and(|pods| pods.iter().any(|metadata| metadata.name == name))
+        self.bare_names.contains(&(namespace, name))
     }
 }
 
 fn is_active(pod: &api::Pod) -> bool {
     !pod.metadata.being_deleted && !matches!(pod.phase.as_str(), "Succeeded" | "Failed")
-}
-
-/// A ReplicationController without a selector has its template's labels.
-fn is_selected(workload: &api::Workload, labels: &[(Text, Text)]) -> bool {
-    if workload.selector.is_empty() {
-        return selects(&workload.template_labels, labels);
-    }
-    workload.selector.matches(labels)
 }
 
 fn identity(workload: &api::Workload) -> Identity<'_> {

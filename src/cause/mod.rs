@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use crate::diagnostic::{ObjectRef, Place};
+use crate::input::labelled::Labelled;
 use crate::input::{Located, Snapshot, api};
 use crate::names::ServiceName;
 
@@ -166,12 +167,18 @@ pub struct Change<'s> {
     new: Side<'s>,
 }
 
+/// Kind, namespace and name of a workload.
+type Identity<'s> = (api::WorkloadKind, &'s str, &'s str);
+
 struct Side<'s> {
     snapshot: &'s Snapshot,
     services: BTreeMap<(&'s str, &'s str), &'s Located<api::Service>>,
-    /// By namespace.
-    pods: BTreeMap<&'s str, Vec<&'s Located<api::Pod>>>,
-    workloads: BTreeMap<&'s str, Vec<&'s Located<api::Workload>>>,
+    /// By namespace and the name of their Service.
+    slices: BTreeMap<(&'s str, &'s str), Vec<&'s api::EndpointSlice>>,
+    pods: Labelled<'s, &'s Located<api::Pod>>,
+    /// By the labels of their Pods.
+    makers: Labelled<'s, &'s Located<api::Workload>>,
+    workloads: BTreeMap<Identity<'s>, &'s Located<api::Workload>>,
 }
 
 impl<'s> Change<'s> {
@@ -207,30 +214,49 @@ impl<'s> Change<'s> {
 
 impl<'s> Side<'s> {
     fn new(snapshot: &'s Snapshot) -> Side<'s> {
-        let mut side =
-            Side { snapshot, services: BTreeMap::new(), pods: BTreeMap::new(), workloads: BTreeMap::new() };
-        for service in &snapshot.services {
+        let services = snapshot.services.iter().map(|service| {
             let metadata = &service.object.metadata;
-            side.services.insert((&metadata.namespace, &metadata.name), service);
+            ((metadata.namespace.as_str(), metadata.name.as_str()), service)
+        });
+        let mut slices: BTreeMap<_, Vec<&api::EndpointSlice>> = BTreeMap::new();
+        for slice in snapshot.endpoint_slices.iter().map(|located| &located.object) {
+            if let Some(service) = slice.metadata.label("kubernetes.io/service-name") {
+                slices.entry((slice.metadata.namespace.as_str(), service)).or_default().push(slice);
+            }
         }
-        for pod in &snapshot.pods {
-            side.pods.entry(&pod.object.metadata.namespace).or_default().push(pod);
+        let makers = snapshot.workloads.iter().map(|located| {
+            let workload = &located.object;
+            (workload.metadata.namespace.as_str(), workload.template_labels.as_slice(), located)
+        });
+        Side {
+            snapshot,
+            services: services.collect(),
+            slices,
+            pods: Labelled::pods(snapshot),
+            makers: Labelled::new(makers),
+            workloads: snapshot
+                .workloads
+                .iter()
+                .map(|located| (identity(&located.object), located))
+                .collect(),
         }
-        for workload in &snapshot.workloads {
-            side.workloads.entry(&workload.object.metadata.namespace).or_default().push(workload);
-        }
-        side
     }
 
     fn service(&self, name: &ServiceName) -> Option<&'s Located<api::Service>> {
         self.services.get(&(name.namespace(), name.name())).copied()
     }
 
-    fn pods_of(&self, namespace: &str) -> &[&'s Located<api::Pod>] {
-        self.pods.get(namespace).map_or(&[], Vec::as_slice)
+    /// The workload of the same kind and name.
+    fn same_workload(&self, workload: &api::Workload) -> Option<&'s Located<api::Workload>> {
+        self.workloads.get(&identity(workload)).copied()
     }
 
-    fn workloads_of(&self, namespace: &str) -> &[&'s Located<api::Workload>] {
-        self.workloads.get(namespace).map_or(&[], Vec::as_slice)
+    /// The EndpointSlices of a Service.
+    fn slices_of<'m>(&'m self, service: &'m api::Metadata) -> &'m [&'s api::EndpointSlice] {
+        self.slices.get(&(service.namespace.as_str(), service.name.as_str())).map_or(&[], Vec::as_slice)
     }
+}
+
+fn identity(workload: &api::Workload) -> Identity<'_> {
+    (workload.kind, &workload.metadata.namespace, &workload.metadata.name)
 }

@@ -1,6 +1,6 @@
 //! The Pods behind a Service: whether it selects any, whether they have the port that it asks for, how many there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Cause, Change, Maker, Side};
 use crate::diagnostic::Place;
@@ -44,16 +44,8 @@ struct Selected<'s> {
 
 impl<'s> Selected<'s> {
     fn new(side: &Side<'s>, service: &api::Service) -> Selected<'s> {
-        let (namespace, selector) = (service.metadata.namespace.as_str(), &service.spec.selector);
-        if selector.is_empty() {
-            return Selected::default();
-        }
-        let pods = side.pods_of(namespace).iter().copied();
-        let workloads = side.workloads_of(namespace).iter().copied();
-        let mut selected = Selected {
-            pods: pods.filter(|pod| has_all(&pod.object.metadata.labels, selector)).collect(),
-            workloads: workloads.filter(|one| has_all(&one.object.template_labels, selector)).collect(),
-        };
+        let mut selected =
+            Selected { pods: side.pods.of_service(service), workloads: side.makers.of_service(service) };
         selected.pods.retain(|pod| !matches!(pod.object.phase.as_str(), "Succeeded" | "Failed"));
         selected.leave_out_jobs();
         selected
@@ -75,17 +67,13 @@ fn value<'l>(labels: &'l Labels, key: &str) -> Option<&'l str> {
     labels.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
 }
 
-fn has_all(labels: &Labels, selector: &Labels) -> bool {
-    selector.iter().all(|(key, wanted)| value(labels, key) == Some(wanted))
-}
-
 fn selector_text(labels: impl Iterator<Item = (String, String)>) -> String {
     labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
 fn matches_none(change: &Change<'_>, before: &Selected<'_>, new: &Located<api::Service>) -> Option<Cause> {
     let service = &new.object;
-    let here = change.new.pods_of(&service.metadata.namespace);
+    let here = change.new.pods.of_namespace(&service.metadata.namespace);
     if here.is_empty() && before.pods.is_empty() {
         return None;
     }
@@ -94,29 +82,32 @@ fn matches_none(change: &Change<'_>, before: &Selected<'_>, new: &Located<api::S
         selector: selector_text(selector.iter().map(|(k, v)| (k.to_string(), v.to_string()))),
         before: before.pods.len(),
         pods: here.len(),
-        nearest: nearest(here, selector),
+        nearest: nearest(&change.new, service),
         place: change.new.snapshot.sources.field_place(new.position, "spec.selector"),
     })
 }
 
 /// The values of the selector's keys that come nearest to it, and how many Pods have them.
-fn nearest(pods: &[&Located<api::Pod>], selector: &Labels) -> Option<(String, usize)> {
-    let mut by_values: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
-    for pod in pods {
-        let values = selector.iter().map(|(key, _)| value(&pod.object.metadata.labels, key));
-        if let Some(values) = values.collect::<Option<Vec<_>>>() {
-            *by_values.entry(values).or_default() += 1;
-        }
-    }
-    let likeness = |values: &[&str]| -> f64 {
+fn nearest(side: &Side<'_>, service: &api::Service) -> Option<(String, usize)> {
+    let (namespace, selector) = (&service.metadata.namespace, &service.spec.selector);
+    let values_of = |pod: &&'_ Located<api::Pod>| -> Option<Vec<Text>> {
+        let values = selector.iter().map(|(key, _)| value(&pod.object.metadata.labels, key).map(Text::from));
+        values.collect()
+    };
+    let candidates: BTreeSet<Vec<Text>> =
+        side.pods.near(namespace, selector).iter().filter_map(values_of).collect();
+    let likeness = |values: &[Text]| -> f64 {
         let pairs = selector.iter().zip(values);
         pairs.map(|((_, wanted), there)| strsim::normalized_damerau_levenshtein(wanted, there)).sum()
     };
-    let best = by_values.iter().max_by(|a, b| likeness(a.0).total_cmp(&likeness(b.0)).then(b.0.cmp(a.0)))?;
+    let all = candidates.into_iter().map(|values| (likeness(&values), values));
+    let (best, values) = all.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))?;
     // Beyond this it is another application, not a slip of the hand.
-    let fits = likeness(best.0) >= 0.5 * selector.len() as f64;
-    let pairs = selector.iter().zip(best.0).map(|((key, _), value)| (key.to_string(), (*value).to_owned()));
-    fits.then(|| (selector_text(pairs), *best.1))
+    let fits = best >= 0.5 * selector.len() as f64;
+    let labels: Vec<(Text, Text)> = selector.iter().map(|(key, _)| key.clone()).zip(values).collect();
+    let count = side.pods.with_all(namespace, &labels).len();
+    let pairs = labels.into_iter().map(|(key, value)| (key.to_string(), value.to_string()));
+    fits.then(|| (selector_text(pairs), count))
 }
 
 /// Workloads with other numbers of Pods.
@@ -124,12 +115,7 @@ fn replicas(change: &Change<'_>, before: &Selected<'_>, after: &Selected<'_>) ->
     let mut causes = Vec::new();
     for old in &before.workloads {
         let object = old.object.metadata.object_ref(old.object.kind.name());
-        let is_it = |new: &&&Located<api::Workload>| {
-            new.object.kind == old.object.kind && new.object.metadata.name == old.object.metadata.name
-        };
-        let namespace = old.object.metadata.namespace.as_str();
-        let there = change.new.workloads_of(namespace).iter().find(is_it);
-        let Some(new) = there else {
+        let Some(new) = change.new.same_workload(&old.object) else {
             if after.pods.is_empty() {
                 causes.push(Cause::WorkloadGone { workload: object });
             }
@@ -266,14 +252,9 @@ fn container_port(
 }
 
 /// Names of a Service's endpoints that are ready.
-fn ready(snapshot: &Snapshot, service: &api::Service) -> (BTreeSet<String>, BTreeSet<String>) {
-    let metadata = &service.metadata;
-    let of_service = snapshot.endpoint_slices.iter().filter(|slice| {
-        slice.object.metadata.namespace == metadata.namespace
-            && slice.object.metadata.label("kubernetes.io/service-name") == Some(&metadata.name)
-    });
+fn ready(side: &Side<'_>, service: &api::Service) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut ready, mut others) = (BTreeSet::new(), BTreeSet::new());
-    for endpoint in of_service.flat_map(|slice| &slice.object.endpoints) {
+    for endpoint in side.slices_of(&service.metadata).iter().flat_map(|slice| &slice.endpoints) {
         let pod = endpoint.target_ref.as_ref().filter(|target| target.kind == "Pod");
         let name = pod.map(|pod| pod.name.to_string()).or(endpoint.addresses.first().map(Text::to_string));
         let list = if endpoint.conditions.ready.unwrap_or(true) { &mut ready } else { &mut others };
@@ -283,8 +264,8 @@ fn ready(snapshot: &Snapshot, service: &api::Service) -> (BTreeSet<String>, BTre
 }
 
 fn readiness(change: &Change<'_>, service: &api::Service) -> Vec<Cause> {
-    let before = ready(change.old.snapshot, service);
-    let after = ready(change.new.snapshot, service);
+    let before = ready(&change.old, service);
+    let after = ready(&change.new, service);
     let both = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.intersection(b).cloned().collect::<Vec<_>>();
     let (lost, won) = (both(&before.0, &after.1), both(&before.1, &after.0));
     let lost = (!lost.is_empty()).then_some(Cause::NotReady { pods: lost });

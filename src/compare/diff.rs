@@ -13,6 +13,7 @@ use crate::cause::{Cause, Change};
 use crate::cluster::Cluster;
 use crate::names::ServiceName;
 use crate::net::Family;
+use crate::parallel;
 
 /// What differs between two states of a cluster.
 #[derive(Debug, Clone)]
@@ -142,8 +143,7 @@ impl Diff {
         let others = self.services_with_flows(|_| true);
         let finished = self.gathered.finish(presence, &|name| others.contains(name.to_string().as_str()));
         let unexplained = self.services_with_flows(|flow| flow.reason.is_none());
-        self.services =
-            finished.into_iter().map(|consequence| self.report(consequence, &unexplained, change)).collect();
+        self.services = parallel::map(finished, |consequence| self.report(consequence, &unexplained, change));
         let known = migration::known(&self.changes);
         if let Some(migration) = &mut self.migration {
             migration.known = known;

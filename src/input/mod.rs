@@ -11,6 +11,7 @@ mod json_tape;
 mod json_text;
 #[cfg(feature = "k8s-openapi")]
 mod k8s_openapi;
+pub(crate) mod labelled;
 mod left_out;
 mod list;
 mod namespace;

@@ -5,7 +5,7 @@ use super::subject::{ServiceView, Subject};
 use super::words;
 use crate::assume;
 use crate::diagnostic::{Message, message};
-use crate::input::api;
+use crate::input::{Located, api};
 
 pub(super) static LINT: Lint = Lint {
     code: "KR001",
@@ -50,7 +50,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
         );
     }
     let text = selector.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
-    let selected = subject.pods.selected(service).len();
+    let selected = subject.pods.of_service(service).len();
     if selected > 0 {
         return refused(
             message!(
@@ -69,7 +69,7 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
         return Why { severity: Severity::Note, message, remedy: "add the Pods to the input" };
     }
     if !here.is_empty() {
-        return refused(unmatched(&text, selector, here, namespace), remedy);
+        return refused(unmatched(&text, subject, service, here.len()), remedy);
     }
     if subject.cluster_told(view) {
         let why = "no EndpointSlice has an endpoint for it: its selector";
@@ -86,19 +86,14 @@ fn why(subject: &Subject<'_>, view: &ServiceView<'_>) -> Why {
 }
 
 /// Objects that may make the Service's Pods, but in ways that are not modelled.
-fn unmatched(
-    text: &str,
-    selector: &[(api::Text, api::Text)],
-    here: &[&api::Pod],
-    namespace: &str,
-) -> Message {
-    let nearest = nearest(here, selector);
-    if here.len() == 1 {
+fn unmatched(text: &str, subject: &Subject<'_>, service: &api::Service, number: usize) -> Message {
+    let (namespace, selector) = (&service.metadata.namespace, &service.spec.selector);
+    let nearest = nearest(&subject.pods.near(namespace, selector), selector);
+    if number == 1 {
         let labels = nearest.map(|labels| format!(", which has {labels}")).unwrap_or_default();
         return message!("its selector {text} does not match the only Pod in namespace {namespace}{labels}");
     }
     let labels = nearest.map(|labels| format!("; the nearest has {labels}")).unwrap_or_default();
-    let number = here.len();
     message!("its selector {text} matches none of the {number} Pods in namespace {namespace}{labels}")
 }
 
@@ -109,7 +104,7 @@ fn unknown_makers(subject: &Subject<'_>, service: &api::Service) -> Option<Strin
 }
 
 /// The labels that differ from a selector, for the Pod that comes closest to it.
-fn nearest(pods: &[&api::Pod], selector: &[(api::Text, api::Text)]) -> Option<String> {
+fn nearest(pods: &[&Located<api::Pod>], selector: &[(api::Text, api::Text)]) -> Option<String> {
     let likeness = |pod: &api::Pod| -> f64 {
         let of = |(key, value): &(api::Text, api::Text)| match pod.metadata.label(key) {
             Some(there) if there == value => 2.0,
@@ -118,7 +113,8 @@ fn nearest(pods: &[&api::Pod], selector: &[(api::Text, api::Text)]) -> Option<St
         };
         selector.iter().map(of).sum()
     };
-    let best = pods.iter().map(|pod| (likeness(pod), pod)).filter(|(likeness, _)| *likeness > 0.0);
+    let best =
+        pods.iter().map(|pod| (likeness(&pod.object), &pod.object)).filter(|(likeness, _)| *likeness > 0.0);
     // Among equals, the first by name.
     let (_, pod) =
         best.min_by(|(a, pod), (b, other)| b.total_cmp(a).then(pod.metadata.name.cmp(&other.metadata.name)))?;

@@ -74,9 +74,9 @@ fn missing_target<'p>(
     let is_it = |there: &api::ContainerPort| {
         there.name == *name && protocol(&there.protocol) == protocol(&port.protocol)
     };
-    let pods = subject.pods.selected(&view.located.object);
+    let pods = subject.pods.of_service(&view.located.object);
     // If some Pods have it and others do not, the slices do not show which.
-    let anywhere = pods.iter().flat_map(|pod| &pod.ports).any(is_it);
+    let anywhere = pods.iter().flat_map(|pod| &pod.object.ports).any(is_it);
     (!view.spec().selector.is_empty() && !anywhere).then_some(name.as_str())
 }
 
@@ -88,8 +88,8 @@ fn tell_target(
     found: &mut Findings<'_>,
 ) {
     let port = view.spec().ports.get(i).map_or("", |port| protocol(&port.protocol));
-    let pods = subject.pods.selected(&view.located.object);
-    let named = pods.iter().flat_map(|pod| &pod.ports).filter(|port| !port.name.is_empty());
+    let pods = subject.pods.of_service(&view.located.object);
+    let named = pods.iter().flat_map(|pod| &pod.object.ports).filter(|port| !port.name.is_empty());
     let there: BTreeSet<String> =
         named.map(|port| format!("{:?} ({}/{})", port.name, port.port, protocol(&port.protocol))).collect();
     let there = match (pods.is_empty(), there.is_empty()) {

@@ -19,7 +19,7 @@ const PASSING: [&str; 2] = ["Job", "CronJob"];
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.services.values() {
-        let pods = subject.pods.selected(&view.located.object);
+        let pods = subject.pods.of_service(&view.located.object);
         let makers = makers(&pods);
         if makers.len() < 2 {
             continue;

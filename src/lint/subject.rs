@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::pods::Pods;
 use crate::api_server::Refusal;
 use crate::cluster::{Cluster, Endpoint, Node, ServicePort};
 use crate::diagnostic::{Diagnostics, ObjectRef, Place};
+use crate::input::labelled::Labelled;
 use crate::input::{Located, Position, Snapshot, api};
 use crate::net::{Cidr, Family};
 use crate::plan::ServicePortPlan;
@@ -33,7 +33,7 @@ pub struct Subject<'a> {
     pub(super) is_assumed: bool,
     /// The place of findings that have none of their own.
     pub(super) fallback: Option<Place>,
-    pub(super) pods: Pods<'a>,
+    pub(super) pods: Labelled<'a, &'a Located<api::Pod>>,
     /// Services by namespace and name.
     pub(super) services: BTreeMap<(&'a str, &'a str), ServiceView<'a>>,
 }
@@ -101,7 +101,7 @@ impl<'a> Subject<'a> {
             is_assumed: false,
             node_network: None,
             fallback: snapshot.sources.first_place(),
-            pods: Pods::new(snapshot),
+            pods: Labelled::pods(snapshot),
             services,
         }
     }

@@ -18,12 +18,13 @@ pub(super) static LINT: Lint = Lint {
 
 fn check(subject: &Subject<'_>, found: &mut Findings<'_>) {
     for view in subject.services.values() {
-        let pods = subject.pods.selected(&view.located.object);
+        let pods = subject.pods.of_service(&view.located.object);
         // Containers may listen on ports that they do not declare, so only among declared ports can one be missing.
-        if pods.iter().any(|pod| pod.ports.is_empty()) {
+        if pods.iter().any(|pod| pod.object.ports.is_empty()) {
             continue;
         }
-        let declared: BTreeSet<(i64, &str)> = pods.iter().flat_map(|pod| &pod.ports).map(declared).collect();
+        let declared: BTreeSet<(i64, &str)> =
+            pods.iter().flat_map(|pod| &pod.object.ports).map(declared).collect();
         if !declared.is_empty() {
             tell(view, &declared, found);
         }

@@ -159,9 +159,12 @@ impl PartialOrd for Waiting<'_> {
     }
 }
 
-/// A heap gives the greatest first, so the order is reversed.
+/// A heap gives the greatest first, so the order is reversed. Of equal packets, those whose weights were made first come
+/// first: sums in another order have far more cases, since each weight is made from those before it.
 impl Ord for Waiting<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.progress.cmp(&self.progress).then_with(|| compare_within(&other.state, &self.state))
+        (other.progress.cmp(&self.progress))
+            .then_with(|| compare_within(&other.state, &self.state))
+            .then_with(|| other.state.weight.cmp(&self.state.weight))
     }
 }

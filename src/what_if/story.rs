@@ -6,6 +6,7 @@ use super::unknown;
 use crate::assume::controllers::{Controllers, Key, Members, follows_pods, has_run, key};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::input::api::{self, Text};
+use crate::input::labelled::Labelled;
 use crate::input::{Located, Position, Snapshot, SourceId};
 use crate::settings::Settings;
 
@@ -101,20 +102,13 @@ impl<'s> Story<'s> {
 
     /// The Services that have some of these Pods as endpoints.
     pub(super) fn services_of(&self, pods: &BTreeSet<Key>) -> BTreeSet<Key> {
-        let labels: Vec<(&Text, &[(Text, Text)])> = (self.now.pods.iter())
-            .filter(|pod| pods.contains(&key(&pod.object.metadata)))
-            .map(|pod| (&pod.object.metadata.namespace, pod.object.metadata.labels.as_slice()))
-            .collect();
-        let selects = |service: &api::Service| {
-            let selector = &service.spec.selector;
-            !selector.is_empty()
-                && labels.iter().any(|(namespace, labels)| {
-                    **namespace == service.metadata.namespace
-                        && selector.iter().all(|pair| labels.contains(pair))
-                })
-        };
-        let selected =
-            self.now.services.iter().map(|service| &service.object).filter(|service| selects(service));
+        let all = self.now.pods.iter().map(|pod| &pod.object.metadata);
+        let meant = Labelled::new(
+            all.filter(|pod| pods.contains(&key(pod)))
+                .map(|pod| (pod.namespace.as_str(), pod.labels.as_slice(), pod)),
+        );
+        let services = self.now.services.iter().map(|service| &service.object);
+        let selected = services.filter(|service| !meant.of_service(service).is_empty());
         let mut services: BTreeSet<Key> = selected.map(|service| key(&service.metadata)).collect();
         for slice in self.now.endpoint_slices.iter().map(|slice| &slice.object) {
             let metadata = &slice.metadata;

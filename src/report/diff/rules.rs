@@ -1,7 +1,6 @@
 //! Rules that differ, grouped: what several nodes share is reported once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::compare::diff::Diff;
@@ -14,7 +13,7 @@ pub(super) struct Group<'d> {
     pub(super) family: &'static str,
     pub(super) service: Option<&'d str>,
     /// What changed about the Service itself, in words.
-    pub(super) remarks: Vec<(&'d str, Rc<[String]>)>,
+    pub(super) remarks: Vec<(&'d str, Arc<[String]>)>,
     pub(super) places: Vec<PlaceOnNodes<'d>>,
 }
 
@@ -22,7 +21,7 @@ pub(super) struct Group<'d> {
 #[derive(Debug)]
 pub(super) struct PlaceOnNodes<'d> {
     pub(super) place: &'d PlaceChange,
-    pub(super) nodes: Rc<[String]>,
+    pub(super) nodes: Arc<[String]>,
 }
 
 /// All groups, by Service; what every node has comes last.
@@ -47,7 +46,7 @@ pub(super) fn groups(diff: &Diff) -> Vec<Group<'_>> {
 }
 
 /// The nodes of some changes, made once for each set of changes.
-type NodeLists = HashMap<BTreeSet<usize>, Rc<[String]>>;
+type NodeLists = HashMap<BTreeSet<usize>, Arc<[String]>>;
 
 /// Chains and sets of a Service. Thousands of nodes can have the same change, which is processed only once.
 #[derive(Debug, Default)]
@@ -69,7 +68,7 @@ impl<'d> Places<'d> {
     }
 
     /// What is said of the Service, each with its nodes.
-    fn remarks(&self, lists: &mut NodeLists) -> Vec<(&'d str, Rc<[String]>)> {
+    fn remarks(&self, lists: &mut NodeLists) -> Vec<(&'d str, Arc<[String]>)> {
         let mut all: BTreeMap<&'d str, BTreeSet<usize>> = BTreeMap::new();
         for (number, (change, _)) in self.changes.iter().enumerate() {
             for words in &change.changes {
@@ -100,11 +99,11 @@ impl<'d> Places<'d> {
             .collect()
     }
 
-    fn list(&self, numbers: BTreeSet<usize>, lists: &mut NodeLists) -> Rc<[String]> {
+    fn list(&self, numbers: BTreeSet<usize>, lists: &mut NodeLists) -> Arc<[String]> {
         lists.entry(numbers).or_insert_with_key(|numbers| self.nodes(numbers)).clone()
     }
 
-    fn nodes(&self, numbers: &BTreeSet<usize>) -> Rc<[String]> {
+    fn nodes(&self, numbers: &BTreeSet<usize>) -> Arc<[String]> {
         let of_changes = numbers.iter().filter_map(|number| self.changes.get(*number));
         let mut nodes: Vec<String> =
             of_changes.flat_map(|(_, nodes)| nodes).map(|node| (*node).to_owned()).collect();

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::compare::diff::{Diff, ServiceReport};
 use crate::diagnostic::Inert;
+use crate::parallel;
 use crate::style::{Style, Tone};
 
 /// Width of the word at the beginning of a Service's line.
@@ -30,7 +31,7 @@ pub fn print(diff: &Diff, note: &str, style: Style) -> String {
     }
     page.out.push_str(note);
     page.head();
-    told(diff).into_iter().for_each(|report| page.service(report));
+    page.side_by_side(&told(diff), |page, report| page.service(report));
     if let Some(told) = &migration {
         page.migration(told);
     }
@@ -47,6 +48,16 @@ struct Page<'d> {
 }
 
 impl Page<'_> {
+    /// Appends what is said of each thing in a list, which may be long.
+    fn side_by_side<T: Sync>(&mut self, things: &[T], say: impl Fn(&mut Page<'_>, &T) + Sync) {
+        let (diff, style) = (self.diff, self.style);
+        self.out.extend(parallel::by_stretch(things, 16, |_, things| {
+            let mut page = Page { out: String::new(), diff, style };
+            things.iter().for_each(|thing| say(&mut page, thing));
+            page.out
+        }));
+    }
+
     /// Appends a sentence, wrapped into lines without terminal control characters.
     fn line(&mut self, depth: usize, text: &str) {
         let indent = " ".repeat(depth * 2);
@@ -157,10 +168,10 @@ impl Page<'_> {
         }
         let (added, removed) = rules::counts(&groups);
         self.heading(&format!("Rules: {added} added, {removed} removed"));
-        for group in groups {
-            self.line(1, &rules::title(&group));
-            group.places.iter().for_each(|place| self.place(place));
-        }
+        self.side_by_side(&groups, |page, group| {
+            page.line(1, &rules::title(group));
+            group.places.iter().for_each(|place| page.place(place));
+        });
     }
 
     fn place(&mut self, place: &rules::PlaceOnNodes<'_>) {
