@@ -160,8 +160,9 @@ fn matters(
     let given = answers.iter().filter_map(|(question, set)| Some((*question, set.iter().next()?)));
     let given: Vec<(QuestionId, usize)> = given.chain(usual.iter().copied()).collect();
     let as_supposed = weights.narrowed(weight, &given);
+    let asked = weights.depends_on(weight);
     let mut found = Vec::new();
-    for (question, _) in usual {
+    for (question, _) in usual.iter().filter(|(question, _)| asked.contains(question)) {
         let otherwise = |(asked, answer): &(QuestionId, usize)| {
             (*asked, if asked == question { YES + 1 } else { *answer })
         };

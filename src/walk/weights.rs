@@ -55,6 +55,15 @@ enum Node {
     Ask(QuestionId, Cases),
 }
 
+impl Node {
+    fn question(&self) -> Option<QuestionId> {
+        match self {
+            Node::Leaf(_) => None,
+            Node::Ask(question, _) => Some(*question),
+        }
+    }
+}
+
 /// All weights of a walk; equal ones have the same number.
 #[derive(Clone)]
 pub(super) struct Weights {
@@ -143,10 +152,7 @@ impl Weights {
     }
 
     fn question(&self, weight: Weight) -> Option<QuestionId> {
-        match self.node(weight) {
-            Node::Leaf(_) => None,
-            Node::Ask(question, _) => Some(*question),
-        }
+        self.node(weight).question()
     }
 
     fn cases(&self, weight: Weight) -> Cases {
@@ -164,127 +170,143 @@ impl Weights {
         some: &CaseSet,
         all: &CaseSet,
     ) -> Weight {
+        if self.question(weight).is_none_or(|asked| asked <= question) {
+            return self.restricted(weight, question, some, all);
+        }
         let mut known = HashMap::default();
-        self.restrict(weight, (question, some, all), &mut known)
+        for node in self.below(weight, |asked, _| asked > question) {
+            let result = match self.question(node) {
+                Some(asked) if asked > question => {
+                    let cases = self.cases(node);
+                    self.replaced(asked, &cases, &known)
+                }
+                _ => self.restricted(node, question, some, all),
+            };
+            known.insert(node, result);
+        }
+        replacement(&known, weight)
     }
 
-    fn restrict(
-        &mut self,
-        weight: Weight,
-        (question, some, all): (QuestionId, &CaseSet, &CaseSet),
-        known: &mut HashMap<Weight, Weight>,
-    ) -> Weight {
+    /// The same for a weight that depends on no question above this one.
+    fn restricted(&mut self, weight: Weight, question: QuestionId, some: &CaseSet, all: &CaseSet) -> Weight {
         if weight == Weight::NEVER {
             return weight;
         }
-        if let Some(known) = known.get(&weight) {
-            return *known;
+        if self.question(weight) != Some(question) {
+            return self.ask(question, [(some.clone(), weight), (all.without(some), Weight::NEVER)]);
         }
-        let result = match self.question(weight) {
-            Some(asked) if asked > question => {
-                let cases = self.cases(weight);
-                let cases: Vec<_> = cases
-                    .iter()
-                    .map(|(set, weight)| (set.clone(), self.restrict(*weight, (question, some, all), known)))
-                    .collect();
-                self.ask(asked, cases)
+        let kept = self.cases(weight);
+        let kept = kept.iter().map(|(set, weight)| (set.and(some), *weight));
+        self.ask(question, kept.chain([(all.without(some), Weight::NEVER)]))
+    }
+
+    /// All weights that one is made of, itself included; those that answers do not lead to are left out, as is what is
+    /// below questions that are not gone into. A weight is made after those that it is made of and so comes after them;
+    /// a diagram can be so deep that recursion would exhaust the stack.
+    fn below(&self, weight: Weight, goes_into: impl Fn(QuestionId, &CaseSet) -> bool) -> Vec<Weight> {
+        let (mut seen, mut open) = (HashSet::default(), vec![weight]);
+        while let Some(weight) = open.pop() {
+            if let (true, Node::Ask(question, cases)) = (seen.insert(weight), self.node(weight)) {
+                let led_to = cases.iter().filter(|(set, _)| goes_into(*question, set));
+                open.extend(led_to.map(|(_, weight)| *weight));
             }
-            Some(asked) if asked == question => {
-                let kept = self.cases(weight);
-                let kept = kept.iter().map(|(set, weight)| (set.and(some), *weight));
-                self.ask(question, kept.chain([(all.without(some), Weight::NEVER)]))
-            }
-            _ => self.ask(question, [(some.clone(), weight), (all.without(some), Weight::NEVER)]),
-        };
-        known.insert(weight, result);
-        result
+        }
+        let mut found: Vec<Weight> = seen.into_iter().collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The weight that asks a question and goes on with what stands for each of its cases now.
+    fn replaced(&mut self, question: QuestionId, cases: &Cases, by: &HashMap<Weight, Weight>) -> Weight {
+        self.ask(question, cases.iter().map(|(set, weight)| (set.clone(), replacement(by, *weight))))
     }
 
     /// The answers under which a weight is not 0.
     pub(super) fn possible(&self, weight: Weight, question: QuestionId, all: &CaseSet) -> CaseSet {
+        if self.question(weight).is_none_or(|asked| asked <= question) {
+            return self.possible_at(weight, question, all);
+        }
         let mut found = all.without(all);
-        let mut seen = HashSet::default();
-        self.collect_possible(weight, (question, all), &mut found, &mut seen);
+        for node in self.below(weight, |asked, _| asked > question) {
+            found = found.or(&self.possible_at(node, question, all));
+        }
         found
     }
 
-    fn collect_possible(
-        &self,
-        weight: Weight,
-        (question, all): (QuestionId, &CaseSet),
-        found: &mut CaseSet,
-        seen: &mut HashSet<Weight>,
-    ) {
-        if weight == Weight::NEVER || found == all || !seen.insert(weight) {
-            return;
-        }
+    /// The same for what a weight asks first.
+    fn possible_at(&self, weight: Weight, question: QuestionId, all: &CaseSet) -> CaseSet {
         match self.node(weight) {
-            Node::Ask(asked, cases) if *asked > question => {
-                cases
-                    .iter()
-                    .for_each(|(_, weight)| self.collect_possible(*weight, (question, all), found, seen));
-            }
+            Node::Ask(asked, _) if *asked > question => all.without(all),
             Node::Ask(asked, cases) if *asked == question => {
-                for (set, _) in cases.iter().filter(|(_, weight)| *weight != Weight::NEVER) {
-                    *found = found.or(set);
-                }
+                let possible = cases.iter().filter(|(_, weight)| *weight != Weight::NEVER);
+                possible.fold(all.without(all), |found, (set, _)| found.or(set))
             }
-            _ => *found = all.clone(),
+            _ if weight == Weight::NEVER => all.without(all),
+            _ => all.clone(),
         }
     }
 
     /// The sum of two weights.
     pub(super) fn sum(&mut self, a: Weight, b: Weight) -> Weight {
-        let (a, b) = (a.min(b), a.max(b));
-        if a == Weight::NEVER {
-            return b;
+        if let Some(sum) = self.known_sum(a, b) {
+            return sum;
         }
-        if let Some(known) = self.sums.get(&(a, b)) {
-            return *known;
-        }
-        let result = match (self.node(a), self.node(b)) {
-            (Node::Leaf(a), Node::Leaf(b)) => {
-                let sum = a.plus(*b);
-                self.leaf(sum)
-            }
-            (Node::Ask(question, cases), Node::Ask(other, others)) if question == other => {
-                let (question, cases, others) = (*question, cases.clone(), others.clone());
-                self.sum_of_cases(question, &cases, &others)
-            }
-            (Node::Ask(question, cases), Node::Ask(other, _)) if question > other => {
-                let (question, cases) = (*question, cases.clone());
-                self.sum_with(question, &cases, b)
-            }
-            (Node::Ask(question, cases), Node::Leaf(_)) => {
-                let (question, cases) = (*question, cases.clone());
-                self.sum_with(question, &cases, b)
-            }
-            (_, Node::Ask(question, cases)) => {
-                let (question, cases) = (*question, cases.clone());
-                self.sum_with(question, &cases, a)
-            }
-        };
-        self.sums.insert((a, b), result);
-        result
-    }
-
-    fn sum_with(&mut self, question: QuestionId, cases: &Cases, other: Weight) -> Weight {
-        let summed: Vec<_> =
-            cases.iter().map(|(set, weight)| (set.clone(), self.sum(*weight, other))).collect();
-        self.ask(question, summed)
-    }
-
-    fn sum_of_cases(&mut self, question: QuestionId, cases: &Cases, others: &Cases) -> Weight {
-        let mut summed = Vec::new();
-        for (set, weight) in cases.iter() {
-            for (other_set, other) in others.iter() {
-                let both = set.and(other_set);
-                if !both.is_empty() {
-                    summed.push((both, self.sum(*weight, *other)));
+        let mut open = vec![self.unfinished(a, b)];
+        while let Some(mut last) = open.pop() {
+            let Some((_, a, b)) = last.parts.get(last.known.len()) else {
+                self.finish(last);
+                continue;
+            };
+            match self.known_sum(*a, *b) {
+                Some(sum) => {
+                    last.known.push(sum);
+                    open.push(last);
+                }
+                None => {
+                    let part = self.unfinished(*a, *b);
+                    open.extend([last, part]);
                 }
             }
         }
-        self.ask(question, summed)
+        self.known_sum(a, b).unwrap_or(Weight::NEVER)
+    }
+
+    fn known_sum(&self, a: Weight, b: Weight) -> Option<Weight> {
+        let (a, b) = (a.min(b), a.max(b));
+        if a == Weight::NEVER { Some(b) } else { self.sums.get(&(a, b)).copied() }
+    }
+
+    /// A sum whose parts are not known yet: at the question that is asked first.
+    fn unfinished(&self, a: Weight, b: Weight) -> Sum {
+        let of = (a.min(b), a.max(b));
+        let (question, parts) = match (self.node(a), self.node(b)) {
+            (Node::Ask(question, cases), Node::Ask(other, others)) if question == other => {
+                (Some(*question), both_cases(cases, others))
+            }
+            (Node::Ask(question, cases), other) if other.question().is_none_or(|other| *question > other) => {
+                (Some(*question), cases.iter().map(|(set, weight)| (set.clone(), *weight, b)).collect())
+            }
+            (_, Node::Ask(question, cases)) => {
+                (Some(*question), cases.iter().map(|(set, weight)| (set.clone(), *weight, a)).collect())
+            }
+            _ => (None, Vec::new()),
+        };
+        Sum { of, question, known: Vec::with_capacity(parts.len()), parts }
+    }
+
+    fn finish(&mut self, sum: Sum) {
+        let result = match (sum.question, self.node(sum.of.0), self.node(sum.of.1)) {
+            (Some(question), ..) => {
+                let sets = sum.parts.into_iter().map(|(set, ..)| set);
+                self.ask(question, sets.zip(sum.known))
+            }
+            (None, Node::Leaf(a), Node::Leaf(b)) => {
+                let both = a.plus(*b);
+                self.leaf(both)
+            }
+            _ => Weight::NEVER,
+        };
+        self.sums.insert(sum.of, result);
     }
 
     /// A weight times a chance.
@@ -292,63 +314,68 @@ impl Weights {
         if chance.is_certain() {
             return weight;
         }
-        self.scale(weight, chance, &mut HashMap::default())
-    }
-
-    fn scale(&mut self, weight: Weight, chance: Chance, known: &mut HashMap<Weight, Weight>) -> Weight {
-        if let Some(known) = known.get(&weight) {
-            return *known;
+        let mut known = HashMap::default();
+        for node in self.below(weight, |_, _| true) {
+            let result = match self.node(node) {
+                Node::Leaf(leaf) => {
+                    let product = leaf.times(chance);
+                    self.leaf(product)
+                }
+                Node::Ask(question, cases) => {
+                    let (question, cases) = (*question, cases.clone());
+                    self.replaced(question, &cases, &known)
+                }
+            };
+            known.insert(node, result);
         }
-        let result = match self.node(weight) {
-            Node::Leaf(leaf) => {
-                let product = leaf.times(chance);
-                self.leaf(product)
-            }
-            Node::Ask(question, cases) => {
-                let (question, cases) = (*question, cases.clone());
-                let cases: Vec<_> = cases
-                    .iter()
-                    .map(|(set, weight)| (set.clone(), self.scale(*weight, chance, known)))
-                    .collect();
-                self.ask(question, cases)
-            }
-        };
-        known.insert(weight, result);
-        result
+        replacement(&known, weight)
     }
 
     /// The weight that is left once some questions are answered.
     pub(super) fn narrowed(&mut self, weight: Weight, answers: &[(QuestionId, usize)]) -> Weight {
-        self.narrow(weight, answers, &mut HashMap::default())
-    }
-
-    fn narrow(
-        &mut self,
-        weight: Weight,
-        answers: &[(QuestionId, usize)],
-        known: &mut HashMap<Weight, Weight>,
-    ) -> Weight {
-        let Some(question) = self.question(weight) else { return weight };
-        if let Some(known) = known.get(&weight) {
-            return *known;
+        let answers: HashMap<QuestionId, usize> = answers.iter().copied().collect();
+        let answer = |question| answers.get(&question).copied();
+        let fits = |question, set: &CaseSet| answer(question).is_none_or(|answer| set.contains(answer));
+        let mut known = HashMap::default();
+        for node in self.below(weight, fits) {
+            let Node::Ask(question, cases) = self.node(node) else {
+                known.insert(node, node);
+                continue;
+            };
+            let (question, cases) = (*question, cases.clone());
+            let result = match answer(question) {
+                Some(answer) => {
+                    let case = cases.iter().find(|(set, _)| set.contains(answer));
+                    case.map_or(Weight::NEVER, |(_, weight)| replacement(&known, *weight))
+                }
+                None => self.replaced(question, &cases, &known),
+            };
+            known.insert(node, result);
         }
-        let cases = self.cases(weight);
-        let result = match answers.iter().find(|(asked, _)| *asked == question) {
-            Some((_, answer)) => {
-                let case = cases.iter().find(|(set, _)| set.contains(*answer));
-                case.map_or(Weight::NEVER, |(_, weight)| self.narrow(*weight, answers, known))
-            }
-            None => {
-                let cases: Vec<_> = cases
-                    .iter()
-                    .map(|(set, weight)| (set.clone(), self.narrow(*weight, answers, known)))
-                    .collect();
-                self.ask(question, cases)
-            }
-        };
-        known.insert(weight, result);
-        result
+        replacement(&known, weight)
     }
+}
+
+/// A sum that is being made.
+struct Sum {
+    of: (Weight, Weight),
+    /// What is asked first; nothing for two chances.
+    question: Option<QuestionId>,
+    /// The two weights for each set of answers.
+    parts: Vec<(CaseSet, Weight, Weight)>,
+    /// The sums of the first of them.
+    known: Vec<Weight>,
+}
+
+fn both_cases(cases: &Cases, others: &Cases) -> Vec<(CaseSet, Weight, Weight)> {
+    let pairs = cases.iter().flat_map(|case| others.iter().map(move |other| (case, other)));
+    let both = pairs.map(|((set, a), (other, b))| (set.and(other), *a, *b));
+    both.filter(|(set, ..)| !set.is_empty()).collect()
+}
+
+/// What stands for a weight now.
+fn replacement(by: &HashMap<Weight, Weight>, weight: Weight) -> Weight {
+    by.get(&weight).copied().unwrap_or(Weight::NEVER)
 }
 
 #[cfg(test)]
@@ -377,6 +404,32 @@ mod tests {
         }
         assert_eq!(weights.paths(sum, 1000).len(), 100);
         assert_eq!(weights.sum(sum, open), Weight::ALWAYS);
+    }
+
+    /// Deeper than any stack: the first question is asked again after 100,000 others.
+    #[test]
+    fn depth_is_no_matter() {
+        let mut weights = Weights::new();
+        let both = CaseSet::all(2);
+        let (mut open, mut ends) = (Weight::ALWAYS, Weight::NEVER);
+        let first = QuestionId::new(0, false);
+        for number in 0..100_000 {
+            let question = QuestionId::new(number, false);
+            let taken = weights.where_one_of(open, question, &yes(), &both);
+            open = weights.where_one_of(open, question, &no(), &both);
+            ends = weights.sum(taken, ends);
+        }
+        assert_eq!(weights.possible(open, first, &both), no());
+        assert_eq!(weights.where_one_of(open, first, &yes(), &both), Weight::NEVER);
+        assert_eq!(weights.where_one_of(open, first, &no(), &both), open);
+        assert_eq!(weights.narrowed(open, &[(first, 0)]), Weight::NEVER);
+        assert!(!weights.is_possible(open, &[(first, yes())]));
+        assert_eq!(weights.depends_on(open).len(), 100_000);
+        let half = weights.scaled(open, Chance::of(1, 2));
+        assert_eq!(weights.paths(half, 2).len(), 1);
+        assert_eq!(weights.sum(half, half), open);
+        assert_ne!(weights.digest(half, &|_, _| 0), weights.digest(open, &|_, _| 0));
+        assert_eq!(weights.likeliest(half), Chance::of(1, 2));
     }
 
     #[test]

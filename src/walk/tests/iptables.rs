@@ -393,6 +393,16 @@ fn netmap_translates_the_destination_before_routing_and_the_source_after() {
     assert_eq!(walked(&walker, &tcp("10.98.0.3", "192.0.2.7:80")), ["accept 192.0.2.7:80 1/1 snat"]);
 }
 
+/// Each way ends the chain for itself; if they were not put together in order, there would be a million cases.
+#[test]
+fn many_ways_that_meet_again_are_one() {
+    let limit = |i| opaque(to(Target::Accept), &format!("-m limit --limit {i}/min"));
+    let ruleset = ruleset(vec![(TableName::Raw, vec![chain("PREROUTING", (1..1500).map(limit).collect())])]);
+    let host = host();
+    let walker = Walker::new(&ruleset, &host);
+    assert_eq!(walked(&walker, &tcp("10.244.1.9", "10.96.0.1:80")), ["accept 10.96.0.1:80 1/1"]);
+}
+
 #[test]
 fn what_depends_on_many_unknown_things_is_told_once() {
     let rules: Vec<Rule> = (0..600)
