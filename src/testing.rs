@@ -1,6 +1,10 @@
-//! What the tests of modules and of the program share: snapshots in one folder, one seed.
+//! What the tests of modules and of the program share: snapshots in one folder, one seed, numbers
+//! that look random.
 
 // Named by its path, since the suite reads this file from elsewhere.
+#[path = "testing/random.rs"]
+#[allow(dead_code, reason = "each asks for some of it")]
+pub(crate) mod random;
 #[path = "testing/scope.rs"]
 #[allow(dead_code, reason = "each asks for some of it")]
 pub(crate) mod scope;

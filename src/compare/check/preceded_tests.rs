@@ -11,13 +11,14 @@ use std::net::IpAddr;
 use super::preceded::{cleared, takes};
 use super::{Pair, intended};
 use crate::compare::traffic::foreign_tests::ends;
-use crate::compare::traffic::tests::{Random, cluster, with_plan};
+use crate::compare::traffic::tests::{cluster, with_plan};
 use crate::compare::traffic::{Contrast, Difference, Names, compare, example_differences};
 use crate::iptables::parse::parse;
 use crate::iptables::ruleset as ipt;
 use crate::net::{Family, Protocol};
 use crate::node::NodeRules;
 use crate::settings::Release;
+use crate::testing::random::Random;
 use crate::testing::scope::{full, part};
 use crate::walk::{DoesNothing, Idle, Walker};
 
@@ -69,7 +70,7 @@ fn rule(random: &mut Random, chain: u64, marks: bool) -> String {
     if marks {
         targets.extend(["0x4000/0x4000", "0x0/0x4000"].map(|mark| format!("-j MARK --set-xmark {mark}")));
     }
-    text + &targets[random.below(targets.len() as u64) as usize]
+    text + &targets[random.below(targets.len())]
 }
 
 /// Puts random rules of another program among kube-proxy's.
@@ -116,7 +117,7 @@ fn beside(own: &NodeRules<'_>, random: &mut Random) -> NodeRules<'static> {
             match found.chains.iter_mut().find(|own| own.name == chain.name) {
                 Some(own) => {
                     for rule in chain.rules {
-                        let at = random.below(own.rules.len() as u64 + 1) as usize;
+                        let at = random.below(own.rules.len() + 1);
                         own.rules.insert(at, rule);
                     }
                 }
@@ -136,8 +137,8 @@ fn perhaps_without_one(captured: NodeRules<'static>, random: &mut Random) -> Nod
     let own = |chain: &&mut ipt::Chain| chain.owner == ipt::Owner::KubeProxy && !chain.rules.is_empty();
     let mut chains: Vec<_> =
         rules.tables.iter_mut().flat_map(|table| &mut table.chains).filter(own).collect();
-    let number = random.below(chains.len() as u64) as usize;
-    let rule = random.below(chains[number].rules.len() as u64) as usize;
+    let number = random.below(chains.len());
+    let rule = random.below(chains[number].rules.len());
     chains[number].rules.remove(rule);
     NodeRules::new(rules, captured.host)
 }
@@ -218,9 +219,9 @@ fn what_foreign_rules_take_is_found_as_by_following_each_packet() {
         with_plan(&cluster(seed, 9), ("iptables", release, true), |plan| {
             let mut expected = plan.compile();
             if seed % 3 == 0 {
-                routing::route(&mut expected.host, &mut Random(seed ^ 0x5eed));
+                routing::route(&mut expected.host, &mut Random::new(seed ^ 0x5eed));
             }
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let captured = perhaps_without_one(beside(&expected, &mut random), &mut random);
             judge(&expected, &captured, seed, &mut tally);
         });

@@ -9,12 +9,12 @@ use crate::compare::change::FamilyChange;
 use crate::compare::consequence::Client;
 use crate::compare::node::{self, Level, NodePairs, Options};
 use crate::compare::traffic::Naming;
-use crate::compare::traffic::tests::Random;
 use crate::input::{self, Sources};
 use crate::net::Family;
 use crate::node::NodePlan;
 use crate::settings::release::RELEASES;
 use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share};
 
 const NODES: u64 = 9;
@@ -127,15 +127,15 @@ const SERVICES: u64 = 6;
 
 /// Two states of a cluster, between which some Services, and perhaps a node, change.
 fn states(seed: u64) -> [String; 2] {
-    let which = Random(seed ^ 0xabc).below(1 << SERVICES);
-    let node = Some(Random(seed).below(4 * NODES));
+    let which = Random::new(seed ^ 0xabc).below(1 << SERVICES);
+    let node = Some(Random::new(seed).below(4 * NODES));
     [false, true].map(|is_new| {
-        let mut random = Random(seed);
-        let mut text = nodes(&mut Random(random.next()), node.filter(|_| is_new));
+        let mut random = Random::new(seed);
+        let mut text = nodes(&mut Random::new(random.next()), node.filter(|_| is_new));
         for i in 0..SERVICES {
             let own = random.next();
             let changed = is_new && which & (1 << i) != 0 && i % 2 == 0;
-            service(&mut text, i, &mut Random(if changed { own ^ 0x5eed } else { own }));
+            service(&mut text, i, &mut Random::new(if changed { own ^ 0x5eed } else { own }));
         }
         text
     })
@@ -205,15 +205,15 @@ fn in_order(families: &[FamilyChange]) -> Vec<FamilyChange> {
 fn every_node_has_the_answer_that_it_has_by_itself() {
     let (mut compared, mut sets, mut differing) = (0, 0, 0);
     for seed in share("compare::nodes", 19, (0..CASES).collect()) {
-        let mut random = Random(seed * 1_234_567 + 11);
+        let mut random = Random::new(seed * 1_234_567 + 11);
         let mode = |random: &mut Random| random.pick(&["iptables", "nftables"]);
         let (old_mode, release) = (mode(&mut random), random.pick(&RELEASES));
-        let old_settings = settings(&mut Random(seed), old_mode, release);
+        let old_settings = settings(&mut Random::new(seed), old_mode, release);
         let (new_mode, new_release) = match random.one_in(4) {
             true => (mode(&mut random), random.pick(&RELEASES)),
             false => (old_mode, release),
         };
-        let new_settings = settings(&mut Random(seed), new_mode, new_release);
+        let new_settings = settings(&mut Random::new(seed), new_mode, new_release);
         let level = random.pick(&[Level::All, Level::Traffic]);
         let texts = states(seed);
         let read = |text: &str, settings: &Settings| -> Option<Cluster> {

@@ -7,13 +7,13 @@ use super::{PartChange, PartComparison};
 use crate::cluster::Cluster;
 use crate::compare::consequence::Neighbours;
 use crate::compare::parts::{Parts, split};
-use crate::compare::traffic::tests::Random;
 use crate::compare::traffic::{Ground, Shape};
 use crate::input::{self, Sources};
 use crate::net::Family;
 use crate::node::NodePlan;
 use crate::settings::release::RELEASES;
 use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share_by_hand};
 
 const SERVICES: u64 = 24;
@@ -81,7 +81,7 @@ type Traits = [u64; 12];
 fn traits(templates: &[Traits], random: &mut Random) -> Traits {
     let mut traits = random.pick(templates);
     if random.one_in(3) {
-        traits[random.below(12) as usize] = random.next();
+        traits[random.below(12)] = random.next();
     }
     traits
 }
@@ -111,7 +111,7 @@ fn service(text: &mut String, i: u64, traits: Traits, addresses: &Addresses, ran
         spec += ", externalTrafficPolicy: Local";
     }
     if kind == "LoadBalancer" && is(ranges, 2) {
-        let mut random = Random(ranges);
+        let mut random = Random::new(ranges);
         _ = write!(
             spec,
             ", loadBalancerSourceRanges: ['{}', '{}']",
@@ -169,7 +169,7 @@ fn slice(
     addresses: &Addresses,
     random: &mut Random,
 ) {
-    let mut like = Random(endpoints);
+    let mut like = Random::new(endpoints);
     let mut list = Vec::new();
     for e in 0..endpoints % 6 {
         let node = like.pick(&[1, 1, 2, 3]);
@@ -214,14 +214,14 @@ fn slice(
 
 /// Two states of a cluster, between which some Services change.
 fn states(seed: u64, addresses: &Addresses) -> [String; 2] {
-    let changes = Random(seed).one_in(2);
+    let changes = Random::new(seed).one_in(2);
     [false, true].map(|is_new| {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let templates: Vec<Traits> = (0..3).map(|_| template(&mut random)).collect();
         let changed: Vec<Traits> = (0..3).map(|_| template(&mut random)).collect();
         let mut text = nodes(addresses);
         for i in 0..SERVICES {
-            let mut own = Random(random.next());
+            let mut own = Random::new(random.next());
             let old = traits(&templates, &mut own);
             let new = if own.one_in(4) { traits(&changed, &mut own) } else { old };
             service(&mut text, i, if is_new && changes { new } else { old }, addresses, &mut own);
@@ -269,13 +269,13 @@ fn compared(old: NodePlan<'_>, new: NodePlan<'_>, by_themselves: bool) -> Vec<Pa
 fn parts_of_one_shape_fare_alike() {
     let (mut parts, mut followed, mut of_each, mut differing) = (0, 0, 0, 0);
     for seed in share_by_hand("compare::part_comparison", 23, 2, (0..CASES).collect()) {
-        let mut random = Random(seed * 7_777_777 + 21);
+        let mut random = Random::new(seed * 7_777_777 + 21);
         let mode = |random: &mut Random| random.pick(&["iptables", "nftables"]);
         let (old_mode, new_mode) = (mode(&mut random), mode(&mut random));
         let (old_release, new_release) = (random.pick(&RELEASES), random.pick(&RELEASES));
         let family = random.pick(&[Family::Ipv4, Family::Ipv4, Family::Ipv6]);
         let flags = random.next();
-        let settings = |mode, release| settings(&mut Random(flags), mode, release, family);
+        let settings = |mode, release| settings(&mut Random::new(flags), mode, release, family);
         let Some(settings) = settings(old_mode, old_release).zip(settings(new_mode, new_release)) else {
             continue;
         };
@@ -353,7 +353,7 @@ fn packets_followed_do_not_grow_with_services_or_endpoints_of_one_shape() {
         let text = uniform(services, endpoints);
         let (snapshot, _) = input::read_text("test", &text).unwrap();
         let settings = ["iptables", "nftables"]
-            .map(|mode| settings(&mut Random(3), mode, release, Family::Ipv4).unwrap());
+            .map(|mode| settings(&mut Random::new(3), mode, release, Family::Ipv4).unwrap());
         let clusters = settings.each_ref().map(|settings| Cluster::build(&snapshot, settings).unwrap().0);
         let planned = |i: usize| {
             let node = clusters[i].node("n1").unwrap();
@@ -370,7 +370,8 @@ fn packets_followed_do_not_grow_with_services_or_endpoints_of_one_shape() {
 /// Whether each part of a cluster has a shape.
 fn have_shapes(text: &str) -> Vec<bool> {
     let (snapshot, _) = input::read_text("test", text).unwrap();
-    let settings = settings(&mut Random(3), "iptables", RELEASES[RELEASES.len() - 1], Family::Ipv4).unwrap();
+    let settings =
+        settings(&mut Random::new(3), "iptables", RELEASES[RELEASES.len() - 1], Family::Ipv4).unwrap();
     let cluster = Cluster::build(&snapshot, &settings).unwrap().0;
     let node = cluster.node("n1").unwrap();
     let planned = || NodePlan::new(&cluster, &settings, &Sources::default(), node, Family::Ipv4).unwrap().0;

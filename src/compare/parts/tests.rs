@@ -2,12 +2,13 @@
 //! releases, random packets through the whole have the outcome that the parts give.
 
 use super::{Groups, Part, Parts, split};
-use crate::compare::traffic::tests::{Random, judge};
+use crate::compare::traffic::tests::judge;
 use crate::compare::traffic::{Alike, Bounds, Comparison, Ground, Scope, Search, compare_within};
 use crate::compare::unchanged::tests::{SERVICES, cluster, packet, planned, read, settings};
 use crate::net::Family;
 use crate::node::{Host, NodePlan};
 use crate::settings::release::RELEASES;
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share};
 use crate::walk::Walker;
 
@@ -42,7 +43,7 @@ fn by_parts(old: NodePlan<'_>, new: NodePlan<'_>) -> (Comparison, usize, usize) 
 fn random_packets_fare_as_the_parts_say() {
     let (mut parts, mut alike, mut differing) = (0, 0, 0);
     for seed in share("compare::parts", 9, (0..CASES).collect()) {
-        let mut random = Random(seed * 9_876_543 + 3);
+        let mut random = Random::new(seed * 9_876_543 + 3);
         let mode = |random: &mut Random| random.pick(&["iptables", "nftables"]);
         let (old_mode, new_mode) = (mode(&mut random), mode(&mut random));
         let (old_release, new_release) = (random.pick(&RELEASES), random.pick(&RELEASES));

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::outcome_set::{Assumed, End, Given, OutcomeSet};
-use super::tests::{Random, cluster, compile};
+use super::tests::{cluster, compile};
 use super::{Comparison, Difference, compare};
 use crate::compare::subject::is_own_jump;
 use crate::iptables::parse::parse;
@@ -13,6 +13,7 @@ use crate::net::Family;
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 use crate::settings::Release;
+use crate::testing::random::Random;
 use crate::testing::scope::{full, part, share};
 use crate::walk::Walker;
 
@@ -81,9 +82,9 @@ fn drop_one(rules: &NodeRules<'_>, random: &mut Random) -> NodeRules<'static> {
     let own = |chain: &&mut ipt::Chain| chain.owner == ipt::Owner::KubeProxy && !chain.rules.is_empty();
     let mut chains: Vec<_> =
         changed.tables.iter_mut().flat_map(|table| &mut table.chains).filter(own).collect();
-    let number = random.below(chains.len() as u64) as usize;
+    let number = random.below(chains.len());
     let chain = &mut chains[number];
-    let rule = random.below(chain.rules.len() as u64) as usize;
+    let rule = random.below(chain.rules.len());
     assert!(!is_own_jump(&chain.rules[rule].rule) || chain.owner == ipt::Owner::KubeProxy);
     chain.rules.remove(rule);
     NodeRules::new(Ruleset::from(changed), rules.host.clone())
@@ -130,7 +131,7 @@ pub(in crate::compare) fn ends(outcomes: &OutcomeSet) -> String {
 fn sources_that_are_told_together_fare_as_each_by_itself() {
     let (mut differences, mut spared) = (0, 0);
     for seed in share("compare::traffic", 9, (0..10).collect()) {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let own = rules_of(seed);
         let foreign = foreign(7, seed % 2 == 0);
         let (behind, front) = (beside(&own, &foreign, false), beside(&own, &foreign, true));

@@ -11,34 +11,10 @@ use crate::node::{NodePlan, NodeRules};
 use crate::ruleset::Ruleset;
 use crate::settings::release::RELEASES;
 use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share};
 use crate::walk::{ClientKind, Host, Packet, Walker};
 use crate::{input, nftables};
-
-/// Numbers that look random (SplitMix64, Steele et al. 2014).
-pub(in crate::compare) struct Random(pub(in crate::compare) u64);
-
-impl Random {
-    pub(in crate::compare) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(in crate::compare) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    pub(in crate::compare) fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(in crate::compare) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u64) as usize]
-    }
-}
 
 pub(in crate::compare) const NODE: &str = "
 ---
@@ -57,10 +33,10 @@ status: {addresses: [{type: InternalIP, address: 192.168.0.12}]}
 
 /// A cluster of some Services; `change` makes one that differs slightly.
 pub(in crate::compare) fn cluster(seed: u64, change: u64) -> String {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut text = NODE.to_owned();
     for i in 0..4u64 {
-        let mut random = if change == i { Random(seed ^ 77 ^ i) } else { Random(random.next()) };
+        let mut random = if change == i { Random::new(seed ^ 77 ^ i) } else { Random::new(random.next()) };
         if !(change == i && random.one_in(4)) {
             service(&mut text, i, &mut random);
         }
@@ -290,7 +266,7 @@ pub(in crate::compare) fn judge(
 fn random_packets_fare_as_the_classes_say() {
     let mut compared = 0;
     for seed in share("compare::traffic", 9, (0..CASES).collect()) {
-        let mut random = Random(seed * 1_000_003 + 17);
+        let mut random = Random::new(seed * 1_000_003 + 17);
         let mode = |random: &mut Random| random.pick(&["iptables", "nftables"]);
         let release = |random: &mut Random| random.pick(&RELEASES);
         let (same_mode, same_release) = (random.one_in(2), random.one_in(2));

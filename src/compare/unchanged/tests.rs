@@ -8,13 +8,14 @@ use super::leave_out;
 use crate::cluster::Cluster;
 use crate::compare::change::FamilyChange;
 use crate::compare::node::{self, Level};
-use crate::compare::traffic::tests::{NODE, Random, judge};
+use crate::compare::traffic::tests::{NODE, judge};
 use crate::compare::traffic::{self, Comparison};
 use crate::input::{self, Sources};
 use crate::net::{Family, Protocol};
 use crate::node::{Host, NodePlan, NodeRules};
 use crate::settings::release::RELEASES;
 use crate::settings::{Configuration, Flags, HostFacts, Release, Settings};
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share};
 use crate::walk::{Packet, Walker};
 
@@ -43,12 +44,12 @@ pub(in crate::compare) const SERVICES: u64 = 7;
 
 /// A cluster of some Services; `change` is one that differs from its usual form.
 pub(in crate::compare) fn cluster(seed: u64, change: Option<u64>) -> String {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut text = NODE.to_owned();
     for i in 0..SERVICES {
-        let mut own = Random(random.next());
+        let mut own = Random::new(random.next());
         if change == Some(i) {
-            own = Random(seed ^ 0x5eed);
+            own = Random::new(seed ^ 0x5eed);
         }
         if change != Some(i) || !own.one_in(6) {
             service(&mut text, i, &mut own);
@@ -157,7 +158,7 @@ pub(in crate::compare) fn packet(random: &mut Random, host: &Host) -> Packet {
 fn what_is_left_out_makes_no_difference() {
     let (mut left_out, mut kept, mut differing) = (0, 0, 0);
     for seed in share("compare::unchanged", 5, (0..CASES).collect()) {
-        let mut random = Random(seed * 7_654_321 + 5);
+        let mut random = Random::new(seed * 7_654_321 + 5);
         let mode = random.pick(&["iptables", "nftables"]);
         let settings = settings(mode, random.pick(&RELEASES), random.one_in(4));
         let case = format!("seed {seed}: {mode} {}", settings.release);

@@ -2,29 +2,13 @@
 
 use super::kinds_of;
 use crate::capture;
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share};
 use crate::walk::rule_part::InterfaceDirection;
 use crate::walk::tests::{host, lines, tcp};
 use crate::walk::{InterfaceName, Packet, Walker};
 
 const NAMES: [&str; 7] = ["cali1", "cali2", "cali3", "cali12", "eth0", "eth1", "veth7"];
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as usize % end
-    }
-
-    fn pick<'t>(&mut self, list: &[&'t str]) -> &'t str {
-        list[self.below(list.len())]
-    }
-}
 
 /// Rules that dispatch by interface, to chains of few kinds.
 fn iptables(random: &mut Random) -> String {
@@ -152,7 +136,7 @@ fn packets_on_interfaces_of_one_kind_have_the_same_outcomes() {
     for rules in [iptables, nftables] {
         let (mut pairs, mut all) = (0, std::collections::BTreeSet::new());
         for seed in share("walk::interface_rules", 10, (0..300).collect()) {
-            let (found, outcomes) = judged(&rules(&mut Random(seed)));
+            let (found, outcomes) = judged(&rules(&mut Random::new(seed)));
             pairs += found;
             all.extend(outcomes);
         }

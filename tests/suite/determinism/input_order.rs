@@ -1,5 +1,6 @@
 //! The order of documents, keys and files does not change a byte of any output.
 
+use crate::support::random::Random;
 use std::path::Path;
 
 use serde_json::Value;
@@ -27,7 +28,7 @@ fn fault(case: &Case, output: &str) -> Option<String> {
     let text = std::fs::read_to_string(&case.cluster).unwrap();
     let expected = case.compile("all", output);
     (1..4).find_map(|seed| {
-        let mut chance = Chance(seed);
+        let mut chance = Random::new(seed);
         let folder = tempfile::tempdir().unwrap();
         match serde_json::from_str::<Value>(&text) {
             Ok(list) => write_json(list, folder.path(), &mut chance),
@@ -42,7 +43,7 @@ fn fault(case: &Case, output: &str) -> Option<String> {
 }
 
 /// The items in random order over three files, the keys of every object in random order.
-fn write_json(mut list: Value, folder: &Path, chance: &mut Chance) {
+fn write_json(mut list: Value, folder: &Path, chance: &mut Random) {
     let mut items = std::mem::take(list["items"].as_array_mut().unwrap());
     chance.shuffle(&mut items);
     for (i, part) in items.chunks(items.len() / 3 + 1).enumerate() {
@@ -52,7 +53,7 @@ fn write_json(mut list: Value, folder: &Path, chance: &mut Chance) {
     }
 }
 
-fn permuted(value: &Value, chance: &mut Chance) -> String {
+fn permuted(value: &Value, chance: &mut Random) -> String {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<String> = fields
@@ -70,7 +71,7 @@ fn permuted(value: &Value, chance: &mut Chance) -> String {
 }
 
 /// The items as documents in random order over three files, the top-level keys of each in random order.
-fn write_yaml(text: &str, folder: &Path, chance: &mut Chance) {
+fn write_yaml(text: &str, folder: &Path, chance: &mut Random) {
     let items = text.split_once("items:\n").unwrap().1;
     let items = items.split("\nkind: List").next().unwrap();
     let mut documents: Vec<String> =
@@ -81,7 +82,7 @@ fn write_yaml(text: &str, folder: &Path, chance: &mut Chance) {
     }
 }
 
-fn document(item: &str, chance: &mut Chance) -> String {
+fn document(item: &str, chance: &mut Random) -> String {
     let mut keys: Vec<String> = Vec::new();
     for line in format!("  {item}").lines().map(|line| line.get(2..).unwrap_or_default()) {
         match keys.last_mut() {
@@ -93,22 +94,4 @@ fn document(item: &str, chance: &mut Chance) -> String {
     }
     chance.shuffle(&mut keys);
     keys.concat()
-}
-
-/// A sequence that looks random and is always the same (xorshift, Marsaglia 2003).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn shuffle<T>(&mut self, list: &mut [T]) {
-        for i in (1..list.len()).rev() {
-            list.swap(i, usize::try_from(self.next() % (i as u64 + 1)).unwrap());
-        }
-    }
 }

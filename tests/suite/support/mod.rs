@@ -8,11 +8,10 @@ pub mod library;
 pub mod loaders;
 pub mod namespace;
 pub mod nft;
-pub mod random;
 pub mod schemas;
 pub mod spoil;
 
-pub(crate) use crate::testing::scope;
+pub(crate) use crate::testing::{random, scope};
 
 use std::collections::BTreeMap;
 use std::io::Write;

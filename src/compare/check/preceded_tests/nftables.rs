@@ -8,12 +8,13 @@ use super::{Pair, Tally, judge};
 use crate::compare::check::preceded::cleared;
 use crate::compare::traffic::compare;
 use crate::compare::traffic::foreign_tests::told;
-use crate::compare::traffic::tests::{Random, cluster, with_plan};
+use crate::compare::traffic::tests::{cluster, with_plan};
 use crate::net::Family;
 use crate::nftables::{TABLE, parse::parse_listing, ruleset as nft};
 use crate::node::NodeRules;
 use crate::ruleset::Ruleset;
 use crate::settings::Release;
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share_by_hand};
 use crate::walk::Walker;
 
@@ -85,7 +86,7 @@ fn rule(random: &mut Random, chain: u64, (early, marks): (bool, bool)) -> String
     if chain >= 4 || early {
         ends.retain(|end| !end.contains("vmap"));
     }
-    text + &ends[random.below(ends.len() as u64) as usize]
+    text + &ends[random.below(ends.len())]
 }
 
 /// A table of another program beside kube-proxy's.
@@ -136,13 +137,13 @@ fn perhaps_without_one(captured: NodeRules<'static>, random: &mut Random) -> Nod
     let own = rules.tables.iter_mut().find(|table| table.name == TABLE).unwrap();
     if random.one_in(2) {
         let mut chains: Vec<_> = own.chains.iter_mut().filter(|chain| !chain.rules.is_empty()).collect();
-        let number = random.below(chains.len() as u64) as usize;
-        let rule = random.below(chains[number].rules.len() as u64) as usize;
+        let number = random.below(chains.len());
+        let rule = random.below(chains[number].rules.len());
         chains[number].rules.remove(rule);
     } else {
         let mut sets: Vec<_> = own.sets.iter_mut().filter(|set| !set.elements.is_empty()).collect();
-        let number = random.below(sets.len() as u64) as usize;
-        let element = random.below(sets[number].elements.len() as u64) as usize;
+        let number = random.below(sets.len());
+        let element = random.below(sets[number].elements.len());
         sets[number].elements.remove(element);
     }
     NodeRules::new(Ruleset::nftables(rules, Family::Ipv4), captured.host)
@@ -157,9 +158,9 @@ fn tables_of_others_are_judged_as_by_following_each_packet() {
         with_plan(&cluster(seed, 9), ("nftables", release, false), |plan| {
             let mut expected = plan.compile();
             if seed % 3 == 0 {
-                route(&mut expected.host, &mut Random(seed ^ 0x5eed));
+                route(&mut expected.host, &mut Random::new(seed ^ 0x5eed));
             }
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let captured = perhaps_without_one(beside(&expected, &mut random), &mut random);
             judge(&expected, &captured, seed, &mut tally);
             let pair = Pair { expected: &expected, captured: &captured };

@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::capture::{Source, join};
-use crate::compare::traffic::tests::{Random, cluster, with_plan};
+use crate::compare::traffic::tests::{cluster, with_plan};
 use crate::compare::traffic::{Ground, compare};
 use crate::iptables::parse::parse;
 use crate::iptables::ruleset::TableName;
 use crate::net::{Family, Protocol};
 use crate::ruleset::Ruleset;
 use crate::settings::Release;
+use crate::testing::random::Random;
 use crate::testing::scope::{part, share};
 use crate::walk::{ClientKind, Host, Packet, Verdict, Walker};
 
@@ -72,7 +73,7 @@ fn what_routing_tells_apart_is_of_different_kinds() {
     for seed in share("compare::check", 8, (0..60).collect()) {
         with_plan(&cluster(seed, 9), ("iptables", Release::NEWEST, true), |plan| {
             let mut rules = plan.compile();
-            let mut random = Random(seed ^ 0x5eed);
+            let mut random = Random::new(seed ^ 0x5eed);
             route(&mut rules.host, &mut random);
             let host = Arc::new(rules.host.clone());
             let walker = Walker::new(&rules.ruleset, &host);
