@@ -61,6 +61,7 @@ impl Endings {
                 Meaning::Works { client_ip: meaning::ClientIp::Masqueraded } => Endings::MASQUERADED,
                 Meaning::Works { client_ip: meaning::ClientIp::Translated } => Endings::TRANSLATED,
                 Meaning::AnsweredByKubeProxy => Endings::MASQUERADED,
+                Meaning::Arrives => Endings::UNKNOWN,
                 Meaning::Refused(_) => Endings::REFUSED,
                 Meaning::TimesOut(_) => Endings::TIMES_OUT,
                 Meaning::NotServicePort(_) => Endings::NOT_SERVED,

@@ -177,7 +177,8 @@ impl<'c> Asked<'c> {
 
 fn outcome_of(meaning: Meaning) -> Outcome {
     match meaning {
-        Meaning::Works { .. } | Meaning::AnsweredByKubeProxy => Outcome::Works,
+        // kube-proxy's own rules rewrite nothing past connection tracking.
+        Meaning::Works { .. } | Meaning::Arrives | Meaning::AnsweredByKubeProxy => Outcome::Works,
         Meaning::Refused(_) => Outcome::Refused,
         Meaning::TimesOut(_) => Outcome::TimesOut,
         Meaning::NotServicePort(_) => Outcome::NotServicePort,

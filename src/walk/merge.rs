@@ -40,6 +40,7 @@ pub(super) fn outcomes_of<'r>(
         destination: case.end.state.destination,
         snat: case.end.state.snat,
         delivered_locally: case.end.state.local,
+        rewritten: case.end.state.rewritten,
         given: conditions(program, questions, &case),
         steps: steps(program, path, case.end.path),
     };

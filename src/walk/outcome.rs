@@ -34,6 +34,9 @@ pub struct Outcome<'r> {
     pub snat: bool,
     /// Whether it ends on the node itself, rather than leaving by an interface.
     pub delivered_locally: bool,
+    /// Whether rules wrote addresses or ports into it past connection tracking, so that nothing writes them back into
+    /// answers.
+    pub rewritten: bool,
     /// What must hold for this outcome besides what is known; empty for a client's first contact, if the rules are
     /// understood.
     pub given: Vec<Condition<'r>>,
@@ -49,7 +52,7 @@ impl Outcome<'_> {
                 outcome.verdict,
                 outcome.destination,
                 outcome.snat,
-                outcome.delivered_locally,
+                (outcome.delivered_locally, outcome.rewritten),
                 outcome.chance.key(),
             )
         };

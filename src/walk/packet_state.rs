@@ -153,6 +153,7 @@ pub(super) struct FinalState {
     pub(super) destination: SocketAddr,
     pub(super) snat: bool,
     pub(super) local: bool,
+    pub(super) rewritten: bool,
 }
 
 /// Attaches a template to a packet that connection tracking has not looked at and that no rule took out of tracking.

@@ -68,6 +68,7 @@ impl<'r> Evaluator<'_, 'r> {
                 let to = SocketAddr::new(state.view.destination.ip(), port);
                 Ok(self.readdress(state, to, position))
             }
+            (Written::Source, Value::Address(ip)) if ip == state.view.source => Ok(Next::Part),
             (Written::Source, Value::Address(ip)) if Family::of(ip) == self.family => {
                 state.view.source = ip;
                 (state.snat, state.view.rewritten) = (true, true);
@@ -78,8 +79,12 @@ impl<'r> Evaluator<'_, 'r> {
                     Value::Number { known, open: 0 } => u16::try_from(known).ok(),
                     _ => None,
                 };
+                let before = match state.view.source_port {
+                    SourcePort::Own => self.source_port,
+                    SourcePort::Given(first, last) => (first == last).then_some(first),
+                };
+                state.view.rewritten |= known.is_none() || known != before;
                 state.view.source_port = known.map_or(SourcePort::ANY, SourcePort::only);
-                state.view.rewritten = true;
                 Ok(Next::Part)
             }
             (Written::Lifetime, Value::Number { known: 2.., open: 0 }) => Ok(Next::Part),
@@ -116,6 +121,9 @@ impl<'r> Evaluator<'_, 'r> {
     }
 
     fn readdress(&mut self, state: &mut PacketState<'r>, to: SocketAddr, position: RulePosition) -> Next {
+        if to == state.view.destination {
+            return Next::Part;
+        }
         // Only a chain of type `route` has the packet routed again (net/netfilter/nft_chain_route.c).
         state.routed_for = match (state.phase, state.before) {
             (Phase::Output, None) => state.routed_for.or(Some(state.view.destination.ip())),

@@ -4,7 +4,7 @@
 use super::evaluator::Evaluator;
 use super::expression::{Found, Stop};
 use super::packet::{Interface, Tracking};
-use super::packet_state::{PacketState, RulePosition};
+use super::packet_state::{PacketState, Phase, RulePosition};
 use super::questions::Question;
 use crate::nftables::ruleset::{Comparison, Datum, Element, Expression, Header, Operator, Selector};
 
@@ -85,6 +85,7 @@ fn may_be_absent(selector: &Selector, state: &PacketState<'_>) -> bool {
         // Interfaces of hardware are of no kind; what the kernel sends by itself is of no user.
         Selector::Meta(key) => match key.as_str() {
             "iifkind" => state.view.input != Interface::None,
+            "iiftype" => state.view.input == Interface::None && state.phase == Phase::Postrouting,
             "rtclassid" | "oifkind" | "sdif" | "sdifname" | "skuid" | "skgid" | "cgroup" => true,
             _ => false,
         },

@@ -17,7 +17,7 @@ pub(super) fn value(selector: &Selector, state: &PacketState<'_>) -> Option<Valu
     let view = &state.view;
     match selector {
         Selector::Payload(header, field) => payload(*header, field, view),
-        Selector::Meta(key) => meta(key, view),
+        Selector::Meta(key) => meta(key, state),
         Selector::Conntrack(direction, key) => conntrack(*direction, key, state),
         Selector::Fib(keys, _) => Some(way(keys)),
         Selector::Other(words) => other(words, view),
@@ -75,7 +75,8 @@ fn transport(field: &str, view: &View) -> Value {
     }
 }
 
-fn meta(key: &str, view: &View) -> Option<Value> {
+fn meta(key: &str, state: &PacketState<'_>) -> Option<Value> {
+    let view = &state.view;
     let is_v4 = view.source.is_ipv4();
     let crosses = |interface, value| (interface != Interface::None).then_some(value);
     Some(match key {
@@ -85,6 +86,9 @@ fn meta(key: &str, view: &View) -> Option<Value> {
         "protocol" => Value::number(if is_v4 { 0x0800 } else { 0x86dd }),
         "iif" | "iifname" => Value::Interface(InterfaceDirection::In),
         "oif" | "oifname" => Value::Interface(InterfaceDirection::Out),
+        // Newer kernels look at the device that the packet is at, which in postrouting is the one that it leaves by
+        // (net/netfilter/nft_meta.c, `NFT_META_IFTYPE`).
+        "iiftype" if state.phase == Phase::Postrouting => Value::Open,
         "iifgroup" | "iiftype" => return crosses(view.input, Value::Open),
         "oifgroup" | "oiftype" => return crosses(view.output, Value::Open),
         "pkttype" if !is_for_many(view.destination.ip()) => Value::number(0),

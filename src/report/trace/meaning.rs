@@ -11,6 +11,8 @@ use crate::walk::{Answer, Effect, Outcome, Verdict};
 pub(crate) enum Meaning {
     /// It reaches an endpoint.
     Works { client_ip: ClientIp },
+    /// It reaches something, but rules rewrite it past connection tracking: whether answers find back is not known.
+    Arrives,
     /// It is refused with an answer.
     Refused(Answer),
     /// It hears nothing.
@@ -61,6 +63,7 @@ impl Meaning {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Meaning::Works { .. } => "works",
+            Meaning::Arrives => "arrives",
             Meaning::Refused(answer) if answer.is_unreachable() => "unreachable",
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times-out",
@@ -74,6 +77,7 @@ impl Meaning {
     pub(crate) fn headline(self) -> &'static str {
         match self {
             Meaning::Works { .. } => "works",
+            Meaning::Arrives => "arrives",
             Meaning::Refused(answer) if answer.is_unreachable() => "unreachable",
             Meaning::Refused(_) => "refused",
             Meaning::TimesOut(_) => "times out",
@@ -92,6 +96,7 @@ pub(crate) fn meaning(outcome: &Outcome<'_>, trace: &Trace<'_, '_>) -> Meaning {
     match outcome.verdict {
         Verdict::Drop => Meaning::TimesOut(Silence::Dropped),
         Verdict::Reject(answer) => Meaning::Refused(answer),
+        Verdict::Accept if outcome.rewritten => Meaning::Arrives,
         Verdict::Accept if is_translated(outcome, trace) => match client_ip(outcome) {
             ClientIp::Preserved if is_hairpin(outcome, trace) => Meaning::TimesOut(Silence::OwnAddress),
             client_ip => Meaning::Works { client_ip },

@@ -102,7 +102,7 @@ fn headline(style: Style, meaning: Meaning, before: &str) -> String {
     let tone = match meaning {
         Meaning::Works { .. } | Meaning::AnsweredByKubeProxy => Tone::Good,
         Meaning::Refused(_) | Meaning::TimesOut(_) => Tone::Bad,
-        Meaning::NotServicePort(_) => Tone::Mixed,
+        Meaning::Arrives | Meaning::NotServicePort(_) => Tone::Mixed,
     };
     style.tone(tone, &format!("{before}{}:", meaning.headline()))
 }

@@ -117,7 +117,7 @@ fn detail(group: &Group<'_, '_>, trace: &Trace<'_, '_>) -> String {
         short
     };
     match (group.meaning, group.outcomes.as_slice()) {
-        (Meaning::Works { .. }, [only]) => words::clause(group.meaning, only, trace),
+        (Meaning::Works { .. } | Meaning::Arrives, [only]) => words::clause(group.meaning, only, trace),
         (Meaning::Works { .. }, several) => endpoints(several, trace),
         (_, [first, ..]) => match reasons().as_slice() {
             [] => words::clause(group.meaning, first, trace),

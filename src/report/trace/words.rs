@@ -115,6 +115,9 @@ pub(super) fn clause(meaning: Meaning, outcome: &Outcome<'_>, trace: &Trace<'_, 
             format!("goes to {to}{name} on the node itself, {client_ip}")
         }
         Meaning::Works { client_ip } => format!("goes to {to}{name}, {client_ip}"),
+        Meaning::Arrives => format!(
+            "reaches {to}{name}, rewritten past connection tracking: whether answers find back is not known"
+        ),
         Meaning::Refused(answer) => refusal(answer).to_owned(),
         Meaning::TimesOut(Silence::Dropped) => {
             "the packet is dropped and the client hears nothing (\"timeout\")".to_owned()

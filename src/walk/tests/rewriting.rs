@@ -133,6 +133,31 @@ fn a_port_that_a_rule_wrote_is_the_port_from_then_on() {
     }
 }
 
+/// A client takes an answer for its own only if that names the packet as the client has sent it.
+#[test]
+fn nobody_is_told_that_a_rewritten_packet_is_refused() {
+    let packet = tcp("203.0.113.7", "10.244.1.5:80");
+    for written in ["tcp sport set 2222", "ip saddr set 203.0.113.9"] {
+        for reject in ["reject", "reject with tcp reset"] {
+            let found = walked(&forwarded(&[written, reject]), &packet).unwrap();
+            assert!(found.len() == 1 && found[0].starts_with(OFF), "{written} {reject}: {found:?}");
+        }
+    }
+    for written in ["tcp dport set 80", "ip daddr set 10.244.1.5", "ip saddr set 203.0.113.7"] {
+        let found = walked(&forwarded(&[written, "reject"]), &packet).unwrap();
+        assert_eq!(found, ["reject PortUnreachable 10.244.1.5:80 1/1"], "{written}");
+    }
+}
+
+/// Older kernels look at the interface that the packet came in by, newer ones at the one that it leaves by.
+#[test]
+fn the_type_of_an_interface_is_not_known_behind_routing() {
+    let own = tcp("192.168.0.11", "10.244.1.5:80");
+    let found = |place| walked(&chain(place, &["meta iiftype ether drop"]), &own).unwrap();
+    assert_eq!(found("output priority filter"), [ON]);
+    assert_eq!(found("postrouting priority srcnat").len(), 2);
+}
+
 #[test]
 fn a_translation_can_choose_another_port() {
     let told = Packet { source_port: Some(2500), ..tcp("203.0.113.7", "10.244.1.5:80") };

@@ -397,7 +397,9 @@ impl Maker {
         configuration["conntrack"]["tcpBeLiberal"] = json!(self.random.chance(20));
         self.detect_local(&mut configuration, release, mode);
         self.node_port_addresses(&mut configuration, release);
-        if self.random.chance(10) {
+        // kube-proxy does not start with an address of a family of which its Node has no Pod network.
+        let by_node = configuration["detectLocalMode"] == "NodeCIDR";
+        if self.random.chance(10) && !by_node {
             configuration["bindAddress"] =
                 json!(self.random.pick(&["0.0.0.0", "::", "10.0.0.77", "fd00:5::77"]));
         }
