@@ -429,19 +429,8 @@ impl<'w, 'r> Evaluator<'w, 'r> {
 
     /// Ends a branch. Always false: there is nothing left to do for it.
     pub(super) fn end(&mut self, state: &mut PacketState<'r>, verdict: Verdict, local: bool) -> bool {
-        let verdict = match verdict {
-            // What answers names the packet as rules have left it, and to whoever sent another it is about none of theirs.
-            Verdict::Reject(_) if state.view.rewritten => Verdict::Drop,
-            verdict => verdict,
-        };
         self.path_ends.push(PathEnd {
-            state: FinalState {
-                verdict,
-                destination: state.view.destination,
-                snat: state.snat,
-                local,
-                rewritten: state.view.rewritten,
-            },
+            state: FinalState::new(state, verdict, local),
             chance: state.chance,
             weight: state.weight,
             affinity: state.affinity,

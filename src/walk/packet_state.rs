@@ -156,6 +156,23 @@ pub(super) struct FinalState {
     pub(super) rewritten: bool,
 }
 
+impl FinalState {
+    pub(super) fn new(state: &PacketState<'_>, verdict: Verdict, local: bool) -> FinalState {
+        let verdict = match verdict {
+            // The answer names the packet as rules have left it, and its sender knows of no such connection.
+            Verdict::Reject(_) if state.view.rewritten => Verdict::Drop,
+            verdict => verdict,
+        };
+        FinalState {
+            verdict,
+            destination: state.view.destination,
+            snat: state.snat,
+            local,
+            rewritten: state.view.rewritten,
+        }
+    }
+}
+
 /// Attaches a template to a packet that connection tracking has not looked at and that no rule took out of tracking.
 pub(super) fn attach_template(state: &mut PacketState<'_>) {
     if state.view.tracking == Tracking::NotYet && !state.untracked {
